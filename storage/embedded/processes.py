@@ -144,12 +144,24 @@ def command_of(pid: int) -> str:
     return answer.stdout.strip()
 
 
+def is_gone(pid: int) -> bool:
+    """Whether the process is no more, its files and ports closed; a zombie that nobody reaps is gone too (proc(5))."""
+    if sys.platform != "linux":
+        return not command_of(pid)
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    state, threads = fields[0], int(fields[17])
+    return state == "X" or (state == "Z" and threads <= 1)
+
+
 def end_process(pid: int, *steps: tuple[signal.Signals, float]) -> bool:
     """Whether the process (no child of ours) is gone after these signals and SIGKILL."""
     for number, seconds in (*steps, (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        if wait_until(lambda: not command_of(pid), seconds):
+        if wait_until(lambda: is_gone(pid), seconds):
             return True
     return False
 
