@@ -1,0 +1,47 @@
+"""What goes wrong between a request and a decision. No HTTP here: the renderers above turn these into answers.
+
+No message ever holds a credential, or any part of one.
+"""
+
+from collections.abc import Collection
+
+
+class AuthError(Exception):
+    """The root of what auth raises."""
+
+
+class Unauthenticated(AuthError):
+    """Nobody knows who is asking: 401 with a challenge.
+
+    ``error`` is the code of RFC 6750 §3.1 for the challenge, or None where nothing was sent at all (the same section
+    asks that a request without credentials gets no code).
+    """
+
+    def __init__(self, reason: str, error: str | None = "invalid_token") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.error = error
+
+
+class Forbidden(AuthError):
+    """It is known who asks, and they may not: what was missing, what they had, and what would help (a sentence)."""
+
+    def __init__(self, missing: str, have: Collection[str], fix: str) -> None:
+        held = ", ".join(sorted(have)) or "nothing"
+        super().__init__(f"this needs {missing}, the credentials have {held}; {fix}")
+        self.missing = missing
+        self.have = frozenset(have)
+        self.fix = fix
+
+
+class MalformedScope(AuthError, ValueError):
+    """A ``scope=`` parameter, or an ``access`` claim, outside the grammar: 400 where a client sent it."""
+
+
+class UnknownTokenScope(AuthError, ValueError):
+    """Scopes for a new personal access token that do not exist; the message lists those that do."""
+
+    def __init__(self, unknown: Collection[str], known: Collection[str]) -> None:
+        shown = ", ".join(repr(name[:40]) for name in sorted(unknown)[:5])
+        super().__init__(f"no such scope: {shown}; the scopes are {', '.join(sorted(known))}")
+        self.unknown = frozenset(unknown)
