@@ -1,0 +1,112 @@
+"""``repository:alice/app:pull,push`` ↔ Grant. Pure text: whether anybody may have what is asked is decided elsewhere.
+
+Grammar: distribution, «Token scope documentation» (scope, resourcescope, resourcename, action).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from auth.errors import MalformedScope
+
+SCOPES_MAX: Final = 20  # of one request, counted before repeated ones are merged; docker sends one a mount source
+_SHOWN_MAX: Final = 80
+_SCOPE_MAX: Final = 512  # characters of one scope
+_NAME_MAX: Final = 255  # characters; as storage.names
+
+_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+# A host has upper case and a port, so `Alice/app` is a name too: one that matches no package.
+_HOST: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+_NAME: Final = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
+_TYPE: Final = re.compile(r"([a-z0-9]+)(?:\([a-z0-9]+\))?")
+_ACTION: Final = re.compile(r"[a-z]+|\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Actions on one resource, asked for or given.
+
+    ``type`` is "repository" or "registry" or what else a client came up with; "*" in ``actions`` stays what it is.
+    """
+
+    type: str
+    name: str
+    actions: frozenset[str]
+
+
+def parse(values: Iterable[str]) -> tuple[Grant, ...]:
+    """What is asked by all the ``scope=`` parameters of a request, each of which may hold several, set apart by spaces.
+
+    Grants of the same resource are merged, in the order of their first appearance; nothing asked is ``()``.
+    Raises MalformedScope, also for more than SCOPES_MAX.
+    """
+    texts = [text for value in values for text in value.split(" ") if text]
+    if len(texts) > SCOPES_MAX:
+        raise MalformedScope(f"a request may name {SCOPES_MAX} scopes, got {len(texts)}")
+    return _merged(_parse_one(text) for text in texts)
+
+
+def render(grants: Iterable[Grant]) -> str:
+    """The ``scope`` that asks for ``grants``; ``parse`` reads it back."""
+    return " ".join(f"{grant.type}:{grant.name}:{','.join(sorted(grant.actions))}" for grant in grants)
+
+
+def to_access(grants: Iterable[Grant]) -> list[dict[str, object]]:
+    """The ``access`` claim of distribution's «Token Authentication Implementation»."""
+    return [{"type": grant.type, "name": grant.name, "actions": sorted(grant.actions)} for grant in grants]
+
+
+def from_access(value: object) -> tuple[Grant, ...]:
+    """The grants of an ``access`` claim, held to the same grammar as ``parse``. Raises MalformedScope."""
+    if not isinstance(value, list):
+        raise MalformedScope("the access claim is no list")
+    return _merged(_grant_of(entry) for entry in value)
+
+
+def _parse_one(text: str) -> Grant:
+    if len(text) > _SCOPE_MAX:
+        raise MalformedScope(f"a scope has at most {_SCOPE_MAX} characters, got {len(text)}")
+    # The name may hold colons (`host:5000/alice/app`), so the type ends at the first and the actions begin at the last.
+    kind, first, rest = text.partition(":")
+    name, last, actions = rest.rpartition(":")
+    if not (first and last):
+        raise MalformedScope(f"expected type:name:actions, got {_shown(text)}")
+    # The grammar lets an action be empty (`pull,,push`, and nothing at all): it asks for nothing.
+    return _checked(kind, name, frozenset(filter(None, actions.split(","))))
+
+
+def _grant_of(entry: object) -> Grant:
+    match entry:
+        case {"type": str(kind), "name": str(name), "actions": list(actions)} if all(
+            isinstance(action, str) for action in actions
+        ):
+            return _checked(kind, name, frozenset(actions))
+        case _:
+            raise MalformedScope("an entry of the access claim has no type, name and actions")
+
+
+def _checked(kind: str, name: str, actions: frozenset[str]) -> Grant:
+    match = _TYPE.fullmatch(kind)
+    if match is None:
+        raise MalformedScope(f"expected a resource type such as 'repository', got {_shown(kind)}")
+    if len(name) > _NAME_MAX or not _NAME.fullmatch(name):
+        raise MalformedScope(f"expected a name in lower case of at most {_NAME_MAX} characters, got {_shown(name)}")
+    for action in actions:
+        if not _ACTION.fullmatch(action):
+            raise MalformedScope(f"expected an action such as 'pull' or '*', got {_shown(action)}")
+    # `docker plugin` asks for repository(plugin): the class says what is stored there, not who may.
+    return Grant(match[1], name, actions)
+
+
+def _merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    merged: dict[tuple[str, str], frozenset[str]] = {}
+    for grant in grants:
+        key = grant.type, grant.name
+        merged[key] = merged.get(key, frozenset()) | grant.actions
+    return tuple(Grant(kind, name, actions) for (kind, name), actions in merged.items())
+
+
+def _shown(text: str) -> str:
+    """The beginning of hostile text, in printable ASCII: it goes into answers and logs."""
+    return ascii(text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "...")
