@@ -1,0 +1,230 @@
+"""The registry's own JWTs: issued by the token endpoint, verified on each request of ``/v2`` without I/O.
+
+They are EdDSA (RFC 8037) and nothing else. The header that a key writes is constant, so verification begins with a
+look into the table of those few headers: what is not in it is refused unread. Thus ``alg``, ``kid``, ``jwk``, ``jku``,
+``x5c``, ``x5u`` and ``crit`` of a stranger are never parsed, let alone believed, and claims are parsed only after the
+signature held.
+
+A verified token is an upper bound of what its bearer may do; rights are read again for each request.
+Times are seconds since the epoch.
+"""
+
+import base64
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from auth.errors import MalformedScope, Unauthenticated
+from auth.scopes import Grant, from_access, to_access
+
+TOKEN_MAX: Final = 8192  # characters; longer headers do not pass common proxies anyway
+_CACHE_MAX: Final = 4096  # verified tokens, of a few hundred bytes each (32 MiB at the very worst)
+_LEEWAY_MAX: Final = 60  # seconds
+_SECRET_MIN: Final = 32  # bytes
+_HKDF_INFO: Final = b"moorage bearer ed25519 1"  # changing it changes every key
+_SUBJECT: Final = re.compile(r"(?:[1-9][0-9]{0,18})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BearerSettings:
+    """Who issues tokens (``iss``), for what (``aud``), for how long, and how far clocks may differ (at most 60 s)."""
+
+    issuer: str
+    service: str
+    ttl_seconds: int = 300
+    leeway_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.leeway_seconds <= _LEEWAY_MAX:
+            raise ValueError(f"leeway_seconds is at most {_LEEWAY_MAX}, got {self.leeway_seconds}")
+        if self.ttl_seconds <= 0:
+            raise ValueError(f"ttl_seconds is at least 1, got {self.ttl_seconds}")
+        if not (self.issuer and self.service):
+            raise ValueError("issuer and service must not be empty")
+
+
+class BearerKeys:
+    """Ed25519 keys: the first signs, all verify. So a secret is changed by putting the new one in front for a while."""
+
+    __slots__ = ("_signing", "_verifying", "signing_header")
+
+    def __init__(self, private: Sequence[Ed25519PrivateKey]) -> None:
+        self._signing: Final = private[0]
+        self._verifying: Final = {_header(key.public_key()): key.public_key() for key in private}
+        self.signing_header: Final = _header(self._signing.public_key())
+
+    @classmethod
+    def from_secrets(cls, secrets: Sequence[bytes]) -> "BearerKeys":
+        """Keys derived (HKDF-SHA256) from configured secrets of at least 32 bytes. Raises ValueError."""
+        if not secrets or min(map(len, secrets)) < _SECRET_MIN:
+            raise ValueError(f"bearer tokens need one or more secrets of at least {_SECRET_MIN} bytes")
+        return cls([Ed25519PrivateKey.from_private_bytes(_derived(secret)) for secret in secrets])
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes."""
+        return self._signing.sign(data)
+
+    def verifying(self, header: str) -> Ed25519PublicKey | None:
+        """The key whose tokens begin with this header (base64url), or None."""
+        return self._verifying.get(header)
+
+    def __repr__(self) -> str:
+        return f"<BearerKeys {len(self._verifying)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class BearerClaims:
+    """What a verified token says. ``account_id`` None is an anonymous bearer; ``token_id`` is the personal access token
+    that it was fetched with, if any."""
+
+    account_id: int | None
+    token_id: int | None
+    grants: tuple[Grant, ...]
+    issued_at: int
+    expires_at: int
+    id: str
+
+
+class _Payload(msgspec.Struct):
+    """Required claims and their types; others are left alone, so that a newer release may add some."""
+
+    iss: str
+    aud: str  # RFC 7519 §4.1.3 would allow a list; nothing here issues one
+    sub: str
+    exp: int
+    nbf: int
+    iat: int
+    jti: str
+    tid: int | None
+    access: list[Any]
+
+
+class Bearer:
+    """Issues and verifies tokens. For one event loop; verified tokens are remembered, for they cannot change."""
+
+    def __init__(
+        self, keys: BearerKeys, settings: BearerSettings, *, new_id: Callable[[], str] = lambda: uuid4().hex
+    ) -> None:
+        self.settings: Final = settings
+        self._keys = keys
+        self._new_id = new_id
+        self._verified: OrderedDict[str, BearerClaims] = OrderedDict()
+
+    def issue(self, *, account_id: int | None, token_id: int | None, grants: Iterable[Grant], now: float) -> str:
+        """A signed token that is good from ``now`` on for ``settings.ttl_seconds``.
+
+        Raises MalformedScope where the grants make it longer than TOKEN_MAX.
+        """
+        issued_at = int(now)
+        claims = {
+            "iss": self.settings.issuer,
+            "aud": self.settings.service,
+            "sub": "" if account_id is None else str(account_id),
+            "exp": issued_at + self.settings.ttl_seconds,
+            "nbf": issued_at,
+            "iat": issued_at,
+            "jti": self._new_id(),
+            "tid": token_id,
+            "access": to_access(grants),
+        }
+        signed = f"{self._keys.signing_header}.{_encoded(orjson.dumps(claims))}"
+        token = f"{signed}.{_encoded(self._keys.sign(signed.encode()))}"
+        if len(token) > TOKEN_MAX:
+            raise MalformedScope(f"the scopes make a token of {len(token)} characters, more than {TOKEN_MAX}")
+        return token
+
+    def verify(self, token: str, now: float) -> BearerClaims:
+        """What ``token`` says. Raises Unauthenticated."""
+        known = self._verified.get(token)
+        if known is not None and now < known.expires_at:
+            self._verified.move_to_end(token)
+            return known
+        claims = self._claims(_payload(self._checked(token)), now)
+        self._verified[token] = claims
+        if len(self._verified) > _CACHE_MAX:
+            self._verified.popitem(last=False)
+        return claims
+
+    def _checked(self, token: str) -> bytes:
+        """The payload (JSON) of a token that one of our keys signed."""
+        if len(token) > TOKEN_MAX:
+            raise Unauthenticated(f"the bearer token is longer than {TOKEN_MAX} characters")
+        if not token.isascii():
+            raise Unauthenticated("the bearer token is malformed")
+        signed, _, signature = token.rpartition(".")
+        header, _, payload = signed.partition(".")
+        key = self._keys.verifying(header)
+        if key is None:
+            raise Unauthenticated("the bearer token was not issued by this registry, or its key was retired")
+        try:
+            key.verify(_decoded(signature), signed.encode())
+            return _decoded(payload)
+        except (InvalidSignature, ValueError) as error:
+            raise Unauthenticated("the bearer token's signature is wrong") from error
+
+    def _claims(self, payload: _Payload, now: float) -> BearerClaims:
+        leeway = self.settings.leeway_seconds
+        # Whole strings: a substring or a list of issuers once was enough elsewhere (GHSA-75c5-xw7c-p5pm).
+        if payload.iss != self.settings.issuer or payload.aud != self.settings.service:
+            raise Unauthenticated("the bearer token is meant for another service")
+        if now >= payload.exp + leeway:
+            raise Unauthenticated("the bearer token has expired")
+        if max(payload.nbf, payload.iat) > now + leeway:
+            raise Unauthenticated("the bearer token is not valid yet")
+        if not _SUBJECT.fullmatch(payload.sub):
+            raise Unauthenticated("the bearer token's subject is no account")
+        try:
+            grants = from_access(payload.access)
+        except MalformedScope as error:
+            raise Unauthenticated("the bearer token's access is malformed") from error
+        account_id = int(payload.sub) if payload.sub else None
+        return BearerClaims(account_id, payload.tid, grants, payload.iat, payload.exp, payload.jti)
+
+
+def _payload(raw: bytes) -> _Payload:
+    try:
+        claims = orjson.loads(raw)
+        payload = msgspec.convert(claims, _Payload)
+    except ValueError as error:  # orjson.JSONDecodeError and msgspec.ValidationError are such
+        raise Unauthenticated("the bearer token's claims are malformed") from error
+    # A parser keeps one of two equal names, another parser the other. What differs from its own re-encoding has such
+    # names at some depth, or is not the compact form that we write: refused all the same.
+    if orjson.dumps(claims) != raw:
+        raise Unauthenticated("the bearer token's claims are not in canonical form")
+    return payload
+
+
+def _derived(secret: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_HKDF_INFO).derive(secret)
+
+
+def _header(key: Ed25519PublicKey) -> str:
+    """The one header of tokens signed by this key, encoded; ``kid`` is derived from the public key."""
+    kid = hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
+    return _encoded(orjson.dumps({"alg": "EdDSA", "kid": kid, "typ": "JWT"}))
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decoded(text: str) -> bytes:
+    """Raises ValueError for anything but what ``_encoded`` writes.
+
+    Python's decoder skips characters that it does not know, and base64 has spare bits: one token must have one text.
+    """
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if _encoded(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
