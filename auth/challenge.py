@@ -1,0 +1,36 @@
+"""The text of WWW-Authenticate (RFC 9110 §11.6.1, RFC 6750 §3, RFC 7617 §2)."""
+
+import re
+from typing import Final
+
+# Whatever a header's quoted-string cannot hold: controls (CR and LF would begin a new header) and non-ASCII.
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+_ESCAPED: Final = re.compile(r'(["\\])')
+# RFC 6750 §3 lets scope and error hold neither quotation marks nor backslashes, so there is nothing to escape there.
+_UNQUOTABLE: Final = re.compile(r'[^ -~]|["\\]')
+
+
+def challenge(realm: str, service: str, scope: str | None = None, error: str | None = None) -> str:
+    """Where to fetch a bearer token, for which service, and with which scope.
+
+    The order of parameters is distribution's. Characters that a header cannot carry become ``?``.
+    """
+    parameters = [f'realm="{_quoted(realm)}"', f'service="{_quoted(service)}"']
+    if scope:
+        parameters.append(f'scope="{_plain(scope)}"')
+    if error:
+        parameters.append(f'error="{_plain(error)}"')
+    return "Bearer " + ",".join(parameters)
+
+
+def basic_challenge(realm: str) -> str:
+    """What the API answers: a user name and a token, in UTF-8."""
+    return f'Basic realm="{_quoted(realm)}", charset="UTF-8"'
+
+
+def _quoted(text: str) -> str:
+    return _ESCAPED.sub(r"\\\1", _UNPRINTABLE.sub("?", text))
+
+
+def _plain(text: str) -> str:
+    return _UNQUOTABLE.sub("?", text)

@@ -1,0 +1,108 @@
+"""The Authorization header → Credentials. Pure: nothing is looked up, no signature is checked.
+
+A personal access token comes in four ways: as the password of Basic (docker login), as ``Bearer <token>`` and
+``token <token>`` (GitHub's REST API), and as ``Bearer base64(<token>)`` (what scripts send to ghcr.io).
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from auth.errors import Unauthenticated
+from auth.tokens import PlainToken, recognise
+
+_HEADER_MAX: Final = 16_384  # characters
+_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")  # RFC 7515 §7.1
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class BearerCredentials:
+    """A JWT as it came, not verified. Only ``reveal()`` gives the text (no dataclass: see PlainToken)."""
+
+    __slots__ = ("_jwt",)
+
+    def __init__(self, jwt: str) -> None:
+        self._jwt: Final = jwt
+
+    def reveal(self) -> str:
+        """The token, for auth.bearer to verify."""
+        return self._jwt
+
+    def __repr__(self) -> str:
+        return "<BearerCredentials …>"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredentials:
+    """A well-formed personal access token, which may or may not exist, and how it came.
+
+    ``username`` is what Basic gave, else None. It need not be the token's account: as on ghcr.io the token says who.
+    """
+
+    token: PlainToken
+    username: str | None
+    scheme: Literal["basic", "bearer", "token"]
+
+
+Credentials = BearerCredentials | TokenCredentials
+
+
+def parse_authorization(values: Sequence[str]) -> Credentials | None:
+    """The credentials in all the Authorization headers of a request; None where there are none.
+
+    Raises Unauthenticated for anything else, also for a token that cannot be one of ours and for several headers (one
+    proxy may read the first, and the next the last).
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        raise Unauthenticated("more than one Authorization header", "invalid_request")
+    if len(values[0]) > _HEADER_MAX:
+        raise Unauthenticated("the Authorization header is too long", "invalid_request")
+    scheme, _, rest = values[0].strip(" \t").partition(" ")
+    text = rest.lstrip(" ")  # RFC 9110 §11.4: one or more spaces
+    match scheme.lower():
+        case "basic":
+            return _basic(text)
+        case "bearer":
+            return _bearer(text)
+        case "token":
+            return TokenCredentials(_recognised(text), None, "token")
+        case _:
+            raise Unauthenticated("expected Authorization: Basic, Bearer or token", "invalid_request")
+
+
+def _basic(text: str) -> TokenCredentials:
+    decoded = _decoded(text)
+    if decoded is None:
+        raise Unauthenticated("Basic credentials are not base64 of UTF-8", "invalid_request")
+    username, colon, password = decoded.partition(":")  # a password may hold colons: RFC 7617 §2
+    if not colon or not username or _CONTROL.search(decoded):
+        raise Unauthenticated("Basic credentials are not user:password", "invalid_request")
+    return TokenCredentials(_recognised(password), username, "basic")
+
+
+def _bearer(text: str) -> Credentials:
+    if _JWT.fullmatch(text):
+        return BearerCredentials(text)
+    token = recognise(text)
+    if token is None:
+        # `echo $TOKEN | base64` is in many a script, and leaves a line feed at the end.
+        token = _recognised((_decoded(text) or "").removesuffix("\n"))
+    return TokenCredentials(token, None, "bearer")
+
+
+def _recognised(text: str) -> PlainToken:
+    token = recognise(text)
+    if token is None:
+        raise Unauthenticated("not a personal access token of this registry")
+    return token
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return None
