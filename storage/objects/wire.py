@@ -1,0 +1,163 @@
+"""The path of the bytes to S3 and back: aiohttp with our own signature.
+
+aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue`` and cannot repeat a body it streams.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from storage.errors import Unavailable
+from storage.objects.attempts import Transient, refusal
+from storage.objects.base import Pieces, Span
+from storage.objects.signing import Credentials, Request, Signer
+
+_SLICE_BYTES: Final = 512 * 1024  # one write; more only fills the socket's queue
+_ERROR_BODY_BYTES: Final = 16 * 1024
+_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
+_OK: Final = 200
+_PARTIAL: Final = 206
+_READ_BUFFER_BYTES: Final = 256 * 1024
+_KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
+_HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+def slices(data: Pieces) -> Iterator[bytes | memoryview]:
+    """The pieces, none of them larger than is good to write at once; nothing is copied."""
+    for piece in data:
+        if len(piece) <= _SLICE_BYTES:
+            yield piece
+            continue
+        view = memoryview(piece)
+        for start in range(0, len(view), _SLICE_BYTES):
+            yield view[start : start + _SLICE_BYTES]
+
+
+class _Body(aiohttp.Payload):
+    """Pieces as a body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
+
+    def __init__(self, data: Pieces, stall_seconds: float) -> None:
+        super().__init__(data, content_type="application/octet-stream")
+        self._data = data
+        self._size = sum(map(len, data))
+        self._stall_seconds = stall_seconds
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for piece in slices(self._data):
+            async with asyncio.timeout(self._stall_seconds):  # aiohttp times only what it reads
+                await writer.write(piece)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002  ours, always
+        await self.write(writer)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return b"".join(self._data).decode(encoding, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Single attempts of signed requests; who calls tries again.
+
+    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy.
+    """
+
+    http: aiohttp.ClientSession
+    signer: Signer
+    credentials: Callable[[], Awaitable[Credentials]]
+    now: Callable[[], datetime]
+    stall_seconds: float
+    proxy: str | None = None
+
+    async def put(self, where: str, request: Request, data: Pieces) -> str:
+        """Send ``data``; the ETag S3 answers with. Raises what ``refusal`` gives, Transient without an answer."""
+        response = await self._send(where, request, {}, _Body(data, self.stall_seconds))
+        async with response:
+            if response.status != _OK:
+                raise await _refused(where, response)
+            etag = response.headers.get("ETag")
+            if not etag:
+                raise Unavailable(f"{where}: S3 answered without an ETag")
+            return etag
+
+    async def get(self, where: str, request: Request, span: Span | None) -> "WireReader":
+        """The answer to a GET as far as its headers; close it. Raises as ``put``."""
+        extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
+        response = await self._send(where, request, extra, None)
+        if response.status == (_OK if span is None else _PARTIAL) and response.content_length is not None:
+            return WireReader(where, response, response.content_length)
+        async with response:
+            raise await _refused(where, response)
+
+    async def _send(
+        self, where: str, request: Request, extra: dict[str, str], body: _Body | None
+    ) -> aiohttp.ClientResponse:
+        headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
+        url = URL(request.url, encoded=True)
+        try:
+            return await self.http.request(
+                request.method, url, headers=headers, data=body, proxy=self.proxy, allow_redirects=False
+            )
+        except _HTTP_ERRORS as error:
+            raise Transient(f"{where}: {type(error).__name__}") from error
+
+
+async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
+    try:
+        found = _CODE.search(await response.content.read(_ERROR_BODY_BYTES))
+    except _HTTP_ERRORS:
+        found = None
+    return refusal(where, response.status, found[1].decode() if found else "")
+
+
+class WireReader:
+    """The body of an answer; ``size`` in bytes."""
+
+    __slots__ = ("_response", "_where", "size")
+
+    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int) -> None:
+        self._where = where
+        self._response = response
+        self.size = size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Chunks as they come. Raises Unavailable when they end early or stand still."""
+        left = self.size
+        try:
+            async for chunk in self._response.content.iter_any():
+                left -= len(chunk)
+                yield chunk
+        except _HTTP_ERRORS as error:
+            raise Unavailable(f"{self._where}: {type(error).__name__}, {left} of {self.size} bytes missing") from error
+        if left:
+            raise Unavailable(f"{self._where}: {left} of {self.size} bytes missing")
+
+    def close(self) -> None:
+        """Give the connection back when all was read, else cut it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def client_session(
+    *, connect_seconds: float, silence_seconds: float, connections: int, tls: ssl.SSLContext | None
+) -> aiohttp.ClientSession:
+    """A session for ``Wire``: no cookies, no decompression, no deadline over a whole transfer, but over silence."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=True if tls is None else tls
+        ),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # bytes are what they are
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        read_bufsize=_READ_BUFFER_BYTES,
+    )

@@ -1,0 +1,44 @@
+"""The servers that the stores of these tests talk to."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from storage.embedded.seaweed import EmbeddedS3
+from storage.objects.s3 import S3Settings
+from tests.support.faults import FaultProxy
+
+
+@pytest.fixture(scope="session")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
+    """A real S3 server with an empty bucket; its credentials are in the environment, as boto looks for them."""
+    server = EmbeddedS3(tmp_path_factory.mktemp("weed")).start()
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        environment.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+        environment.setenv("AWS_CONFIG_FILE", str(Path(os.devnull)))
+        yield S3Settings(bucket=server.bucket, region=server.region, endpoint=server.endpoint)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto(weed: S3Settings) -> Iterator[S3Settings]:  # noqa: ARG001  for the credentials: moto takes any
+    """Moto's S3, quick where there are many objects; it checks no signatures."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Settings(bucket="moto-bucket", endpoint=f"http://{host}:{port}")
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def faults(weed: S3Settings) -> Iterator[FaultProxy]:
+    """A proxy in front of the real server."""
+    assert weed.endpoint is not None
+    with FaultProxy(weed.endpoint) as proxy:
+        yield proxy
