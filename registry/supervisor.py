@@ -264,9 +264,7 @@ def _fork(task: Task, tasks: Sequence[Task], signals: Signals) -> int:
     return pid
 
 
-def _live(
-    task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask: set[int | signal.Signals]
-) -> int:
+def _live(task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask: set[int | signal.Signals]) -> int:
     """The life of a forked process; its exit status. Nothing may be raised into the parent's stack."""
     status = 0
     try:

@@ -46,7 +46,11 @@ _SETTINGS: Final = {
     "timezone": "UTC",
 }
 #: Left behind by a server that was killed; its processes need a moment to notice.
-_TRANSIENT: Final = ("pre-existing shared memory block", "Address already in use", "could not create any TCP/IP sockets")
+_TRANSIENT: Final = (
+    "pre-existing shared memory block",
+    "Address already in use",
+    "could not create any TCP/IP sockets",
+)
 
 
 class EmbeddedPostgres:
@@ -236,7 +240,9 @@ def _major(binaries: Path) -> int:
 
 def _reason(output: str) -> str:
     """The line of ``output`` that tells most."""
-    lines = [re.sub(r"^[-0-9]+ [:.0-9]+ UTC \[\d+\] ", "", line.strip()) for line in output.splitlines() if line.strip()]
+    lines = [
+        re.sub(r"^[-0-9]+ [:.0-9]+ UTC \[\d+\] ", "", line.strip()) for line in output.splitlines() if line.strip()
+    ]
     if full := [line for line in lines if "No space left on device" in line]:
         return full[0]
     telling = [line for line in lines if re.search(r"\b(?:FATAL|PANIC|ERROR|error):", line)]

@@ -92,7 +92,8 @@ class EmbeddedS3:
         weed = find_weed()
         data = self._path / "data"
         try:
-            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            data.mkdir(mode=0o700, exist_ok=True)
             self.access_key, self.secret_key = self._credentials()
             self._end_orphan(weed)
             self._ports = self._choose_ports()

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +28,7 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
 
 
+@lru_cache(maxsize=256)  # names, content types and scopes come again and again
 def escaped(text: str) -> str:
     """``text`` percent-encoded as SigV4 wants it, for a query."""
     return quote(text, safe="-_.~")
@@ -124,7 +126,7 @@ class Signer:
         )
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         text = f"{_ALGORITHM}\n{stamp}\n{self._scope(stamp)}\n{digest}"
-        return hmac.new(self._signing_key(credentials.secret_key, stamp[:8]), text.encode(), "sha256").hexdigest()
+        return hmac.digest(self._signing_key(credentials.secret_key, stamp[:8]), text.encode(), "sha256").hex()
 
     def _signing_key(self, secret: str, date: str) -> bytes:
         if self._key_of != (secret, date):
@@ -152,4 +154,4 @@ class Request:
 
 
 def _stamp(now: datetime) -> str:
-    return now.strftime("%Y%m%dT%H%M%SZ")
+    return f"{now:%Y%m%dT%H%M%SZ}"

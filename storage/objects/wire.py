@@ -21,6 +21,8 @@ from storage.objects.base import Pieces, Span
 from storage.objects.signing import Credentials, Request, Signer
 
 _SLICE_BYTES: Final = 512 * 1024  # one write; more only fills the socket's queue
+_SMALL_BYTES: Final = 64 * 1024  # a write costs more than the copy of less
+_JOINED_BYTES: Final = 256 * 1024
 _ERROR_BODY_BYTES: Final = 16 * 1024
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 _OK: Final = 200
@@ -31,14 +33,21 @@ _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 def slices(data: Pieces) -> Iterator[bytes | memoryview]:
-    """The pieces, none of them larger than is good to write at once; nothing is copied."""
+    """The pieces in sizes that are good to write: small ones joined, large ones cut, the rest as they are."""
+    small: list[bytes] = []
+    held = 0
     for piece in data:
-        if len(piece) <= _SLICE_BYTES:
-            yield piece
-            continue
-        view = memoryview(piece)
-        for start in range(0, len(view), _SLICE_BYTES):
-            yield view[start : start + _SLICE_BYTES]
+        if len(piece) < _SMALL_BYTES:
+            small.append(piece)
+            held += len(piece)
+        if small and (held >= _JOINED_BYTES or len(piece) >= _SMALL_BYTES):
+            yield b"".join(small)
+            small, held = [], 0
+        if len(piece) >= _SMALL_BYTES:
+            view = memoryview(piece)
+            yield from (view[start : start + _SLICE_BYTES] for start in range(0, len(view), _SLICE_BYTES))
+    if held:
+        yield b"".join(small)
 
 
 class _Body(aiohttp.Payload):
@@ -131,7 +140,7 @@ class WireReader:
         """Chunks as they come. Raises Unavailable when they end early or stand still."""
         left = self.size
         try:
-            async for chunk in self._response.content.iter_any():
+            async for chunk, _ in self._response.content.iter_chunks():
                 left -= len(chunk)
                 yield chunk
         except _HTTP_ERRORS as error:

@@ -36,7 +36,7 @@ def answer(index, listener):
 
 def stubborn(index, listener):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.write(1, b"ready\n")  # in one piece: two of them write
+    os.write(1, b"ready\\n")  # in one piece: two of them write
     time.sleep(600)
 
 def misconfigured(index, listener):

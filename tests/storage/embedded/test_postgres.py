@@ -1,5 +1,6 @@
 """Real servers, started, killed and started again. What is asked of them goes through asyncpg, as in production."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -24,15 +25,17 @@ time.sleep(600)
 """
 
 
-async def ask(dsn: str, *statements: str) -> Any:
-    connection = await asyncpg.connect(dsn)
-    try:
-        answer = None
-        for statement in statements:
-            answer = await connection.fetchval(statement)
-        return answer
-    finally:
-        await connection.close()
+def ask(dsn: str, *statements: str) -> Any:
+    """What the last statement answers. The tests have no event loop, for starting a server blocks."""
+
+    async def run() -> Any:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return [await connection.fetchval(statement) for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
 
 
 def postmaster(path: Path) -> int:
@@ -46,64 +49,64 @@ def wait_gone(pid: int) -> None:
         time.sleep(0.02)
 
 
-async def test_it_keeps_data_and_password_and_closes_nothing_above(tmp_path: Path) -> None:
+def test_it_keeps_data_and_password_and_closes_nothing_above(tmp_path: Path) -> None:
     closed = tmp_path / "closed to others"
     closed.mkdir(mode=0o700)
     path = closed / "a path with spaces"
     with EmbeddedPostgres(path) as server:
         first = server.dsn("moorage")
-        await ask(first, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
-        assert await ask(first, "SHOW fsync") == "on"
-        assert await ask(server.dsn("postgres"), "SHOW listen_addresses") == "127.0.0.1"
+        ask(first, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        assert ask(first, "SHOW fsync") == "on"
+        assert ask(server.dsn("postgres"), "SHOW listen_addresses") == "127.0.0.1"
     with EmbeddedPostgres(path) as server:
-        assert await ask(server.dsn("moorage"), "SELECT n FROM kept") == 7
+        assert ask(server.dsn("moorage"), "SELECT n FROM kept") == 7
     assert closed.stat().st_mode & 0o777 == 0o700
     assert (path / "password").stat().st_mode & 0o777 == 0o600
     assert (path / "data").stat().st_mode & 0o777 == 0o700
 
 
-async def test_no_password_no_entry(tmp_path: Path) -> None:
+def test_no_password_no_entry(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path) as server:
         password = (tmp_path / "password").read_text()
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await ask(server.dsn("moorage").replace(password, "guessed"), "SELECT 1")
+            ask(server.dsn("moorage").replace(password, "guessed"), "SELECT 1")
 
 
-async def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
+def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _SUPERVISOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as supervisor:
         assert supervisor.stdout is not None
         dsn = supervisor.stdout.readline().strip()
-        await ask(dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        ask(dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
         pid = postmaster(tmp_path)
         supervisor.kill()
     if sys.platform == "linux":
         wait_gone(pid)
     with EmbeddedPostgres(tmp_path) as server:
-        assert await ask(server.dsn("moorage"), "SELECT n FROM kept") == 7
+        assert ask(server.dsn("moorage"), "SELECT n FROM kept") == 7
 
 
-async def test_a_server_that_was_killed_recovers_on_the_same_port(tmp_path: Path) -> None:
+def test_a_server_that_was_killed_recovers_on_the_same_port(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path) as server:
         dsn = server.dsn("moorage")
-        await ask(dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        ask(dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
         pid = postmaster(tmp_path)
         os.kill(pid, signal.SIGKILL)
         while server.alive():
             time.sleep(0.01)
         server.start()
         assert server.dsn("moorage") == dsn
-        assert await ask(dsn, "SELECT n FROM kept") == 7
+        assert ask(dsn, "SELECT n FROM kept") == 7
 
 
-async def test_an_orphan_is_stopped(tmp_path: Path) -> None:
+def test_an_orphan_is_stopped(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path) as orphan, EmbeddedPostgres(tmp_path) as server:
         assert not orphan.alive()
-        assert await ask(server.dsn("moorage"), "SELECT 1") == 1
+        assert ask(server.dsn("moorage"), "SELECT 1") == 1
 
 
-async def test_the_pid_file_of_somebody_else_is_dropped(tmp_path: Path) -> None:
+def test_the_pid_file_of_somebody_else_is_dropped(tmp_path: Path) -> None:
     EmbeddedPostgres(tmp_path).start().stop()
     with subprocess.Popen(["sleep", "60"]) as stranger:
         (tmp_path / "data/postmaster.pid").write_text(f"{stranger.pid}\n{tmp_path}/data\n")
@@ -112,7 +115,7 @@ async def test_the_pid_file_of_somebody_else_is_dropped(tmp_path: Path) -> None:
         stranger.kill()
 
 
-async def test_a_zombie_is_dead(tmp_path: Path) -> None:
+def test_a_zombie_is_dead(tmp_path: Path) -> None:
     EmbeddedPostgres(tmp_path).start().stop()
     with subprocess.Popen(["true"]) as zombie:
         while not is_gone(zombie.pid):
@@ -121,21 +124,21 @@ async def test_a_zombie_is_dead(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path).start().stop()
 
 
-async def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
+def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "data.new").mkdir()
     (tmp_path / "data.new/PG_VERSION").write_text("18\n")
     EmbeddedPostgres(tmp_path).start().stop()
     assert not (tmp_path / "data.new").exists()
 
 
-async def test_data_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_data_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/PG_VERSION").write_text("12\n")
     with pytest.raises(CannotStart, match=r"^[^\n]*PostgreSQL 12[^\n]*$"):
         EmbeddedPostgres(tmp_path).start()
 
 
-async def test_the_reason_of_a_failure_is_told_in_one_line(tmp_path: Path) -> None:
+def test_the_reason_of_a_failure_is_told_in_one_line(tmp_path: Path) -> None:
     EmbeddedPostgres(tmp_path).start().stop()
     (tmp_path / "data/postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(CannotStart, match=r"^[^\n]*configuration file[^\n]*$"):

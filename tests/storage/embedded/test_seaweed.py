@@ -4,21 +4,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
 from storage.embedded.processes import CannotStart
 from storage.embedded.seaweed import EmbeddedS3
 
 if TYPE_CHECKING:
-    from types_aiobotocore_s3.client import S3Client
+    from botocore.client import BaseClient
 
 _SUPERVISOR = """
 import sys, time
@@ -30,56 +28,53 @@ time.sleep(600)
 """
 
 
-@asynccontextmanager
-async def client(endpoint: str, access_key: str, secret_key: str) -> "AsyncIterator[S3Client]":
-    config = AioConfig(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={})
-    async with get_session().create_client(
+def client(endpoint: str, access_key: str, secret_key: str) -> "BaseClient":
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={})
+    return get_session().create_client(
         "s3",
         endpoint_url=endpoint,
         region_name=EmbeddedS3.region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         config=config,
-    ) as made:
-        yield made
+    )
 
 
-async def put(server: EmbeddedS3, key: str, body: bytes) -> None:
-    async with client(server.endpoint, server.access_key, server.secret_key) as s3:
-        await s3.put_object(Bucket=server.bucket, Key=key, Body=body)
+def put(server: EmbeddedS3, key: str, body: bytes) -> None:
+    s3 = client(server.endpoint, server.access_key, server.secret_key)
+    s3.put_object(Bucket=server.bucket, Key=key, Body=body)
 
 
-async def get(server: EmbeddedS3, key: str) -> bytes:
-    async with client(server.endpoint, server.access_key, server.secret_key) as s3:
-        answer = await s3.get_object(Bucket=server.bucket, Key=key)
-        return await answer["Body"].read()
+def get(server: EmbeddedS3, key: str) -> bytes:
+    s3 = client(server.endpoint, server.access_key, server.secret_key)
+    return bytes(s3.get_object(Bucket=server.bucket, Key=key)["Body"].read())
 
 
-async def test_it_keeps_objects_and_credentials(tmp_path: Path) -> None:
+def test_it_keeps_objects_and_credentials(tmp_path: Path) -> None:
     path = tmp_path / "a path with spaces"
     body = b"moorage" * 1_000_000
     with EmbeddedS3(path) as server:
         credentials = server.access_key, server.secret_key
-        await put(server, "a/b", body)
+        put(server, "a/b", body)
     assert (path / "credentials").stat().st_mode & 0o777 == 0o600
     assert (path / "data").stat().st_mode & 0o777 == 0o700
     with EmbeddedS3(path) as server:
         assert (server.access_key, server.secret_key) == credentials
-        assert await get(server, "a/b") == body
+        assert get(server, "a/b") == body
 
 
-async def test_it_starts_empty_and_asks_for_the_secret(tmp_path: Path) -> None:
+def test_it_starts_empty_and_asks_for_the_secret(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path) as server:
-        async with client(server.endpoint, server.access_key, server.secret_key) as s3:
-            assert "Contents" not in await s3.list_objects_v2(Bucket=server.bucket)
-        async with client(server.endpoint, server.access_key, "guessed") as s3:
-            with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-                await s3.list_objects_v2(Bucket=server.bucket)
+        s3 = client(server.endpoint, server.access_key, server.secret_key)
+        assert "Contents" not in s3.list_objects_v2(Bucket=server.bucket)
+        s3 = client(server.endpoint, server.access_key, "guessed")
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            s3.list_objects_v2(Bucket=server.bucket)
 
 
-async def test_objects_outlive_a_killed_server_and_taken_ports(tmp_path: Path) -> None:
+def test_objects_outlive_a_killed_server_and_taken_ports(tmp_path: Path) -> None:
     with EmbeddedS3(tmp_path) as server:
-        await put(server, "kept", b"x" * 100_000)
+        put(server, "kept", b"x" * 100_000)
         assert server._program is not None
         server._program.stop((signal.SIGKILL, 5.0))
         assert not server.alive()
@@ -90,26 +85,26 @@ async def test_objects_outlive_a_killed_server_and_taken_ports(tmp_path: Path) -
             squatter.listen()
             server.start()
         assert server.endpoint != former
-        assert await get(server, "kept") == b"x" * 100_000
-        await put(server, "more", b"y" * 100_000)
-        assert await get(server, "kept") == b"x" * 100_000
+        assert get(server, "kept") == b"x" * 100_000
+        put(server, "more", b"y" * 100_000)
+        assert get(server, "kept") == b"x" * 100_000
 
 
-async def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
+def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _SUPERVISOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as supervisor:
         assert supervisor.stdout is not None
         endpoint, access_key, secret_key = supervisor.stdout.readline().split()
-        async with client(endpoint, access_key, secret_key) as s3:
-            await s3.put_object(Bucket=EmbeddedS3.bucket, Key="kept", Body=b"bytes")
+        s3 = client(endpoint, access_key, secret_key)
+        s3.put_object(Bucket=EmbeddedS3.bucket, Key="kept", Body=b"bytes")
         supervisor.kill()
     with EmbeddedS3(tmp_path) as server:
         assert server.endpoint == endpoint
-        assert await get(server, "kept") == b"bytes"
+        assert get(server, "kept") == b"bytes"
 
 
-async def test_the_reason_of_a_failure_is_told_in_one_line(tmp_path: Path) -> None:
+def test_the_reason_of_a_failure_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/filerldb2").write_text("not a directory")
     with pytest.raises(CannotStart, match=r"^[^\n]+$"):

@@ -1,0 +1,81 @@
+# Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
+MAKEFLAGS += --silent --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt lock clean
+.DELETE_ON_ERROR:
+
+PORT ?= 5000
+DATA ?= .moorage
+# Not ?=: some shells export a HOST of their own.
+HOST = 127.0.0.1
+
+# Only relative paths and `python -m`: the path of the checkout may hold spaces, and scripts' first lines break by them.
+PYTHON := .venv/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
+
+help: ## Tell what can be made
+	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 are for run: make run PORT=8080 DATA=/srv/moorage HOST=0.0.0.0'
+
+run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it keeps is in DATA
+	exec $(PYTHON) -m registry run --host "$(HOST)" --port "$(PORT)" --data "$(DATA)" --follow-parent
+
+test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: .venv/.dev ## Check style, types and who imports whom
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy .
+	$(PYTHON) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
+
+fmt: .venv/.dev ## Bring the code into shape
+	$(PYTHON) -m ruff check --fix-only --quiet .
+	$(PYTHON) -m ruff format .
+
+COMPILE = $(PYTHON) -m uv pip compile --quiet --extra embedded --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --no-annotate
+lock: .venv/.made ## Resolve the dependencies anew and write both lock files
+	$(PIP) install uv
+	$(COMPILE) pyproject.toml --upgrade -o requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the environment and the caches; DATA stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.
+
+.venv/.run: requirements.lock .venv/.made
+	echo 'Installing what the registry needs, once ...'
+	$(PIP) install --no-compile --prefer-binary --require-hashes -r requirements.lock \
+		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+	touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.run
+	echo 'Installing what tests and checks need, once ...'
+	$(PIP) install --no-compile --prefer-binary --require-hashes -r requirements-dev.lock \
+		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+	touch $@
+
+# A .venv that is already there is used, if it is new enough.
+.venv/.made:
+	new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	if $(PYTHON) -c "$$new_enough" 2>/dev/null; then \
+		$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip >/dev/null; \
+	else \
+		found=; \
+		for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+			if "$$python" -c "$$new_enough" 2>/dev/null; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo 'make: needs Python 3.11 or newer, and finds none on the PATH' >&2; exit 1; \
+		fi; \
+		if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+			version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+			echo "make: $$found cannot make environments: install python$$version-venv (Debian, Ubuntu)" >&2; exit 1; \
+		fi; \
+		echo "Making .venv with $$("$$found" --version) ..."; \
+		rm -rf .venv && "$$found" -m venv .venv; \
+	fi
+	touch $@

@@ -1,0 +1,37 @@
+"""Who is asking: what the credentials say, before Postgres says what they are worth."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from auth.scopes import Grant
+
+
+class Action(StrEnum):
+    """What may be done with a package."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller. ``token_id`` None: nobody. ``grants`` None: not narrowed by a bearer token (the token itself came)."""
+
+    token_id: int | None = None
+    account_id: int | None = None
+    grants: tuple[Grant, ...] | None = None
+
+    def granted(self, name: str, action: Action) -> bool:
+        """Whether the bearer token, if it is one, was issued for this."""
+        if self.grants is None:
+            return True
+        return any(
+            g.type == "repository" and g.name == name and (action in g.actions or "*" in g.actions)
+            for g in self.grants
+        )
+
+
+ANONYMOUS: Final = Identity()

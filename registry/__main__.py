@@ -1,0 +1,151 @@
+"""The command `moorage`, also `python -m registry`. Imports stand in the commands: `--help` needs none of them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from registry.config import Settings
+    from storage.metadata.database import Database
+
+T = TypeVar("T")
+
+_EXIT_SETTINGS: Final = 2
+#: How long requests may take to end after SIGTERM, beyond the drain that the settings ask for.
+_GRACE_SECONDS: Final = 25.0
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A container registry of your own."
+)
+admin = typer.Typer(no_args_is_help=True, help="What only the operator does, straight on the database.")
+users = typer.Typer(no_args_is_help=True, help="Accounts of people.")
+tokens = typer.Typer(no_args_is_help=True, help="Personal access tokens.")
+app.add_typer(admin, name="admin")
+admin.add_typer(users, name="user")
+admin.add_typer(tokens, name="token")
+
+
+@app.command()
+def serve() -> None:
+    """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
+    from functools import partial
+
+    from registry.app import serve_worker
+    from registry.supervisor import Signals, Supervisor, Task, listen
+
+    settings = _settings()
+    listeners = listen(settings.host, settings.port, settings.processes)
+    tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
+    with Signals() as signals:
+        status = Supervisor(tasks, signals).run(settings.drain_seconds + _GRACE_SECONDS)
+    raise typer.Exit(status)
+
+
+@app.command()
+def worker() -> None:
+    """Do the work that no client waits for: webhooks, clean-up."""
+    from registry.app import run_worker
+
+    run_worker(_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema of the database up to date. Safe to run at any time, by any number at once."""
+    from storage.metadata.migrate import migrate as apply
+
+    names = asyncio.run(apply(_settings().database.url))
+    typer.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
+
+
+@app.command()
+def run(
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
+    *,
+    follow_parent: Annotated[bool, typer.Option("--follow-parent", hidden=True)] = False,
+) -> None:
+    """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
+    from registry import standalone
+    from registry.supervisor import Signals
+
+    if follow_parent:
+        standalone.follow_parent()
+    with Signals() as signals:
+        status = standalone.Standalone(host, port, data.absolute(), workers or _cores(), signals).run()
+    raise typer.Exit(status)
+
+
+@users.command("create")
+def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin")] = False) -> None:
+    """Make an account."""
+    from registry import accounts
+
+    account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
+    typer.echo(f"created {account.login}")
+
+
+@tokens.command("create")
+def create_token(
+    user: Annotated[str, typer.Option(help="The login of its owner.")],
+    scope: Annotated[list[str], typer.Option(help="May be given more than once.")],
+    note: str = "",
+) -> None:
+    """Make a token and print it; it is never shown again."""
+    from registry import accounts
+
+    token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note))
+    typer.echo(token.reveal())
+
+
+def main() -> None:
+    """Run the command line. What the operator can mend is told in a line each, without a traceback."""
+    from auth.errors import AuthError
+    from registry import logs
+    from registry.accounts import AccountError
+    from registry.config import SettingsInvalid
+    from registry.supervisor import AddressInUse
+    from storage.errors import StorageError
+
+    logs.configure()
+    try:
+        app()
+    except SettingsInvalid as error:
+        print(*error.errors, sep="\n", file=sys.stderr)
+        sys.exit(_EXIT_SETTINGS)
+    except (AccountError, AddressInUse, AuthError, StorageError) as error:
+        print(f"moorage: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _settings() -> "Settings":
+    from registry.config import Settings
+
+    return Settings.from_env()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _with_database(work: "Callable[[Database], Awaitable[T]]") -> T:
+    from storage.metadata.database import open_database
+
+    settings = _settings()
+
+    async def run_it() -> T:
+        async with open_database(settings.database) as db:
+            return await work(db)
+
+    return asyncio.run(run_it())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The composition root: opens the stores, builds the services, mounts the dialects. The only file that wires."""
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from auth.bearer import Bearer, BearerKeys, BearerSettings
+from registry import logs
+from registry.config import Settings
+from registry.http import ops
+from registry.http.keys import SERVICES
+from registry.http.server import serving
+from registry.http.v2 import app as v2
+from registry.http.v2 import token
+from registry.jobs import runner
+from registry.manifests import Manifests
+from registry.services import Services
+from registry.slots import Slots
+from registry.uploads import Uploads
+from storage.metadata.database import open_database
+from storage.objects.s3 import S3Store
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Everything that a process needs, opened and closed. Raises Unavailable."""
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(open_database(settings.database))
+        stores = await stack.enter_async_context(S3Store.open(settings.s3))
+        service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
+        yield Services(
+            settings=settings,
+            db=db,
+            stores=stores,
+            bearer=Bearer(
+                BearerKeys.from_secrets(settings.secrets),
+                BearerSettings(issuer="moorage", service=service, ttl_seconds=settings.token_seconds),
+            ),
+            uploads=Uploads(db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4),
+            manifests=Manifests(db),
+        )
+
+
+def make_app(services: Services) -> web.Application:
+    """The HTTP application over these services."""
+    app = web.Application()
+    app[SERVICES] = services
+    v2.add_routes(app)
+    token.add_routes(app)
+    ops.add_routes(app)
+    return app
+
+
+def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
+    """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
+    logs.configure()
+    uvloop.run(_serve(settings, index, listener))
+
+
+async def _serve(settings: Settings, index: int, listener: socket.socket) -> None:
+    stopping = runner.stop_signals(asyncio.get_running_loop())
+    async with open_services(settings) as services, serving(make_app(services), settings, listener):
+        log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
+        await stopping.wait()
+        # Uploads stop at their next chunk with all that came made durable; another replica goes on.
+        services.uploads.draining.set()
+        log.info("serve.draining", worker=index)
+        await asyncio.sleep(settings.drain_seconds)
+
+
+def run_worker(settings: Settings) -> None:
+    """``moorage worker``: runs the jobs until SIGTERM or SIGINT."""
+    logs.configure()
+    uvloop.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stopping = runner.stop_signals(asyncio.get_running_loop())
+    async with open_services(settings) as services:
+        await runner.run(services, stopping)

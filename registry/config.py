@@ -1,0 +1,176 @@
+"""The settings: read once, from the environment, and nowhere else.
+
+``Settings.from_env`` names every error at once, so that a deployment is mended in one go.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+from registry.uploads import UploadSettings
+from storage.metadata.database import DatabaseSettings
+from storage.objects.s3 import S3Settings
+
+T = TypeVar("T")
+
+_UPLOADS: Final = UploadSettings()
+
+_SECRET_BYTES: Final = 32
+
+
+class SettingsInvalid(Exception):
+    """Some settings are missing or wrong; ``errors`` has a line for each."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Paths of PEM files; they are read again when they change."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process of ours is told."""
+
+    database: DatabaseSettings
+    s3: S3Settings
+    uploads: UploadSettings
+    secrets: tuple[bytes, ...] = field(repr=False)
+    host: str
+    port: int
+    processes: int
+    public_url: str | None
+    tls: TlsSettings | None
+    redirect: bool
+    token_seconds: int
+    drain_seconds: float
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
+        read = _Reader(os.environ if env is None else env)
+        host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
+        certificate, key = read.optional("MOORAGE_TLS_CERT", str), read.optional("MOORAGE_TLS_KEY", str)
+        if (certificate is None) != (key is None):
+            read.errors.append("MOORAGE_TLS_CERT and MOORAGE_TLS_KEY go together: only one of them is set")
+        settings = cls(
+            database=DatabaseSettings(
+                url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
+                pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
+            ),
+            s3=S3Settings(
+                endpoint=read.optional("MOORAGE_S3_ENDPOINT", _origin),
+                region=read("MOORAGE_S3_REGION", str, "us-east-1"),
+                bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket"),
+                public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
+                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, "MOORAGE_S3_ENDPOINT" in read.env),
+            ),
+            uploads=UploadSettings(
+                layer_limit_bytes=read("MOORAGE_LAYER_LIMIT_BYTES", _positive, _UPLOADS.layer_limit_bytes),
+                upload_seconds=read("MOORAGE_UPLOAD_SECONDS", _seconds, _UPLOADS.upload_seconds),
+                lease_seconds=read("MOORAGE_UPLOAD_LEASE_SECONDS", _seconds, _UPLOADS.lease_seconds),
+                sessions_max=read("MOORAGE_UPLOADS_PER_ACCOUNT", _positive, _UPLOADS.sessions_max),
+                buffer_bytes=read("MOORAGE_BUFFER_BYTES", _positive, _UPLOADS.buffer_bytes),
+                link_grace_seconds=read("MOORAGE_GC_GRACE_SECONDS", _seconds, _UPLOADS.link_grace_seconds),
+            ),
+            secrets=read.required(
+                "MOORAGE_SECRET_KEY", _secrets, f"at least {_SECRET_BYTES} random characters; old ones after a comma"
+            ),
+            host=host,
+            port=port,
+            processes=read("MOORAGE_WORKERS", _positive, os.cpu_count() or 1),
+            public_url=read.optional("MOORAGE_PUBLIC_URL", _origin),
+            tls=TlsSettings(certificate, key) if certificate and key else None,
+            redirect=read("MOORAGE_REDIRECT", _switch, default=True),
+            token_seconds=read("MOORAGE_TOKEN_TTL", lambda text: int(_seconds(text)), 300),
+            drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
+        )
+        if read.errors:
+            raise SettingsInvalid(read.errors)
+        return settings
+
+
+class _Reader:
+    """Reads settings and collects what is wrong with them."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.errors: list[str] = []
+
+    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        found = self.optional(name, parse)
+        return default if found is None else found
+
+    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
+        text = self.env.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.errors.append(f"{name}: {error}")
+            return None
+
+    def required(self, name: str, parse: Callable[[str], T], expected: str) -> T:
+        if not self.env.get(name, "").strip():
+            self.errors.append(f"{name} is not set: expected {expected}")
+        # Where it is None an error is on the list, and the settings are never handed out.
+        return cast("T", self.optional(name, parse))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"expected host:port, got {text!r}")
+    return host.strip("[]"), int(port)
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.rstrip("/") or parts.query:
+        raise ValueError(f"expected http(s)://host[:port], got {text!r}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _postgres_url(text: str) -> str:
+    if not text.startswith(("postgres://", "postgresql://")):
+        raise ValueError("expected postgresql://user:password@host/database")
+    return text
+
+
+def _switch(text: str) -> bool:
+    known = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError(f"expected on or off, got {text!r}")
+    return known[text.lower()]
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"expected seconds, got {text!r}")
+    return seconds
+
+
+def _secrets(text: str) -> tuple[bytes, ...]:
+    secrets = tuple(part.strip().encode() for part in text.split(","))
+    if any(len(secret) < _SECRET_BYTES for secret in secrets):
+        raise ValueError(f"expected at least {_SECRET_BYTES} random characters")
+    return secrets

@@ -1,0 +1,7 @@
+"""The typed keys under which the application keeps things."""
+
+from aiohttp import web
+
+from registry.services import Services
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,100 @@
+"""``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind; the only place that renders errors."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from auth.errors import Unauthenticated
+from registry import errors
+from registry.errors import RegistryError
+from registry.http.authenticate import authenticate
+from registry.http.keys import SERVICES
+from registry.http.v2 import blobs, manifests, tags, uploads
+from registry.http.v2.call import HEADERS, Call, unauthorized
+from registry.oci.request import Kind, OCIRequest, parse
+from storage.errors import StorageError, Unavailable
+
+log = structlog.get_logger()
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+async def base(call: Call) -> web.Response:  # end-1
+    """Tells clients to log in, and those who have that they have. Anonymous is 401, as everywhere."""
+    if call.identity.token_id is None:
+        raise unauthorized(call.http, call.services, call.oci, None)
+    return web.json_response({}, headers=HEADERS)
+
+
+HANDLERS: Final[dict[Kind, Handler]] = {
+    Kind.BASE: base,
+    Kind.CATALOG: tags.catalog,
+    Kind.TAGS_LIST: tags.page,
+    Kind.REFERRERS: manifests.referrers,
+    Kind.BLOB_GET: blobs.get,
+    Kind.BLOB_HEAD: blobs.head,
+    Kind.BLOB_DELETE: blobs.delete,
+    Kind.UPLOAD_START: uploads.start,
+    Kind.UPLOAD_STATUS: uploads.status,
+    Kind.UPLOAD_CHUNK: uploads.append,
+    Kind.UPLOAD_FINISH: uploads.finish,
+    Kind.UPLOAD_CANCEL: uploads.cancel,
+    Kind.MANIFEST_GET: manifests.get,
+    Kind.MANIFEST_HEAD: manifests.get,
+    Kind.MANIFEST_PUT: manifests.put,
+    Kind.MANIFEST_DELETE: manifests.delete,
+}
+
+
+async def serve(http: web.Request) -> web.StreamResponse:
+    """Answers one request of ``/v2``."""
+    services = http.app[SERVICES]
+    oci: OCIRequest | None = None
+    try:
+        oci = parse(http.method, http.raw_path.partition("?")[0], http.query)
+        identity = await authenticate(services, http.headers.getall("Authorization", ()))
+        return await HANDLERS[oci.kind](Call(http, oci, identity, services))
+    except Unauthenticated as error:
+        return _rendered(http, unauthorized(http, services, oci, error.error or "invalid_token"))
+    except RegistryError as error:
+        return _rendered(http, error)
+    except Unavailable as error:
+        log.warning("storage.unavailable", error=str(error), path=http.path)
+        return _rendered(http, errors.UnavailableNow(retry_after_seconds=2))
+    except StorageError as error:
+        log.exception("storage.failed", error=str(error), path=http.path)
+        return _rendered(http, errors.UnavailableNow(retry_after_seconds=5))
+
+
+def _rendered(http: web.Request, error: RegistryError) -> web.StreamResponse:
+    if http.get("prepared"):
+        # Half of a blob is on its way; all that is left to say is that it is not the whole.
+        if http.transport is not None:
+            http.transport.abort()
+        raise ConnectionResetError(error.message)
+    response = web.Response(
+        status=error.status,
+        body=error.body(),
+        content_type="application/json",
+        headers={**HEADERS, **error.headers},
+    )
+    if http.can_read_body and error.status in _CLOSING:
+        # The body is not worth reading: no drain, no reuse.
+        response.force_close()
+    return response
+
+
+_CLOSING: Final = frozenset({413, 408})
+
+
+async def no_early_continue(_http: web.Request) -> None:
+    """``100 Continue`` is sent by the handler that wants the body, once its caller is known (Call.go_on)."""
+
+
+def add_routes(app: web.Application) -> None:
+    """Everything under ``/v2``."""
+    app.router.add_route("*", "/v2{rest:.*}", serve, expect_handler=no_early_continue)
+
+

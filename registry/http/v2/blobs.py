@@ -1,0 +1,114 @@
+"""Blobs on the wire: end-2, end-10."""
+
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from auth.permissions import may
+from registry.errors import BlobInUse, BlobUnknown
+from registry.http.v2.call import HEADERS, Call
+from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
+from storage.metadata import blobs
+from storage.metadata.blobs import LocatedBlob
+from storage.names import Digest
+from storage.objects.base import Span
+
+#: A redirected client has this long to begin.
+_URL_TTL: Final = timedelta(minutes=5)
+_OCTETS: Final = "application/octet-stream"
+
+
+async def get(call: Call) -> web.StreamResponse:  # end-2
+    """The bytes: from Postgres, from the store through us, or by a redirect to the store."""
+    blob, digest = await _located(call)
+    size = blob.size or 0
+    if none_match(call.http.headers.getall("If-None-Match", ()), digest):
+        return web.Response(status=304, headers={**HEADERS, "ETag": etag(digest)})
+    asked = call.http.headers.get("Range")
+    span = parse_range(asked, size) if if_range(call.http.headers.get("If-Range"), digest) else None
+    if blob.body is not None:
+        part = blob.body if span is None else blob.body[span.start : span.stop]
+        return web.Response(status=200 if span is None else 206, body=part, headers=_headers(digest, span, size))
+    assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
+    if call.services.settings.redirect:
+        url = await call.services.stores.presign(blob.object_key, ttl=_URL_TTL, content_type=_OCTETS)
+        if url is not None:
+            return web.Response(status=307, headers={**HEADERS, "Location": url, "Docker-Content-Digest": digest})
+    return await _streamed(call, blob, digest, span)
+
+
+async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | None) -> web.StreamResponse:
+    size = blob.size or 0
+    assert blob.object_key is not None  # noqa: S101 - told by get()
+    async with call.services.stores.reader(blob.object_key, span) as reader:
+        response = web.StreamResponse(status=200 if span is None else 206, headers=_headers(digest, span, size))
+        response.content_length = size if span is None else span.size
+        # From here on an error can only be told by cutting the connection (v2.app).
+        call.http["prepared"] = True
+        await response.prepare(call.http)
+        async for chunk in reader:
+            await response.write(chunk)
+        await response.write_eof()
+    return response
+
+
+async def head(call: Call) -> web.StreamResponse:  # end-2
+    """Whether it is here. A pusher who is told so has the grace of the garbage collector from now on."""
+    blob, digest = await _located(call)
+    size = blob.size or 0
+    if (
+        blob.stale_link
+        and blob.package_id is not None
+        and may(call.identity, Action.PUSH, call.oci.package, blob)
+        and not await blobs.touch(call.services.db, blob.package_id, digest)
+    ):
+        raise BlobUnknown(digest)
+    span = parse_range(call.http.headers.get("Range"), size)
+    response = web.StreamResponse(status=200 if span is None else 206, headers=_headers(digest, span, size))
+    response.content_length = size if span is None else span.size
+    return response
+
+
+async def delete(call: Call) -> web.Response:  # end-10
+    """Takes the blob out of this package, unless a manifest needs it."""
+    digest = _digest(call)
+    blob = await blobs.locate(call.services.db, call.identity.token_id, call.oci.package, digest)
+    package_id = call.authorize(Action.DELETE, blob).package_id
+    if package_id is None or blob.size is None:
+        raise BlobUnknown(digest)
+    outcome = await blobs.unlink(call.services.db, package_id, digest)
+    if outcome.users:
+        raise BlobInUse(digest, [Digest(user) for user in outcome.users])
+    if not outcome.gone:
+        raise BlobUnknown(digest)
+    return web.Response(status=202, headers=HEADERS)
+
+
+async def _located(call: Call) -> tuple[LocatedBlob, Digest]:
+    digest = _digest(call)
+    blob = await blobs.locate(call.services.db, call.identity.token_id, call.oci.package, digest)
+    call.authorize(Action.PULL, blob)
+    if blob.size is None:
+        raise BlobUnknown(digest)
+    return blob, digest
+
+
+def _digest(call: Call) -> Digest:
+    assert call.oci.digest is not None  # noqa: S101 - the parser sets it for every kind that comes here
+    return call.oci.digest
+
+
+def _headers(digest: Digest, span: Span | None, size: int) -> dict[str, str]:
+    headers = {
+        **HEADERS,
+        "Content-Type": _OCTETS,
+        "Content-Disposition": "attachment",
+        "Docker-Content-Digest": digest,
+        "ETag": etag(digest),
+        "Accept-Ranges": "bytes",
+    }
+    if span is not None:
+        headers["Content-Range"] = content_range(span, size)
+    return headers

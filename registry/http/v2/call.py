@@ -1,0 +1,93 @@
+"""One request of ``/v2``: who asks, for what, and the answer in the dialect of its clients."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+
+from auth.challenge import challenge
+from auth.identity import Action, Identity
+from auth.permissions import Allowed, Challenged, Denied, decide
+from registry import errors
+from registry.http.origin import origin
+from registry.oci.headers import next_link
+from registry.oci.request import Kind, OCIRequest, build
+from registry.services import Services
+from storage.metadata.standing import Standing
+
+#: What every answer carries; blobs and manifests are data, whatever a browser would like to make of them.
+HEADERS: Final[Mapping[str, str]] = {
+    "Docker-Distribution-Api-Version": "registry/2.0",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Cache-Control": "private, no-store",
+}
+
+_ACTION: Final = {
+    Kind.MANIFEST_PUT: "pull,push",
+    Kind.UPLOAD_START: "pull,push",
+    Kind.UPLOAD_CHUNK: "pull,push",
+    Kind.UPLOAD_FINISH: "pull,push",
+    Kind.UPLOAD_STATUS: "pull,push",
+    Kind.UPLOAD_CANCEL: "pull,push",
+    Kind.MANIFEST_DELETE: "pull,delete",
+    Kind.BLOB_DELETE: "pull,delete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A parsed request with its caller."""
+
+    http: web.Request
+    oci: OCIRequest
+    identity: Identity
+    services: Services
+
+    def authorize(self, action: Action, standing: Standing) -> Allowed:
+        """Raises Unauthorized, NameUnknown (hidden and missing are one answer) or Denied."""
+        decision = decide(self.identity, action, self.oci.package, standing)
+        match decision:
+            case Allowed():
+                return decision
+            case Challenged(error=error):
+                raise unauthorized(self.http, self.services, self.oci, error)
+            case Denied(missing=missing, have=have, fix=fix):
+                raise errors.Denied(missing=missing, have=have, fix=fix)
+            case _:
+                raise errors.NameUnknown(self.oci.package)
+
+    def next_page(self, last: str, size: int) -> str:
+        """The Link header to the page after ``last``."""
+        _method, target = build(replace(self.oci, n=size, last=last))
+        return next_link(target)
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body's chunks as they come, after the ``100 Continue`` that its client may wait for.
+
+        The iterator is aiohttp's own, whose ``__anext__`` may be cancelled and called again.
+        """
+        await self.go_on()
+        return self.http.content.iter_any()
+
+    async def go_on(self) -> None:
+        """Sends ``100 Continue`` if it is expected: only here, when the caller may do it (RFC 9110 §10.1.1)."""
+        if self.http.headers.get("Expect", "").lower() == "100-continue" and self.http.version >= HttpVersion11:
+            await self.http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # What was written is no part of the response; aiohttp's own handler does the same.
+            self.http.writer.output_size = 0
+
+
+def unauthorized(
+    http: web.Request, services: Services, oci: OCIRequest | None, error: str | None
+) -> errors.Unauthorized:
+    """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
+    scope = None
+    if oci is not None and oci.name is not None:
+        scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
+    elif oci is not None and oci.kind is Kind.CATALOG:
+        scope = "registry:catalog:*"
+    realm = f"{origin(http, services.settings.public_url)}/token"
+    why = "authentication required" if error is None else f"the credentials do not do: {error}"
+    return errors.Unauthorized(why, challenge(realm, services.service, scope, error))

@@ -1,0 +1,133 @@
+"""Manifests on the wire: end-3, end-7a, end-7b, end-9, end-12."""
+
+import asyncio
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from auth.identity import Action
+from registry.errors import DigestInvalid, ManifestTooLarge, ManifestUnknown
+from registry.http.v2.call import HEADERS, Call
+from registry.oci.headers import etag, none_match
+from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, parse_manifest
+from registry.oci.media_types import OCI_INDEX
+from registry.oci.request import manifest_path
+from registry.oci.responses import referrers_index
+from storage.metadata import manifests, packages, tags
+from storage.metadata.manifests import Referrers, ResolvedManifest
+from storage.names import Digest
+
+#: Above this a manifest is parsed in a thread: the loop is not to stand still for more than a few milliseconds.
+_THREAD_BYTES: Final = 256 * 1024
+_PAGE: Final = 100
+
+
+async def get(call: Call) -> web.Response:  # end-3
+    """The stored bytes, untouched. One statement tells what it is and whether the caller may have it."""
+    found = await _resolved(call)
+    call.authorize(Action.PULL, found)
+    if found.digest is None or found.body is None or found.media_type is None:
+        raise ManifestUnknown(call.oci.reference)
+    headers = {**HEADERS, "Docker-Content-Digest": found.digest, "ETag": etag(Digest(found.digest))}
+    if none_match(call.http.headers.getall("If-None-Match", ()), found.digest):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = found.media_type
+    return web.Response(body=found.body, headers=headers)
+
+
+async def _resolved(call: Call) -> ResolvedManifest:
+    db, token = call.services.db, call.identity.token_id
+    if call.oci.tag is not None:
+        return await manifests.by_tag(db, token, call.oci.package, call.oci.tag)
+    assert call.oci.digest is not None  # noqa: S101 - a reference is a tag or a digest
+    return await manifests.by_digest(db, token, call.oci.package, call.oci.digest)
+
+
+async def put(call: Call) -> web.Response:  # end-7a, end-7b
+    """Stores a manifest whose parts are all here, and moves its tags."""
+    standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
+    package_id = call.authorize(Action.PUSH, standing).package_id
+    body = await _body(call)
+    content_type = call.http.headers.get("Content-Type")
+    parse = asyncio.to_thread(parse_manifest, body, content_type) if len(body) > _THREAD_BYTES else None
+    manifest = parse_manifest(body, content_type) if parse is None else await parse
+    expected = call.oci.digest
+    digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
+    if expected is not None and expected != digest:
+        raise DigestInvalid(expected, digest)
+    names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
+    if package_id is None:
+        assert standing.owner_id is not None and standing.account_id is not None  # noqa: S101, PT018 - may push
+        name = call.oci.package.image
+        package_id = await packages.ensure(call.services.db, standing.owner_id, name, standing.account_id)
+    await call.services.manifests.publish(package_id, digest, manifest, body, names)
+    headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
+    if manifest.subject is not None:
+        headers["OCI-Subject"] = manifest.subject.digest
+    response = web.Response(status=201, headers=headers)
+    for name in call.oci.tags:
+        response.headers.add("OCI-Tag", name)
+    return response
+
+
+async def _body(call: Call) -> bytes:
+    """The whole body, refused before it is read when it says that it is too large. Raises ManifestTooLarge."""
+    if (call.http.content_length or 0) > MAX_MANIFEST_BYTES:
+        raise ManifestTooLarge(MAX_MANIFEST_BYTES)
+    pieces, size = [], 0
+    async for piece in await call.body():
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_MANIFEST_BYTES:
+            raise ManifestTooLarge(MAX_MANIFEST_BYTES)
+    return b"".join(pieces)
+
+
+async def delete(call: Call) -> web.Response:  # end-9
+    """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
+    found = await _resolved(call)
+    package_id = call.authorize(Action.DELETE, found).package_id
+    if found.digest is None or package_id is None:
+        raise ManifestUnknown(call.oci.reference)
+    db = call.services.db
+    if call.oci.tag is not None:
+        gone = await tags.remove(db, package_id, call.oci.tag)
+    else:
+        gone = await manifests.delete(db, package_id, Digest(found.digest))
+    if not gone:
+        raise ManifestUnknown(call.oci.reference)
+    return web.Response(status=202, headers=HEADERS)
+
+
+async def referrers(call: Call) -> web.Response:  # end-12a, end-12b
+    """Who names this digest as subject; an unknown subject has an empty list."""
+    subject, wanted = call.oci.digest, call.oci.artifact_type
+    assert subject is not None  # noqa: S101 - the parser demands it
+    size = call.oci.n or _PAGE
+    found = await manifests.referrers(
+        call.services.db,
+        call.identity.token_id,
+        call.oci.package,
+        subject,
+        artifact_type=wanted,
+        after=call.oci.last or "",
+        limit=size + 1,
+    )
+    call.authorize(Action.PULL, found)
+    headers = {**HEADERS, "Content-Type": OCI_INDEX}
+    if wanted is not None:
+        headers["OCI-Filters-Applied"] = "artifactType"
+    if len(found.digests) > size:
+        headers["Link"] = call.next_page(found.digests[size - 1], size)
+    return web.Response(body=referrers_index(_descriptors(found)[:size]), headers=headers)
+
+
+def _descriptors(found: Referrers) -> list[Descriptor]:
+    rows = zip(
+        found.digests, found.media_types, found.sizes, found.artifact_types, found.annotations, strict=True
+    )
+    return [
+        Descriptor(media_type, Digest(digest), size, kind or None, orjson.loads(notes) if notes else {})
+        for digest, media_type, size, kind, notes in rows
+    ]

@@ -1,0 +1,17 @@
+"""Deletes objects that no blob has, in the store and then in the queue. A key is never used again, so it cannot race."""
+
+from typing import Final
+
+from registry.services import Services
+from storage.metadata import garbage
+
+_BATCH: Final = 1000
+
+
+async def delete_objects(services: Services) -> int:
+    """One batch; how many objects are gone."""
+    keys = await garbage.due_objects(services.db, _BATCH)
+    if keys:
+        await services.stores.delete(keys)
+        await garbage.forget_objects(services.db, keys)
+    return len(keys)

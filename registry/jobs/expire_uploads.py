@@ -1,0 +1,41 @@
+"""Sweeps sessions that were abandoned, cancelled, refused or finished an hour ago: parts, objects, row, in this order."""
+
+from typing import Final
+
+from registry.services import Services
+from storage.metadata import garbage, packages, uploads
+from storage.metadata.uploads import Expired
+from storage.names import UploadId
+
+_BATCH: Final = 100
+#: Longer than a batch takes; after a crash another sweeper takes the rows again.
+_LEASE_SECONDS: Final = 120.0
+_UNPUBLISHED_SECONDS: Final = 24 * 3600.0
+
+
+async def expire_uploads(services: Services) -> int:
+    """One batch; how many sessions are gone."""
+    expired = await uploads.take_expired(services.db, _LEASE_SECONDS, _BATCH)
+    swept: list[UploadId] = []
+    for upload in expired:
+        if upload.in_store:
+            await _clear(services, upload)
+        swept.append(upload.id)
+    if swept:
+        await uploads.forget(services.db, swept)
+    else:
+        await packages.forget_unpublished(services.db, _UNPUBLISHED_SECONDS)
+    return len(swept)
+
+
+async def _clear(services: Services, upload: Expired) -> None:
+    """Every object and multipart upload under the session's key goes, but the one that became a blob."""
+    stores = services.stores
+    if upload.multipart is not None:
+        await stores.abort(upload.object_key, upload.multipart)
+    # A process that died between making a multipart upload and noting its id left it under the key.
+    async for left in stores.uploads(upload.object_key):
+        await stores.abort(left.key, left.multipart)
+    keys = [info.key async for info in stores.scan(upload.object_key)]
+    kept = await garbage.living(services.db, keys)
+    await stores.delete([key for key in keys if key not in kept])

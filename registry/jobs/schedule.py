@@ -1,0 +1,18 @@
+"""What runs, and how long it pauses in between, in seconds."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from registry.jobs.collect_garbage import collect_garbage
+from registry.jobs.delete_objects import delete_objects
+from registry.jobs.expire_uploads import expire_uploads
+from registry.services import Services
+
+#: Does a bounded amount of work; how many items. Raises StorageError: it is tried again.
+Job = Callable[[Services], Awaitable[int]]
+
+SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
+    "expire_uploads": (expire_uploads, 15.0),
+    "collect_garbage": (collect_garbage, 30.0),
+    "delete_objects": (delete_objects, 15.0),
+}

@@ -1,0 +1,134 @@
+"""Header values in and out. Ranges are half-open inside and inclusive only in the text of this module."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from registry.oci.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
+from registry.oci.media_types import essence
+from storage.objects.base import Span
+
+#: More entries than this are not sent in one page, whatever ``n`` says.
+MAX_PAGE: Final = 1000
+
+# 18 digits are below 2**63, so that no offset overflows a bigint.
+_CHUNK: Final = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]{1,18}))?", re.ASCII)
+_RANGE: Final = re.compile(
+    r"bytes=[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*", re.ASCII | re.IGNORECASE
+)
+_COUNT: Final = re.compile(r"[0-9]+", re.ASCII)
+_COUNT_DIGITS: Final = 9
+_ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")', re.ASCII)
+_NO_QUALITY: Final = re.compile(r"q=0(?:\.0{0,3})?", re.ASCII | re.IGNORECASE)
+
+
+def parse_content_range(text: str) -> Span:
+    """The bytes of a chunk. Raises BlobUploadInvalid.
+
+    The spec writes ``0-41`` («Pushing a blob in chunks»); some clients send RFC 9110's ``bytes 0-41/*``.
+    """
+    match = _CHUNK.fullmatch(text.strip(" \t"))
+    if match is None:
+        raise BlobUploadInvalid(f"expected a Content-Range of the form 0-41, got {shown(text)}")
+    first, last = int(match[1]), int(match[2])
+    if last < first:
+        raise BlobUploadInvalid(f"expected a Content-Range that does not end before it begins, got {shown(text)}")
+    return Span(first, last + 1)
+
+
+def parse_range(text: str | None, size: int) -> Span | None:
+    """The bytes that a GET asks for of ``size`` bytes, or None for all of them with status 200 (RFC 9110 §14.2).
+
+    None also for what may be ignored: other units, garbage, and several ranges at once.
+    Raises RangeNotSatisfiable for a range past the end, a suffix of 0 bytes, and a range that ends before it begins:
+    RFC 9110 §14.1.1 calls the last one invalid and leaves the answer open, the conformance program wants 416.
+    """
+    match = None if text is None else _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return _suffix(int(suffix), size)
+    start, stop = int(first), min(int(last) + 1, size) if last else size
+    if start >= stop:
+        raise RangeNotSatisfiable(size)
+    return Span(start, stop)
+
+
+def _suffix(length: int, size: int) -> Span | None:
+    if length == 0:
+        raise RangeNotSatisfiable(size)
+    # A suffix of nothing is nothing: 206 cannot be said of zero bytes, so the whole is sent.
+    return Span(max(size - length, 0), size) if size else None
+
+
+def content_range(span: Span, size: int) -> str:
+    """The Content-Range of a 206; ``size`` of the whole in bytes."""
+    return f"bytes {span.start}-{span.stop - 1}/{size}"
+
+
+def upload_range(offset: int) -> str:
+    """The Range of an upload that holds ``offset`` bytes. ``0-0`` for none: docker and the spec have no other way."""
+    return f"0-{max(offset - 1, 0)}"
+
+
+def etag(digest: str) -> str:
+    """The strong entity tag of content: its digest (RFC 9110 §8.8.3)."""
+    return f'"{digest}"'
+
+
+def none_match(lines: Iterable[str], current: str) -> bool:
+    """Whether If-None-Match names ``current``, so that 304 is the answer: weak comparison (RFC 9110 §13.1.2).
+
+    ``lines`` are all header lines of the name; none of them means False. The tag is also taken without its quotes,
+    as Docker's registry does.
+    """
+    bare = current.strip('"')
+    for line in lines:
+        if line.strip() in {"*", bare}:
+            return True
+        if current in _ENTITY_TAG.findall(line):
+            return True
+    return False
+
+
+def if_range(text: str | None, current: str) -> bool:
+    """Whether Range applies: no If-Range, or exactly ``current``: strong comparison (RFC 9110 §13.1.5).
+
+    A date never matches: content is named by its digest and has no other validator.
+    """
+    return text is None or text.strip() == current
+
+
+def parse_accept(lines: Iterable[str]) -> frozenset[str]:
+    """The media ranges of all Accept lines, without parameters; what has ``q=0`` is left out (RFC 9110 §12.5.1).
+
+    Clients send a line for each type (docker, skopeo, podman, containerd, regctl): the lines are one list.
+    """
+    ranges: set[str] = set()
+    for line in lines:
+        for entry in line.split(","):
+            media_range, *parameters = entry.split(";")
+            if media_range.strip() and not any(_NO_QUALITY.fullmatch(part.strip()) for part in parameters):
+                ranges.add(essence(media_range))
+    return frozenset(ranges)
+
+
+def accepts(accept: frozenset[str], media_type: str) -> bool:
+    """Whether a client takes ``media_type``; one that said nothing takes everything."""
+    return not accept or media_type in accept or "*/*" in accept or f"{media_type.partition('/')[0]}/*" in accept
+
+
+def parse_page_size(text: str | None) -> int | None:
+    """The parameter ``n``, at most MAX_PAGE; 0 asks for an empty list, None says nothing. Raises PageInvalid."""
+    if text is None:
+        return None
+    if not _COUNT.fullmatch(text):
+        raise PageInvalid("n", "a whole number from 0", text)
+    # int() of a long text costs its square, and Python refuses more than 4,300 digits.
+    return MAX_PAGE if len(text) > _COUNT_DIGITS else min(int(text), MAX_PAGE)
+
+
+def next_link(target: str) -> str:
+    """The Link header to the next page; ``target`` is the path and query that ``oci.request.build`` made."""
+    return f'<{target}>; rel="next"'

@@ -1,0 +1,31 @@
+"""What the composition root built and handlers and jobs are given."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from auth.bearer import Bearer
+from registry.config import Settings
+from registry.manifests import Manifests
+from registry.receiving import Stores
+from registry.uploads import Uploads
+from storage.metadata.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running process."""
+
+    settings: Settings
+    db: Database
+    stores: Stores
+    bearer: Bearer
+    uploads: Uploads
+    manifests: Manifests
+    now: Callable[[], float] = time.time  # Unix seconds
+
+    @property
+    def service(self) -> str:
+        """The name tokens are issued for (``aud``)."""
+        url = self.settings.public_url
+        return "moorage" if url is None else url.partition("://")[2]

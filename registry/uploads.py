@@ -1,0 +1,193 @@
+"""Uploads: received in pieces, by any process, and published once the digest is right.
+
+Between requests everything is in Postgres (``storage.metadata.uploads``) and in the object store. Within a request:
+claim the lease → receive, hash, cut parts → make the rest durable → give the lease back. What a client is told it has
+sent is durable. Nothing is copied and nothing read back, but to join pieces that are too small to be parts.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from registry.errors import (
+    BlobUploadUnknown,
+    LayerTooLarge,
+    RangeInvalid,
+    TooManyRequests,
+    UploadBusy,
+    UploadExpired,
+)
+from registry.receiving import Receiver, Stored, Stores
+from registry.slots import Slots
+from storage.errors import UploadGone
+from storage.metadata import uploads
+from storage.metadata.database import Database, ForeignKeyMissing
+from storage.metadata.uploads import Upload
+from storage.names import Digest, UploadId
+from storage.objects.base import ObjectKey
+
+#: How long a request waits for another one that holds the same session, and how often it looks.
+_BUSY_SECONDS: Final = 10.0
+_BUSY_POLL_SECONDS: Final = 0.2
+_PUBLISH_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSettings:
+    layer_limit_bytes: int = 10 * 1024**3
+    upload_seconds: float = 600.0
+    lease_seconds: float = 9.0
+    sessions_max: int = 1000  # open at once, per account
+    buffer_bytes: int = 128 * 1024**2  # per process
+    link_grace_seconds: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a session belongs to: nobody else finds it."""
+
+    package_id: int
+    account_id: int
+    token_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A session that was published already; a repeated PUT is told so."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The rules of uploads."""
+
+    db: Database
+    stores: Stores
+    settings: UploadSettings
+    slots: Slots
+    new_id: Callable[[], UUID]
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self, owner: Owner, algorithm: str = "sha256") -> UploadId:
+        """Opens a session that ends after ``upload_seconds``. Raises TooManyRequests."""
+        upload = UploadId(self.new_id())
+        started = await uploads.start(
+            self.db,
+            upload,
+            owner.package_id,
+            owner.account_id,
+            owner.token_id,
+            algorithm=algorithm,
+            object_key=ObjectKey(f"b/{upload.hex[:2]}/{upload.hex}"),
+            lives_seconds=self.settings.upload_seconds,
+            most_open=self.settings.sessions_max,
+        )
+        if not started:
+            raise TooManyRequests(retry_after_seconds=30)
+        return upload
+
+    async def status(self, owner: Owner, upload: UploadId) -> int:
+        """The durable offset, bytes. Raises BlobUploadUnknown, UploadExpired."""
+        state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
+        if state is None or state.state != "open":
+            raise BlobUploadUnknown(upload)
+        if state.expired:
+            raise UploadExpired(upload)
+        return state.received
+
+    async def cancel(self, owner: Owner, upload: UploadId) -> None:
+        """Ends a session, even one that is receiving. Raises BlobUploadUnknown."""
+        if not await uploads.abort(self.db, upload, owner.package_id, owner.account_id):
+            raise BlobUploadUnknown(upload)
+
+    async def finished(self, owner: Owner, upload: UploadId) -> Finished | None:
+        """What a session has become, if it is done."""
+        state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
+        return Finished(Digest(state.digest)) if state is not None and state.state == "done" and state.digest else None
+
+    @asynccontextmanager
+    async def open(
+        self, owner: Owner, upload: UploadId, *, at: int | None, expected_bytes: int | None
+    ) -> AsyncIterator[Receiver]:
+        """One request's hold on a session. Leaving it makes durable what arrived, even when the client is gone.
+
+        ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
+        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
+        """
+        held = await self._claim(owner, upload, stores=expected_bytes != 0)
+        receiver = Receiver(held, self.db, self.stores, self.slots, self.draining)
+        try:
+            self._check(held, at, expected_bytes)
+            receiver.limit = self.settings.layer_limit_bytes
+            async with receiver.running(self.settings.lease_seconds):
+                yield receiver
+        except UploadGone as error:
+            raise BlobUploadUnknown(upload) from error
+        except LayerTooLarge:
+            await uploads.abort(self.db, upload, owner.package_id, owner.account_id)
+            raise
+        finally:
+            if not receiver.released:
+                await asyncio.shield(uploads.release(self.db, upload, held.fence))
+
+    def _check(self, held: Upload, at: int | None, expected_bytes: int | None) -> None:
+        if at is not None and at != held.received:
+            raise RangeInvalid(expected=held.received, got=at)
+        if held.received + (expected_bytes or 0) > self.settings.layer_limit_bytes:
+            raise LayerTooLarge(self.settings.layer_limit_bytes)
+
+    async def _claim(self, owner: Owner, upload: UploadId, *, stores: bool) -> Upload:
+        waited = 0.0
+        while True:
+            held = await uploads.claim(
+                self.db,
+                upload,
+                owner.package_id,
+                owner.account_id,
+                lease_seconds=self.settings.lease_seconds,
+                stores=stores,
+            )
+            if held is not None:
+                return held
+            await self.status(owner, upload)  # raises when there is nothing to wait for
+            if waited >= _BUSY_SECONDS:
+                raise UploadBusy(upload)
+            await asyncio.sleep(_BUSY_POLL_SECONDS)
+            waited += _BUSY_POLL_SECONDS
+
+    async def commit(self, owner: Owner, receiver: Receiver, digest: Digest) -> int:
+        """Publishes what was received as a blob of the package; its size in bytes.
+
+        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
+        """
+        if not await receiver.matches(digest):
+            await uploads.abort(self.db, receiver.id, owner.package_id, owner.account_id)
+            raise receiver.mismatch(digest)
+        stored = await receiver.finish()
+        if not await self._publish(receiver, digest, stored):
+            raise UploadBusy(receiver.id)
+        receiver.released = True
+        return stored.size
+
+    async def _publish(self, receiver: Receiver, digest: Digest, stored: Stored) -> bool:
+        for left in reversed(range(_PUBLISH_TRIES)):
+            try:
+                return await uploads.publish(
+                    self.db,
+                    receiver.id,
+                    receiver.fence,
+                    digest,
+                    stored.size,
+                    object_key=stored.object_key,
+                    body=stored.body,
+                    grace_seconds=self.settings.link_grace_seconds,
+                )
+            except ForeignKeyMissing:
+                # The collector took the digest in this moment; our own insert wins the next time.
+                if not left:
+                    raise
+        return False

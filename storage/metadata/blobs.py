@@ -1,0 +1,181 @@
+"""Blobs and their links into packages. A blob is read only through a link of the package it is asked of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata import standing
+from storage.metadata.query import Executor, command, select
+from storage.metadata.standing import Standing
+from storage.names import Digest, PackageName
+from storage.objects.base import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedBlob(Standing):
+    """``size`` is None when the package has no such blob; ``body`` is set for blobs kept in Postgres."""
+
+    size: int | None
+    object_key: ObjectKey | None
+    body: bytes | None
+    stale_link: bool | None
+
+
+_LOCATE: Final = select(
+    LocatedBlob,
+    f"""
+    SELECT {standing.COLUMNS}, blob.size, blob.object_key, blob.body,
+           link.linked_at < now() - interval '1 hour' AS stale_link
+    {standing.FROM}
+      LEFT JOIN package_blobs link ON link.package_id = package.id AND link.digest = $4 AND link.deleted_at IS NULL
+      LEFT JOIN blobs blob ON blob.digest = link.digest
+    """,
+)
+
+
+async def locate(db: Executor, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
+    """Where the blob's bytes are, with the caller's standing."""
+    return await _LOCATE.one(db, token_id, package.owner, package.image, digest)
+
+
+_TOUCH: Final = command(
+    "UPDATE package_blobs SET linked_at = now() WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL"
+)
+
+
+async def touch(db: Executor, package_id: int, digest: Digest) -> bool:
+    """Renews the grace of a link, for a pusher who was told that the blob is here; False: it is gone after all."""
+    return await _TOUCH.run(db, package_id, digest) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    digest: str
+
+
+_MOUNT: Final = select(
+    Mounted,
+    """
+    WITH source AS (
+        SELECT digest FROM package_blobs
+         WHERE package_id = $1 AND digest = $3 AND deleted_at IS NULL
+           FOR KEY SHARE
+    ), review AS (
+        INSERT INTO link_reviews (package_id, digest, due_at)
+        SELECT $2, digest, now() + interval '24 hours' FROM source
+        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
+    )
+    INSERT INTO package_blobs (package_id, digest) SELECT $2, digest FROM source
+    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+    RETURNING digest
+    """,
+)
+
+
+async def mount(db: Executor, source_id: int, target_id: int, digest: Digest) -> bool:
+    """Links a blob of one package into another; False when the source has no such blob."""
+    return await _MOUNT.maybe(db, source_id, target_id, digest) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    package_id: int
+
+
+_READABLE_SOURCE: Final = select(
+    Source,
+    """
+    SELECT link.package_id
+      FROM package_blobs link
+      JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
+      LEFT JOIN tokens token ON token.id = $1
+      LEFT JOIN accounts caller ON caller.id = token.account_id AND caller.suspended_at IS NULL
+     WHERE link.digest = $2 AND link.deleted_at IS NULL
+       AND (package.visibility = 'public' OR caller.site_admin OR package.owner_id = caller.id)
+     LIMIT 1
+    """,
+)
+
+
+async def readable_source(db: Executor, token_id: int | None, digest: Digest) -> int | None:
+    """Some package that the caller may read and that has the blob (mount without ``from``)."""
+    found = await _READABLE_SOURCE.maybe(db, token_id, digest)
+    return None if found is None else found.package_id
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinking:
+    """``users``: live manifests that need the blob; ``gone``: whether the link was there and is no longer."""
+
+    users: list[str]
+    gone: bool
+
+
+_UNLINK: Final = select(
+    Unlinking,
+    """
+    WITH link AS (
+        SELECT package_id, digest FROM package_blobs
+         WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL
+           FOR UPDATE
+    ), users AS (
+        SELECT m.digest FROM manifest_blobs use
+          JOIN manifests m ON m.package_id = use.package_id AND m.digest = use.manifest
+         WHERE use.package_id = $1 AND use.blob = $2 AND m.deleted_at IS NULL
+         LIMIT 10
+    ), hidden AS (
+        UPDATE package_blobs SET deleted_at = now()
+         WHERE (package_id, digest) IN (SELECT package_id, digest FROM link) AND NOT EXISTS (SELECT 1 FROM users)
+        RETURNING package_id, digest
+    ), review AS (
+        INSERT INTO link_reviews (package_id, digest, due_at) SELECT package_id, digest, now() FROM hidden
+        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
+    )
+    SELECT ARRAY(SELECT digest FROM users) AS users, EXISTS (SELECT 1 FROM hidden) AS gone
+    """,
+)
+
+
+async def unlink(db: Executor, package_id: int, digest: Digest) -> Unlinking:
+    """Takes a blob out of a package at once, unless a live manifest needs it."""
+    return await _UNLINK.one(db, package_id, digest)
+
+
+_ADOPT: Final = command(
+    """
+    WITH blob AS (
+        INSERT INTO blobs (digest, size, object_key, body) VALUES ($2, $3, $4, $5)
+        ON CONFLICT (digest) DO NOTHING
+        RETURNING digest
+    ), loser AS (
+        INSERT INTO dead_objects (object_key)
+        SELECT $4 WHERE $4::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
+        ON CONFLICT DO NOTHING
+    ), leftovers AS (
+        INSERT INTO dead_objects (object_key) SELECT unnest($6::text[]) ON CONFLICT DO NOTHING
+    ), review AS (
+        INSERT INTO link_reviews (package_id, digest, due_at) VALUES ($1, $2, now() + interval '24 hours')
+        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
+    )
+    INSERT INTO package_blobs (package_id, digest) VALUES ($1, $2)
+    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+    """
+)
+
+
+async def adopt(
+    db: Executor,
+    package_id: int,
+    digest: Digest,
+    size: int,
+    *,
+    object_key: ObjectKey | None,
+    body: bytes | None,
+    leftovers: Sequence[ObjectKey] = (),
+) -> None:
+    """Publishes bytes that were verified, and links them; a digest that is here already keeps its first key.
+
+    The key that is not needed, and ``leftovers``, go to ``dead_objects``. Raises ForeignKeyMissing when the garbage
+    collector took the digest meanwhile (repeat: the next insert wins) or the package is gone.
+    """
+    await _ADOPT.run(db, package_id, digest, size, object_key, body, list(leftovers))

@@ -1,0 +1,184 @@
+"""The pool, and the one place that turns what Postgres can do to us into Unavailable."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import asyncpg
+
+from storage.errors import StorageError, Unavailable
+
+T = TypeVar("T")
+
+#: Taking a connection longer than this is an overload, not a wait.
+_ACQUIRE_SECONDS: Final = 2.0
+_COMMAND_SECONDS: Final = 15.0
+_SERVER_SETTINGS: Final = {
+    "application_name": "moorage",
+    "statement_timeout": "10000",
+    "lock_timeout": "4000",
+    "idle_in_transaction_session_timeout": "15000",
+    "jit": "off",  # a plan that is worth compiling has no place in a request
+}
+
+#: What a retry, here or by the client, may mend.
+_PASSING: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, cannot connect now, statement timeout
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InterfaceError,  # the pool is closing, the connection was lost underneath
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+)
+_REPEATABLE: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+)
+_TRIES: Final = 3
+
+
+class ForeignKeyMissing(StorageError):
+    """What the statement refers to is gone; ``constraint`` names the foreign key."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class AlreadyThere(StorageError):
+    """A unique key is taken; ``constraint`` names it."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    url: str
+    pool_size: int = 10
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as error:
+        raise ForeignKeyMissing(error.constraint_name or "") from error
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyThere(error.constraint_name or "") from error
+    except _REPEATABLE:
+        raise
+    except _PASSING as error:
+        raise Unavailable(f"Postgres: {type(error).__name__}") from error
+
+
+class Transaction:
+    """A connection inside a transaction, as an Executor."""
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        with _translated():
+            return await self._connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        with _translated():
+            return await self._connection.fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        with _translated():
+            return await self._connection.execute(query, *args)
+
+
+async def _no_reset(_connection: object) -> None:
+    """Nothing here leaves session state behind, so a connection goes back as it is (saves a round trip)."""
+
+
+class Database:
+    """The pool as an Executor: each statement its own transaction."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        async def run() -> list[asyncpg.Record]:
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                return await connection.fetch(query, *args)
+
+        return await _repeated(run)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        async def run() -> asyncpg.Record | None:
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                return await connection.fetchrow(query, *args)
+
+        return await _repeated(run)
+
+    async def execute(self, query: str, *args: object) -> str:
+        async def run() -> str:
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                return await connection.execute(query, *args)
+
+        return await _repeated(run)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction; rules open it, storage never does."""
+        with _translated():
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection, connection.transaction():
+                yield Transaction(connection)
+
+    async def repeat(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Runs ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like."""
+
+        async def run() -> T:
+            async with self.transaction() as tx:
+                return await work(tx)
+
+        return await _repeated(run)
+
+
+async def _repeated(run: Callable[[], Awaitable[T]]) -> T:
+    for left in reversed(range(_TRIES)):
+        try:
+            with _translated():
+                return await run()
+        except _REPEATABLE as error:
+            if not left:
+                raise Unavailable(f"Postgres: {type(error).__name__}") from error
+    raise AssertionError("unreachable")
+
+
+@asynccontextmanager
+async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """The pool, opened and closed. Raises Unavailable."""
+    with _translated():
+        pool = await asyncpg.create_pool(
+            settings.url,
+            min_size=1,
+            max_size=settings.pool_size,
+            command_timeout=_COMMAND_SECONDS,
+            timeout=5,
+            max_inactive_connection_lifetime=300,
+            server_settings=_SERVER_SETTINGS,
+            reset=_no_reset,
+        )
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except (TimeoutError, OSError):
+            pool.terminate()

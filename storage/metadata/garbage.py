@@ -1,0 +1,119 @@
+"""What nobody refers to any more: links, then blobs, then objects; each step repeatable, none holding a lock over S3."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.query import Executor, command, select
+from storage.objects.base import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class DeadObject:
+    object_key: ObjectKey
+
+
+_DUE: Final = select(
+    DeadObject,
+    "SELECT object_key FROM dead_objects WHERE not_before <= now() ORDER BY not_before LIMIT $1",
+)
+
+
+async def due_objects(db: Executor, limit: int) -> list[ObjectKey]:
+    """Keys that may be deleted from the store now."""
+    return [row.object_key for row in await _DUE.all(db, limit)]
+
+
+_BURIED: Final = command("DELETE FROM dead_objects WHERE object_key = ANY ($1::text[])")
+
+
+async def forget_objects(db: Executor, keys: Sequence[ObjectKey]) -> int:
+    """Removes the rows of objects that are gone."""
+    return await _BURIED.run(db, list(keys))
+
+
+_LIVING: Final = select(DeadObject, "SELECT object_key FROM blobs WHERE object_key = ANY ($1::text[])")
+
+
+async def living(db: Executor, keys: Sequence[ObjectKey]) -> set[ObjectKey]:
+    """Which of these keys a blob has."""
+    return {row.object_key for row in await _LIVING.all(db, list(keys))}
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    package_id: int
+    digest: str
+
+
+_REVIEWS: Final = select(
+    Review,
+    """
+    SELECT package_id, digest FROM link_reviews
+     WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    """,
+)
+
+
+async def due_reviews(db: Executor, limit: int) -> list[Review]:
+    """Links whose grace is over, locked for the caller's transaction."""
+    return await _REVIEWS.all(db, limit)
+
+
+_LOCK: Final = select(
+    Review,
+    """
+    SELECT package_id, digest FROM package_blobs WHERE package_id = $1 AND digest = $2 FOR UPDATE SKIP LOCKED
+    """,
+)
+_DROP: Final = command(
+    """
+    DELETE FROM package_blobs
+     WHERE package_id = $1 AND digest = $2
+       AND (deleted_at IS NOT NULL OR linked_at < now() - make_interval(secs => $3))
+       AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE package_id = $1 AND blob = $2)
+    """
+)
+# A link in its grace is looked at again; one that is used or gone needs no review until somebody lets go of it.
+_POSTPONE: Final = command(
+    """
+    UPDATE link_reviews SET due_at = now() + make_interval(secs => $3)
+     WHERE package_id = $1 AND digest = $2
+       AND EXISTS (SELECT 1 FROM package_blobs WHERE package_id = $1 AND digest = $2)
+       AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE package_id = $1 AND blob = $2)
+    """
+)
+_REVIEWED: Final = command("DELETE FROM link_reviews WHERE package_id = $1 AND digest = $2")
+
+
+async def drop_link(db: Executor, review: Review, grace_seconds: float) -> bool:
+    """Removes a link that no manifest uses and whose grace is over, inside the caller's transaction; False: kept.
+
+    The row is locked by one statement and looked at by the next, whose snapshot is younger than the lock.
+    """
+    where = (review.package_id, review.digest)
+    await _LOCK.maybe(db, *where)
+    dropped = await _DROP.run(db, *where, grace_seconds) == 1
+    if dropped or not await _POSTPONE.run(db, *where, grace_seconds):
+        await _REVIEWED.run(db, *where)
+    return dropped
+
+
+_LOCK_BLOB: Final = select(DeadObject, "SELECT object_key FROM blobs WHERE digest = $1 FOR UPDATE SKIP LOCKED")
+_DROP_BLOB: Final = command(
+    """
+    WITH unused AS (
+        DELETE FROM blobs WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE digest = $1)
+        RETURNING object_key
+    )
+    INSERT INTO dead_objects (object_key, not_before)
+    SELECT object_key, now() + make_interval(secs => $2) FROM unused WHERE object_key IS NOT NULL
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def drop_blob(db: Executor, digest: str, delay_seconds: float) -> None:
+    """Removes a blob without links, and dooms its object once the longest pull and backup are over."""
+    await _LOCK_BLOB.maybe(db, digest)
+    await _DROP_BLOB.run(db, digest, delay_seconds)

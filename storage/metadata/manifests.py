@@ -1,0 +1,228 @@
+"""Manifests: their bytes, what they refer to, and who refers to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata import standing
+from storage.metadata.query import Executor, select
+from storage.metadata.standing import Standing
+from storage.names import Digest, PackageName, TagName
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedManifest(Standing):
+    """``digest`` is None when the package has no such manifest."""
+
+    digest: str | None
+    media_type: str | None
+    body: bytes | None
+
+
+_BY_TAG: Final = select(
+    ResolvedManifest,
+    f"""
+    SELECT {standing.COLUMNS}, manifest.digest, manifest.media_type, manifest.body
+    {standing.FROM}
+      LEFT JOIN tags tag ON tag.package_id = package.id AND tag.name = $4
+      LEFT JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
+    """,
+)
+_BY_DIGEST: Final = select(
+    ResolvedManifest,
+    f"""
+    SELECT {standing.COLUMNS}, manifest.digest, manifest.media_type, manifest.body
+    {standing.FROM}
+      LEFT JOIN manifests manifest
+             ON manifest.package_id = package.id AND manifest.digest = $4 AND manifest.deleted_at IS NULL
+    """,
+)
+
+
+async def by_tag(db: Executor, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
+    """The manifest under a tag, with the caller's standing."""
+    return await _BY_TAG.one(db, token_id, package.owner, package.image, tag)
+
+
+async def by_digest(db: Executor, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
+    """The manifest of a digest, with the caller's standing."""
+    return await _BY_DIGEST.one(db, token_id, package.owner, package.image, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    digest: Digest
+
+
+_MISSING: Final = select(
+    Missing,
+    """
+    SELECT wanted.digest
+      FROM unnest($2::text[]) AS wanted (digest)
+     WHERE NOT EXISTS (
+        SELECT 1 FROM package_blobs link
+         WHERE link.package_id = $1 AND link.digest = wanted.digest AND link.deleted_at IS NULL)
+    UNION ALL
+    SELECT wanted.digest
+      FROM unnest($3::text[]) AS wanted (digest)
+     WHERE NOT EXISTS (
+        SELECT 1 FROM manifests m
+         WHERE m.package_id = $1 AND m.digest = wanted.digest AND m.deleted_at IS NULL)
+    """,
+)
+
+
+async def missing(
+    db: Executor, package_id: int, blobs: Sequence[Digest], children: Sequence[Digest]
+) -> list[Digest]:
+    """Which of these the package does not have."""
+    return [Digest(row.digest) for row in await _MISSING.all(db, package_id, list(blobs), list(children))]
+
+
+@dataclass(frozen=True, slots=True)
+class NewManifest:
+    """What is kept of a manifest; ``blobs`` and ``children`` must be in the package."""
+
+    digest: Digest
+    media_type: str
+    artifact_type: str | None
+    subject: Digest | None
+    annotations: str | None  # JSON
+    body: bytes
+    blobs: Sequence[Digest]
+    children: Sequence[Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """``blobs`` and ``children``: how many of each were found and locked."""
+
+    id: int
+    blobs: int
+    children: int
+
+
+# Links and children are locked in the order of their digests (two pushes that share layers never wait in a circle), and
+# FOR SHARE, so that what is deleted or hidden meanwhile is either seen here or waits for us.
+_INSERT: Final = select(
+    Inserted,
+    """
+    WITH links AS (
+        SELECT digest FROM package_blobs
+         WHERE package_id = $1 AND digest = ANY ($8::text[]) AND deleted_at IS NULL
+         ORDER BY digest FOR SHARE
+    ), kids AS (
+        SELECT digest FROM manifests
+         WHERE package_id = $1 AND digest = ANY ($9::text[]) AND deleted_at IS NULL
+         ORDER BY digest FOR SHARE
+    ), put AS (
+        INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body)
+        VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7)
+        ON CONFLICT (package_id, digest) DO UPDATE
+           SET deleted_at = NULL, deleted_tags = '{}', media_type = excluded.media_type, updated_at = now()
+        RETURNING id
+    ), uses AS (
+        INSERT INTO manifest_blobs (package_id, manifest, blob) SELECT $1, $2, digest FROM links ON CONFLICT DO NOTHING
+    ), nesting AS (
+        INSERT INTO manifest_children (package_id, parent, child) SELECT $1, $2, digest FROM kids ON CONFLICT DO NOTHING
+    ), published AS (
+        UPDATE packages SET updated_at = now(), published_at = coalesce(published_at, now()) WHERE id = $1
+    )
+    SELECT put.id, (SELECT count(*) FROM links)::int AS blobs, (SELECT count(*) FROM kids)::int AS children FROM put
+    """,
+)
+
+_TAG: Final = select(
+    Missing,
+    """
+    INSERT INTO tags (package_id, name, digest) SELECT $1, name, $2 FROM unnest($3::text[]) AS new (name) ORDER BY name
+    ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
+    RETURNING digest
+    """,
+)
+
+
+async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
+    """Stores a manifest and its references, inside the caller's transaction, who compares the counts."""
+    return await _INSERT.one(
+        db,
+        package_id,
+        new.digest,
+        new.media_type,
+        new.artifact_type,
+        new.subject,
+        new.annotations,
+        new.body,
+        list(new.blobs),
+        list(new.children),
+    )
+
+
+async def tag(db: Executor, package_id: int, digest: Digest, names: Sequence[TagName]) -> None:
+    """Moves tags to a manifest of the package, inside the caller's transaction."""
+    await _TAG.all(db, package_id, digest, list(names))
+
+
+_DELETE: Final = select(
+    Missing,
+    """
+    WITH untagged AS (
+        DELETE FROM tags WHERE package_id = $1 AND digest = $2 RETURNING name
+    )
+    UPDATE manifests
+       SET deleted_at = now(), deleted_tags = ARRAY(SELECT name FROM untagged ORDER BY name)
+     WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL
+    RETURNING digest
+    """,
+)
+
+
+async def delete(db: Executor, package_id: int, digest: Digest) -> bool:
+    """Hides a manifest and takes its tags; both come back when it is restored. False when it was not there."""
+    return await _DELETE.maybe(db, package_id, digest) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Referrers(Standing):
+    """Parallel arrays, one element a referrer."""
+
+    digests: list[str]
+    media_types: list[str]
+    sizes: list[int]
+    artifact_types: list[str]
+    annotations: list[str]
+
+
+_REFERRERS: Final = select(
+    Referrers,
+    f"""
+    SELECT {standing.COLUMNS}, found.*
+    {standing.FROM}
+     CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(digest), '{{}}') AS digests,
+               coalesce(array_agg(media_type), '{{}}') AS media_types,
+               coalesce(array_agg(size), '{{}}') AS sizes,
+               coalesce(array_agg(coalesce(artifact_type, '')), '{{}}') AS artifact_types,
+               coalesce(array_agg(coalesce(annotations::text, '')), '{{}}') AS annotations
+          FROM (SELECT digest, media_type, size, artifact_type, annotations
+                  FROM manifests
+                 WHERE package_id = package.id AND subject = $4 AND deleted_at IS NULL AND digest > $6
+                   AND ($5::text IS NULL OR artifact_type = $5)
+                 ORDER BY digest LIMIT $7) AS page
+     ) AS found
+    """,
+)
+
+
+async def referrers(
+    db: Executor,
+    token_id: int | None,
+    package: PackageName,
+    subject: Digest,
+    *,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> Referrers:
+    """Manifests of the package that name ``subject``, in the order of their digests, past ``after``."""
+    return await _REFERRERS.one(db, token_id, package.owner, package.image, subject, artifact_type, after, limit)

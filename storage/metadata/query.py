@@ -1,0 +1,78 @@
+"""SQL with a declared row type.
+
+A statement stands as a constant in the module of the function that runs it; ``ALL`` knows every one, so that a single
+test prepares them on the migrated schema and compares their columns with the row's fields.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Generic, LiteralString, Protocol, TypeVar
+
+from asyncpg import Record
+
+Row = TypeVar("Row")
+
+
+class Executor(Protocol):
+    """A database, or a connection inside a transaction: the caller decides. Each raises errors.Unavailable."""
+
+    async def fetch(self, query: str, *args: object) -> list[Record]: ...
+    async def fetchrow(self, query: str, *args: object) -> Record | None: ...
+    async def execute(self, query: str, *args: object) -> str: ...
+
+
+ALL: Final[list["Query[Any] | Command"]] = []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query(Generic[Row]):
+    """A statement that returns rows; the row's fields stand in the order of its columns."""
+
+    row: type[Row]
+    sql: LiteralString
+
+    async def maybe(self, db: Executor, *args: object) -> Row | None:
+        """The first row, or None."""
+        record = await db.fetchrow(self.sql, *args)
+        return None if record is None else self.row(*record)
+
+    async def one(self, db: Executor, *args: object) -> Row:
+        """The first row of a statement that always has one."""
+        record = await db.fetchrow(self.sql, *args)
+        if record is None:
+            raise LookupError(f"no row from: {self.sql}")
+        return self.row(*record)
+
+    async def all(self, db: Executor, *args: object) -> list[Row]:
+        """Every row."""
+        return [self.row(*record) for record in await db.fetch(self.sql, *args)]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names that the statement must return, in order."""
+        return [f.name for f in fields(self.row)]  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Command:
+    """A statement that is run for its effect."""
+
+    sql: LiteralString
+
+    async def run(self, db: Executor, *args: object) -> int:
+        """Runs it; the number of rows it changed."""
+        tag = await db.execute(self.sql, *args)
+        return int(tag.rpartition(" ")[2])
+
+
+def select(row: type[Row], sql: LiteralString) -> Query[Row]:
+    """Declares a statement that returns ``row``\\ s."""
+    query = Query(row, sql)
+    ALL.append(query)
+    return query
+
+
+def command(sql: LiteralString) -> Command:
+    """Declares a statement that returns nothing."""
+    statement = Command(sql)
+    ALL.append(statement)
+    return statement

@@ -1,0 +1,39 @@
+"""Tags: names that move."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata import standing
+from storage.metadata.query import Executor, command, select
+from storage.metadata.standing import Standing
+from storage.names import PackageName, TagName
+
+
+@dataclass(frozen=True, slots=True)
+class TagPage(Standing):
+    published: bool
+    names: list[str]
+
+
+_PAGE: Final = select(
+    TagPage,
+    f"""
+    SELECT {standing.COLUMNS}, package.published_at IS NOT NULL AS published,
+           ARRAY(SELECT tag.name FROM tags tag
+                  WHERE tag.package_id = package.id AND tag.name > $4 ORDER BY tag.name LIMIT $5) AS names
+    {standing.FROM}
+    """,
+)
+
+
+async def page(db: Executor, token_id: int | None, package: PackageName, after: str, limit: int) -> TagPage:
+    """At most ``limit`` tags past ``after``, in byte order, with the caller's standing."""
+    return await _PAGE.one(db, token_id, package.owner, package.image, after, limit)
+
+
+_REMOVE: Final = command("DELETE FROM tags WHERE package_id = $1 AND name = $2")
+
+
+async def remove(db: Executor, package_id: int, tag: TagName) -> bool:
+    """Takes the name away; the manifest stays. False when there was no such tag."""
+    return await _REMOVE.run(db, package_id, tag) == 1

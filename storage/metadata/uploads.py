@@ -1,0 +1,318 @@
+"""Uploads between their requests: the durable offset, the hash state, the parts, and the lease on all of it.
+
+Every write carries the fence of the lease it was made under; a process that lost its lease changes nothing. Only the
+database's clock counts. Protocol: a lease is renewed while its request lives, and free soon after its process died.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.query import Executor, command, select
+from storage.names import Digest, UploadId
+from storage.objects.base import MultipartId, ObjectKey, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """``open_sessions``: how many this account had open before."""
+
+    open_sessions: int
+
+
+_START: Final = select(
+    Started,
+    """
+    WITH sessions AS (
+        SELECT count(*) AS n
+          FROM (SELECT 1 FROM uploads WHERE account_id = $3 AND state = 'open' AND expires_at > now() LIMIT $8) AS some
+    ), started AS (
+        INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
+        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions WHERE n < $8
+    )
+    SELECT n::int AS open_sessions FROM sessions
+    """,
+)
+
+
+async def start(
+    db: Executor,
+    upload: UploadId,
+    package_id: int,
+    account_id: int,
+    token_id: int | None,
+    *,
+    algorithm: str,
+    object_key: ObjectKey,
+    lives_seconds: float,
+    most_open: int,
+) -> bool:
+    """Opens a session; False when the account has ``most_open`` already."""
+    row = await _START.one(
+        db, upload, package_id, account_id, token_id, algorithm, object_key, lives_seconds, most_open
+    )
+    return row.open_sessions < most_open
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A session as its lease holder finds it. ``received`` bytes = parts + segments + ``tail``, in this order."""
+
+    id: UploadId
+    package_id: int
+    algorithm: str
+    object_key: ObjectKey
+    multipart: MultipartId | None
+    received: int
+    hash_state: bytes | None
+    tail: bytes
+    fence: int
+    expires_in: float  # seconds
+    part_numbers: list[int]
+    part_etags: list[str]
+    part_sizes: list[int]
+    segment_keys: list[ObjectKey]
+    segment_sizes: list[int]
+
+    @property
+    def parts(self) -> list[Part]:
+        return [Part(*p) for p in zip(self.part_numbers, self.part_etags, self.part_sizes, strict=True)]
+
+
+_CLAIM: Final = select(
+    Upload,
+    """
+    UPDATE uploads u
+       SET lease_until = now() + make_interval(secs => $4), fence = fence + 1, in_store = in_store OR $5
+     WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open' AND expires_at > now()
+       AND (lease_until IS NULL OR lease_until <= now())
+    RETURNING id, package_id, algorithm, object_key, multipart_id AS multipart, received, hash_state, tail, fence,
+        extract(epoch FROM expires_at - now())::float8 AS expires_in,
+        ARRAY(SELECT number FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_numbers,
+        ARRAY(SELECT etag FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_etags,
+        ARRAY(SELECT size FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_sizes,
+        ARRAY(SELECT object_key FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_keys,
+        ARRAY(SELECT size FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_sizes
+    """,
+)
+
+
+async def claim(
+    db: Executor, upload: UploadId, package_id: int, account_id: int, *, lease_seconds: float, stores: bool
+) -> Upload | None:
+    """Takes the lease; None: somebody has it, or the session is not open (``state`` tells).
+
+    ``stores``: objects may be written under this lease; noted before the first of them is.
+    """
+    return await _CLAIM.maybe(db, upload, package_id, account_id, lease_seconds, stores)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``state``: open, done or aborted; ``digest`` once it is done."""
+
+    state: str
+    received: int
+    digest: str | None
+    expired: bool
+    leased: bool
+
+
+_STATE: Final = select(
+    State,
+    """
+    SELECT state, received, digest, expires_at <= now() AS expired, coalesce(lease_until > now(), false) AS leased
+      FROM uploads WHERE id = $1 AND package_id = $2 AND account_id = $3
+    """,
+)
+
+
+async def state(db: Executor, upload: UploadId, package_id: int, account_id: int) -> State | None:
+    """The session without its lease; None: this account has none of that id in this package."""
+    return await _STATE.maybe(db, upload, package_id, account_id)
+
+
+_RENEW: Final = command(
+    "UPDATE uploads SET lease_until = now() + make_interval(secs => $3) WHERE id = $1 AND fence = $2 AND state = 'open'"
+)
+
+
+async def renew(db: Executor, upload: UploadId, fence: int, lease_seconds: float) -> bool:
+    """Keeps the lease; False: it is lost."""
+    return await _RENEW.run(db, upload, fence, lease_seconds) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    number: int
+
+
+_NUMBER: Final = select(
+    Numbered,
+    """
+    UPDATE uploads SET next_part = next_part + 1, multipart_id = coalesce($3, multipart_id)
+     WHERE id = $1 AND fence = $2 AND state = 'open'
+    RETURNING next_part - 1 AS number
+    """,
+)
+
+
+async def number_part(db: Executor, upload: UploadId, fence: int, multipart: MultipartId) -> int | None:
+    """A part number that nobody had or will have, noting the multipart upload; None: the lease is lost."""
+    row = await _NUMBER.maybe(db, upload, fence, multipart)
+    return None if row is None else row.number
+
+
+_RECORD: Final = command(
+    """
+    WITH held AS (
+        SELECT id FROM uploads WHERE id = $1 AND fence = $2 AND state = 'open' FOR UPDATE
+    ), parts AS (
+        INSERT INTO upload_parts (upload_id, number, etag, size)
+        SELECT held.id, $6, $7, $8 FROM held WHERE $6::int IS NOT NULL
+    ), used AS (
+        DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM held) AND $6::int IS NOT NULL
+        RETURNING object_key
+    ), dead AS (
+        INSERT INTO dead_objects (object_key) SELECT object_key FROM used ON CONFLICT DO NOTHING
+    ), segments AS (
+        INSERT INTO upload_segments (upload_id, position, object_key, size)
+        SELECT held.id, (SELECT count(*) FROM upload_segments WHERE upload_id = held.id), $9, $10
+          FROM held WHERE $9::text IS NOT NULL
+    )
+    UPDATE uploads
+       SET received = $3, hash_state = $4, tail = $5, lease_until = CASE WHEN $11 THEN NULL ELSE lease_until END
+     WHERE id IN (SELECT id FROM held)
+    """
+)
+
+
+async def record(
+    db: Executor,
+    upload: UploadId,
+    fence: int,
+    *,
+    received: int,
+    hash_state: bytes | None,
+    tail: bytes,
+    part: Part | None = None,
+    segment: tuple[ObjectKey, int] | None = None,
+    release: bool = False,
+) -> bool:
+    """Makes ``received`` the durable offset; False: the lease is lost and nothing was written.
+
+    A part swallows all segments before it; their objects become garbage in the same statement.
+    """
+    number, etag, size = (None, None, None) if part is None else (part.number, part.etag, part.size)
+    key, length = (None, None) if segment is None else segment
+    return (
+        await _RECORD.run(
+            db, upload, fence, received, hash_state, tail, number, etag, size, key, length, release
+        )
+        == 1
+    )
+
+
+_RELEASE: Final = command("UPDATE uploads SET lease_until = NULL WHERE id = $1 AND fence = $2")
+
+
+async def release(db: Executor, upload: UploadId, fence: int) -> None:
+    """Gives the lease back, if it is still ours."""
+    await _RELEASE.run(db, upload, fence)
+
+
+_ABORT: Final = command(
+    """
+    UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+     WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open'
+    """
+)
+
+
+async def abort(db: Executor, upload: UploadId, package_id: int, account_id: int) -> bool:
+    """Ends a session, whoever holds its lease, and leaves the cleaning to the sweeper; False: it was not open."""
+    return await _ABORT.run(db, upload, package_id, account_id) == 1
+
+
+_PUBLISH: Final = command(
+    """
+    WITH upload AS (
+        UPDATE uploads SET state = 'done', digest = $4, lease_until = NULL, tail = '',
+               expires_at = now() + interval '1 hour'
+         WHERE id = $1 AND fence = $2 AND state = 'open'
+        RETURNING id, package_id
+    ), blob AS (
+        INSERT INTO blobs (digest, size, object_key, body) SELECT $4, $5, $6, $7 FROM upload
+        ON CONFLICT (digest) DO NOTHING
+        RETURNING digest
+    ), loser AS (
+        INSERT INTO dead_objects (object_key)
+        SELECT $6 FROM upload WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
+        ON CONFLICT DO NOTHING
+    ), leftovers AS (
+        DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM upload) AND object_key IS DISTINCT FROM $6
+        RETURNING object_key
+    ), dead AS (
+        INSERT INTO dead_objects (object_key) SELECT object_key FROM leftovers ON CONFLICT DO NOTHING
+    ), review AS (
+        INSERT INTO link_reviews (package_id, digest, due_at)
+        SELECT package_id, $4, now() + make_interval(secs => $3) FROM upload
+        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
+    )
+    INSERT INTO package_blobs (package_id, digest) SELECT package_id, $4 FROM upload
+    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+    """
+)
+
+
+async def publish(
+    db: Executor,
+    upload: UploadId,
+    fence: int,
+    digest: Digest,
+    size: int,
+    *,
+    object_key: ObjectKey | None,
+    body: bytes | None,
+    grace_seconds: float,
+) -> bool:
+    """Makes the verified bytes a blob of the session's package and ends the session; False: the lease is lost.
+
+    A digest that is here already keeps its first key and this one becomes garbage. Raises ForeignKeyMissing when the
+    garbage collector took the digest meanwhile: repeat, the next insert wins.
+    """
+    return await _PUBLISH.run(db, upload, fence, grace_seconds, digest, size, object_key, body) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    id: UploadId
+    object_key: ObjectKey
+    multipart: MultipartId | None
+    in_store: bool
+
+
+_EXPIRED: Final = select(
+    Expired,
+    """
+    UPDATE uploads
+       SET lease_until = now() + make_interval(secs => $1), fence = fence + 1
+     WHERE id IN (SELECT id FROM uploads
+                   WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+                   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING id, object_key, multipart_id AS multipart, in_store
+    """,
+)
+
+
+async def take_expired(db: Executor, lease_seconds: float, limit: int) -> list[Expired]:
+    """Sessions whose time is over, leased to the sweeper."""
+    return await _EXPIRED.all(db, lease_seconds, limit)
+
+
+_FORGET: Final = command("DELETE FROM uploads WHERE id = ANY ($1::uuid[])")
+
+
+async def forget(db: Executor, ids: Sequence[UploadId]) -> int:
+    """Removes rows whose objects are gone."""
+    return await _FORGET.run(db, list(ids))

@@ -1,0 +1,95 @@
+"""The Protocols of an object store: immutable bytes under opaque keys.
+
+A key is made for one upload, written at most once, and never used again: nothing here overwrites.
+``MultipartStore`` is stateless (Arrow's ``MultipartStore``, not its ``MultipartUpload``): the state of an upload lives
+in Postgres, so that any process can go on with it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NewType, Protocol
+
+ObjectKey = NewType("ObjectKey", str)
+MultipartId = NewType("MultipartId", str)
+
+#: S3 refuses a part below this size unless it is the last (AWS «Multipart upload limits»).
+MIN_PART_BYTES: Final = 5 * 1024 * 1024
+
+#: Bytes to be written, as the pieces they arrived in: they are never joined only to be sent.
+Pieces = Sequence[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open ``[start, stop)``, in bytes."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that the store has acknowledged; ``size`` in bytes."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    key: ObjectKey
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartInfo:
+    key: ObjectKey
+    multipart: MultipartId
+    started: datetime
+
+
+class ObjectReader(Protocol):
+    """Bytes of one object, in order; raises Unavailable from the iteration when the store dies midway."""
+
+    @property
+    def size(self) -> int: ...  # bytes this reader will yield
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class ObjectStore(Protocol):
+    """Whole objects. Every method may raise Unavailable."""
+
+    async def put(self, key: ObjectKey, data: Pieces) -> None: ...  # atomic: all of it, or nothing
+    def reader(
+        self, key: ObjectKey, span: Span | None = None
+    ) -> AbstractAsyncContextManager[
+        ObjectReader
+    ]: ...  # on entry raises ObjectNotFound, ObjectCorrupt: it ends within span
+    async def presign(
+        self, key: ObjectKey, *, ttl: timedelta, content_type: str
+    ) -> str | None: ...  # a GET-only URL, or None: this store has none
+    async def stat(self, key: ObjectKey) -> ObjectInfo: ...  # raises ObjectNotFound
+    async def delete(self, keys: Sequence[ObjectKey]) -> None: ...  # idempotent, batched
+    def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]: ...
+
+
+class MultipartStore(Protocol):
+    """Objects in parts. Part numbers are the caller's, from 1, and never used twice within an upload."""
+
+    async def create(self, key: ObjectKey) -> MultipartId: ...
+    async def put_part(
+        self, key: ObjectKey, multipart: MultipartId, number: int, data: Pieces
+    ) -> Part: ...  # raises UploadGone
+    async def complete(
+        self, key: ObjectKey, multipart: MultipartId, parts: Sequence[Part]
+    ) -> int: ...  # the object's size, asked of the store; repeatable; raises UploadGone, ObjectCorrupt
+    async def abort(self, key: ObjectKey, multipart: MultipartId) -> None: ...  # idempotent, also after complete
+    def uploads(self, prefix: str) -> AsyncIterator[MultipartInfo]: ...
