@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -14,9 +14,6 @@ from botocore.session import get_session
 
 from storage.embedded.processes import CannotStart
 from storage.embedded.seaweed import EmbeddedS3
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 _SUPERVISOR = """
 import sys, time
@@ -28,7 +25,7 @@ time.sleep(600)
 """
 
 
-def client(endpoint: str, access_key: str, secret_key: str) -> "BaseClient":
+def client(endpoint: str, access_key: str, secret_key: str) -> Any:  # botocore makes its methods at run time
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={})
     return get_session().create_client(
         "s3",
