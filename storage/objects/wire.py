@@ -34,13 +34,13 @@ _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 def slices(data: Pieces) -> Iterator[bytes | memoryview]:
     """The pieces in sizes that are good to write: small ones joined, large ones cut, the rest as they are."""
-    small: list[bytes] = []
+    small: list[bytes | memoryview] = []
     held = 0
     for piece in data:
         if len(piece) < _SMALL_BYTES:
             small.append(piece)
             held += len(piece)
-        if small and (held >= _JOINED_BYTES or len(piece) >= _SMALL_BYTES):
+        if held and (held >= _JOINED_BYTES or len(piece) >= _SMALL_BYTES):
             yield b"".join(small)
             small, held = [], 0
         if len(piece) >= _SMALL_BYTES:
@@ -60,15 +60,26 @@ class _Body(aiohttp.Payload):
         self._stall_seconds = stall_seconds
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        for piece in slices(self._data):
-            async with asyncio.timeout(self._stall_seconds):  # aiohttp times only what it reads
-                await writer.write(piece)
+        try:
+            for piece in slices(self._data):
+                async with asyncio.timeout(self._stall_seconds):  # aiohttp times only what it reads
+                    await writer.write(piece)
+        except BaseException:
+            _abort(writer)
+            raise
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002  ours, always
         await self.write(writer)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return b"".join(self._data).decode(encoding, errors)
+
+
+def _abort(writer: AbstractStreamWriter) -> None:
+    """Cut the connection: to close it would be to wait for bytes that nobody takes."""
+    transport = writer.transport if isinstance(writer, aiohttp.http.StreamWriter) else None
+    if transport is not None:
+        transport.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,7 @@ class WireReader:
         """Chunks as they come. Raises Unavailable when they end early or stand still."""
         left = self.size
         try:
-            async for chunk, _ in self._response.content.iter_chunks():
+            async for chunk in self._response.content.iter_any():
                 left -= len(chunk)
                 yield chunk
         except _HTTP_ERRORS as error:

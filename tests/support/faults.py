@@ -9,6 +9,7 @@ It runs in a thread with a loop of its own, so synchronous tests and other proce
 """
 
 import asyncio
+import io
 import random
 import socket
 import struct
@@ -138,6 +139,7 @@ class FaultProxy:
             self._ready.set()
             await self._over.wait()
             await runner.cleanup()
+        await asyncio.sleep(0.05)  # transports close in the turns of the loop that follow
 
     def _fault_for(self, op: str) -> Fault | None:
         for rule in self._rules:
@@ -163,8 +165,9 @@ class FaultProxy:
         if fault is Fault.INTERNAL_ERROR:
             return _error(500, "InternalError")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        data = None if body is None else io.BytesIO(body)  # aiohttp warns of large bytes
         url = URL(self._upstream + request.raw_path, encoded=True)
-        async with http.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
+        async with http.request(request.method, url, headers=headers, data=data, allow_redirects=False) as answer:
             if fault is Fault.DROP_RESPONSE:
                 await answer.read()
                 return _reset(request)

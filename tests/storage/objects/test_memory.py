@@ -6,11 +6,11 @@ import pytest
 
 from storage.objects.base import ObjectStore
 from storage.objects.memory import MemoryStore
-from tests.storage.objects.conformance import ManyObjects, Multipart, WholeObjects, new_key
+from tests.storage.objects.conformance import ManyObjects, Multipart, Store, WholeObjects, new_key
 
 
 @pytest.fixture
-def store() -> MemoryStore:
+def store() -> Store:
     return MemoryStore()
 
 

@@ -12,7 +12,7 @@ from yarl import URL
 from storage.errors import Unavailable
 from storage.objects.base import ObjectKey
 from storage.objects.s3 import S3Settings, S3Store
-from tests.storage.objects.conformance import ManyObjects, Multipart, WholeObjects, new_key
+from tests.storage.objects.conformance import ManyObjects, Multipart, Store, WholeObjects, new_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,6 +39,11 @@ class TestMultipart(Multipart): ...
 
 
 class TestManyObjects(ManyObjects): ...
+
+
+async def test_it_is_both_protocols(store: S3Store) -> None:
+    both: Store = store  # what mypy holds it to
+    assert both is store
 
 
 class TestWholeObjectsInMoto(WholeObjects):

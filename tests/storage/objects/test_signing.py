@@ -48,7 +48,7 @@ def botocores(credentials: Credentials) -> botocore.credentials.ReadOnlyCredenti
     ranged=st.booleans(),
     method=st.sampled_from(["GET", "PUT"]),
 )
-def test_headers(  # noqa: PLR0913  each is drawn by hypothesis
+def test_headers(
     credentials: Credentials, address: Address, key: str, query: dict[str, str], *, ranged: bool, method: str
 ) -> None:
     request = Request(method, address, address.path(key), query)
@@ -115,7 +115,7 @@ def test_credentials_print_no_secret() -> None:
         ("http://[::1]:9000", True, "http://[::1]:9000", "[::1]:9000", "/b/k"),
     ],
 )
-def test_addresses(endpoint: str, path_style: bool, origin: str, host: str, path: str) -> None:  # noqa: FBT001
+def test_addresses(endpoint: str, path_style: bool, origin: str, host: str, path: str) -> None:
     address = Address.of(endpoint, "b", path_style=path_style)
     assert (address.origin, address.host, address.path("k")) == (origin, host, path)
 
