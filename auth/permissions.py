@@ -3,7 +3,7 @@
 Effective right = what the bearer token was issued for ∩ scope of the access token ∩ role over the package.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from auth.identity import Action, Identity
@@ -73,6 +73,13 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: S
 def may(identity: Identity, action: Action, package: PackageName, standing: Standing) -> bool:
     """``decide`` for those who only ask (tokens, mounts, lists)."""
     return isinstance(decide(identity, action, package, standing), Allowed)
+
+
+def grantable(identity: Identity, package: PackageName, standing: Standing) -> frozenset[Action]:
+    """All that a bearer token may be issued for now; for a package that the caller may make, as if it were there."""
+    if standing.package_id is None:
+        standing = replace(standing, package_id=0, role=standing.namespace_role)
+    return frozenset(action for action in _NEEDS if may(identity, action, package, standing))
 
 
 def _role(standing: Standing) -> int:

@@ -1,8 +1,10 @@
 """The command `moorage`, also `python -m registry`. Imports stand in the commands: `--help` needs none of them."""
+# ruff: noqa: PLC0415
 
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -73,13 +75,14 @@ def run(
     follow_parent: Annotated[bool, typer.Option("--follow-parent", hidden=True)] = False,
 ) -> None:
     """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
+    started = time.monotonic()  # the imports are part of the wait
     from registry import standalone
     from registry.supervisor import Signals
 
     if follow_parent:
         standalone.follow_parent()
     with Signals() as signals:
-        status = standalone.Standalone(host, port, data.absolute(), workers or _cores(), signals).run()
+        status = standalone.Standalone(host, port, data.absolute(), workers or _cores(), signals).run(started)
     raise typer.Exit(status)
 
 
@@ -118,10 +121,10 @@ def main() -> None:
     try:
         app()
     except SettingsInvalid as error:
-        print(*error.errors, sep="\n", file=sys.stderr)
+        typer.echo("\n".join(error.errors), err=True)
         sys.exit(_EXIT_SETTINGS)
     except (AccountError, AddressInUse, AuthError, StorageError) as error:
-        print(f"moorage: {error}", file=sys.stderr)
+        typer.echo(f"moorage: {error}", err=True)
         sys.exit(1)
 
 

@@ -1,6 +1,6 @@
 """Manifests: a manifest, its references and its tags land together or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -33,7 +33,7 @@ class Manifests:
             media_type=manifest.media_type,
             artifact_type=manifest.artifact_type,
             subject=None if manifest.subject is None else manifest.subject.digest,
-            annotations=_json(manifest.annotations),
+            annotations=None if manifest.subject is None else _json(manifest.annotations),
             body=body,
             blobs=blobs,
             children=sorted(set(manifest.children)),
@@ -53,6 +53,6 @@ class Manifests:
             raise ManifestBlobUnknown(gone) from error
 
 
-def _json(annotations: object) -> str | None:
+def _json(annotations: Mapping[str, str]) -> str | None:
     # Postgres has no \u0000 in jsonb; nothing that is listed needs it.
     return orjson.dumps(annotations).decode().replace("\\u0000", "") if annotations else None

@@ -62,9 +62,11 @@ class Standalone:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     monotonic: Callable[[], float] = time.monotonic
 
-    def run(self) -> int:
-        """Serve until a signal; the exit status. Raises CannotStart, AddressInUse, SettingsInvalid."""
-        started = self.monotonic()
+    def run(self, started: float) -> int:
+        """Serve until a signal; the exit status. Raises CannotStart, AddressInUse, SettingsInvalid.
+
+        ``started``: when the person began to wait, on the clock `monotonic`.
+        """
         try:
             with hold(self.data, self._note) as release:
                 listeners = listen(self.host, self.port, self.workers)
@@ -92,7 +94,7 @@ class Standalone:
             raise
 
     def _note(self, text: str) -> None:
-        print(text, file=self.out, flush=True)  # noqa: T201  -- this is the interface
+        print(text, file=self.out, flush=True)
 
     @contextmanager
     def _stores(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3]]:
@@ -114,7 +116,8 @@ class Standalone:
         key = self.data / "secret-key"
         if not key.exists():
             write_private(key, secrets.token_urlsafe(48) + "\n")
-        given = {name: value for name, value in os.environ.items() if name.startswith("MOORAGE_")}
+        environ = os.environ  # noqa: TID251  -- what config would read, but for the stores
+        given = {name: value for name, value in environ.items() if name.startswith("MOORAGE_")}
         settings = Settings.from_env(
             given
             | {
@@ -196,7 +199,7 @@ def _address_of(server: EmbeddedPostgres | EmbeddedS3) -> str:
 
 def _lead_botocore_to(s3: EmbeddedS3) -> None:
     """Credentials by botocore's usual chain; whatever the person at the terminal has set up for AWS is not for us."""
-    environ = os.environ
+    environ = os.environ  # noqa: TID251  -- for botocore in the workers
     for name in [name for name in environ if name.startswith("AWS_")]:
         del environ[name]
     environ |= {
@@ -211,16 +214,15 @@ def _lead_botocore_to(s3: EmbeddedS3) -> None:
 
 def _prepare_database(settings: Settings, file: Path) -> None:
     try:
-        asyncio.run(_migrate_and_admit(settings, file))
+        asyncio.run(migrate(settings.database.url))
+        if not file.exists():
+            asyncio.run(_admit(settings, file))
     except StorageError as error:
         sys.exit(f"moorage: {error}")
 
 
-async def _migrate_and_admit(settings: Settings, file: Path) -> None:
-    """The schema, and the first account with a token that may do everything, kept where its owner finds it."""
-    await migrate(settings.database.url)
-    if file.exists():
-        return
+async def _admit(settings: Settings, file: Path) -> None:
+    """The first account, with a token that may do everything, kept where its owner finds it."""
     async with open_database(settings.database) as db:
         with suppress(LoginTaken):  # the file was taken away, or never written: a new token then
             await create_user(db, ADMIN, site_admin=True)

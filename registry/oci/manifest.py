@@ -30,7 +30,7 @@ from storage.names import Digest, InvalidName
 #: The spec asks clients and registries for at least this much («Pushing Manifests»).
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 MAX_DESCRIPTORS: Final = 5000
-MAX_ANNOTATIONS: Final = 256
+MAX_ANNOTATIONS: Final = 4096
 
 # Wider than RFC 6838 (artifacts bring parameters), and safe in a header and in a column.
 _MEDIA_TYPE: Final = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*", re.ASCII)

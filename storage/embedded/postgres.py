@@ -128,7 +128,7 @@ class EmbeddedPostgres:
 
     def _run(self, argv: list[str], account: Account, text: str = "") -> None:
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603  -- a program that we found, arguments that we made
                 argv,
                 input=text,
                 env=_ENV,
@@ -216,7 +216,7 @@ def find_binaries() -> Path:
 def _system_candidates() -> list[Path]:
     candidates = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
     if config := shutil.which("pg_config"):
-        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603
         candidates.append(Path(answer.stdout.strip()))
     debian = Path("/usr/lib/postgresql").glob("*/bin")
     return candidates + sorted(debian, key=lambda path: _digits(path.parent.name), reverse=True)
@@ -228,7 +228,8 @@ def _digits(name: str) -> int:
 
 def _major(binaries: Path) -> int:
     try:
-        answer = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
+        argv = [str(binaries / "postgres"), "--version"]
+        answer = subprocess.run(argv, capture_output=True, text=True, check=True)  # noqa: S603  -- see find_binaries
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotStart(f"the PostgreSQL in {binaries} does not run here: {error}") from error
     found = re.search(r"\d+", answer.stdout)

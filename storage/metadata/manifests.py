@@ -87,7 +87,7 @@ class NewManifest:
     media_type: str
     artifact_type: str | None
     subject: Digest | None
-    annotations: str | None  # JSON
+    annotations: str | None  # JSON; only kept for referrers, whose lists show it
     body: bytes
     blobs: Sequence[Digest]
     children: Sequence[Digest]
@@ -184,13 +184,14 @@ async def delete(db: Executor, package_id: int, digest: Digest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Referrers(Standing):
-    """Parallel arrays, one element a referrer."""
+    """Parallel arrays, one element a referrer; ``more``: another page follows."""
 
     digests: list[str]
     media_types: list[str]
     sizes: list[int]
     artifact_types: list[str]
     annotations: list[str]
+    more: bool
 
 
 _REFERRERS: Final = select(
@@ -199,16 +200,21 @@ _REFERRERS: Final = select(
     SELECT {standing.COLUMNS}, found.*
     {standing.FROM}
      CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(digest), '{{}}') AS digests,
-               coalesce(array_agg(media_type), '{{}}') AS media_types,
-               coalesce(array_agg(size), '{{}}') AS sizes,
-               coalesce(array_agg(coalesce(artifact_type, '')), '{{}}') AS artifact_types,
-               coalesce(array_agg(coalesce(annotations::text, '')), '{{}}') AS annotations
-          FROM (SELECT digest, media_type, size, artifact_type, annotations
-                  FROM manifests
-                 WHERE package_id = package.id AND subject = $4 AND deleted_at IS NULL AND digest > $6
-                   AND ($5::text IS NULL OR artifact_type = $5)
-                 ORDER BY digest LIMIT $7) AS page
+        SELECT coalesce(array_agg(digest) FILTER (WHERE fits), '{{}}') AS digests,
+               coalesce(array_agg(media_type) FILTER (WHERE fits), '{{}}') AS media_types,
+               coalesce(array_agg(size) FILTER (WHERE fits), '{{}}') AS sizes,
+               coalesce(array_agg(coalesce(artifact_type, '')) FILTER (WHERE fits), '{{}}') AS artifact_types,
+               coalesce(array_agg(coalesce(annotations::text, '')) FILTER (WHERE fits), '{{}}') AS annotations,
+               coalesce(bool_or(NOT fits), false) AS more
+          FROM (SELECT *, row_number() OVER place = 1
+                       OR (row_number() OVER place <= $7
+                           AND sum(coalesce(octet_length(annotations::text), 0)) OVER place < 3 * 1024 * 1024) AS fits
+                  FROM (SELECT digest, media_type, size, artifact_type, annotations
+                          FROM manifests
+                         WHERE package_id = package.id AND subject = $4 AND deleted_at IS NULL AND digest > $6
+                           AND ($5::text IS NULL OR artifact_type = $5)
+                         ORDER BY digest LIMIT $7 + 1) AS near
+                WINDOW place AS (ORDER BY digest)) AS page
      ) AS found
     """,
 )
@@ -224,5 +230,8 @@ async def referrers(
     after: str,
     limit: int,
 ) -> Referrers:
-    """Manifests of the package that name ``subject``, in the order of their digests, past ``after``."""
+    """Manifests of the package that name ``subject``, in the order of their digests, past ``after``.
+
+    At most ``limit``, and about 3 MiB of annotations: a list is not to be larger than a manifest may be.
+    """
     return await _REFERRERS.one(db, token_id, package.owner, package.image, subject, artifact_type, after, limit)

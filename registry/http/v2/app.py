@@ -66,6 +66,11 @@ async def serve(http: web.Request) -> web.StreamResponse:
     except StorageError as error:
         log.exception("storage.failed", error=str(error), path=http.path)
         return _rendered(http, errors.UnavailableNow(retry_after_seconds=5))
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to be told
+    except Exception:
+        log.exception("request.failed", method=http.method, path=http.path)
+        return _rendered(http, RegistryError("this is our fault, and it is in our log"))
 
 
 def _rendered(http: web.Request, error: RegistryError) -> web.StreamResponse:

@@ -1,7 +1,7 @@
 """One request of ``/v2``: who asks, for what, and the answer in the dialect of its clients."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import HttpVersion11, web
@@ -12,7 +12,7 @@ from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.origin import origin
 from registry.oci.headers import next_link
-from registry.oci.request import Kind, OCIRequest, build
+from registry.oci.request import Kind, OCIRequest, next_page
 from registry.services import Services
 from storage.metadata.standing import Standing
 
@@ -60,8 +60,7 @@ class Call:
 
     def next_page(self, last: str, size: int) -> str:
         """The Link header to the page after ``last``."""
-        _method, target = build(replace(self.oci, n=size, last=last))
-        return next_link(target)
+        return next_link(next_page(self.oci, last, size))
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body's chunks as they come, after the ``100 Continue`` that its client may wait for.

@@ -15,7 +15,7 @@ from auth import scopes
 from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
-from auth.permissions import may
+from auth.permissions import grantable
 from auth.scopes import Grant
 from auth.tokens import hash_of, recognise
 from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow
@@ -26,7 +26,7 @@ from storage.errors import Unavailable
 from storage.metadata import packages, tokens
 from storage.names import InvalidName, PackageName
 
-_ACTIONS: Final = (Action.PULL, Action.PUSH, Action.DELETE)
+_ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 _FORM_BYTES: Final = 64 * 1024
 
 
@@ -125,7 +125,7 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
     except InvalidName:
         return None
     standing = await packages.standing_of(services.db, identity.token_id, package)
-    actions = frozenset(action.value for action in _ACTIONS if may(identity, action, package, standing))
+    actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
     return Grant("repository", str(package), actions) if actions else None
 
 

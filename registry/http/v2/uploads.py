@@ -39,9 +39,9 @@ async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
 async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
     db, token = call.services.db, call.identity.token_id
     if call.oci.source is None:
-        source_id = await blobs.readable_source(db, token, digest) if call.identity.grants is None else None
-        if source_id is None:
-            source_id = package_id
+        # Over what the caller's account may read, whatever the bearer token was asked for: a client that mounts
+        # blindly cannot know which repository to name.
+        source_id = await blobs.readable_source(db, token, digest) or package_id
     else:
         found = await packages.standing_of(db, token, call.oci.source)
         if found.package_id is None or not may(call.identity, Action.PULL, call.oci.source, found):

@@ -1,0 +1,83 @@
+"""One PostgreSQL and one S3 server a run; a database and a bucket of its own for each test that asks."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from storage.embedded.postgres import EmbeddedPostgres
+from storage.embedded.seaweed import EmbeddedS3
+from storage.metadata.database import Database, DatabaseSettings, open_database
+from storage.metadata.migrate import migrate
+from tests.support.server import Registry, running, settings_env
+
+_numbers = itertools.count(1)
+
+
+async def _template(server: EmbeddedPostgres) -> None:
+    admin = await asyncpg.connect(server.dsn("postgres"))
+    await admin.execute("CREATE DATABASE template_moorage")
+    await admin.close()
+    await migrate(server.dsn("template_moorage"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    try:
+        asyncio.run(_template(server))
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
+    server = EmbeddedS3(tmp_path_factory.mktemp("s3"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A migrated database, cloned from the template."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_moorage")
+        yield postgres.dsn(name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(DatabaseSettings(database_url, pool_size=10)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture
+def env(database_url: str, s3: EmbeddedS3) -> dict[str, str]:
+    """The environment of a server with a database and a bucket of its own; a test may change it before it serves."""
+    return settings_env(database_url, s3, f"test-{os.getpid()}-{next(_numbers)}")
+
+
+@pytest.fixture
+async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
+    """A registry of one replica."""
+    async with running(env) as served:
+        yield served
