@@ -13,6 +13,7 @@ class Action(StrEnum):
     PULL = "pull"
     PUSH = "push"
     DELETE = "delete"
+    RESTORE = "restore"
     ADMIN = "admin"
 
 

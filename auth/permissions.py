@@ -1,13 +1,18 @@
 """The whole policy: who may do what with a package. Pure; the facts come in a Standing.
 
-Effective right = what the bearer token was issued for ∩ scope of the access token ∩ role over the package.
+Effective right = what the bearer token was issued for ∩ what the access token may ∩ the role over the package.
+Who may not even read is told what somebody is told who asks for a package that is not there.
 """
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from auth.identity import Action, Identity
-from auth.tokens import effective
+from auth.tokens import TokenKind, effective
 from storage.metadata.standing import Standing
 from storage.names import PackageName
 
@@ -16,14 +21,24 @@ READ: Final = 1
 WRITE: Final = 2
 ADMIN: Final = 3
 
-_ROLE_NAMES: Final = ("none", "read", "write", "admin")
-_NEEDS: Final = {Action.PULL: READ, Action.PUSH: WRITE, Action.DELETE: ADMIN, Action.ADMIN: ADMIN}
+ROLE_NAMES: Final = ("none", "read", "write", "admin")
+_NEEDS: Final = {Action.PULL: READ, Action.PUSH: WRITE, Action.DELETE: ADMIN, Action.RESTORE: ADMIN, Action.ADMIN: ADMIN}
+#: As GitHub's: restoring and managing are writes, and only deleting needs a scope of its own.
 _SCOPES: Final = {
     Action.PULL: "read:packages",
     Action.PUSH: "write:packages",
     Action.DELETE: "delete:packages",
+    Action.RESTORE: "write:packages",
     Action.ADMIN: "write:packages",
 }
+_RULE_ACTIONS: Final = {
+    Action.PULL: "read",
+    Action.PUSH: "write",
+    Action.DELETE: "delete",
+    Action.RESTORE: "write",
+    Action.ADMIN: "write",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -46,11 +61,19 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The caller may see it, but not do this: 403, with what is missing, what there is, and what to do."""
+    """403: in GHCR's ``words``, with what is missing, what there is, and what to do."""
 
+    words: str
     missing: str
-    have: str
+    have: tuple[str, ...]
     fix: str
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Of a fine-grained token: a glob over full package names, and read, write or delete."""
+
+    packages: str
+    actions: list[str]
 
 
 Decision = Allowed | Challenged | Hidden | Denied
@@ -63,11 +86,13 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: S
     role = _role(standing)
     if identity.token_id is None:
         return _for_nobody(action, role, standing, identity)
-    if not identity.granted(str(package), action) and role >= _NEEDS[action]:
+    refused = _by_role(action, role, package, standing) or _by_token(action, role, package, standing)
+    if refused is not None:
+        return refused
+    if not identity.granted(str(package), action):
         # RFC 6750 §3.1: a client that asks for a token of the right scope now will get it.
         return Challenged("insufficient_scope")
-    refused = _by_role(action, role, package, standing) or _by_scope(action, package, standing)
-    return refused or Allowed(standing.package_id)
+    return Allowed(standing.package_id)
 
 
 def may(identity: Identity, action: Action, package: PackageName, standing: Standing) -> bool:
@@ -96,48 +121,89 @@ def _for_nobody(action: Action, role: int, standing: Standing, identity: Identit
 
 
 def _by_role(action: Action, role: int, package: PackageName, standing: Standing) -> Decision | None:
-    if standing.package_id is None and (role == NONE or action is not Action.PUSH):
-        return Hidden() if action is not Action.PUSH else _no_namespace(package)
+    if action is not Action.PUSH and (standing.package_id is None or role == NONE):
+        return Hidden()
     if role >= _NEEDS[action]:
         return None
-    if role == NONE and action is Action.PULL:
-        return Hidden()
-    if role == NONE and action is Action.PUSH:
-        return _no_namespace(package)
-    if role == NONE:
-        return Hidden()
-    needed = _ROLE_NAMES[_NEEDS[action]]
+    needed = ROLE_NAMES[_NEEDS[action]]
+    if standing.token_repository_id is not None:
+        return Denied(
+            words=f"permission_denied: {'write' if action is Action.PUSH else 'admin'}_package",
+            missing=f"{needed} role on {package} for the repository of this token",
+            have=(f"role {ROLE_NAMES[role]}",),
+            fix=f"An admin of {package} can grant it: PUT …/packages/container/{package.image}/access/repositories/"
+            f'OWNER/REPO {{"role": "{needed}"}}, or link the package to that repository.',
+        )
+    # One answer for a namespace, a package and nothing at all, so that a push does not tell what is there.
     return Denied(
+        words=f"permission_denied: {'write' if action is Action.PUSH else 'admin'}_package",
         missing=f"{needed} role on {package}",
-        have=f"{_ROLE_NAMES[role]} role",
-        fix=f"ask an admin of {package} to grant you {needed}",
+        have=(f"role {ROLE_NAMES[role]}",),
+        fix=f"Ask an admin of {package} to grant you {needed}, or use a namespace of your own.",
     )
 
 
-def _no_namespace(package: PackageName) -> Denied:
-    # One answer for a namespace, a package and nothing at all, so that a push does not tell what is there.
+def _by_token(action: Action, role: int, package: PackageName, standing: Standing) -> Decision | None:
+    if action is Action.PULL and standing.visibility == "public" and standing.package_id is not None:
+        return None
+    if standing.sso_missing and role > NONE:
+        return Denied(
+            words="permission_denied: resource protected by organization SSO",
+            missing=f"authorisation of this token for the organization {package.owner}",
+            have=("a token that is not authorised for it",),
+            fix=f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{package.owner}.",
+        )
+    if standing.token_kind == TokenKind.FINE_GRAINED:
+        return _by_rules(action, package, standing)
+    if standing.token_repository_id is not None:
+        return _by_ceiling(action, package, standing)
+    return _by_scope(action, package, standing)
+
+
+def _by_rules(action: Action, package: PackageName, standing: Standing) -> Decision | None:
+    needed = _RULE_ACTIONS[action]
+    held = [rule for rule in _rules(standing.rules or "[]") if fnmatchcase(str(package), rule.packages)]
+    actions = sorted({name for rule in held for name in rule.actions})
+    # Who may write may read what is there to be written upon, as with classic scopes.
+    if needed in actions or (needed == "read" and "write" in actions):
+        return None
+    if not actions and action is Action.PULL:
+        return Hidden()
     return Denied(
-        missing=f"write role on {package}",
-        have="none",
-        fix=f"push to a namespace of your own, or ask an admin of {package} to grant you write",
+        words="permission_denied: The token provided does not match expected scopes.",
+        missing=f"{needed} on {package}",
+        have=tuple(actions),
+        fix=f"Use a token with a rule for {package} that has {needed}.",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rules(text: str) -> list[Rule]:
+    return msgspec.json.decode(text, type=list[Rule])
+
+
+def _by_ceiling(action: Action, package: PackageName, standing: Standing) -> Decision | None:
+    if (standing.ceiling or NONE) >= _NEEDS[action]:
+        return None
+    verb = "Create" if standing.package_id is None else "Write"
+    return Denied(
+        words=f"installation not allowed to {verb} {(standing.owner_kind or 'user').lower()} package",
+        missing="permission packages: write of the workflow token",
+        have=(f"packages: {ROLE_NAMES[standing.ceiling or NONE]}",),
+        fix=f"Mint the token with packages: write to change {package}.",
     )
 
 
 def _by_scope(action: Action, package: PackageName, standing: Standing) -> Decision | None:
-    if action is Action.PULL and standing.visibility == "public":
-        return None
     scopes = effective(standing.scopes or ())
     needed = _SCOPES[action]
     if needed in scopes:
         return None
-    if "read:packages" not in scopes and standing.visibility != "public" and standing.package_id is not None:
-        return Hidden() if action is Action.PULL else _scope_denied(needed, scopes, package)
-    return _scope_denied(needed, scopes, package)
-
-
-def _scope_denied(needed: str, scopes: frozenset[str], package: PackageName) -> Denied:
+    if action is Action.PULL and standing.package_id is not None:
+        return Hidden()
     return Denied(
+        words="permission_denied: The token provided does not match expected scopes.",
         missing=f"scope {needed}",
-        have=f"scopes {', '.join(sorted(scopes)) or 'none'}",
-        fix=f"use a token with the scope {needed} for {package}",
+        have=tuple(sorted(scopes)),
+        fix=f"Use a token with the scope {needed} for {package}.",
     )

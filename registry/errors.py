@@ -184,14 +184,17 @@ class Unauthorized(RegistryError):
 
 
 class Denied(RegistryError):
-    """``missing``: the right that was needed; ``have``: the rights held; ``fix``: a sentence on how to get it."""
+    """``missing``: the right that was needed; ``have``: the rights held; ``fix``: a sentence on how to get it.
+
+    ``words``: what GHCR says in this case, which scripts and people search for.
+    """
 
     code = ErrorCode.DENIED
 
-    def __init__(self, missing: str, have: Sequence[str], fix: str) -> None:
+    def __init__(self, missing: str, have: Sequence[str], fix: str, words: str = "permission_denied") -> None:
         held = ", ".join(have) or "nothing"
         detail: Mapping[str, object] = {"missing": missing, "have": list(have), "fix": fix}
-        super().__init__(f"this needs {missing}, and these credentials give {held}. {fix}", detail)
+        super().__init__(f"{words}; this needs {missing}, and these credentials give {held}. {fix}", detail)
 
 
 class TooManyRequests(RegistryError):

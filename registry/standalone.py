@@ -69,10 +69,12 @@ class Standalone:
         """
         try:
             with hold(self.data, self._note) as release:
-                listeners = listen(self.host, self.port, self.workers)
+                for probe in listen(self.host, self.port, 1):
+                    probe.close()  # a busy port is told at once; until there is an answer, connections are refused
                 with self._stores() as (postgres, s3):
                     settings = self._settings(postgres, s3)
                     first = self._prepare(settings)
+                    listeners = listen(self.host, self.port, self.workers)
                     supervisor = Supervisor(_tasks(settings, listeners), self.signals)
                     supervisor.start()
                     try:

@@ -88,14 +88,12 @@ class Source:
 
 _READABLE_SOURCE: Final = select(
     Source,
-    """
+    f"""
     SELECT link.package_id
-      FROM package_blobs link
+      FROM {standing.HOLDER}
+      JOIN package_blobs link ON link.digest = $2 AND link.deleted_at IS NULL
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
-      LEFT JOIN tokens token ON token.id = $1
-      LEFT JOIN accounts caller ON caller.id = token.account_id AND caller.suspended_at IS NULL
-     WHERE link.digest = $2 AND link.deleted_at IS NULL
-       AND (package.visibility = 'public' OR caller.site_admin OR package.owner_id = caller.id)
+     WHERE token.id = $1 AND {standing.READABLE}
      LIMIT 1
     """,
 )

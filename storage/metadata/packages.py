@@ -51,14 +51,12 @@ class Listed:
 
 _CATALOG: Final = select(
     Listed,
-    """
+    f"""
     SELECT lower(owner.login) || '/' || package.name AS name
-      FROM tokens token
-      JOIN accounts caller ON caller.id = token.account_id AND caller.suspended_at IS NULL
+      FROM {standing.HOLDER}
       JOIN packages package ON package.deleted_at IS NULL AND package.published_at IS NOT NULL
       JOIN accounts owner ON owner.id = package.owner_id
-     WHERE token.id = $1
-       AND (package.visibility = 'public' OR caller.site_admin OR package.owner_id = caller.id)
+     WHERE token.id = $1 AND {standing.READABLE}
        AND (lower(owner.login) || '/' || package.name) COLLATE "C" > $2
      ORDER BY (lower(owner.login) || '/' || package.name) COLLATE "C"
      LIMIT $3

@@ -10,15 +10,22 @@ from typing import Final, LiteralString
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The caller is the account of a token (``$1``, NULL: nobody); the package is named by ``$2`` owner, ``$3`` image.
+    """The caller is the holder of a token (``$1``, NULL: nobody); the package is named by ``$2`` owner, ``$3`` image.
 
-    ``role`` and ``namespace_role``: 0 none, 1 read, 2 write, 3 admin, over the package and over its namespace.
+    ``role`` and ``namespace_role``: 0 none, 1 read, 2 write, 3 admin, over the package and over its namespace; what
+    the token narrows is not in them. A workflow or workspace token has the roles of its repository, not of its account.
     """
 
     account_id: int | None
     token_usable: bool
+    token_kind: str | None
     scopes: list[str] | None
+    rules: str | None  # JSON of a fine-grained token
+    ceiling: int | None  # the highest role that a token of a repository may have
+    token_repository_id: int | None
     owner_id: int | None
+    owner_kind: str | None
+    sso_missing: bool  # the organization requires its authorisation, and the token does not have it
     package_id: int | None
     visibility: str | None
     namespace_role: int
@@ -27,13 +34,52 @@ class Standing:
 
 COLUMNS: Final[LiteralString] = """
     caller.id AS account_id,
-    ($1::bigint IS NULL OR caller.id IS NOT NULL) AS token_usable,
+    ($1::bigint IS NULL OR (caller.id IS NOT NULL AND (token.repository_id IS NULL OR source.id IS NOT NULL)))
+        AS token_usable,
+    token.kind AS token_kind,
     token.scopes,
+    token.rules::text AS rules,
+    token.ceiling::int AS ceiling,
+    token.repository_id AS token_repository_id,
     owner.id AS owner_id,
+    owner.kind AS owner_kind,
+    coalesce(owner.packages_sso_required, false) AND token.repository_id IS NULL AND caller.id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM token_organizations
+                         WHERE token_id = token.id AND org_id = owner.id) AS sso_missing,
     package.id AS package_id,
     package.visibility,
-    CASE WHEN caller.site_admin OR caller.id = owner.id THEN 3 ELSE 0 END AS namespace_role,
-    CASE WHEN caller.site_admin OR caller.id = owner.id THEN 3 ELSE 0 END AS role
+    CASE
+        WHEN token.repository_id IS NOT NULL THEN CASE WHEN source.owner_id = owner.id THEN 2 ELSE 0 END
+        WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
+        WHEN seat.role = 'member' AND owner.members_can_create_private_packages THEN 2
+        ELSE 0
+    END AS namespace_role,
+    CASE
+        WHEN package.id IS NULL OR caller.id IS NULL THEN 0
+        WHEN token.repository_id IS NOT NULL THEN greatest(
+            CASE WHEN package.visibility = 'internal' AND source.owner_id = owner.id THEN 1 ELSE 0 END,
+            CASE WHEN package.inherit_access AND package.repository_id = token.repository_id
+                 THEN CASE token.kind WHEN 'workflow' THEN 3 ELSE 2 END ELSE 0 END,
+            (SELECT role FROM package_repositories
+              WHERE package_id = package.id AND repository_id = token.repository_id
+                AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END))
+        WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
+        ELSE greatest(
+            CASE WHEN package.visibility = 'internal' AND seat.role IS NOT NULL THEN 1 ELSE 0 END,
+            CASE WHEN package.inherit_access
+                 THEN greatest(
+                    (SELECT role FROM repository_users
+                      WHERE repository_id = package.repository_id AND user_id = caller.id),
+                    (SELECT max(grants.role) FROM repository_teams grants
+                       JOIN team_members member ON member.team_id = grants.team_id
+                      WHERE grants.repository_id = package.repository_id AND member.user_id = caller.id))
+                 ELSE greatest(
+                    (SELECT role FROM package_users WHERE package_id = package.id AND user_id = caller.id),
+                    (SELECT max(grants.role) FROM package_teams grants
+                       JOIN team_members member ON member.team_id = grants.team_id
+                      WHERE grants.package_id = package.id AND member.user_id = caller.id))
+            END)
+    END::int AS role
 """
 
 #: One row always, whatever of it is missing.
@@ -41,8 +87,45 @@ FROM: Final[LiteralString] = """
   FROM (SELECT 1) AS always
   LEFT JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL
   LEFT JOIN packages package ON package.owner_id = owner.id AND package.name = $3 AND package.deleted_at IS NULL
-  LEFT JOIN tokens token
-         ON token.id = $1 AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())
+  LEFT JOIN LATERAL (
+        SELECT id, account_id, kind, scopes, rules, ceiling, repository_id
+          FROM tokens WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+       ) AS token ON true
   LEFT JOIN accounts caller
          ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
+  LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
+  LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
+"""
+
+#: Whether ``package`` is one that the holder of ``token`` may read, for lists; ``caller`` is the token's account.
+READABLE: Final[LiteralString] = """(
+    package.visibility = 'public'
+    OR (token.repository_id IS NULL AND (
+        caller.site_admin
+        OR package.owner_id = caller.id
+        OR EXISTS (SELECT 1 FROM memberships seat
+                    WHERE seat.org_id = package.owner_id AND seat.user_id = caller.id
+                      AND (seat.role = 'admin' OR package.visibility = 'internal'))
+        OR CASE WHEN package.inherit_access
+           THEN EXISTS (SELECT 1 FROM repository_users
+                         WHERE repository_id = package.repository_id AND user_id = caller.id)
+             OR EXISTS (SELECT 1 FROM repository_teams grants JOIN team_members member USING (team_id)
+                         WHERE grants.repository_id = package.repository_id AND member.user_id = caller.id)
+           ELSE EXISTS (SELECT 1 FROM package_users WHERE package_id = package.id AND user_id = caller.id)
+             OR EXISTS (SELECT 1 FROM package_teams grants JOIN team_members member USING (team_id)
+                         WHERE grants.package_id = package.id AND member.user_id = caller.id)
+           END))
+    OR (token.repository_id IS NOT NULL AND (
+        (package.inherit_access AND package.repository_id = token.repository_id)
+        OR (package.visibility = 'internal'
+            AND package.owner_id = (SELECT owner_id FROM repositories WHERE id = token.repository_id))
+        OR EXISTS (SELECT 1 FROM package_repositories
+                    WHERE package_id = package.id AND repository_id = token.repository_id
+                      AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END)))
+)"""
+
+#: The holder of the token ``$1``, for lists; a token that may not be used gives no row.
+HOLDER: Final[LiteralString] = """
+    tokens token
+    JOIN accounts caller ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
 """

@@ -53,8 +53,8 @@ class Call:
                 return decision
             case Challenged(error=error):
                 raise unauthorized(self.http, self.services, self.oci, error)
-            case Denied(missing=missing, have=have, fix=fix):
-                raise errors.Denied(missing=missing, have=have, fix=fix)
+            case Denied(words=words, missing=missing, have=have, fix=fix):
+                raise errors.Denied(missing=missing, have=have, fix=fix, words=words)
             case _:
                 raise errors.NameUnknown(self.oci.package)
 

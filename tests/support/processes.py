@@ -1,0 +1,54 @@
+"""`moorage serve` as its operator runs it: processes of their own, told everything by the environment."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from storage.embedded.processes import free_ports
+
+ROOT = Path(__file__).parent.parent.parent
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def served(env: Mapping[str, str], count: int, log: Path) -> AsyncIterator[list[str]]:
+    """``count`` instances over the same stores, each of two workers; their addresses, once all are ready."""
+    urls = [f"http://127.0.0.1:{port}" for port in free_ports(count)]
+    async with AsyncExitStack() as stack:
+        for url in urls:
+            await stack.enter_async_context(_instance({**env, "MOORAGE_LISTEN": url.partition("://")[2]}, log))
+        async with aiohttp.ClientSession() as http, asyncio.timeout(_READY_SECONDS):
+            for url in urls:
+                while not await _ready(http, url):
+                    await asyncio.sleep(0.05)
+        yield urls
+
+
+@asynccontextmanager
+async def _instance(env: Mapping[str, str], log: Path) -> AsyncIterator[None]:
+    given = {"PATH": os.defpath, "MOORAGE_WORKERS": "2", **env}
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", "serve", cwd=ROOT, env=given, stdout=output, stderr=output
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(_STOP_SECONDS):
+            assert await process.wait() == 0, log.read_text()
+
+
+async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
