@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt lock clean
+.PHONY: help run test conformance lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -14,7 +14,7 @@ PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
 
 help: ## Tell what can be made
-	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 are for run: make run PORT=8080 DATA=/srv/moorage HOST=0.0.0.0'
 
 run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it keeps is in DATA
@@ -22,6 +22,12 @@ run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it
 
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 	$(PYTHON) -m pytest $(ARGS)
+
+CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+conformance: .venv/.dev ## Run the OCI conformance program against one server and against three (needs Go, or the program)
+	PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v conformance >/dev/null \
+		|| { echo 'Building the OCI conformance program, once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(CONFORMANCE); } \
+		&& $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .
@@ -32,6 +38,9 @@ lint: .venv/.dev ## Check style, types and who imports whom
 fmt: .venv/.dev ## Bring the code into shape
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
+
+schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
+	$(PYTHON) -m tests.support.schema
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --extra embedded --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate

@@ -15,9 +15,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from storage.metadata.database import DatabaseSettings, open_database
 from registry.accounts import create_token, create_user
 from storage.embedded.seaweed import EmbeddedS3
+from storage.metadata.database import DatabaseSettings, open_database
 from tests.support.processes import served
 from tests.support.roundrobin import balanced
 
@@ -26,21 +26,27 @@ pytestmark = pytest.mark.conformance
 _SCOPES = ("read:packages", "write:packages", "delete:packages")
 
 
+@pytest.fixture
+def given(env: dict[str, str], s3: EmbeddedS3) -> dict[str, str]:
+    return {**env, "MOORAGE_S3_BUCKET": s3.bucket}
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", ["1.1", "dev"])
 @pytest.mark.parametrize("instances", [1, 3])
 async def test_the_program_of_the_specification_finds_nothing(
-    env: dict[str, str], database_url: str, s3: EmbeddedS3, tmp_path: Path, version: str, instances: int
+    given: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], version: str, instances: int
 ) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     place = f"127.0.0.1:{listener.getsockname()[1]}"
-    given = {**env, "MOORAGE_S3_BUCKET": s3.bucket, "MOORAGE_PUBLIC_URL": f"http://{place}"}
-    token = await _token(database_url)
-    async with served(given, instances, tmp_path / "log") as urls, balanced(listener, urls) as balancer:
+    told = {**given, "MOORAGE_PUBLIC_URL": f"http://{place}"}
+    token = await _token(given["MOORAGE_DATABASE_URL"])
+    async with served(told, instances, tmp_path / "log") as urls, balanced(listener, urls) as balancer:
         await _run(place, token, version, tmp_path)
         share = [balancer.handled[url] for url in urls]
     figures = _judge(tmp_path)
-    sys.__stdout__.write(f"\nconformance {version}, {instances} instance(s): {figures}; requests {share}\n")  # type: ignore[union-attr]
+    with capsys.disabled():
+        sys.stdout.write(f"\nOCI {version}, {instances} x moorage serve: {figures}; requests of each: {share}\n")
     assert max(share) - min(share) <= 1, "every instance had its part"
 
 

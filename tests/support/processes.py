@@ -1,6 +1,7 @@
 """`moorage serve` as its operator runs it: processes of their own, told everything by the environment."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -26,8 +27,7 @@ async def served(env: Mapping[str, str], count: int, log: Path) -> AsyncIterator
             await stack.enter_async_context(_instance({**env, "MOORAGE_LISTEN": url.partition("://")[2]}, log))
         async with aiohttp.ClientSession() as http, asyncio.timeout(_READY_SECONDS):
             for url in urls:
-                while not await _ready(http, url):
-                    await asyncio.sleep(0.05)
+                await _ready(http, url)
         yield urls
 
 
@@ -43,12 +43,15 @@ async def _instance(env: Mapping[str, str], log: Path) -> AsyncIterator[None]:
     finally:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(_STOP_SECONDS):
-            assert await process.wait() == 0, log.read_text()
+            status = await process.wait()
+    assert status == 0, f"it stopped with {status}: see {log}"
 
 
-async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(f"{url}/readyz") as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
+async def _ready(http: aiohttp.ClientSession, url: str) -> None:
+    """Come back when the instance at ``url`` says that it is ready."""
+    while True:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with http.get(f"{url}/readyz") as answer:
+                if answer.status == 200:
+                    return
+        await asyncio.sleep(0.05)
