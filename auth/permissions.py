@@ -22,7 +22,13 @@ WRITE: Final = 2
 ADMIN: Final = 3
 
 ROLE_NAMES: Final = ("none", "read", "write", "admin")
-_NEEDS: Final = {Action.PULL: READ, Action.PUSH: WRITE, Action.DELETE: ADMIN, Action.RESTORE: ADMIN, Action.ADMIN: ADMIN}
+_NEEDS: Final = {
+    Action.PULL: READ,
+    Action.PUSH: WRITE,
+    Action.DELETE: ADMIN,
+    Action.RESTORE: ADMIN,
+    Action.ADMIN: ADMIN,
+}
 #: As GitHub's: restoring and managing are writes, and only deleting needs a scope of its own.
 _SCOPES: Final = {
     Action.PULL: "read:packages",

@@ -14,6 +14,7 @@ from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry import logs
 from registry.config import Settings
 from registry.http import ops
+from registry.http.api import app as api
 from registry.http.keys import SERVICES
 from registry.http.server import serving
 from registry.http.v2 import app as v2
@@ -55,6 +56,7 @@ def make_app(services: Services) -> web.Application:
     app[SERVICES] = services
     v2.add_routes(app)
     token.add_routes(app)
+    api.add_routes(app)
     ops.add_routes(app)
     return app
 

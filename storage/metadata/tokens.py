@@ -13,16 +13,20 @@ class StoredToken:
     """A token that may be used now."""
 
     id: int
+    kind: str
     account_id: int
     login: str
+    account_kind: str
     site_admin: bool
     scopes: list[str]
+    repository_id: int | None
 
 
 _BY_HASH: Final = select(
     StoredToken,
     """
-    SELECT token.id, token.account_id, account.login, account.site_admin, token.scopes
+    SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
+           account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id
       FROM tokens token JOIN accounts account ON account.id = token.account_id
      WHERE token.hash = $1 AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())
        AND account.suspended_at IS NULL AND account.deleted_at IS NULL

@@ -1,0 +1,147 @@
+"""One request of the API: who asks, its parameters, its body; and the answer in GitHub's JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+import orjson
+from aiohttp import HttpVersion11, web
+
+from auth.identity import Action, Identity
+from auth.permissions import Allowed, Challenged, Denied, decide
+from auth.tokens import effective
+from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, requires_authentication
+from registry.http.api.routes import Access, Route
+from registry.http.origin import origin
+from registry.services import Services
+from storage.metadata.standing import Standing
+from storage.metadata.tokens import StoredToken
+from storage.names import PackageName
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+BODY_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """``viewer`` is None for nobody."""
+
+    http: web.Request
+    route: Route
+    services: Services
+    viewer: StoredToken | None
+    raw_body: bytes = b""
+
+    @property
+    def identity(self) -> Identity:
+        """The viewer, for ``decide``."""
+        return Identity() if self.viewer is None else Identity(self.viewer.id, self.viewer.account_id)
+
+    @property
+    def token_id(self) -> int | None:
+        """The viewer's token, for statements."""
+        return None if self.viewer is None else self.viewer.id
+
+    @property
+    def me(self) -> StoredToken:
+        """The viewer of a route that needs one."""
+        if self.viewer is None:
+            raise requires_authentication()
+        return self.viewer
+
+    @property
+    def base(self) -> str:
+        """The URL of the API, without a slash at its end."""
+        return f"{self.origin}/api/v3"
+
+    @property
+    def origin(self) -> str:
+        """The URL of the registry and its pages."""
+        return origin(self.http, self.services.settings.public_url)
+
+    def param(self, name: str) -> str:
+        """A path parameter, decoded."""
+        return self.http.match_info[name]
+
+    def number(self, name: str) -> int:
+        """A numeric id in the path. Raises 404: no such thing has an id of that form."""
+        text = self.param(name)
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise not_found()
+        return int(text)
+
+    def body(self, kind: type[Body]) -> Body:
+        """The JSON body. Raises 400 for what is no JSON, 422 for what does not fit."""
+        try:
+            return msgspec.json.decode(self.raw_body or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            raise ApiError(422, f"Invalid request.\n\n{error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ApiError(400, "Problems parsing JSON") from error
+
+    def authorize(self, action: Action, package: PackageName, standing: Standing) -> Allowed:
+        """Raises 401, 404 (hidden and missing are one answer) or 403."""
+        decision = decide(self.identity, action, package, standing)
+        match decision:
+            case Allowed():
+                return decision
+            case Challenged(error=error):
+                raise requires_authentication() if error is None else bad_credentials()
+            case Denied(words=words, missing=missing, have=have, fix=fix):
+                raise forbidden(missing, have, fix, words)
+            case _:
+                raise not_found()
+
+
+def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """JSON; times as GitHub writes them."""
+    options = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
+    return web.Response(
+        status=status,
+        body=orjson.dumps(body, option=options),
+        content_type="application/json",
+        charset="utf-8",
+        headers={**(headers or {}), "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
+    )
+
+
+def nothing(status: int = 204) -> web.Response:
+    """No content."""
+    return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
+
+
+def admit(route: Route, viewer: StoredToken | None) -> None:
+    """Whether the viewer may call the route at all. Raises 401, 403."""
+    if route.access is Access.ANYBODY:
+        return
+    if viewer is None:
+        raise requires_authentication()
+    if route.access is Access.SITE_ADMIN and not viewer.site_admin:
+        raise forbidden("a site administrator", [viewer.login], "Ask an administrator of this registry.")
+    needed = "site_admin" if route.access is Access.SITE_ADMIN else route.scope
+    held = effective(viewer.scopes)
+    if needed is not None and viewer.kind == "classic" and needed not in held:
+        raise forbidden(f"scope {needed}", sorted(held), f"Use a token with the scope {needed}.")
+
+
+async def read_body(http: web.Request) -> bytes:
+    """At most BODY_MAX bytes. Raises 413."""
+    if (http.content_length or 0) > BODY_MAX:
+        raise ApiError(413, f"A body has at most {BODY_MAX} bytes")
+    if http.headers.get("Expect", "").lower() == "100-continue" and http.version >= HttpVersion11:
+        await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        http.writer.output_size = 0
+    pieces, size = [], 0
+    async for piece in http.content.iter_any():
+        size += len(piece)
+        if size > BODY_MAX:
+            raise ApiError(413, f"A body has at most {BODY_MAX} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """A JSON object."""
+    return cast("dict[str, Any]", values)

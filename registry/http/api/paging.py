@@ -1,0 +1,55 @@
+"""Pages as GitHub has them: ``page``, ``per_page``, and a Link header (RFC 8288)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from registry.http.api.call import ApiCall
+from registry.http.api.errors import ApiError
+
+_DEFAULT: Final = 30
+_MOST: Final = 100
+_WINDOW: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``number`` counts from 1."""
+
+    number: int
+    size: int
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.size
+
+    def links(self, call: ApiCall, total: int) -> dict[str, str]:
+        """The Link header: prev, next, last, first, as far as they are there."""
+        last = max(1, -(-total // self.size))
+        wanted = {}
+        if self.number > 1:
+            wanted["prev"] = self.number - 1
+        if self.number < last:
+            wanted |= {"next": self.number + 1, "last": last}
+        if self.number > 1:
+            wanted["first"] = 1
+        if not wanted:
+            return {}
+        url = call.http.rel_url
+        links = [
+            f'<{call.origin}{url.update_query(page=str(number), per_page=str(self.size))}>; rel="{name}"'
+            for name, number in wanted.items()
+        ]
+        return {"Link": ", ".join(links)}
+
+
+def page_of(call: ApiCall) -> Page:
+    """The page asked for; garbage is the default, as on GitHub. Raises 400 past the 10,000th item."""
+    size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+    number = max(_number(call.http.query.get("page"), 1), 1)
+    if number * size > _WINDOW + _MOST:
+        raise ApiError(400, f"Only the first {_WINDOW} results are available.")
+    return Page(number, size)
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else default

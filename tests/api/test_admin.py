@@ -1,0 +1,36 @@
+"""``/admin``: GitHub Enterprise Server's way to make users and their tokens."""
+
+from tests.support.server import Registry
+
+
+async def test_an_administrator_makes_users_and_tokens(registry: Registry) -> None:
+    admin = await registry.admin()
+    made = await registry.call("POST", "/api/v3/admin/users", admin, json={"login": "Alice", "email": "a@example.com"})
+    assert made.status == 201
+    assert made.json["login"] == "Alice"  # type: ignore[index]
+    assert made.json["type"] == "User"  # type: ignore[index]
+    path = "/api/v3/admin/users/alice/authorizations"
+    token = await registry.call("POST", path, admin, json={"scopes": ["write:packages"]})
+    assert token.status == 201
+    text = token.json["token"]  # type: ignore[index]
+    assert (await registry.call("POST", "/v2/alice/app/blobs/uploads/", text)).status == 202
+
+
+async def test_logins_are_checked(registry: Registry) -> None:
+    admin = await registry.admin()
+    for login in ("v2", "token", "_x", "robot$", "a--b", "a" * 40, "ADMIN"):
+        refused = await registry.call("POST", "/api/v3/admin/users", admin, json={"login": login})
+        assert refused.status == 422, login
+
+
+async def test_nobody_else_may(registry: Registry) -> None:
+    alice = await registry.user("alice", ["site_admin", "write:packages"])
+    assert (await registry.call("POST", "/api/v3/admin/users", json={"login": "bob"})).status == 401
+    assert (await registry.call("POST", "/api/v3/admin/users", alice, json={"login": "bob"})).status == 403
+    admin = await registry.admin()
+    weak = await registry.token("admin", ["write:packages"])
+    assert (await registry.call("POST", "/api/v3/admin/users", weak, json={"login": "bob"})).status == 403
+    assert (await registry.call("POST", "/api/v3/admin/users", admin, json={})).status == 422
+    assert (await registry.call("POST", "/api/v3/admin/users", admin, data=b"{")).status == 400
+    unknown = "/api/v3/admin/users/nobody/authorizations"
+    assert (await registry.call("POST", unknown, admin, json={"scopes": []})).status == 404
