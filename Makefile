@@ -67,6 +67,13 @@ clean: ## Remove the environment and the caches; DATA stays
 		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
 	touch $@
 
+# An environment whose Python went away, or became another, is no longer one.
+ifneq ($(shell $(PYTHON) -c 'import importlib.util as i; print(bool(i.find_spec("pip")))' 2>/dev/null),True)
+.venv/.made: again
+.PHONY: again
+again:
+endif
+
 # A .venv that is already there is used, if it is new enough.
 .venv/.made:
 	new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \

@@ -245,7 +245,7 @@ def _status_of(host: str, port: int) -> int:
 
 
 @contextmanager
-def hold(data: Path, note: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+def hold(data: Path, note: Callable[[str], None], free_bytes: int = _FREE_BYTES) -> Iterator[Callable[[], None]]:
     """DATA, made if need be, held for this process and those it forks; gives what to call when it begins to stop.
 
     Raises CannotStart when it is another instance's, of another release, somebody else's files, or on a full disk.
@@ -261,8 +261,8 @@ def hold(data: Path, note: Callable[[str], None]) -> Iterator[Callable[[], None]
         _write(lock, str(os.getpid()))
         _check_version(data)
         free = shutil.disk_usage(data).free
-        if free < _FREE_BYTES:
-            raise CannotStart(f"{data} is on a disk with {free // 10**6} MB free; {_FREE_BYTES // 10**6} MB are needed")
+        if free < free_bytes:
+            raise CannotStart(f"{data} is on a disk with {free // 10**6} MB free; {free_bytes // 10**6} MB are needed")
         yield lambda: _write(lock, f"{os.getpid()} {_STOPPING}")
 
 
@@ -299,6 +299,8 @@ def _check_version(data: Path) -> None:
         if foreign := sorted(path.name for path in data.iterdir() if path.name not in {"lock", "version.new"}):
             raise CannotStart(f"{data} holds something else ({foreign[0]}): choose an empty directory for the data")
         write_private(file, _VERSION + "\n")
+    if file.stat().st_uid != os.geteuid():
+        raise CannotStart(f"{data} is the data of another user (uid {file.stat().st_uid}): run as that user")
     found = file.read_text().strip()
     if found != _VERSION:
         raise CannotStart(

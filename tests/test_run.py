@@ -145,6 +145,11 @@ def test_data_of_another_release_is_refused(tmp_path: Path) -> None:
         hold(tmp_path, _quiet).__enter__()
 
 
+def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=r"^[^\n]* is on a disk with \d+ MB free; \d+ MB are needed$"):
+        hold(tmp_path, _quiet, free_bytes=10**18).__enter__()
+
+
 def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(CannotStart, match=r"^[^\n]*holds something else \(thesis\.tex\)"):

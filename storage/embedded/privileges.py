@@ -15,7 +15,10 @@ from typing import Final
 
 from storage.embedded.processes import CannotStart, prctl
 
+_CAP_CHOWN: Final = 0
 _CAP_DAC_OVERRIDE: Final = 1
+_CAP_SETGID: Final = 6
+_CAP_SETUID: Final = 7
 _CAP_SETPCAP: Final = 8
 _PR_SET_SECUREBITS: Final = 28
 _PR_CAP_AMBIENT: Final = 47
@@ -83,8 +86,11 @@ def choose_account(data: Path) -> Account:
         entry = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
     except KeyError as error:
         raise CannotStart("PostgreSQL refuses to run as root, and there is no user nobody here") from error
-    needed = 1 << _CAP_DAC_OVERRIDE | 1 << _CAP_SETPCAP
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, keeps_access=_permitted() & needed == needed)
+    permitted = _permitted()
+    if not _all_of(permitted, _CAP_CHOWN, _CAP_SETGID, _CAP_SETUID):
+        raise CannotStart("PostgreSQL refuses to run as root, and this root may not become nobody: run as another user")
+    keeps_access = _all_of(permitted, _CAP_DAC_OVERRIDE, _CAP_SETPCAP)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, keeps_access)
 
 
 def require_reachable(account: Account, *paths: Path) -> None:
@@ -107,7 +113,12 @@ def _may_pass(account: Account, directory: Path) -> bool:
     return bool(found.st_mode & (0o010 if found.st_gid == account.gid else 0o001))
 
 
+def _all_of(permitted: int, *capabilities: int) -> bool:
+    return all(permitted >> capability & 1 for capability in capabilities)
+
+
 def _permitted() -> int:
+    """A bit a capability (proc(5), CapPrm)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapPrm:"):
             return int(line.split()[1], 16)
