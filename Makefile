@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance lint fmt schema lock clean
+.PHONY: help run test conformance chart lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -24,10 +24,16 @@ test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 	$(PYTHON) -m pytest $(ARGS)
 
 CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
+# $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
+program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
+	|| { echo 'Building the program $(1), once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(2); }
+
 conformance: .venv/.dev ## Run the OCI conformance program against one server and against three (needs Go, or the program)
-	PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v conformance >/dev/null \
-		|| { echo 'Building the OCI conformance program, once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(CONFORMANCE); } \
-		&& $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
+	$(call program,conformance,$(CONFORMANCE)) && $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
+
+chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
+	$(call program,helm,$(HELM)) && $(PYTHON) -m pytest -m chart tests/helm $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .

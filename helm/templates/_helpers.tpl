@@ -1,0 +1,96 @@
+{{- define "moorage.name" -}}
+{{- if contains "moorage" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-moorage" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "moorage.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "moorage.selector" . }}
+{{- end }}
+
+{{- define "moorage.selector" -}}
+app.kubernetes.io/name: moorage
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "moorage.serviceAccount" -}}
+{{- if .Values.serviceAccount.name }}{{ .Values.serviceAccount.name }}{{ else if .Values.serviceAccount.create }}{{ include "moorage.name" . }}{{ else }}default{{ end }}
+{{- end }}
+
+{{- define "moorage.secretData" -}}
+{{- range $name, $value := .Values.secrets }}
+{{- if $value }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "moorage.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* A container of the image; takes (dict "root" $ "command" … "secret" …). */}}
+{{- define "moorage.container" -}}
+image: {{ printf "%s:%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args: [{{ .command | quote }}]
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+envFrom:
+  - secretRef:
+      name: {{ .secret }}
+env:
+  - name: MOORAGE_LISTEN
+    value: "0.0.0.0:5000"
+  {{- if .root.Values.tls.existingSecret }}
+  - name: MOORAGE_TLS_CERT
+    value: /etc/moorage/tls/tls.crt
+  - name: MOORAGE_TLS_KEY
+    value: /etc/moorage/tls/tls.key
+  {{- end }}
+  {{- range $name, $value := .root.Values.settings }}
+  {{- if $value }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
+  {{- end }}
+  {{- with .root.Values.env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  {{- if .root.Values.tls.existingSecret }}
+  - name: tls
+    mountPath: /etc/moorage/tls
+    readOnly: true
+  {{- end }}
+{{- end }}
+
+{{- define "moorage.volumes" -}}
+- name: tmp
+  emptyDir: {}
+{{- if .Values.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ .Values.tls.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{- define "moorage.secret" -}}
+{{- .Values.existingSecret | default (include "moorage.name" .) }}
+{{- end }}
+
+{{/* Pods start anew when what they were told changes. */}}
+{{- define "moorage.checksum" -}}
+checksum/secret: {{ include "moorage.secretData" . | sha256sum }}
+{{- end }}
