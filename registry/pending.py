@@ -12,6 +12,9 @@ PART_BYTES: Final = 11 * 1024 * 1024
 HELD_BYTES: Final = MIN_PART_BYTES
 #: Hashing goes to a thread in batches of at least this size.
 HASH_BATCH_BYTES: Final = 1024 * 1024
+#: Pieces smaller than this are joined: as objects of their own they would take more memory than they have bytes.
+_CRUMB_BYTES: Final = 4096
+_CRUMBS: Final = 256
 
 
 @dataclass(slots=True)
@@ -26,13 +29,17 @@ class Cut:
 
 @dataclass(slots=True)
 class Pending:
-    """Pieces in order. ``base``: bytes of the part in the making that are in the store already (segments)."""
+    """Pieces in order. ``base``: bytes of the part in the making that are in the store already (segments).
+
+    Ask ``part_due`` after each ``add``: what is held is then at most PART_BYTES + HELD_BYTES and one chunk.
+    """
 
     hasher: ResumableHash
     received: int
     base: int
     pieces: list[bytes | memoryview] = field(default_factory=list)
-    size: int = 0  # bytes in ``pieces``
+    size: int = 0  # bytes in ``pieces`` and ``_crumbs``
+    _crumbs: list[bytes | memoryview] = field(default_factory=list)  # behind ``pieces``, not joined yet
     _unhashed: list[bytes | memoryview] = field(default_factory=list)
     _unhashed_size: int = 0
     _boundary: int | None = None  # index into ``pieces``: the part ends before it
@@ -50,7 +57,7 @@ class Pending:
             self.size += len(tail)
 
     def add(self, chunk: bytes) -> None:
-        """Takes received bytes, split where a part will end so that the hash state is known there."""
+        """Takes at most HELD_BYTES, split where a part will end so that the hash state is known there."""
         room = PART_BYTES - self.total
         if 0 < room < len(chunk):
             view = memoryview(chunk)
@@ -65,10 +72,23 @@ class Pending:
             self.hash_now()
             self._boundary = len(self.pieces)
             self._boundary_state = self.hasher.state()
-        self.pieces.append(piece)
         self.size += len(piece)
-        self._unhashed.append(piece)
         self._unhashed_size += len(piece)
+        if len(piece) < _CRUMB_BYTES:
+            self._crumbs.append(piece)
+            if len(self._crumbs) >= _CRUMBS:
+                self._join()
+            return
+        self._join()
+        self.pieces.append(piece)
+        self._unhashed.append(piece)
+
+    def _join(self) -> None:
+        if self._crumbs:
+            joined = b"".join(self._crumbs)
+            self._crumbs = []
+            self.pieces.append(joined)
+            self._unhashed.append(joined)
 
     @property
     def hash_due(self) -> bool:
@@ -77,6 +97,7 @@ class Pending:
 
     def hash_now(self) -> None:
         """Hashes what waits; fit for a thread as long as nothing else touches this object."""
+        self._join()
         batch, self._unhashed, self._unhashed_size = self._unhashed, [], 0
         for piece in batch:
             self.hasher.update(piece)

@@ -6,32 +6,26 @@ and the hash state behind it → the client may be told. Parts travel at the sam
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, cast
 
-from registry.errors import BlobUploadInvalid, DigestInvalid, LayerTooLarge, UnavailableNow, UploadBusy, UploadExpired
+from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
+from registry.pace import Pace, paced
 from registry.pending import HELD_BYTES, Cut, Pending
 from registry.slots import Slots
-from storage.errors import StorageError
+from storage.errors import StorageError, Unavailable
 from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part, Pieces
+from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part
 from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
 INLINE_BYTES: Final = 64 * 1024
 #: Parts of one upload on their way to the store at the same time.
 _PARTS_IN_FLIGHT: Final = 4
-#: Who holds a slot and gets nothing for this long gives it up when others wait.
-_SLOW_SECONDS: Final = 2.0
-#: A body must bring this much in each such span, or its connection is given up.
-_STALL_SECONDS: Final = 60.0
-_STALL_BYTES: Final = 60 * 1024
-
-
 #: After these there is nothing worth making durable, or nobody to do it with.
 _NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
 
@@ -51,17 +45,42 @@ class Stored:
     body: bytes | None
 
 
+class _Way:
+    """A part's place among those in flight, and the slot it was collected in; given back once, however it ends."""
+
+    def __init__(self, in_flight: asyncio.Semaphore, slots: Slots | None) -> None:
+        self._in_flight = in_flight
+        self._slots = slots
+        self._open = True
+
+    def leave(self, _task: object = None) -> None:
+        if self._open:
+            self._open = False
+            self._in_flight.release()
+            if self._slots is not None:
+                self._slots.give()
+
+
 class Receiver:
-    """The lease on an upload, for as long as a request lives."""
+    """The lease on an upload, for as long as a request lives. ``limit``: bytes of a whole blob."""
 
     def __init__(
-        self, held: Upload, db: Database, stores: Stores, slots: Slots, draining: asyncio.Event
+        self,
+        held: Upload,
+        db: Database,
+        stores: Stores,
+        slots: Slots,
+        draining: asyncio.Event,
+        *,
+        limit: int,
+        pace: Pace,
     ) -> None:
         self.id: UploadId = held.id
         self.fence = held.fence
         self.durable = held.received
-        self.limit = 0
         self.released = False
+        self._limit = limit
+        self._pace = pace
         self._held = held
         self._db = db
         self._stores = stores
@@ -74,7 +93,9 @@ class Receiver:
         self._pending.resume(held.tail)
         self._parts: list[Part] = held.parts
         self._multipart: MultipartId | None = held.multipart
-        self._segments_written = 0
+        self._keys_made = 0
+        self._spent = False
+        self._stop: int | None = None
         self._has_slot = False
         self._slot_since = 0.0
         self._in_flight = asyncio.Semaphore(_PARTS_IN_FLIGHT)
@@ -97,15 +118,15 @@ class Receiver:
                 keeper = tasks.create_task(self._keep(lease_seconds))
                 try:
                     yield
-                except Exception as error:  # noqa: BLE001 - kept, and raised again below
+                except Exception as error:
                     failure = error
-                try:
-                    if not self.released and not isinstance(failure, _NOTHING_TO_KEEP):
-                        await self._flush(release=True)
-                finally:
-                    keeper.cancel()
+                    if self._spent or isinstance(error, _NOTHING_TO_KEEP):
+                        raise  # parts that are still on their way are of no use: they are cut
+                if not self.released:
+                    await self._flush(release=True)
+                keeper.cancel()
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise _reason(failure, group) from group
         finally:
             self._give_slot()
         if failure is not None:
@@ -114,47 +135,53 @@ class Receiver:
     async def _keep(self, lease_seconds: float) -> None:
         while True:
             await asyncio.sleep(lease_seconds / 3)
-            if not await uploads.renew(self._db, self.id, self.fence, lease_seconds):
+            try:
+                kept = await uploads.renew(self._db, self.id, self.fence, lease_seconds)
+            except Unavailable:
+                continue  # every write asks for the fence: nothing is lost if nobody takes the lease meanwhile
+            if not kept:
                 raise UploadBusy(self.id)
 
     # -- receiving
 
-    async def receive(self, body: AsyncIterator[bytes]) -> None:
-        """Takes a whole body. Raises LayerTooLarge, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable.
+    async def receive(self, body: AsyncIterator[bytes], expected: int | None = None) -> None:
+        """Takes a whole body, of ``expected`` bytes if its length is known.
 
-        ``body.__anext__`` may be cancelled and called again without losing bytes.
+        ``body.__anext__`` may be cancelled and called again without losing bytes. Raises LayerTooLarge, SizeInvalid,
+        UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable, ConnectionError.
         """
+        begin = self._pending.received
+        self._stop = None if expected is None else begin + expected
+        lifetime = asyncio.timeout(self._held.expires_in)
         try:
-            async with asyncio.timeout(self._held.expires_in):
+            async with lifetime:
                 await self._receive(body)
         except TimeoutError as error:
-            raise UploadExpired(self.id) from error
+            if lifetime.expired():
+                raise UploadExpired(self.id) from error
+            raise
+        got = self._pending.received - begin
+        if expected is not None and got != expected:
+            raise SizeInvalid(expected, got)
 
     async def _receive(self, body: AsyncIterator[bytes]) -> None:
         clock = asyncio.get_running_loop().time
-        window, arrived = clock(), self._pending.received
-        while True:
-            try:
-                async with asyncio.timeout(_SLOW_SECONDS):
-                    chunk = await anext(body, None)
-            except TimeoutError:
-                chunk = b""
-            if chunk is None:
-                return
-            await self._take(chunk)
-            now = clock()
-            if self._has_slot and self._slots.contended and now - self._slot_since > _SLOW_SECONDS:
-                await self._flush()
-            if now - window > _STALL_SECONDS:
-                if self._pending.received - arrived < _STALL_BYTES:
-                    raise BlobUploadInvalid(f"less than {_STALL_BYTES} bytes came within {_STALL_SECONDS:.0f} s")
-                window, arrived = now, self._pending.received
-            if self._draining.is_set():
-                raise UnavailableNow(retry_after_seconds=1)
+        async with aclosing(paced(body, self._pace)) as chunks:
+            async for chunk in chunks:
+                if chunk:
+                    await self._take(chunk)
+                held_seconds = clock() - self._slot_since
+                if self._has_slot and self._slots.contended and held_seconds > self._pace.slow_seconds:
+                    await self._flush()
+                if self._draining.is_set():
+                    raise UnavailableNow(retry_after_seconds=1)
 
     async def _take(self, chunk: bytes) -> None:
-        if self._pending.received + len(chunk) > self.limit:
-            raise LayerTooLarge(self.limit)
+        end = self._pending.received + len(chunk)
+        if end > self._limit:
+            raise LayerTooLarge(self._limit)
+        if self._stop is not None and end > self._stop:
+            raise SizeInvalid(self._stop - self._held.received, end - self._held.received)
         if not self._has_slot and self._pending.size + len(chunk) > INLINE_BYTES:
             await self._take_slot()
         await self._hashed()
@@ -184,7 +211,7 @@ class Receiver:
 
     async def _ship(self, cut: Cut) -> None:
         """Sends a part on its way, in the slot it was collected in; what comes next is collected in another."""
-        pieces, size = await self._whole(cut)
+        size = await self._join_segments(cut)
         await self._in_flight.acquire()
         if self._multipart is None:
             self._multipart = await self._stores.create(self._held.object_key)
@@ -192,45 +219,49 @@ class Receiver:
         if number is None:
             raise UploadBusy(self.id)
         before, self._recorded = self._recorded, asyncio.get_running_loop().create_future()
+        way = _Way(self._in_flight, self._slots if self._has_slot else None)
         assert self._tasks is not None  # noqa: S101 - running() was entered
-        self._tasks.create_task(self._send(pieces, size, number, cut, before, self._recorded, slot=self._has_slot))
+        task = self._tasks.create_task(self._send(cut, size, number, way, before, self._recorded))
+        task.add_done_callback(way.leave)  # a task that is cancelled before it began runs none of its code
         self._has_slot = False
         if self._pending.size > INLINE_BYTES:
             await self._take_slot()
 
-    async def _send(  # noqa: PLR0913 - all of one part's facts
+    async def _send(  # noqa: PLR0917 - all of one part's facts
         self,
-        pieces: Pieces,
+        cut: Cut,
         size: int,
         number: int,
-        cut: Cut,
+        way: _Way,
         before: "asyncio.Future[None] | None",
         recorded: "asyncio.Future[None]",
-        *,
-        slot: bool,
     ) -> None:
-        try:
-            assert self._multipart is not None  # noqa: S101 - made before the number was
-            part = await self._stores.put_part(self._held.object_key, self._multipart, number, pieces)
-        finally:
-            self._in_flight.release()
-            if slot:
-                self._slots.give()
+        assert self._multipart is not None  # noqa: S101 - made before the number was
+        part = await self._stores.put_part(self._held.object_key, self._multipart, number, cut.pieces)
+        # The bytes go with their slot, whoever still holds the cut.
+        cut.pieces.clear()
+        way.leave()
         if before is not None:
             await before
         await self._record(cut, part=Part(number, part.etag, size))
         self._parts.append(Part(number, part.etag, size))
         recorded.set_result(None)
 
-    async def _whole(self, cut: Cut) -> tuple[Pieces, int]:
-        """The cut with the segments that lie before it, read back; they are too small to be a part alone."""
-        before: list[bytes] = []
+    async def _join_segments(self, cut: Cut) -> int:
+        """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
+        before: list[bytes | memoryview] = []
         for key, _size in self._segments:
             async with self._stores.reader(key) as reader:
                 before.extend([chunk async for chunk in reader])
+        cut.pieces[:0] = before
         size = cut.size + sum(size for _, size in self._segments)
         self._segments = []
-        return [*before, *cut.pieces], size
+        return size
+
+    def _new_key(self) -> ObjectKey:
+        """A key that nobody had or will have: the fence is this request's, the number is used once in it."""
+        self._keys_made += 1
+        return ObjectKey(f"{self._held.object_key}.{self.fence}.{self._keys_made}")
 
     async def _record(
         self,
@@ -279,8 +310,7 @@ class Receiver:
             await self._record(cut, tail=tail, release=release)
             self._pending.resume(tail)
         else:
-            key = ObjectKey(f"{self._held.object_key}.{self.fence}.{self._segments_written}")
-            self._segments_written += 1
+            key = self._new_key()
             await self._stores.put(key, cut.pieces)
             await self._record(cut, segment=(key, cut.size), release=release)
             self._segments.append((key, cut.size))
@@ -303,7 +333,8 @@ class Receiver:
         return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
 
     async def finish(self) -> Stored:
-        """The bytes as they can be published: in one object, or in hand."""
+        """The bytes as they can be published: in one object, or in hand. Nothing is made durable after this."""
+        self._spent = True
         await self._settled()
         size = self._pending.received
         if self._parts:
@@ -318,9 +349,10 @@ class Receiver:
         cut = self._pending.cut_all()
         if size <= INLINE_BYTES and not self._segments:
             return Stored(size, None, b"".join(cut.pieces))
-        pieces, _ = await self._whole(cut)
-        await self._stores.put(self._held.object_key, pieces)
-        return Stored(size, self._held.object_key, None)
+        await self._join_segments(cut)
+        key = self._new_key()
+        await self._stores.put(key, cut.pieces)
+        return Stored(size, key, None)
 
     async def _rehashed(self, digest: Digest) -> str:
         """The hash by another algorithm than the session's: only that costs reading the bytes again."""
@@ -337,7 +369,9 @@ class Receiver:
         return hasher.hexdigest()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _reason(failure: Exception | None, group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that began it; the others are its echoes."""
+    if isinstance(failure, _NOTHING_TO_KEEP):
+        return failure
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return _reason(None, first) if isinstance(first, BaseExceptionGroup) else first

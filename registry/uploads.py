@@ -14,12 +14,14 @@ from uuid import UUID
 
 from registry.errors import (
     BlobUploadUnknown,
+    DigestInvalid,
     LayerTooLarge,
     RangeInvalid,
     TooManyRequests,
     UploadBusy,
     UploadExpired,
 )
+from registry.pace import Pace
 from registry.receiving import Receiver, Stored, Stores
 from registry.slots import Slots
 from storage.errors import UploadGone
@@ -43,6 +45,7 @@ class UploadSettings:
     sessions_max: int = 1000  # open at once, per account
     buffer_bytes: int = 128 * 1024**2  # per process
     link_grace_seconds: float = 24 * 3600.0
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,28 @@ class Uploads:
         Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
         """
         held = await self._claim(owner, upload, stores=expected_bytes != 0)
-        receiver = Receiver(held, self.db, self.stores, self.slots, self.draining)
+        receiver = Receiver(
+            held,
+            self.db,
+            self.stores,
+            self.slots,
+            self.draining,
+            limit=self.settings.layer_limit_bytes,
+            pace=self.settings.pace,
+        )
         try:
             self._check(held, at, expected_bytes)
-            receiver.limit = self.settings.layer_limit_bytes
             async with receiver.running(self.settings.lease_seconds):
                 yield receiver
+        except (LayerTooLarge, DigestInvalid):
+            receiver.released = await uploads.fail(self.db, upload, held.fence)
+            raise
         except UploadGone as error:
+            # The store has dropped its parts: nobody can go on with this one.
+            receiver.released = await uploads.fail(self.db, upload, held.fence)
             raise BlobUploadUnknown(upload) from error
-        except LayerTooLarge:
-            await uploads.abort(self.db, upload, owner.package_id, owner.account_id)
+        except UploadBusy:
+            await self.status(owner, upload)  # it may be cancelled or finished rather than busy
             raise
         finally:
             if not receiver.released:
@@ -159,13 +174,12 @@ class Uploads:
             await asyncio.sleep(_BUSY_POLL_SECONDS)
             waited += _BUSY_POLL_SECONDS
 
-    async def commit(self, owner: Owner, receiver: Receiver, digest: Digest) -> int:
+    async def commit(self, receiver: Receiver, digest: Digest) -> int:
         """Publishes what was received as a blob of the package; its size in bytes.
 
         Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
         """
         if not await receiver.matches(digest):
-            await uploads.abort(self.db, receiver.id, owner.package_id, owner.account_id)
             raise receiver.mismatch(digest)
         stored = await receiver.finish()
         if not await self._publish(receiver, digest, stored):

@@ -1,6 +1,6 @@
-"""Looks at links whose grace is over: without a manifest they go, and blobs without links after them.
+"""Looks at links whose grace is over: without a manifest they go, and after them blobs without links.
 
-Online: each link in a transaction of its own part, under row locks that a push waits for; foreign keys are the backstop.
+Online: under row locks that a push waits for, in short transactions; foreign keys are the backstop.
 """
 
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from registry.services import Services
 from storage.metadata import garbage
 from storage.metadata.database import ForeignKeyMissing, Transaction
+from storage.metadata.garbage import Review
 
 _BATCH: Final = 200
 #: A pull that was redirected, or a copy of the bucket, may still read an object this long after its blob went.
@@ -15,19 +16,18 @@ _DELAY_SECONDS: Final = 3600.0
 
 
 async def collect_garbage(services: Services) -> int:
-    """One batch; how many links are gone."""
+    """One batch; how many links were looked at."""
     grace = services.settings.uploads.link_grace_seconds
     delay = min(_DELAY_SECONDS, grace)
-    dropped: list[str] = []
+    outcomes: dict[Review, bool | None] = {}
 
     async def review(tx: Transaction) -> None:
-        dropped.clear()
+        outcomes.clear()
         for link in await garbage.due_reviews(tx, _BATCH):
-            if await garbage.drop_link(tx, link, grace):
-                dropped.append(link.digest)
+            outcomes[link] = await garbage.drop_link(tx, link, grace)
 
     await services.db.repeat(review)
-    for digest in sorted(set(dropped)):
+    for digest in sorted({link.digest for link, dropped in outcomes.items() if dropped}):
 
         async def drop(tx: Transaction, digest: str = digest) -> None:
             await garbage.drop_blob(tx, digest, delay)
@@ -37,4 +37,4 @@ async def collect_garbage(services: Services) -> int:
         except ForeignKeyMissing:
             # A push linked it meanwhile: it lives.
             continue
-    return len(dropped)
+    return sum(dropped is not None for dropped in outcomes.values())

@@ -1,4 +1,4 @@
-"""Deletes objects that no blob has, in the store and then in the queue. A key is never used again, so it cannot race."""
+"""Deletes objects that no blob has, in the store and then in the queue. No key is used twice, so nothing can race."""
 
 from typing import Final
 

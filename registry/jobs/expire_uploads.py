@@ -1,13 +1,16 @@
-"""Sweeps sessions that were abandoned, cancelled, refused or finished an hour ago: parts, objects, row, in this order."""
+"""Sweeps sessions that were abandoned, cancelled, refused, or finished an hour ago: parts, objects, then the row."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from registry.services import Services
+from storage.errors import StorageError
 from storage.metadata import garbage, packages, uploads
 from storage.metadata.uploads import Expired
-from storage.names import UploadId
 
 _BATCH: Final = 100
+_AT_ONCE: Final = 10
 #: Longer than a batch takes; after a crash another sweeper takes the rows again.
 _LEASE_SECONDS: Final = 120.0
 _UNPUBLISHED_SECONDS: Final = 24 * 3600.0
@@ -16,16 +19,23 @@ _UNPUBLISHED_SECONDS: Final = 24 * 3600.0
 async def expire_uploads(services: Services) -> int:
     """One batch; how many sessions are gone."""
     expired = await uploads.take_expired(services.db, _LEASE_SECONDS, _BATCH)
-    swept: list[UploadId] = []
-    for upload in expired:
-        if upload.in_store:
-            await _clear(services, upload)
-        swept.append(upload.id)
-    if swept:
-        await uploads.forget(services.db, swept)
-    else:
+    await uploads.forget(services.db, [upload.id for upload in expired if not upload.in_store])
+    stored = [upload for upload in expired if upload.in_store]
+    for start in range(0, len(stored), _AT_ONCE):
+        await _sweep(services, stored[start : start + _AT_ONCE])
+    if not expired:
         await packages.forget_unpublished(services.db, _UNPUBLISHED_SECONDS)
-    return len(swept)
+    return len(expired)
+
+
+async def _sweep(services: Services, several: Sequence[Expired]) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for upload in several:
+                tasks.create_task(_clear(services, upload))
+    except* StorageError as group:
+        raise group.exceptions[0] from group
+    await uploads.forget(services.db, [upload.id for upload in several])
 
 
 async def _clear(services: Services, upload: Expired) -> None:

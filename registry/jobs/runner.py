@@ -44,6 +44,7 @@ async def _repeat(services: Services, name: str, job: Job, pause_seconds: float,
         else:
             if done:
                 log.info("job.done", job=name, items=done)
+                continue  # there may be more: a pause after each batch would be a limit on how much is ever done
         try:
             async with asyncio.timeout(pause):
                 await stopping.wait()

@@ -1,4 +1,4 @@
-"""What nobody refers to any more: links, then blobs, then objects; each step repeatable, none holding a lock over S3."""
+"""What nobody refers to any more: links, then blobs, then objects; each step repeatable, no lock held over S3."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,20 +79,27 @@ _POSTPONE: Final = command(
     """
     UPDATE link_reviews SET due_at = now() + make_interval(secs => $3)
      WHERE package_id = $1 AND digest = $2
-       AND EXISTS (SELECT 1 FROM package_blobs WHERE package_id = $1 AND digest = $2)
        AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE package_id = $1 AND blob = $2)
     """
 )
 _REVIEWED: Final = command("DELETE FROM link_reviews WHERE package_id = $1 AND digest = $2")
+_GONE: Final = command(
+    """
+    DELETE FROM link_reviews WHERE package_id = $1 AND digest = $2
+       AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = $1 AND digest = $2)
+    """
+)
 
 
-async def drop_link(db: Executor, review: Review, grace_seconds: float) -> bool:
+async def drop_link(db: Executor, review: Review, grace_seconds: float) -> bool | None:
     """Removes a link that no manifest uses and whose grace is over, inside the caller's transaction; False: kept.
 
-    The row is locked by one statement and looked at by the next, whose snapshot is younger than the lock.
+    None: somebody is working with the link, look again later. The row is locked by one statement and looked at by the
+    next, whose snapshot is younger than the lock: a push that wants the link waits, and one that had it is seen.
     """
     where = (review.package_id, review.digest)
-    await _LOCK.maybe(db, *where)
+    if await _LOCK.maybe(db, *where) is None:
+        return False if await _GONE.run(db, *where) else None
     dropped = await _DROP.run(db, *where, grace_seconds) == 1
     if dropped or not await _POSTPONE.run(db, *where, grace_seconds):
         await _REVIEWED.run(db, *where)

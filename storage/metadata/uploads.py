@@ -207,10 +207,7 @@ async def record(
     number, etag, size = (None, None, None) if part is None else (part.number, part.etag, part.size)
     key, length = (None, None) if segment is None else segment
     return (
-        await _RECORD.run(
-            db, upload, fence, received, hash_state, tail, number, etag, size, key, length, release
-        )
-        == 1
+        await _RECORD.run(db, upload, fence, received, hash_state, tail, number, etag, size, key, length, release) == 1
     )
 
 
@@ -222,9 +219,21 @@ async def release(db: Executor, upload: UploadId, fence: int) -> None:
     await _RELEASE.run(db, upload, fence)
 
 
+_FAIL: Final = command(
+    "UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL WHERE id = $1 AND fence = $2"
+    " AND state = 'open'"
+)
+
+
+async def fail(db: Executor, upload: UploadId, fence: int) -> bool:
+    """Ends a session by its lease holder, who writes nothing any more; False: the lease was lost."""
+    return await _FAIL.run(db, upload, fence) == 1
+
+
+# The lease stays: whoever has it may be writing to the store, until it learns that its fence is no longer the row's.
 _ABORT: Final = command(
     """
-    UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+    UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
      WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open'
     """
 )

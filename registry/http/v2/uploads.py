@@ -62,7 +62,7 @@ async def append(call: Call) -> web.Response:  # end-5
     upload, owner = _upload(call), await _owner(call)
     at, expected = _announced(call)
     async with call.services.uploads.open(owner, upload, at=at, expected_bytes=expected) as receiver:
-        await receiver.receive(await call.body())
+        await receiver.receive(await call.body(), expected)
     return accepted(call, upload, receiver.durable)
 
 
@@ -83,8 +83,8 @@ async def _receive_all(call: Call, owner: Owner, upload: UploadId, digest: Diges
     uploads = call.services.uploads
     async with uploads.open(owner, upload, at=at, expected_bytes=expected) as receiver:
         if expected != 0:
-            await receiver.receive(await call.body())
-        await uploads.commit(owner, receiver, digest)
+            await receiver.receive(await call.body(), expected)
+        await uploads.commit(receiver, digest)
     return created(call, digest)
 
 
