@@ -32,7 +32,35 @@ class Standing:
     role: int
 
 
-COLUMNS: Final[LiteralString] = """
+#: The caller's role over ``package``; ``owner``, ``token``, ``source`` and ``seat`` as FROM names them.
+ROLE: Final[LiteralString] = """CASE
+    WHEN package.id IS NULL OR caller.id IS NULL THEN 0
+    WHEN token.repository_id IS NOT NULL THEN greatest(
+        CASE WHEN package.visibility = 'internal' AND source.owner_id = owner.id THEN 1 ELSE 0 END,
+        CASE WHEN package.inherit_access AND package.repository_id = token.repository_id
+             THEN CASE token.kind WHEN 'workflow' THEN 3 ELSE 2 END ELSE 0 END,
+        (SELECT role FROM package_repositories
+          WHERE package_id = package.id AND repository_id = token.repository_id
+            AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END))
+    WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
+    ELSE greatest(
+        CASE WHEN package.visibility = 'internal' AND seat.role IS NOT NULL THEN 1 ELSE 0 END,
+        CASE WHEN package.inherit_access
+             THEN greatest(
+                (SELECT role FROM repository_users
+                  WHERE repository_id = package.repository_id AND user_id = caller.id),
+                (SELECT max(grants.role) FROM repository_teams grants
+                   JOIN team_members member ON member.team_id = grants.team_id
+                  WHERE grants.repository_id = package.repository_id AND member.user_id = caller.id))
+             ELSE greatest(
+                (SELECT role FROM package_users WHERE package_id = package.id AND user_id = caller.id),
+                (SELECT max(grants.role) FROM package_teams grants
+                   JOIN team_members member ON member.team_id = grants.team_id
+                  WHERE grants.package_id = package.id AND member.user_id = caller.id))
+        END)
+END"""
+
+COLUMNS: Final[LiteralString] = f"""
     caller.id AS account_id,
     ($1::bigint IS NULL OR (caller.id IS NOT NULL AND (token.repository_id IS NULL OR source.id IS NOT NULL)))
         AS token_usable,
@@ -54,39 +82,24 @@ COLUMNS: Final[LiteralString] = """
         WHEN seat.role = 'member' AND owner.members_can_create_private_packages THEN 2
         ELSE 0
     END AS namespace_role,
-    CASE
-        WHEN package.id IS NULL OR caller.id IS NULL THEN 0
-        WHEN token.repository_id IS NOT NULL THEN greatest(
-            CASE WHEN package.visibility = 'internal' AND source.owner_id = owner.id THEN 1 ELSE 0 END,
-            CASE WHEN package.inherit_access AND package.repository_id = token.repository_id
-                 THEN CASE token.kind WHEN 'workflow' THEN 3 ELSE 2 END ELSE 0 END,
-            (SELECT role FROM package_repositories
-              WHERE package_id = package.id AND repository_id = token.repository_id
-                AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END))
-        WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
-        ELSE greatest(
-            CASE WHEN package.visibility = 'internal' AND seat.role IS NOT NULL THEN 1 ELSE 0 END,
-            CASE WHEN package.inherit_access
-                 THEN greatest(
-                    (SELECT role FROM repository_users
-                      WHERE repository_id = package.repository_id AND user_id = caller.id),
-                    (SELECT max(grants.role) FROM repository_teams grants
-                       JOIN team_members member ON member.team_id = grants.team_id
-                      WHERE grants.repository_id = package.repository_id AND member.user_id = caller.id))
-                 ELSE greatest(
-                    (SELECT role FROM package_users WHERE package_id = package.id AND user_id = caller.id),
-                    (SELECT max(grants.role) FROM package_teams grants
-                       JOIN team_members member ON member.team_id = grants.team_id
-                      WHERE grants.package_id = package.id AND member.user_id = caller.id))
-            END)
-    END::int AS role
+    {ROLE}::int AS role
 """
 
-#: One row always, whatever of it is missing.
-FROM: Final[LiteralString] = """
+_OWNER: Final[LiteralString] = """
   FROM (SELECT 1) AS always
   LEFT JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL
+"""
+_PACKAGE: Final[LiteralString] = """
   LEFT JOIN packages package ON package.owner_id = owner.id AND package.name = $3 AND package.deleted_at IS NULL
+"""
+_DELETED: Final[LiteralString] = """
+  LEFT JOIN LATERAL (
+        SELECT * FROM packages
+         WHERE owner_id = owner.id AND name = $3 AND deleted_at IS NOT NULL AND published_at IS NOT NULL
+         ORDER BY deleted_at DESC, id DESC LIMIT 1
+       ) AS package ON true
+"""
+_CALLER: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT id, account_id, kind, scopes, rules, ceiling, repository_id
           FROM tokens WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -97,10 +110,34 @@ FROM: Final[LiteralString] = """
   LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
 """
 
+#: One row always, whatever of it is missing.
+FROM: Final[LiteralString] = f"{_OWNER}{_PACKAGE}{_CALLER}"
+#: The same over the package of that name that was deleted last.
+FROM_DELETED: Final[LiteralString] = f"{_OWNER}{_DELETED}{_CALLER}"
+
+#: What a token narrows, over ``package``, as ``auth.permissions`` has it for one package: the SSO of its organization,
+#: the globs of a fine-grained token (``_``, ``*`` and ``?`` are all that can stand in one and mean something to LIKE),
+#: the scopes of a classic one. A token of a repository has the permission to read at least.
+_TOKEN_READS: Final[LiteralString] = """(
+    EXISTS (SELECT 1 FROM accounts namespace
+                 WHERE namespace.id = package.owner_id
+                   AND (NOT namespace.packages_sso_required
+                        OR EXISTS (SELECT 1 FROM token_organizations
+                                    WHERE token_id = token.id AND org_id = namespace.id))
+                   AND CASE token.kind
+                       WHEN 'fine_grained' THEN EXISTS (
+                           SELECT 1 FROM jsonb_array_elements(token.rules) rule
+                            WHERE lower(namespace.login) || '/' || package.name
+                                  LIKE translate(replace(rule ->> 'packages', '_', '\\_'), '*?', '%_')
+                              AND rule -> 'actions' ?| '{read,write}')
+                       ELSE token.scopes && '{read:packages,write:packages}'
+                       END)
+)"""
+
 #: Whether ``package`` is one that the holder of ``token`` may read, for lists; ``caller`` is the token's account.
-READABLE: Final[LiteralString] = """(
+READABLE: Final[LiteralString] = f"""(
     package.visibility = 'public'
-    OR (token.repository_id IS NULL AND (
+    OR ({_TOKEN_READS} AND token.repository_id IS NULL AND (
         caller.site_admin
         OR package.owner_id = caller.id
         OR EXISTS (SELECT 1 FROM memberships seat
@@ -127,5 +164,9 @@ READABLE: Final[LiteralString] = """(
 #: The holder of the token ``$1``, for lists; a token that may not be used gives no row.
 HOLDER: Final[LiteralString] = """
     tokens token
-    JOIN accounts caller ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
+    JOIN accounts caller
+      ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
+         AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())
+         AND (token.repository_id IS NULL
+              OR EXISTS (SELECT 1 FROM repositories WHERE id = token.repository_id AND deleted_at IS NULL))
 """
