@@ -86,7 +86,8 @@ class BearerKeys:
 @dataclass(frozen=True, slots=True)
 class BearerClaims:
     """What a verified token says. ``account_id`` None is an anonymous bearer; ``token_id`` is the personal access token
-    that it was fetched with, if any."""
+    that it was fetched with, if any.
+    """
 
     account_id: int | None
     token_id: int | None
@@ -121,17 +122,26 @@ class Bearer:
         self._new_id = new_id
         self._verified: OrderedDict[str, BearerClaims] = OrderedDict()
 
-    def issue(self, *, account_id: int | None, token_id: int | None, grants: Iterable[Grant], now: float) -> str:
-        """A signed token that is good from ``now`` on for ``settings.ttl_seconds``.
+    def issue(
+        self,
+        *,
+        account_id: int | None,
+        token_id: int | None,
+        grants: Iterable[Grant],
+        now: float,
+        ttl_seconds: int | None = None,
+    ) -> str:
+        """A signed token that is good from ``now`` on for ``ttl_seconds``, at most ``settings.ttl_seconds``.
 
         Raises MalformedScope where the grants make it longer than TOKEN_MAX.
         """
         issued_at = int(now)
+        longest = self.settings.ttl_seconds
         claims = {
             "iss": self.settings.issuer,
             "aud": self.settings.service,
             "sub": "" if account_id is None else str(account_id),
-            "exp": issued_at + self.settings.ttl_seconds,
+            "exp": issued_at + (longest if ttl_seconds is None else min(ttl_seconds, longest)),
             "nbf": issued_at,
             "iat": issued_at,
             "jti": self._new_id(),
@@ -144,17 +154,32 @@ class Bearer:
             raise MalformedScope(f"the scopes make a token of {len(token)} characters, more than {TOKEN_MAX}")
         return token
 
-    def verify(self, token: str, now: float) -> BearerClaims:
-        """What ``token`` says. Raises Unauthenticated."""
+    def mine(self, token: str) -> bool:
+        """Whether ``token`` says that a key of ours signed it, so that it is not another issuer's."""
+        return self._keys.verifying(token.partition(".")[0]) is not None
+
+    def verify(self, token: str, now: float, *, expired_ok: bool = False) -> BearerClaims:
+        """What ``token`` says. Raises Unauthenticated.
+
+        ``expired_ok``: also when its only defect is that it has expired; the caller looks at ``expired(claims, now)``.
+        """
         known = self._verified.get(token)
         if known is not None and now < known.expires_at:
             self._verified.move_to_end(token)
             return known
         claims = self._claims(_payload(self._checked(token)), now)
+        if self.expired(claims, now):
+            if expired_ok:
+                return claims
+            raise Unauthenticated("the bearer token has expired")
         self._verified[token] = claims
         if len(self._verified) > _CACHE_MAX:
             self._verified.popitem(last=False)
         return claims
+
+    def expired(self, claims: BearerClaims, now: float) -> bool:
+        """Whether the time of a token is over."""
+        return now >= claims.expires_at + self.settings.leeway_seconds
 
     def _checked(self, token: str) -> bytes:
         """The payload (JSON) of a token that one of our keys signed."""
@@ -178,8 +203,6 @@ class Bearer:
         # Whole strings: a substring or a list of issuers once was enough elsewhere (GHSA-75c5-xw7c-p5pm).
         if payload.iss != self.settings.issuer or payload.aud != self.settings.service:
             raise Unauthenticated("the bearer token is meant for another service")
-        if now >= payload.exp + leeway:
-            raise Unauthenticated("the bearer token has expired")
         if max(payload.nbf, payload.iat) > now + leeway:
             raise Unauthenticated("the bearer token is not valid yet")
         if not _SUBJECT.fullmatch(payload.sub):

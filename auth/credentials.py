@@ -2,6 +2,7 @@
 
 A personal access token comes in four ways: as the password of Basic (docker login), as ``Bearer <token>`` and
 ``token <token>`` (GitHub's REST API), and as ``Bearer base64(<token>)`` (what scripts send to ghcr.io).
+The identity token of another issuer comes as the password of the user ``oidc``, or as Bearer.
 """
 
 import base64
@@ -15,6 +16,7 @@ from auth.tokens import PlainToken, recognise
 
 _HEADER_MAX: Final = 16_384  # characters
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")  # RFC 7515 §7.1
+_OIDC_USER: Final = "oidc"  # reserved as a login
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -34,6 +36,22 @@ class BearerCredentials:
         return "<BearerCredentials …>"
 
 
+class OidcCredentials:
+    """The identity token of some issuer as it came, not verified. Only ``reveal()`` gives the text."""
+
+    __slots__ = ("_jwt",)
+
+    def __init__(self, jwt: str) -> None:
+        self._jwt: Final = jwt
+
+    def reveal(self) -> str:
+        """The token, for auth.oidc to verify."""
+        return self._jwt
+
+    def __repr__(self) -> str:
+        return "<OidcCredentials …>"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenCredentials:
     """A well-formed personal access token, which may or may not exist, and how it came.
@@ -46,7 +64,7 @@ class TokenCredentials:
     scheme: Literal["basic", "bearer", "token"]
 
 
-Credentials = BearerCredentials | TokenCredentials
+Credentials = BearerCredentials | OidcCredentials | TokenCredentials
 
 
 def parse_authorization(values: Sequence[str]) -> Credentials | None:
@@ -74,14 +92,21 @@ def parse_authorization(values: Sequence[str]) -> Credentials | None:
             raise Unauthenticated("expected Authorization: Basic, Bearer or token", "invalid_request")
 
 
-def _basic(text: str) -> TokenCredentials:
+def of_password(username: str, password: str) -> OidcCredentials | TokenCredentials:
+    """What Basic, or a form, gives. Raises Unauthenticated."""
+    if username.lower() == _OIDC_USER and _JWT.fullmatch(password):
+        return OidcCredentials(password)
+    return TokenCredentials(_recognised(password), username, "basic")
+
+
+def _basic(text: str) -> Credentials:
     decoded = _decoded(text)
     if decoded is None:
         raise Unauthenticated("Basic credentials are not base64 of UTF-8", "invalid_request")
     username, colon, password = decoded.partition(":")  # a password may hold colons: RFC 7617 §2
     if not colon or not username or _CONTROL.search(decoded):
         raise Unauthenticated("Basic credentials are not user:password", "invalid_request")
-    return TokenCredentials(_recognised(password), username, "basic")
+    return of_password(username, password)
 
 
 def _bearer(text: str) -> Credentials:

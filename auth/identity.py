@@ -19,19 +19,23 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller. ``token_id`` None: nobody. ``grants`` None: not narrowed by a bearer token (the token itself came)."""
+    """A caller. ``token_id`` None: nobody. ``grants`` None: not narrowed by a bearer token (the token itself came).
+
+    ``expired_at`` (Unix seconds): when the bearer token expired; such a caller may go on with the upload sessions that
+    it opened before, and may do nothing else. None: it has not.
+    """
 
     token_id: int | None = None
     account_id: int | None = None
     grants: tuple[Grant, ...] | None = None
+    expired_at: int | None = None
 
     def granted(self, name: str, action: Action) -> bool:
         """Whether the bearer token, if it is one, was issued for this."""
         if self.grants is None:
             return True
         return any(
-            g.type == "repository" and g.name == name and (action in g.actions or "*" in g.actions)
-            for g in self.grants
+            g.type == "repository" and g.name == name and (action in g.actions or "*" in g.actions) for g in self.grants
         )
 
 

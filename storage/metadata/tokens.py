@@ -1,4 +1,4 @@
-"""Personal access tokens, known by the hash of their text."""
+"""Access tokens, known by the hash of their text: people's own, and those of repositories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,20 @@ class StoredToken:
     site_admin: bool
     scopes: list[str]
     repository_id: int | None
+    expires_at: datetime | None
 
 
 _BY_HASH: Final = select(
     StoredToken,
     """
     SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
-           account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id
+           account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id,
+           token.expires_at
       FROM tokens token JOIN accounts account ON account.id = token.account_id
      WHERE token.hash = $1 AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())
        AND account.suspended_at IS NULL AND account.deleted_at IS NULL
+       AND (token.repository_id IS NULL
+            OR EXISTS (SELECT 1 FROM repositories WHERE id = token.repository_id AND deleted_at IS NULL))
     """,
 )
 
@@ -49,8 +53,8 @@ class CreatedToken:
 _INSERT: Final = select(
     CreatedToken,
     """
-    INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, expires_at)
-    VALUES ($1, 'classic', $2, $3, $4, $5, $6)
+    INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, rules, expires_at)
+    VALUES ($1, CASE WHEN $6::jsonb IS NULL THEN 'classic' ELSE 'fine_grained' END, $2, $3, $4, $5, $6, $7)
     RETURNING id, created_at, expires_at
     """,
 )
@@ -65,9 +69,10 @@ async def insert(
     note: str,
     scopes: Sequence[str],
     expires_at: datetime | None,
+    rules: str | None = None,
 ) -> CreatedToken:
-    """A new token; ``digest`` is the SHA-256 of its text, 32 bytes."""
-    return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), expires_at)
+    """A new token of a person; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained."""
+    return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), rules, expires_at)
 
 
 _USED: Final = command(
@@ -81,3 +86,248 @@ _USED: Final = command(
 async def note_use(db: Executor, token_id: int) -> None:
     """Keeps ``last_used_at``, to the minute."""
     await _USED.run(db, token_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnToken:
+    """A token as its owner sees it; never its text. ``organizations``: those it is authorised for."""
+
+    id: int
+    kind: str
+    note: str
+    last_eight: str
+    scopes: list[str]
+    rules: str | None  # JSON
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    organizations: list[str]
+
+
+_OWN_COLUMNS: Final = """
+    token.id, token.kind, token.note, token.last_eight, token.scopes, token.rules::text AS rules, token.created_at,
+    token.expires_at, token.last_used_at,
+    ARRAY(SELECT org.login FROM token_organizations authorised JOIN accounts org ON org.id = authorised.org_id
+           WHERE authorised.token_id = token.id AND org.deleted_at IS NULL ORDER BY org.login) AS organizations
+"""
+_OWN: Final = "token.account_id = $1 AND token.kind IN ('classic', 'fine_grained') AND token.revoked_at IS NULL"
+
+_PAGE: Final = select(
+    OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {_OWN} ORDER BY token.id DESC LIMIT $2 OFFSET $3"
+)
+
+
+async def page(db: Executor, account_id: int, limit: int, offset: int) -> list[OwnToken]:
+    """The account's own tokens that are not revoked, the newest first; expired ones are shown as such."""
+    return await _PAGE.all(db, account_id, limit, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    total: int
+
+
+_COUNT: Final = select(Counted, f"SELECT count(*) AS total FROM tokens token WHERE {_OWN}")
+
+
+async def count(db: Executor, account_id: int) -> int:
+    """How many tokens ``page`` has in all."""
+    return (await _COUNT.one(db, account_id)).total
+
+
+_ONE: Final = select(OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {_OWN} AND token.id = $2")
+
+
+async def own(db: Executor, account_id: int, token_id: int) -> OwnToken | None:
+    """One of the account's own tokens."""
+    return await _ONE.maybe(db, account_id, token_id)
+
+
+_REVOKE: Final = command(f"UPDATE tokens token SET revoked_at = now() WHERE {_OWN} AND token.id = $2")
+
+
+async def revoke(db: Executor, account_id: int, token_id: int) -> bool:
+    """Ends one of the account's own tokens at once and for ever; False: it has no such token."""
+    return await _REVOKE.run(db, account_id, token_id) == 1
+
+
+_REVOKE_WORKLOAD: Final = command(
+    "UPDATE tokens SET revoked_at = now() WHERE id = $1 AND repository_id IS NOT NULL AND revoked_at IS NULL"
+)
+
+
+async def revoke_workload(db: Executor, token_id: int) -> None:
+    """Ends a token of a repository."""
+    await _REVOKE_WORKLOAD.run(db, token_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The organization a person has a seat in (or would have to have)."""
+
+    org_id: int
+    member: bool
+
+
+_SEAT: Final = select(
+    Seat,
+    """
+    SELECT org.id AS org_id,
+           caller.site_admin OR EXISTS (SELECT 1 FROM memberships
+                                         WHERE org_id = org.id AND user_id = caller.id) AS member
+      FROM accounts org, accounts caller
+     WHERE lower(org.login) = lower($2) AND org.kind = 'Organization' AND org.deleted_at IS NULL AND caller.id = $1
+    """,
+)
+
+
+async def seat(db: Executor, account_id: int, org: str) -> Seat | None:
+    """Where the account stands with the organization of that login; None: there is none."""
+    return await _SEAT.maybe(db, account_id, org)
+
+
+_AUTHORIZE: Final = command(
+    f"""
+    INSERT INTO token_organizations (token_id, org_id)
+    SELECT token.id, $3 FROM tokens token WHERE {_OWN} AND token.id = $2
+    ON CONFLICT (token_id, org_id) DO UPDATE SET authorized_at = token_organizations.authorized_at
+    """
+)
+
+
+async def authorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
+    """Lets one of the account's own tokens act in an organization that requires it; False: no such token."""
+    return await _AUTHORIZE.run(db, account_id, token_id, org_id) == 1
+
+
+_DEAUTHORIZE: Final = command(
+    f"""
+    DELETE FROM token_organizations
+     WHERE org_id = $3 AND token_id = (SELECT token.id FROM tokens token WHERE {_OWN} AND token.id = $2)
+    """
+)
+
+
+async def deauthorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
+    """Takes that back; False: the token was not authorised, or is not the account's."""
+    return await _DEAUTHORIZE.run(db, account_id, token_id, org_id) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A repository, and the role of a person over it (0 none, 1 read, 2 write, 3 admin); ``visible`` to them at all."""
+
+    id: int
+    full_name: str
+    private: bool
+    visible: bool
+    role: int
+
+
+_SOURCE: Final = select(
+    Source,
+    """
+    SELECT repository.id, owner.login || '/' || repository.name AS full_name,
+           repository.visibility <> 'public' AS private,
+           repository.visibility = 'public' OR rights.role > 0
+               OR (repository.visibility = 'internal' AND seat.role IS NOT NULL) AS visible,
+           rights.role
+      FROM repositories repository
+      JOIN accounts owner ON owner.id = repository.owner_id AND owner.deleted_at IS NULL
+      JOIN accounts caller ON caller.id = $1
+      LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
+     CROSS JOIN LATERAL (
+           SELECT CASE
+               WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
+               ELSE coalesce(greatest(
+                   (SELECT role FROM repository_users
+                     WHERE repository_id = repository.id AND user_id = caller.id),
+                   (SELECT max(grants.role) FROM repository_teams grants JOIN team_members member USING (team_id)
+                     WHERE grants.repository_id = repository.id AND member.user_id = caller.id)), 0)
+           END::int AS role) AS rights
+     WHERE lower(owner.login) = lower($2) AND lower(repository.name) = lower($3) AND repository.deleted_at IS NULL
+    """,
+)
+
+
+async def source(db: Executor, account_id: int, owner: str, name: str) -> Source | None:
+    """The repository of that name, as this account stands with it."""
+    return await _SOURCE.maybe(db, account_id, owner, name)
+
+
+_INSERT_WORKLOAD: Final = select(
+    CreatedToken,
+    """
+    INSERT INTO tokens (account_id, kind, hash, last_eight, note, repository_id, ceiling, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))
+    RETURNING id, created_at, expires_at
+    """,
+)
+
+
+async def insert_workload(
+    db: Executor,
+    account_id: int,
+    kind: str,
+    digest: bytes,
+    *,
+    last_eight: str,
+    note: str,
+    repository_id: int,
+    ceiling: int,
+    lives_seconds: float,
+) -> CreatedToken:
+    """A new token of a repository; the account is who minted it: where it is suspended, so is the token."""
+    return await _INSERT_WORKLOAD.one(
+        db, account_id, kind, digest, last_eight, note, repository_id, ceiling, lives_seconds
+    )
+
+
+_INSERT_KEYLESS: Final = select(
+    CreatedToken,
+    """
+    INSERT INTO tokens (account_id, kind, hash, last_eight, note, subject, repository_id, ceiling, expires_at)
+    SELECT owner.id, 'workflow', $3, '', $4, $5, repository.id, $6, now() + make_interval(secs => $7)
+      FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
+     WHERE lower(owner.login) = lower($1) AND lower(repository.name) = lower($2)
+       AND owner.deleted_at IS NULL AND repository.deleted_at IS NULL
+    ON CONFLICT (hash) DO NOTHING
+    RETURNING id, created_at, expires_at
+    """,
+)
+
+
+async def insert_keyless(
+    db: Executor,
+    owner: str,
+    repository: str,
+    digest: bytes,
+    *,
+    note: str,
+    subject: str,
+    ceiling: int,
+    lives_seconds: float,
+) -> bool:
+    """A workflow token whose text is an identity token, for the account that owns the repository.
+
+    False: there is no such repository, or the identity token was taken before (``by_hash`` tells whether it may be
+    used still: one that was revoked stays so).
+    """
+    made = await _INSERT_KEYLESS.maybe(db, owner, repository, digest, note, subject, ceiling, lives_seconds)
+    return made is not None
+
+
+_FORGET: Final = command(
+    """
+    DELETE FROM tokens
+     WHERE id IN (SELECT token.id FROM tokens token
+                   WHERE token.kind IN ('workflow', 'workspace') AND token.expires_at < now()
+                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE token_id = token.id)
+                   ORDER BY token.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    """
+)
+
+
+async def forget_expired(db: Executor, limit: int) -> int:
+    """Removes tokens of repositories whose time is over; how many. Raises ForeignKeyMissing: an upload just began."""
+    return await _FORGET.run(db, limit)

@@ -1,0 +1,233 @@
+"""Keyless: the JWTs of other issuers (OpenID Connect), trusted as far as the configuration says.
+
+Pure: the issuer's keys come in as an argument (registry.keyless fetches them, from configured issuers only). Nothing
+that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is refused, and
+``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import jwt
+import msgspec
+
+from auth.errors import Unauthenticated
+
+TOKEN_MAX: Final = 16_384  # characters
+_KEYS_MAX: Final = 100
+_RSA_BITS_MIN: Final = 2048
+_LEEWAY_SECONDS: Final = 30
+_END_OF_TIME: Final = 1e11  # no sane claim is past the year 5138, and neither NaN nor infinity are before it
+_FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
+_PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,100})\}")
+_FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
+#: PyJWT asks the clock of the process; the checks are here, with the time that came in.
+_OWN_CHECKS: Final = ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti")
+#: Never the private ones, should an issuer publish them by mistake.
+_JWK_FIELDS: Final = ("kty", "alg", "kid", "use", "n", "e", "crv", "x", "y")
+
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+
+
+class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An issuer that is trusted, and how far.
+
+    ``owners`` are the accounts here that it may speak for, or ["*"]: an account of the same name there need not be the
+    same people. ``repository`` makes owner/name from its claims; ``claims`` are globs that claims must match;
+    ``audience`` None is the registry's own host. ``insecure_http`` is for an issuer on this very machine.
+    """
+
+    issuer: str
+    owners: list[str]
+    audience: str | None = None
+    repository: str = "{repository}"  # as GitHub Actions' claims have it
+    permissions: Literal["read", "write"] = "read"
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: ["RS256", "ES256", "EdDSA"])
+    claims: dict[str, str] = {}
+    insecure_http: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which msgspec tells as its own."""
+        check_url(self.issuer, insecure_http=self.insecure_http)
+        if not (self.owners and self.algorithms):
+            raise ValueError("owners and algorithms must not be empty")
+        if not _PLACE.search(self.repository):
+            raise ValueError(f"repository needs a claim in braces, such as {{repository}}; got {self.repository!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a verified token says: the repository it runs for (``owner`` in lower case), and until when."""
+
+    owner: str
+    repository: str
+    subject: str
+    expires_at: int
+
+
+class _Claims(msgspec.Struct):
+    """Required claims and their types."""
+
+    iss: str
+    sub: str
+    aud: str | list[str]
+    exp: int | float
+    iat: int | float
+    nbf: int | float = 0
+
+
+def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
+    """The JSON list of a configuration. Raises ValueError with what is wrong and where."""
+    try:
+        issuers = msgspec.json.decode(text, type=list[OidcIssuer])
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ValueError(f"expected a JSON list of issuers: {error}") from error
+    if len({issuer.issuer for issuer in issuers}) != len(issuers):
+        raise ValueError("an issuer is named twice")
+    return tuple(issuers)
+
+
+def check_url(url: str, *, insecure_http: bool) -> None:
+    """Whether the registry may fetch from ``url``: https, or http to this machine where that is configured.
+
+    Raises ValueError.
+    """
+    parts = urlsplit(url)
+    if parts.username is not None or parts.fragment or not parts.hostname:
+        raise ValueError(f"expected https://host/path, got {url[:200]!r}")
+    loopback = parts.hostname == "localhost" or _is_loopback(parts.hostname)
+    if parts.scheme != "https" and not (insecure_http and parts.scheme == "http" and loopback):
+        raise ValueError(f"expected https (http only to this machine, with insecure_http), got {url[:200]!r}")
+
+
+def issuer_of(token: str) -> str:
+    """The ``iss`` that an unverified token claims, to look up in the table of issuers. Raises Unauthenticated."""
+    if len(token) > TOKEN_MAX:
+        raise Unauthenticated(f"the identity token is longer than {TOKEN_MAX} characters")
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise Unauthenticated("the identity token is malformed") from error
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str):
+        raise Unauthenticated("the identity token has no issuer")
+    return issuer
+
+
+def key_id(token: str, issuer: OidcIssuer) -> str:
+    """The ``kid`` of a header that holds nothing it must not. Raises Unauthenticated."""
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise Unauthenticated("the identity token's header is malformed") from error
+    if header.get("alg") not in issuer.algorithms:
+        raise Unauthenticated(f"the identity token must be signed with {' or '.join(issuer.algorithms)}")
+    # x5t only names a certificate, and common providers send it: it is not looked at.
+    if _FORBIDDEN_HEADERS & header.keys():
+        raise Unauthenticated("the identity token's header brings its own key, or extensions")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not kid:
+        raise Unauthenticated("the identity token's header names no key")
+    return kid
+
+
+def keys_of(document: bytes) -> Mapping[str, jwt.PyJWK]:
+    """The public signing keys of a JWKS (RFC 7517), by ``kid``; what cannot be used is left out. Raises ValueError."""
+    found: dict[str, jwt.PyJWK] = {}
+    entries = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
+    for entry in entries[:_KEYS_MAX] if isinstance(entries, list) else []:
+        key = _key(entry)
+        if key is not None and key.key_id is not None:
+            found[key.key_id] = key
+    return found
+
+
+def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: float) -> Workload:
+    """What ``token`` says, if it holds. ``audience`` is what the registry goes by. Raises Unauthenticated."""
+    try:
+        payload = jwt.decode(
+            token,
+            key,
+            # One algorithm, the key's own: RS256 with an elliptic key, or the like, is not even tried.
+            algorithms=[name for name in issuer.algorithms if name == key.algorithm_name],
+            options=dict.fromkeys(_OWN_CHECKS, False),  # type: ignore[arg-type]
+        )
+        claims = msgspec.convert(payload, _Claims)
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise Unauthenticated("the identity token's signature or claims are wrong") from error
+    _check(claims, issuer, issuer.audience or audience, now)
+    _check_conditions(payload, issuer)
+    owner, repository = _repository(payload, issuer)
+    return Workload(owner, repository, claims.sub[:255], int(claims.exp))
+
+
+def _check(claims: _Claims, issuer: OidcIssuer, audience: str, now: float) -> None:
+    # Whole strings: a substring or a prefix of an issuer once was enough elsewhere (GHSA-75c5-xw7c-p5pm).
+    if claims.iss != issuer.issuer:
+        raise Unauthenticated("the identity token is of another issuer")
+    # A token for several audiences could be played back here by each of the others.
+    if claims.aud not in (audience, [audience]):
+        raise Unauthenticated(f"the identity token is for another audience; ask for one for {audience!r}")
+    if not claims.sub or not all(0 <= time < _END_OF_TIME for time in (claims.exp, claims.iat, claims.nbf)):
+        raise Unauthenticated("the identity token has no subject, or times that are none")
+    if now >= claims.exp + _LEEWAY_SECONDS:
+        raise Unauthenticated("the identity token has expired")
+    if max(claims.nbf, claims.iat) > now + _LEEWAY_SECONDS:
+        raise Unauthenticated("the identity token is not valid yet")
+
+
+def _check_conditions(payload: Mapping[str, Any], issuer: OidcIssuer) -> None:
+    for name, pattern in issuer.claims.items():
+        value = payload.get(name)
+        if isinstance(value, bool):
+            value = str(value).lower()
+        if not isinstance(value, str | int) or not fnmatchcase(str(value), pattern):
+            raise Unauthenticated(
+                f"the identity token's claim {name!r} is not what this registry is configured to take"
+            )
+
+
+def _repository(payload: Mapping[str, Any], issuer: OidcIssuer) -> tuple[str, str]:
+    def value(match: re.Match[str]) -> str:
+        found = payload.get(match[1])
+        # A claim that is no text, or is not there, makes a name that cannot be one.
+        return found if isinstance(found, str) else "\0"
+
+    named = _FULL_NAME.fullmatch(_PLACE.sub(value, issuer.repository))
+    if named is None:
+        raise Unauthenticated("the identity token's claims name no repository")
+    owner = named[1].lower()
+    stated = payload.get("repository_owner", owner)
+    if not isinstance(stated, str) or stated.lower() != owner:
+        raise Unauthenticated("the identity token's repository belongs to another owner than it says")
+    if not any(allowed in ("*", owner) for allowed in map(str.lower, issuer.owners)):
+        raise Unauthenticated(f"the issuer may not speak for repositories of {owner!r} here")
+    return owner, named[2]
+
+
+def _key(entry: object) -> jwt.PyJWK | None:
+    # A symmetric key in a public document is no secret, so it must not verify anything.
+    if not isinstance(entry, dict) or entry.get("kty") not in {"RSA", "EC", "OKP"} or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        key = jwt.PyJWK({name: entry[name] for name in _JWK_FIELDS if name in entry})
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return None
+    return key if getattr(key.key, "key_size", _RSA_BITS_MIN) >= _RSA_BITS_MIN or entry["kty"] != "RSA" else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def known(issuers: Iterable[OidcIssuer]) -> dict[str, OidcIssuer]:
+    """The table that ``issuer_of`` is looked up in."""
+    return {issuer.issuer: issuer for issuer in issuers}
