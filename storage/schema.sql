@@ -1,0 +1,553 @@
+-- What the migrations add up to. Written by `make schema`; nothing reads it but people, and a test.
+
+CREATE TABLE accounts (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    login text NOT NULL,
+    name text,
+    email text,
+    site_admin boolean DEFAULT false NOT NULL,
+    suspended_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    description text,
+    packages_inherit_access boolean DEFAULT true NOT NULL,
+    packages_sso_required boolean DEFAULT false NOT NULL,
+    members_can_create_public_packages boolean DEFAULT true NOT NULL,
+    members_can_create_private_packages boolean DEFAULT true NOT NULL,
+    members_can_create_internal_packages boolean DEFAULT true NOT NULL,
+    CONSTRAINT accounts_kind_check CHECK ((kind = ANY (ARRAY['User'::text, 'Organization'::text])))
+);
+
+ALTER TABLE accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE blobs (
+    digest text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    object_key text,
+    body bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT blobs_check CHECK (((object_key IS NULL) <> (body IS NULL)))
+);
+
+CREATE TABLE dead_objects (
+    object_key text NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE downloads (
+    version_id bigint NOT NULL,
+    day date NOT NULL,
+    count bigint NOT NULL
+);
+
+CREATE TABLE link_reviews (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    due_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE manifest_blobs (
+    package_id bigint NOT NULL,
+    manifest text NOT NULL COLLATE pg_catalog."C",
+    blob text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE manifest_children (
+    package_id bigint NOT NULL,
+    parent text NOT NULL COLLATE pg_catalog."C",
+    child text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE manifests (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    media_type text NOT NULL,
+    artifact_type text,
+    subject text COLLATE pg_catalog."C",
+    annotations jsonb,
+    size integer NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_tags text[] DEFAULT '{}'::text[] NOT NULL,
+    description text,
+    licenses text,
+    source_url text,
+    sort text DEFAULT 'image'::text NOT NULL,
+    platforms text[] DEFAULT '{}'::text[] NOT NULL,
+    deleted_by bigint,
+    licenses_spdx boolean,
+    deleted_with bigint,
+    CONSTRAINT manifests_sort_check CHECK ((sort = ANY (ARRAY['image'::text, 'signature'::text])))
+);
+
+ALTER TABLE manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE memberships (
+    org_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT memberships_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text])))
+);
+
+CREATE TABLE migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE package_blobs (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    linked_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+);
+
+CREATE TABLE package_repositories (
+    package_id bigint NOT NULL,
+    repository_id bigint NOT NULL,
+    audience text NOT NULL,
+    role smallint NOT NULL,
+    CONSTRAINT package_repositories_audience_check CHECK ((audience = ANY (ARRAY['actions'::text, 'codespaces'::text]))),
+    CONSTRAINT package_repositories_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE package_teams (
+    package_id bigint NOT NULL,
+    team_id bigint NOT NULL,
+    role smallint NOT NULL,
+    CONSTRAINT package_teams_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE package_users (
+    package_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    role smallint NOT NULL,
+    CONSTRAINT package_users_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE packages (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    visibility text DEFAULT 'private'::text NOT NULL,
+    creator_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    repository_id bigint,
+    inherit_access boolean DEFAULT false NOT NULL,
+    description text,
+    licenses text,
+    source_url text,
+    deleted_by bigint,
+    licenses_spdx boolean,
+    CONSTRAINT packages_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'internal'::text, 'public'::text])))
+);
+
+ALTER TABLE packages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE repositories (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL,
+    visibility text DEFAULT 'private'::text NOT NULL,
+    description text,
+    homepage text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT repositories_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'internal'::text, 'public'::text])))
+);
+
+ALTER TABLE repositories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE repository_teams (
+    repository_id bigint NOT NULL,
+    team_id bigint NOT NULL,
+    role smallint NOT NULL,
+    CONSTRAINT repository_teams_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE repository_users (
+    repository_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    role smallint NOT NULL,
+    CONSTRAINT repository_users_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE retired_names (
+    owner_login text NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    retired_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE tags (
+    package_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL COLLATE pg_catalog."C",
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE team_members (
+    team_id bigint NOT NULL,
+    user_id bigint NOT NULL
+);
+
+CREATE TABLE teams (
+    id bigint NOT NULL,
+    org_id bigint NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE teams ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE token_organizations (
+    token_id bigint NOT NULL,
+    org_id bigint NOT NULL,
+    authorized_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE tokens (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    kind text NOT NULL,
+    hash bytea NOT NULL,
+    last_eight text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    repository_id bigint,
+    ceiling smallint,
+    rules jsonb,
+    subject text,
+    CONSTRAINT tokens_ceiling_check CHECK (((ceiling >= 1) AND (ceiling <= 3))),
+    CONSTRAINT tokens_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT tokens_kind_check CHECK ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text, 'workflow'::text, 'workspace'::text]))),
+    CONSTRAINT tokens_repository_check CHECK (((repository_id IS NOT NULL) = (kind = ANY (ARRAY['workflow'::text, 'workspace'::text])))),
+    CONSTRAINT tokens_rules_check CHECK (((rules IS NOT NULL) = (kind = 'fine_grained'::text)))
+);
+
+ALTER TABLE tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE upload_parts (
+    upload_id uuid NOT NULL,
+    number integer NOT NULL,
+    etag text NOT NULL,
+    size bigint NOT NULL
+);
+
+CREATE TABLE upload_segments (
+    upload_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL
+);
+
+CREATE TABLE uploads (
+    id uuid NOT NULL,
+    package_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    token_id bigint,
+    algorithm text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    digest text COLLATE pg_catalog."C",
+    object_key text NOT NULL,
+    multipart_id text,
+    received bigint DEFAULT 0 NOT NULL,
+    hash_state bytea,
+    tail bytea DEFAULT '\x'::bytea NOT NULL,
+    next_part integer DEFAULT 1 NOT NULL,
+    in_store boolean DEFAULT false NOT NULL,
+    lease_until timestamp with time zone,
+    fence bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT uploads_state_check CHECK ((state = ANY (ARRAY['open'::text, 'completing'::text, 'done'::text, 'aborted'::text])))
+);
+
+ALTER TABLE ONLY accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY blobs
+    ADD CONSTRAINT blobs_object_key_key UNIQUE (object_key);
+
+ALTER TABLE ONLY blobs
+    ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY dead_objects
+    ADD CONSTRAINT dead_objects_pkey PRIMARY KEY (object_key);
+
+ALTER TABLE ONLY downloads
+    ADD CONSTRAINT downloads_pkey PRIMARY KEY (version_id, day);
+
+ALTER TABLE ONLY link_reviews
+    ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (package_id, digest);
+
+ALTER TABLE ONLY manifest_blobs
+    ADD CONSTRAINT manifest_blobs_pkey PRIMARY KEY (package_id, manifest, blob);
+
+ALTER TABLE ONLY manifest_children
+    ADD CONSTRAINT manifest_children_pkey PRIMARY KEY (package_id, parent, child);
+
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_id_key UNIQUE (id);
+
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_pkey PRIMARY KEY (package_id, digest);
+
+ALTER TABLE ONLY memberships
+    ADD CONSTRAINT memberships_pkey PRIMARY KEY (org_id, user_id);
+
+ALTER TABLE ONLY migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY package_blobs
+    ADD CONSTRAINT package_blobs_pkey PRIMARY KEY (package_id, digest);
+
+ALTER TABLE ONLY package_repositories
+    ADD CONSTRAINT package_repositories_pkey PRIMARY KEY (package_id, repository_id, audience);
+
+ALTER TABLE ONLY package_teams
+    ADD CONSTRAINT package_teams_pkey PRIMARY KEY (package_id, team_id);
+
+ALTER TABLE ONLY package_users
+    ADD CONSTRAINT package_users_pkey PRIMARY KEY (package_id, user_id);
+
+ALTER TABLE ONLY packages
+    ADD CONSTRAINT packages_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY repositories
+    ADD CONSTRAINT repositories_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY repository_teams
+    ADD CONSTRAINT repository_teams_pkey PRIMARY KEY (repository_id, team_id);
+
+ALTER TABLE ONLY repository_users
+    ADD CONSTRAINT repository_users_pkey PRIMARY KEY (repository_id, user_id);
+
+ALTER TABLE ONLY retired_names
+    ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
+
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_pkey PRIMARY KEY (package_id, name);
+
+ALTER TABLE ONLY team_members
+    ADD CONSTRAINT team_members_pkey PRIMARY KEY (team_id, user_id);
+
+ALTER TABLE ONLY teams
+    ADD CONSTRAINT teams_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY teams
+    ADD CONSTRAINT teams_slug_key UNIQUE (org_id, slug);
+
+ALTER TABLE ONLY token_organizations
+    ADD CONSTRAINT token_organizations_pkey PRIMARY KEY (token_id, org_id);
+
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY upload_parts
+    ADD CONSTRAINT upload_parts_pkey PRIMARY KEY (upload_id, number);
+
+ALTER TABLE ONLY upload_segments
+    ADD CONSTRAINT upload_segments_pkey PRIMARY KEY (upload_id, "position");
+
+ALTER TABLE ONLY uploads
+    ADD CONSTRAINT uploads_object_key_key UNIQUE (object_key);
+
+ALTER TABLE ONLY uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
+
+CREATE UNIQUE INDEX accounts_login_key ON accounts USING btree (lower(login)) WHERE (deleted_at IS NULL);
+
+CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
+
+CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
+
+CREATE INDEX manifest_blobs_blob ON manifest_blobs USING btree (package_id, blob);
+
+CREATE INDEX manifest_children_child ON manifest_children USING btree (package_id, child);
+
+CREATE INDEX manifests_deleted ON manifests USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX manifests_deleted_with ON manifests USING btree (package_id, deleted_with) WHERE (deleted_with IS NOT NULL);
+
+CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX manifests_versions ON manifests USING btree (package_id, id);
+
+CREATE INDEX memberships_user ON memberships USING btree (user_id);
+
+CREATE INDEX package_blobs_digest ON package_blobs USING btree (digest);
+
+CREATE INDEX package_repositories_repository ON package_repositories USING btree (repository_id);
+
+CREATE INDEX package_teams_team ON package_teams USING btree (team_id);
+
+CREATE INDEX package_users_user ON package_users USING btree (user_id);
+
+CREATE INDEX packages_deleted ON packages USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX packages_deleted_name ON packages USING btree (owner_id, name, deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE UNIQUE INDEX packages_name_key ON packages USING btree (owner_id, name) WHERE (deleted_at IS NULL);
+
+CREATE INDEX packages_owner ON packages USING btree (owner_id, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (repository_id IS NOT NULL);
+
+CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
+
+CREATE INDEX repository_teams_team ON repository_teams USING btree (team_id);
+
+CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
+
+CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
+
+CREATE INDEX team_members_user ON team_members USING btree (user_id);
+
+CREATE INDEX tokens_account ON tokens USING btree (account_id);
+
+CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY (ARRAY['workflow'::text, 'workspace'::text]));
+
+CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE (state = 'open'::text);
+
+CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
+
+CREATE INDEX uploads_package ON uploads USING btree (package_id);
+
+CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
+
+ALTER TABLE ONLY manifest_blobs
+    ADD CONSTRAINT manifest_blobs_package_id_blob_fkey FOREIGN KEY (package_id, blob) REFERENCES package_blobs(package_id, digest);
+
+ALTER TABLE ONLY manifest_blobs
+    ADD CONSTRAINT manifest_blobs_package_id_manifest_fkey FOREIGN KEY (package_id, manifest) REFERENCES manifests(package_id, digest);
+
+ALTER TABLE ONLY manifest_children
+    ADD CONSTRAINT manifest_children_package_id_child_fkey FOREIGN KEY (package_id, child) REFERENCES manifests(package_id, digest);
+
+ALTER TABLE ONLY manifest_children
+    ADD CONSTRAINT manifest_children_package_id_parent_fkey FOREIGN KEY (package_id, parent) REFERENCES manifests(package_id, digest);
+
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_deleted_by_fkey FOREIGN KEY (deleted_by) REFERENCES accounts(id);
+
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id);
+
+ALTER TABLE ONLY memberships
+    ADD CONSTRAINT memberships_org_id_fkey FOREIGN KEY (org_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY memberships
+    ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY package_blobs
+    ADD CONSTRAINT package_blobs_digest_fkey FOREIGN KEY (digest) REFERENCES blobs(digest);
+
+ALTER TABLE ONLY package_blobs
+    ADD CONSTRAINT package_blobs_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id);
+
+ALTER TABLE ONLY package_repositories
+    ADD CONSTRAINT package_repositories_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY package_repositories
+    ADD CONSTRAINT package_repositories_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY package_teams
+    ADD CONSTRAINT package_teams_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY package_teams
+    ADD CONSTRAINT package_teams_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY package_users
+    ADD CONSTRAINT package_users_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY package_users
+    ADD CONSTRAINT package_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY packages
+    ADD CONSTRAINT packages_creator_id_fkey FOREIGN KEY (creator_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY packages
+    ADD CONSTRAINT packages_deleted_by_fkey FOREIGN KEY (deleted_by) REFERENCES accounts(id);
+
+ALTER TABLE ONLY packages
+    ADD CONSTRAINT packages_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY packages
+    ADD CONSTRAINT packages_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY repositories
+    ADD CONSTRAINT repositories_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY repository_teams
+    ADD CONSTRAINT repository_teams_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY repository_teams
+    ADD CONSTRAINT repository_teams_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY repository_users
+    ADD CONSTRAINT repository_users_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY repository_users
+    ADD CONSTRAINT repository_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_package_id_digest_fkey FOREIGN KEY (package_id, digest) REFERENCES manifests(package_id, digest);
+
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id);
+
+ALTER TABLE ONLY team_members
+    ADD CONSTRAINT team_members_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY team_members
+    ADD CONSTRAINT team_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY teams
+    ADD CONSTRAINT teams_org_id_fkey FOREIGN KEY (org_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY token_organizations
+    ADD CONSTRAINT token_organizations_org_id_fkey FOREIGN KEY (org_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY token_organizations
+    ADD CONSTRAINT token_organizations_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY upload_parts
+    ADD CONSTRAINT upload_parts_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES uploads(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY upload_segments
+    ADD CONSTRAINT upload_segments_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES uploads(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY uploads
+    ADD CONSTRAINT uploads_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY uploads
+    ADD CONSTRAINT uploads_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id);
+
+ALTER TABLE ONLY uploads
+    ADD CONSTRAINT uploads_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id);

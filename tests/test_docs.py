@@ -1,0 +1,106 @@
+"""What is written for people says what the code does."""
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import orjson
+import yaml  # type: ignore[import-untyped]
+
+from registry.config import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+LEAST = {
+    "MOORAGE_DATABASE_URL": "postgresql://u:p@db/moorage",
+    "MOORAGE_S3_BUCKET": "layers",
+    "MOORAGE_SECRET_KEY": "k" * 32,
+}
+#: What the chart itself decides: where pods listen, and where it puts the certificate.
+OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY"}
+SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY"}
+
+
+class _Asked(Mapping[str, str]):
+    """An environment that remembers which names were asked for."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self.env[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.env)
+
+    def __len__(self) -> int:
+        return len(self.env)
+
+
+def names_read() -> set[str]:
+    asked = _Asked(LEAST)
+    Settings.from_env(asked)
+    return asked.names
+
+
+def table() -> dict[str, str]:
+    """README's settings: name to the text of its default."""
+    return dict(re.findall(r"^\| `(MOORAGE_\w+)` \| ([^|]*) \|", README, re.MULTILINE))
+
+
+def test_readme_has_every_setting_and_no_other() -> None:
+    assert set(table()) == names_read()
+
+
+def test_the_defaults_of_readme_are_the_defaults() -> None:
+    required = {name for name, default in table().items() if default == "required"}
+    assert required == LEAST.keys()
+    written = {name: default.strip("`") for name, default in table().items() if default.startswith("`")}
+    assert len(written) > 10
+    assert Settings.from_env(LEAST | written) == Settings.from_env(LEAST)
+
+
+def test_the_chart_has_every_setting() -> None:
+    values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
+    assert set(values["settings"]) == names_read() - OF_THE_CHART - SECRET
+    assert set(values["secrets"]) >= SECRET
+
+
+def test_the_schema_of_the_chart_has_every_value() -> None:
+    values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
+    schema = orjson.loads((ROOT / "helm" / "values.schema.json").read_bytes())
+    for name, value in values.items():
+        described = schema["properties"][name]
+        if isinstance(value, dict) and "properties" in described:
+            assert set(described["properties"]) == set(value), name
+
+
+def test_every_target_is_in_the_help() -> None:
+    text = (ROOT / "Makefile").read_text()
+    declared = re.search(r"^\.PHONY: (help .*)$", text, re.MULTILINE)
+    assert declared is not None
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make (\S+) +\S", shown, re.MULTILINE)) == set(declared[1].split())
+
+
+def test_the_files_that_readme_names_are_there() -> None:
+    named = re.findall(r"`((?:registry|auth|storage|helm|\.ci)/[\w./]+)`", README)
+    assert len(named) > 15
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_make_targets_that_are_named_exist() -> None:
+    written = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / ".pre-commit-config.yaml").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|entry: |^ {4}|&& )make ([a-z]+)", written, re.MULTILINE))
+    assert {"run", "test", "lint", "schema"} <= named <= targets
+
+
+def test_versions_are_one() -> None:
+    chart = yaml.safe_load((ROOT / "helm" / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert chart["appVersion"] == project["version"]
