@@ -12,6 +12,8 @@ HOST = 127.0.0.1
 # Only relative paths and `python -m`: the path of the checkout may hold spaces, and scripts' first lines break by them.
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
+# The lock files are whole, so nothing is resolved; what is never imported need not be compiled.
+LOCKED := --no-deps --no-compile --prefer-binary --require-hashes
 
 help: ## Tell what can be made
 	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -63,13 +65,13 @@ clean: ## Remove the environment and the caches; DATA stays
 
 .venv/.run: requirements.lock .venv/.made
 	echo 'Installing what the registry needs, once ...'
-	$(PIP) install --no-compile --prefer-binary --require-hashes -r requirements.lock \
+	$(PIP) install $(LOCKED) -r requirements.lock \
 		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
 	touch $@
 
 .venv/.dev: requirements-dev.lock .venv/.run
 	echo 'Installing what tests and checks need, once ...'
-	$(PIP) install --no-compile --prefer-binary --require-hashes -r requirements-dev.lock \
+	$(PIP) install $(LOCKED) -r requirements-dev.lock \
 		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
 	touch $@
 

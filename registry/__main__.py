@@ -37,9 +37,11 @@ def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
     from functools import partial
 
+    from registry import logs
     from registry.app import serve_worker
     from registry.supervisor import Signals, Supervisor, Task, listen
 
+    logs.configure()
     settings = _settings()
     listeners = listen(settings.host, settings.port, settings.processes)
     tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
@@ -76,9 +78,10 @@ def run(
 ) -> None:
     """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
     started = time.monotonic()  # the imports are part of the wait
-    from registry import standalone
+    from registry import logs, standalone
     from registry.supervisor import Signals
 
+    logs.configure()
     if follow_parent:
         standalone.follow_parent()
     with Signals() as signals:
@@ -110,22 +113,32 @@ def create_token(
 
 def main() -> None:
     """Run the command line. What the operator can mend is told in a line each, without a traceback."""
+    try:
+        app()
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        status, lines = told
+        typer.echo(lines, err=True)
+        sys.exit(status)
+
+
+def _told(error: Exception) -> tuple[int, str] | None:
+    """Exit status and text for what the operator can mend; None for what only we can."""
     from auth.errors import AuthError
-    from registry import logs
     from registry.accounts import AccountError
     from registry.config import SettingsInvalid
     from registry.supervisor import AddressInUse
     from storage.errors import StorageError
 
-    logs.configure()
-    try:
-        app()
-    except SettingsInvalid as error:
-        typer.echo("\n".join(error.errors), err=True)
-        sys.exit(_EXIT_SETTINGS)
-    except (AccountError, AddressInUse, AuthError, StorageError) as error:
-        typer.echo(f"moorage: {error}", err=True)
-        sys.exit(1)
+    match error:
+        case SettingsInvalid():
+            return _EXIT_SETTINGS, "\n".join(error.errors)
+        case AccountError() | AddressInUse() | AuthError() | StorageError():
+            return 1, f"moorage: {error}"
+        case _:
+            return None
 
 
 def _settings() -> "Settings":

@@ -56,6 +56,8 @@ _FLAGS: Final = {
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
     "disableHttp": "true",  # the filer's port would serve everything without asking who it is
+    # A resumed master may refuse writes for fifteen seconds («warming up»); what it needs, the volumes tell it.
+    "master.resumeState": "false",
     "master.telemetry": "false",
     "master.volumePreallocate": "false",
     "master.volumeSizeLimitMB": "256",
@@ -164,7 +166,7 @@ class EmbeddedS3:
         return access_key, secret_key
 
     def _choose_ports(self) -> list[int]:
-        """Those of the last time, if they are free: the master's address is part of its state."""
+        """Those of the last time, if they are free, so that a server that died comes back where it was."""
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
