@@ -92,7 +92,7 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: S
     role = _role(standing)
     if identity.token_id is None:
         return _for_nobody(action, role, standing, identity)
-    refused = _by_role(action, role, package, standing) or _by_token(action, role, package, standing)
+    refused = _by_role(action, role, package, standing) or _by_token(identity, action, package, standing)
     if refused is not None:
         return refused
     if not identity.granted(str(package), action):
@@ -149,15 +149,16 @@ def _by_role(action: Action, role: int, package: PackageName, standing: Standing
     )
 
 
-def _by_token(action: Action, role: int, package: PackageName, standing: Standing) -> Decision | None:
+def _by_token(identity: Identity, action: Action, package: PackageName, standing: Standing) -> Decision | None:
     if action is Action.PULL and standing.visibility == "public" and standing.package_id is not None:
         return None
-    if standing.sso_missing and role > NONE:
+    if standing.sso_missing:
         return Denied(
             words="permission_denied: resource protected by organization SSO",
             missing=f"authorisation of this token for the organization {package.owner}",
             have=("a token that is not authorised for it",),
-            fix=f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{package.owner}.",
+            fix=f"Authorise it with PUT /api/v3/user/tokens/{identity.token_id}/organizations/{package.owner}, "
+            "with a classic token that has the scope user.",
         )
     if standing.token_kind == TokenKind.FINE_GRAINED:
         return _by_rules(action, package, standing)

@@ -96,7 +96,12 @@ def recognise(text: str) -> PlainToken | None:
 
 def hash_of(token: PlainToken) -> HashedToken:
     """What is stored in place of ``token``."""
-    return HashedToken(hashlib.sha256(token.reveal().encode()).digest())
+    return hash_of_text(token.reveal())
+
+
+def hash_of_text(text: str) -> HashedToken:
+    """What is stored in place of a token that is no PlainToken: the identity token of another issuer."""
+    return HashedToken(hashlib.sha256(text.encode()).digest())
 
 
 def _checksum(text: str) -> str:

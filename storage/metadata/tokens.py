@@ -213,48 +213,6 @@ async def deauthorize(db: Executor, account_id: int, token_id: int, org_id: int)
     return await _DEAUTHORIZE.run(db, account_id, token_id, org_id) == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A repository, and the role of a person over it (0 none, 1 read, 2 write, 3 admin); ``visible`` to them at all."""
-
-    id: int
-    full_name: str
-    private: bool
-    visible: bool
-    role: int
-
-
-_SOURCE: Final = select(
-    Source,
-    """
-    SELECT repository.id, owner.login || '/' || repository.name AS full_name,
-           repository.visibility <> 'public' AS private,
-           repository.visibility = 'public' OR rights.role > 0
-               OR (repository.visibility = 'internal' AND seat.role IS NOT NULL) AS visible,
-           rights.role
-      FROM repositories repository
-      JOIN accounts owner ON owner.id = repository.owner_id AND owner.deleted_at IS NULL
-      JOIN accounts caller ON caller.id = $1
-      LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
-     CROSS JOIN LATERAL (
-           SELECT CASE
-               WHEN caller.site_admin OR caller.id = owner.id OR seat.role = 'admin' THEN 3
-               ELSE coalesce(greatest(
-                   (SELECT role FROM repository_users
-                     WHERE repository_id = repository.id AND user_id = caller.id),
-                   (SELECT max(grants.role) FROM repository_teams grants JOIN team_members member USING (team_id)
-                     WHERE grants.repository_id = repository.id AND member.user_id = caller.id)), 0)
-           END::int AS role) AS rights
-     WHERE lower(owner.login) = lower($2) AND lower(repository.name) = lower($3) AND repository.deleted_at IS NULL
-    """,
-)
-
-
-async def source(db: Executor, account_id: int, owner: str, name: str) -> Source | None:
-    """The repository of that name, as this account stands with it."""
-    return await _SOURCE.maybe(db, account_id, owner, name)
-
-
 _INSERT_WORKLOAD: Final = select(
     CreatedToken,
     """

@@ -1,0 +1,145 @@
+"""A person's own access tokens. A token never mints what may do more than itself, or lives longer (S15).
+
+Classic tokens have GitHub's scopes, fine-grained ones rules: globs over full package names and what may be done there.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from auth.errors import Forbidden
+from auth.tokens import PlainToken, TokenKind, effective, hash_of, mint, parse_scopes
+from storage.metadata import tokens
+from storage.metadata.query import Executor
+from storage.metadata.tokens import CreatedToken, OwnToken, StoredToken
+
+_GLOB: Final = re.compile(r"[a-z0-9._/*?-]{1,255}", re.ASCII)
+_RULES_MAX: Final = 50
+_NOTE_MAX: Final = 255
+_NEEDS: Final = {"read": "read:packages", "write": "write:packages", "delete": "delete:packages"}
+
+
+class TokenRule(msgspec.Struct, frozen=True):
+    """``packages``: a glob over full names; ``*`` also matches slashes, ``?`` is one character."""
+
+    packages: str
+    actions: list[Literal["read", "write", "delete"]]
+
+
+class TokenInvalid(Exception):
+    """What is wrong with a token that was asked for, and in which field."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TokenUnknown(Exception):
+    """The account has no such token, or there is no such organization."""
+
+
+async def create(
+    db: Executor,
+    minter: StoredToken,
+    *,
+    note: str = "",
+    scopes: Sequence[str] | None = None,
+    rules: Sequence[TokenRule] | None = None,
+    expires_at: datetime | None = None,
+    now: datetime,
+    new_token: Callable[[TokenKind], PlainToken] = mint,
+) -> tuple[PlainToken, CreatedToken]:
+    """A new token of the minter's account: with ``rules`` a fine-grained one, else a classic one with ``scopes``.
+
+    Without ``expires_at`` it ends with the minter's own. Raises TokenInvalid, Forbidden, UnknownTokenScope.
+    """
+    if rules is not None and scopes is not None:
+        raise TokenInvalid("rules", "a token has scopes (classic) or rules (fine-grained), not both")
+    if len(note) > _NOTE_MAX:
+        raise TokenInvalid("note", f"a note has at most {_NOTE_MAX} characters")
+    granted = sorted(parse_scopes(scopes or ()))
+    checked = None if rules is None else _checked(rules)
+    wanted = granted if checked is None else [_NEEDS[name] for rule in checked for name in rule.actions]
+    _no_more_than(minter, wanted)
+    plain = new_token(TokenKind.CLASSIC if checked is None else TokenKind.FINE_GRAINED)
+    stored = await tokens.insert(
+        db,
+        minter.account_id,
+        hash_of(plain),
+        last_eight=plain.reveal()[-8:],
+        note=note,
+        scopes=granted,
+        rules=None if checked is None else msgspec.json.encode(checked).decode(),
+        expires_at=_end(minter, expires_at, now),
+    )
+    return plain, stored
+
+
+async def find(db: Executor, account_id: int, token_id: int) -> OwnToken:
+    """One of the account's own tokens. Raises TokenUnknown."""
+    found = await tokens.own(db, account_id, token_id)
+    if found is None:
+        raise TokenUnknown
+    return found
+
+
+async def revoke(db: Executor, account_id: int, token_id: int) -> None:
+    """Ends it with its next request, on every replica, and with it the bearer tokens it was exchanged for.
+
+    Raises TokenUnknown.
+    """
+    if not await tokens.revoke(db, account_id, token_id):
+        raise TokenUnknown
+
+
+async def authorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
+    """Lets the token act in an organization that requires it (``packages_sso_required``).
+
+    Raises TokenUnknown, also where the account has no seat in the organization: who is outside learns nothing of it.
+    """
+    seat = await tokens.seat(db, account_id, org)
+    if seat is None or not seat.member or not await tokens.authorize(db, account_id, token_id, seat.org_id):
+        raise TokenUnknown
+
+
+async def deauthorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
+    """Takes that back. Raises TokenUnknown."""
+    seat = await tokens.seat(db, account_id, org)
+    if seat is None or not await tokens.deauthorize(db, account_id, token_id, seat.org_id):
+        raise TokenUnknown
+
+
+def _checked(rules: Sequence[TokenRule]) -> list[TokenRule]:
+    if not 1 <= len(rules) <= _RULES_MAX:
+        raise TokenInvalid("rules", f"a token has 1 to {_RULES_MAX} rules")
+    checked = [TokenRule(rule.packages.lower(), sorted(set(rule.actions))) for rule in rules]
+    for rule in checked:
+        if not _GLOB.fullmatch(rule.packages):
+            raise TokenInvalid("rules", f"expected a glob such as alice/*, got {rule.packages[:60]!r}")
+        if not rule.actions:
+            raise TokenInvalid("rules", "a rule has at least one action: read, write, delete")
+    return checked
+
+
+def _no_more_than(minter: StoredToken, wanted: Sequence[str]) -> None:
+    held = effective(minter.scopes)
+    if missing := sorted(effective(wanted) - held):
+        raise Forbidden(
+            f"scope {', '.join(missing)}", held, "A token cannot make one that may do more: use a token that has this."
+        )
+
+
+def _end(minter: StoredToken, asked: datetime | None, now: datetime) -> datetime | None:
+    if asked is not None and asked <= now:
+        raise TokenInvalid("expires_at", "a token ends in the future")
+    if minter.expires_at is not None and asked is not None and asked > minter.expires_at:
+        own = minter.expires_at.isoformat(timespec="seconds")
+        raise Forbidden(
+            "a token that lives as long",
+            [f"one until {own}"],
+            "A token cannot make one that outlives it: end it before.",
+        )
+    return asked or minter.expires_at
