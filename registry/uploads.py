@@ -31,8 +31,7 @@ from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey
 
-#: How long a request waits for another one that holds the same session, and how often it looks.
-_BUSY_SECONDS: Final = 10.0
+#: How often a request looks whether the one that holds its session is over.
 _BUSY_POLL_SECONDS: Final = 0.2
 _PUBLISH_TRIES: Final = 3
 
@@ -42,6 +41,7 @@ class UploadSettings:
     layer_limit_bytes: int = 10 * 1024**3
     upload_seconds: float = 600.0
     lease_seconds: float = 9.0
+    busy_seconds: float = 10.0  # how long a request waits for another one that holds the same session
     sessions_max: int = 1000  # open at once, per account
     buffer_bytes: int = 128 * 1024**2  # per process
     link_grace_seconds: float = 24 * 3600.0
@@ -169,7 +169,7 @@ class Uploads:
             if held is not None:
                 return held
             await self.status(owner, upload)  # raises when there is nothing to wait for
-            if waited >= _BUSY_SECONDS:
+            if waited >= self.settings.busy_seconds:
                 raise UploadBusy(upload)
             await asyncio.sleep(_BUSY_POLL_SECONDS)
             waited += _BUSY_POLL_SECONDS

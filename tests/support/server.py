@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -121,11 +121,15 @@ class Registry:
         assert done.status == 201, done.body
         return digest
 
-    async def push_image(self, name: str, tag: str, token: str, *, layers: int = 1, size: int = 1000, **config: object) -> str:
+    async def push_image(
+        self, name: str, tag: str, token: str, *, layers: int = 1, size: int = 1000, **config: object
+    ) -> str:
         """Pushes a random image with this config; its manifest's digest."""
         import orjson
 
-        body = orjson.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, **config})
+        body = orjson.dumps(
+            {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, **config}
+        )
         blobs = [os.urandom(size) for _ in range(layers)]
         manifest = orjson.dumps(
             {
@@ -153,7 +157,9 @@ class Registry:
 
 
 @asynccontextmanager
-async def running(env: Mapping[str, str], replicas: int = 1) -> AsyncIterator[Registry]:
+async def running(
+    env: Mapping[str, str], replicas: int = 1, change: Callable[[Settings], Settings] = lambda settings: settings
+) -> AsyncIterator[Registry]:
     """Serves the application on free ports, ``replicas`` times over the same stores."""
     os.environ.update({k: v for k, v in env.items() if k.startswith("AWS_")})  # noqa: TID251 - boto's chain reads it
     urls, services = [], []
@@ -161,7 +167,7 @@ async def running(env: Mapping[str, str], replicas: int = 1) -> AsyncIterator[Re
         for _ in range(replicas):
             listener = socket.create_server(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            settings = Settings.from_env(env)
+            settings = change(Settings.from_env(env))
             opened = await stack.enter_async_context(open_services(settings))
             await stack.enter_async_context(serving(make_app(opened), settings, listener))
             urls.append(url)
