@@ -72,8 +72,10 @@ class Standalone:
                 for probe in listen(self.host, self.port, 1):
                     probe.close()  # a busy port is told at once; until there is an answer, connections are refused
                 with self._stores() as (postgres, s3):
+                    first = self._prepare(self._settings(postgres, s3))  # the S3 server takes longer to start
+                    with self.signals.raising(Stopped):
+                        s3.wait_ready()
                     settings = self._settings(postgres, s3)
-                    first = self._prepare(settings)
                     listeners = listen(self.host, self.port, self.workers)
                     supervisor = Supervisor(_tasks(settings, listeners), self.signals)
                     supervisor.start()
@@ -100,14 +102,14 @@ class Standalone:
 
     @contextmanager
     def _stores(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3]]:
-        """Both servers, started side by side; stopped at the end, whatever happens."""
+        """PostgreSQL, ready, and S3, still starting; both are stopped at the end, whatever happens."""
         postgres, s3 = EmbeddedPostgres(self.data / "postgres"), EmbeddedS3(self.data / "s3")
         fresh = "" if (self.data / "postgres" / "data").exists() else " for the first time"
         self._note(f"Starting PostgreSQL and S3{fresh} in {self.data} ...")
         try:
-            s3.launch()
-            postgres.start()
-            s3.wait_ready()
+            with self.signals.raising(Stopped):
+                s3.launch()
+                postgres.start()
             yield postgres, s3
         finally:
             s3.stop()
@@ -211,7 +213,7 @@ def _lead_botocore_to(s3: EmbeddedS3) -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     for name in ("NO_PROXY", "no_proxy"):
-        environ[name] = ",".join(filter(None, [environ.get(name), "127.0.0.1"]))
+        environ[name] = ",".join(sorted({*environ.get(name, "").split(","), "127.0.0.1"} - {""}))
 
 
 def _prepare_database(settings: Settings, file: Path) -> None:

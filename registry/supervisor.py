@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final, Self
@@ -93,6 +94,7 @@ class Signals:
         self.received: list[signal.Signals] = []
         self._reader, self._writer = socket.socketpair()
         self._former: dict[signal.Signals, object] = {}
+        self._raised: type[Exception] | None = None
 
     def __enter__(self) -> Self:
         self._reader.setblocking(False)
@@ -115,6 +117,17 @@ class Signals:
         self._reader.close()
         self._writer.close()
 
+    @contextmanager
+    def raising(self, kind: type[Exception]) -> Iterator[None]:
+        """A signal to stop raises ``kind`` in the block, also one that came before: for long waits of others."""
+        if self.received:
+            raise kind
+        self._raised = kind
+        try:
+            yield
+        finally:
+            self._raised = None
+
     def wait(self, seconds: float) -> None:
         """Come back at a signal, or after ``seconds``."""
         select.select([self._reader], [], [], max(0.0, seconds))
@@ -125,6 +138,8 @@ class Signals:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGCHLD:
             self.received.append(signal.Signals(number))
+            if self._raised is not None:
+                raise self._raised
 
 
 @dataclass(slots=True)

@@ -117,6 +117,17 @@ def test_after_kill_9_nothing_is_left_and_the_next_start_works(tmp_path: Path) -
         assert all(map(is_gone, children))
 
 
+def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
+    with subprocess.Popen(command(tmp_path, free_ports(1)[0]), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "Starting" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert "Ready" not in process.stdout.read()
+    with running(tmp_path, free_ports(1)[0]) as registry:
+        assert registry.status(registry.as_admin()) == http.client.OK
+
+
 def test_a_store_that_dies_is_started_again(tmp_path: Path) -> None:
     with running(tmp_path, free_ports(1)[0]) as registry:
         for pid_file in ("postgres/data/postmaster.pid", "s3/pid"):
