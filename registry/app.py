@@ -5,29 +5,39 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import structlog
 import uvloop
 from aiohttp import web
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from registry import logs
+from registry import logs, memory
+from registry.accesses import Accesses
 from registry.config import Settings
+from registry.downloads import counting
 from registry.http import ops
 from registry.http.api import app as api
 from registry.http.keys import SERVICES
+from registry.http.outbound import fetch
 from registry.http.server import serving
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
 from registry.jobs import runner
+from registry.keyless import Keyless
 from registry.manifests import Manifests
+from registry.packages import Packages
 from registry.services import Services
 from registry.slots import Slots
 from registry.uploads import Uploads
+from registry.versions import Versions
 from storage.metadata.database import open_database
 from storage.objects.s3 import S3Store
 
 log = structlog.get_logger()
+
+#: How far the clocks of replicas may differ, unless tokens are so short that this would be most of them.
+_LEEWAY_SECONDS: Final = 30
 
 
 @asynccontextmanager
@@ -43,10 +53,22 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             stores=stores,
             bearer=Bearer(
                 BearerKeys.from_secrets(settings.secrets),
-                BearerSettings(issuer="moorage", service=service, ttl_seconds=settings.token_seconds),
+                BearerSettings(
+                    issuer="moorage",
+                    service=service,
+                    ttl_seconds=settings.token_seconds,
+                    leeway_seconds=min(_LEEWAY_SECONDS, settings.token_seconds // 10),
+                ),
             ),
             uploads=Uploads(db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4),
-            manifests=Manifests(db),
+            manifests=Manifests(db, stores, settings.linking),
+            packages=Packages(db, settings.lifetimes),
+            versions=Versions(db, settings.lifetimes),
+            accesses=Accesses(db),
+            downloads=await stack.enter_async_context(counting(db)),
+            keyless=Keyless(
+                settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds
+            ),
         )
 
 
@@ -58,12 +80,14 @@ def make_app(services: Services) -> web.Application:
     token.add_routes(app)
     api.add_routes(app)
     ops.add_routes(app)
+    ops.add_nothing(app)
     return app
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
     """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
     logs.configure()
+    memory.return_large_buffers()
     uvloop.run(_serve(settings, index, listener))
 
 
@@ -72,10 +96,11 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
     async with open_services(settings) as services, serving(make_app(services), settings, listener):
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
+        log.info("serve.leaving", worker=index, drain_seconds=settings.drain_seconds)
+        services.leaving.set()
+        await asyncio.sleep(settings.drain_seconds)
         # Uploads stop at their next chunk with all that came made durable; another replica goes on.
         services.uploads.draining.set()
-        log.info("serve.draining", worker=index)
-        await asyncio.sleep(settings.drain_seconds)
 
 
 def run_worker(settings: Settings) -> None:
