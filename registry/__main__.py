@@ -127,8 +127,8 @@ def main() -> None:
 def _told(error: Exception) -> tuple[int, str] | None:
     """Exit status and text for what the operator can mend; None for what only we can."""
     from auth.errors import AuthError
-    from registry.accounts import AccountError
     from registry.config import SettingsInvalid
+    from registry.logins import AccountError
     from registry.supervisor import AddressInUse
     from storage.errors import StorageError
 

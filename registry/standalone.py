@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from auth.tokens import SCOPES
-from registry.accounts import LoginTaken, create_token, create_user
+from registry.accounts import create_token, create_user
 from registry.app import run_worker, serve_worker
 from registry.config import Settings
+from registry.logins import LoginTaken
 from registry.supervisor import Signals, Supervisor, Task, listen, run_in_child
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.processes import CannotStart, die_with_parent, is_gone, write_private

@@ -1,10 +1,10 @@
-"""Accounts: users and organizations."""
+"""Accounts: users and organizations, who administers, and what an account leaves behind."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, select
+from storage.metadata.query import Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,34 +14,214 @@ class Account:
     login: str
     name: str | None
     email: str | None
+    description: str | None
     site_admin: bool
+    suspended_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
 
+_COLUMNS: Final[LiteralString] = (
+    "id, kind, login, name, email, description, site_admin, suspended_at, created_at, updated_at"
+)
+
 _INSERT: Final = select(
     Account,
-    """
-    INSERT INTO accounts (kind, login, email, site_admin) VALUES ($1, $2, $3, $4)
-    RETURNING id, kind, login, name, email, site_admin, created_at, updated_at
+    f"""
+    INSERT INTO accounts (kind, login, name, email, site_admin) VALUES ($1, $2, $3, $4, $5)
+    RETURNING {_COLUMNS}
     """,
 )
 
 
-async def insert(db: Executor, kind: str, login: str, *, email: str | None = None, site_admin: bool = False) -> Account:
+async def insert(
+    db: Executor,
+    kind: str,
+    login: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    site_admin: bool = False,
+) -> Account:
     """A new account. Raises AlreadyThere when the login is taken, in whatever case."""
-    return await _INSERT.one(db, kind, login, email, site_admin)
+    return await _INSERT.one(db, kind, login, name, email, site_admin)
 
 
 _BY_LOGIN: Final = select(
     Account,
-    """
-    SELECT id, kind, login, name, email, site_admin, created_at, updated_at
-      FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL
-    """,
+    f"SELECT {_COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL",
 )
 
 
 async def by_login(db: Executor, login: str) -> Account | None:
     """The account of that login, whatever its case."""
     return await _BY_LOGIN.maybe(db, login)
+
+
+_BY_ID: Final = select(Account, f"SELECT {_COLUMNS} FROM accounts WHERE id = $1 AND deleted_at IS NULL")
+
+
+async def by_id(db: Executor, account_id: int) -> Account | None:
+    """The account with that number."""
+    return await _BY_ID.maybe(db, account_id)
+
+
+# Not FOR UPDATE: whoever refers to the account by a foreign key need not wait.
+_LOCK: Final = select(
+    Account,
+    f"SELECT {_COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL FOR NO KEY UPDATE",
+)
+
+
+async def lock(db: Executor, login: str) -> Account | None:
+    """``by_login``, and nobody else changes the account or its memberships before the transaction ends."""
+    return await _LOCK.maybe(db, login)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    count: int
+
+
+_REPOSITORIES: Final = select(
+    Number,
+    """
+    SELECT count(*) AS count FROM repositories
+     WHERE owner_id = $1 AND visibility = 'public' AND deleted_at IS NULL
+    """,
+)
+
+
+async def public_repositories(db: Executor, account_id: int) -> int:
+    """How many public repositories the account has."""
+    return (await _REPOSITORIES.one(db, account_id)).count
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    id: int
+
+
+_ADMINISTRATORS: Final = select(
+    Administrator,
+    """
+    SELECT id FROM accounts WHERE site_admin AND suspended_at IS NULL AND deleted_at IS NULL
+     ORDER BY id FOR NO KEY UPDATE
+    """,
+)
+
+
+async def lock_administrators(db: Executor) -> list[int]:
+    """Who administers this registry now; none of them comes or goes before the transaction ends."""
+    return [row.id for row in await _ADMINISTRATORS.all(db)]
+
+
+_SUSPEND: Final = command(
+    """
+    UPDATE accounts SET suspended_at = CASE WHEN $2 THEN coalesce(suspended_at, now()) END, updated_at = now()
+     WHERE id = $1
+    """
+)
+
+
+async def suspend(db: Executor, account_id: int, *, suspended: bool) -> None:
+    """Every token of a suspended user is refused, and works again once the suspension ends."""
+    await _SUSPEND.run(db, account_id, suspended)
+
+
+_PROMOTE: Final = command("UPDATE accounts SET site_admin = $2, updated_at = now() WHERE id = $1")
+
+
+async def promote(db: Executor, account_id: int, *, site_admin: bool) -> None:
+    """Makes a user an administrator of this registry, or no longer one."""
+    await _PROMOTE.run(db, account_id, site_admin)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    name: str
+
+
+_TAKEN_FROM_EVERYBODY: Final = select(
+    Name,
+    """
+    SELECT retired.name
+      FROM packages package
+      JOIN retired_names retired ON retired.owner_login = lower($2) AND retired.name = package.name
+     WHERE package.owner_id = $1 AND package.deleted_at IS NULL
+     ORDER BY retired.name LIMIT 10
+    """,
+)
+
+
+async def retired_under(db: Executor, account_id: int, login: str) -> list[str]:
+    """At most ten packages of the account whose full names are retired if its login is ``login``."""
+    return [row.name for row in await _TAKEN_FROM_EVERYBODY.all(db, account_id, login)]
+
+
+_RETIRE: Final = command(
+    """
+    INSERT INTO retired_names (owner_login, name)
+    SELECT lower(owner.login), package.name
+      FROM accounts owner
+      JOIN packages package ON package.owner_id = owner.id
+     WHERE owner.id = $1 AND package.visibility = 'public' AND package.deleted_at IS NULL
+       AND EXISTS (SELECT 1 FROM manifests version JOIN downloads ON downloads.version_id = version.id
+                    WHERE version.package_id = package.id
+                    GROUP BY version.id HAVING sum(downloads.count) > $2)
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def retire_names(db: Executor, account_id: int, downloads: int) -> int:
+    """Retires the full names of the public packages that have a version with more than so many downloads; how many."""
+    return await _RETIRE.run(db, account_id, downloads)
+
+
+_RENAME: Final = command("UPDATE accounts SET login = $2, updated_at = now() WHERE id = $1")
+
+
+async def rename(db: Executor, account_id: int, login: str) -> None:
+    """Raises AlreadyThere when the login is taken."""
+    await _RENAME.run(db, account_id, login)
+
+
+# Each clause is of another table, and none reads what another writes.
+_FORGET: Final = command(
+    """
+    WITH owned AS (SELECT id FROM repositories WHERE owner_id = $1),
+    links AS (
+        UPDATE packages
+           SET deleted_at = coalesce(deleted_at, now()),
+               deleted_by = CASE WHEN deleted_at IS NULL THEN $2::bigint ELSE deleted_by END,
+               repository_id = NULL, inherit_access = false
+         WHERE owner_id = $1),
+    seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),
+    places AS (DELETE FROM team_members
+                WHERE user_id = $1 OR team_id IN (SELECT id FROM teams WHERE org_id = $1)),
+    readers AS (DELETE FROM package_users WHERE user_id = $1),
+    audiences AS (DELETE FROM package_repositories WHERE repository_id IN (SELECT id FROM owned)),
+    collaborators AS (DELETE FROM repository_users
+                       WHERE user_id = $1 OR repository_id IN (SELECT id FROM owned)),
+    sources AS (UPDATE repositories SET deleted_at = now() WHERE owner_id = $1 AND deleted_at IS NULL),
+    authorisations AS (DELETE FROM token_organizations WHERE org_id = $1),
+    secrets AS (
+        UPDATE tokens SET revoked_at = now()
+         WHERE revoked_at IS NULL AND (account_id = $1 OR repository_id IN (SELECT id FROM owned)))
+    UPDATE accounts
+       SET deleted_at = now(), updated_at = now(), name = NULL, email = NULL, description = NULL, site_admin = false
+     WHERE id = $1
+    """
+)
+
+_FORGET_TEAMS: Final = command("DELETE FROM teams WHERE org_id = $1")
+
+
+async def forget(db: Executor, account_id: int, deleted_by: int | None) -> None:
+    """Deletes the account and what is its own: packages (as by hand), repositories, tokens, seats, grants, teams.
+
+    Its login is free from now on; whoever takes it gets another id, and with it none of this.
+    """
+    await _FORGET.run(db, account_id, deleted_by)
+    await _FORGET_TEAMS.run(db, account_id)

@@ -1,76 +1,133 @@
-"""Accounts by API: what an administrator makes (GitHub Enterprise Server's ``/admin``), and who one is."""
+"""Users: who one is, who others are, where they belong."""
 
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
-from auth.errors import UnknownTokenScope
-from registry import accounts as rules
+from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
-from registry.http.api.errors import validation_failed
-from registry.http.api.routes import Access, Route
-from registry.http.api.shapes import simple_user
+from registry.http.api.errors import not_found
+from registry.http.api.paging import page_of
+from registry.http.api.routes import Route
+from registry.http.api.shapes import simple_organization, simple_user
+from storage.metadata import accounts, organizations
 from storage.metadata.accounts import Account
+from storage.metadata.organizations import Belonging
+
+_PAGED: Final = ("page", "per_page")
 
 
-class NewUser(msgspec.Struct):
-    login: str
-    email: str | None = None
-    site_admin: bool = False
-
-
-class NewAuthorization(msgspec.Struct):
-    scopes: list[str] = []
-    note: str = ""
-
-
-async def create_user(call: ApiCall) -> web.Response:
-    """Makes a user."""
-    new = call.body(NewUser)
-    account = await rules.create_user(call.services.db, new.login, email=new.email, site_admin=new.site_admin)
-    return answer(_simple(call, account), 201)
-
-
-async def authorize_user(call: ApiCall) -> web.Response:
-    """Makes an access token for a user; the only answer that shows it."""
-    new = call.body(NewAuthorization)
-    login = call.param("login")
-    try:
-        plain, stored = await rules.create_token(call.services.db, login, new.scopes, note=new.note)
-    except UnknownTokenScope as error:
-        raise validation_failed("Authorization", "scopes", "invalid", str(error)) from error
-    body = {
-        "id": stored.id,
-        "url": f"{call.base}/authorizations/{stored.id}",
-        "app": {"name": "Moorage", "url": call.origin, "client_id": "00000000000000000000"},
-        "token": plain.reveal(),
-        "hashed_token": "",
-        "token_last_eight": plain.reveal()[-8:],
-        "note": new.note or None,
-        "note_url": None,
-        "created_at": stored.created_at,
-        "updated_at": stored.created_at,
-        "scopes": new.scopes,
-        "fingerprint": None,
-        "expires_at": stored.expires_at,
+async def get_myself(call: ApiCall) -> web.Response:
+    """«Private User»: the caller."""
+    found = await accounts.by_id(call.services.db, rights.myself(call))
+    if found is None:
+        raise not_found()
+    private = {
+        "private_gists": 0,
+        "total_private_repos": 0,
+        "owned_private_repos": 0,
+        "disk_usage": 0,
+        "collaborators": 0,
+        "two_factor_authentication": False,
     }
-    return answer(body, 201)
+    return answer({**await _profile(call, found), **private})
 
 
-def _simple(call: ApiCall, account: Account) -> dict[str, Any]:
-    return simple_user(call, account.id, account.login, account.kind, site_admin=account.site_admin)
+async def get_user(call: ApiCall) -> web.Response:
+    """«Public User»: a user or an organization."""
+    return answer(await _profile(call, await rights.account(call)))
+
+
+async def get_user_by_id(call: ApiCall) -> web.Response:
+    """«Public User», by the number that never changes."""
+    found = await accounts.by_id(call.services.db, call.number("account_id"))
+    if found is None:
+        raise not_found()
+    return answer(await _profile(call, found))
+
+
+async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
+    viewer = call.me
+    mine = viewer.repository_id is None and (viewer.account_id == found.id or viewer.site_admin)
+    return {
+        **simple_user(call, found.id, found.login, found.kind, site_admin=found.site_admin),
+        "name": found.name,
+        "company": None,
+        "blog": "",
+        "location": None,
+        # A person's address is for himself; an organization's is there to be seen.
+        "email": found.email if mine or found.kind == "Organization" else None,
+        "hireable": None,
+        "bio": found.description,
+        "twitter_username": None,
+        "public_repos": await accounts.public_repositories(call.services.db, found.id),
+        "public_gists": 0,
+        "followers": 0,
+        "following": 0,
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+        "suspended_at": found.suspended_at if mine else None,
+    }
+
+
+async def list_organizations(call: ApiCall) -> web.Response:
+    """The organizations of a user that the caller belongs to as well: membership is nobody else's business."""
+    me, user, page = rights.myself(call), await rights.user(call), page_of(call)
+    found, total = await organizations.of_user(call.services.db, user.id, me, limit=page.size, offset=page.offset)
+    body = [simple_organization(call, org.id, org.login, org.description) for org in found]
+    return answer(body, headers=page.links(call, total))
+
+
+async def list_my_organizations(call: ApiCall) -> web.Response:
+    """The organizations of the caller."""
+    me, page = rights.myself(call), page_of(call)
+    found, total = await organizations.of_user(call.services.db, me, me, limit=page.size, offset=page.offset)
+    body = [simple_organization(call, org.id, org.login, org.description) for org in found]
+    return answer(body, headers=page.links(call, total))
+
+
+async def list_my_memberships(call: ApiCall) -> web.Response:
+    """The caller's memberships; nobody is invited here, so all of them are active."""
+    me, page = rights.myself(call), page_of(call)
+    if call.http.query.get("state") == "pending":
+        return answer([])
+    found, total = await organizations.of_user(call.services.db, me, me, limit=page.size, offset=page.offset)
+    account = await accounts.by_id(call.services.db, me)
+    person = None if account is None else simple_user(call, me, account.login, "User", site_admin=account.site_admin)
+    return answer([_membership(call, org, person) for org in found], headers=page.links(call, total))
+
+
+def _membership(call: ApiCall, org: Belonging, person: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "url": f"{call.base}/orgs/{org.login}/memberships/{call.me.login}",
+        "state": "active",
+        "role": org.role,
+        "organization_url": f"{call.base}/orgs/{org.login}",
+        "organization": simple_organization(call, org.id, org.login, org.description),
+        "user": person,
+    }
 
 
 ROUTES: Final = (
-    Route("POST", "/admin/users", create_user, "Create a user", Access.SITE_ADMIN, body=NewUser, statuses=(201, 422)),
+    Route("GET", "/user", get_myself, "Who I am", statuses=(200, 401, 403)),
+    Route("GET", "/user/orgs", list_my_organizations, "My organizations", scope="read:org", query=_PAGED),
     Route(
-        "POST",
-        "/admin/users/{login}/authorizations",
-        authorize_user,
-        "Create an access token for a user",
-        Access.SITE_ADMIN,
-        body=NewAuthorization,
-        statuses=(201, 404, 422),
+        "GET",
+        "/user/memberships/orgs",
+        list_my_memberships,
+        "My memberships",
+        scope="read:org",
+        query=("state", *_PAGED),
+    ),
+    Route("GET", "/user/{account_id}", get_user_by_id, "An account, by its number", statuses=(200, 404)),
+    Route("GET", "/users/{username}", get_user, "An account", statuses=(200, 404)),
+    Route(
+        "GET",
+        "/users/{username}/orgs",
+        list_organizations,
+        "Organizations of a user",
+        scope="read:org",
+        query=_PAGED,
+        statuses=(200, 404),
     ),
 )

@@ -9,12 +9,12 @@ from aiohttp import web
 from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from auth.tokens import hash_of
-from registry.accounts import AccountError, AccountUnknown
-from registry.http.api import accounts
+from registry.http.api import accounts, admin, collaborators, meta, organizations, repositories, teams
 from registry.http.api.call import ApiCall, admit, read_body
-from registry.http.api.errors import ApiError, bad_credentials, not_found
+from registry.http.api.errors import ApiError, bad_credentials, not_found, validation_failed
 from registry.http.api.routes import Route
 from registry.http.keys import SERVICES
+from registry.logins import AccountError, AccountUnknown
 from registry.services import Services
 from storage.errors import StorageError, Unavailable
 from storage.metadata import tokens
@@ -23,7 +23,15 @@ from storage.metadata.tokens import StoredToken
 log = structlog.get_logger()
 
 PREFIX: Final = "/api/v3"
-ROUTES: Final[tuple[Route, ...]] = (*accounts.ROUTES,)
+ROUTES: Final[tuple[Route, ...]] = (
+    *meta.ROUTES,
+    *admin.ROUTES,
+    *accounts.ROUTES,
+    *organizations.ROUTES,
+    *teams.ROUTES,
+    *repositories.ROUTES,
+    *collaborators.ROUTES,
+)
 
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -39,7 +47,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         except AccountUnknown:
             return not_found().response()
         except AccountError as error:
-            return ApiError(422, str(error)).response()
+            return validation_failed(error.resource, error.field, error.code, str(error)).response()
         except Unavailable as error:
             log.warning("storage.unavailable", error=str(error), path=http.path)
             return ApiError(503, "Try again later", headers={"Retry-After": "2"}).response()

@@ -1,0 +1,178 @@
+"""What an administrator of the registry does: GitHub Enterprise Server's ``/admin``, and a little more."""
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from auth.errors import UnknownTokenScope
+from registry import accounts as rules
+from registry import organizations
+from registry.http.api import rights
+from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.errors import validation_failed
+from registry.http.api.routes import Access, Route
+from registry.http.api.shapes import simple_organization, simple_user
+from registry.logins import AccountUnknown
+from storage.metadata.accounts import Account
+
+
+class NewUser(msgspec.Struct):
+    login: str
+    email: Text | None = None
+    site_admin: bool = False
+
+
+class NewLogin(msgspec.Struct):
+    login: str
+
+
+class NewAuthorization(msgspec.Struct):
+    scopes: list[str] = []
+    note: Text = ""
+
+
+class NewOrganization(msgspec.Struct):
+    """``admin``: the login of its first owner."""
+
+    login: str
+    admin: str
+    profile_name: Text | None = None
+
+
+async def create_user(call: ApiCall) -> web.Response:
+    """Makes a user."""
+    new = call.body(NewUser)
+    account = await rules.create_user(call.services.db, new.login, email=new.email, site_admin=new.site_admin)
+    return answer(_simple(call, account), 201)
+
+
+async def rename_user(call: ApiCall) -> web.Response:
+    """Gives a user another login; his packages go with him."""
+    login = call.body(NewLogin).login
+    account = await rules.rename(call.services.db, call.param("username"), login, kind="User")
+    message = "Job queued to rename user. It may take a few minutes to complete."
+    return answer({"message": message, "url": f"{call.base}/user/{account.id}"}, 202)
+
+
+async def delete_user(call: ApiCall) -> web.Response:
+    """Deletes a user and his packages."""
+    await rules.delete(call.services.db, call.param("username"), kind="User", deleted_by=rights.myself(call))
+    return nothing()
+
+
+async def suspend_user(call: ApiCall) -> web.Response:
+    """Refuses all tokens of a user from now on."""
+    await rules.suspend(call.services.db, call.param("username"), suspended=True)
+    return nothing()
+
+
+async def unsuspend_user(call: ApiCall) -> web.Response:
+    """Lets a user's tokens work again."""
+    await rules.suspend(call.services.db, call.param("username"), suspended=False)
+    return nothing()
+
+
+async def promote_user(call: ApiCall) -> web.Response:
+    """Makes a user an administrator of the registry."""
+    await rules.promote(call.services.db, call.param("username"), site_admin=True)
+    return nothing()
+
+
+async def demote_user(call: ApiCall) -> web.Response:
+    """Makes an administrator a user like others."""
+    await rules.promote(call.services.db, call.param("username"), site_admin=False)
+    return nothing()
+
+
+async def authorize_user(call: ApiCall) -> web.Response:
+    """Makes an access token for a user; the only answer that shows it."""
+    new = call.body(NewAuthorization)
+    user = await rights.user(call)
+    try:
+        plain, stored = await rules.create_token(call.services.db, user.login, new.scopes, note=new.note)
+    except UnknownTokenScope as error:
+        raise validation_failed("Authorization", "scopes", "invalid", str(error)) from error
+    body = {
+        "id": stored.id,
+        "url": f"{call.base}/authorizations/{stored.id}",
+        "app": {"name": "Moorage", "url": call.origin, "client_id": "00000000000000000000"},
+        "token": plain.reveal(),
+        "hashed_token": "",
+        "token_last_eight": plain.reveal()[-8:],
+        "note": new.note or None,
+        "note_url": None,
+        "created_at": stored.created_at,
+        "updated_at": stored.created_at,
+        "scopes": new.scopes,
+        "fingerprint": None,
+        "expires_at": stored.expires_at,
+    }
+    return answer(body, 201)
+
+
+async def create_organization(call: ApiCall) -> web.Response:
+    """Makes an organization and its first owner."""
+    new = call.body(NewOrganization)
+    try:
+        made = await organizations.create(call.services.db, new.login, new.admin, name=new.profile_name)
+    except AccountUnknown as error:
+        raise validation_failed("Organization", "admin", "missing", str(error)) from error
+    return answer(simple_organization(call, made.id, made.login, made.description), 201)
+
+
+async def rename_organization(call: ApiCall) -> web.Response:
+    """Gives an organization another login; its packages go with it."""
+    login = call.body(NewLogin).login
+    account = await rules.rename(call.services.db, call.param("org"), login, kind="Organization")
+    message = "Job queued to rename organization. It may take a few minutes to complete."
+    return answer({"message": message, "url": f"{call.base}/user/{account.id}"}, 202)
+
+
+def _simple(call: ApiCall, account: Account) -> dict[str, Any]:
+    return simple_user(call, account.id, account.login, account.kind, site_admin=account.site_admin)
+
+
+_ADMIN: Final = Access.SITE_ADMIN
+_SUSPENDED: Final = "/users/{username}/suspended"
+_SITE_ADMIN: Final = "/users/{username}/site_admin"
+_USER: Final = "/admin/users/{username}"
+_AUTHORIZATIONS: Final = f"{_USER}/authorizations"
+_ORGS: Final = "/admin/organizations"
+
+ROUTES: Final = (
+    Route("POST", "/admin/users", create_user, "Create a user", _ADMIN, body=NewUser, statuses=(201, 422)),
+    Route("PATCH", _USER, rename_user, "Rename a user", _ADMIN, body=NewLogin, statuses=(202, 404, 422)),
+    Route("DELETE", _USER, delete_user, "Delete a user", _ADMIN, statuses=(204, 404, 422)),
+    Route(
+        "POST",
+        _AUTHORIZATIONS,
+        authorize_user,
+        "Create an access token for a user",
+        _ADMIN,
+        body=NewAuthorization,
+        statuses=(201, 404, 422),
+    ),
+    Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422)),
+    Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404)),
+    Route("PUT", _SITE_ADMIN, promote_user, "Make a user an administrator", _ADMIN, statuses=(204, 404)),
+    Route("DELETE", _SITE_ADMIN, demote_user, "Make an administrator a user", _ADMIN, statuses=(204, 404, 422)),
+    Route(
+        "POST",
+        _ORGS,
+        create_organization,
+        "Create an organization",
+        _ADMIN,
+        body=NewOrganization,
+        statuses=(201, 422),
+    ),
+    Route(
+        "PATCH",
+        f"{_ORGS}/{{org}}",
+        rename_organization,
+        "Rename an organization",
+        _ADMIN,
+        body=NewLogin,
+        statuses=(202, 404, 422),
+    ),
+)

@@ -1,0 +1,101 @@
+"""Who works on a repository."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from auth.permissions import ADMIN, READ, WRITE
+from registry import repositories as rules
+from registry.http.api import rights
+from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.errors import not_found
+from registry.http.api.paging import page_of
+from registry.http.api.routes import Route
+from registry.http.api.shapes import permissions, simple_user
+from registry.logins import is_login
+from storage.metadata import collaborators
+from storage.metadata.collaborators import Collaborator
+
+_WORDS: Final = ("none", "read", "write", "admin")
+
+
+class NewCollaborator(msgspec.Struct):
+    permission: Literal["pull", "triage", "push", "maintain", "admin"] = "push"
+
+
+async def list_all(call: ApiCall) -> web.Response:
+    """Everybody to whom somebody gave a role, for those who may write."""
+    repository, page = await rights.repository(call, WRITE), page_of(call)
+    found, total = await collaborators.of_repository(
+        call.services.db, repository.id, limit=page.size, offset=page.offset
+    )
+    return answer([_person(call, one) for one in found], headers=page.links(call, total))
+
+
+async def check(call: ApiCall) -> web.Response:
+    """Whether somebody is a collaborator, for those who may write."""
+    repository, login = await rights.repository(call, WRITE), call.param("username")
+    if not is_login(login) or not await collaborators.is_one(call.services.db, repository.id, login):
+        raise not_found()
+    return nothing()
+
+
+async def get_permission(call: ApiCall) -> web.Response:
+    """What somebody may do, for those who may write."""
+    repository, login = await rights.repository(call, WRITE), call.param("username")
+    found = await collaborators.of_person(call.services.db, repository.id, login) if is_login(login) else None
+    if found is None:
+        raise not_found()
+    word = _WORDS[found.role]
+    return answer({"permission": word, "role_name": word, "user": _person(call, found)})
+
+
+async def put(call: ApiCall) -> web.Response:
+    """Gives somebody a role at once; nobody is invited here."""
+    role = rules.PERMISSIONS[call.body(NewCollaborator).permission]
+    repository, person = await rights.repository(call, ADMIN), await rights.user(call)
+    await rules.put_collaborator(call.services.db, repository, person, role)
+    return nothing()
+
+
+async def remove(call: ApiCall) -> web.Response:
+    """Takes a role away; one's own anybody may give up."""
+    rights.myself(call)
+    own = call.param("username").lower() == call.me.login.lower()
+    repository, person = await rights.repository(call, READ if own else ADMIN), await rights.user(call)
+    await collaborators.remove(call.services.db, repository.id, person.id)
+    return nothing()
+
+
+def _person(call: ApiCall, one: Collaborator) -> dict[str, Any]:
+    user = simple_user(call, one.id, one.login, "User", site_admin=one.site_admin)
+    return {**user, "permissions": permissions(one.role), "role_name": _WORDS[one.role]}
+
+
+_ALL: Final = "/repos/{owner}/{repo}/collaborators"
+_ONE: Final = f"{_ALL}/{{username}}"
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        _ALL,
+        list_all,
+        "Collaborators",
+        scope="repo",
+        query=("page", "per_page"),
+        statuses=(200, 403, 404),
+    ),
+    Route("GET", _ONE, check, "Whether somebody is a collaborator", scope="repo", statuses=(204, 403, 404)),
+    Route("GET", f"{_ONE}/permission", get_permission, "What somebody may do", scope="repo", statuses=(200, 403, 404)),
+    Route(
+        "PUT",
+        _ONE,
+        put,
+        "Give a user a role",
+        scope="repo",
+        body=NewCollaborator,
+        statuses=(204, 403, 404, 422),
+    ),
+    Route("DELETE", _ONE, remove, "Take a user's role away", scope="repo", statuses=(204, 403, 404)),
+)

@@ -1,0 +1,225 @@
+"""Organizations: their profile and switches, and who belongs to them."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from registry import accounts as account_rules
+from registry import organizations as rules
+from registry.http.api import rights
+from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.errors import forbidden, not_found
+from registry.http.api.paging import page_of
+from registry.http.api.routes import Route
+from registry.http.api.shapes import simple_organization, simple_user
+from registry.logins import is_login
+from storage.metadata import accounts, organizations
+from storage.metadata.organizations import Member, Organization, Settings
+
+_OWNER_FIELDS: Final = (
+    "packages_inherit_access",
+    "packages_sso_required",
+    "members_can_create_public_packages",
+    "members_can_create_private_packages",
+    "members_can_create_internal_packages",
+)
+
+
+class OrganizationChange(msgspec.Struct):
+    """What is absent stays as it is; a text that is null or empty is taken away."""
+
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    email: Text | UnsetType | None = UNSET
+    packages_inherit_access: bool | None = None
+    packages_sso_required: bool | None = None
+    members_can_create_public_packages: bool | None = None
+    members_can_create_private_packages: bool | None = None
+    members_can_create_internal_packages: bool | None = None
+
+
+class NewMembership(msgspec.Struct):
+    role: Literal["admin", "member"] = "member"
+
+
+def change(text: str | UnsetType | None) -> str | None:
+    """Of a JSON text: None for what is absent (keep), an empty one for null (take away)."""
+    return None if text is UNSET else text or ""
+
+
+async def get(call: ApiCall) -> web.Response:
+    """«Organization Full»; its switches are for its owners."""
+    return answer(await _full(call, await rights.organization(call)))
+
+
+async def update(call: ApiCall) -> web.Response:
+    """Changes profile and switches."""
+    new = call.body(OrganizationChange)
+    org = await rights.owner_of(call)
+    settings = Settings(
+        change(new.name),
+        change(new.email),
+        change(new.description),
+        new.packages_inherit_access,
+        new.packages_sso_required,
+        new.members_can_create_public_packages,
+        new.members_can_create_private_packages,
+        new.members_can_create_internal_packages,
+    )
+    await organizations.update(call.services.db, org.id, settings)
+    return answer(await _full(call, await rights.organization(call)))
+
+
+async def delete(call: ApiCall) -> web.Response:
+    """Deletes the organization and its packages."""
+    org = await rights.owner_of(call)
+    deleted_by = rights.myself(call)
+    await account_rules.delete(call.services.db, org.login, kind="Organization", deleted_by=deleted_by)
+    return answer({}, 202)
+
+
+async def _full(call: ApiCall, org: Organization) -> dict[str, Any]:
+    body = {
+        **simple_organization(call, org.id, org.login, org.description),
+        "name": org.name,
+        "company": None,
+        "blog": None,
+        "location": None,
+        "email": org.email,
+        "twitter_username": None,
+        "is_verified": False,
+        "has_organization_projects": False,
+        "has_repository_projects": False,
+        "public_repos": await accounts.public_repositories(call.services.db, org.id),
+        "public_gists": 0,
+        "followers": 0,
+        "following": 0,
+        "html_url": f"{call.origin}/{org.login}",
+        "created_at": org.created_at,
+        "updated_at": org.updated_at,
+        "archived_at": None,
+        "type": "Organization",
+    }
+    if org.role == "admin" and not org.sso_missing and rights.has_scope(call, "read:org"):
+        body |= {name: getattr(org, name) for name in _OWNER_FIELDS}
+        body |= {"default_repository_permission": "none", "members_can_create_repositories": True}
+    return body
+
+
+async def list_members(call: ApiCall) -> web.Response:
+    """The members, for members."""
+    org, page = await rights.member_of(call), page_of(call)
+    asked = call.http.query.get("role")
+    role = asked if asked in {"admin", "member"} else None
+    found, total = await organizations.members(call.services.db, org.id, role, limit=page.size, offset=page.offset)
+    return answer([_person(call, member) for member in found], headers=page.links(call, total))
+
+
+async def check_member(call: ApiCall) -> web.Response:
+    """Whether somebody is a member, for members."""
+    await _member(call, await rights.member_of(call))
+    return nothing()
+
+
+async def get_membership(call: ApiCall) -> web.Response:
+    """What somebody is here, for members."""
+    org = await rights.member_of(call)
+    return answer(_membership(call, org, await _member(call, org)))
+
+
+async def get_my_membership(call: ApiCall) -> web.Response:
+    """What the caller is here."""
+    org = await rights.member_of(call)
+    mine = await organizations.member(call.services.db, org.id, call.me.login)
+    if mine is None:
+        raise not_found()
+    return answer(_membership(call, org, mine))
+
+
+async def put_membership(call: ApiCall) -> web.Response:
+    """Makes somebody a member, or changes what he is. Nobody has to accept."""
+    role = call.body(NewMembership).role
+    org = await rights.owner_of(call)
+    member = await rules.set_role(call.services.db, org.login, call.param("username"), role)
+    return answer(_membership(call, org, member))
+
+
+async def remove_member(call: ApiCall) -> web.Response:
+    """Takes a member out, or lets the caller leave: with the seat goes all that was granted here."""
+    login = call.param("username")
+    org = await rights.member_of(call)
+    rights.myself(call)
+    if org.role != "admin" and login.lower() != call.me.login.lower():
+        raise forbidden(f"owner of {org.login}", ["member"], f"Ask an owner of {org.login}.")
+    await rules.remove(call.services.db, org.login, login)
+    return nothing()
+
+
+async def _member(call: ApiCall, org: Organization) -> Member:
+    login = call.param("username")
+    found = await organizations.member(call.services.db, org.id, login) if is_login(login) else None
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _person(call: ApiCall, member: Member) -> dict[str, Any]:
+    return simple_user(call, member.id, member.login, "User", site_admin=member.site_admin)
+
+
+def _membership(call: ApiCall, org: Organization, member: Member) -> dict[str, Any]:
+    return {
+        "url": f"{call.base}/orgs/{org.login}/memberships/{member.login}",
+        "state": "active",
+        "role": member.role,
+        "organization_url": f"{call.base}/orgs/{org.login}",
+        "organization": simple_organization(call, org.id, org.login, org.description),
+        "user": _person(call, member),
+        "permissions": {"can_create_repository": True},
+    }
+
+
+_ORG: Final = "/orgs/{org}"
+_MEMBER: Final = "/orgs/{org}/members/{username}"
+_MEMBERSHIP: Final = "/orgs/{org}/memberships/{username}"
+_SEEN: Final = (200, 403, 404)
+_DONE: Final = (204, 403, 404, 422)
+
+ROUTES: Final = (
+    Route("GET", _ORG, get, "An organization", statuses=(200, 404)),
+    Route(
+        "PATCH",
+        _ORG,
+        update,
+        "Change an organization",
+        scope="write:org",
+        body=OrganizationChange,
+        statuses=(200, 403, 404, 422),
+    ),
+    Route("DELETE", _ORG, delete, "Delete an organization", scope="admin:org", statuses=(202, 403, 404)),
+    Route(
+        "GET",
+        "/orgs/{org}/members",
+        list_members,
+        "Members",
+        scope="read:org",
+        query=("role", "page", "per_page"),
+        statuses=_SEEN,
+    ),
+    Route("GET", _MEMBER, check_member, "Whether somebody is a member", scope="read:org", statuses=(204, 403, 404)),
+    Route("DELETE", _MEMBER, remove_member, "Remove a member", scope="write:org", statuses=_DONE),
+    Route("GET", _MEMBERSHIP, get_membership, "A membership", scope="read:org", statuses=_SEEN),
+    Route(
+        "PUT",
+        _MEMBERSHIP,
+        put_membership,
+        "Add a member, or change a role",
+        scope="write:org",
+        body=NewMembership,
+        statuses=(200, 403, 404, 422),
+    ),
+    Route("DELETE", _MEMBERSHIP, remove_member, "Remove a member, or leave", scope="write:org", statuses=_DONE),
+    Route("GET", "/user/memberships/orgs/{org}", get_my_membership, "My membership", scope="read:org", statuses=_SEEN),
+)

@@ -1,0 +1,234 @@
+"""Source repositories: records that a forge or a script keeps here; packages are linked to them."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from auth.permissions import ADMIN, READ
+from registry import repositories as rules
+from registry.http.api import rights
+from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.errors import forbidden, not_found, validation_failed
+from registry.http.api.organizations import change
+from registry.http.api.paging import Page, page_of
+from registry.http.api.routes import Route
+from registry.http.api.shapes import repository as shape
+from registry.logins import is_login
+from storage.metadata import accounts, organizations, repositories
+from storage.metadata.accounts import Account
+from storage.metadata.repositories import Filter, Repository
+
+Visibility = Literal["public", "private", "internal"]
+
+
+class NewRepository(msgspec.Struct):
+    """Private, unless something else is asked for."""
+
+    name: str
+    description: Text | None = None
+    homepage: Text | None = None
+    private: bool | None = None
+    visibility: Visibility | None = None
+
+
+class RepositoryChange(msgspec.Struct):
+    """What is absent stays as it is; a text that is null or empty is taken away."""
+
+    name: str | None = None
+    description: Text | UnsetType | None = UNSET
+    homepage: Text | UnsetType | None = UNSET
+    private: bool | None = None
+    visibility: Visibility | None = None
+
+
+class Transfer(msgspec.Struct):
+    new_owner: str
+    new_name: str | None = None
+
+
+async def create_mine(call: ApiCall) -> web.Response:
+    """Makes a repository of the caller's own."""
+    new = call.body(NewRepository)
+    owner = await accounts.by_id(call.services.db, rights.myself(call))
+    if owner is None:
+        raise not_found()
+    return await _created(call, owner, new)
+
+
+async def create_in_organization(call: ApiCall) -> web.Response:
+    """Makes a repository of an organization: for its members."""
+    new = call.body(NewRepository)
+    org = await rights.member_of(call)
+    owner = await accounts.by_login(call.services.db, org.login)
+    if owner is None:
+        raise not_found()
+    return await _created(call, owner, new)
+
+
+async def _created(call: ApiCall, owner: Account, new: NewRepository) -> web.Response:
+    await rules.create(
+        call.services.db,
+        owner,
+        new.name,
+        rules.checked_visibility(new.visibility, new.private, owner.kind) or "private",
+        description=new.description or "",
+        homepage=new.homepage or "",
+        creator_id=rights.myself(call),
+    )
+    made = await repositories.seen(call.services.db, call.token_id, owner.login, new.name)
+    full = _full(call, rights.checked(call, made, ADMIN))
+    return answer(full, 201, headers={"Location": full["url"]})
+
+
+def filter_of(call: ApiCall, page: Page) -> Filter:
+    """What the query asks for of a list of repositories, as far as the token shows it."""
+    query = call.http.query
+    asked = query.get("visibility", query.get("type"))
+    visibility = asked if asked in {"public", "private", "internal"} else None
+    return Filter(rights.shows_private(call), visibility, page.size, page.offset)
+
+
+async def list_mine(call: ApiCall) -> web.Response:
+    """What the caller owns, works on, or has by his organizations."""
+    me, page = rights.myself(call), page_of(call)
+    found, total = await repositories.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
+    return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
+
+
+async def list_of_account(call: ApiCall) -> web.Response:
+    """An account's repositories, as far as the caller may read them."""
+    owner, page = await rights.account(call), page_of(call)
+    return await _owned(call, owner.id, page)
+
+
+async def list_of_organization(call: ApiCall) -> web.Response:
+    """An organization's repositories, as far as the caller may read them."""
+    org, page = await rights.organization(call), page_of(call)
+    return await _owned(call, org.id, page)
+
+
+async def _owned(call: ApiCall, owner_id: int, page: Page) -> web.Response:
+    found, total = await repositories.of_owner(call.services.db, call.token_id, owner_id, filter_of(call, page))
+    return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
+
+
+async def get(call: ApiCall) -> web.Response:
+    """«Full Repository»."""
+    return answer(_full(call, await rights.repository(call)))
+
+
+async def get_by_id(call: ApiCall) -> web.Response:
+    """«Full Repository», by the number that never changes."""
+    found = await repositories.by_id(call.services.db, call.token_id, call.number("repository_id"))
+    return answer(_full(call, rights.checked(call, found, READ)))
+
+
+async def update(call: ApiCall) -> web.Response:
+    """Changes a repository; renamed, it keeps its packages."""
+    new = call.body(RepositoryChange)
+    found = await rights.repository(call, ADMIN)
+    await rules.update(
+        call.services.db,
+        found,
+        name=new.name,
+        visibility=rules.checked_visibility(new.visibility, new.private, found.owner_kind),
+        description=change(new.description),
+        homepage=change(new.homepage),
+    )
+    changed = await repositories.by_id(call.services.db, call.token_id, found.id)
+    return answer(_full(call, rights.checked(call, changed, READ)))
+
+
+async def delete(call: ApiCall) -> web.Response:
+    """Deletes a repository; its packages stay, unlinked."""
+    await rules.delete(call.services.db, await rights.repository(call, ADMIN))
+    return nothing()
+
+
+async def transfer(call: ApiCall) -> web.Response:
+    """Moves a repository to where the caller may make one; its packages stay behind, unlinked."""
+    new = call.body(Transfer)
+    found = await rights.repository(call, ADMIN)
+    owner = await _receiver(call, new.new_owner)
+    if owner.id == found.owner_id:
+        raise validation_failed("Repository", "new_owner", "invalid", f"{owner.login} is its owner already")
+    await rules.transfer(call.services.db, found, owner, new.new_name, rights.myself(call))
+    moved = await repositories.by_id(call.services.db, call.token_id, found.id)
+    return answer(shape(call, rights.checked(call, moved, READ)), 202)
+
+
+async def _receiver(call: ApiCall, login: str) -> Account:
+    owner = await accounts.by_login(call.services.db, login) if is_login(login) else None
+    if owner is None:
+        raise validation_failed("Repository", "new_owner", "missing", f"nobody has the login {login[:60]!r}")
+    if owner.kind == "Organization":
+        org = await organizations.seen(call.services.db, call.token_id, owner.login)
+        may = org is not None and org.role is not None and not org.sso_missing
+    else:
+        may = owner.id == call.me.account_id or call.me.site_admin
+    if not may:
+        missing = f"the right to make repositories of {owner.login}"
+        raise forbidden(missing, [], "Transfer it to your own account, or to an organization whose member you are.")
+    return owner
+
+
+def _full(call: ApiCall, found: Repository) -> dict[str, Any]:
+    return {**shape(call, found), "network_count": 0, "subscribers_count": 0, "organization": None}
+
+
+_REPO: Final = "/repos/{owner}/{repo}"
+_LISTED: Final = ("visibility", "type", "page", "per_page")
+_CHANGED: Final = (200, 403, 404, 422)
+
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/user/repos",
+        create_mine,
+        "Create a repository",
+        scope="repo",
+        body=NewRepository,
+        statuses=(201, 422),
+    ),
+    Route(
+        "POST",
+        "/orgs/{org}/repos",
+        create_in_organization,
+        "Create a repository of an organization",
+        scope="repo",
+        body=NewRepository,
+        statuses=(201, 403, 404, 422),
+    ),
+    Route("GET", "/user/repos", list_mine, "My repositories", query=_LISTED, statuses=(200, 403)),
+    Route(
+        "GET",
+        "/users/{username}/repos",
+        list_of_account,
+        "Repositories of an account",
+        query=_LISTED,
+        statuses=(200, 404),
+    ),
+    Route(
+        "GET",
+        "/orgs/{org}/repos",
+        list_of_organization,
+        "Repositories of an organization",
+        query=_LISTED,
+        statuses=(200, 404),
+    ),
+    Route("GET", _REPO, get, "A repository", statuses=(200, 403, 404)),
+    Route("GET", "/repositories/{repository_id}", get_by_id, "A repository, by its number", statuses=(200, 403, 404)),
+    Route("PATCH", _REPO, update, "Change a repository", scope="repo", body=RepositoryChange, statuses=_CHANGED),
+    Route("DELETE", _REPO, delete, "Delete a repository", scope="repo", statuses=(204, 403, 404)),
+    Route(
+        "POST",
+        f"{_REPO}/transfer",
+        transfer,
+        "Move a repository to another account",
+        scope="repo",
+        body=Transfer,
+        statuses=(202, 403, 404, 422),
+    ),
+)

@@ -1,0 +1,111 @@
+"""What the path names, and what the viewer may do with it: one statement, and one answer for missing and hidden.
+
+For packages this is ``ApiCall.authorize``; here it is for accounts, organizations and repositories.
+"""
+
+from auth.permissions import READ, ROLE_NAMES
+from auth.tokens import TokenKind, effective
+from registry.http.api.call import ApiCall
+from registry.http.api.errors import ApiError, forbidden, not_found
+from registry.logins import is_login
+from registry.repositories import is_name
+from storage.metadata import accounts, organizations, repositories
+from storage.metadata.accounts import Account
+from storage.metadata.organizations import Organization
+from storage.metadata.repositories import Repository
+
+
+def myself(call: ApiCall) -> int:
+    """The account that calls. Raises 403: the token of a repository is nobody."""
+    if call.me.repository_id is not None:
+        raise forbidden("an access token of a user", [f"a {call.me.kind} token"], "Use a personal access token.")
+    return call.me.account_id
+
+
+async def account(call: ApiCall, parameter: str = "username") -> Account:
+    """The user or organization that the path names. Raises 404."""
+    login = call.param(parameter)
+    found = await accounts.by_login(call.services.db, login) if is_login(login) else None
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def user(call: ApiCall, parameter: str = "username") -> Account:
+    """The user that the path names. Raises 404."""
+    found = await account(call, parameter)
+    if found.kind != "User":
+        raise not_found()
+    return found
+
+
+async def organization(call: ApiCall) -> Organization:
+    """``{org}``, for what everybody with a token may see of it. Raises 404."""
+    login = call.param("org")
+    found = await organizations.seen(call.services.db, call.token_id, login) if is_login(login) else None
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def member_of(call: ApiCall) -> Organization:
+    """``{org}``, for its members. Raises 404: to others it is as if there were none; 403 without its authorisation."""
+    found = await organization(call)
+    if found.role is None:
+        raise not_found()
+    if found.sso_missing:
+        raise _sso_missing(found.login)
+    return found
+
+
+async def owner_of(call: ApiCall) -> Organization:
+    """``{org}``, for its owners. Raises 404 as ``member_of``, 403."""
+    found = await member_of(call)
+    if found.role != "admin":
+        raise forbidden(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
+    return found
+
+
+async def repository(call: ApiCall, needed: int = READ) -> Repository:
+    """``{owner}/{repo}``, for whom the role ``needed`` is his (1 read, 2 write, 3 admin). Raises 404, 403."""
+    owner, name = call.param("owner"), call.param("repo")
+    found = None
+    if is_login(owner) and is_name(name):
+        found = await repositories.seen(call.services.db, call.token_id, owner, name)
+    return checked(call, found, needed)
+
+
+def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
+    """The repository, if it is there for the viewer. Raises 404, 403."""
+    if found is None or found.role < READ or not (found.visibility == "public" or _shows_private(call, found)):
+        raise not_found()
+    if found.sso_missing and (needed > READ or found.visibility != "public"):
+        raise _sso_missing(found.owner_login)
+    if found.role < needed:
+        missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
+        raise forbidden(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
+    return found
+
+
+def has_scope(call: ApiCall, scope: str) -> bool:
+    """Whether the viewer's token is a classic one with this scope."""
+    viewer = call.viewer
+    return viewer is not None and viewer.kind == TokenKind.CLASSIC and scope in effective(viewer.scopes)
+
+
+def shows_private(call: ApiCall) -> bool:
+    """Whether the viewer's token shows more than public repositories."""
+    return has_scope(call, "repo")
+
+
+def _shows_private(call: ApiCall, found: Repository) -> bool:
+    own = call.viewer is not None and call.viewer.repository_id == found.id
+    return own or shows_private(call)
+
+
+def _sso_missing(login: str) -> ApiError:
+    return forbidden(
+        f"authorisation of this token for the organization {login}",
+        ["a token that is not authorised for it"],
+        f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{login}.",
+    )

@@ -1,0 +1,245 @@
+"""Teams: groups of members of an organization, to whom repositories and packages are granted."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from auth.permissions import ADMIN
+from registry import organizations as rules
+from registry.http.api import rights, shapes
+from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.errors import not_found
+from registry.http.api.organizations import change
+from registry.http.api.paging import page_of
+from registry.http.api.repositories import filter_of
+from registry.http.api.routes import Route
+from registry.logins import is_login
+from registry.repositories import PERMISSIONS, CollaboratorInvalid
+from storage.metadata import collaborators, repositories, teams
+from storage.metadata.organizations import Organization
+from storage.metadata.teams import Team
+
+
+class NewTeam(msgspec.Struct):
+    """``maintainers``: logins of members who are in it from the beginning; keeping teams is for owners."""
+
+    name: Text
+    description: Text | None = None
+    maintainers: list[str] = []
+
+
+class TeamChange(msgspec.Struct):
+    name: Text | None = None
+    description: Text | UnsetType | None = UNSET
+
+
+class NewTeamMembership(msgspec.Struct):
+    role: Literal["member"] = "member"
+
+
+class NewTeamRepository(msgspec.Struct):
+    permission: Literal["pull", "triage", "push", "maintain", "admin"] = "pull"
+
+
+async def list_teams(call: ApiCall) -> web.Response:
+    """The teams, for members."""
+    org, page = await rights.member_of(call), page_of(call)
+    found, total = await teams.of_organization(call.services.db, org.id, limit=page.size, offset=page.offset)
+    return answer([_team(call, org, team) for team in found], headers=page.links(call, total))
+
+
+async def create(call: ApiCall) -> web.Response:
+    """Makes a team."""
+    new = call.body(NewTeam)
+    org = await rights.owner_of(call)
+    slug = await rules.create_team(call.services.db, org.id, new.name, new.description or "", new.maintainers)
+    return answer(_full(call, org, await _by_slug(call, org, slug)), 201)
+
+
+async def get(call: ApiCall) -> web.Response:
+    """«Team Full», for members."""
+    org = await rights.member_of(call)
+    return answer(_full(call, org, await _named(call, org)))
+
+
+async def update(call: ApiCall) -> web.Response:
+    """Changes name, and slug with it, and description."""
+    new = call.body(TeamChange)
+    org = await rights.owner_of(call)
+    team = await _named(call, org)
+    slug = await rules.rename_team(call.services.db, org.id, team.id, new.name, change(new.description))
+    return answer(_full(call, org, await _by_slug(call, org, slug or team.slug)))
+
+
+async def delete(call: ApiCall) -> web.Response:
+    """Deletes a team, and what it was granted with it."""
+    org = await rights.owner_of(call)
+    team = await _named(call, org)
+    await teams.delete(call.services.db, org.id, team.id)
+    return nothing()
+
+
+async def list_members(call: ApiCall) -> web.Response:
+    """Who is in the team."""
+    org, page = await rights.member_of(call), page_of(call)
+    team = await _named(call, org)
+    found, total = await teams.members(call.services.db, org.id, team.id, limit=page.size, offset=page.offset)
+    body = [shapes.simple_user(call, who.id, who.login, "User", site_admin=who.site_admin) for who in found]
+    return answer(body, headers=page.links(call, total))
+
+
+async def get_membership(call: ApiCall) -> web.Response:
+    """Whether somebody is in the team."""
+    org, login = await rights.member_of(call), call.param("username")
+    team = await _named(call, org)
+    found = await teams.member(call.services.db, org.id, team.id, login) if is_login(login) else None
+    if found is None:
+        raise not_found()
+    return answer(_membership(call, org, team, found.login))
+
+
+async def put_membership(call: ApiCall) -> web.Response:
+    """Puts a member of the organization into the team."""
+    call.body(NewTeamMembership)
+    org, login = await rights.owner_of(call), call.param("username")
+    team = await _named(call, org)
+    await rules.add_to_team(call.services.db, org.id, team.id, login)
+    return answer(_membership(call, org, team, login))
+
+
+async def remove_membership(call: ApiCall) -> web.Response:
+    """Takes somebody out of the team."""
+    org, login = await rights.owner_of(call), call.param("username")
+    team = await _named(call, org)
+    if not is_login(login) or not await teams.remove_member(call.services.db, org.id, team.id, login):
+        raise not_found()
+    return nothing()
+
+
+async def list_repositories(call: ApiCall) -> web.Response:
+    """What the team may use, as far as the caller may see it."""
+    org, page = await rights.member_of(call), page_of(call)
+    team = await _named(call, org)
+    found, total = await repositories.of_team(call.services.db, call.token_id, team.id, filter_of(call, page))
+    return answer([shapes.repository(call, repository) for repository in found], headers=page.links(call, total))
+
+
+async def check_repository(call: ApiCall) -> web.Response:
+    """Whether the team may use a repository; the repository itself, if the caller asks for that."""
+    org = await rights.member_of(call)
+    team, repository = await _named(call, org), await rights.repository(call)
+    role = await collaborators.of_team(call.services.db, repository.id, team.id)
+    if not role:
+        raise not_found()
+    if "repository+json" not in call.http.headers.get("Accept", ""):
+        return nothing()
+    return answer({**shapes.repository(call, repository), "permissions": shapes.permissions(role)})
+
+
+async def put_repository(call: ApiCall) -> web.Response:
+    """Lets the team use a repository of its organization: for the repository's admins."""
+    role = PERMISSIONS[call.body(NewTeamRepository).permission]
+    org = await rights.member_of(call)
+    team, repository = await _named(call, org), await rights.repository(call, ADMIN)
+    if not await collaborators.put_team(call.services.db, repository.id, team.id, role):
+        raise CollaboratorInvalid(f"a team of {org.login} can be given repositories of {org.login} only")
+    return nothing()
+
+
+async def remove_repository(call: ApiCall) -> web.Response:
+    """Takes a repository from the team: for the repository's admins."""
+    org = await rights.member_of(call)
+    team, repository = await _named(call, org), await rights.repository(call, ADMIN)
+    await collaborators.remove_team(call.services.db, repository.id, team.id)
+    return nothing()
+
+
+async def _named(call: ApiCall, org: Organization) -> Team:
+    return await _by_slug(call, org, call.param("team_slug"))
+
+
+async def _by_slug(call: ApiCall, org: Organization, slug: str) -> Team:
+    found = None if "\x00" in slug else await teams.by_slug(call.services.db, org.id, slug)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _team(call: ApiCall, org: Organization, team: Team) -> dict[str, Any]:
+    url = f"{call.base}/orgs/{org.login}/teams/{team.slug}"
+    return {
+        "id": team.id,
+        "node_id": shapes.node_id("Team", team.id),
+        "url": url,
+        "html_url": f"{call.origin}/orgs/{org.login}/teams/{team.slug}",
+        "name": team.name,
+        "slug": team.slug,
+        "description": team.description,
+        "privacy": "closed",
+        "notification_setting": "notifications_enabled",
+        "permission": "pull",
+        "members_url": f"{url}/members{{/member}}",
+        "repositories_url": f"{url}/repos",
+        "parent": None,
+    }
+
+
+def _full(call: ApiCall, org: Organization, team: Team) -> dict[str, Any]:
+    return {
+        **_team(call, org, team),
+        "members_count": team.members,
+        "repos_count": team.repositories,
+        "created_at": team.created_at,
+        "updated_at": team.updated_at,
+        "organization": shapes.simple_organization(call, org.id, org.login, org.description),
+    }
+
+
+def _membership(call: ApiCall, org: Organization, team: Team, login: str) -> dict[str, Any]:
+    url = f"{call.base}/orgs/{org.login}/teams/{team.slug}/memberships/{login}"
+    return {"url": url, "role": "member", "state": "active"}
+
+
+_TEAMS: Final = "/orgs/{org}/teams"
+_TEAM: Final = "/orgs/{org}/teams/{team_slug}"
+_MEMBERSHIP: Final = "/orgs/{org}/teams/{team_slug}/memberships/{username}"
+_REPOS: Final = "/orgs/{org}/teams/{team_slug}/repos"
+_REPO: Final = "/orgs/{org}/teams/{team_slug}/repos/{owner}/{repo}"
+_READ, _WRITE = "read:org", "write:org"
+_SEEN: Final = (200, 403, 404)
+_DONE: Final = (204, 403, 404)
+_PAGED: Final = ("page", "per_page")
+
+ROUTES: Final = (
+    Route("GET", _TEAMS, list_teams, "Teams", scope=_READ, query=_PAGED, statuses=_SEEN),
+    Route("POST", _TEAMS, create, "Create a team", scope=_WRITE, body=NewTeam, statuses=(201, 403, 404, 422)),
+    Route("GET", _TEAM, get, "A team", scope=_READ, statuses=_SEEN),
+    Route("PATCH", _TEAM, update, "Change a team", scope=_WRITE, body=TeamChange, statuses=(200, 403, 404, 422)),
+    Route("DELETE", _TEAM, delete, "Delete a team", scope=_WRITE, statuses=_DONE),
+    Route("GET", f"{_TEAM}/members", list_members, "A team's members", scope=_READ, query=_PAGED, statuses=_SEEN),
+    Route("GET", _MEMBERSHIP, get_membership, "Whether somebody is in a team", scope=_READ, statuses=_SEEN),
+    Route(
+        "PUT",
+        _MEMBERSHIP,
+        put_membership,
+        "Put a member into a team",
+        scope=_WRITE,
+        body=NewTeamMembership,
+        statuses=(200, 403, 404, 422),
+    ),
+    Route("DELETE", _MEMBERSHIP, remove_membership, "Take a member out of a team", scope=_WRITE, statuses=_DONE),
+    Route("GET", _REPOS, list_repositories, "A team's repositories", scope=_READ, query=_PAGED, statuses=_SEEN),
+    Route("GET", _REPO, check_repository, "A team's repository", scope=_READ, statuses=(200, 204, 403, 404)),
+    Route(
+        "PUT",
+        _REPO,
+        put_repository,
+        "Grant a team a repository",
+        scope="repo",
+        body=NewTeamRepository,
+        statuses=(204, 403, 404, 422),
+    ),
+    Route("DELETE", _REPO, remove_repository, "Take a repository from a team", scope="repo", statuses=_DONE),
+)

@@ -1,0 +1,56 @@
+"""What a login may be, and what is wrong with a request about accounts, organizations, teams and repositories."""
+
+import re
+from typing import ClassVar, Final
+
+#: GitHub's rule for logins; a namespace of an image is its lower case.
+_LOGIN: Final = re.compile(r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*", re.ASCII)
+_LOGIN_MAX: Final = 39
+_RESERVED: Final = """
+    v2 token tokens api app assets auth blob blobs catalog codespaces enterprises explore favicon healthz help
+    internal login logout manifests metrics moorage new oidc org organizations orgs packages public readyz
+    registry repos robot root search session settings signup static status system teams uploads user users
+    webhooks
+"""
+#: Words that are, or may become, the first part of a path here.
+RESERVED: Final = frozenset(_RESERVED.split())
+
+
+class AccountError(Exception):
+    """What is wrong with a request; the message is for its caller, and so is where in the request it lies."""
+
+    resource: ClassVar[str] = "Account"
+    field: ClassVar[str] = "login"
+    code: ClassVar[str] = "invalid"
+
+
+class LoginInvalid(AccountError):
+    """The login breaks the rule or is reserved."""
+
+
+class LoginTaken(AccountError):
+    """Somebody has the login."""
+
+    code = "already_exists"
+
+
+class AccountUnknown(AccountError):
+    """Nobody has the login."""
+
+    code = "missing"
+
+
+def is_login(text: str) -> bool:
+    """Whether an account could have this login, so that Postgres need not be asked about what is none."""
+    return len(text) <= _LOGIN_MAX and _LOGIN.fullmatch(text) is not None
+
+
+def checked_login(login: str) -> str:
+    """``login``, if a new account may have it. Raises LoginInvalid."""
+    if not is_login(login):
+        raise LoginInvalid(
+            f"a login has 1 to {_LOGIN_MAX} letters and digits, with single hyphens between them; got {login[:60]!r}"
+        )
+    if login.lower() in RESERVED:
+        raise LoginInvalid(f"the login {login!r} is reserved")
+    return login

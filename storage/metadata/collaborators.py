@@ -1,0 +1,160 @@
+"""Who works on a repository: people by name, by team, by owning it. Roles: 1 read, 2 write, 3 admin."""
+
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from storage.metadata.accounts import Number
+from storage.metadata.query import Executor, command, select
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborator:
+    """``role`` is the highest of those a person has; whom nobody named has read where everybody has."""
+
+    id: int
+    login: str
+    site_admin: bool
+    role: int
+
+
+_ROLES: Final[LiteralString] = """
+    SELECT grants.user_id, grants.role
+      FROM repository_users grants WHERE grants.repository_id = $1
+     UNION ALL
+    SELECT member.user_id, grants.role
+      FROM repository_teams grants JOIN team_members member ON member.team_id = grants.team_id
+     WHERE grants.repository_id = $1
+     UNION ALL
+    SELECT seat.user_id, 3
+      FROM repositories repository JOIN memberships seat ON seat.org_id = repository.owner_id AND seat.role = 'admin'
+     WHERE repository.id = $1
+     UNION ALL
+    SELECT repository.owner_id, 3
+      FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id AND owner.kind = 'User'
+     WHERE repository.id = $1
+"""
+_PEOPLE: Final[LiteralString] = f"""
+      FROM (SELECT user_id, max(role)::int AS role FROM ({_ROLES}) AS roles GROUP BY user_id) AS best
+      JOIN accounts person ON person.id = best.user_id AND person.deleted_at IS NULL
+"""
+_LIST: Final = select(
+    Collaborator,
+    f"""
+    SELECT person.id, person.login, person.site_admin, best.role {_PEOPLE}
+     ORDER BY lower(person.login) LIMIT $2 OFFSET $3
+    """,
+)
+_COUNT: Final = select(Number, f"SELECT count(*) AS count {_PEOPLE}")
+
+
+async def of_repository(db: Executor, repository_id: int, *, limit: int, offset: int) -> tuple[list[Collaborator], int]:
+    """A page of all that somebody gave a role, by login, and how many they are."""
+    total = (await _COUNT.one(db, repository_id)).count
+    return await _LIST.all(db, repository_id, limit, offset), total
+
+
+_ONE: Final = select(
+    Collaborator,
+    f"""
+    SELECT person.id, person.login, person.site_admin,
+           greatest((SELECT max(role) FROM ({_ROLES}) AS roles WHERE user_id = person.id),
+                    CASE WHEN repository.visibility = 'public' OR (
+                             repository.visibility = 'internal' AND EXISTS (
+                                 SELECT 1 FROM memberships
+                                  WHERE org_id = repository.owner_id AND user_id = person.id)) THEN 1 ELSE 0 END)::int
+               AS role
+      FROM accounts person JOIN repositories repository ON repository.id = $1
+     WHERE lower(person.login) = lower($2) AND person.kind = 'User' AND person.deleted_at IS NULL
+    """,
+)
+
+
+async def of_person(db: Executor, repository_id: int, login: str) -> Collaborator | None:
+    """The role of a user over the repository, 0 for none; None: there is no such user."""
+    return await _ONE.maybe(db, repository_id, login)
+
+
+_NAMED: Final = select(
+    Number,
+    f"""
+    SELECT count(*) AS count {_PEOPLE} WHERE lower(person.login) = lower($2)
+    """,
+)
+
+
+async def is_one(db: Executor, repository_id: int, login: str) -> bool:
+    """Whether somebody gave this user a role."""
+    return (await _NAMED.one(db, repository_id, login)).count > 0
+
+
+# Of an organization only members; their seat is locked: see organizations.unseat.
+_PUT_MEMBER: Final = command(
+    """
+    INSERT INTO repository_users (repository_id, user_id, role)
+    SELECT repository.id, seat.user_id, $3
+      FROM repositories repository JOIN memberships seat ON seat.org_id = repository.owner_id
+     WHERE repository.id = $1 AND seat.user_id = $2 FOR KEY SHARE OF seat
+    ON CONFLICT (repository_id, user_id) DO UPDATE SET role = excluded.role
+    """
+)
+_PUT: Final = command(
+    """
+    INSERT INTO repository_users (repository_id, user_id, role) VALUES ($1, $2, $3)
+    ON CONFLICT (repository_id, user_id) DO UPDATE SET role = excluded.role
+    """
+)
+
+
+async def put(db: Executor, repository_id: int, user_id: int, role: int, *, members_only: bool) -> bool:
+    """Gives a user a role; ``members_only``: False if he is no member of the organization that owns it."""
+    statement = _PUT_MEMBER if members_only else _PUT
+    return await statement.run(db, repository_id, user_id, role) > 0
+
+
+_REMOVE: Final = command("DELETE FROM repository_users WHERE repository_id = $1 AND user_id = $2")
+
+
+async def remove(db: Executor, repository_id: int, user_id: int) -> None:
+    """Takes the role by name away."""
+    await _REMOVE.run(db, repository_id, user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRole:
+    role: int
+
+
+_TEAM: Final = select(
+    TeamRole,
+    "SELECT role::int AS role FROM repository_teams WHERE repository_id = $1 AND team_id = $2",
+)
+
+
+async def of_team(db: Executor, repository_id: int, team_id: int) -> int:
+    """The role of a team over the repository; 0: none."""
+    found = await _TEAM.maybe(db, repository_id, team_id)
+    return 0 if found is None else found.role
+
+
+_PUT_TEAM: Final = command(
+    """
+    INSERT INTO repository_teams (repository_id, team_id, role)
+    SELECT repository.id, team.id, $3
+      FROM repositories repository JOIN teams team ON team.org_id = repository.owner_id
+     WHERE repository.id = $1 AND team.id = $2
+    ON CONFLICT (repository_id, team_id) DO UPDATE SET role = excluded.role
+    """
+)
+
+
+async def put_team(db: Executor, repository_id: int, team_id: int, role: int) -> bool:
+    """Gives a team a role; False: the repository is not of the team's organization."""
+    return await _PUT_TEAM.run(db, repository_id, team_id, role) > 0
+
+
+_REMOVE_TEAM: Final = command("DELETE FROM repository_teams WHERE repository_id = $1 AND team_id = $2")
+
+
+async def remove_team(db: Executor, repository_id: int, team_id: int) -> None:
+    """Takes the team's role away."""
+    await _REMOVE_TEAM.run(db, repository_id, team_id)

@@ -1,0 +1,272 @@
+"""Organizations: their switches, their members, and what the caller is to them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata import standing
+from storage.metadata.accounts import Number
+from storage.metadata.query import Executor, command, select
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization as the holder of a token stands to it: ``role`` is admin, member or None."""
+
+    id: int
+    login: str
+    name: str | None
+    email: str | None
+    description: str | None
+    packages_inherit_access: bool
+    packages_sso_required: bool
+    members_can_create_public_packages: bool
+    members_can_create_private_packages: bool
+    members_can_create_internal_packages: bool
+    created_at: datetime
+    updated_at: datetime
+    role: str | None
+    sso_missing: bool  # it requires its authorisation, and the token does not have it
+
+
+_SEEN: Final = select(
+    Organization,
+    f"""
+    SELECT org.id, org.login, org.name, org.email, org.description, org.packages_inherit_access,
+           org.packages_sso_required, org.members_can_create_public_packages,
+           org.members_can_create_private_packages, org.members_can_create_internal_packages,
+           org.created_at, org.updated_at,
+           CASE WHEN holder.site_admin THEN 'admin' ELSE seat.role END AS role,
+           org.packages_sso_required
+               AND NOT EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = org.id)
+               AS sso_missing
+      FROM accounts org
+      LEFT JOIN LATERAL (
+            SELECT caller.id, caller.site_admin FROM {standing.HOLDER}
+             WHERE token.id = $1 AND token.repository_id IS NULL
+           ) AS holder ON true
+      LEFT JOIN memberships seat ON seat.org_id = org.id AND seat.user_id = holder.id
+     WHERE lower(org.login) = lower($2) AND org.kind = 'Organization' AND org.deleted_at IS NULL
+    """,
+)
+
+
+async def seen(db: Executor, token_id: int | None, login: str) -> Organization | None:
+    """The organization of that login, and the caller's standing with it."""
+    return await _SEEN.maybe(db, token_id, login)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an owner may change. None keeps what is there; of the texts, an empty one takes it away."""
+
+    name: str | None = None
+    email: str | None = None
+    description: str | None = None
+    packages_inherit_access: bool | None = None
+    packages_sso_required: bool | None = None
+    members_can_create_public_packages: bool | None = None
+    members_can_create_private_packages: bool | None = None
+    members_can_create_internal_packages: bool | None = None
+
+
+_UPDATE: Final = command(
+    """
+    UPDATE accounts
+       SET name = nullif(coalesce($2, name), ''),
+           email = nullif(coalesce($3, email), ''),
+           description = nullif(coalesce($4, description), ''),
+           packages_inherit_access = coalesce($5, packages_inherit_access),
+           packages_sso_required = coalesce($6, packages_sso_required),
+           members_can_create_public_packages = coalesce($7, members_can_create_public_packages),
+           members_can_create_private_packages = coalesce($8, members_can_create_private_packages),
+           members_can_create_internal_packages = coalesce($9, members_can_create_internal_packages),
+           updated_at = now()
+     WHERE id = $1 AND deleted_at IS NULL
+    """
+)
+
+
+async def update(db: Executor, org_id: int, new: Settings) -> None:
+    """Changes the organization's settings."""
+    await _UPDATE.run(
+        db,
+        org_id,
+        new.name,
+        new.email,
+        new.description,
+        new.packages_inherit_access,
+        new.packages_sso_required,
+        new.members_can_create_public_packages,
+        new.members_can_create_private_packages,
+        new.members_can_create_internal_packages,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    id: int
+    login: str
+    site_admin: bool
+    role: str
+
+
+_MEMBERS: Final[LiteralString] = """
+      FROM memberships seat JOIN accounts person ON person.id = seat.user_id
+     WHERE seat.org_id = $1 AND ($2::text IS NULL OR seat.role = $2)
+"""
+_LIST_MEMBERS: Final = select(
+    Member,
+    f"""
+    SELECT person.id, person.login, person.site_admin, seat.role {_MEMBERS}
+     ORDER BY lower(person.login) LIMIT $3 OFFSET $4
+    """,
+)
+_COUNT_MEMBERS: Final = select(Number, f"SELECT count(*) AS count {_MEMBERS}")
+
+
+async def members(db: Executor, org_id: int, role: str | None, *, limit: int, offset: int) -> tuple[list[Member], int]:
+    """A page of the members, by login, and how many there are; ``role``: only those."""
+    total = (await _COUNT_MEMBERS.one(db, org_id, role)).count
+    return await _LIST_MEMBERS.all(db, org_id, role, limit, offset), total
+
+
+_MEMBER: Final = select(
+    Member,
+    """
+    SELECT person.id, person.login, person.site_admin, seat.role
+      FROM memberships seat JOIN accounts person ON person.id = seat.user_id
+     WHERE seat.org_id = $1 AND lower(person.login) = lower($2) AND person.deleted_at IS NULL
+    """,
+)
+
+
+async def member(db: Executor, org_id: int, login: str) -> Member | None:
+    """The member of that login."""
+    return await _MEMBER.maybe(db, org_id, login)
+
+
+_SEAT: Final = command(
+    """
+    INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)
+    ON CONFLICT (org_id, user_id) DO UPDATE SET role = excluded.role
+    """
+)
+
+
+async def seat(db: Executor, org_id: int, user_id: int, role: str) -> None:
+    """Makes the user a member with this role, whatever was there before."""
+    await _SEAT.run(db, org_id, user_id, role)
+
+
+_OTHER_OWNERS: Final = select(
+    Number,
+    "SELECT count(*) AS count FROM memberships WHERE org_id = $1 AND role = 'admin' AND user_id <> $2",
+)
+
+
+async def other_owners(db: Executor, org_id: int, user_id: int) -> int:
+    """How many owners there are besides this user."""
+    return (await _OTHER_OWNERS.one(db, org_id, user_id)).count
+
+
+_UNSEAT: Final = command("DELETE FROM memberships WHERE org_id = $1 AND user_id = $2")
+
+_UNGRANT: Final = command(
+    """
+    WITH places AS (
+        DELETE FROM team_members USING teams
+         WHERE teams.id = team_members.team_id AND teams.org_id = $1 AND team_members.user_id = $2),
+    collaborations AS (
+        DELETE FROM repository_users USING repositories
+         WHERE repositories.id = repository_users.repository_id AND repositories.owner_id = $1
+           AND repository_users.user_id = $2),
+    authorisations AS (
+        DELETE FROM token_organizations USING tokens
+         WHERE tokens.id = token_organizations.token_id AND token_organizations.org_id = $1
+           AND tokens.account_id = $2)
+    DELETE FROM package_users USING packages
+     WHERE packages.id = package_users.package_id AND packages.owner_id = $1 AND package_users.user_id = $2
+    """
+)
+
+
+async def unseat(db: Executor, org_id: int, user_id: int) -> bool:
+    """Takes the membership away and every grant that came with it, inside a transaction; whether there was one.
+
+    A statement that grants something to a member locks his seat (FOR KEY SHARE), so that the second of these
+    statements, with a snapshot of its own, sees all that was granted before the seat was gone.
+    """
+    if not await _UNSEAT.run(db, org_id, user_id):
+        return False
+    await _UNGRANT.run(db, org_id, user_id)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """An organization of a user, and the user's role there."""
+
+    id: int
+    login: str
+    description: str | None
+    role: str
+
+
+_BELONGINGS: Final[LiteralString] = """
+      FROM memberships seat JOIN accounts org ON org.id = seat.org_id
+     WHERE seat.user_id = $1
+       AND ($1 = $2 OR EXISTS (SELECT 1 FROM memberships WHERE org_id = org.id AND user_id = $2))
+"""
+_LIST_BELONGINGS: Final = select(
+    Belonging,
+    f"SELECT org.id, org.login, org.description, seat.role {_BELONGINGS} ORDER BY org.id LIMIT $3 OFFSET $4",
+)
+_COUNT_BELONGINGS: Final = select(Number, f"SELECT count(*) AS count {_BELONGINGS}")
+
+
+async def of_user(
+    db: Executor, user_id: int, viewer_id: int, *, limit: int, offset: int
+) -> tuple[list[Belonging], int]:
+    """A page of the organizations that a user belongs to and the viewer too, and how many there are."""
+    total = (await _COUNT_BELONGINGS.one(db, user_id, viewer_id)).count
+    return await _LIST_BELONGINGS.all(db, user_id, viewer_id, limit, offset), total
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    login: str
+
+
+_SOLE_OWNER: Final = select(
+    Login,
+    """
+    SELECT org.login
+      FROM memberships seat JOIN accounts org ON org.id = seat.org_id
+     WHERE seat.user_id = $1 AND seat.role = 'admin'
+       AND NOT EXISTS (SELECT 1 FROM memberships
+                        WHERE org_id = org.id AND role = 'admin' AND user_id <> $1)
+     ORDER BY org.id LIMIT 10
+    """,
+)
+
+
+async def only_owner_of(db: Executor, user_id: int) -> list[str]:
+    """At most ten organizations that would have no owner without this user."""
+    return [row.login for row in await _SOLE_OWNER.all(db, user_id)]
+
+
+_LOCK_OF_USER: Final = select(
+    Login,
+    """
+    SELECT org.login
+      FROM accounts org JOIN memberships seat ON seat.org_id = org.id
+     WHERE seat.user_id = $1 AND seat.role = 'admin' AND org.deleted_at IS NULL
+     ORDER BY org.id FOR NO KEY UPDATE OF org
+    """,
+)
+
+
+async def lock_owned_by(db: Executor, user_id: int) -> None:
+    """Nobody changes the members of the user's own organizations before the transaction ends."""
+    await _LOCK_OF_USER.all(db, user_id)

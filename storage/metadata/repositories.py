@@ -1,0 +1,323 @@
+"""Records of source repositories, and who may do what with them. Roles: 1 read, 2 write, 3 admin."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata import standing
+from storage.metadata.accounts import Number
+from storage.metadata.query import Executor, command, select
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository as the holder of a token stands to it: ``role`` is 0 where it is hidden from him.
+
+    A workflow or workspace token reads its own repository and the public ones, whoever minted it.
+    """
+
+    id: int
+    name: str
+    visibility: str
+    description: str | None
+    homepage: str | None
+    created_at: datetime
+    updated_at: datetime
+    owner_id: int
+    owner_login: str
+    owner_kind: str
+    owner_site_admin: bool
+    role: int
+    sso_missing: bool  # its organization requires its authorisation, and the token does not have it
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner_login}/{self.name}"
+
+
+_COLUMNS: Final[LiteralString] = """
+    repository.id, repository.name, repository.visibility, repository.description, repository.homepage,
+    repository.created_at, repository.updated_at, owner.id AS owner_id, owner.login AS owner_login,
+    owner.kind AS owner_kind, owner.site_admin AS owner_site_admin, rights.role,
+    owner.packages_sso_required
+        AND NOT EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = owner.id) AS sso_missing
+"""
+
+#: Of ``repository`` and its ``owner``, the role of ``holder`` as ``rights.role``.
+_RIGHTS: Final[LiteralString] = """
+  LEFT JOIN LATERAL (
+        SELECT role FROM memberships WHERE org_id = owner.id AND user_id = holder.id
+       ) AS seat ON true
+ CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN holder.repository_id IS NOT NULL
+            THEN CASE WHEN repository.visibility = 'public' OR repository.id = holder.repository_id THEN 1 ELSE 0 END
+            WHEN holder.site_admin OR owner.id = holder.id OR seat.role = 'admin' THEN 3
+            ELSE greatest(
+                CASE WHEN repository.visibility = 'public'
+                       OR (repository.visibility = 'internal' AND seat.role IS NOT NULL) THEN 1 ELSE 0 END,
+                (SELECT role FROM repository_users WHERE repository_id = repository.id AND user_id = holder.id),
+                (SELECT max(grants.role) FROM repository_teams grants
+                   JOIN team_members member ON member.team_id = grants.team_id
+                  WHERE grants.repository_id = repository.id AND member.user_id = holder.id))
+        END::int AS role
+       ) AS rights
+"""
+_HOLDER: Final[LiteralString] = f"""
+  LEFT JOIN LATERAL (
+        SELECT caller.id, caller.site_admin, token.repository_id FROM {standing.HOLDER} WHERE token.id = $1
+       ) AS holder ON true
+"""
+
+_SEEN: Final = select(
+    Repository,
+    f"""
+    SELECT {_COLUMNS}
+      FROM accounts owner
+      JOIN repositories repository
+        ON repository.owner_id = owner.id AND lower(repository.name) = lower($3) AND repository.deleted_at IS NULL
+      {_HOLDER}
+      {_RIGHTS}
+     WHERE lower(owner.login) = lower($2) AND owner.deleted_at IS NULL
+    """,
+)
+
+
+async def seen(db: Executor, token_id: int | None, owner: str, name: str) -> Repository | None:
+    """The repository ``owner/name``, and the caller's standing with it."""
+    return await _SEEN.maybe(db, token_id, owner, name)
+
+
+_BY_ID: Final = select(
+    Repository,
+    f"""
+    SELECT {_COLUMNS}
+      FROM repositories repository
+      JOIN accounts owner ON owner.id = repository.owner_id
+      {_HOLDER}
+      {_RIGHTS}
+     WHERE repository.id = $2 AND repository.deleted_at IS NULL
+    """,
+)
+
+
+async def by_id(db: Executor, token_id: int | None, repository_id: int) -> Repository | None:
+    """``seen``, of the repository with that number."""
+    return await _BY_ID.maybe(db, token_id, repository_id)
+
+
+# $3: whether the token shows more than what is public; $4: one visibility only.
+_FILTER: Final[LiteralString] = """
+       repository.deleted_at IS NULL AND rights.role > 0
+       AND (repository.visibility = 'public' OR ($3 AND NOT (owner.packages_sso_required AND NOT EXISTS (
+                SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = owner.id))))
+       AND ($4::text IS NULL OR repository.visibility = $4)
+"""
+_OWNED: Final[LiteralString] = f"""
+      FROM accounts owner
+      JOIN repositories repository ON repository.owner_id = owner.id
+      {_HOLDER}
+      {_RIGHTS}
+     WHERE owner.id = $2 AND {_FILTER}
+"""
+_LIST_OWNED: Final = select(
+    Repository, f"SELECT {_COLUMNS} {_OWNED} ORDER BY lower(repository.name) LIMIT $5 OFFSET $6"
+)
+_COUNT_OWNED: Final = select(Number, f"SELECT count(*) AS count {_OWNED}")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What of a list is wanted. ``private``: whether the token shows more than what is public."""
+
+    private: bool
+    visibility: str | None
+    limit: int
+    offset: int
+
+
+async def of_owner(db: Executor, token_id: int | None, owner_id: int, wanted: Filter) -> tuple[list[Repository], int]:
+    """A page of an account's repositories that the caller may read, by name, and how many there are."""
+    asked = (token_id, owner_id, wanted.private, wanted.visibility)
+    total = (await _COUNT_OWNED.one(db, *asked)).count
+    return await _LIST_OWNED.all(db, *asked, wanted.limit, wanted.offset), total
+
+
+_MINE: Final[LiteralString] = f"""
+      FROM (SELECT id FROM repositories WHERE owner_id = $2
+            UNION SELECT repository_id FROM repository_users WHERE user_id = $2
+            UNION SELECT grants.repository_id FROM repository_teams grants
+                    JOIN team_members member ON member.team_id = grants.team_id WHERE member.user_id = $2
+            UNION SELECT ours.id FROM memberships place
+                    JOIN repositories ours ON ours.owner_id = place.org_id WHERE place.user_id = $2) AS candidate
+      JOIN repositories repository ON repository.id = candidate.id
+      JOIN accounts owner ON owner.id = repository.owner_id
+      {_HOLDER}
+      {_RIGHTS}
+     WHERE {_FILTER}
+"""
+_LIST_MINE: Final = select(
+    Repository,
+    f"SELECT {_COLUMNS} {_MINE} ORDER BY lower(owner.login), lower(repository.name) LIMIT $5 OFFSET $6",
+)
+_COUNT_MINE: Final = select(Number, f"SELECT count(*) AS count {_MINE}")
+
+
+async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter) -> tuple[list[Repository], int]:
+    """A page of what the account owns, works on or has by its organizations, by full name, and how many there are."""
+    asked = (token_id, account_id, wanted.private, wanted.visibility)
+    total = (await _COUNT_MINE.one(db, *asked)).count
+    return await _LIST_MINE.all(db, *asked, wanted.limit, wanted.offset), total
+
+
+_OF_TEAM: Final[LiteralString] = f"""
+      FROM repository_teams granted
+      JOIN repositories repository ON repository.id = granted.repository_id
+      JOIN accounts owner ON owner.id = repository.owner_id
+      {_HOLDER}
+      {_RIGHTS}
+     WHERE granted.team_id = $2 AND {_FILTER}
+"""
+_LIST_OF_TEAM: Final = select(
+    Repository, f"SELECT {_COLUMNS} {_OF_TEAM} ORDER BY lower(repository.name) LIMIT $5 OFFSET $6"
+)
+_COUNT_OF_TEAM: Final = select(Number, f"SELECT count(*) AS count {_OF_TEAM}")
+
+
+async def of_team(db: Executor, token_id: int | None, team_id: int, wanted: Filter) -> tuple[list[Repository], int]:
+    """A page of what a team may use and the caller may read, by name, and how many there are."""
+    asked = (token_id, team_id, wanted.private, wanted.visibility)
+    total = (await _COUNT_OF_TEAM.one(db, *asked)).count
+    return await _LIST_OF_TEAM.all(db, *asked, wanted.limit, wanted.offset), total
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    id: int
+
+
+# The seat is locked: see organizations.unseat.
+_INSERT: Final = select(
+    Made,
+    """
+    WITH made AS (
+        INSERT INTO repositories (owner_id, name, visibility, description, homepage)
+        VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''))
+        RETURNING id),
+    seat AS (
+        SELECT user_id FROM memberships WHERE org_id = $1 AND user_id = $6 FOR KEY SHARE),
+    granted AS (
+        INSERT INTO repository_users (repository_id, user_id, role) SELECT made.id, seat.user_id, 3 FROM made, seat)
+    SELECT id FROM made
+    """,
+)
+
+
+async def insert(
+    db: Executor, owner_id: int, name: str, visibility: str, *, description: str, homepage: str, creator_id: int
+) -> int:
+    """A new repository, whose creator, if a member of the organization that owns it, is its admin.
+
+    Raises AlreadyThere when the owner has one of that name.
+    """
+    made = await _INSERT.one(db, owner_id, name, visibility, description, homepage, creator_id)
+    return made.id
+
+
+_UPDATE: Final = command(
+    """
+    UPDATE repositories
+       SET name = coalesce($2, name), visibility = coalesce($3, visibility),
+           description = nullif(coalesce($4, description), ''), homepage = nullif(coalesce($5, homepage), ''),
+           updated_at = now()
+     WHERE id = $1 AND deleted_at IS NULL
+    """
+)
+
+
+async def update(
+    db: Executor,
+    repository_id: int,
+    *,
+    name: str | None,
+    visibility: str | None,
+    description: str | None,
+    homepage: str | None,
+) -> None:
+    """None keeps what is there; an empty text takes it away. Raises AlreadyThere when the name is taken."""
+    await _UPDATE.run(db, repository_id, name, visibility, description, homepage)
+
+
+_LOCK: Final = command(
+    "UPDATE repositories SET updated_at = now() WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
+)
+
+
+async def lock(db: Executor, repository_id: int, owner_id: int) -> bool:
+    """Nobody else changes the repository before the transaction ends; False: it is gone, or somebody else's."""
+    return await _LOCK.run(db, repository_id, owner_id) > 0
+
+
+_UNLINK: Final = command(
+    """
+    WITH workflows AS (
+        DELETE FROM package_repositories USING packages
+         WHERE packages.id = package_repositories.package_id AND packages.repository_id = $1
+           AND package_repositories.repository_id = $1),
+    secrets AS (
+        UPDATE tokens SET revoked_at = now() WHERE repository_id = $1 AND revoked_at IS NULL)
+    UPDATE packages SET repository_id = NULL, inherit_access = false, updated_at = now() WHERE repository_id = $1
+    """
+)
+
+
+async def unlink(db: Executor, repository_id: int) -> None:
+    """Takes the repository from its packages: inherited access, of people and of workflows, ends. Its tokens die."""
+    await _UNLINK.run(db, repository_id)
+
+
+_DELETE: Final = command(
+    """
+    WITH people AS (DELETE FROM repository_users WHERE repository_id = $1),
+    groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
+    audiences AS (DELETE FROM package_repositories WHERE repository_id = $1)
+    UPDATE repositories SET deleted_at = now() WHERE id = $1
+    """
+)
+
+
+async def delete(db: Executor, repository_id: int) -> None:
+    """Deletes the repository and every grant to it and by it; ``unlink`` comes first."""
+    await _DELETE.run(db, repository_id)
+
+
+# Who is no member of the new organization has no grant there, and the new owner needs none.
+_TRANSFER: Final = command(
+    """
+    WITH groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
+    people AS (
+        DELETE FROM repository_users
+         WHERE repository_id = $1
+           AND (user_id = $2
+                OR ((SELECT kind FROM accounts WHERE id = $2) = 'Organization'
+                    AND NOT EXISTS (SELECT 1 FROM memberships
+                                     WHERE org_id = $2 AND user_id = repository_users.user_id))))
+    UPDATE repositories SET owner_id = $2, name = $3, updated_at = now() WHERE id = $1
+    """
+)
+_GRANT_MOVER: Final = command(
+    """
+    INSERT INTO repository_users (repository_id, user_id, role)
+    SELECT $1, user_id, 3 FROM memberships WHERE org_id = $2 AND user_id = $3 FOR KEY SHARE
+    ON CONFLICT (repository_id, user_id) DO UPDATE SET role = 3
+    """
+)
+
+
+async def transfer(db: Executor, repository_id: int, owner_id: int, name: str, mover_id: int) -> None:
+    """Gives the repository to another account, where whoever moved it, if a member, is its admin.
+
+    ``unlink`` comes first. Raises AlreadyThere when the new owner has one of that name.
+    """
+    await _TRANSFER.run(db, repository_id, owner_id, name)
+    await _GRANT_MOVER.run(db, repository_id, owner_id, mover_id)

@@ -1,0 +1,147 @@
+"""Teams of an organization: who is in them, and which repositories they may use."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata.accounts import Number
+from storage.metadata.query import Executor, command, select
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    id: int
+    slug: str
+    name: str
+    description: str | None
+    created_at: datetime
+    updated_at: datetime
+    members: int
+    repositories: int
+
+
+_COLUMNS: Final[LiteralString] = """
+    team.id, team.slug, team.name, team.description, team.created_at, team.updated_at,
+    (SELECT count(*) FROM team_members WHERE team_id = team.id) AS members,
+    (SELECT count(*) FROM repository_teams WHERE team_id = team.id) AS repositories
+"""
+_LIST: Final = select(
+    Team,
+    f"SELECT {_COLUMNS} FROM teams team WHERE team.org_id = $1 ORDER BY team.slug LIMIT $2 OFFSET $3",
+)
+_COUNT: Final = select(Number, "SELECT count(*) AS count FROM teams WHERE org_id = $1")
+
+
+async def of_organization(db: Executor, org_id: int, *, limit: int, offset: int) -> tuple[list[Team], int]:
+    """A page of the teams, by slug, and how many there are."""
+    return await _LIST.all(db, org_id, limit, offset), (await _COUNT.one(db, org_id)).count
+
+
+_BY_SLUG: Final = select(Team, f"SELECT {_COLUMNS} FROM teams team WHERE team.org_id = $1 AND team.slug = lower($2)")
+
+
+async def by_slug(db: Executor, org_id: int, slug: str) -> Team | None:
+    """The team of that slug in this organization."""
+    return await _BY_SLUG.maybe(db, org_id, slug)
+
+
+_INSERT: Final = command("INSERT INTO teams (org_id, slug, name, description) VALUES ($1, $2, $3, nullif($4, ''))")
+
+
+async def insert(db: Executor, org_id: int, slug: str, name: str, description: str) -> None:
+    """A new team. Raises AlreadyThere when the slug is taken."""
+    await _INSERT.run(db, org_id, slug, name, description)
+
+
+_UPDATE: Final = command(
+    """
+    UPDATE teams SET slug = coalesce($3, slug), name = coalesce($4, name),
+                     description = nullif(coalesce($5, description), ''), updated_at = now()
+     WHERE org_id = $1 AND id = $2
+    """
+)
+
+
+async def update(
+    db: Executor, org_id: int, team_id: int, *, slug: str | None, name: str | None, description: str | None
+) -> None:
+    """None keeps what is there; an empty description takes it away. Raises AlreadyThere when the slug is taken."""
+    await _UPDATE.run(db, org_id, team_id, slug, name, description)
+
+
+_DELETE: Final = command("DELETE FROM teams WHERE org_id = $1 AND id = $2")
+
+
+async def delete(db: Executor, org_id: int, team_id: int) -> None:
+    """Deletes the team and, with it, all that it was granted."""
+    await _DELETE.run(db, org_id, team_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamMember:
+    id: int
+    login: str
+    site_admin: bool
+
+
+_MEMBERS: Final[LiteralString] = """
+      FROM team_members place JOIN accounts person ON person.id = place.user_id
+      JOIN teams team ON team.id = place.team_id
+     WHERE team.org_id = $1 AND team.id = $2
+"""
+_LIST_MEMBERS: Final = select(
+    TeamMember,
+    f"SELECT person.id, person.login, person.site_admin {_MEMBERS} ORDER BY lower(person.login) LIMIT $3 OFFSET $4",
+)
+_COUNT_MEMBERS: Final = select(Number, f"SELECT count(*) AS count {_MEMBERS}")
+_MEMBER: Final = select(
+    TeamMember, f"SELECT person.id, person.login, person.site_admin {_MEMBERS} AND lower(person.login) = lower($3)"
+)
+
+
+async def members(db: Executor, org_id: int, team_id: int, *, limit: int, offset: int) -> tuple[list[TeamMember], int]:
+    """A page of the team's members, by login, and how many there are."""
+    total = (await _COUNT_MEMBERS.one(db, org_id, team_id)).count
+    return await _LIST_MEMBERS.all(db, org_id, team_id, limit, offset), total
+
+
+async def member(db: Executor, org_id: int, team_id: int, login: str) -> TeamMember | None:
+    """The member of that login."""
+    return await _MEMBER.maybe(db, org_id, team_id, login)
+
+
+# The seat is locked: see organizations.unseat.
+_ADD: Final = select(
+    Number,
+    """
+    WITH seat AS (
+        SELECT membership.user_id
+          FROM memberships membership JOIN accounts person ON person.id = membership.user_id
+         WHERE membership.org_id = $1 AND lower(person.login) = lower($3) AND person.deleted_at IS NULL
+           FOR KEY SHARE OF membership),
+    added AS (
+        INSERT INTO team_members (team_id, user_id)
+        SELECT team.id, seat.user_id FROM seat JOIN teams team ON team.id = $2 AND team.org_id = $1
+        ON CONFLICT DO NOTHING)
+    SELECT count(*) AS count FROM seat
+    """,
+)
+
+
+async def add_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
+    """Puts a member of the organization into the team; False: nobody of that login is a member."""
+    return (await _ADD.one(db, org_id, team_id, login)).count > 0
+
+
+_REMOVE: Final = command(
+    """
+    DELETE FROM team_members USING teams, accounts
+     WHERE teams.id = team_members.team_id AND teams.org_id = $1 AND teams.id = $2
+       AND accounts.id = team_members.user_id AND lower(accounts.login) = lower($3)
+    """
+)
+
+
+async def remove_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
+    """Takes a user out of the team; whether he was in it."""
+    return await _REMOVE.run(db, org_id, team_id, login) > 0
