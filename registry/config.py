@@ -4,6 +4,7 @@
 """
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
@@ -18,6 +19,7 @@ T = TypeVar("T")
 _UPLOADS: Final = UploadSettings()
 
 _SECRET_BYTES: Final = 32
+_PORT_MAX: Final = 65535
 
 
 class SettingsInvalid(Exception):
@@ -30,10 +32,30 @@ class SettingsInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Paths of PEM files; they are read again when they change."""
+    """Paths of PEM files; whether they have changed is looked at every ``poll_seconds``."""
 
     certificate: str
     key: str
+    poll_seconds: float = 5.0
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Raises OSError, of which SSLError is one, when they are not a certificate and its key without a passphrase.
+
+        The passphrase is given so that OpenSSL does not ask for it at the terminal.
+        """
+        context.load_cert_chain(self.certificate, self.key, password="")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Deadlines of connections, in seconds: for the headers of a request from their first byte (and for a TLS
+    handshake), between requests, and for a whole manifest or form. Uploads have a rate instead.
+    """
+
+    head_seconds: float = 15.0
+    idle_seconds: float = 75.0
+    body_seconds: float = 60.0
+    access_log: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,7 @@ class Settings:
     processes: int
     public_url: str | None
     tls: TlsSettings | None
+    http: HttpSettings
     redirect: bool
     token_seconds: int
     drain_seconds: float
@@ -56,11 +79,8 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
-        read = _Reader(os.environ if env is None else env)
+        read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
         host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
-        certificate, key = read.optional("MOORAGE_TLS_CERT", str), read.optional("MOORAGE_TLS_KEY", str)
-        if (certificate is None) != (key is None):
-            read.errors.append("MOORAGE_TLS_CERT and MOORAGE_TLS_KEY go together: only one of them is set")
         settings = cls(
             database=DatabaseSettings(
                 url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
@@ -88,14 +108,23 @@ class Settings:
             port=port,
             processes=read("MOORAGE_WORKERS", _positive, os.cpu_count() or 1),
             public_url=read.optional("MOORAGE_PUBLIC_URL", _origin),
-            tls=TlsSettings(certificate, key) if certificate and key else None,
+            tls=_tls(read),
+            http=HttpSettings(
+                head_seconds=read("MOORAGE_HEAD_SECONDS", _some_seconds, _HTTP.head_seconds),
+                idle_seconds=read("MOORAGE_IDLE_SECONDS", _some_seconds, _HTTP.idle_seconds),
+                body_seconds=read("MOORAGE_BODY_SECONDS", _some_seconds, _HTTP.body_seconds),
+                access_log=read("MOORAGE_ACCESS_LOG", _switch, _HTTP.access_log),
+            ),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
-            token_seconds=read("MOORAGE_TOKEN_TTL", lambda text: int(_seconds(text)), 300),
+            token_seconds=read("MOORAGE_TOKEN_TTL", _whole_seconds, 300),
             drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
         )
         if read.errors:
             raise SettingsInvalid(read.errors)
         return settings
+
+
+_HTTP: Final = HttpSettings()
 
 
 class _Reader:
@@ -128,16 +157,43 @@ class _Reader:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= _PORT_MAX:
         raise ValueError(f"expected host:port, got {text!r}")
     return host.strip("[]"), int(port)
 
 
+def _tls(read: _Reader) -> TlsSettings | None:
+    certificate, key = read.optional("MOORAGE_TLS_CERT", str), read.optional("MOORAGE_TLS_KEY", str)
+    poll_seconds = read("MOORAGE_TLS_POLL_SECONDS", _some_seconds, 5.0)
+    if certificate is None or key is None:
+        if certificate or key:
+            read.errors.append("MOORAGE_TLS_CERT and MOORAGE_TLS_KEY go together: only one of them is set")
+        return None
+    settings = TlsSettings(certificate, key, poll_seconds)
+    try:
+        settings.load(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+    except OSError as error:
+        why = error.strerror or "no certificate and its key, in PEM"
+        read.errors.append(f"MOORAGE_TLS_CERT {certificate!r} and MOORAGE_TLS_KEY {key!r} cannot be used: {why}")
+    return settings
+
+
 def _origin(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.rstrip("/") or parts.query:
-        raise ValueError(f"expected http(s)://host[:port], got {text!r}")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        raise ValueError(f"expected http(s)://host[:port], got {_shown(text)}") from None
+    extra = parts.path.rstrip("/") or parts.query or parts.fragment
+    if parts.scheme not in {"http", "https"} or not parts.hostname or extra or "@" in parts.netloc:
+        raise ValueError(f"expected http(s)://host[:port], got {_shown(text)}")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _shown(text: str) -> str:
+    """``text`` for a message, without what may be a password in it."""
+    scheme, _, rest = text.rpartition("://")
+    return repr(f"{scheme}://…@{rest.rpartition('@')[2]}") if "@" in rest else repr(text)
 
 
 def _postgres_url(text: str) -> str:
@@ -154,7 +210,7 @@ def _switch(text: str) -> bool:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"expected a whole number above 0, got {text!r}")
     return int(text)
 
@@ -167,6 +223,17 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"expected seconds, got {text!r}")
     return seconds
+
+
+def _some_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise ValueError(f"expected more than 0 seconds, got {text!r}")
+    return seconds
+
+
+def _whole_seconds(text: str) -> int:
+    return _positive(text.removesuffix("s"))
 
 
 def _secrets(text: str) -> tuple[bytes, ...]:

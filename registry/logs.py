@@ -1,9 +1,16 @@
 """Logs: JSON lines on standard error, dotted event names, units in the names of fields, never a secret."""
 
+import logging
 import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Final
 
 import orjson
 import structlog
+
+#: The id of the request that is being answered; on every line that is logged meanwhile.
+request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 
 
 def configure() -> None:
@@ -11,6 +18,7 @@ def configure() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _with_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -19,3 +27,22 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
+
+
+def _with_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    number = request_id.get()
+    if number is not None:
+        event["request_id"] = number
+    return event
+
+
+class _Foreign(logging.Handler):
+    """What libraries log, as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        failed = record.levelno >= logging.ERROR
+        (log.error if failed else log.warning)(
+            "library.log", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )

@@ -1,8 +1,9 @@
 """What the composition root built and handlers and jobs are given."""
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auth.bearer import Bearer
 from registry.config import Settings
@@ -23,6 +24,8 @@ class Services:
     uploads: Uploads
     manifests: Manifests
     now: Callable[[], float] = time.time  # Unix seconds
+    #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def service(self) -> str:

@@ -1,4 +1,4 @@
-"""How clients reach us, for the few places that need an absolute URL."""
+"""How clients reach us, for the few places that need an absolute URL; and what they ask for."""
 
 import re
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 _HOST: Final = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
 def origin(http: web.Request, public_url: str | None) -> str:
@@ -14,3 +15,12 @@ def origin(http: web.Request, public_url: str | None) -> str:
         return public_url
     host = http.headers.get("Host", "")
     return f"{http.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
+
+
+def raw_path(http: web.BaseRequest) -> str:
+    """The path as it came, undecoded, without the query.
+
+    A server must take the absolute form (RFC 9112 §3.2.2); whom it names is never believed.
+    """
+    path = http.raw_path.partition("?")[0]
+    return path if path[:1] == "/" else _ABSOLUTE.sub("", path, count=1) or "/"

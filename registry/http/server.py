@@ -1,84 +1,65 @@
-"""How the application meets the network: limits, deadlines, TLS."""
+"""How the application meets the network: limits, deadlines, TLS, and the end."""
 
 import asyncio
 import contextlib
-import os
 import socket
-import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
-import structlog
 from aiohttp import web
 
-from registry.config import Settings, TlsSettings
+from registry.config import Settings
+from registry.http import edge
+from registry.http.access_log import AccessLog
+from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, watch
+from registry.http.keys import SERVICES
+from registry.http.tls import tls_context
 
-log = structlog.get_logger()
-
-_KEEPALIVE_SECONDS: Final = 75.0
-#: What requests under way get when the process stops.
-_SHUTDOWN_SECONDS: Final = 20.0
-_TLS_POLL_SECONDS: Final = 5.0
+#: What requests under way get when the process stops; aiohttp grants it twice.
+_SHUTDOWN_SECONDS: Final = 9.0
+#: How long an unwanted body is read on, so that its sender gets to read our answer.
+_LINGER_SECONDS: Final = 5.0
+_BACKLOG: Final = 1024
 
 
 @contextlib.asynccontextmanager
 async def serving(app: web.Application, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
     """Serves ``app`` on ``listener`` within the block; afterwards finishes the requests under way."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,  # digests are over the bytes as sent; and no bomb is ever unpacked
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        handle_signals=False,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-        handler_cancellation=False,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
+    app.on_response_prepare.append(edge.dressed)
     await runner.setup()
+    server = runner.server
+    assert server is not None  # noqa: S101 - setup() made it
+    edge.install(server, app[SERVICES].leaving)
+    access = AccessLog() if settings.http.access_log else None
     try:
-        async with _tls(settings.tls) as context:
-            await web.SockSite(runner, listener, ssl_context=context, backlog=1024).start()
-            yield
+        async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(watch(server, settings.http.head_seconds))
+            listening = await asyncio.get_running_loop().create_server(
+                partial(
+                    Connection,
+                    server,
+                    access,
+                    loop=asyncio.get_running_loop(),
+                    keepalive_timeout=settings.http.idle_seconds,
+                    auto_decompress=False,  # digests are over the bytes as sent; and no bomb is ever unpacked
+                    lingering_time=_LINGER_SECONDS,
+                    max_line_size=LINE_BYTES,
+                    max_field_size=LINE_BYTES,
+                    max_headers=HEADERS_MAX,
+                ),
+                sock=listener,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else settings.http.head_seconds,
+                backlog=_BACKLOG,
+            )
+            try:
+                yield
+            finally:
+                listening.close()
+                watcher.cancel()
     finally:
         await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _tls(settings: TlsSettings | None) -> AsyncIterator[ssl.SSLContext | None]:
-    """A context whose certificate is read again when its files change; connections made before keep the old one."""
-    if settings is None:
-        yield None
-        return
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.certificate, settings.key)
-    async with asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(_reload(context, settings))
-        try:
-            yield context
-        finally:
-            watcher.cancel()
-
-
-async def _reload(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    seen = _stamps(settings)
-    while True:
-        await asyncio.sleep(_TLS_POLL_SECONDS)
-        now = _stamps(settings)
-        if now == seen:
-            continue
-        try:
-            context.load_cert_chain(settings.certificate, settings.key)
-        except (OSError, ssl.SSLError) as error:
-            # Half-written files: the old certificate serves on until they are whole.
-            log.warning("tls.not_reloaded", error=str(error))
-        else:
-            seen = now
-            log.info("tls.reloaded")
-
-
-def _stamps(settings: TlsSettings) -> list[tuple[int, int]]:
-    stamps = []
-    for path in (settings.certificate, settings.key):
-        with contextlib.suppress(OSError):
-            stat = os.stat(path)
-            stamps.append((stat.st_mtime_ns, stat.st_ino))
-    return stamps
+        if access is not None:
+            access.flush()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import asyncpg
@@ -65,7 +65,7 @@ class AlreadyThere(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    url: str
+    url: str = field(repr=False)  # has the password
     pool_size: int = 10
 
 

@@ -1,4 +1,4 @@
-"""``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind; the only place that renders errors."""
+"""``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -9,8 +9,11 @@ from aiohttp import web
 from auth.errors import Unauthenticated
 from registry import errors
 from registry.errors import RegistryError
+from registry.http.answers import error_answer
 from registry.http.authenticate import authenticate
-from registry.http.keys import SERVICES
+from registry.http.bodies import no_early_continue
+from registry.http.keys import BEGUN, SERVICES, VISIT
+from registry.http.origin import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.request import Kind, OCIRequest, parse
@@ -49,57 +52,32 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 
 
 async def serve(http: web.Request) -> web.StreamResponse:
-    """Answers one request of ``/v2``."""
+    """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
     services = http.app[SERVICES]
     oci: OCIRequest | None = None
     try:
-        oci = parse(http.method, http.raw_path.partition("?")[0], http.query)
+        oci = parse(http.method, raw_path(http), http.query)
         identity = await authenticate(services, http.headers.getall("Authorization", ()))
+        http[VISIT].account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except Unauthenticated as error:
-        return _rendered(http, unauthorized(http, services, oci, error.error or "invalid_token"))
+        return error_answer(unauthorized(http, services, oci, error.error or "invalid_token"), HEADERS)
     except RegistryError as error:
-        return _rendered(http, error)
+        return _answer(http, error)
     except Unavailable as error:
         log.warning("storage.unavailable", error=str(error), path=http.path)
-        return _rendered(http, errors.UnavailableNow(retry_after_seconds=2))
+        return _answer(http, errors.UnavailableNow(retry_after_seconds=2))
     except StorageError as error:
         log.exception("storage.failed", error=str(error), path=http.path)
-        return _rendered(http, errors.UnavailableNow(retry_after_seconds=5))
-    except ConnectionError:
-        raise  # the client is gone: nobody is left to be told
-    except Exception:
-        log.exception("request.failed", method=http.method, path=http.path)
-        return _rendered(http, RegistryError("this is our fault, and it is in our log"))
+        return _answer(http, errors.UnavailableNow(retry_after_seconds=5))
 
 
-def _rendered(http: web.Request, error: RegistryError) -> web.StreamResponse:
-    if http.get("prepared"):
-        # Half of a blob is on its way; all that is left to say is that it is not the whole.
-        if http.transport is not None:
-            http.transport.abort()
-        raise ConnectionResetError(error.message)
-    response = web.Response(
-        status=error.status,
-        body=error.body(),
-        content_type="application/json",
-        headers={**HEADERS, **error.headers},
-    )
-    if http.can_read_body and error.status in _CLOSING:
-        # The body is not worth reading: no drain, no reuse.
-        response.force_close()
-    return response
-
-
-_CLOSING: Final = frozenset({413, 408})
-
-
-async def no_early_continue(_http: web.Request) -> None:
-    """``100 Continue`` is sent by the handler that wants the body, once its caller is known (Call.go_on)."""
+def _answer(http: web.Request, error: RegistryError) -> web.StreamResponse:
+    if BEGUN in http:
+        raise error
+    return error_answer(error, HEADERS)
 
 
 def add_routes(app: web.Application) -> None:
     """Everything under ``/v2``."""
     app.router.add_route("*", "/v2{rest:.*}", serve, expect_handler=no_early_continue)
-
-

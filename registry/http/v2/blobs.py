@@ -8,6 +8,7 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobInUse, BlobUnknown
+from registry.http.keys import BEGUN
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
 from storage.metadata import blobs
@@ -46,7 +47,7 @@ async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | 
         response = web.StreamResponse(status=200 if span is None else 206, headers=_headers(digest, span, size))
         response.content_length = size if span is None else span.size
         # From here on an error can only be told by cutting the connection (v2.app).
-        call.http["prepared"] = True
+        call.http[BEGUN] = True
         await response.prepare(call.http)
         async for chunk in reader:
             await response.write(chunk)

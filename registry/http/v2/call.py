@@ -4,25 +4,22 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from auth.challenge import challenge
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
+from registry.http.answers import INERT
+from registry.http.bodies import go_on
 from registry.http.origin import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.services import Services
 from storage.metadata.standing import Standing
 
-#: What every answer carries; blobs and manifests are data, whatever a browser would like to make of them.
-HEADERS: Final[Mapping[str, str]] = {
-    "Docker-Distribution-Api-Version": "registry/2.0",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-    "Cache-Control": "private, no-store",
-}
+#: What every answer carries.
+HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
 
 _ACTION: Final = {
     Kind.MANIFEST_PUT: "pull,push",
@@ -67,15 +64,8 @@ class Call:
 
         The iterator is aiohttp's own, whose ``__anext__`` may be cancelled and called again.
         """
-        await self.go_on()
+        await go_on(self.http)
         return self.http.content.iter_any()
-
-    async def go_on(self) -> None:
-        """Sends ``100 Continue`` if it is expected: only here, when the caller may do it (RFC 9110 §10.1.1)."""
-        if self.http.headers.get("Expect", "").lower() == "100-continue" and self.http.version >= HttpVersion11:
-            await self.http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            # What was written is no part of the response; aiohttp's own handler does the same.
-            self.http.writer.output_size = 0
 
 
 def unauthorized(

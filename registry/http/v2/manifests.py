@@ -9,6 +9,7 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import DigestInvalid, ManifestTooLarge, ManifestUnknown
+from registry.http.bodies import read_body
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import etag, none_match
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, parse_manifest
@@ -49,7 +50,8 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     """Stores a manifest whose parts are all here, and moves its tags."""
     standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
     package_id = call.authorize(Action.PUSH, standing).package_id
-    body = await _body(call)
+    seconds = call.services.settings.http.body_seconds
+    body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
     content_type = call.http.headers.get("Content-Type")
     parse = asyncio.to_thread(parse_manifest, body, content_type) if len(body) > _THREAD_BYTES else None
     manifest = parse_manifest(body, content_type) if parse is None else await parse
@@ -70,19 +72,6 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     for name in call.oci.tags:
         response.headers.add("OCI-Tag", name)
     return response
-
-
-async def _body(call: Call) -> bytes:
-    """The whole body, refused before it is read when it says that it is too large. Raises ManifestTooLarge."""
-    if (call.http.content_length or 0) > MAX_MANIFEST_BYTES:
-        raise ManifestTooLarge(MAX_MANIFEST_BYTES)
-    pieces, size = [], 0
-    async for piece in await call.body():
-        pieces.append(piece)
-        size += len(piece)
-        if size > MAX_MANIFEST_BYTES:
-            raise ManifestTooLarge(MAX_MANIFEST_BYTES)
-    return b"".join(pieces)
 
 
 async def delete(call: Call) -> web.Response:  # end-9
@@ -127,9 +116,7 @@ async def referrers(call: Call) -> web.Response:  # end-12a, end-12b
 
 
 def _descriptors(found: Referrers) -> list[Descriptor]:
-    rows = zip(
-        found.digests, found.media_types, found.sizes, found.artifact_types, found.annotations, strict=True
-    )
+    rows = zip(found.digests, found.media_types, found.sizes, found.artifact_types, found.annotations, strict=True)
     return [
         Descriptor(media_type, Digest(digest), size, kind or None, orjson.loads(notes) if notes else {})
         for digest, media_type, size, kind, notes in rows

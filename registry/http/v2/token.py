@@ -4,7 +4,7 @@ What is granted is what the caller may do now, whatever of it was asked for: som
 with the same token. It is an upper bound only; rights are read again with each request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,14 +12,18 @@ import orjson
 from aiohttp import web
 
 from auth import scopes
+from auth.challenge import basic_challenge
 from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from auth.tokens import hash_of, recognise
-from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow
-from registry.http.keys import SERVICES
+from auth.tokens import PlainToken, hash_of, recognise
+from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.http.answers import error_answer
+from registry.http.bodies import no_early_continue, read_form
+from registry.http.errors import FormInvalid
+from registry.http.keys import SERVICES, VISIT
 from registry.http.v2.call import HEADERS
 from registry.services import Services
 from storage.errors import Unavailable
@@ -27,45 +31,48 @@ from storage.metadata import packages, tokens
 from storage.names import InvalidName, PackageName
 
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
-_FORM_BYTES: Final = 64 * 1024
 
 
-async def get(http: web.Request) -> web.Response:
-    """``GET /token?service=…&scope=…``, with Basic ``user:token`` or as nobody."""
+async def serve(http: web.Request) -> web.Response:
+    """``GET /token?service=…&scope=…`` with Basic ``user:token`` or as nobody, or the form by ``POST``."""
     try:
-        identity = await _by_header(http)
-        return await _issued(http, identity, http.query.getall("scope", []), refreshable=False)
+        if http.method in {"GET", "HEAD"}:
+            return await _issued(http, await _by_header(http), http.query.getall("scope", []))
+        if http.method == "POST":
+            return await _by_form(http)
+        raise Unsupported("this method", allow=("GET", "HEAD", "POST"))
     except Unauthenticated as error:
-        return _rendered(_refused(error))
+        return error_answer(Unauthorized(error.reason, basic_challenge("Moorage")), HEADERS)
     except RegistryError as error:
-        return _rendered(error)
+        return error_answer(error, HEADERS)
     except Unavailable:
-        return _rendered(UnavailableNow(retry_after_seconds=2))
+        return error_answer(UnavailableNow(retry_after_seconds=2), HEADERS)
 
 
-async def post(http: web.Request) -> web.Response:
-    """``POST /token`` with ``grant_type=password`` or ``refresh_token``; the refresh token is the access token."""
-    try:
-        if (http.content_length or 0) > _FORM_BYTES:
-            raise ParameterInvalid("body", f"a form of at most {_FORM_BYTES} bytes", str(http.content_length))
-        form = await http.post()
-        kind = form.get("grant_type", "password")
-        field = {"password": "password", "refresh_token": "refresh_token"}.get(str(kind))
-        if field is None:
-            raise ParameterInvalid("grant_type", "password or refresh_token", str(kind))
-        secret = form.get(field, "")
-        token = recognise(secret) if isinstance(secret, str) else None
-        if token is None:
-            raise Unauthenticated("the password is no access token of this registry")
-        identity = await _by_token(http.app[SERVICES], TokenCredentials(token, None, "basic"))
-        wanted = [text for text in form.getall("scope", []) if isinstance(text, str)]
-        return await _issued(http, identity, wanted, refreshable=True)
-    except Unauthenticated as error:
-        return _rendered(_refused(error))
-    except RegistryError as error:
-        return _rendered(error)
-    except Unavailable:
-        return _rendered(UnavailableNow(retry_after_seconds=2))
+async def _by_form(http: web.Request) -> web.Response:
+    """OAuth2, as docker's engine and containerd do it: ``grant_type`` is ``password`` or ``refresh_token``.
+
+    The refresh token that ``access_type=offline`` asks for is the access token itself: it is what a client may keep,
+    and it is revoked where tokens are.
+    """
+    services = http.app[SERVICES]
+    form = await read_form(http, services.settings.http.body_seconds)
+    kind = _one(form, "grant_type") or "password"
+    if kind not in {"password", "refresh_token"}:
+        raise ParameterInvalid("grant_type", "password or refresh_token", kind)
+    token = recognise(_one(form, kind))
+    if token is None:
+        raise Unauthenticated("the password is no access token of this registry")
+    identity = await _by_token(http, TokenCredentials(token, None, "basic"))
+    offline = kind == "password" and _one(form, "access_type") == "offline"
+    return await _issued(http, identity, form.get("scope", ()), refresh=token if offline else None, form=True)
+
+
+def _one(form: Mapping[str, list[str]], name: str) -> str:
+    values = form.get(name, [""])
+    if len(values) > 1:
+        raise FormInvalid(f"expected the field {name} once, got it {len(values)} times")
+    return values[0]
 
 
 async def _by_header(http: web.Request) -> Identity:
@@ -75,19 +82,26 @@ async def _by_header(http: web.Request) -> Identity:
     if not isinstance(credentials, TokenCredentials) or credentials.scheme != "basic":
         # As GHCR does: a token is asked for with Basic.
         raise Unauthenticated("expected Authorization: Basic with an access token as the password")
-    return await _by_token(http.app[SERVICES], credentials)
+    return await _by_token(http, credentials)
 
 
-async def _by_token(services: Services, credentials: TokenCredentials) -> Identity:
+async def _by_token(http: web.Request, credentials: TokenCredentials) -> Identity:
+    services = http.app[SERVICES]
     stored = await tokens.by_hash(services.db, hash_of(credentials.token))
     if stored is None:
         raise Unauthenticated("the token is unknown, expired or revoked")
     await tokens.note_use(services.db, stored.id)
+    http[VISIT].account_id = stored.account_id
     return Identity(stored.id, stored.account_id)
 
 
 async def _issued(
-    http: web.Request, identity: Identity, wanted: Sequence[str], *, refreshable: bool
+    http: web.Request,
+    identity: Identity,
+    wanted: Sequence[str],
+    *,
+    refresh: PlainToken | None = None,
+    form: bool = False,
 ) -> web.Response:
     services = http.app[SERVICES]
     try:
@@ -108,8 +122,10 @@ async def _issued(
         "expires_in": services.bearer.settings.ttl_seconds,
         "issued_at": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    if refreshable:
+    if form:
         answer["scope"] = scopes.render(grants)
+    if refresh is not None:
+        answer["refresh_token"] = refresh.reveal()
     return web.Response(body=orjson.dumps(answer), content_type="application/json", headers=HEADERS)
 
 
@@ -129,20 +145,6 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
     return Grant("repository", str(package), actions) if actions else None
 
 
-def _refused(error: Unauthenticated) -> Unauthorized:
-    return Unauthorized(error.reason, 'Basic realm="Moorage"')
-
-
-def _rendered(error: RegistryError) -> web.Response:
-    return web.Response(
-        status=error.status,
-        body=error.body(),
-        content_type="application/json",
-        headers={**HEADERS, **error.headers},
-    )
-
-
 def add_routes(app: web.Application) -> None:
     """``/token``."""
-    app.router.add_get("/token", get)
-    app.router.add_post("/token", post)
+    app.router.add_route("*", "/token", serve, expect_handler=no_early_continue)

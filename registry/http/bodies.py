@@ -1,0 +1,61 @@
+"""Bodies that are read as a whole: bounded in bytes and in time, and asked for only when their sender may send them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import HttpVersion11, web
+
+from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
+from registry.oci.errors import RegistryError
+
+_FORM_BYTES: Final = 64 * 1024
+_FORM_FIELDS: Final = 100
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+async def no_early_continue(_http: web.Request) -> None:
+    """The ``expect_handler`` of every route: ``100 Continue`` is sent by who wants the body (go_on), and not before."""
+
+
+async def go_on(http: web.Request) -> None:
+    """Sends ``100 Continue`` if it is expected: only here, when the caller may send a body (RFC 9110 §10.1.1)."""
+    if http.headers.get("Expect", "").lower() == "100-continue" and http.version >= HttpVersion11:
+        await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written is no part of the response; aiohttp's own handler does the same.
+        http.writer.output_size = 0
+
+
+async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: RegistryError) -> bytes:
+    """The whole body. Raises ``too_large`` (before a byte is read, where the length is told) and BodyTooSlow."""
+    if (http.content_length or 0) > limit_bytes:
+        raise too_large
+    await go_on(http)
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in http.content.iter_any():
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit_bytes:
+                    raise too_large
+    except TimeoutError as error:
+        raise BodyTooSlow(seconds) from error
+    return b"".join(pieces)
+
+
+async def read_form(http: web.Request, seconds: float) -> Mapping[str, list[str]]:
+    """The fields of a form, each with all its values. Raises FormInvalid, FormTooLarge, BodyTooSlow."""
+    if http.content_type != _FORM_TYPE:
+        raise FormInvalid(f"expected the Content-Type {_FORM_TYPE}")
+    body = await read_body(http, _FORM_BYTES, seconds, FormTooLarge(_FORM_BYTES))
+    fields: dict[str, list[str]] = {}
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FORM_FIELDS)
+    except ValueError:
+        # Not chained: the traceback would hold what a password was sent with.
+        raise FormInvalid(f"expected at most {_FORM_FIELDS} fields, percent-encoded, in UTF-8") from None
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return fields

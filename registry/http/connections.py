@@ -1,0 +1,147 @@
+"""One connection of a client: what it may take its time for, and what it is told when it speaks no HTTP.
+
+aiohttp has one deadline, for connections that stand idle. A request line and headers that come by the byte would hold
+a connection for ever: here they are due within ``head_seconds`` of their first byte, the first ones of the accept.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from registry.http.access_log import AccessLog, Line
+from registry.http.answers import error_answer
+from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.http.keys import VISIT
+from registry.oci.errors import RegistryError
+
+log = structlog.get_logger()
+
+REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
+SERVER: Final = "Moorage"
+LINE_BYTES: Final = 8190
+HEADERS_MAX: Final = 128
+_TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+#: nginx's word for a client that has left; it is only ever logged.
+CLIENT_LEFT: Final = 499
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's protocol, with a deadline for headers and without its tracebacks.
+
+    Of aiohttp's own: ``_waiter`` says whether it waits for a request, ``_request_count`` how many have come,
+    ``_messages`` which of them wait for the one that is answered, ``_current_request``.
+    """
+
+    __slots__ = ("_access", "_bytes_came", "_head_since", "_remote")
+
+    def __init__(self, server: web.Server, access: AccessLog | None, **limits: Any) -> None:
+        super().__init__(server, access_log=None, **limits)  # type: ignore[arg-type]  # as AppRunner takes it
+        self._access = access
+        self._head_since: float | None = None
+        self._bytes_came = False
+        self._remote = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_since = self._loop.time()
+        peer = self.peername
+        self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def data_received(self, data: bytes) -> None:
+        requests = self._request_count
+        super().data_received(data)
+        if self._request_count != requests:
+            self._head_since = None
+            if self._current_request is not None or len(self._messages) > 1:
+                self._end_broken_body()
+        elif self._awaits_head:
+            self._bytes_came = True
+            if self._head_since is None:
+                self._head_since = self._loop.time()
+
+    def _end_broken_body(self) -> None:
+        """A parser that fails within a body queues its error behind the request, whose handler would wait for ever."""
+        bodies = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            bodies.insert(0, self._current_request.content)
+        for body in bodies[:-1]:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("expected a well-formed body"))
+
+    @property
+    def _awaits_head(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def close_if_late(self, since: float) -> None:
+        """Ends a connection whose headers have been on their way from before ``since``, on the clock of the loop."""
+        if self._head_since is None or self._head_since > since or self.transport is None or not self._awaits_head:
+            return
+        if self._bytes_came:
+            self.transport.write(_TOO_LATE)
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, _status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What the parser refused (400), or that the client has left: nobody reads that, but it is logged."""
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            self._note(request, CLIENT_LEFT, request.writer.output_size)
+            raise ConnectionResetError
+        error = _told(exc, message or "")
+        log.info("http.malformed", remote=request.remote, problem=type(exc).__name__, status=error.status)
+        response = error_answer(error)
+        dress(response, request)
+        response.force_close()
+        return response
+
+    def log_access(self, request: web.BaseRequest, response: web.StreamResponse, _time: float | None) -> None:
+        self._note(request, response.status, response.body_length)
+
+    def _note(self, request: web.BaseRequest, status: int, sent_bytes: int) -> None:
+        if self._access is not None:
+            visit, method = request[VISIT], request.method
+            self._access.note(Line(time.monotonic(), visit, self._remote, method, request.raw_path, status, sent_bytes))
+
+    def log_exception(self, *args: Any, **_kw: Any) -> None:
+        """Logs the last words of aiohttp about a connection; what they would show may be the client's."""
+        log.error("http.connection_failed", problem=str(args[0]) if args else "")
+
+
+def dress(response: web.StreamResponse, request: web.BaseRequest) -> None:
+    """The headers of every response."""
+    headers = response.headers
+    headers[REQUEST_ID_HEADER] = request[VISIT].id
+    headers["Server"] = SERVER
+
+
+def _told(error: BaseException | None, message: str) -> RegistryError:
+    """In our words: the parser's own show what came."""
+    if isinstance(error, LineTooLong):
+        # The parser says how the line begins: a target with a slash or a scheme, a header with anything.
+        shown = error.args[0]
+        return TargetTooLong(LINE_BYTES) if _is_target(shown) else HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
+    if message.startswith("Too many headers"):
+        return HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
+    if message.startswith("Received HTTPS"):
+        return MessageInvalid("this port speaks HTTP; a TLS handshake came")
+    return MessageInvalid()
+
+
+def _is_target(shown: object) -> bool:
+    # bytearray for the request line, bytes for a header: the one trace that aiohttp's parser leaves of which it was.
+    return isinstance(shown, bytearray)
+
+
+async def watch(server: web.Server, head_seconds: float) -> None:
+    """Ends late connections, until cancelled. One look at all of them costs less than a timer for each request."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(min(1.0, head_seconds / 4))
+        since = loop.time() - head_seconds
+        for connection in server.connections:
+            if isinstance(connection, Connection):
+                connection.close_if_late(since)

@@ -1,0 +1,93 @@
+"""Around every request: its id, its last resort, its last words."""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from registry.http.answers import error_answer
+from registry.http.connections import dress
+from registry.http.errors import MessageInvalid, NothingHere, Refused
+from registry.http.keys import BEGUN, VISIT, Visit
+from registry.logs import request_id
+from registry.oci.errors import RegistryError
+
+log = structlog.get_logger()
+
+_NOT_FOUND: Final = 404
+#: Of answers to what is not worth reading to its end.
+_CLOSING: Final = frozenset({408, 413, 503})
+
+
+def request_ids() -> Callable[[], str]:
+    """Ids that no other process gives; what a client sends is never one, or it could forge lines of the log."""
+    prefix, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda: f"{prefix}-{next(numbers):06x}"
+
+
+def install(server: web.Server, leaving: asyncio.Event) -> None:
+    """Puts the edge around what ``server`` does; while ``leaving`` no connection is kept."""
+    make, handle = server.request_factory, server.request_handler
+    new_id = request_ids()
+
+    def numbered(*args: Any) -> web.BaseRequest:
+        request = make(*args)
+        number = new_id()
+        request_id.set(number)
+        request[VISIT] = Visit(number, time.monotonic())
+        return request
+
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            response = await handle(request)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            response = _last_resort(request, error)
+        if leaving.is_set() or (request.can_read_body and _ends(request, response)):
+            response.force_close()
+        return response
+
+    server.request_factory, server.request_handler = numbered, answered
+
+
+def _ends(request: web.BaseRequest, response: web.StreamResponse) -> bool:
+    """Whether a connection ends with this response, for a body that was not read.
+
+    After ``Expect`` it may come or not, and what comes next could not be told from it.
+    """
+    return response.status in _CLOSING or "Expect" in request.headers
+
+
+async def dressed(http: web.Request, response: web.StreamResponse) -> None:
+    """The ``on_response_prepare`` of the application."""
+    dress(response, http)
+
+
+def _last_resort(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
+    gone = request.transport is None or request.transport.is_closing()
+    if gone or BEGUN in request:
+        # Nobody is left to be told, or half of a blob is on its way: all that is left to say is that it is not whole.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from error
+    response = error_answer(_told(request, error))
+    if isinstance(error, web.RequestPayloadError):
+        response.force_close()
+    return response
+
+
+def _told(request: web.BaseRequest, error: Exception) -> RegistryError:
+    match error:
+        case web.RequestPayloadError():
+            return MessageInvalid("expected a well-formed body")
+        case web.HTTPException(status=status):
+            return NothingHere() if status == _NOT_FOUND else Refused(status)
+        case RegistryError():
+            return error
+        case _:
+            log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+            return RegistryError("this is our fault, and it is in our log under the id of this request")
