@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import io
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from urllib.parse import urlsplit
@@ -81,11 +81,15 @@ class Session:
         return await self.registry.call("GET", self.location, self.token, replica=replica)
 
     async def offset(self, replica: int = 0) -> int:
-        """How much is durable; a Range of 0-0 is nothing, for nothing here is one byte long."""
+        """How much is durable. A Range of 0-0 may be nothing or one byte: a chunk that does not fit tells."""
         answer = await self.status(replica)
         assert answer.status == 204, (answer.status, answer.body)
         end = int(answer.headers["Range"].partition("-")[2])
-        return end + 1 if end else 0
+        if end:
+            return end + 1
+        refused = await self.patch(b"x", at=7, replica=replica)
+        assert refused.status == 416, refused.body
+        return int(refused.json["errors"][0]["detail"]["expected"])  # type: ignore[index]
 
     async def cancel(self, replica: int = 0) -> Answer:
         return await self.registry.call("DELETE", self.location, self.token, replica=replica)
@@ -164,7 +168,7 @@ async def end_all_sessions(registry: Registry) -> None:
     await registry.services.db.execute("UPDATE uploads SET expires_at = now(), lease_until = NULL")
 
 
-def random_splits(rng: random.Random, size: int, most: int) -> Sequence[tuple[int, int]]:
+def random_splits(rng: random.Random, size: int, most: int) -> list[tuple[int, int]]:
     """``size`` cut into at most ``most`` pieces: start and end of each."""
     cuts = sorted({0, size, *(rng.randrange(size + 1) for _ in range(rng.randrange(most)))})
     return list(pairwise(cuts))
