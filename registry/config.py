@@ -7,18 +7,25 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from auth.oidc import OidcIssuer, parse_issuers
+from registry.lifetimes import LifetimeSettings
+from registry.linking import LinkSettings
 from registry.uploads import UploadSettings
 from storage.metadata.database import DatabaseSettings
 from storage.objects.s3 import S3Settings
 
 T = TypeVar("T")
+Network = IPv4Network | IPv6Network
 
 _UPLOADS: Final = UploadSettings()
 
 _SECRET_BYTES: Final = 32
+_DAYS_MAX: Final = 36_500
 _PORT_MAX: Final = 65535
 
 
@@ -73,8 +80,13 @@ class Settings:
     tls: TlsSettings | None
     http: HttpSettings
     redirect: bool
+    #: Whose X-Forwarded-For is believed.
+    trusted_proxies: tuple[Network, ...]
+    oidc_issuers: tuple[OidcIssuer, ...]
     token_seconds: int
     drain_seconds: float
+    lifetimes: LifetimeSettings
+    linking: LinkSettings
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -116,8 +128,17 @@ class Settings:
                 access_log=read("MOORAGE_ACCESS_LOG", _switch, _HTTP.access_log),
             ),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
+            trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
+            oidc_issuers=read("MOORAGE_OIDC_ISSUERS", _issuers, ()),
             token_seconds=read("MOORAGE_TOKEN_TTL", _whole_seconds, 300),
             drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
+            lifetimes=LifetimeSettings(
+                restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
+                downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
+            ),
+            linking=LinkSettings(
+                forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
+            ),
         )
         if read.errors:
             raise SettingsInvalid(read.errors)
@@ -234,6 +255,38 @@ def _some_seconds(text: str) -> float:
 
 def _whole_seconds(text: str) -> int:
     return _positive(text.removesuffix("s"))
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(","))
+
+
+def _issuers(text: str) -> tuple[OidcIssuer, ...]:
+    """JSON, or the path of a file that holds it."""
+    if text.startswith("["):
+        return parse_issuers(text)
+    try:
+        return parse_issuers(Path(text).read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"expected a JSON list of issuers, or the path of a file with one: {error}") from error
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= _DAYS_MAX:
+        raise ValueError(f"expected days, 0 to {_DAYS_MAX}, got {text!r}")
+    return days
+
+
+def _lock(text: str) -> int | None:
+    return None if text.lower() == "off" else _positive(text)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_origin(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _secrets(text: str) -> tuple[bytes, ...]:

@@ -6,10 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from auth.bearer import Bearer
+from registry.accesses import Accesses
 from registry.config import Settings
+from registry.downloads import Downloads
+from registry.failures import Failures
+from registry.keyless import Keyless
 from registry.manifests import Manifests
+from registry.packages import Packages
 from registry.receiving import Stores
 from registry.uploads import Uploads
+from registry.versions import Versions
 from storage.metadata.database import Database
 
 
@@ -23,6 +29,12 @@ class Services:
     bearer: Bearer
     uploads: Uploads
     manifests: Manifests
+    packages: Packages
+    versions: Versions
+    accesses: Accesses
+    downloads: Downloads
+    keyless: Keyless
+    failures: Failures = field(default_factory=Failures)
     now: Callable[[], float] = time.time  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -7,6 +7,7 @@ from registry.jobs.collect_garbage import collect_garbage
 from registry.jobs.delete_objects import delete_objects
 from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_tokens import forget_tokens
+from registry.jobs.purge_deleted import purge_deleted
 from registry.services import Services
 
 #: Does a bounded amount of work; how many items. Raises StorageError: it is tried again.
@@ -14,6 +15,7 @@ Job = Callable[[Services], Awaitable[int]]
 
 SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "expire_uploads": (expire_uploads, 15.0),
+    "purge_deleted": (purge_deleted, 60.0),
     "collect_garbage": (collect_garbage, 30.0),
     "delete_objects": (delete_objects, 15.0),
     "forget_tokens": (forget_tokens, 60.0),

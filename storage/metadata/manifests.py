@@ -8,12 +8,14 @@ from storage.metadata import standing
 from storage.metadata.query import Executor, select
 from storage.metadata.standing import Standing
 from storage.names import Digest, PackageName, TagName
+from storage.objects.base import ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedManifest(Standing):
-    """``digest`` is None when the package has no such manifest."""
+    """``version_id`` and the rest are None when the package has no such manifest."""
 
+    version_id: int | None
     digest: str | None
     media_type: str | None
     body: bytes | None
@@ -22,7 +24,7 @@ class ResolvedManifest(Standing):
 _BY_TAG: Final = select(
     ResolvedManifest,
     f"""
-    SELECT {standing.COLUMNS}, manifest.digest, manifest.media_type, manifest.body
+    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.body
     {standing.FROM}
       LEFT JOIN tags tag ON tag.package_id = package.id AND tag.name = $4
       LEFT JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
@@ -31,7 +33,7 @@ _BY_TAG: Final = select(
 _BY_DIGEST: Final = select(
     ResolvedManifest,
     f"""
-    SELECT {standing.COLUMNS}, manifest.digest, manifest.media_type, manifest.body
+    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.body
     {standing.FROM}
       LEFT JOIN manifests manifest
              ON manifest.package_id = package.id AND manifest.digest = $4 AND manifest.deleted_at IS NULL
@@ -72,16 +74,17 @@ _MISSING: Final = select(
 )
 
 
-async def missing(
-    db: Executor, package_id: int, blobs: Sequence[Digest], children: Sequence[Digest]
-) -> list[Digest]:
+async def missing(db: Executor, package_id: int, blobs: Sequence[Digest], children: Sequence[Digest]) -> list[Digest]:
     """Which of these the package does not have."""
     return [Digest(row.digest) for row in await _MISSING.all(db, package_id, list(blobs), list(children))]
 
 
 @dataclass(frozen=True, slots=True)
 class NewManifest:
-    """What is kept of a manifest; ``blobs`` and ``children`` must be in the package."""
+    """What is kept of a manifest; ``blobs`` and ``children`` must be in the package.
+
+    ``sort`` is image or signature. ``describes``: what it says of itself is said of the package too.
+    """
 
     digest: Digest
     media_type: str
@@ -91,6 +94,13 @@ class NewManifest:
     body: bytes
     blobs: Sequence[Digest]
     children: Sequence[Digest]
+    description: str | None = None
+    licenses: str | None = None
+    licenses_spdx: bool | None = None
+    source_url: str | None = None
+    sort: str = "image"
+    platforms: Sequence[str] = ()
+    describes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +126,25 @@ _INSERT: Final = select(
          WHERE package_id = $1 AND digest = ANY ($9::text[]) AND deleted_at IS NULL
          ORDER BY digest FOR SHARE
     ), put AS (
-        INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body)
-        VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7)
+        INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body,
+                               description, licenses, licenses_spdx, source_url, sort, platforms)
+        VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7, $10, $11, $12, $13, $14, $15)
         ON CONFLICT (package_id, digest) DO UPDATE
-           SET deleted_at = NULL, deleted_tags = '{}', media_type = excluded.media_type, updated_at = now()
+           SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{}',
+               media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now()
         RETURNING id
     ), uses AS (
         INSERT INTO manifest_blobs (package_id, manifest, blob) SELECT $1, $2, digest FROM links ON CONFLICT DO NOTHING
     ), nesting AS (
         INSERT INTO manifest_children (package_id, parent, child) SELECT $1, $2, digest FROM kids ON CONFLICT DO NOTHING
     ), published AS (
-        UPDATE packages SET updated_at = now(), published_at = coalesce(published_at, now()) WHERE id = $1
+        UPDATE packages
+           SET updated_at = now(), published_at = coalesce(published_at, now()),
+               description = CASE WHEN $16 THEN $10 ELSE description END,
+               licenses = CASE WHEN $16 THEN $11 ELSE licenses END,
+               licenses_spdx = CASE WHEN $16 THEN $12 ELSE licenses_spdx END,
+               source_url = CASE WHEN $16 THEN $13 ELSE source_url END
+         WHERE id = $1
     )
     SELECT put.id, (SELECT count(*) FROM links)::int AS blobs, (SELECT count(*) FROM kids)::int AS children FROM put
     """,
@@ -155,6 +173,13 @@ async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
         new.body,
         list(new.blobs),
         list(new.children),
+        new.description,
+        new.licenses,
+        new.licenses_spdx,
+        new.source_url,
+        new.sort,
+        list(new.platforms),
+        new.describes,
     )
 
 
@@ -163,23 +188,28 @@ async def tag(db: Executor, package_id: int, digest: Digest, names: Sequence[Tag
     await _TAG.all(db, package_id, digest, list(names))
 
 
-_DELETE: Final = select(
-    Missing,
+@dataclass(frozen=True, slots=True)
+class ConfigBytes:
+    """A config that the package has: its size in bytes, and where it is kept."""
+
+    size: int
+    object_key: ObjectKey | None
+    body: bytes | None
+
+
+_CONFIG: Final = select(
+    ConfigBytes,
     """
-    WITH untagged AS (
-        DELETE FROM tags WHERE package_id = $1 AND digest = $2 RETURNING name
-    )
-    UPDATE manifests
-       SET deleted_at = now(), deleted_tags = ARRAY(SELECT name FROM untagged ORDER BY name)
-     WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL
-    RETURNING digest
+    SELECT blob.size, blob.object_key, blob.body
+      FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
+     WHERE link.package_id = $1 AND link.digest = $2 AND link.deleted_at IS NULL
     """,
 )
 
 
-async def delete(db: Executor, package_id: int, digest: Digest) -> bool:
-    """Hides a manifest and takes its tags; both come back when it is restored. False when it was not there."""
-    return await _DELETE.maybe(db, package_id, digest) is not None
+async def config(db: Executor, package_id: int, digest: Digest) -> ConfigBytes | None:
+    """Where the bytes of a config are, if the package has it."""
+    return await _CONFIG.maybe(db, package_id, digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,48 @@ async def standing_of(db: Executor, token_id: int | None, package: PackageName) 
     return await _STANDING.one(db, token_id, package.owner, package.image)
 
 
+_STANDING_DELETED: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_DELETED}")
+
+
+async def standing_of_deleted(db: Executor, token_id: int | None, package: PackageName) -> Standing:
+    """The caller's standing with the package of that name that was deleted last, if there is one."""
+    return await _STANDING_DELETED.one(db, token_id, package.owner, package.image)
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     id: int
 
 
+# What a token of a repository makes first belongs to that repository: linked, as visible, and under its tokens. Who
+# makes a package in an organization has the role of an admin over it; the account that owns it needs none.
 _ENSURE: Final = select(
     Made,
     """
     WITH made AS (
-        INSERT INTO packages (owner_id, name, creator_id) VALUES ($1, $2, $3)
+        INSERT INTO packages (owner_id, name, creator_id, visibility, repository_id, inherit_access)
+        SELECT owner.id, $2, $3, coalesce(source.visibility, 'private'), source.id,
+               source.id IS NOT NULL AND owner.packages_inherit_access
+          FROM accounts owner
+          LEFT JOIN repositories source
+                 ON source.id = (SELECT repository_id FROM tokens WHERE id = $4)
+                    AND source.owner_id = owner.id AND source.deleted_at IS NULL
+         WHERE owner.id = $1 AND owner.deleted_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM retired_names WHERE owner_login = lower(owner.login) AND name = $2)
         ON CONFLICT (owner_id, name) WHERE deleted_at IS NULL DO NOTHING
-        RETURNING id
+        RETURNING id, owner_id, repository_id
+    ), creator AS (
+        INSERT INTO package_users (package_id, user_id, role)
+        SELECT made.id, seat.user_id, 3
+          FROM made JOIN memberships seat ON seat.org_id = made.owner_id AND seat.user_id = $3
+         WHERE made.repository_id IS NULL
+    ), robots AS (
+        INSERT INTO package_repositories (package_id, repository_id, audience, role)
+        SELECT made.id, made.repository_id,
+               CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END,
+               CASE token.kind WHEN 'workflow' THEN 3 ELSE 2 END
+          FROM made JOIN tokens token ON token.id = $4
+         WHERE made.repository_id IS NOT NULL
     )
     SELECT id FROM made
     UNION ALL
@@ -37,11 +67,95 @@ _ENSURE: Final = select(
 )
 
 
-async def ensure(db: Executor, owner_id: int, image: str, creator_id: int) -> int:
-    """The id of the package, made private if it was not there."""
+async def ensure(db: Executor, owner_id: int, image: str, creator_id: int, token_id: int | None) -> int | None:
+    """The id of the package, made if it was not there; None: the name is retired, or its owner has just gone."""
+    where = (owner_id, image, creator_id, token_id)
     # A row that a concurrent statement has just made is not in this one's snapshot; it is in the next.
-    made = await _ENSURE.maybe(db, owner_id, image, creator_id) or await _ENSURE.one(db, owner_id, image, creator_id)
-    return made.id
+    made = await _ENSURE.maybe(db, *where) or await _ENSURE.maybe(db, *where)
+    return None if made is None else made.id
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A package under the lock of a transaction. ``published``: it has had a manifest."""
+
+    id: int
+    owner_id: int
+    owner_kind: str
+    visibility: str
+    repository_id: int | None
+    inherit_access: bool
+    published: bool
+
+
+_LOCK: Final = select(
+    Held,
+    """
+    SELECT package.id, package.owner_id, owner.kind AS owner_kind, package.visibility, package.repository_id,
+           package.inherit_access, package.published_at IS NOT NULL AS published
+      FROM packages package JOIN accounts owner ON owner.id = package.owner_id
+     WHERE package.id = $1 AND package.deleted_at IS NULL
+       FOR NO KEY UPDATE OF package
+    """,
+)
+
+
+async def lock(db: Executor, package_id: int) -> Held | None:
+    """Holds a package for the caller's transaction; None: it is gone.
+
+    Whatever changes manifests, tags or settings of a package takes this first: one at a time, and never in a circle.
+    """
+    return await _LOCK.maybe(db, package_id)
+
+
+_HIDE: Final = command(
+    """
+    WITH sessions AS (
+        UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+         WHERE package_id = $1 AND state = 'open'
+    )
+    UPDATE packages SET deleted_at = now(), deleted_by = $2 WHERE id = $1 AND deleted_at IS NULL
+    """
+)
+
+
+async def hide(db: Executor, package_id: int, deleted_by: int) -> bool:
+    """Deletes a package until it is restored or purged, and ends the uploads to it; False: it was gone."""
+    return await _HIDE.run(db, package_id, deleted_by) == 1
+
+
+_GIVE_WAY: Final = command(
+    """
+    UPDATE packages begun SET deleted_at = now()
+      FROM packages deleted
+     WHERE deleted.id = $1 AND begun.owner_id = deleted.owner_id AND begun.name = deleted.name
+       AND begun.deleted_at IS NULL AND begun.published_at IS NULL
+    """
+)
+# A repository that went while the package was deleted is no longer its own.
+_UNHIDE: Final = select(
+    Made,
+    """
+    UPDATE packages package
+       SET deleted_at = NULL, deleted_by = NULL, updated_at = now(),
+           repository_id = source.id, inherit_access = old.inherit_access AND source.id IS NOT NULL
+      FROM packages old
+      LEFT JOIN repositories source
+             ON source.id = old.repository_id AND source.owner_id = old.owner_id AND source.deleted_at IS NULL
+     WHERE old.id = $1 AND package.id = old.id AND package.published_at IS NOT NULL
+       AND package.deleted_at > now() - make_interval(secs => $2)
+    RETURNING package.id
+    """,
+)
+
+
+async def unhide(db: Executor, package_id: int, window_seconds: float) -> bool:
+    """Restores a package, inside the caller's transaction; one of its name that was only begun makes way.
+
+    False: it is not deleted, or for too long. Raises AlreadyThere when a published package has its name.
+    """
+    await _GIVE_WAY.run(db, package_id)
+    return await _UNHIDE.maybe(db, package_id, window_seconds) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +198,44 @@ _FORGET_UNPUBLISHED: Final = command(
 async def forget_unpublished(db: Executor, older_than_seconds: float) -> int:
     """Removes packages that were begun and never got a manifest; how many."""
     return await _FORGET_UNPUBLISHED.run(db, older_than_seconds)
+
+
+_DOOM: Final = command(
+    """
+    UPDATE packages SET published_at = NULL
+     WHERE deleted_at <= now() - make_interval(secs => $1) AND published_at IS NOT NULL
+    """
+)
+# Blobs are let go at once: nothing can bring the package back.
+_LET_GO: Final = command(
+    """
+    WITH links AS (
+        UPDATE package_blobs link SET deleted_at = now()
+          FROM packages package
+         WHERE package.id = link.package_id AND package.deleted_at IS NOT NULL AND package.published_at IS NULL
+           AND link.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
+        RETURNING link.package_id, link.digest
+    )
+    INSERT INTO link_reviews (package_id, digest, due_at) SELECT package_id, digest, now() FROM links
+    ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
+    """
+)
+_PURGE: Final = command(
+    """
+    DELETE FROM packages package
+     WHERE package.deleted_at IS NOT NULL AND package.published_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = package.id)
+       AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
+       AND NOT EXISTS (SELECT 1 FROM uploads WHERE package_id = package.id)
+    """
+)
+
+
+async def doom(db: Executor, window_seconds: float) -> int:
+    """Makes packages that were deleted before the window beyond restoring; how many."""
+    return await _DOOM.run(db, window_seconds)
+
+
+async def purge(db: Executor) -> int:
+    """Removes packages beyond restoring that have no manifests left, and lets go of their blobs; how many of both."""
+    return await _LET_GO.run(db) + await _PURGE.run(db)

@@ -15,6 +15,7 @@ from registry.http.bodies import go_on
 from registry.http.origin import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
+from registry.refusals import Forbidden, NotThere
 from registry.services import Services
 from storage.metadata.standing import Standing
 
@@ -54,6 +55,20 @@ class Call:
                 raise errors.Denied(missing=missing, have=have, fix=fix, words=words)
             case _:
                 raise errors.NameUnknown(self.oci.package)
+
+    async def package_to_push(self, standing: Standing) -> int:
+        """The id of the package of an allowed push, made if it is not there. Raises NameUnknown, Denied."""
+        try:
+            return await self.services.packages.ensure(self.oci.package, standing, self.identity.token_id)
+        except NotThere as error:
+            raise errors.NameUnknown(self.oci.package) from error
+        except Forbidden as refused:
+            raise errors.Denied("a name that is free", (), refused.fix or "", refused.message) from refused
+
+    @property
+    def origin(self) -> str:
+        """Our own URL, as this client knows it."""
+        return origin(self.http, self.services.settings.public_url)
 
     def next_page(self, last: str, size: int) -> str:
         """The Link header to the page after ``last``."""

@@ -8,16 +8,19 @@ from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import may
-from registry.errors import DigestInvalid, ManifestTooLarge, ManifestUnknown
+from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
 from registry.http.bodies import read_body
 from registry.http.v2.call import HEADERS, Call
+from registry.manifests import Push
 from registry.oci.headers import etag, none_match
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, parse_manifest
 from registry.oci.media_types import OCI_INDEX
-from registry.oci.request import manifest_path
+from registry.oci.request import Kind, manifest_path
 from registry.oci.responses import referrers_index
+from registry.refusals import NotDeletable, NotThere
 from storage.metadata import manifests, packages, tags
 from storage.metadata.manifests import Referrers, ResolvedManifest
+from storage.metadata.standing import Standing
 from storage.names import Digest
 
 #: Above this a manifest is parsed in a thread: the loop is not to stand still for more than a few milliseconds.
@@ -35,6 +38,8 @@ async def get(call: Call) -> web.Response:  # end-3
     if none_match(call.http.headers.getall("If-None-Match", ()), found.digest):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = found.media_type
+    if call.oci.kind is Kind.MANIFEST_GET and found.version_id is not None:
+        call.services.downloads.note(found.version_id, call.services.now())
     return web.Response(body=found.body, headers=headers)
 
 
@@ -48,8 +53,7 @@ async def _resolved(call: Call) -> ResolvedManifest:
 
 async def put(call: Call) -> web.Response:  # end-7a, end-7b
     """Stores a manifest whose parts are all here, and moves its tags."""
-    standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
-    package_id = call.authorize(Action.PUSH, standing).package_id
+    call.authorize(Action.PUSH, await _standing(call))
     seconds = call.services.settings.http.body_seconds
     body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
     content_type = call.http.headers.get("Content-Type")
@@ -60,11 +64,11 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     if expected is not None and expected != digest:
         raise DigestInvalid(expected, digest)
     names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
-    if package_id is None:
-        assert standing.owner_id is not None and standing.account_id is not None  # noqa: S101, PT018 - may push
-        name = call.oci.package.image
-        package_id = await packages.ensure(call.services.db, standing.owner_id, name, standing.account_id)
-    await call.services.manifests.publish(package_id, digest, manifest, body, names)
+    # The body took its time: what counts is the right that there is now.
+    standing = await _standing(call)
+    call.authorize(Action.PUSH, standing)
+    push = Push(call.oci.package, digest, manifest, body, names, call.identity.token_id, call.origin)
+    await call.services.manifests.publish(await call.package_to_push(standing), push)
     headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
     if manifest.subject is not None:
         headers["OCI-Subject"] = manifest.subject.digest
@@ -74,20 +78,31 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     return response
 
 
+async def _standing(call: Call) -> Standing:
+    return await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
+
+
 async def delete(call: Call) -> web.Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
     package_id = call.authorize(Action.DELETE, found).package_id
-    if found.digest is None or package_id is None:
+    if found.version_id is None or found.account_id is None or package_id is None:
         raise ManifestUnknown(call.oci.reference)
-    db = call.services.db
     if call.oci.tag is not None:
-        gone = await tags.remove(db, package_id, call.oci.tag)
+        if not await tags.remove(call.services.db, package_id, call.oci.tag):
+            raise ManifestUnknown(call.oci.reference)
     else:
-        gone = await manifests.delete(db, package_id, Digest(found.digest))
-    if not gone:
-        raise ManifestUnknown(call.oci.reference)
+        await _delete_version(call, package_id, found.version_id, found.account_id)
     return web.Response(status=202, headers=HEADERS)
+
+
+async def _delete_version(call: Call, package_id: int, version_id: int, account_id: int) -> None:
+    try:
+        await call.services.versions.delete(package_id, version_id, account_id, may_be_last=True)
+    except NotThere as error:
+        raise ManifestUnknown(call.oci.reference) from error
+    except NotDeletable as refused:
+        raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
 
 
 async def referrers(call: Call) -> web.Response:  # end-12a, end-12b

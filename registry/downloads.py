@@ -1,0 +1,73 @@
+"""Counts downloads in memory and writes them every few seconds, so that no pull waits for it.
+
+A process that is killed loses the counts of its last seconds, and nothing else.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import Final
+
+import structlog
+
+from storage.errors import StorageError
+from storage.metadata import downloads
+from storage.metadata.query import Executor
+
+log = structlog.get_logger()
+
+_FLUSH_SECONDS: Final = 3.0
+#: More keys than this are not kept while Postgres is away.
+_KEYS_MAX: Final = 100_000
+
+
+class Downloads:
+    """What was downloaded since the last flush."""
+
+    def __init__(self, db: Executor) -> None:
+        self._db = db
+        self._counts = Counter[tuple[int, date]]()
+
+    def note(self, version_id: int, now: float) -> None:
+        """One download of a version at ``now``, Unix seconds."""
+        self._counts[version_id, datetime.fromtimestamp(now, UTC).date()] += 1
+
+    async def flush(self) -> None:
+        """Writes what was counted. Raises Unavailable, and keeps the counts for the next time then."""
+        counts, self._counts = self._counts, Counter()
+        if not counts:
+            return
+        try:
+            await downloads.add(self._db, counts)
+        except BaseException:
+            if len(counts) + len(self._counts) <= _KEYS_MAX:
+                self._counts.update(counts)
+            raise
+
+
+@asynccontextmanager
+async def counting(db: Executor, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
+    """Downloads that are flushed within the block and at its end."""
+    counted = Downloads(db)
+    async with asyncio.TaskGroup() as tasks:
+        flusher = tasks.create_task(_keep_flushing(counted, pause_seconds))
+        try:
+            yield counted
+        finally:
+            flusher.cancel()
+    await _flush(counted)
+
+
+async def _keep_flushing(counted: Downloads, pause_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(pause_seconds)
+        await _flush(counted)
+
+
+async def _flush(counted: Downloads) -> None:
+    try:
+        await counted.flush()
+    except StorageError as error:
+        log.warning("downloads.not_written", error=str(error))

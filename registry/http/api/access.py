@@ -1,0 +1,165 @@
+"""Who may do what with a package: read by API, and given to people, teams, and the tokens of repositories."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from auth.identity import Action
+from auth.permissions import ROLE_NAMES
+from registry.accesses import AUDIENCES, ROLES
+from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.families import PACKAGE, allowed, family, one_of, shown
+from registry.http.api.packages import linked_repository
+from registry.http.api.shapes import simple_user
+from storage.metadata import access
+from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
+
+Role = Literal["read", "write", "admin"]
+
+
+class NewRole(msgspec.Struct):
+    role: Role
+
+
+class NewRepositoryRole(msgspec.Struct):
+    """``audience``: the workflow tokens of the repository, or the workspace tokens."""
+
+    role: Role
+    audience: Literal["actions", "codespaces"] = "actions"
+
+
+async def get_access(call: ApiCall) -> web.Response:
+    """Everybody with a role of their own; the owner of the package, and owners of the organization, need none."""
+    package_id, _ = await allowed(call, Action.ADMIN)
+    found, db = await shown(call, package_id), call.services.db
+    owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
+    body = {
+        "visibility": found.visibility,
+        "inherit_access": found.inherit_access,
+        "repository": linked_repository(call, found, owner),
+        "users": [_user(call, grant) for grant in await access.users(db, package_id)],
+        "teams": [_team(call, found.owner_login, grant) for grant in await access.teams(db, package_id)],
+        "repositories": [_repository(call, grant) for grant in await access.repositories(db, package_id)],
+    }
+    return answer(body)
+
+
+def _user(call: ApiCall, grant: UserGrant) -> dict[str, Any]:
+    person = simple_user(call, grant.account_id, grant.login, grant.kind, site_admin=grant.site_admin)
+    return {**person, "role": ROLE_NAMES[grant.role], "inherited": grant.inherited}
+
+
+def _team(call: ApiCall, org: str, grant: TeamGrant) -> dict[str, Any]:
+    return {
+        "id": grant.id,
+        "slug": grant.slug,
+        "name": grant.name,
+        "url": f"{call.base}/orgs/{org}/teams/{grant.slug}",
+        "role": ROLE_NAMES[grant.role],
+        "inherited": grant.inherited,
+    }
+
+
+def _repository(call: ApiCall, grant: RepositoryGrant) -> dict[str, Any]:
+    return {
+        "id": grant.id,
+        "full_name": grant.full_name,
+        "url": f"{call.base}/repos/{grant.full_name}",
+        "audience": grant.audience,
+        "role": ROLE_NAMES[grant.role],
+        "inherited": grant.inherited,
+    }
+
+
+async def grant_user(call: ApiCall) -> web.Response:
+    """Gives a person a role, in place of the one they had."""
+    new = call.body(NewRole)
+    package_id, _ = await allowed(call, Action.ADMIN)
+    await call.services.accesses.set_user(package_id, call.param("login"), ROLES[new.role])
+    return nothing()
+
+
+async def revoke_user(call: ApiCall) -> web.Response:
+    """Takes the role of a person."""
+    package_id, _ = await allowed(call, Action.ADMIN)
+    await call.services.accesses.set_user(package_id, call.param("login"), None)
+    return nothing()
+
+
+async def grant_team(call: ApiCall) -> web.Response:
+    """Gives a team a role, in place of the one it had."""
+    new = call.body(NewRole)
+    package_id, _ = await allowed(call, Action.ADMIN)
+    await call.services.accesses.set_team(package_id, call.param("team_slug"), ROLES[new.role])
+    return nothing()
+
+
+async def revoke_team(call: ApiCall) -> web.Response:
+    """Takes the role of a team."""
+    package_id, _ = await allowed(call, Action.ADMIN)
+    await call.services.accesses.set_team(package_id, call.param("team_slug"), None)
+    return nothing()
+
+
+async def grant_repository(call: ApiCall) -> web.Response:
+    """«Manage Actions access» and «Manage Codespaces access»."""
+    new = call.body(NewRepositoryRole)
+    package_id, _ = await allowed(call, Action.ADMIN)
+    where = (call.param("owner"), call.param("repo"))
+    await call.services.accesses.grant_repository(package_id, call.me.id, where, ROLES[new.role], new.audience)
+    return nothing()
+
+
+async def revoke_repository(call: ApiCall) -> web.Response:
+    """For the audience that is named, or for both."""
+    audience = one_of(call, "audience", AUDIENCES)
+    package_id, _ = await allowed(call, Action.ADMIN)
+    where = (call.param("owner"), call.param("repo"))
+    await call.services.accesses.revoke_repository(package_id, call.me.id, where, audience)
+    return nothing()
+
+
+_SCOPE: Final = "write:packages"
+_GRANTED: Final = (204, 400, 401, 403, 404, 409, 413, 422)
+_REVOKED: Final = (204, 401, 403, 404, 409, 422)
+_USER: Final = PACKAGE + "/access/users/{login}"
+_TEAM: Final = PACKAGE + "/access/teams/{team_slug}"
+_REPOSITORY: Final = PACKAGE + "/access/repositories/{owner}/{repo}"
+
+ROUTES: Final = (
+    *family(
+        "GET",
+        f"{PACKAGE}/access",
+        get_access,
+        "List who has access to a package",
+        scope=_SCOPE,
+        statuses=(200, 401, 403, 404),
+    ),
+    *family(
+        "PUT", _USER, grant_user, "Give a person a role over a package", scope=_SCOPE, body=NewRole, statuses=_GRANTED
+    ),
+    *family("DELETE", _USER, revoke_user, "Take a person's role over a package", scope=_SCOPE, statuses=_REVOKED),
+    *family(
+        "PUT", _TEAM, grant_team, "Give a team a role over a package", scope=_SCOPE, body=NewRole, statuses=_GRANTED
+    ),
+    *family("DELETE", _TEAM, revoke_team, "Take a team's role over a package", scope=_SCOPE, statuses=_REVOKED),
+    *family(
+        "PUT",
+        _REPOSITORY,
+        grant_repository,
+        "Give a repository a role over a package",
+        scope=_SCOPE,
+        body=NewRepositoryRole,
+        statuses=_GRANTED,
+    ),
+    *family(
+        "DELETE",
+        _REPOSITORY,
+        revoke_repository,
+        "Take a repository's role over a package",
+        scope=_SCOPE,
+        query=("audience",),
+        statuses=_REVOKED,
+    ),
+)

@@ -1,0 +1,93 @@
+"""Packages hang under three prefixes, as on GitHub: of an organization, of a user, and one's own."""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from auth.identity import Action
+from registry.http.api import rights
+from registry.http.api.call import ApiCall
+from registry.http.api.errors import ApiError, not_found
+from registry.http.api.routes import Handler, Route
+from storage.metadata import catalog, packages
+from storage.metadata.catalog import ShownPackage
+from storage.metadata.standing import Standing
+from storage.names import InvalidName, PackageName
+
+CONTAINER: Final = "container"
+PACKAGE: Final = "/packages/{package_type}/{package_name}"
+VERSION: Final = PACKAGE + "/versions/{package_version_id}"
+
+_PREFIXES: Final = (
+    ("/orgs/{org}", "for an organization"),
+    ("/users/{username}", "for a user"),
+    ("/user", "for the authenticated user"),
+)
+
+
+def family(method: str, path: str, handler: Handler, summary: str, **more: Any) -> tuple[Route, ...]:
+    """The route under each of the prefixes; ``more`` as of Route."""
+    return tuple(Route(method, prefix + path, handler, f"{summary} {whose}", **more) for prefix, whose in _PREFIXES)
+
+
+def owner_login(call: ApiCall) -> str:
+    """The account that the path names, as it is written there. Raises 403: a repository's token has no packages."""
+    named = call.http.match_info.get("org") or call.http.match_info.get("username")
+    if named is not None:
+        return named
+    rights.myself(call)
+    return call.me.login
+
+
+def package_name(call: ApiCall) -> PackageName:
+    """The package that the path names. Raises 404 for what can be none, and for other types than container."""
+    login, name = owner_login(call), call.param("package_name")
+    if call.param("package_type") != CONTAINER:
+        raise not_found()
+    try:
+        return PackageName.parse(f"{login.lower()}/{name}")
+    except InvalidName as error:
+        raise not_found() from error
+
+
+async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tuple[int, Standing]:
+    """The id of the package, with which the viewer may do ``action``. Raises 404 (hidden and missing), 403.
+
+    ``deleted``: not the package of that name, but the one that was deleted last.
+    """
+    name = package_name(call)
+    find = packages.standing_of_deleted if deleted else packages.standing_of
+    standing = await find(call.services.db, call.token_id, name)
+    if "org" in call.http.match_info and standing.owner_kind != "Organization":
+        raise not_found()
+    package_id = call.authorize(action, name, standing).package_id
+    if package_id is None:
+        raise not_found()
+    return package_id, standing
+
+
+async def shown(call: ApiCall, package_id: int) -> ShownPackage:
+    """What the viewer sees of a package. Raises 404: it has only been begun."""
+    found = await catalog.show(call.services.db, call.me.id, package_id)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def package_path(found: ShownPackage) -> str:
+    """``orgs/acme/packages/container``: under the API and under our pages alike."""
+    kind = "orgs" if found.owner_kind == "Organization" else "users"
+    return f"{kind}/{found.owner_login}/packages/{CONTAINER}"
+
+
+def quoted(name: str) -> str:
+    """A package name as one segment of a path."""
+    return quote(name, safe="")
+
+
+def one_of(call: ApiCall, parameter: str, values: tuple[str, ...]) -> str | None:
+    """A query parameter that is a choice; None: it is not there. Raises 422."""
+    text = call.http.query.get(parameter)
+    if text is not None and text not in values:
+        known = ", ".join(f'"{value}"' for value in values)
+        raise ApiError(422, f"Invalid request.\n\nFor '{parameter}', expected one of {known}.")
+    return text

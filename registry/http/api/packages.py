@@ -1,0 +1,221 @@
+"""Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from auth.identity import Action
+from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.errors import ApiError, not_found
+from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
+from registry.http.api.paging import page_of
+from registry.http.api.shapes import minimal_repository, simple_user
+from registry.packages import VISIBILITIES
+from storage.metadata import accounts, catalog
+from storage.metadata.catalog import ListedPackage, ShownPackage
+
+_TYPES: Final = ("npm", "maven", "rubygems", "docker", "nuget", "container")
+_STATES: Final = ("active", "deleted")
+_FULL_NAME: Final = re.compile(r"([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})", re.ASCII)
+
+
+class Settings(msgspec.Struct):
+    """What is not named stays as it is."""
+
+    visibility: Literal["public", "private", "internal"] | None = None
+    inherit_access: bool | None = None
+
+
+class NewLink(msgspec.Struct):
+    """``inherit_access``: people have the roles that they have over the repository, in place of those over it now."""
+
+    repository: Text
+    inherit_access: bool = False
+
+
+async def list_packages(call: ApiCall) -> web.Response:
+    """Those that the viewer may read; with ``state=deleted`` those that he may restore."""
+    kind = one_of(call, "package_type", _TYPES)
+    if kind is None:
+        raise ApiError(422, 'Invalid request.\n\n"package_type" wasn\'t supplied.')
+    visibility = one_of(call, "visibility", VISIBILITIES)
+    state = one_of(call, "state", _STATES)
+    page, owner_id = page_of(call), await _owner_id(call)
+    db, token_id = call.services.db, call.me.id
+    rows: Sequence[ListedPackage] = ()
+    if kind == "container" and state == "deleted":
+        window = call.services.settings.lifetimes.restore_seconds
+        rows = await catalog.deleted(
+            db, token_id, owner_id, visibility, limit=page.size, offset=page.offset, window_seconds=window
+        )
+    elif kind == "container":
+        rows = await catalog.page(db, token_id, owner_id, visibility, limit=page.size, offset=page.offset)
+    links = page.links(call, rows[0].total if rows else 0)
+    return answer([package(call, row) for row in rows], headers=links)
+
+
+async def list_conflicts(call: ApiCall) -> web.Response:
+    """What could not be moved from GitHub's older Docker registry; there never was one here."""
+    await _owner_id(call)
+    return answer([])
+
+
+async def _owner_id(call: ApiCall) -> int:
+    owner = await accounts.by_login(call.services.db, owner_login(call))
+    if owner is None or ("org" in call.http.match_info and owner.kind != "Organization"):
+        raise not_found()
+    return owner.id
+
+
+async def get_package(call: ApiCall) -> web.Response:
+    """One package."""
+    package_id, _ = await allowed(call, Action.PULL)
+    return answer(package(call, await shown(call, package_id)))
+
+
+async def delete_package(call: ApiCall) -> web.Response:
+    """Deletes it with all its versions; it can be restored for a while."""
+    package_id, _ = await allowed(call, Action.DELETE)
+    await call.services.packages.delete(package_id, call.me.account_id)
+    return nothing()
+
+
+async def restore_package(call: ApiCall) -> web.Response:
+    """Brings it back with its versions, tags, links and roles, unless its name has been given away."""
+    package_id, _ = await allowed(call, Action.RESTORE, deleted=True)
+    await call.services.packages.restore(package_id)
+    return nothing()
+
+
+async def update_package(call: ApiCall) -> web.Response:
+    """Changes who may read it, and where people's roles come from."""
+    new = call.body(Settings)
+    package_id, standing = await allowed(call, Action.ADMIN)
+    await call.services.packages.configure(package_id, standing, visibility=new.visibility, inherit=new.inherit_access)
+    return answer(package(call, await shown(call, package_id)))
+
+
+async def link_repository(call: ApiCall) -> web.Response:
+    """Links it to a repository of its owner."""
+    new = call.body(NewLink)
+    package_id, standing = await allowed(call, Action.ADMIN)
+    named = _FULL_NAME.fullmatch(new.repository)
+    if named is None:
+        raise ApiError(422, "Invalid request.\n\nFor 'repository', expected \"owner/name\".")
+    await call.services.packages.link(
+        package_id, standing, call.me.id, (named[1], named[2]), inherit=new.inherit_access
+    )
+    return answer(package(call, await shown(call, package_id)))
+
+
+async def unlink_repository(call: ApiCall) -> web.Response:
+    """Takes the link away, and the roles that were inherited by it."""
+    package_id, standing = await allowed(call, Action.ADMIN)
+    await call.services.packages.unlink(package_id, standing)
+    return nothing()
+
+
+def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:
+    """«Package»."""
+    owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
+    path, name = package_path(found), quoted(found.name)
+    shape = {
+        "id": found.id,
+        "name": found.name,
+        "package_type": "container",
+        "owner": owner,
+        "version_count": found.version_count,
+        "visibility": found.visibility,
+        "url": f"{call.base}/{path}/{name}",
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+        "html_url": f"{call.origin}/{path}/package/{name}",
+    }
+    if found.deleted_at is not None:
+        shape["deleted_at"] = found.deleted_at
+    linked = linked_repository(call, found, owner)
+    return shape if linked is None else {**shape, "repository": linked}
+
+
+def linked_repository(call: ApiCall, found: ShownPackage, owner: dict[str, Any]) -> dict[str, Any] | None:
+    """«Minimal Repository», if the package has one that the viewer may see; ``owner`` owns both."""
+    if found.repository_id is None or found.repository_name is None or found.repository_visibility is None:
+        return None
+    return minimal_repository(
+        call,
+        found.repository_id,
+        found.repository_name,
+        found.repository_visibility,
+        found.repository_description,
+        owner=owner,
+    )
+
+
+_LIST_QUERY: Final = ("package_type", "visibility", "state", "page", "per_page")
+
+ROUTES: Final = (
+    *family(
+        "GET",
+        "/packages",
+        list_packages,
+        "List packages",
+        scope="read:packages",
+        query=_LIST_QUERY,
+        statuses=(200, 400, 401, 403, 404, 422),
+    ),
+    *family(
+        "GET",
+        "/docker/conflicts",
+        list_conflicts,
+        "Get list of conflicting packages during Docker migration",
+        scope="read:packages",
+        statuses=(200, 401, 403, 404),
+    ),
+    *family("GET", PACKAGE, get_package, "Get a package", scope="read:packages", statuses=(200, 401, 403, 404)),
+    *family(
+        "DELETE",
+        PACKAGE,
+        delete_package,
+        "Delete a package",
+        scope="delete:packages",
+        statuses=(204, 400, 401, 403, 404),
+    ),
+    *family(
+        "POST",
+        f"{PACKAGE}/restore",
+        restore_package,
+        "Restore a package",
+        scope="write:packages",
+        query=("token",),
+        statuses=(204, 401, 403, 404, 409),
+    ),
+    *family(
+        "PATCH",
+        PACKAGE,
+        update_package,
+        "Update a package",
+        scope="write:packages",
+        body=Settings,
+        statuses=(200, 400, 401, 403, 404, 413, 422),
+    ),
+    *family(
+        "PUT",
+        f"{PACKAGE}/repository",
+        link_repository,
+        "Link a package to a repository",
+        scope="write:packages",
+        body=NewLink,
+        statuses=(200, 400, 401, 403, 404, 413, 422),
+    ),
+    *family(
+        "DELETE",
+        f"{PACKAGE}/repository",
+        unlink_repository,
+        "Unlink a package from its repository",
+        scope="write:packages",
+        statuses=(204, 401, 403, 404),
+    ),
+)

@@ -1,0 +1,112 @@
+"""Versions by API: a version is a manifest, with its digest for a name."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.errors import not_found
+from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, package_path, quoted, shown
+from registry.http.api.paging import page_of
+from storage.metadata import versions
+from storage.metadata.catalog import ShownPackage
+from storage.metadata.versions import Version
+
+_STATES: Final = ("active", "deleted")
+
+
+async def list_versions(call: ApiCall) -> web.Response:
+    """The newest first; with ``state=deleted`` those that can be restored, for who may restore them."""
+    deleted = one_of(call, "state", _STATES) == "deleted"
+    page = page_of(call)
+    package_id, _ = await allowed(call, Action.RESTORE if deleted else Action.PULL)
+    package, db = await shown(call, package_id), call.services.db
+    if deleted:
+        window = call.services.settings.lifetimes.restore_seconds
+        rows = await versions.deleted(db, package_id, page.size, page.offset, window_seconds=window)
+    else:
+        rows = await versions.page(db, package_id, page.size, page.offset)
+    links = page.links(call, rows[0].total if rows else 0)
+    return answer([_version(call, package, row) for row in rows], headers=links)
+
+
+async def get_version(call: ApiCall) -> web.Response:
+    """One version."""
+    version_id = call.number("package_version_id")
+    package_id, _ = await allowed(call, Action.PULL)
+    package = await shown(call, package_id)
+    found = await versions.get(call.services.db, package_id, version_id)
+    if found is None:
+        raise not_found()
+    return answer(_version(call, package, found))
+
+
+async def delete_version(call: ApiCall) -> web.Response:
+    """Deletes it with its tags, signatures and other referrers; it can be restored for a while."""
+    version_id = call.number("package_version_id")
+    package_id, _ = await allowed(call, Action.DELETE)
+    await call.services.versions.delete(package_id, version_id, call.me.account_id)
+    return nothing()
+
+
+async def restore_version(call: ApiCall) -> web.Response:
+    """Brings it back with what went with it, under the tags whose names are still free."""
+    version_id = call.number("package_version_id")
+    package_id, _ = await allowed(call, Action.RESTORE)
+    await call.services.versions.restore(package_id, version_id)
+    return nothing()
+
+
+def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, Any]:
+    """«Package Version»."""
+    path, name = package_path(package), quoted(package.name)
+    shape = {
+        "id": found.id,
+        "name": found.digest,
+        "url": f"{call.base}/{path}/{name}/versions/{found.id}",
+        "package_html_url": f"{call.origin}/{path}/package/{name}",
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+        "html_url": f"{call.origin}/{path}/{name}/{found.id}",
+        "metadata": {"package_type": "container", "container": {"tags": found.tags}},
+    }
+    told = {
+        "license": found.licenses,
+        "license_is_spdx": found.licenses_spdx,
+        "description": found.description,
+        "deleted_at": found.deleted_at,
+    }
+    return {**shape, **{key: value for key, value in told.items() if value is not None}}
+
+
+ROUTES: Final = (
+    *family(
+        "GET",
+        f"{PACKAGE}/versions",
+        list_versions,
+        "List the versions of a package",
+        scope="read:packages",
+        query=("state", "page", "per_page"),
+        statuses=(200, 400, 401, 403, 404, 422),
+    ),
+    *family(
+        "GET", VERSION, get_version, "Get a version of a package", scope="read:packages", statuses=(200, 401, 403, 404)
+    ),
+    *family(
+        "DELETE",
+        VERSION,
+        delete_version,
+        "Delete a version of a package",
+        scope="delete:packages",
+        statuses=(204, 400, 401, 403, 404),
+    ),
+    *family(
+        "POST",
+        f"{VERSION}/restore",
+        restore_version,
+        "Restore a version of a package",
+        scope="write:packages",
+        statuses=(204, 401, 403, 404),
+    ),
+)

@@ -1,0 +1,29 @@
+"""Removes for good what was deleted before the window in which it could be restored: one version a transaction.
+
+Blobs are only let go of; whether anybody else has them is the business of ``collect_garbage``.
+"""
+
+from typing import Final
+
+from registry.services import Services
+from storage.metadata import packages, versions
+from storage.metadata.database import Transaction
+from storage.metadata.versions import Identified
+
+_BATCH: Final = 200
+
+
+async def purge_deleted(services: Services) -> int:
+    """One batch; how many packages and versions went a step further."""
+    window = services.settings.lifetimes.restore_seconds
+    done = await packages.doom(services.db, window)
+    for found in await versions.due(services.db, window, _BATCH):
+        done += await _purge(services, found, window)
+    return done + await packages.purge(services.db)
+
+
+async def _purge(services: Services, found: Identified, window: float) -> bool:
+    async def work(tx: Transaction) -> bool:
+        return await versions.purge(tx, found.id, found.digest, window)
+
+    return await services.db.repeat(work)

@@ -1,0 +1,266 @@
+"""Who has which role over a package: people, teams, and the tokens of repositories. Roles: 1 read, 2 write, 3 admin."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.query import Executor, command, select
+
+
+@dataclass(frozen=True, slots=True)
+class UserGrant:
+    """``inherited``: by the linked repository."""
+
+    account_id: int
+    login: str
+    kind: str
+    site_admin: bool
+    role: int
+    inherited: bool
+
+
+_USERS: Final = select(
+    UserGrant,
+    """
+    SELECT account.id AS account_id, account.login, account.kind, account.site_admin, grants.role::int AS role,
+           package.inherit_access AS inherited
+      FROM packages package
+      JOIN LATERAL (
+            SELECT user_id, role FROM package_users WHERE package_id = package.id AND NOT package.inherit_access
+             UNION ALL
+            SELECT user_id, role FROM repository_users
+             WHERE repository_id = package.repository_id AND package.inherit_access) AS grants ON true
+      JOIN accounts account ON account.id = grants.user_id AND account.deleted_at IS NULL
+     WHERE package.id = $1
+     ORDER BY lower(account.login)
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamGrant:
+    id: int
+    slug: str
+    name: str
+    role: int
+    inherited: bool
+
+
+_TEAMS: Final = select(
+    TeamGrant,
+    """
+    SELECT team.id, team.slug, team.name, grants.role::int AS role, package.inherit_access AS inherited
+      FROM packages package
+      JOIN LATERAL (
+            SELECT team_id, role FROM package_teams WHERE package_id = package.id AND NOT package.inherit_access
+             UNION ALL
+            SELECT team_id, role FROM repository_teams
+             WHERE repository_id = package.repository_id AND package.inherit_access) AS grants ON true
+      JOIN teams team ON team.id = grants.team_id
+     WHERE package.id = $1
+     ORDER BY team.slug
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryGrant:
+    """``audience``: actions (workflow tokens) or codespaces (workspace tokens)."""
+
+    id: int
+    full_name: str
+    audience: str
+    role: int
+    inherited: bool
+
+
+_REPOSITORIES: Final = select(
+    RepositoryGrant,
+    """
+    SELECT repo.id, owner.login || '/' || repo.name AS full_name, grants.audience,
+           max(grants.role)::int AS role, bool_or(grants.inherited) AS inherited
+      FROM packages package
+      JOIN LATERAL (
+            SELECT repository_id, audience, role, false AS inherited FROM package_repositories
+             WHERE package_id = package.id
+             UNION ALL
+            SELECT package.repository_id, given.audience, given.role::smallint, true
+              FROM (VALUES ('actions', 3), ('codespaces', 2)) AS given (audience, role)
+             WHERE package.inherit_access) AS grants ON true
+      JOIN repositories repo ON repo.id = grants.repository_id AND repo.deleted_at IS NULL
+      JOIN accounts owner ON owner.id = repo.owner_id
+     WHERE package.id = $1
+     GROUP BY repo.id, owner.login, repo.name, grants.audience
+     ORDER BY lower(owner.login || '/' || repo.name), grants.audience
+    """,
+)
+
+
+async def users(db: Executor, package_id: int) -> list[UserGrant]:
+    """People with a role over a package; its owners, who need none, are not among them."""
+    return await _USERS.all(db, package_id)
+
+
+async def teams(db: Executor, package_id: int) -> list[TeamGrant]:
+    """Teams with a role over a package."""
+    return await _TEAMS.all(db, package_id)
+
+
+async def repositories(db: Executor, package_id: int) -> list[RepositoryGrant]:
+    """Repositories whose tokens have a role over a package."""
+    return await _REPOSITORIES.all(db, package_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Grantee:
+    """``member``: of the organization that owns the package."""
+
+    id: int
+    member: bool
+
+
+_PERSON: Final = select(
+    Grantee,
+    """
+    SELECT account.id, EXISTS (SELECT 1 FROM memberships WHERE org_id = $1 AND user_id = account.id) AS member
+      FROM accounts account
+     WHERE lower(account.login) = lower($2) AND account.kind = 'User' AND account.deleted_at IS NULL
+    """,
+)
+_TEAM: Final = select(Grantee, "SELECT id, true AS member FROM teams WHERE org_id = $1 AND slug = lower($2)")
+
+
+async def person(db: Executor, owner_id: int, login: str) -> Grantee | None:
+    """The user of that login."""
+    return await _PERSON.maybe(db, owner_id, login)
+
+
+async def team(db: Executor, owner_id: int, slug: str) -> Grantee | None:
+    """The team of that slug, if it is one of the package's owner."""
+    return await _TEAM.maybe(db, owner_id, slug)
+
+
+_GRANT_USER: Final = command(
+    """
+    INSERT INTO package_users (package_id, user_id, role) VALUES ($1, $2, $3)
+    ON CONFLICT (package_id, user_id) DO UPDATE SET role = excluded.role
+    """
+)
+_GRANT_TEAM: Final = command(
+    """
+    INSERT INTO package_teams (package_id, team_id, role) VALUES ($1, $2, $3)
+    ON CONFLICT (package_id, team_id) DO UPDATE SET role = excluded.role
+    """
+)
+_GRANT_REPOSITORY: Final = command(
+    """
+    INSERT INTO package_repositories (package_id, repository_id, audience, role) VALUES ($1, $2, $4, $3)
+    ON CONFLICT (package_id, repository_id, audience) DO UPDATE SET role = excluded.role
+    """
+)
+_REVOKE_USER: Final = command("DELETE FROM package_users WHERE package_id = $1 AND user_id = $2")
+_REVOKE_TEAM: Final = command("DELETE FROM package_teams WHERE package_id = $1 AND team_id = $2")
+_REVOKE_REPOSITORY: Final = command(
+    """
+    DELETE FROM package_repositories
+     WHERE package_id = $1 AND repository_id = $2 AND ($3::text IS NULL OR audience = $3)
+    """
+)
+
+
+async def grant_user(db: Executor, package_id: int, user_id: int, role: int) -> None:
+    """Gives a person a role, in place of the one they had."""
+    await _GRANT_USER.run(db, package_id, user_id, role)
+
+
+async def grant_team(db: Executor, package_id: int, team_id: int, role: int) -> None:
+    """Gives a team a role, in place of the one it had."""
+    await _GRANT_TEAM.run(db, package_id, team_id, role)
+
+
+async def grant_repository(db: Executor, package_id: int, repository_id: int, role: int, audience: str) -> None:
+    """Gives the tokens of a repository a role, in place of the one they had."""
+    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, audience)
+
+
+async def revoke_user(db: Executor, package_id: int, user_id: int) -> bool:
+    """False: there was no such grant."""
+    return await _REVOKE_USER.run(db, package_id, user_id) == 1
+
+
+async def revoke_team(db: Executor, package_id: int, team_id: int) -> bool:
+    """False: there was no such grant."""
+    return await _REVOKE_TEAM.run(db, package_id, team_id) == 1
+
+
+async def revoke_repository(db: Executor, package_id: int, repository_id: int, audience: str | None) -> bool:
+    """For one audience, or for both; False: there was no such grant."""
+    return await _REVOKE_REPOSITORY.run(db, package_id, repository_id, audience) > 0
+
+
+_CLEAR: Final = command(
+    """
+    WITH teams AS (
+        DELETE FROM package_teams WHERE package_id = $1
+    )
+    DELETE FROM package_users WHERE package_id = $1
+    """
+)
+
+
+async def clear(db: Executor, package_id: int) -> None:
+    """Takes the roles of people and teams; those of repositories stay."""
+    await _CLEAR.run(db, package_id)
+
+
+_EXPEL: Final = command(
+    """
+    DELETE FROM package_users grants
+     USING packages package, accounts owner
+     WHERE grants.package_id = $1 AND package.id = $1 AND owner.id = package.owner_id
+       AND owner.kind = 'Organization' AND package.visibility <> 'public'
+       AND NOT EXISTS (SELECT 1 FROM memberships WHERE org_id = owner.id AND user_id = grants.user_id)
+    """
+)
+
+
+async def expel_strangers(db: Executor, package_id: int) -> None:
+    """Takes the roles of people who are no members, from what is not public any more."""
+    await _EXPEL.run(db, package_id)
+
+
+_SHOW_AS: Final = command("UPDATE packages SET visibility = $2, updated_at = now() WHERE id = $1")
+_INHERIT: Final = command("UPDATE packages SET inherit_access = $2, updated_at = now() WHERE id = $1")
+
+
+async def show_as(db: Executor, package_id: int, visibility: str) -> None:
+    """Changes who may read: private, internal or public."""
+    await _SHOW_AS.run(db, package_id, visibility)
+
+
+async def inherit(db: Executor, package_id: int, *, on: bool) -> None:
+    """Changes whether people have their roles from the linked repository."""
+    await _INHERIT.run(db, package_id, on)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What members of the owner may make their packages."""
+
+    public: bool
+    private: bool
+    internal: bool
+
+
+_POLICY: Final = select(
+    Policy,
+    """
+    SELECT members_can_create_public_packages AS public, members_can_create_private_packages AS private,
+           members_can_create_internal_packages AS internal
+      FROM accounts WHERE id = $1
+    """,
+)
+
+
+async def policy(db: Executor, owner_id: int) -> Policy:
+    """The policy of an organization."""
+    return await _POLICY.one(db, owner_id)

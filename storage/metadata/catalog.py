@@ -1,0 +1,134 @@
+"""Packages as they are shown to somebody: one, or a page of those of an account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata import standing
+from storage.metadata.links import REPOSITORY_ROLE
+from storage.metadata.query import Executor, select
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPackage:
+    """``version_count``: what is not deleted. The repository is None when there is none that the viewer may see."""
+
+    id: int
+    name: str
+    visibility: str
+    inherit_access: bool
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    version_count: int
+    owner_id: int
+    owner_login: str
+    owner_kind: str
+    owner_site_admin: bool
+    repository_id: int | None
+    repository_name: str | None
+    repository_visibility: str | None
+    repository_description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPackage(ShownPackage):
+    """``total``: of all pages."""
+
+    total: int
+
+
+_COLUMNS: Final[LiteralString] = """
+    package.id, package.name, package.visibility, package.inherit_access, package.created_at, package.updated_at,
+    package.deleted_at,
+    (SELECT count(*) FROM manifests WHERE package_id = package.id AND deleted_at IS NULL)::int AS version_count,
+    owner.id AS owner_id, owner.login AS owner_login, owner.kind AS owner_kind, owner.site_admin AS owner_site_admin,
+    linked.id AS repository_id, linked.name AS repository_name, linked.visibility AS repository_visibility,
+    linked.description AS repository_description
+"""
+_LINKED: Final[LiteralString] = f"""
+    LEFT JOIN LATERAL (
+        SELECT repo.id, repo.name, repo.visibility, repo.description
+          FROM repositories repo
+         WHERE repo.id = package.repository_id AND repo.deleted_at IS NULL AND ({REPOSITORY_ROLE}) > 0
+    ) AS linked ON true
+"""
+
+_SHOW: Final = select(
+    ShownPackage,
+    f"""
+    SELECT {_COLUMNS}
+      FROM {standing.HOLDER}
+      JOIN packages package ON package.id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
+      JOIN accounts owner ON owner.id = package.owner_id
+      {_LINKED}
+     WHERE token.id = $1
+    """,
+)
+
+
+async def show(db: Executor, token_id: int, package_id: int) -> ShownPackage | None:
+    """A package that the viewer may read; None: nothing was ever published under it, or it is deleted."""
+    return await _SHOW.maybe(db, token_id, package_id)
+
+
+_PAGE: Final = select(
+    ListedPackage,
+    f"""
+    WITH page AS MATERIALIZED (
+        SELECT package.*, count(*) OVER ()::int AS total
+          FROM {standing.HOLDER}
+          JOIN packages package
+                 ON package.owner_id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
+         WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {standing.READABLE}
+         ORDER BY package.id LIMIT $4 OFFSET $5
+    )
+    SELECT {_COLUMNS}, package.total
+      FROM {standing.HOLDER}
+      JOIN page package ON true
+      JOIN accounts owner ON owner.id = package.owner_id
+      {_LINKED}
+     WHERE token.id = $1
+     ORDER BY package.id
+    """,
+)
+
+
+async def page(
+    db: Executor, token_id: int, owner_id: int, visibility: str | None, *, limit: int, offset: int
+) -> list[ListedPackage]:
+    """Packages of an account that the viewer may read, oldest first."""
+    return await _PAGE.all(db, token_id, owner_id, visibility, limit, offset)
+
+
+_DELETED: Final = select(
+    ListedPackage,
+    f"""
+    SELECT {_COLUMNS}, count(*) OVER ()::int AS total
+      FROM {standing.HOLDER}
+      JOIN accounts owner ON owner.id = $2
+      LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
+      LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
+      JOIN packages package
+             ON package.owner_id = owner.id AND package.published_at IS NOT NULL
+                AND package.deleted_at > now() - make_interval(secs => $6)
+      {_LINKED}
+     WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3)
+       AND {standing.READABLE} AND ({standing.ROLE}) = 3
+     ORDER BY package.deleted_at DESC, package.id LIMIT $4 OFFSET $5
+    """,
+)
+
+
+async def deleted(
+    db: Executor,
+    token_id: int,
+    owner_id: int,
+    visibility: str | None,
+    *,
+    limit: int,
+    offset: int,
+    window_seconds: float,
+) -> list[ListedPackage]:
+    """Packages of an account that the viewer could restore, the last deleted first."""
+    return await _DELETED.all(db, token_id, owner_id, visibility, limit, offset, window_seconds)

@@ -1,0 +1,89 @@
+"""Downloads: how often a manifest was fetched, by version and day (UTC)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from storage.metadata.query import Executor, command, select
+
+_ADD: Final = command(
+    """
+    INSERT INTO downloads (version_id, day, count)
+    SELECT new.version_id, new.day, new.count
+      FROM unnest($1::bigint[], $2::date[], $3::bigint[]) AS new (version_id, day, count)
+      JOIN manifests version ON version.id = new.version_id
+     ORDER BY new.version_id, new.day
+    ON CONFLICT (version_id, day) DO UPDATE SET count = downloads.count + excluded.count
+    """
+)
+
+
+async def add(db: Executor, counts: Mapping[tuple[int, date], int]) -> None:
+    """Adds to the counts of versions and days; those of purged versions are dropped."""
+    await _ADD.run(db, [key[0] for key in counts], [key[1] for key in counts], list(counts.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """``kind``: image, or signature (or attestation)."""
+
+    day: date
+    kind: str
+    count: int
+
+
+_DAYS: Final = select(
+    Downloaded,
+    """
+    WITH counted AS (
+        SELECT id, sort FROM manifests WHERE package_id = $1 AND id = $2
+         UNION
+        SELECT follower.id, 'signature'
+          FROM manifests version
+          JOIN manifests follower ON follower.package_id = $1 AND follower.subject = version.digest
+         WHERE version.package_id = $1 AND version.id = $2
+           AND follower.deleted_at IS NULL AND follower.sort = 'signature'
+         UNION
+        SELECT follower.id, 'signature'
+          FROM manifests version
+          JOIN tags tag ON tag.package_id = $1
+                       AND tag.name = ANY (ARRAY[replace(version.digest, ':', '-') || '.sig',
+                                                 replace(version.digest, ':', '-') || '.att',
+                                                 replace(version.digest, ':', '-') || '.sbom'])
+          JOIN manifests follower ON follower.package_id = $1 AND follower.digest = tag.digest
+         WHERE version.package_id = $1 AND version.id = $2 AND follower.id <> version.id
+    )
+    SELECT downloads.day, counted.sort AS kind, sum(downloads.count)::int8 AS count
+      FROM counted JOIN downloads ON downloads.version_id = counted.id
+     GROUP BY downloads.day, counted.sort
+     ORDER BY downloads.day, counted.sort
+    """,
+)
+
+
+async def days(db: Executor, package_id: int, version_id: int) -> list[Downloaded]:
+    """The downloads of a version, and apart from them those of its signatures and attestations."""
+    return await _DAYS.all(db, package_id, version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    count: int
+
+
+_MOST: Final = select(
+    Most,
+    """
+    SELECT coalesce(max(total), 0)::int8 AS count
+      FROM (SELECT sum(downloads.count) AS total
+              FROM manifests version JOIN downloads ON downloads.version_id = version.id
+             WHERE version.package_id = $1 AND version.deleted_at IS NULL
+             GROUP BY version.id) AS totals
+    """,
+)
+
+
+async def most(db: Executor, package_id: int) -> int:
+    """The downloads of the version of a package that has most."""
+    return (await _MOST.one(db, package_id)).count

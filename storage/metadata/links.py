@@ -1,0 +1,81 @@
+"""Packages and their source repositories: what a caller may do with a repository, and what is linked to which."""
+
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from storage.metadata import standing
+from storage.metadata.query import Executor, command, select
+
+#: The role of ``caller``, the holder of ``token``, over ``repo``: 0 none, 1 read, 2 write, 3 admin.
+REPOSITORY_ROLE: Final[LiteralString] = """CASE
+    WHEN token.repository_id = repo.id THEN 2
+    WHEN token.repository_id IS NOT NULL THEN CASE WHEN repo.visibility = 'public' THEN 1 ELSE 0 END
+    WHEN caller.site_admin OR caller.id = repo.owner_id
+      OR EXISTS (SELECT 1 FROM memberships
+                  WHERE org_id = repo.owner_id AND user_id = caller.id AND role = 'admin') THEN 3
+    ELSE greatest(
+        CASE WHEN repo.visibility = 'public'
+               OR (repo.visibility = 'internal'
+                   AND EXISTS (SELECT 1 FROM memberships WHERE org_id = repo.owner_id AND user_id = caller.id))
+             THEN 1 ELSE 0 END,
+        (SELECT role FROM repository_users WHERE repository_id = repo.id AND user_id = caller.id),
+        (SELECT max(grants.role) FROM repository_teams grants JOIN team_members member USING (team_id)
+          WHERE grants.repository_id = repo.id AND member.user_id = caller.id))
+END"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A repository that a package may be linked to; ``role`` is the caller's over it."""
+
+    id: int
+    owner_id: int
+    role: int
+
+
+_TARGET: Final = select(
+    Target,
+    f"""
+    SELECT repo.id, repo.owner_id, ({REPOSITORY_ROLE})::int AS role
+      FROM {standing.HOLDER}
+      JOIN repositories repo ON repo.deleted_at IS NULL AND lower(repo.name) = lower($3)
+      JOIN accounts owner ON owner.id = repo.owner_id AND lower(owner.login) = lower($2) AND owner.deleted_at IS NULL
+     WHERE token.id = $1
+    """,
+)
+
+
+async def target(db: Executor, token_id: int, owner: str, name: str) -> Target | None:
+    """The repository ``owner/name``, whatever its case, if the caller may know of it."""
+    found = await _TARGET.maybe(db, token_id, owner, name)
+    return found if found is not None and found.role > 0 else None
+
+
+_LINK: Final = command(
+    """
+    UPDATE packages package
+       SET repository_id = $2, updated_at = now(),
+           inherit_access = $3 AND ($4 OR (SELECT packages_inherit_access FROM accounts WHERE id = package.owner_id))
+     WHERE id = $1
+       AND EXISTS (SELECT 1 FROM repositories
+                    WHERE id = $2 AND owner_id = package.owner_id AND deleted_at IS NULL)
+    """
+)
+
+
+async def link(db: Executor, package_id: int, repository_id: int, *, inherit: bool, forced: bool) -> bool:
+    """Links a package to a repository of the same owner; False: there is none.
+
+    ``inherit``: take the access of the repository; only where its owner wants it so for new ones, unless ``forced``.
+    """
+    return await _LINK.run(db, package_id, repository_id, inherit, forced) == 1
+
+
+_UNLINK: Final = command(
+    "UPDATE packages SET repository_id = NULL, inherit_access = false, updated_at = now() WHERE id = $1"
+)
+
+
+async def unlink(db: Executor, package_id: int) -> None:
+    """Takes the link away, and the access that was inherited by it."""
+    await _UNLINK.run(db, package_id)
