@@ -28,9 +28,12 @@ class UnsupportedAlgorithm(InvalidName):
     """A well-formed digest of an algorithm that is not kept here."""
 
 
+_SHOWN_MAX: Final = 80
+
+
 def _shown(text: str) -> str:
-    """At most 80 characters of hostile text, printable."""
-    return repr(text[:80] + ("…" if len(text) > 80 else ""))
+    """The beginning of hostile text, printable."""
+    return repr(text[:_SHOWN_MAX] + ("…" if len(text) > _SHOWN_MAX else ""))
 
 
 class Digest(str):

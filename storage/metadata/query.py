@@ -65,7 +65,7 @@ class Command:
 
 
 def select(row: type[Row], sql: LiteralString) -> Query[Row]:
-    """Declares a statement that returns ``row``\\ s."""
+    """Declares a statement that returns rows of ``row``."""
     query = Query(row, sql)
     ALL.append(query)
     return query

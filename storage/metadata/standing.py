@@ -118,7 +118,7 @@ FROM_DELETED: Final[LiteralString] = f"{_OWNER}{_DELETED}{_CALLER}"
 #: What a token narrows, over ``package``, as ``auth.permissions`` has it for one package: the SSO of its organization,
 #: the globs of a fine-grained token (``_``, ``*`` and ``?`` are all that can stand in one and mean something to LIKE),
 #: the scopes of a classic one. A token of a repository has the permission to read at least.
-_TOKEN_READS: Final[LiteralString] = """(
+_NARROWED: Final[LiteralString] = """(
     EXISTS (SELECT 1 FROM accounts namespace
                  WHERE namespace.id = package.owner_id
                    AND (NOT namespace.packages_sso_required
@@ -137,7 +137,7 @@ _TOKEN_READS: Final[LiteralString] = """(
 #: Whether ``package`` is one that the holder of ``token`` may read, for lists; ``caller`` is the token's account.
 READABLE: Final[LiteralString] = f"""(
     package.visibility = 'public'
-    OR ({_TOKEN_READS} AND token.repository_id IS NULL AND (
+    OR ({_NARROWED} AND token.repository_id IS NULL AND (
         caller.site_admin
         OR package.owner_id = caller.id
         OR EXISTS (SELECT 1 FROM memberships seat

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+import orjson
 
 from auth.tokens import SCOPES
 from registry.accounts import create_token, create_user
@@ -51,8 +52,6 @@ class Answer:
 
     @property
     def json(self) -> object:
-        import orjson
-
         return orjson.loads(self.body)
 
     @property
@@ -125,8 +124,6 @@ class Registry:
         self, name: str, tag: str, token: str, *, layers: int = 1, size: int = 1000, **config: object
     ) -> str:
         """Pushes a random image with this config; its manifest's digest."""
-        import orjson
-
         body = orjson.dumps(
             {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, **config}
         )

@@ -51,5 +51,8 @@ def page_of(call: ApiCall) -> Page:
     return Page(number, size)
 
 
+_DIGITS_MAX: Final = 9
+
+
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else default
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX else default

@@ -18,7 +18,7 @@ class Access(StrEnum):
     """Who may call a route at all, before its handler asks for rights over what the path names."""
 
     ANYBODY = "anybody"
-    TOKEN = "token"  # any usable access token
+    TOKEN = "token"  # noqa: S105 - any usable access token
     SITE_ADMIN = "site_admin"  # an administrator, with the scope site_admin
 
 

@@ -1,6 +1,6 @@
 """Every statement of ``ALL`` is prepared on the migrated schema, and its columns are the fields of its row."""
 
-import datetime
+import datetime as dt
 import typing
 import uuid
 
@@ -18,8 +18,8 @@ _PYTHON = {
     "bytea": bytes,
     "float8": float,
     "uuid": uuid.UUID,
-    "timestamptz": datetime.datetime,
-    "date": datetime.date,
+    "timestamptz": dt.datetime,
+    "date": dt.date,
     "text[]": list,
     "int4[]": list,
     "int8[]": list,
