@@ -26,9 +26,11 @@ app = typer.Typer(
 )
 admin = typer.Typer(no_args_is_help=True, help="What only the operator does, straight on the database.")
 users = typer.Typer(no_args_is_help=True, help="Accounts of people.")
+orgs = typer.Typer(no_args_is_help=True, help="Organizations.")
 tokens = typer.Typer(no_args_is_help=True, help="Personal access tokens.")
 app.add_typer(admin, name="admin")
 admin.add_typer(users, name="user")
+admin.add_typer(orgs, name="org")
 admin.add_typer(tokens, name="token")
 
 
@@ -96,6 +98,46 @@ def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin
 
     account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
     typer.echo(f"created {account.login}")
+
+
+@users.command("rename")
+def rename_user(login: str, new_login: str) -> None:
+    """Give an account another login; its packages go with it."""
+    from registry import accounts
+
+    account = _with_database(lambda db: accounts.rename(db, login, new_login, kind="User"))
+    typer.echo(f"renamed {account.login} to {new_login}")
+
+
+@users.command("suspend")
+def suspend_user(login: str, *, end: Annotated[bool, typer.Option("--end", help="Let it work again.")] = False) -> None:
+    """Refuse all tokens of an account from now on."""
+    from registry import accounts
+
+    _with_database(lambda db: accounts.suspend(db, login, suspended=not end))
+    typer.echo(f"{login} is {'active' if end else 'suspended'}")
+
+
+@users.command("delete")
+def delete_user(
+    login: str, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask; its packages go with it.")] = False
+) -> None:
+    """Delete an account, its packages and its tokens."""
+    from registry import accounts
+
+    if not yes:
+        typer.confirm(f"Delete {login} and all packages there?", abort=True)
+    _with_database(lambda db: accounts.delete(db, login, kind="User", deleted_by=None))
+    typer.echo(f"deleted {login}")
+
+
+@orgs.command("create")
+def create_organization(login: str, owner: Annotated[str, typer.Option(help="The login of its first owner.")]) -> None:
+    """Make an organization."""
+    from registry import organizations
+
+    made = _with_database(lambda db: organizations.create(db, login, owner))
+    typer.echo(f"created {made.login}")
 
 
 @tokens.command("create")

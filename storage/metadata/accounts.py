@@ -197,6 +197,9 @@ _FORGET: Final = command(
                deleted_by = CASE WHEN deleted_at IS NULL THEN $2::bigint ELSE deleted_by END,
                repository_id = NULL, inherit_access = false
          WHERE owner_id = $1),
+    sessions AS (
+        UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+         WHERE state = 'open' AND package_id IN (SELECT id FROM packages WHERE owner_id = $1)),
     seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),
     places AS (DELETE FROM team_members
                 WHERE user_id = $1 OR team_id IN (SELECT id FROM teams WHERE org_id = $1)),
