@@ -103,7 +103,7 @@ class Settings:
                 region=read("MOORAGE_S3_REGION", str, "us-east-1"),
                 bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket"),
                 public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
-                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, "MOORAGE_S3_ENDPOINT" in read.env),
+                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, bool(read.env.get("MOORAGE_S3_ENDPOINT", "").strip())),
             ),
             uploads=UploadSettings(
                 layer_limit_bytes=read("MOORAGE_LAYER_LIMIT_BYTES", _positive, _UPLOADS.layer_limit_bytes),

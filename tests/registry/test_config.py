@@ -1,0 +1,156 @@
+"""The settings: every error at once, and no secret in any of them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from registry.config import Settings, SettingsInvalid
+from tests.support.certificates import write_certificate
+
+GOOD = {
+    "MOORAGE_DATABASE_URL": "postgresql://moorage:hunter2@db/moorage",
+    "MOORAGE_S3_BUCKET": "layers",
+    "MOORAGE_SECRET_KEY": "s" * 40,
+}
+
+
+def errors_of(env: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_env(env)
+    assert str(caught.value) == "\n".join(caught.value.errors)
+    return caught.value.errors
+
+
+def test_what_must_be_set_is_little_and_the_rest_has_defaults() -> None:
+    settings = Settings.from_env(GOOD)
+    assert (settings.host, settings.port) == ("0.0.0.0", 5000)
+    assert settings.public_url is None
+    assert settings.tls is None
+    assert settings.redirect
+    assert settings.token_seconds == 300
+    assert settings.uploads.layer_limit_bytes == 10 * 1024**3
+    assert settings.uploads.upload_seconds == 600
+    assert (settings.http.head_seconds, settings.http.idle_seconds, settings.http.access_log) == (15, 75, True)
+
+
+def test_every_error_is_named_at_once() -> None:
+    errors = errors_of(
+        {
+            "MOORAGE_S3_BUCKET": " ",
+            "MOORAGE_LISTEN": "5000",
+            "MOORAGE_WORKERS": "many",
+            "MOORAGE_TOKEN_TTL": "0",
+            "MOORAGE_REDIRECT": "maybe",
+            "MOORAGE_PUBLIC_URL": "registry.example.com",
+            "MOORAGE_TLS_KEY": "/nowhere",
+            "MOORAGE_HEAD_SECONDS": "0",
+        }
+    )
+    for name in (
+        "DATABASE_URL", "S3_BUCKET", "SECRET_KEY", "LISTEN", "WORKERS", "TOKEN_TTL", "REDIRECT", "PUBLIC_URL", "TLS_CERT",
+        "HEAD_SECONDS",
+    ):  # fmt: skip
+        assert len([line for line in errors if f"MOORAGE_{name}" in line]) == 1, name
+    assert len(errors) == 10
+    assert all("\n" not in line for line in errors)
+
+
+def test_an_empty_value_is_none() -> None:
+    """Compose files and charts set what they have nothing for to the empty text."""
+    empty = dict.fromkeys(
+        ("MOORAGE_PUBLIC_URL", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY", "MOORAGE_S3_ENDPOINT", "MOORAGE_WORKERS"), ""
+    )
+    settings = Settings.from_env({**GOOD, **empty, "MOORAGE_REDIRECT": "  "})
+    assert settings == Settings.from_env(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MOORAGE_DATABASE_URL", "mysql://root:SECRET@db/x"),
+        ("MOORAGE_DATABASE_URL", "SECRET"),
+        ("MOORAGE_SECRET_KEY", "SECRET"),
+        ("MOORAGE_SECRET_KEY", "s" * 40 + ",SECRET"),
+        ("MOORAGE_S3_ENDPOINT", "https://key:SECRET@s3.example.com"),
+        ("MOORAGE_S3_ENDPOINT", "https://key:SECRET@[::1"),
+        ("MOORAGE_PUBLIC_URL", "https://key:SECRET@example.com:99999"),
+        ("MOORAGE_PUBLIC_URL", "key:SECRET@example.com"),
+    ],
+)
+def test_no_message_has_a_secret(name: str, text: str) -> None:
+    (line,) = errors_of({**GOOD, name: text})
+    assert name in line
+    assert "SECRET" not in line.removeprefix(name)
+
+
+def test_settings_do_not_print_their_secrets() -> None:
+    shown = repr(Settings.from_env(GOOD))
+    assert "hunter2" not in shown
+    assert "s" * 40 not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://example.com", "https://", "https://example.com/path", "https://example.com?x=1", "https://example.com#x", "//example.com",
+        "https://example.com:port", "https://example.com:70000", "https://user@example.com", "https://[::1",
+    ],
+)  # fmt: skip
+def test_an_origin_is_a_scheme_and_a_host(text: str) -> None:
+    assert errors_of({**GOOD, "MOORAGE_PUBLIC_URL": text})
+
+
+def test_an_origin_may_end_in_a_slash_and_have_a_port() -> None:
+    settings = Settings.from_env({**GOOD, "MOORAGE_PUBLIC_URL": "https://registry.example.com:8443/"})
+    assert settings.public_url == "https://registry.example.com:8443"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:80", ("127.0.0.1", 80)),
+        ("[::1]:5000", ("::1", 5000)),
+        (":5000", ("", 5000)),
+        ("localhost:65535", ("localhost", 65535)),
+    ],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    settings = Settings.from_env({**GOOD, "MOORAGE_LISTEN": text})
+    assert (settings.host, settings.port) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "localhost:", "localhost:0", "localhost:65536", "localhost:٨٠", "localhost:-1"]
+)
+def test_addresses_that_are_none(text: str) -> None:
+    assert errors_of({**GOOD, "MOORAGE_LISTEN": text})
+
+
+@pytest.mark.parametrize("text", ["-1", "inf", "nan", "soon", "1e999"])
+def test_seconds_that_are_none(text: str) -> None:
+    assert errors_of({**GOOD, "MOORAGE_DRAIN_SECONDS": text})
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5.0), ("2.5", 2.5), ("10s", 10.0), ("0", 0.0)])
+def test_seconds(text: str, seconds: float) -> None:
+    assert Settings.from_env({**GOOD, "MOORAGE_DRAIN_SECONDS": text}).drain_seconds == seconds
+
+
+def test_a_certificate_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+    until = datetime.now(UTC) + timedelta(days=1)
+    one, two = write_certificate(tmp_path / "one", until), write_certificate(tmp_path / "two", until)
+    locked = write_certificate(tmp_path / "locked", until, passphrase=b"SECRET")
+    good = {**GOOD, "MOORAGE_TLS_CERT": str(one.certificate), "MOORAGE_TLS_KEY": str(one.key)}
+    assert Settings.from_env(good).tls is not None
+    for cert, key, why in [
+        (one.certificate, two.key, "cannot be used"),
+        (one.certificate, tmp_path / "none", "No such file"),
+        (one.key, one.certificate, "cannot be used"),
+        (locked.certificate, locked.key, "cannot be used"),
+    ]:
+        (line,) = errors_of({**GOOD, "MOORAGE_TLS_CERT": str(cert), "MOORAGE_TLS_KEY": str(key)})
+        assert why in line
+        assert "MOORAGE_TLS_CERT" in line
+    (line,) = errors_of({**GOOD, "MOORAGE_TLS_CERT": str(one.certificate)})
+    assert line == "MOORAGE_TLS_CERT and MOORAGE_TLS_KEY go together: only one of them is set"
