@@ -25,10 +25,10 @@ async def get(call: Call) -> web.StreamResponse:  # end-2
     """The bytes: from Postgres, from the store through us, or by a redirect to the store."""
     blob, digest = await _located(call)
     size = blob.size or 0
-    if none_match(call.http.headers.getall("If-None-Match", ()), digest):
+    if none_match(call.http.headers.getall("If-None-Match", ()), etag(digest)):
         return web.Response(status=304, headers={**HEADERS, "ETag": etag(digest)})
     asked = call.http.headers.get("Range")
-    span = parse_range(asked, size) if if_range(call.http.headers.get("If-Range"), digest) else None
+    span = parse_range(asked, size) if if_range(call.http.headers.get("If-Range"), etag(digest)) else None
     if blob.body is not None:
         part = blob.body if span is None else blob.body[span.start : span.stop]
         return web.Response(status=200 if span is None else 206, body=part, headers=_headers(digest, span, size))

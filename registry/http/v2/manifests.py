@@ -35,7 +35,7 @@ async def get(call: Call) -> web.Response:  # end-3
     if found.digest is None or found.body is None or found.media_type is None:
         raise ManifestUnknown(call.oci.reference)
     headers = {**HEADERS, "Docker-Content-Digest": found.digest, "ETag": etag(Digest(found.digest))}
-    if none_match(call.http.headers.getall("If-None-Match", ()), found.digest):
+    if none_match(call.http.headers.getall("If-None-Match", ()), headers["ETag"]):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = found.media_type
     if call.oci.kind is Kind.MANIFEST_GET and found.version_id is not None:
