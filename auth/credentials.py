@@ -96,7 +96,7 @@ def of_password(username: str, password: str) -> OidcCredentials | TokenCredenti
     """What Basic, or a form, gives. Raises Unauthenticated."""
     if username.lower() == _OIDC_USER and _JWT.fullmatch(password):
         return OidcCredentials(password)
-    return TokenCredentials(_recognised(password), username, "basic")
+    return TokenCredentials(_recognised(password, username), username, "basic")
 
 
 def _basic(text: str) -> Credentials:
@@ -119,10 +119,10 @@ def _bearer(text: str) -> Credentials:
     return TokenCredentials(token, None, "bearer")
 
 
-def _recognised(text: str) -> PlainToken:
+def _recognised(text: str, username: str | None = None) -> PlainToken:
     token = recognise(text)
     if token is None:
-        raise Unauthenticated("not a personal access token of this registry")
+        raise Unauthenticated("not a personal access token of this registry", username=username)
     return token
 
 

@@ -14,13 +14,14 @@ class Unauthenticated(AuthError):
     """Nobody knows who is asking: 401 with a challenge.
 
     ``error`` is the code of RFC 6750 §3.1 for the challenge, or None where nothing was sent at all (the same section
-    asks that a request without credentials gets no code).
+    asks that a request without credentials gets no code). ``username``: who it was said to be, if anybody.
     """
 
-    def __init__(self, reason: str, error: str | None = "invalid_token") -> None:
+    def __init__(self, reason: str, error: str | None = "invalid_token", *, username: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.error = error
+        self.username = username
 
 
 class Forbidden(AuthError):

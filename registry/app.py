@@ -66,9 +66,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             versions=Versions(db, settings.lifetimes),
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db)),
-            keyless=Keyless(
-                settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds
-            ),
+            keyless=Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds),
         )
 
 

@@ -1,25 +1,93 @@
-"""From the Authorization header to an Identity; what it is worth is asked with each request's own statement."""
+"""From the Authorization header to an Identity; what it is worth is asked with each request's own statement.
 
-from collections.abc import Sequence
+Credentials that fail are counted, here for all the dialects together (registry.failures); a bearer token of ours that
+fails is not: an expired one is how clients learn that they need a new one.
+"""
 
-from auth.credentials import BearerCredentials, parse_authorization
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
-from registry.services import Services
+from registry.errors import TooManyRequests
+from registry.http.address import client_address
+from registry.http.keys import SERVICES
 from storage.metadata import tokens
+from storage.metadata.tokens import StoredToken
 
 
-async def authenticate(services: Services, authorization: Sequence[str]) -> Identity:
-    """Who the header's values speak for. Raises Unauthenticated, Unavailable."""
-    credentials = parse_authorization(authorization)
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has shown a token: what it is, and for how long it is good, seconds, where it came with its own end."""
+
+    token: StoredToken
+    seconds_left: float | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.token.id, self.token.account_id)
+
+
+def credentials_of(http: web.Request) -> Credentials | None:
+    """What the request's headers hold. Raises Unauthenticated, TooManyRequests."""
+    with counted(http):
+        return parse_authorization(http.headers.getall("Authorization", ()))
+
+
+async def authenticate(http: web.Request, *, expired_ok: bool = False) -> Identity:
+    """Who asks on ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
+
+    Raises Unauthenticated, TooManyRequests, Unavailable.
+    """
+    services = http.app[SERVICES]
+    credentials = credentials_of(http)
     if credentials is None:
         return ANONYMOUS
-    if isinstance(credentials, BearerCredentials):
-        claims = services.bearer.verify(credentials.reveal(), services.now())
-        return Identity(claims.token_id, claims.account_id, claims.grants)
-    stored = await tokens.by_hash(services.db, hash_of(credentials.token))
-    if stored is None:
-        raise Unauthenticated("the token is unknown, expired or revoked")
-    await tokens.note_use(services.db, stored.id)
-    return Identity(stored.id, stored.account_id)
+    if not isinstance(credentials, BearerCredentials):
+        return (await holder(http, credentials)).identity
+    text, now = credentials.reveal(), services.now()
+    if not services.bearer.mine(text):
+        stored = (await services.keyless.exchange(services.db, text, now)).token
+        return Identity(stored.id, stored.account_id)
+    claims = services.bearer.verify(text, now, expired_ok=expired_ok)
+    expired_at = claims.expires_at if services.bearer.expired(claims, now) else None
+    return Identity(claims.token_id, claims.account_id, claims.grants, expired_at)
+
+
+async def holder(http: web.Request, credentials: OidcCredentials | TokenCredentials) -> Holder:
+    """Whose token this is. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    services = http.app[SERVICES]
+    with counted(http, credentials.username if isinstance(credentials, TokenCredentials) else None):
+        if isinstance(credentials, OidcCredentials):
+            exchanged = await services.keyless.exchange(services.db, credentials.reveal(), services.now())
+            found = Holder(exchanged.token, exchanged.seconds_left)
+        else:
+            stored = await tokens.by_hash(services.db, hash_of(credentials.token))
+            if stored is None:
+                raise Unauthenticated("the token is unknown, expired or revoked")
+            found = Holder(stored)
+    await tokens.note_use(services.db, found.token.id)
+    return found
+
+
+@contextmanager
+def counted(http: web.Request, username: str | None = None) -> Iterator[None]:
+    """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place."""
+    try:
+        yield
+    except Unauthenticated as error:
+        services = http.app[SERVICES]
+        keys = [f"address {client_address(http, services.settings.trusted_proxies)}"]
+        name = username or error.username
+        if name is not None:
+            keys.append(f"user {name.lower()[:255]}")
+        wait = services.failures.note(keys, time.monotonic())
+        if wait is not None:
+            raise TooManyRequests(wait) from error
+        raise

@@ -6,18 +6,32 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from auth.credentials import TokenCredentials, parse_authorization
-from auth.errors import Unauthenticated
-from auth.tokens import hash_of
-from registry.http.api import accounts, admin, collaborators, meta, organizations, repositories, teams
+from auth.credentials import TokenCredentials
+from auth.errors import Forbidden, Unauthenticated
+from registry.errors import TooManyRequests
+from registry.http.api import (
+    access,
+    accounts,
+    admin,
+    collaborators,
+    downloads,
+    meta,
+    organizations,
+    packages,
+    repositories,
+    teams,
+    tokens,
+    versions,
+    workflows,
+)
 from registry.http.api.call import ApiCall, admit, read_body
-from registry.http.api.errors import ApiError, bad_credentials, not_found, validation_failed
+from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, validation_failed
 from registry.http.api.routes import Route
+from registry.http.authenticate import credentials_of, holder
 from registry.http.keys import SERVICES
 from registry.logins import AccountError, AccountUnknown
-from registry.services import Services
+from registry.refusals import Refusal
 from storage.errors import StorageError, Unavailable
-from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
 
 log = structlog.get_logger()
@@ -31,52 +45,77 @@ ROUTES: Final[tuple[Route, ...]] = (
     *teams.ROUTES,
     *repositories.ROUTES,
     *collaborators.ROUTES,
+    *packages.ROUTES,
+    *versions.ROUTES,
+    *access.ROUTES,
+    *downloads.ROUTES,
+    *tokens.ROUTES,
+    *workflows.ROUTES,
 )
 
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
         try:
-            services = http.app[SERVICES]
-            viewer = await _viewer(services, http)
+            viewer = await _viewer(http)
             admit(route, viewer)
             body = await read_body(http) if http.can_read_body else b""
-            return await route.handler(ApiCall(http, route, services, viewer, body))
-        except ApiError as error:
-            return error.response()
-        except AccountUnknown:
-            return not_found().response()
-        except AccountError as error:
-            return validation_failed(error.resource, error.field, error.code, str(error)).response()
-        except Unavailable as error:
-            log.warning("storage.unavailable", error=str(error), path=http.path)
-            return ApiError(503, "Try again later", headers={"Retry-After": "2"}).response()
-        except StorageError as error:
-            log.exception("storage.failed", error=str(error), path=http.path)
-            return ApiError(503, "Try again later", headers={"Retry-After": "5"}).response()
+            return await route.handler(ApiCall(http, route, http.app[SERVICES], viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
-        except Exception:
-            log.exception("request.failed", method=http.method, path=http.path)
-            return ApiError(500, "This is our fault, and it is in our log").response()
+        except Exception as error:  # noqa: BLE001 - the last resort
+            return (_refused(error) or _failed(http, error)).response()
 
     return endpoint
 
 
-async def _viewer(services: Services, http: web.Request) -> StoredToken | None:
+def _refused(error: Exception) -> ApiError | None:
+    """What the caller is told of what the rules refuse."""
+    match error:
+        case ApiError():
+            return error
+        case AccountUnknown():
+            return not_found()
+        case AccountError():
+            return validation_failed(error.resource, error.field, error.code, str(error))
+        case Forbidden():
+            return forbidden(error.missing, sorted(error.have), error.fix)
+        case Refusal() | TooManyRequests():
+            return _ruled(error)
+        case _:
+            return None
+
+
+def _ruled(error: Refusal | TooManyRequests) -> ApiError:
+    if isinstance(error, TooManyRequests):
+        return ApiError(429, error.message, headers=error.headers)
+    return ApiError(error.status, error.message, extra={"fix": error.fix} if error.fix else {})
+
+
+def _failed(http: web.Request, error: Exception) -> ApiError:
+    """What the caller is told of what is not their fault."""
+    match error:
+        case Unavailable():
+            log.warning("storage.unavailable", error=str(error), path=http.path)
+            return ApiError(503, "Try again later", headers={"Retry-After": "2"})
+        case StorageError():
+            log.error("storage.failed", error=str(error), path=http.path, exc_info=error)
+            return ApiError(503, "Try again later", headers={"Retry-After": "5"})
+        case _:
+            log.error("request.failed", method=http.method, path=http.path, exc_info=error)
+            return ApiError(500, "This is our fault, and it is in our log")
+
+
+async def _viewer(http: web.Request) -> StoredToken | None:
     try:
-        credentials = parse_authorization(http.headers.getall("Authorization", ()))
+        credentials = credentials_of(http)
+        if credentials is None:
+            return None
+        if not isinstance(credentials, TokenCredentials):
+            raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
+        return (await holder(http, credentials)).token
     except Unauthenticated as error:
         raise bad_credentials() from error
-    if credentials is None:
-        return None
-    if not isinstance(credentials, TokenCredentials):
-        raise bad_credentials()  # a bearer token of /token is for /v2 only
-    stored = await tokens.by_hash(services.db, hash_of(credentials.token))
-    if stored is None:
-        raise bad_credentials()
-    await tokens.note_use(services.db, stored.id)
-    return stored
 
 
 async def _unknown(_http: web.Request) -> web.Response:

@@ -51,13 +51,17 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 }
 
 
+#: A session carries its own grant (uploads.py): the bearer token that opened it may have expired meanwhile.
+_OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
+
+
 async def serve(http: web.Request) -> web.StreamResponse:
     """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
     services = http.app[SERVICES]
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, raw_path(http), http.query)
-        identity = await authenticate(services, http.headers.getall("Authorization", ()))
+        identity = await authenticate(http, expired_ok=oci.kind in _OF_SESSIONS)
         http[VISIT].account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except Unauthenticated as error:

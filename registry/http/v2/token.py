@@ -13,21 +13,21 @@ from aiohttp import web
 
 from auth import scopes
 from auth.challenge import basic_challenge
-from auth.credentials import TokenCredentials, parse_authorization
+from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials, of_password
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from auth.tokens import PlainToken, hash_of, recognise
 from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.answers import error_answer
+from registry.http.authenticate import Holder, counted, credentials_of, holder
 from registry.http.bodies import no_early_continue, read_form
 from registry.http.errors import FormInvalid
 from registry.http.keys import SERVICES, VISIT
 from registry.http.v2.call import HEADERS
 from registry.services import Services
 from storage.errors import Unavailable
-from storage.metadata import packages, tokens
+from storage.metadata import packages
 from storage.names import InvalidName, PackageName
 
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
@@ -60,12 +60,12 @@ async def _by_form(http: web.Request) -> web.Response:
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
         raise ParameterInvalid("grant_type", "password or refresh_token", kind)
-    token = recognise(_one(form, kind))
-    if token is None:
-        raise Unauthenticated("the password is no access token of this registry")
-    identity = await _by_token(http, TokenCredentials(token, None, "basic"))
+    secret = _one(form, kind)
+    with counted(http):
+        credentials = of_password(_one(form, "username"), secret)
     offline = kind == "password" and _one(form, "access_type") == "offline"
-    return await _issued(http, identity, form.get("scope", ()), refresh=token if offline else None, form=True)
+    found = await holder(http, credentials)
+    return await _issued(http, found, form.get("scope", ()), refresh=secret if offline else None, form=True)
 
 
 def _one(form: Mapping[str, list[str]], name: str) -> str:
@@ -75,57 +75,54 @@ def _one(form: Mapping[str, list[str]], name: str) -> str:
     return values[0]
 
 
-async def _by_header(http: web.Request) -> Identity:
-    credentials = parse_authorization(http.headers.getall("Authorization", ()))
-    if credentials is None:
-        return ANONYMOUS
-    if not isinstance(credentials, TokenCredentials) or credentials.scheme != "basic":
+async def _by_header(http: web.Request) -> Holder | None:
+    credentials = credentials_of(http)
+    if isinstance(credentials, BearerCredentials):
+        # The identity token of another issuer may come so too; one of ours is not exchanged for another.
+        if http.app[SERVICES].bearer.mine(credentials.reveal()):
+            raise Unauthenticated("expected Authorization: Basic with an access token as the password")
+        credentials = OidcCredentials(credentials.reveal())
+    elif isinstance(credentials, TokenCredentials) and credentials.scheme != "basic":
         # As GHCR does: a token is asked for with Basic.
         raise Unauthenticated("expected Authorization: Basic with an access token as the password")
-    return await _by_token(http, credentials)
-
-
-async def _by_token(http: web.Request, credentials: TokenCredentials) -> Identity:
-    services = http.app[SERVICES]
-    stored = await tokens.by_hash(services.db, hash_of(credentials.token))
-    if stored is None:
-        raise Unauthenticated("the token is unknown, expired or revoked")
-    await tokens.note_use(services.db, stored.id)
-    http[VISIT].account_id = stored.account_id
-    return Identity(stored.id, stored.account_id)
+    return None if credentials is None else await holder(http, credentials)
 
 
 async def _issued(
     http: web.Request,
-    identity: Identity,
+    found: Holder | None,
     wanted: Sequence[str],
     *,
-    refresh: PlainToken | None = None,
+    refresh: str | None = None,
     form: bool = False,
 ) -> web.Response:
     services = http.app[SERVICES]
+    identity = ANONYMOUS if found is None else found.identity
+    http[VISIT].account_id = identity.account_id
     try:
         asked = scopes.parse(wanted)
     except MalformedScope as error:
         raise ParameterInvalid("scope", "type:name:actions", str(error)) from error
     grants = [grant for ask in asked if (grant := await _granted(services, identity, ask)) is not None]
-    now = services.now()
+    now, ttl = services.now(), services.bearer.settings.ttl_seconds
+    if found is not None and found.seconds_left is not None:
+        ttl = max(1, min(ttl, int(found.seconds_left)))
     try:
         token = services.bearer.issue(
-            account_id=identity.account_id, token_id=identity.token_id, grants=grants, now=now
+            account_id=identity.account_id, token_id=identity.token_id, grants=grants, now=now, ttl_seconds=ttl
         )
     except MalformedScope as error:
         raise ParameterInvalid("scope", "fewer or shorter scopes", str(error)) from error
     answer = {
         "token": token,
         "access_token": token,
-        "expires_in": services.bearer.settings.ttl_seconds,
+        "expires_in": ttl,
         "issued_at": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if form:
         answer["scope"] = scopes.render(grants)
     if refresh is not None:
-        answer["refresh_token"] = refresh.reveal()
+        answer["refresh_token"] = refresh
     return web.Response(body=orjson.dumps(answer), content_type="application/json", headers=HEADERS)
 
 

@@ -7,11 +7,11 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
-from registry.http.v2.call import HEADERS, Call
+from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
 from registry.uploads import Owner
-from storage.metadata import blobs, packages
+from storage.metadata import blobs, packages, uploads
 from storage.names import Digest, UploadId
 
 #: A chunk smaller than this costs an object of its own.
@@ -21,11 +21,9 @@ _CHUNK_MIN: Final = str(5 * 1024 * 1024)
 async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
     standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
-    package_id = call.authorize(Action.PUSH, standing).package_id
-    assert standing.owner_id is not None and standing.account_id is not None  # noqa: S101, PT018 - allowed to push
-    if package_id is None:
-        name = call.oci.package.image
-        package_id = await packages.ensure(call.services.db, standing.owner_id, name, standing.account_id)
+    call.authorize(Action.PUSH, standing)
+    package_id = await call.package_to_push(standing)
+    assert standing.account_id is not None  # noqa: S101 - allowed to push
     if call.oci.mount is not None and await _mounted(call, package_id, call.oci.mount):
         return created(call, call.oci.mount)
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
@@ -53,13 +51,14 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
 async def status(call: Call) -> web.Response:  # end-13
     """How much is durable."""
     upload = _upload(call)
-    offset = await call.services.uploads.status(await _owner(call), upload)
+    offset = await call.services.uploads.status(await _owner(call, upload), upload)
     return _located(call, upload, offset, 204)
 
 
 async def append(call: Call) -> web.Response:  # end-5
     """Takes a chunk. docker sends no Content-Range and no length."""
-    upload, owner = _upload(call), await _owner(call)
+    upload = _upload(call)
+    owner = await _owner(call, upload)
     at, expected = _announced(call)
     async with call.services.uploads.open(owner, upload, at=at, expected_bytes=expected) as receiver:
         await receiver.receive(await call.body(), expected)
@@ -68,8 +67,9 @@ async def append(call: Call) -> web.Response:  # end-5
 
 async def finish(call: Call) -> web.Response:  # end-6
     """Takes the last bytes, if there are any, and publishes the blob."""
-    upload, owner, digest = _upload(call), await _owner(call), call.oci.digest
+    upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
+    owner = await _owner(call, upload)
     done = await call.services.uploads.finished(owner, upload)
     if done is not None:
         if done.digest != digest:
@@ -80,25 +80,35 @@ async def finish(call: Call) -> web.Response:  # end-6
 
 async def _receive_all(call: Call, owner: Owner, upload: UploadId, digest: Digest) -> web.Response:
     at, expected = _announced(call)
-    uploads = call.services.uploads
-    async with uploads.open(owner, upload, at=at, expected_bytes=expected) as receiver:
+    sessions = call.services.uploads
+    async with sessions.open(owner, upload, at=at, expected_bytes=expected) as receiver:
         if expected != 0:
             await receiver.receive(await call.body(), expected)
-        await uploads.commit(receiver, digest)
+            # That may have taken long: who has lost the right meanwhile publishes nothing.
+            if await _owner(call, upload) != owner:
+                raise BlobUploadUnknown(upload)
+        await sessions.commit(receiver, digest)
     return created(call, digest)
 
 
 async def cancel(call: Call) -> web.Response:  # end-14
     """Ends the session."""
-    await call.services.uploads.cancel(await _owner(call), _upload(call))
+    upload = _upload(call)
+    await call.services.uploads.cancel(await _owner(call, upload), upload)
     return web.Response(status=204, headers=HEADERS)
 
 
-async def _owner(call: Call) -> Owner:
+async def _owner(call: Call, upload: UploadId) -> Owner:
+    """Whom the session must belong to, by the rights of this moment."""
+    identity = call.identity
+    if identity.expired_at is not None and not await uploads.opened_before(
+        call.services.db, upload, identity.token_id, identity.expired_at
+    ):
+        raise unauthorized(call.http, call.services, call.oci, "invalid_token")
     standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
     package_id = call.authorize(Action.PUSH, standing).package_id
     if package_id is None or standing.account_id is None:
-        raise BlobUploadUnknown(_upload(call))
+        raise BlobUploadUnknown(upload)
     return Owner(package_id, standing.account_id, call.identity.token_id)
 
 

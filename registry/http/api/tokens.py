@@ -1,0 +1,126 @@
+"""``/user/tokens``: a person's own access tokens. All of it needs a classic token with the scope ``user``."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+
+from auth.errors import UnknownTokenScope
+from registry import tokens as rules
+from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.errors import not_found, validation_failed
+from registry.http.api.paging import page_of
+from registry.http.api.routes import Route
+from registry.tokens import TokenInvalid, TokenRule, TokenUnknown
+from storage.metadata import tokens
+from storage.metadata.tokens import OwnToken
+
+_SCOPE: Final = "user"
+
+
+class NewToken(msgspec.Struct):
+    """Classic with ``scopes``, fine-grained with ``rules``; without ``expires_at`` it ends with the one that asks."""
+
+    note: str = ""
+    scopes: list[str] | None = None
+    rules: list[TokenRule] | None = None
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+async def page(call: ApiCall) -> web.Response:
+    """Own tokens, the newest first."""
+    page = page_of(call)
+    found = await tokens.page(call.services.db, call.me.account_id, page.size, page.offset)
+    total = await tokens.count(call.services.db, call.me.account_id)
+    return answer([_shown(call, token) for token in found], headers=page.links(call, total))
+
+
+async def create(call: ApiCall) -> web.Response:
+    """Makes a token; the only answer that shows its text."""
+    new, db = call.body(NewToken), call.services.db
+    now = datetime.fromtimestamp(call.services.now(), UTC)
+    try:
+        plain, stored = await rules.create(
+            db, call.me, note=new.note, scopes=new.scopes, rules=new.rules, expires_at=new.expires_at, now=now
+        )
+    except TokenInvalid as error:
+        raise validation_failed("Token", error.field, "invalid", str(error)) from error
+    except UnknownTokenScope as error:
+        raise validation_failed("Token", "scopes", "invalid", str(error)) from error
+    made = await rules.find(db, call.me.account_id, stored.id)
+    return answer({**_shown(call, made), "token": plain.reveal()}, 201)
+
+
+async def get(call: ApiCall) -> web.Response:
+    """One of the own tokens."""
+    try:
+        return answer(_shown(call, await rules.find(call.services.db, call.me.account_id, call.number("token_id"))))
+    except TokenUnknown as error:
+        raise not_found() from error
+
+
+async def revoke(call: ApiCall) -> web.Response:
+    """Ends a token, with all that was got by it."""
+    try:
+        await rules.revoke(call.services.db, call.me.account_id, call.number("token_id"))
+    except TokenUnknown as error:
+        raise not_found() from error
+    return nothing()
+
+
+async def authorize(call: ApiCall) -> web.Response:
+    """Lets a token act in an organization that requires it."""
+    token_id, org = call.number("token_id"), call.param("org")
+    try:
+        await rules.authorize(call.services.db, call.me.account_id, token_id, org)
+    except TokenUnknown as error:
+        raise not_found() from error
+    return nothing()
+
+
+async def deauthorize(call: ApiCall) -> web.Response:
+    """Takes that back."""
+    token_id, org = call.number("token_id"), call.param("org")
+    try:
+        await rules.deauthorize(call.services.db, call.me.account_id, token_id, org)
+    except TokenUnknown as error:
+        raise not_found() from error
+    return nothing()
+
+
+def _shown(call: ApiCall, token: OwnToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "url": f"{call.base}/user/tokens/{token.id}",
+        "kind": token.kind,
+        "note": token.note,
+        "token_last_eight": token.last_eight,
+        "scopes": token.scopes if token.rules is None else None,
+        "rules": None if token.rules is None else msgspec.json.decode(token.rules),
+        "organizations": token.organizations,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "last_used_at": token.last_used_at,
+    }
+
+
+_ONE: Final = "/user/tokens/{token_id}"
+_IN_ORG: Final = "/user/tokens/{token_id}/organizations/{org}"
+
+ROUTES: Final = (
+    Route("GET", "/user/tokens", page, "List your tokens", scope=_SCOPE, query=("page", "per_page")),
+    Route(
+        "POST",
+        "/user/tokens",
+        create,
+        "Create a token",
+        scope=_SCOPE,
+        body=NewToken,
+        statuses=(201, 400, 403, 413, 422),
+    ),
+    Route("GET", _ONE, get, "Get one of your tokens", scope=_SCOPE, statuses=(200, 404)),
+    Route("DELETE", _ONE, revoke, "Revoke one of your tokens", scope=_SCOPE, statuses=(204, 404)),
+    Route("PUT", _IN_ORG, authorize, "Authorise a token for an organization", scope=_SCOPE, statuses=(204, 404)),
+    Route("DELETE", _IN_ORG, deauthorize, "Take that authorisation back", scope=_SCOPE, statuses=(204, 404)),
+)
