@@ -16,6 +16,7 @@ from registry.http.api import (
     collaborators,
     downloads,
     meta,
+    openapi,
     organizations,
     packages,
     repositories,
@@ -37,7 +38,7 @@ from storage.metadata.tokens import StoredToken
 log = structlog.get_logger()
 
 PREFIX: Final = "/api/v3"
-ROUTES: Final[tuple[Route, ...]] = (
+_TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
     *accounts.ROUTES,
@@ -52,6 +53,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tokens.ROUTES,
     *workflows.ROUTES,
 )
+ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
 
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

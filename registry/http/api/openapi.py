@@ -1,0 +1,196 @@
+"""The OpenAPI 3.1 document, made from the table of routes; ``/v2`` and ``/token`` are added from a table here."""
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from registry.http.api import openapi_v2
+from registry.http.api.call import ApiCall
+from registry.http.api.routes import Access, Route
+
+_PREFIX: Final = "/api/v3"
+_PARAMETER: Final = re.compile(r"\{([^}]+)\}")
+_OWNERS: Final = {
+    "/orgs/{org}": "for-organization",
+    "/users/{username}": "for-user",
+    "/user": "for-authenticated-user",
+}
+_TEXT: Final = {"type": "string", "minLength": 1}
+#: Ids have at most 18 digits.
+_NUMBER: Final = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}
+_PATH: Final[dict[str, Any]] = {
+    "package_type": {"type": "string", "enum": ["container"]},
+    "package_name": {**_TEXT, "description": "With its slashes as %2F."},
+}
+_VISIBILITIES: Final = ["public", "private", "internal"]
+_QUERY: Final[dict[str, Any]] = {
+    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30},
+    "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
+    "visibility": {"type": "string", "enum": _VISIBILITIES},
+    "state": {"type": "string", "enum": ["active", "deleted"], "default": "active"},
+    "role": {"type": "string", "enum": ["all", "admin", "member"], "default": "all"},
+    "type": {"type": "string"},
+    "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
+    "interval": {"type": "string", "enum": ["day"], "default": "day"},
+}
+_REQUIRED: Final = frozenset({"package_type"})
+#: What every route may answer, whatever it does.
+_ALWAYS: Final = (401, 429, 503)
+_OF_BODIES: Final = (400, 413, 422)
+_WORDS: Final = {
+    200: "What was asked for",
+    201: "Made",
+    202: "Accepted",
+    204: "Done",
+    400: "Not well-formed, or against a rule",
+    401: "No credentials, or such as are no good",
+    403: "Seen, but not allowed: what is missing, and what to do",
+    404: "Not there, or not to be seen",
+    409: "Another thing is in its place",
+    413: "Too large",
+    422: "Well-formed, but it makes no sense",
+    429: "Too many attempts with bad credentials; see Retry-After",
+    503: "For a moment; see Retry-After",
+}
+_BASIC_ERROR: Final = {
+    "type": "object",
+    "required": ["message", "status"],
+    "properties": {
+        "message": {"type": "string"},
+        "documentation_url": {"type": "string"},
+        "status": {"type": "string"},
+        "missing": {"type": "string", "description": "Of 403: the right that is missing."},
+        "have": {"type": "array", "items": {"type": "string"}, "description": "Of 403: the rights that are there."},
+        "fix": {"type": "string", "description": "What to do."},
+        "errors": {"type": "array", "items": {"type": "object"}, "description": "Of 422: what, and where."},
+    },
+}
+_SCHEMES: Final = {
+    "basic": {"type": "http", "scheme": "basic", "description": "Any user name, and an access token as the password."},
+    "token": {"type": "http", "scheme": "bearer", "description": "An access token."},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token of /token."},
+}
+
+
+def route(table: Sequence[Route]) -> Route:
+    """The route that serves the document of ``table`` and of itself."""
+
+    @lru_cache(maxsize=1)
+    def text() -> bytes:
+        return orjson.dumps(document((*table, made)))
+
+    async def get(_call: ApiCall) -> web.Response:
+        return web.Response(body=text(), content_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    made = Route("GET", "/openapi.json", get, "This document", Access.ANYBODY)
+    return made
+
+
+def document(table: Sequence[Route]) -> dict[str, Any]:
+    """The document; a status that a route does not name, but its access, body or path implies, is in it too."""
+    bodies = list(dict.fromkeys(one.body for one in table if one.body is not None))
+    schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, Any]] = {}
+    for one in table:
+        body = None if one.body is None else schemas[bodies.index(one.body)]
+        paths.setdefault(_PREFIX + one.path, {})[one.method.lower()] = _operation(one, body)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Moorage",
+            "version": version("moorage"),
+            "summary": "A container registry that people run themselves",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {**paths, **openapi_v2.paths()},
+        "components": {
+            "schemas": {**components, "basic-error": _BASIC_ERROR, **openapi_v2.SCHEMAS},
+            "securitySchemes": _SCHEMES,
+        },
+    }
+
+
+def _operation(one: Route, body: dict[str, Any] | None) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _id(one),
+        "summary": one.summary,
+        "tags": [_noun(one)],
+        "parameters": list(_parameters(one)),
+        "responses": {str(status): _response(status) for status in sorted(statuses(one))},
+        "security": _security(one),
+    }
+    told = inspect.getdoc(one.handler)
+    if told:
+        operation["description"] = told
+    if body is not None:
+        operation["requestBody"] = {
+            "required": bool(msgspec.json.schema(one.body)["$defs"][body["$ref"].rpartition("/")[2]].get("required")),
+            "content": {"application/json": {"schema": body}},
+        }
+    return operation
+
+
+def statuses(one: Route) -> set[int]:
+    """All that the route may answer."""
+    found = {*one.statuses, *_ALWAYS}
+    if one.body is not None:
+        found |= {*_OF_BODIES}
+    if one.access is not Access.ANYBODY and (one.scope is not None or one.access is Access.SITE_ADMIN):
+        found.add(403)
+    if "{" in one.path:
+        found |= {403, 404}
+    if "per_page" in one.query:
+        found.add(400)
+    return found
+
+
+def _parameters(one: Route) -> Iterator[dict[str, Any]]:
+    for name in _PARAMETER.findall(one.path):
+        schema = _PATH.get(name, _NUMBER if name.endswith("_id") else _TEXT)
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for name in one.query:
+        schema = _QUERY.get(name, {"type": "string"})
+        if one.path == "/user/memberships/orgs" and name == "state":
+            schema = {"type": "string", "enum": ["active", "pending"]}
+        yield {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
+
+
+def _response(status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": _WORDS[status]}
+    if status >= 400:  # noqa: PLR2004 - errors
+        response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
+    elif status != 204:  # noqa: PLR2004 - no content
+        response["content"] = {"application/json": {"schema": {"type": ["object", "array"]}}}
+    return response
+
+
+def _security(one: Route) -> list[dict[str, list[str]]]:
+    if one.access is Access.ANYBODY:
+        return [{}, {"basic": []}, {"token": []}]
+    scope = "site_admin" if one.access is Access.SITE_ADMIN else one.scope
+    scopes = [] if scope is None else [scope]  # OpenAPI 3.1: roles, where the scheme is not OAuth2
+    return [{"basic": scopes}, {"token": scopes}]
+
+
+def _noun(one: Route) -> str:
+    return one.handler.__module__.rpartition(".")[2]
+
+
+def _id(one: Route) -> str:
+    """As GitHub names operations: ``packages/get-package-for-user``."""
+    name = one.handler.__name__.replace("_", "-")
+    for prefix, whose in _OWNERS.items():
+        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+            return f"{_noun(one)}/{name}-{whose}"
+    if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
+        name += "ship"  # a handler with two paths
+    return f"{_noun(one)}/{name}"

@@ -1,0 +1,225 @@
+"""What the OpenAPI document tells of ``/v2`` (OCI Distribution 1.1) and of ``/token``."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from registry.oci.errors import ErrorCode
+from registry.oci.request import Kind
+
+SCHEMAS: Final[dict[str, Any]] = {
+    "oci-error": {
+        "type": "object",
+        "required": ["errors"],
+        "properties": {
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["code", "message"],
+                    "properties": {
+                        "code": {"type": "string", "enum": [code.value for code in ErrorCode]},
+                        "message": {"type": "string"},
+                        "detail": {},
+                    },
+                },
+            }
+        },
+    },
+    "bearer-token": {
+        "type": "object",
+        "required": ["token", "access_token", "expires_in", "issued_at"],
+        "properties": {
+            "token": {"type": "string"},
+            "access_token": {"type": "string"},
+            "expires_in": {"type": "integer"},
+            "issued_at": {"type": "string", "format": "date-time"},
+            "scope": {"type": "string"},
+            "refresh_token": {"type": "string"},
+        },
+    },
+}
+
+_PACKAGE: Final = "/v2/{owner}/{image}"
+_BLOB: Final = f"{_PACKAGE}/blobs/{{digest}}"
+_UPLOADS: Final = f"{_PACKAGE}/blobs/uploads/"
+_UPLOAD: Final = f"{_UPLOADS}{{upload}}"
+_MANIFEST: Final = f"{_PACKAGE}/manifests/{{reference}}"
+_PAGED: Final = ("n", "last")
+_READ: Final = (400, 401, 404)
+_CHANGED: Final = (400, 401, 403, 404)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One line of the specification's table. ``statuses`` are those that it answers besides 429 and 503."""
+
+    kind: Kind
+    method: str
+    path: str
+    summary: str
+    statuses: tuple[int, ...]
+    query: tuple[str, ...] = ()
+    sends: str | None = None  # the media type of its body
+    anybody: bool = True
+
+
+ENDPOINTS: Final = (
+    Endpoint(Kind.BASE, "get", "/v2/", "Whether one is logged in", (200, 401), anybody=False),
+    Endpoint(Kind.CATALOG, "get", "/v2/_catalog", "Packages one may read", (200, 400, 401), _PAGED, anybody=False),
+    Endpoint(Kind.TAGS_LIST, "get", f"{_PACKAGE}/tags/list", "Tags", (200, *_READ), _PAGED),
+    Endpoint(
+        Kind.REFERRERS,
+        "get",
+        f"{_PACKAGE}/referrers/{{digest}}",
+        "Manifests that refer to one",
+        (200, *_READ),
+        ("artifactType", *_PAGED),
+    ),
+    Endpoint(Kind.BLOB_GET, "get", _BLOB, "A blob", (200, 206, 304, 307, 416, *_READ)),
+    Endpoint(Kind.BLOB_HEAD, "head", _BLOB, "Whether there is a blob", (200, 304, *_READ)),
+    Endpoint(Kind.BLOB_DELETE, "delete", _BLOB, "Delete a blob", (202, 405, 409, *_CHANGED), anybody=False),
+    Endpoint(
+        Kind.UPLOAD_START,
+        "post",
+        _UPLOADS,
+        "Begin an upload, upload at once, or mount a blob of another package",
+        (201, 202, 409, 413, 416, *_CHANGED),
+        ("digest", "digest-algorithm", "mount", "from"),
+        "application/octet-stream",
+        anybody=False,
+    ),
+    Endpoint(Kind.UPLOAD_STATUS, "get", _UPLOAD, "How far an upload is", (204, *_CHANGED), anybody=False),
+    Endpoint(
+        Kind.UPLOAD_CHUNK,
+        "patch",
+        _UPLOAD,
+        "Upload a piece",
+        (202, 409, 413, 416, *_CHANGED),
+        sends="application/octet-stream",
+        anybody=False,
+    ),
+    Endpoint(
+        Kind.UPLOAD_FINISH,
+        "put",
+        _UPLOAD,
+        "Finish an upload",
+        (201, 409, 413, 416, *_CHANGED),
+        ("digest",),
+        "application/octet-stream",
+        anybody=False,
+    ),
+    Endpoint(Kind.UPLOAD_CANCEL, "delete", _UPLOAD, "Give an upload up", (204, 409, *_CHANGED), anybody=False),
+    Endpoint(Kind.MANIFEST_GET, "get", _MANIFEST, "A manifest", (200, 304, *_READ)),
+    Endpoint(Kind.MANIFEST_HEAD, "head", _MANIFEST, "Whether there is a manifest", (200, 304, *_READ)),
+    Endpoint(
+        Kind.MANIFEST_PUT,
+        "put",
+        _MANIFEST,
+        "Push a manifest",
+        (201, 409, 413, 414, *_CHANGED),
+        ("tag",),
+        "application/vnd.oci.image.manifest.v1+json",
+        anybody=False,
+    ),
+    Endpoint(
+        Kind.MANIFEST_DELETE,
+        "delete",
+        _MANIFEST,
+        "Delete a tag or a manifest",
+        (202, 405, 409, *_CHANGED),
+        anybody=False,
+    ),
+)
+
+_SCHEMA: Final[dict[str, Any]] = {
+    "digest": {"type": "string", "pattern": "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"},
+    "reference": {"type": "string", "minLength": 1, "description": "A tag or a digest."},
+    "upload": {"type": "string", "format": "uuid"},
+    "image": {"type": "string", "minLength": 1, "description": "Slashes in it are sent as they are."},
+    "n": {"type": "integer", "minimum": 0},
+    "tag": {"type": "array", "items": {"type": "string"}},
+}
+_WORDS: Final = {
+    200: "What was asked for",
+    201: "Kept",
+    202: "Accepted",
+    204: "Done",
+    206: "A part of it",
+    304: "As the caller has it",
+    307: "Where the bytes are",
+}
+
+
+def paths() -> dict[str, dict[str, Any]]:
+    """The path items."""
+    found: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        found.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
+    found["/token"] = {"get": _token_by_basic(), "post": _token_by_form()}
+    return found
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    named = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
+    schemas = {name: _SCHEMA.get(name, {"type": "string", "minLength": 1}) for name in (*named, *endpoint.query)}
+    needed = {*named, *(("digest",) if endpoint.kind is Kind.UPLOAD_FINISH else ())}
+    operation: dict[str, Any] = {
+        "operationId": f"oci/{endpoint.kind.value.replace('.', '-')}",
+        "summary": endpoint.summary,
+        "tags": ["oci"],
+        "parameters": [
+            {"name": name, "in": "path" if name in named else "query", "required": name in needed, "schema": schema}
+            for name, schema in schemas.items()
+        ],
+        "responses": _responses(endpoint.statuses, endpoint.method),
+        "security": [*([{}] if endpoint.anybody else []), {"basic": []}, {"bearer": []}, {"token": []}],
+    }
+    if endpoint.sends is not None:
+        operation["requestBody"] = {"content": {endpoint.sends: {}}}
+    return operation
+
+
+def _responses(statuses: tuple[int, ...], method: str) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status in sorted({*statuses, 429, 503}):
+        if status < 400:  # noqa: PLR2004 - no error
+            responses[str(status)] = {"description": _WORDS[status]}
+            continue
+        responses[str(status)] = {"description": "One or more errors of the specification"}
+        if method != "head":
+            content = {"application/json": {"schema": {"$ref": "#/components/schemas/oci-error"}}}
+            responses[str(status)]["content"] = content
+    return responses
+
+
+def _token_by_basic() -> dict[str, Any]:
+    return {
+        "operationId": "oci/token",
+        "summary": "A bearer token for /v2",
+        "tags": ["oci"],
+        "parameters": [
+            {"name": "service", "in": "query", "schema": {"type": "string"}},
+            {"name": "scope", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+        ],
+        "responses": _token_responses((400, 401)),
+        "security": [{}, {"basic": []}],
+    }
+
+
+def _token_by_form() -> dict[str, Any]:
+    names = ("grant_type", "service", "scope", "username", "password", "refresh_token", "client_id", "access_type")
+    fields = {name: {"type": "string"} for name in names}
+    schema = {"type": "object", "properties": fields}
+    return {
+        "operationId": "oci/token-by-form",
+        "summary": "A bearer token for /v2, as OAuth2 asks for it",
+        "tags": ["oci"],
+        "requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": schema}}},
+        "responses": _token_responses((400, 401, 408, 413, 415)),
+        "security": [{}],
+    }
+
+
+def _token_responses(statuses: tuple[int, ...]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/bearer-token"}}}
+    return {"200": {"description": "The token", "content": content}, **_responses(statuses, "get")}

@@ -1,0 +1,134 @@
+"""The OpenAPI document is whole and valid, and the server answers as it says."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from registry.http.api.app import PREFIX, ROUTES
+from registry.http.api.openapi import document
+from registry.http.api.openapi_v2 import ENDPOINTS
+from registry.oci.request import Kind
+from tests.support.server import Registry
+
+_CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+_EXAMPLES = 6
+
+
+def test_the_document_is_valid_and_has_every_route() -> None:
+    made = document(ROUTES)
+    validate(made)
+    operations = {(method.upper(), path) for path, methods in made["paths"].items() for method in methods}
+    assert {(route.method, PREFIX + route.path) for route in ROUTES} <= operations
+    assert {endpoint.kind for endpoint in ENDPOINTS} == set(Kind)
+    ids = [operation["operationId"] for methods in made["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_bodies_of_one_name_are_one_type() -> None:
+    bodies = {route.body for route in ROUTES if route.body is not None}
+    assert len({body.__name__ for body in bodies}) == len(bodies), "the document names them by their class"
+
+
+def test_routes_that_read_a_body_take_one() -> None:
+    assert not [(route.method, route.path) for route in ROUTES if route.body is not None and route.method == "GET"]
+
+
+async def test_it_is_served_to_anybody(registry: Registry) -> None:
+    served = await registry.call("GET", "/api/v3/openapi.json")
+    assert served.status == 200
+    assert served.headers["Content-Type"] == "application/json"
+    assert served.json == document(ROUTES)
+
+
+async def _names(registry: Registry, admin: str) -> dict[str, Any]:
+    """Things that are there, by the parameters that name them."""
+    bob = await registry.user("bob")
+    made = await registry.call("POST", "/api/v3/admin/organizations", admin, json={"login": "acme", "admin": "admin"})
+    assert made.status == 201
+    assert (await registry.call("PUT", "/api/v3/orgs/acme/memberships/bob", admin, json={})).status == 200
+    assert (await registry.call("POST", "/api/v3/orgs/acme/teams", admin, json={"name": "crew"})).status == 201
+    assert (await registry.call("POST", "/api/v3/orgs/acme/repos", admin, json={"name": "code"})).status == 201
+    digest = await registry.push_image("acme/app", "latest", admin)
+    await registry.push_image("bob/app", "latest", bob)
+    path = "/api/v3/orgs/acme/packages/container/app/versions"
+    versions: Any = (await registry.call("GET", path, admin)).json
+    return {
+        "org": "acme",
+        "username": "bob",
+        "login": "bob",
+        "owner": "acme",
+        "repo": "code",
+        "team_slug": "crew",
+        "package_type": "container",
+        "package_name": "app",
+        "package_version_id": versions[0]["id"],
+        "image": "app",
+        "digest": digest,
+        "reference": "latest",
+    }
+
+
+@pytest.mark.timeout(240)
+async def test_answers_are_as_the_document_says(registry: Registry) -> None:
+    await registry.user("nobody-much", [])
+    for _ in range(9):  # ids that are drawn are small: these may be revoked
+        await registry.token("nobody-much", [])
+    admin = await registry.admin()
+    names = await _names(registry, admin)
+    await asyncio.to_thread(_explore, registry.url, admin, names)
+
+
+def _explore(url: str, token: str, names: Mapping[str, Any]) -> None:
+    schema = schemathesis.openapi.from_dict(document(ROUTES))
+    operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
+    operations.sort(key=lambda operation: (operation.method.upper() == "DELETE", operation.path))
+    wrong: list[str] = []
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {token}"
+        for operation in operations:
+            try:
+                _one(operation, url, session, names)
+            except Exception as error:  # noqa: BLE001 - all that is wrong is told at once
+                wrong.append(f"{operation.method.upper()} {operation.path}: {_told(error)}")
+        alive = session.get(f"{url}/api/v3/user", timeout=10)
+    assert not wrong, f"{len(wrong)} operations\n" + "\n".join(wrong)
+    assert alive.status_code == 200
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return " | ".join(_told(one) for one in error.exceptions)
+    return str(error).replace("\n", " ")[:700]
+
+
+def _one(operation: Any, url: str, session: requests.Session, names: Mapping[str, Any]) -> None:
+    @hypothesis.seed(20_261_123)
+    @hypothesis.settings(
+        max_examples=_EXAMPLES,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(operation.as_strategy(), st.booleans())
+    def explore(case: Any, there: bool) -> None:
+        if there and case.path_parameters:
+            known = {name: names[name] for name in case.path_parameters if name in names}
+            case.path_parameters = {**case.path_parameters, **known}
+        case.call_and_validate(base_url=url, session=session, checks=_CHECKS, timeout=30)
+
+    explore()
