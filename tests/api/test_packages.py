@@ -296,7 +296,7 @@ async def test_settings(registry: Registry) -> None:
         "PATCH", f"{API}/users/alice/packages/container/app", bob, json={"visibility": "public"}
     )
     assert refused.status == 403
-    assert {"missing", "have", "fix"} <= set(refused.json)  # type: ignore[arg-type]
+    assert {"missing", "have", "fix"} <= refused.json.keys()  # type: ignore[attr-defined]
     reader = await registry.token("alice", ["read:packages"])
     assert (await registry.call("PATCH", path, reader, json={"visibility": "public"})).status == 403
     assert (await registry.call("DELETE", path, await registry.token("alice", ["write:packages"]))).status == 403
