@@ -1,0 +1,141 @@
+"""SIGTERM: readiness goes first, uploads are handed over, nothing is lost, and it ends in time (F42)."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.accounts import create_token, create_user
+from storage.embedded.processes import free_ports
+from storage.embedded.seaweed import EmbeddedS3
+from storage.metadata.database import Database
+from tests.support.processes import ROOT
+from tests.support.raw import Wire, ask, request
+from tests.support.server import PACKAGES, basic, running
+
+
+@pytest.fixture
+def given(env: dict[str, str], s3: EmbeddedS3) -> dict[str, str]:
+    return {**env, "MOORAGE_S3_BUCKET": s3.bucket, "MOORAGE_WORKERS": "1"}
+
+
+@asynccontextmanager
+async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """One `moorage serve`, ready; killed at the end, if it still runs."""
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": address}
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
+        )
+    try:
+        url = f"http://{address}"
+        for _ in range(300):
+            try:
+                if (await ask(url, request("GET", "/readyz"))).status == 200:
+                    break
+            except OSError:
+                await asyncio.sleep(0.1)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def header_of_alice(db: Database) -> str:
+    await create_user(db, "alice")
+    token, _ = await create_token(db, "alice", PACKAGES)
+    return f"Authorization: {basic(token.reveal())['Authorization']}"
+
+
+async def test_f42_an_upload_is_handed_over_and_readiness_goes_first(
+    given: dict[str, str], db: Database, tmp_path: Path
+) -> None:
+    alice, log = await header_of_alice(db), tmp_path / "log"
+    piece = os.urandom(100_000)
+    async with AsyncExitStack() as stack:
+        process, url = await stack.enter_async_context(serving({**given, "MOORAGE_DRAIN_SECONDS": "1.5"}, log))
+        started = await ask(url, request("POST", "/v2/alice/app/blobs/uploads/", alice, "Content-Length: 0"))
+        location = started.headers["Location"]
+        upload, idle = await stack.enter_async_context(Wire.to(url)), await stack.enter_async_context(Wire.to(url))
+        await idle.send(request("GET", "/v2/"))
+        assert "Connection" not in (await idle.answer()).headers
+        await upload.send(request("PATCH", location, alice, "Transfer-Encoding: chunked"))
+        chunk = b"%x\r\n" % len(piece) + piece + b"\r\n"
+        await upload.send(chunk * 3)
+        await asyncio.sleep(0.3)
+
+        process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        await asyncio.sleep(0.4)
+        ready = await ask(url, request("GET", "/readyz"))
+        assert (ready.status, ready.headers["Retry-After"]) == (503, "1")
+        assert (await ask(url, request("GET", "/healthz"))).status == 200
+        other = await ask(url, request("GET", "/v2/"))
+        assert (other.status, other.headers["Connection"]) == (401, "close"), "served still, but not for long"
+        await upload.send(chunk)
+        assert await upload.silent(0.3), "the upload goes on while others are told to go elsewhere"
+        sent = 4
+        while time.monotonic() - told < 2.5:
+            await upload.send(chunk)
+            sent += 1
+            await asyncio.sleep(0.2)
+        answer = await upload.answer()
+        assert (answer.status, answer.headers["Connection"]) == (503, "close")
+        await upload.close()
+        assert await idle.closed()
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert time.monotonic() - told < 15
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert '"serve.leaving"' in text
+
+    async with running(given) as other_replica:
+        status = await ask(other_replica.url, request("GET", location, alice))
+        assert status.status == 204
+        durable = int(status.headers["Range"].partition("-")[2]) + 1
+        assert 3 * len(piece) <= durable <= sent * len(piece), "what came before the end of the drain is kept"
+        whole = piece * sent
+        digest = "sha256:" + hashlib.sha256(whole).hexdigest()
+        rest = whole[durable:]
+        done = await ask(
+            other_replica.url,
+            request("PUT", f"{location}?digest={digest}", alice, f"Content-Length: {len(rest)}", body=rest),
+        )
+        assert done.status == 201, done.body
+
+
+async def test_f42_an_upload_that_stands_still_does_not_keep_the_process(
+    given: dict[str, str], db: Database, tmp_path: Path
+) -> None:
+    alice = await header_of_alice(db)
+    async with AsyncExitStack() as stack:
+        process, url = await stack.enter_async_context(serving(given, tmp_path / "log"))
+        started = await ask(url, request("POST", "/v2/alice/app/blobs/uploads/", alice, "Content-Length: 0"))
+        upload = await stack.enter_async_context(Wire.to(url))
+        await upload.send(request("PATCH", started.headers["Location"], alice, "Content-Length: 1000", body=b"abc"))
+        half = await stack.enter_async_context(Wire.to(url))
+        await half.send(b"GET /v2/ HT")
+        form = await stack.enter_async_context(Wire.to(url))
+        await form.send(
+            request(
+                "POST", "/token", "Content-Type: application/x-www-form-urlencoded", "Content-Length: 10", body=b"a"
+            )
+        )
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        assert (await upload.answer(seconds=10)).status == 503
+        assert await asyncio.wait_for(process.wait(), 22) == 0
+        assert time.monotonic() - told < 20
+    row = await db.fetchrow("SELECT octet_length(tail) AS size FROM uploads")
+    assert row is not None
+    assert row["size"] == 3
