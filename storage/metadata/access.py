@@ -118,12 +118,15 @@ class Grantee:
     member: bool
 
 
+# The seat is locked: see organizations.unseat.
 _PERSON: Final = select(
     Grantee,
     """
-    SELECT account.id, EXISTS (SELECT 1 FROM memberships WHERE org_id = $1 AND user_id = account.id) AS member
-      FROM accounts account
-     WHERE lower(account.login) = lower($2) AND account.kind = 'User' AND account.deleted_at IS NULL
+    WITH person AS (
+        SELECT id FROM accounts WHERE lower(login) = lower($2) AND kind = 'User' AND deleted_at IS NULL),
+    seat AS (
+        SELECT user_id FROM memberships WHERE org_id = $1 AND user_id = (SELECT id FROM person) FOR KEY SHARE)
+    SELECT person.id, EXISTS (SELECT 1 FROM seat) AS member FROM person
     """,
 )
 _TEAM: Final = select(Grantee, "SELECT id, true AS member FROM teams WHERE org_id = $1 AND slug = lower($2)")

@@ -51,6 +51,7 @@ _ENSURE: Final = select(
         SELECT made.id, seat.user_id, 3
           FROM made JOIN memberships seat ON seat.org_id = made.owner_id AND seat.user_id = $3
          WHERE made.repository_id IS NULL
+           FOR KEY SHARE OF seat  -- see organizations.unseat
     ), robots AS (
         INSERT INTO package_repositories (package_id, repository_id, audience, role)
         SELECT made.id, made.repository_id,

@@ -1,0 +1,37 @@
+"""`moorage admin`: what the operator does, straight on the database."""
+
+import asyncio
+import os
+import sys
+
+from storage.metadata.database import Database
+
+
+async def _moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "registry", "admin", *arguments,
+        env={"PATH": os.defpath, **env}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await child.communicate()
+    return child.returncode or 0, output.decode().strip()
+
+
+async def test_the_operator_keeps_accounts(env: dict[str, str], db: Database) -> None:
+    for arguments, wanted in (
+        (("user", "create", "Ada", "--admin"), (0, "created Ada")),
+        (("user", "create", "bob"), (0, "created bob")),
+        (("org", "create", "acme", "--owner", "bob"), (0, "created acme")),
+        (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken")),
+        (("user", "rename", "bob", "rob"), (0, "renamed bob to rob")),
+        (("user", "suspend", "rob"), (0, "rob is suspended")),
+        (("user", "suspend", "rob", "--end"), (0, "rob is active")),
+        (("user", "suspend", "ada"), (1, "moorage: Ada is the last administrator of this registry")),
+        (("user", "delete", "rob", "--yes"),
+         (1, "moorage: rob is the only owner of acme: name another owner or delete it first")),
+        (("user", "delete", "nobody", "--yes"), (1, "moorage: nobody has the login 'nobody'")),
+    ):  # fmt: skip
+        assert await _moorage(env, *arguments) == wanted, arguments
+    rows = await db.fetch(
+        "SELECT login, kind FROM accounts WHERE suspended_at IS NULL AND deleted_at IS NULL ORDER BY id"
+    )
+    assert [tuple(row) for row in rows] == [("Ada", "User"), ("rob", "User"), ("acme", "Organization")]
