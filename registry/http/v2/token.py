@@ -59,7 +59,7 @@ async def _by_form(http: web.Request) -> web.Response:
     form = await read_form(http, services.settings.http.body_seconds)
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
-        raise ParameterInvalid("grant_type", "password or refresh_token", kind)
+        raise FormInvalid("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
     with counted(http):
         credentials = of_password(_one(form, "username"), secret)
