@@ -1,6 +1,7 @@
 """A real dockerd of its own, and docker's command line with a home for each person."""
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
 import time
@@ -64,7 +65,11 @@ class Person:
         context = self.home / "context"
         context.mkdir(parents=True, exist_ok=True)
         (context / "hello").write_text(f"{name} {time.time_ns()}")
-        lines = ["FROM scratch", "COPY hello /hello", *(f'LABEL {k.replace("__", ".")}="{v}"' for k, v in labels.items())]
+        lines = [
+            "FROM scratch",
+            "COPY hello /hello",
+            *(f'LABEL {k.replace("__", ".")}="{v}"' for k, v in labels.items()),
+        ]
         (context / "Dockerfile").write_text("\n".join(lines))
         image = f"{self.host}/{name}"
         await self.docker("build", "--quiet", "--tag", image, str(context))
@@ -77,10 +82,8 @@ class Person:
     async def pull(self, name: str) -> str:
         """Pulls what is not here. Raises Refused."""
         image = f"{self.host}/{name}"
-        try:
+        with contextlib.suppress(Refused):
             await self.docker("image", "rm", "--force", image)
-        except Refused:
-            pass  # noqa: S110 - it was not here
         return await self.docker("pull", image)
 
 

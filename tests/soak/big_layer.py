@@ -111,23 +111,27 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=float, default=10.0)
     size = int(parser.parse_args().gib * 1024) * MIB
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder, "pg")) as postgres:
-        with EmbeddedS3(Path(folder, "s3")) as s3, FaultProxy(s3.endpoint) as proxy:
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port = probe.getsockname()[1]
-            env = settings_env(postgres.dsn(), s3, "soak", MOORAGE_LISTEN=f"127.0.0.1:{port}")
-            env |= {"MOORAGE_S3_ENDPOINT": proxy.url, "MOORAGE_UPLOAD_SECONDS": "3600", "MOORAGE_WORKERS": "2"}
-            os.environ.update({k: v for k, v in env.items() if k.startswith("AWS_")})  # noqa: TID251
-            token = await prepare(postgres.dsn(), s3.endpoint, "soak")
-            server = serve(env)
-            try:
-                url = f"http://127.0.0.1:{port}"
-                await listening(port)
-                figures = await push(url, token, size, server.pid)
-            finally:
-                server.send_signal(signal.SIGTERM)
-                server.wait(30)
-            return report(figures, size, {op: proxy.count(op) for op in sorted(set(proxy.seen))})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder, "pg")) as postgres,
+        EmbeddedS3(Path(folder, "s3")) as s3,
+        FaultProxy(s3.endpoint) as proxy,
+    ):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        env = settings_env(postgres.dsn(), s3, "soak", MOORAGE_LISTEN=f"127.0.0.1:{port}")
+        env |= {"MOORAGE_S3_ENDPOINT": proxy.url, "MOORAGE_UPLOAD_SECONDS": "3600", "MOORAGE_WORKERS": "2"}
+        os.environ.update({k: v for k, v in env.items() if k.startswith("AWS_")})  # noqa: TID251
+        token = await prepare(postgres.dsn(), s3.endpoint, "soak")
+        server = serve(env)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            await listening(port)
+            figures = await push(url, token, size, server.pid)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+        return report(figures, size, {op: proxy.count(op) for op in sorted(set(proxy.seen))})
 
 
 async def listening(port: int) -> None:
@@ -143,7 +147,9 @@ async def listening(port: int) -> None:
 def report(figures: dict[str, float], size: int, operations: dict[str, int]) -> int:
     above = figures["peak"] - figures["idle"]
     print(f"one layer of {size / 1024**3:g} GiB: {size / MIB / figures['seconds']:.0f} MiB/s")
-    print(f"memory of all server processes: idle {figures['idle']:.0f} MiB, peak {figures['peak']:.0f}, above {above:.0f}")
+    print(
+        f"memory of all server processes: idle {figures['idle']:.0f} MiB, peak {figures['peak']:.0f}, above {above:.0f}"
+    )
     print(f"final PUT: {figures['put']:.3f} s")
     print(f"S3 operations: {operations}")
     print(f"10 GiB + 1 byte: {figures['refused']:.0f}")
