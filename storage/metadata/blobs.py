@@ -139,7 +139,11 @@ _UNLINK: Final = select(
 
 
 async def unlink(db: Executor, package_id: int, digest: Digest) -> Unlinking:
-    """Takes a blob out of a package at once, unless a live manifest needs it."""
+    """Takes a blob out of a package at once, unless a live manifest needs it.
+
+    Inside a transaction that holds the package: what publishes or restores a manifest holds it too, and then the
+    snapshot of this statement is younger than theirs.
+    """
     return await _UNLINK.one(db, package_id, digest)
 
 

@@ -53,21 +53,21 @@ async def get(db: Executor, package_id: int, version_id: int) -> Version | None:
 _PAGE: Final = select(
     ListedVersion,
     f"""
-    SELECT {_COLUMNS}, version.total
-      FROM (SELECT *, count(*) OVER ()::int AS total FROM manifests
-             WHERE package_id = $1 AND deleted_at IS NULL
-             ORDER BY id DESC LIMIT $2 OFFSET $3) AS version
-     ORDER BY version.id DESC
+    SELECT {_COLUMNS}, (SELECT count(*) FROM manifests WHERE package_id = $1 AND deleted_at IS NULL)::int AS total
+      FROM manifests version
+     WHERE version.package_id = $1 AND version.deleted_at IS NULL
+     ORDER BY version.id DESC LIMIT $2 OFFSET $3
     """,
 )
 _DELETED: Final = select(
     ListedVersion,
     f"""
-    SELECT {_COLUMNS}, version.total
-      FROM (SELECT *, count(*) OVER ()::int AS total FROM manifests
-             WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)
-             ORDER BY deleted_at DESC, id DESC LIMIT $2 OFFSET $3) AS version
-     ORDER BY version.deleted_at DESC, version.id DESC
+    SELECT {_COLUMNS},
+           (SELECT count(*) FROM manifests
+             WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4))::int AS total
+      FROM manifests version
+     WHERE version.package_id = $1 AND version.deleted_at > now() - make_interval(secs => $4)
+     ORDER BY version.deleted_at DESC, version.id DESC LIMIT $2 OFFSET $3
     """,
 )
 

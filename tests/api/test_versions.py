@@ -10,7 +10,7 @@ import pytest
 
 from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.runner import run_once
-from storage.metadata import versions
+from storage.metadata import packages, versions
 from tests.support.server import Registry, basic, running
 
 API = "/api/v3"
@@ -400,3 +400,21 @@ async def test_deleting_and_pushing_at_once_leaves_a_tagged_version(registry: Re
     )
     assert sorted(answer.status for answer in outcomes) == [204, 204, 204, 400]
     assert len(await listed(registry, alice)) == 1
+
+
+async def test_a_blob_is_not_deleted_under_a_manifest_that_is_coming(registry: Registry) -> None:
+    alice = await registry.user("alice")
+    image = await registry.push_image("alice/app", "v1", alice)
+    layer = (await registry.call("GET", "/v2/alice/app/manifests/v1", alice)).json["layers"][0]["digest"]  # type: ignore[index]
+    await registry.push_image("alice/app", "v2", alice)
+    gone = await delete(registry, alice, image)
+    package: Any = (await registry.call("GET", APP, alice)).json
+    async with registry.services.db.transaction() as tx:
+        assert await packages.lock(tx, package["id"]) is not None
+        back = await versions.returning(tx, package["id"], gone, 86400.0)
+        await versions.unhide(tx, package["id"], back)
+        waiting = asyncio.ensure_future(registry.call("DELETE", f"/v2/alice/app/blobs/{layer}", alice))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    assert (await waiting).status == 405
+    assert (await registry.call("GET", f"/v2/alice/app/blobs/{layer}", alice)).status == 200

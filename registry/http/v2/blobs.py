@@ -11,8 +11,9 @@ from registry.errors import BlobInUse, BlobUnknown
 from registry.http.keys import BEGUN
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
-from storage.metadata import blobs
-from storage.metadata.blobs import LocatedBlob
+from storage.metadata import blobs, packages
+from storage.metadata.blobs import LocatedBlob, Unlinking
+from storage.metadata.database import Transaction
 from storage.names import Digest
 from storage.objects.base import Span
 
@@ -79,7 +80,13 @@ async def delete(call: Call) -> web.Response:  # end-10
     package_id = call.authorize(Action.DELETE, blob).package_id
     if package_id is None or blob.size is None:
         raise BlobUnknown(digest)
-    outcome = await blobs.unlink(call.services.db, package_id, digest)
+
+    async def work(tx: Transaction) -> Unlinking:
+        # A manifest that is being published or restored is seen behind the lock, and its blobs stay.
+        await packages.lock(tx, package_id)
+        return await blobs.unlink(tx, package_id, digest)
+
+    outcome = await call.services.db.repeat(work)
     if outcome.users:
         raise BlobInUse(digest, [Digest(user) for user in outcome.users])
     if not outcome.gone:
