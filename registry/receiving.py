@@ -14,7 +14,7 @@ from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, Unavailab
 from registry.pace import Pace, paced
 from registry.pending import HELD_BYTES, Cut, Pending
 from registry.slots import Slots
-from storage.errors import StorageError, Unavailable
+from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
@@ -342,7 +342,8 @@ class Receiver:
                 await self._ship(self._pending.cut_all())
                 await self._settled()
             assert self._multipart is not None  # noqa: S101 - there are parts
-            await self._stores.complete(self._held.object_key, self._multipart, self._parts)
+            if await self._stores.complete(self._held.object_key, self._multipart, self._parts) != size:
+                raise ObjectCorrupt(f"the parts of upload {self.id} are not the {size} bytes that were received")
             return Stored(size, self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
             return Stored(size, self._segments[0][0], None)

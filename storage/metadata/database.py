@@ -14,7 +14,6 @@ T = TypeVar("T")
 
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 2.0
-_COMMAND_SECONDS: Final = 15.0
 _SERVER_SETTINGS: Final = {
     "application_name": "moorage",
     "statement_timeout": "10000",
@@ -67,6 +66,7 @@ class AlreadyThere(StorageError):
 class DatabaseSettings:
     url: str = field(repr=False)  # has the password
     pool_size: int = 10
+    command_seconds: float = 15.0  # without an answer; a server that answers stops a statement before
 
 
 @contextmanager
@@ -169,7 +169,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             settings.url,
             min_size=1,
             max_size=settings.pool_size,
-            command_timeout=_COMMAND_SECONDS,
+            command_timeout=settings.command_seconds,
             timeout=5,
             max_inactive_connection_lifetime=300,
             server_settings=_SERVER_SETTINGS,

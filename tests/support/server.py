@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -114,7 +115,7 @@ class Registry:
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         started = await self.call("POST", f"/v2/{name}/blobs/uploads/", token)
         assert started.status == 202, started.body
-        sent = await self.call("PATCH", started.headers["Location"], token, data=data)
+        sent = await self.call("PATCH", started.headers["Location"], token, data=io.BytesIO(data))
         assert sent.status == 202, sent.body
         done = await self.call("PUT", f"{sent.headers['Location']}?digest={digest}", token)
         assert done.status == 201, done.body
