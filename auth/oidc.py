@@ -142,7 +142,7 @@ def keys_of(document: bytes) -> Mapping[str, jwt.PyJWK]:
     entries = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
     for entry in entries[:_KEYS_MAX] if isinstance(entries, list) else []:
         key = _key(entry)
-        if key is not None and key.key_id is not None:
+        if key is not None and isinstance(key.key_id, str):
             found[key.key_id] = key
     return found
 

@@ -127,7 +127,7 @@ async def test_s15_it_deletes_only_where_its_minter_may(registry: Registry) -> N
 
 
 async def test_no_token_of_a_repository_mints_another(registry: Registry) -> None:
-    alice = await registry.user("alice", USER + ("repo",))
+    alice = await registry.user("alice", (*USER, "repo"))
     await repository(registry, "alice", "source")
     workload = (await mint(registry, alice, "alice/source"))["token"]
     fine = (await make(registry, alice, rules=[{"packages": "*", "actions": ["read", "write"]}]))["token"]
@@ -178,7 +178,9 @@ async def test_it_works_wherever_a_token_does(registry: Registry) -> None:
     assert given.status == 200
     bearer = {"Authorization": f"Bearer {given.json['token']}"}  # type: ignore[index]
     assert (await registry.call("POST", "/v2/alice/app/blobs/uploads/", headers=bearer)).status == 202
-    assert (await registry.call("POST", "/v2/alice/app/blobs/uploads/", headers={"Authorization": f"Bearer {token}"})).status == 202
+    assert (
+        await registry.call("POST", "/v2/alice/app/blobs/uploads/", headers={"Authorization": f"Bearer {token}"})
+    ).status == 202
 
 
 async def test_actions_and_codespaces_are_apart(registry: Registry) -> None:

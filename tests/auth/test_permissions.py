@@ -105,13 +105,13 @@ def test_nobody(visibility: str | None, expected: str) -> None:
 @pytest.mark.parametrize(
     ("scopes", "expected"),
     [
-        ((), "404 403 403 403 403"),
+        ((), "404 403 404 404 404"),
         (("read:packages",), "ok 403 403 403 403"),
         (("write:packages",), "ok ok 403 ok ok"),
-        (("delete:packages",), "404 403 ok 403 403"),
+        (("delete:packages",), "404 403 ok 404 404"),
         (("read:packages", "delete:packages"), "ok 403 ok 403 403"),
         (ALL, "ok ok ok ok ok"),
-        (("repo", "user", "admin:org", "site_admin"), "404 403 403 403 403"),
+        (("repo", "user", "admin:org", "site_admin"), "404 403 404 404 404"),
     ],
 )
 def test_s31_an_admin_with_a_classic_token(scopes: tuple[str, ...], expected: str) -> None:
@@ -121,13 +121,13 @@ def test_s31_an_admin_with_a_classic_token(scopes: tuple[str, ...], expected: st
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ("[]", "404 403 403 403 403"),
+        ("[]", "404 403 404 404 404"),
         ('[{"packages":"acme/app","actions":["read"]}]', "ok 403 403 403 403"),
         ('[{"packages":"acme/*","actions":["write"]}]', "ok ok 403 ok ok"),
         ('[{"packages":"*","actions":["delete"]}]', "403 403 ok 403 403"),
         ('[{"packages":"acme/ap?","actions":["read","write","delete"]}]', "ok ok ok ok ok"),
-        ('[{"packages":"acme/ap","actions":["read"]}]', "404 403 403 403 403"),
-        ('[{"packages":"acme/app/*","actions":["read"]}]', "404 403 403 403 403"),
+        ('[{"packages":"acme/ap","actions":["read"]}]', "404 403 404 404 404"),
+        ('[{"packages":"acme/app/*","actions":["read"]}]', "404 403 404 404 404"),
         ('[{"packages":"acme/x","actions":["write"]},{"packages":"*/app","actions":["read"]}]', "ok 403 403 403 403"),
     ],
 )
@@ -170,7 +170,9 @@ def test_sso_stands_before_everything_but_what_is_public() -> None:
 def test_a_bearer_token_narrows_and_never_widens() -> None:
     pull = Identity(7, 1, (Grant("repository", "acme/app", frozenset({"pull"})),))
     everything = Identity(7, 1, (Grant("repository", "acme/app", frozenset({"*"})),))
-    other = Identity(7, 1, (Grant("repository", "acme/ap", frozenset({"pull"})), Grant("x", "acme/app", frozenset("*"))))
+    other = Identity(
+        7, 1, (Grant("repository", "acme/ap", frozenset({"pull"})), Grant("x", "acme/app", frozenset("*")))
+    )
     assert row(standing(role=3), pull) == "ok 401 401 401 401"
     assert row(standing(role=3), everything) == "ok ok ok ok ok"
     assert row(standing(role=3), other) == "401 401 401 401 401"
@@ -187,7 +189,9 @@ WORDS = [
         "permission_denied: write_package",
     ),
     (
-        standing(package_id=None, visibility=None, namespace_role=2, token_kind="workflow", token_repository_id=9, ceiling=1),
+        standing(
+            package_id=None, visibility=None, namespace_role=2, token_kind="workflow", token_repository_id=9, ceiling=1
+        ),
         Action.PUSH,
         "installation not allowed to Create organization package",
     ),

@@ -76,7 +76,9 @@ async def test_docker_logs_in_with_the_identity_token_and_pushes(registry: Regis
     again = {"Authorization": f"Bearer {(await bearer(registry, identity, replica=1))['token']}"}
     data = b"layer"
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
-    done = await registry.call("PUT", f"{started.headers['Location']}?digest={digest}", headers=again, data=data, replica=1)
+    done = await registry.call(
+        "PUT", f"{started.headers['Location']}?digest={digest}", headers=again, data=data, replica=1
+    )
     assert done.status == 201, "the same identity token is the same caller, wherever and however often it comes"
     assert (await registry.services.db.fetchrow("SELECT count(*) FROM tokens WHERE kind = 'workflow'"))[0] == 1  # type: ignore[index]
 
@@ -189,14 +191,16 @@ async def test_s28_algorithms_are_pinned(registry: Registry, provider: Running, 
         keys = {key.get("kid"): key for key in (await answer.json())["keys"][:-2]}
     public = orjson.dumps(keys["rsa"])
     for token in (
-        jwt.encode(claims, None, algorithm="none", headers={"kid": "rsa"}),
+        jwt.encode(claims, "", algorithm="none", headers={"kid": "rsa"}),
         _hs256(claims, public, "rsa"),
         _hs256(claims, b"secret-secret-secret-secret", "oct"),
         identity[:-4] + "AAAA",
         f"{identity.rpartition('.')[0]}.",
     ):
         await _refused(registry, token)
-    long = await registry.call("GET", "/token", headers={"Authorization": f"Bearer {identity.partition('.')[0]}.{'A' * 6000}.A"})
+    long = await registry.call(
+        "GET", "/token", headers={"Authorization": f"Bearer {identity.partition('.')[0]}.{'A' * 6000}.A"}
+    )
     assert long.status == 401
 
 
@@ -222,7 +226,9 @@ async def test_revoked_it_stays_so(registry: Registry, sign: Sign) -> None:
 
 async def test_what_we_issue_ends_with_the_identity_token(registry: Registry, sign: Sign) -> None:
     assert (await bearer(registry, await sign(exp=_now(20))))["expires_in"] <= 20
-    row = await registry.services.db.fetchrow("SELECT expires_at - now() < interval '11 minutes', subject FROM tokens WHERE kind = 'workflow'")
+    row = await registry.services.db.fetchrow(
+        "SELECT expires_at - now() < interval '11 minutes', subject FROM tokens WHERE kind = 'workflow'"
+    )
     assert row is not None
     assert list(row) == [True, "repo:alice/app:ref:refs/heads/main"]
     await registry.services.db.execute("UPDATE tokens SET expires_at = now() - interval '1 s' WHERE kind = 'workflow'")
@@ -231,14 +237,18 @@ async def test_what_we_issue_ends_with_the_identity_token(registry: Registry, si
 
 async def test_a_day_long_identity_token_is_good_for_an_hour(registry: Registry, sign: Sign) -> None:
     await bearer(registry, await sign(exp=_now(86400)))
-    row = await registry.services.db.fetchrow("SELECT expires_at - now() < interval '71 minutes' FROM tokens WHERE kind = 'workflow'")
+    row = await registry.services.db.fetchrow(
+        "SELECT expires_at - now() < interval '71 minutes' FROM tokens WHERE kind = 'workflow'"
+    )
     assert row is not None
     assert row[0]
 
 
 async def test_conditions_on_claims_and_read_only(env: dict[str, str], provider: Running, sign: Sign) -> None:
     env["MOORAGE_OIDC_ISSUERS"] = provider.config(
-        permissions="read", audience="https://registry.example", claims={"ref": "refs/heads/*", "attempt": "1", "fork": "false"}
+        permissions="read",
+        audience="https://registry.example",
+        claims={"ref": "refs/heads/*", "attempt": "1", "fork": "false"},
     )
     async with running(env) as registry:
         good = {"aud": "https://registry.example", "attempt": 1, "fork": False}

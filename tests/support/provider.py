@@ -57,7 +57,8 @@ class Provider:
 
 
 def _public(alg: str, key: Any) -> dict[str, Any]:
-    algorithm = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}[alg]
+    algorithms: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
+    algorithm = algorithms[alg]
     return dict(algorithm.to_jwk(key.public_key(), as_dict=True))
 
 
