@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 from aiohttp import HttpVersion11, web
 
 from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
-from registry.oci.errors import RegistryError
 
 _FORM_BYTES: Final = 64 * 1024
 _FORM_FIELDS: Final = 100
@@ -27,7 +26,7 @@ async def go_on(http: web.Request) -> None:
         http.writer.output_size = 0
 
 
-async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: RegistryError) -> bytes:
+async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:
     """The whole body. Raises ``too_large`` (before a byte is read, where the length is told) and BodyTooSlow."""
     if (http.content_length or 0) > limit_bytes:
         raise too_large

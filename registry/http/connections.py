@@ -106,8 +106,10 @@ class Connection(web.RequestHandler):
             visit, method = request[VISIT], request.method
             self._access.note(Line(time.monotonic(), visit, self._remote, method, request.raw_path, status, sent_bytes))
 
-    def log_exception(self, *args: Any, **_kw: Any) -> None:
+    def log_exception(self, *args: Any, **kw: Any) -> None:
         """Logs the last words of aiohttp about a connection; what they would show may be the client's."""
+        if isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            return  # the rest of a body that is malformed, and has been answered so
         log.error("http.connection_failed", problem=str(args[0]) if args else "")
 
 

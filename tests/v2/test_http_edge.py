@@ -107,20 +107,31 @@ async def test_what_is_no_http_is_refused_and_the_connection_closed(
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING and r.name.startswith("aiohttp")]
 
 
-async def test_s47_a_bad_chunk_midway_is_400_and_keeps_no_connection(registry: Registry, connect: Connect) -> None:
-    token = await registry.user("alice")
+async def test_s47_a_bad_chunk_midway_is_400_and_keeps_no_connection(
+    registry: Registry, connect: Connect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token, admin = await registry.user("alice"), await registry.admin()
     location = (await registry.call("POST", "/v2/alice/app/blobs/uploads/", token)).headers["Location"]
-    wire = await connect(registry.url)
-    await wire.send(
-        request("PATCH", location, authorization(token), "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n")
-    )
-    await asyncio.sleep(0.1)
-    await wire.send(b"xyz\r\n" + request("GET", "/healthz"))
-    answer = await wire.answer()
-    assert answer.status == 400
-    assert await wire.closed(), "no second response"
+    form = "Content-Type: application/x-www-form-urlencoded"
+    for method, target, header in [
+        ("PATCH", location, authorization(token)),
+        ("PUT", "/v2/alice/app/manifests/v1", authorization(token)),
+        ("POST", "/token", form),
+        ("POST", "/api/v3/admin/users", authorization(admin)),
+    ]:
+        for pause in (0.1, 0):
+            wire = await connect(registry.url)
+            await wire.send(request(method, target, header, "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n"))
+            await asyncio.sleep(pause)
+            await wire.send(b"xyz\r\n" + request("GET", "/healthz"))
+            assert (await wire.answer()).status == 400, target
+            assert await wire.closed(), f"a second response after {target}"
     status = await registry.call("GET", location, token)
-    assert (status.status, status.headers["Range"]) == (204, "0-2")
+    # Where both pieces came at once, the parser has thrown away the request with its body.
+    assert (status.status, status.headers["Range"] in {"0-2", "0-5"}) == (204, True)
+    output = capfd.readouterr()
+    assert '"error"' not in output.err + output.out
+    assert "Traceback" not in output.err + output.out
 
 
 # -- what is HTTP, but seldom seen
@@ -403,11 +414,12 @@ async def test_s48_a_push_that_takes_longer_than_the_deadlines_is_not_late(hasty
 
 
 async def test_s48_a_manifest_or_a_form_that_does_not_end_is_408(hasty: Registry, connect: Connect) -> None:
-    token = await hasty.user("alice")
+    token, admin = await hasty.user("alice"), await hasty.admin()
     form = "Content-Type: application/x-www-form-urlencoded"
     for method, target, header in [
         ("PUT", "/v2/alice/app/manifests/v1", authorization(token)),
         ("POST", "/token", form),
+        ("POST", "/api/v3/admin/users", authorization(admin)),
     ]:
         wire = await connect(hasty.url)
         await wire.send(request(method, target, header, LENGTH.format(100), body=b"{"))

@@ -6,13 +6,16 @@ from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
 import orjson
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from auth.tokens import effective
+from registry.http import bodies
 from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, requires_authentication
 from registry.http.api.routes import Access, Route
+from registry.http.errors import BodyTooSlow
+from registry.http.keys import SERVICES
 from registry.http.origin import origin
 from registry.services import Services
 from storage.metadata.standing import Standing
@@ -136,19 +139,14 @@ def admit(route: Route, viewer: StoredToken | None) -> None:
 
 
 async def read_body(http: web.Request) -> bytes:
-    """At most BODY_MAX bytes. Raises 413."""
-    if (http.content_length or 0) > BODY_MAX:
-        raise ApiError(413, f"A body has at most {BODY_MAX} bytes")
-    if http.headers.get("Expect", "").lower() == "100-continue" and http.version >= HttpVersion11:
-        await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        http.writer.output_size = 0
-    pieces, size = [], 0
-    async for piece in http.content.iter_any():
-        size += len(piece)
-        if size > BODY_MAX:
-            raise ApiError(413, f"A body has at most {BODY_MAX} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
+    """At most BODY_MAX bytes. Raises 400, 408, 413."""
+    seconds = http.app[SERVICES].settings.http.body_seconds
+    try:
+        return await bodies.read_body(http, BODY_MAX, seconds, ApiError(413, f"A body has at most {BODY_MAX} bytes"))
+    except BodyTooSlow as error:
+        raise ApiError(408, f"E{error.message[1:]}") from error
+    except web.RequestPayloadError as error:
+        raise ApiError(400, "Expected a well-formed body") from error
 
 
 def fields(**values: object) -> dict[str, Any]:
