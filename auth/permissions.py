@@ -174,7 +174,7 @@ def _by_rules(action: Action, package: PackageName, standing: Standing) -> Decis
     # Who may write may read what is there to be written upon, as with classic scopes.
     if needed in actions or (needed == "read" and "write" in actions):
         return None
-    if not actions and action is Action.PULL:
+    if not actions and action is not Action.PUSH and standing.visibility != "public":
         return Hidden()
     return Denied(
         words="permission_denied: The token provided does not match expected scopes.",
@@ -206,7 +206,7 @@ def _by_scope(action: Action, package: PackageName, standing: Standing) -> Decis
     needed = _SCOPES[action]
     if needed in scopes:
         return None
-    if action is Action.PULL and standing.package_id is not None:
+    if action is not Action.PUSH and _SCOPES[Action.PULL] not in scopes and standing.visibility != "public":
         return Hidden()
     return Denied(
         words="permission_denied: The token provided does not match expected scopes.",
