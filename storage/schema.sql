@@ -389,9 +389,9 @@ CREATE INDEX manifests_deleted ON manifests USING btree (deleted_at) WHERE (dele
 
 CREATE INDEX manifests_deleted_with ON manifests USING btree (package_id, deleted_with) WHERE (deleted_with IS NOT NULL);
 
-CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
+CREATE INDEX manifests_live ON manifests USING btree (package_id, id) WHERE (deleted_at IS NULL);
 
-CREATE INDEX manifests_versions ON manifests USING btree (package_id, id);
+CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
