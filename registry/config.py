@@ -99,11 +99,11 @@ class Settings:
                 pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
             ),
             s3=S3Settings(
-                endpoint=read.optional("MOORAGE_S3_ENDPOINT", _origin),
+                endpoint=(endpoint := read.optional("MOORAGE_S3_ENDPOINT", _origin)),
                 region=read("MOORAGE_S3_REGION", str, "us-east-1"),
                 bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket"),
                 public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
-                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, bool(read.env.get("MOORAGE_S3_ENDPOINT", "").strip())),
+                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, default=endpoint is not None),
             ),
             uploads=UploadSettings(
                 layer_limit_bytes=read("MOORAGE_LAYER_LIMIT_BYTES", _positive, _UPLOADS.layer_limit_bytes),

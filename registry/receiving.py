@@ -227,7 +227,7 @@ class Receiver:
         if self._pending.size > INLINE_BYTES:
             await self._take_slot()
 
-    async def _send(  # noqa: PLR0917 - all of one part's facts
+    async def _send(
         self,
         cut: Cut,
         size: int,

@@ -17,9 +17,7 @@ _PAGE: Final = 100
 async def page(call: Call) -> web.Response:  # end-8a, end-8b
     """Tags in byte order, past ``last``."""
     size = MAX_PAGE if call.oci.n is None else call.oci.n
-    found = await tags.page(
-        call.services.db, call.identity.token_id, call.oci.package, call.oci.last or "", size + 1
-    )
+    found = await tags.page(call.services.db, call.identity.token_id, call.oci.package, call.oci.last or "", size + 1)
     call.authorize(Action.PULL, found)
     headers = {**HEADERS, "Content-Type": "application/json"}
     names = found.names[:size]
