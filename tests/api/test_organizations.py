@@ -156,7 +156,7 @@ async def test_who_leaves_takes_nothing_along(registry: Registry) -> None:
     """S19: with the seat goes every grant in the organization, and coming back brings none of them."""
     api = await acme(registry)
     await registry.push_image("acme/mine", "v1", api.member)
-    await api.ok("POST", "/orgs/acme/repos", api.member, {"name": "src"}, 201)
+    await api.ok("POST", "/orgs/acme/repos", api.member, {"name": "src", "private": True}, 201)
     await api.ok("POST", "/orgs/acme/teams", api.owner, {"name": "devs", "maintainers": ["member"]}, 201)
     await registry.push_image("member/own", "v1", api.member)
     assert (await registry.call("GET", "/v2/acme/mine/manifests/v1", api.member)).status == 200
@@ -187,7 +187,7 @@ async def test_renamed(registry: Registry) -> None:
 async def test_s20_deleted_and_made_anew_it_is_another(registry: Registry) -> None:
     api = await acme(registry)
     await registry.push_image("acme/app", "v1", api.member)
-    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src", "private": True}, 201)
     await api.ok("POST", "/orgs/acme/teams", api.owner, {"name": "devs"}, 201)
     await api.ok("DELETE", "/orgs/acme", api.owner, status=202)
     for path in ("/orgs/acme", "/repos/acme/src", "/orgs/acme/teams"):

@@ -24,7 +24,11 @@ async def _linked(api: Acme, package: str, repository: str) -> None:
 async def test_made_and_read_in_githubs_shape(registry: Registry) -> None:
     api = await acme(registry)
     made = await api.ok(
-        "POST", "/user/repos", api.owner, {"name": "Src", "description": "d", "homepage": "https://x"}, 201
+        "POST",
+        "/user/repos",
+        api.owner,
+        {"name": "Src", "private": True, "description": "d", "homepage": "https://x"},
+        201,
     )
     assert (made["name"], made["full_name"], made["private"], made["visibility"]) == (
         "Src",
@@ -58,7 +62,7 @@ async def test_made_and_read_in_githubs_shape(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("body", "visibility"),
     [
-        ({}, "private"),
+        ({}, "public"),
         ({"private": True}, "private"),
         ({"private": False}, "public"),
         ({"visibility": "internal"}, "internal"),
@@ -81,7 +85,7 @@ async def test_visibility(registry: Registry, body: dict[str, object], visibilit
 
 async def test_of_an_organization_members_make_them(registry: Registry) -> None:
     api = await acme(registry)
-    made = await api.ok("POST", "/orgs/acme/repos", api.member, {"name": "src"}, 201)
+    made = await api.ok("POST", "/orgs/acme/repos", api.member, {"name": "src", "private": True}, 201)
     assert made["permissions"]["admin"] is True
     assert made["owner"]["type"] == "Organization"
     assert await api.status("POST", "/orgs/acme/repos", api.stranger, {"name": "x"}) == 404
@@ -92,7 +96,7 @@ async def test_of_an_organization_members_make_them(registry: Registry) -> None:
 
 async def test_hidden_is_missing(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     weak = await registry.token("owner", PACKAGES)
     fine = (await api.ok("POST", "/user/tokens", api.owner, {"rules": [{"packages": "*", "actions": ["read"]}]}, 201))[
         "token"
@@ -118,7 +122,7 @@ async def test_lists_show_what_one_may_read(registry: Registry) -> None:
     api = await acme(registry)
     for name, body in (("p", {"private": True}), ("i", {"visibility": "internal"}), ("o", {"private": False})):
         await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": name, **body}, 201)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "mine"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "mine", "private": True}, 201)
     await api.ok("PUT", "/repos/owner/mine/collaborators/stranger", api.owner, {"permission": "pull"}, 204)
 
     async def names(path: str, token: str) -> list[str]:
@@ -155,14 +159,14 @@ async def test_changed_by_admins_and_renamed_with_its_links(registry: Registry) 
     assert (await api.ok("PATCH", "/repos/owner/source", api.owner, {}))["description"] == "new"
     assert await api.status("GET", "/repos/owner/src", api.owner) == 404
     assert (await registry.call("GET", "/v2/owner/app/manifests/v1", api.member)).status == 200
-    await api.ok("POST", "/user/repos", api.owner, {"name": "other"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "other", "private": True}, 201)
     for wrong in ({"name": "OTHER"}, {"name": "a b"}, {"visibility": "internal"}, {"private": "yes"}):
         assert await api.status("PATCH", "/repos/owner/source", api.owner, wrong) == 422, wrong
 
 
 async def test_collaborators(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     path = "/repos/owner/src/collaborators"
     for permission, role in (
         ("pull", "read"),
@@ -197,7 +201,7 @@ async def test_collaborators(registry: Registry) -> None:
 
 async def test_of_an_organization_only_members_collaborate(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src", "private": True}, 201)
     path = "/repos/acme/src/collaborators"
     assert await api.status("PUT", f"{path}/stranger", api.owner) == 422
     await api.ok("PUT", f"{path}/member", api.owner, {"permission": "pull"}, 204)
@@ -210,7 +214,7 @@ async def test_of_an_organization_only_members_collaborate(registry: Registry) -
 
 async def test_s14_a_repository_of_another_owner(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     made = await api.ok("GET", "/repos/owner/src", api.owner)
     for method, rest in (
         ("GET", ""),
@@ -226,7 +230,7 @@ async def test_s14_a_repository_of_another_owner(registry: Registry) -> None:
 
 async def test_deleted_it_leaves_its_packages_unlinked_and_its_tokens_dead(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     await api.ok("PUT", "/repos/owner/src/collaborators/member", api.owner, {"permission": "admin"}, 204)
     await registry.push_image("owner/app", "v1", api.owner)
     await _linked(api, "owner/app", "owner/src")
@@ -243,14 +247,14 @@ async def test_deleted_it_leaves_its_packages_unlinked_and_its_tokens_dead(regis
     assert (await registry.call("GET", "/v2/owner/app/manifests/v1", workflow)).status == 401
     assert (await registry.call("GET", "/v2/owner/app/manifests/v1", api.owner)).status == 200
     # One of the same name is another.
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     assert await api.status("GET", "/repos/owner/src", api.member) == 404
     assert (await registry.call("GET", "/v2/owner/app/manifests/v1", workflow)).status == 401
 
 
 async def test_moved_it_leaves_its_packages_behind(registry: Registry) -> None:
     api = await acme(registry)
-    made = await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    made = await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     for login in ("member", "stranger"):
         await api.ok("PUT", f"/repos/owner/src/collaborators/{login}", api.owner, {"permission": "push"}, 204)
     await registry.push_image("owner/app", "v1", api.owner)
@@ -274,8 +278,8 @@ async def test_moved_it_leaves_its_packages_behind(registry: Registry) -> None:
 
 async def test_a_member_who_moves_one_into_the_organization_keeps_it(registry: Registry) -> None:
     api = await acme(registry)
-    await api.ok("POST", "/user/repos", api.member, {"name": "src"}, 201)
-    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.member, {"name": "src", "private": True}, 201)
+    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src", "private": True}, 201)
     assert await api.status("POST", "/repos/member/src/transfer", api.member, {"new_owner": "acme"}) == 422
     body = {"new_owner": "acme", "new_name": "tools"}
     moved = await api.ok("POST", "/repos/member/src/transfer", api.member, body, 202)

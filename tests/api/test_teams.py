@@ -92,7 +92,7 @@ async def test_a_team_is_given_repositories_by_their_admins(registry: Registry) 
     third = await registry.token("third", ["repo", "read:org"])
     await api.ok("PUT", "/orgs/acme/memberships/third", api.owner)
     await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src", "private": True}, 201)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "own"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "own", "private": True}, 201)
     await api.ok("POST", "/orgs/acme/teams", api.owner, {"name": "devs", "maintainers": ["third"]}, 201)
     path = "/orgs/acme/teams/devs/repos/acme/src"
     assert await api.status("GET", "/repos/acme/src", third) == 404

@@ -174,7 +174,7 @@ async def test_s20_who_takes_a_free_login_inherits_nothing(registry: Registry) -
     bearer = await _bearer(registry, api.member, "member/app")
     started = await registry.call("POST", "/v2/member/app/blobs/uploads/", api.member)
     assert started.status == 202
-    await api.ok("POST", "/user/repos", api.member, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.member, {"name": "src", "private": True}, 201)
     await api.ok("DELETE", "/admin/users/member", api.admin, status=204)
     assert await api.status("GET", "/users/member", api.admin) == 404
     assert await api.status("GET", "/user", api.member) == 401
@@ -221,7 +221,7 @@ async def test_a_deleted_user_leaves_nothing_behind(registry: Registry) -> None:
     api = await acme(registry)
     await registry.push_image("member/app", "v1", api.member)
     await registry.push_image("owner/app", "v1", api.owner)
-    await api.ok("POST", "/user/repos", api.owner, {"name": "src"}, 201)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
     await api.ok("PUT", "/repos/owner/src/collaborators/member", api.owner, {"permission": "admin"}, 204)
     await api.ok("POST", "/orgs/acme/teams", api.owner, {"name": "devs", "maintainers": ["member"]}, 201)
     refused = await api.call("DELETE", "/admin/users/owner", api.admin)

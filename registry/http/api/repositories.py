@@ -24,7 +24,7 @@ Visibility = Literal["public", "private", "internal"]
 
 
 class NewRepository(msgspec.Struct):
-    """Private, unless something else is asked for."""
+    """Public, unless something else is asked for, as on GitHub."""
 
     name: str
     description: Text | None = None
@@ -72,7 +72,7 @@ async def _created(call: ApiCall, owner: Account, new: NewRepository) -> web.Res
         call.services.db,
         owner,
         new.name,
-        rules.checked_visibility(new.visibility, new.private, owner.kind) or "private",
+        rules.checked_visibility(new.visibility, new.private, owner.kind) or "public",
         description=new.description or "",
         homepage=new.homepage or "",
         creator_id=rights.myself(call),
