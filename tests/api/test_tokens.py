@@ -172,7 +172,7 @@ async def test_a_fine_grained_token_may_what_its_rules_say(registry: Registry) -
         ("PUT", "alice/other", 403),
         ("DELETE", "alice/app-one", 403),
         ("DELETE", "alice/base", 403),
-        ("DELETE", "alice/oldx1", 403),
+        ("DELETE", "alice/oldx1", 404),
         ("DELETE", "alice/old_1", 202),
     ):
         got = await registry.call(

@@ -64,9 +64,15 @@ async def bearer(registry: Registry, identity: str, scope: str = PUSH, replica: 
     return answer.json
 
 
-@pytest.mark.parametrize("kid", ["rsa", "ec", "ed"])
-async def test_docker_logs_in_with_the_identity_token_and_pushes(registry: Registry, sign: Sign, kid: str) -> None:
-    identity = await sign(kid)
+async def test_docker_logs_in_with_the_identity_token_and_pushes(registry: Registry, sign: Sign) -> None:
+    for kid in ("rsa", "ec", "ed"):
+        await _pushed(registry, await sign(kid), kid.encode())
+    row = await registry.services.db.fetchrow("SELECT count(*) FROM tokens WHERE kind = 'workflow'")
+    assert row is not None
+    assert row[0] == 3
+
+
+async def _pushed(registry: Registry, identity: str, data: bytes) -> None:
     ours = await bearer(registry, identity)
     assert 297 <= ours["expires_in"] <= 300
     headers = {"Authorization": f"Bearer {ours['token']}"}
@@ -74,13 +80,11 @@ async def test_docker_logs_in_with_the_identity_token_and_pushes(registry: Regis
     started = await registry.call("POST", "/v2/alice/app/blobs/uploads/", headers=headers)
     assert started.status == 202
     again = {"Authorization": f"Bearer {(await bearer(registry, identity, replica=1))['token']}"}
-    data = b"layer"
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     done = await registry.call(
         "PUT", f"{started.headers['Location']}?digest={digest}", headers=again, data=data, replica=1
     )
     assert done.status == 201, "the same identity token is the same caller, wherever and however often it comes"
-    assert (await registry.services.db.fetchrow("SELECT count(*) FROM tokens WHERE kind = 'workflow'"))[0] == 1  # type: ignore[index]
 
 
 async def test_it_speaks_for_its_repository_only(registry: Registry, sign: Sign) -> None:
@@ -116,9 +120,10 @@ def _now(seconds: int) -> int:
     return int(time.time()) + seconds
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
+async def test_what_does_not_hold_is_refused(registry: Registry, sign: Sign, provider: Running) -> None:
+    cases: list[dict[str, Any]] = [
+        {"iss": provider.url[:-1]},
+        {"iss": f"{provider.url}/"},
         {"iss": "https://token.actions.githubusercontent.com"},
         {"iss": None},
         {"aud": "other"},
@@ -144,24 +149,16 @@ def _now(seconds: int) -> int:
         {"repository": ["alice/app"]},
         {"kid": "hidden"},
         {"kid": "weak"},
-    ],
-    ids=str,
-)
-async def test_what_does_not_hold_is_refused(registry: Registry, sign: Sign, changed: dict[str, Any]) -> None:
-    identity = await sign(**changed)
-    await _refused(registry, identity)
+    ]
+    for changed in cases:
+        await _refused(registry, await sign(**changed), str(changed))
 
 
-@pytest.mark.parametrize("prefix", [True, False])
-async def test_another_issuer_with_almost_the_same_name(
-    registry: Registry, sign: Sign, provider: Running, *, prefix: bool
-) -> None:
-    await _refused(registry, await sign(iss=provider.url[:-1] if prefix else f"{provider.url}/"))
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
+async def test_s27_a_header_never_brings_its_own_key(registry: Registry, sign: Sign) -> None:
+    identity = await sign()
+    await bearer(registry, identity)
+    head, payload, signature = identity.split(".")
+    headers: list[dict[str, Any]] = [
         {"jwk": {"kty": "oct", "k": "AA"}},
         {"jku": "http://127.0.0.1:1/jwks"},
         {"x5c": ["AA"]},
@@ -172,16 +169,11 @@ async def test_another_issuer_with_almost_the_same_name(
         {"kid": ["rsa"]},
         {"kid": ""},
         {"kid": "ec"},
-    ],
-    ids=str,
-)
-async def test_s27_a_header_never_brings_its_own_key(registry: Registry, sign: Sign, header: dict[str, Any]) -> None:
-    identity = await sign()
-    await bearer(registry, identity)
-    head, payload, signature = identity.split(".")
-    forged = {**orjson.loads(base64.urlsafe_b64decode(head + "==")), **header}
-    encoded = base64.urlsafe_b64encode(orjson.dumps(forged)).rstrip(b"=").decode()
-    await _refused(registry, f"{encoded}.{payload}.{signature}")
+    ]
+    for header in headers:
+        forged = {**orjson.loads(base64.urlsafe_b64decode(head + "==")), **header}
+        encoded = base64.urlsafe_b64encode(orjson.dumps(forged)).rstrip(b"=").decode()
+        await _refused(registry, f"{encoded}.{payload}.{signature}", str(header))
 
 
 async def test_s28_algorithms_are_pinned(registry: Registry, provider: Running, sign: Sign) -> None:
@@ -290,12 +282,12 @@ async def test_an_issuer_that_is_down_is_no_answer(env: dict[str, str], provider
         assert "Retry-After" in away.headers
 
 
-async def _refused(registry: Registry, identity: str) -> None:
+async def _refused(registry: Registry, identity: str, case: str = "") -> None:
     """Everywhere; and it leaves nothing behind."""
     registry.services.failures._times.clear()
     before = await registry.services.db.fetchrow("SELECT count(*) FROM tokens")
     for headers in (basic(identity, "oidc"), {"Authorization": f"Bearer {identity}"}):
         answer = await registry.call("GET", f"/token?scope={PUSH}", headers=headers)
-        assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), answer.body
+        assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), (case, answer.body)
         assert (await registry.call("GET", "/v2/", headers=headers)).status == 401
     assert await registry.services.db.fetchrow("SELECT count(*) FROM tokens") == before
