@@ -13,7 +13,7 @@ from storage.errors import StorageError, Unavailable
 T = TypeVar("T")
 
 #: Taking a connection longer than this is an overload, not a wait.
-_ACQUIRE_SECONDS: Final = 2.0
+_ACQUIRE_SECONDS: Final = 5.0
 _SERVER_SETTINGS: Final = {
     "application_name": "moorage",
     "statement_timeout": "10000",

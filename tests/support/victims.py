@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -45,6 +46,27 @@ class Victims:
 
     def go_on(self, number: int) -> None:
         os.kill(self.pids[number], signal.SIGCONT)
+
+    def memory_mib(self, number: int) -> float:
+        """Resident memory of a server."""
+        pid = str(self.pids[number])
+        told = subprocess.run(["ps", "-o", "rss=", "-p", pid], capture_output=True, check=True, text=True)
+        return int(told.stdout) / 1024
+
+    @asynccontextmanager
+    async def watched(self, number: int, pause_seconds: float = 0.05) -> AsyncIterator[list[float]]:
+        """Its memory, MiB, again and again while the block runs."""
+        seen = [self.memory_mib(number)]
+
+        async def watch() -> None:
+            while True:
+                seen.append(await asyncio.to_thread(self.memory_mib, number))
+                await asyncio.sleep(pause_seconds)
+
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(watch())
+            yield seen
+            watching.cancel()
 
     async def _line(self) -> bytes:
         assert self.parent.stdout is not None

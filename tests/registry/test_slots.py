@@ -1,0 +1,117 @@
+"""The byte budget: slots in turn, and slow clients that make room for others."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from registry.pace import Pace
+from registry.slots import SLOT_BYTES, Slots
+from tests.soak.many_uploads import EXTRA_MIB, measure
+from tests.support.server import Registry, running
+from tests.support.uploading import MIB, Session, noise, sha256, streamed, uploads_with
+from tests.support.victims import victims
+
+
+async def test_slots_go_round_in_order() -> None:
+    slots, order = Slots(2 * SLOT_BYTES), list[int]()
+
+    async def use(number: int) -> None:
+        await slots.take()
+        order.append(number)
+        await asyncio.sleep(0.01)
+        slots.give()
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(10):
+            tasks.create_task(use(number))
+        await asyncio.sleep(0)
+        assert slots.contended
+    assert order == list(range(10))
+    assert not slots.contended
+
+
+async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
+    slots = Slots(0)  # at least two, or one that holds could wait for itself
+    await slots.take()
+    await slots.take()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await slots.take()
+    assert not slots.contended
+    slots.give()
+    async with asyncio.timeout(0.1):
+        await slots.take()
+
+
+async def test_clients_that_stand_still_do_not_stop_the_others(env: dict[str, str]) -> None:
+    """Ten send 10 MiB and stall, over two slots: what they sent is written out when others wait."""
+    env["MOORAGE_BUFFER_BYTES"] = str(2 * SLOT_BYTES)
+    async with running(env, change=uploads_with(pace=Pace(slow_seconds=0.2))) as registry:
+        token, data = await registry.user("alice"), noise(18 * MIB)
+        stalled = []
+        for number in range(10):
+            session = await Session.begin(registry, f"alice/{number}", token)
+            stalled.append((session, await session.raw(f"Content-Length: {len(data)}")))
+
+        async def begin(raw_number: int) -> None:
+            await stalled[raw_number][1].send(data[: 10 * MIB])
+
+        async def healthy(number: int) -> None:
+            session = await Session.begin(registry, f"alice/h{number}", token)
+            assert (await session.patch(streamed(data))).status == 202
+            assert (await session.put(sha256(data))).status == 201
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            for number in range(10):
+                tasks.create_task(begin(number))
+            await asyncio.sleep(0.2)
+            for number in range(2):
+                tasks.create_task(healthy(number))
+        # They were only waited for: they go on as if nothing had been.
+        for session, raw in stalled[:2]:
+            assert await session.offset() > 0
+            await raw.send(data[10 * MIB :])
+            assert await raw.status_line() == 202
+            assert (await session.put(sha256(data))).status == 201
+        for _, raw in stalled:
+            await raw.close()
+        begun = time.monotonic()
+        await healthy(9)
+        assert time.monotonic() - begun < 10
+
+
+async def test_a_failing_store_costs_no_slots(env: dict[str, str]) -> None:
+    """Each upload that fails, at any point, gives back what it held."""
+    env["MOORAGE_BUFFER_BYTES"] = str(2 * SLOT_BYTES)
+    async with running(env) as registry:
+        token, data = await registry.user("alice"), noise(34 * MIB)
+        for number in range(4):
+            session = await Session.begin(registry, "alice/app", token)
+            raw = await session.raw(f"Content-Length: {len(data)}")
+            await raw.send(data[: 30 * MIB])
+            if number % 2:
+                assert (await session.cancel()).status == 204
+            await raw.close(reset=True)
+            wrong = await Session.begin(registry, "alice/app", token)
+            assert (await wrong.put(sha256(b""), streamed(data))).status == 400
+        slots = registry.services.uploads.slots
+        async with asyncio.timeout(15):
+            await slots.take()
+            await slots.take()
+
+
+@pytest.mark.timeout(180)
+async def test_memory_stays_within_the_budget(env: dict[str, str], tmp_path: Path) -> None:
+    """A small sister of ``tests.soak.many_uploads``: all of it would be 192 MiB."""
+    env["MOORAGE_BUFFER_BYTES"] = str(32 * MIB)
+    async with (
+        running(env) as local,
+        victims(env, 1, tmp_path / "log") as servers,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+    ):
+        registry = Registry(servers.urls, local.replicas, http)
+        result = await measure(registry, servers, await registry.user("alice"), uploads=8, size=24 * MIB)
+    assert result.above_mib <= 32 + EXTRA_MIB, result

@@ -1,0 +1,109 @@
+"""Manifests and tags written by many at once (F31, F37), and what they must find here."""
+
+import asyncio
+import random
+
+import orjson
+
+from tests.support.server import Answer, Registry, running
+from tests.support.uploading import noise, sha256
+
+_TYPE = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def _manifest(layers: list[bytes], note: str = "") -> bytes:
+    descriptors = [{"mediaType": "application/octet-stream", "digest": sha256(d), "size": len(d)} for d in layers]
+    return orjson.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": _TYPE,
+            "config": descriptors[0],
+            "layers": descriptors,
+            "annotations": {"note": note},
+        }
+    )
+
+
+async def _put(registry: Registry, reference: str, token: str, body: bytes, replica: int = 0) -> Answer:
+    media_type = _INDEX if b'"manifests"' in body else _TYPE
+    return await registry.call(
+        "PUT",
+        f"/v2/alice/app/manifests/{reference}",
+        token,
+        data=body,
+        headers={"Content-Type": media_type},
+        replica=replica,
+    )
+
+
+async def test_what_a_manifest_names_must_be_here(registry: Registry) -> None:
+    token = await registry.user("alice")
+    here, elsewhere = b"here", b"elsewhere"
+    await registry.push_blob("alice/app", here, token)
+    await registry.push_blob("alice/other", elsewhere, token)
+    refused = await _put(registry, "v1", token, _manifest([here, elsewhere, b"nowhere"]))
+    assert (refused.status, refused.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert sha256(elsewhere) in refused.body.decode()
+    assert sha256(b"nowhere") in refused.body.decode()
+    assert sha256(here) not in refused.body.decode()
+    assert (await registry.call("HEAD", "/v2/alice/app/manifests/v1", token)).status == 404
+    child = {"mediaType": _TYPE, "digest": sha256(b"no child"), "size": 8}
+    index = orjson.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [child]})
+    refused = await _put(registry, "all", token, index)
+    assert (refused.status, refused.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+
+
+async def test_f31_manifests_that_share_layers_do_not_wait_in_circles(env: dict[str, str]) -> None:
+    async with running(env, replicas=2) as registry:
+        token, rng = await registry.user("alice"), random.Random(31)
+        layers = [noise(100, seed) for seed in range(40)]
+        for layer in layers:
+            await registry.push_blob("alice/app", layer, token)
+
+        async def churn(number: int) -> None:
+            for turn in range(4):
+                shuffled = rng.sample(layers, len(layers))
+                put = await _put(registry, f"v{number}", token, _manifest(shuffled, f"{number} {turn}"), number % 2)
+                assert put.status == 201, put.body
+                path = f"/v2/alice/app/manifests/{put.headers['Docker-Content-Digest']}"
+                gone = await registry.call("DELETE", path, token, replica=1 - number % 2)
+                assert gone.status == 202, gone.body
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(churn(number) for number in range(8)))
+
+
+async def test_f37_a_tag_is_always_one_whole_manifest(env: dict[str, str]) -> None:
+    async with running(env, replicas=2) as registry:
+        token = await registry.user("alice")
+        await registry.push_blob("alice/app", b"layer", token)
+        bodies = [_manifest([b"layer"], str(number)) for number in range(20)]
+        known = {sha256(body): body for body in bodies}
+        assert (await _put(registry, "latest", token, bodies[0])).status == 201
+        over = asyncio.Event()
+
+        async def read(replica: int) -> int:
+            reads = 0
+            while not over.is_set():
+                got = await registry.call("GET", "/v2/alice/app/manifests/latest", token, replica=replica)
+                assert got.status == 200
+                assert known[got.headers["Docker-Content-Digest"]] == got.body
+                reads += 1
+            return reads
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            readers = [tasks.create_task(read(replica)) for replica in (0, 1)]
+            puts = [
+                tasks.create_task(_put(registry, "latest", token, body, number % 2))
+                for number, body in enumerate(bodies)
+            ]
+            assert [(await put).status for put in puts] == [201] * 20
+            over.set()
+        assert all([await reader for reader in readers])
+        listed = await registry.call("GET", "/v2/alice/app/tags/list", token)
+        assert listed.json == {"name": "alice/app", "tags": ["latest"]}
+        # What was acknowledged last is what everybody reads, on every replica.
+        assert (await _put(registry, "latest", token, bodies[7], 1)).status == 201
+        got = await registry.call("GET", "/v2/alice/app/manifests/latest", token, replica=0)
+        assert got.body == bodies[7]
