@@ -20,6 +20,7 @@ from tests.security.expected import (
     REPO_NEEDS,
     REST,
     Expected,
+    ExpectedOCI,
     Need,
     may,
     oci_refusal,
@@ -123,15 +124,7 @@ def _oci(kind: Kind, way: str) -> Check:
                 return None if not cell.caller.usable and issued.status == 401 else f"/token: {issued.status}"
             token = orjson.loads(issued.body)["token"]
             headers["Authorization"] = f"Bearer {token}"
-        got = await registry.call(
-            line.method,
-            _oci_path(line.path, cell),
-            data=_sent(line.sends),
-            headers={
-                **headers,
-                **({"Content-Type": "application/vnd.oci.image.manifest.v1+json"} if line.sends == "manifest" else {}),
-            },
-        )
+        got = await registry.call(line.method, target_of(line, cell), **sent_to(line, headers))
         if got.status != expected:
             return f"expected {expected}, got {got.status} {got.body[:150]!r}"
         if expected == 401 and "Bearer realm=" not in got.headers["WWW-Authenticate"]:
@@ -145,8 +138,9 @@ def _oci(kind: Kind, way: str) -> Check:
     return check
 
 
-def _oci_path(path: str, cell: Cell) -> str:
-    return path.format(
+def target_of(line: ExpectedOCI, cell: Cell) -> str:
+    """The path and query of a request of ``/v2`` for the cell's package."""
+    return line.path.format(
         name=cell.name,
         before=cell.name[:-1],  # of its organization it is the only one
         digest=digest_of(LAYER),
@@ -157,8 +151,11 @@ def _oci_path(path: str, cell: Cell) -> str:
     )
 
 
-def _sent(what: str | None) -> bytes | None:
-    return {"blob": NEW_BLOB, "manifest": NEW}.get(what or "")
+def sent_to(line: ExpectedOCI, headers: dict[str, str]) -> dict[str, Any]:
+    """Its headers and its body."""
+    if line.sends == "manifest":
+        headers = {**headers, "Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    return {"headers": headers, "data": {"blob": NEW_BLOB, "manifest": NEW}.get(line.sends or "")}
 
 
 async def _token(registry: Registry, cell: Cell, actions: str = "pull,push,delete") -> Answer:

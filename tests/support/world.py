@@ -66,6 +66,7 @@ class Cell:
     family: str
     visibility: str
     deleted: bool = False
+    foreign: bool = False  # nobody of the matrix belongs there; all of it is vic's
     token: str | None = None
     token_id: int = 0
     spare_token_id: int = 0
@@ -81,6 +82,10 @@ class Cell:
         return f"o{self.number}"
 
     @property
+    def team(self) -> str:
+        return f"crew-{self.number}"
+
+    @property
     def person(self) -> str:
         """A member of the organization, with a role over everything."""
         return f"u{self.number}"
@@ -91,6 +96,8 @@ class Cell:
 
     @property
     def package_owner(self) -> str:
+        if self.foreign and self.family != "orgs":
+            return "vic"
         match self.family:
             case "users":
                 return "olga"
@@ -123,7 +130,7 @@ class Cell:
             "username": self.person,
             "login": self.person,
             "account_id": self.person_id,
-            "team_slug": "crew",
+            "team_slug": self.team,
             "owner": self.package_owner,
             "repo": self.repo,
             "repository_id": self.id,
@@ -180,19 +187,26 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
 def _organization(add: Any, cell: Cell) -> None:
     add("accounts", id=cell.id, kind="Organization", login=cell.org, site_admin=False)
     add("accounts", id=cell.person_id, kind="User", login=cell.person, site_admin=False)
-    for login, role in _SEATS.items():
+    for login, role in (_SEATS if not cell.foreign else {"vic": "admin"}).items():
         add("memberships", org_id=cell.id, user_id=ACCOUNTS[login], role=role)
     add("memberships", org_id=cell.id, user_id=cell.person_id, role="member")
-    add("teams", id=cell.id, org_id=cell.id, slug="crew", name="Crew")
+    add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
+
+
+def _granted(cell: Cell) -> dict[int, int]:
+    """Roles over the cell's package and repository."""
+    granted = {} if cell.foreign else {ACCOUNTS[login]: role for login, role in _ROLES.items()}
+    granted[cell.person_id] = 1
+    granted.pop(ACCOUNTS.get(cell.package_owner, 0), None)  # an owner needs none
+    return granted
 
 
 def _repository(add: Any, cell: Cell) -> None:
     owner_id = ACCOUNTS.get(cell.package_owner, cell.id)
     add("repositories", id=cell.id, owner_id=owner_id, name=cell.repo, visibility=cell.visibility)
-    for account_id, role in (*((ACCOUNTS[login], role) for login, role in _ROLES.items()), (cell.person_id, 1)):
-        if account_id != owner_id:
-            add("repository_users", repository_id=cell.id, user_id=account_id, role=role)
+    for account_id, role in _granted(cell).items():
+        add("repository_users", repository_id=cell.id, user_id=account_id, role=role)
     if owner_id == cell.id:
         add("repository_teams", repository_id=cell.id, team_id=cell.id, role=1)
 
@@ -209,9 +223,8 @@ def _package(add: Any, cell: Cell, now: datetime) -> None:
         published_at=now,
         deleted_at=now if cell.deleted else None,
     )
-    for account_id, role in (*((ACCOUNTS[login], role) for login, role in _ROLES.items()), (cell.person_id, 1)):
-        if account_id != owner_id:
-            add("package_users", package_id=cell.id, user_id=account_id, role=role)
+    for account_id, role in _granted(cell).items():
+        add("package_users", package_id=cell.id, user_id=account_id, role=role)
     if owner_id == cell.id:
         add("package_teams", package_id=cell.id, team_id=cell.id, role=1)
     # The workflows of the cell's repository may write, its workspaces may read; in the organization only.
@@ -285,7 +298,7 @@ def _tokens(add: Any, cell: Cell, now: datetime) -> None:
         ceiling=None,
         rules=None,
     )
-    if caller.org is not None or caller.site_admin:
+    if caller.org is not None or caller.site_admin or cell.foreign:
         add("token_organizations", token_id=cell.spare_token_id, org_id=cell.id)
 
 
@@ -295,8 +308,16 @@ class Cells:
     def __init__(self) -> None:
         self.all: list[Cell] = []
 
-    def new(self, caller: Caller, family: str = "orgs", visibility: str = "private", *, deleted: bool = False) -> Cell:
-        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted)
+    def new(
+        self,
+        caller: Caller,
+        family: str = "orgs",
+        visibility: str = "private",
+        *,
+        deleted: bool = False,
+        foreign: bool = False,
+    ) -> Cell:
+        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted, foreign)
         self.all.append(cell)
         return cell
 
