@@ -77,6 +77,7 @@ class Settings:
     port: int
     processes: int
     public_url: str | None
+    api_url: str | None
     tls: TlsSettings | None
     http: HttpSettings
     redirect: bool
@@ -119,6 +120,7 @@ class Settings:
             host=host,
             port=port,
             processes=read("MOORAGE_WORKERS", _positive, os.cpu_count() or 1),
+            api_url=read.optional("MOORAGE_API_URL", _origin),
             public_url=read.optional("MOORAGE_PUBLIC_URL", _origin),
             tls=_tls(read),
             http=HttpSettings(

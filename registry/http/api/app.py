@@ -128,8 +128,10 @@ async def _no_early_continue(_http: web.Request) -> None:
     """``100 Continue`` is sent once the caller is known (call.read_body)."""
 
 
-def add_routes(app: web.Application) -> None:
-    """Everything under ``/api/v3``."""
+def add_routes(app: web.Application, prefix: str = PREFIX) -> None:
+    """Everything under ``/api/v3``; a host of its own has the same without a prefix, as api.github.com does."""
     for route in ROUTES:
-        app.router.add_route(route.method, PREFIX + route.path, _endpoint(route), expect_handler=_no_early_continue)
-    app.router.add_route("*", PREFIX + "{rest:.*}", _unknown, expect_handler=_no_early_continue)
+        path = prefix + route.path
+        app.router.add_route(route.method, path or "/", _endpoint(route), expect_handler=_no_early_continue)
+    rest = prefix + "{rest:.*}" if prefix else "/{rest:.*}"
+    app.router.add_route("*", rest, _unknown, expect_handler=_no_early_continue)

@@ -61,7 +61,13 @@ class ApiCall:
     @property
     def base(self) -> str:
         """The URL of the API, without a slash at its end."""
-        return f"{self.origin}/api/v3"
+        return self.services.settings.api_url or f"{self.origin}/api/v3"
+
+    @property
+    def served_at(self) -> str:
+        """The URL of the host that this request came to: the registry's, or the API's own."""
+        own = self.services.settings.api_url
+        return own if own is not None and self.http.host.lower() == own.partition("://")[2].lower() else self.origin
 
     @property
     def origin(self) -> str:

@@ -36,7 +36,7 @@ class Page:
             return {}
         url = call.http.rel_url
         links = [
-            f'<{call.origin}{url.update_query(page=str(number), per_page=str(self.size))}>; rel="{name}"'
+            f'<{call.served_at}{url.update_query(page=str(number), per_page=str(self.size))}>; rel="{name}"'
             for name, number in wanted.items()
         ]
         return {"Link": ", ".join(links)}
