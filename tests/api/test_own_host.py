@@ -23,4 +23,5 @@ async def test_the_api_has_a_host_of_its_own(env: dict[str, str]) -> None:
         assert (missing.status, missing.json["message"]) == (404, "Not Found")  # type: ignore[index]
         elsewhere = await registry.call("GET", "/user", token)
         assert elsewhere.status == 404
-        assert (await registry.call("GET", "/v2/alice/one/manifests/v1", token, headers=HOST)).status == 200
+        assert (await registry.call("GET", "/v2/alice/one/manifests/v1", token, headers=HOST)).status == 404
+        assert (await registry.call("GET", "/v2/alice/one/manifests/v1", token)).status == 200
