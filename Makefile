@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -37,6 +37,17 @@ conformance: .venv/.dev ## Run the OCI conformance program against one server an
 chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(PYTHON) -m pytest -m chart tests/helm $(ARGS)
 
+# What cannot be run here is said, and left out.
+clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGithub; with Go, Node and gh theirs too)
+	left_out=; \
+	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
+	has go go_github; has npm octokit; has gh test_gh; \
+	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
+	$(PYTHON) -m pytest -m clients -k "test$$left_out" tests/clients $(ARGS)
+
+scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
+	$(PYTHON) -m pytest -m scenarios tests/scenarios $(ARGS)
+
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -50,12 +61,13 @@ fmt: .venv/.dev ## Bring the code into shape
 schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 	$(PYTHON) -m tests.support.schema
 
-COMPILE = $(PYTHON) -m uv pip compile --quiet --extra embedded --universal --python-version 3.11 \
+COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
-lock: .venv/.made ## Resolve the dependencies anew and write both lock files
+lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv
-	$(COMPILE) pyproject.toml --upgrade -o requirements.lock
-	$(COMPILE) pyproject.toml --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra embedded --upgrade -o requirements.lock
+	$(COMPILE) pyproject.toml --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
 
 clean: ## Remove the environment and the caches; DATA stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
@@ -72,6 +84,12 @@ clean: ## Remove the environment and the caches; DATA stays
 .venv/.dev: requirements-dev.lock .venv/.run
 	echo 'Installing what tests and checks need, once ...'
 	$(PIP) install $(LOCKED) -r requirements-dev.lock \
+		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+	touch $@
+
+.venv/.clients: requirements-clients.lock .venv/.dev
+	echo 'Installing the GitHub clients, once ...'
+	$(PIP) install $(LOCKED) -r requirements-clients.lock \
 		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
 	touch $@
 
