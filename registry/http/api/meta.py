@@ -1,12 +1,12 @@
 """What clients ask a GitHub server about itself before anything else."""
 
-from importlib.metadata import version
 from typing import Final
 
 from aiohttp import web
 
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Access, Route
+from registry.version import VERSION
 
 #: The release of GitHub Enterprise Server whose API clients may expect: gh and go-github ask for it.
 _LIKE: Final = "3.14.0"
@@ -42,7 +42,7 @@ async def meta(_call: ApiCall) -> web.Response:
         {
             "verifiable_password_authentication": False,
             "installed_version": _LIKE,
-            "moorage_version": version("moorage"),
+            "moorage_version": VERSION,
             "packages": [],
         }
     )

@@ -4,7 +4,6 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ from aiohttp import web
 from registry.http.api import openapi_v2
 from registry.http.api.call import ApiCall
 from registry.http.api.routes import Access, Route
+from registry.version import VERSION
 
 _PREFIX: Final = "/api/v3"
 _PARAMETER: Final = re.compile(r"\{([^}]+)\}")
@@ -106,7 +106,7 @@ def document(table: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Moorage",
-            "version": version("moorage"),
+            "version": VERSION,
             "summary": "A container registry that people run themselves",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
