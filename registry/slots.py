@@ -8,10 +8,13 @@ SLOT_BYTES: Final = 16 * 1024 * 1024
 
 
 class Slots:
-    """First come, first served. A holder that is waited for and slow is expected to write out and queue again."""
+    """First come, first served. A holder that is waited for and slow is expected to write out and queue again.
+
+    A third of the budget is for what is in no slot: about half a MiB of a connection whose upload waits for one.
+    """
 
     def __init__(self, budget_bytes: int) -> None:
-        self._free = asyncio.Semaphore(max(2, budget_bytes // SLOT_BYTES))
+        self._free = asyncio.Semaphore(max(2, budget_bytes * 2 // 3 // SLOT_BYTES))
         self._waiting = 0
 
     @property

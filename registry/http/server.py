@@ -18,6 +18,8 @@ from registry.http.tls import tls_context
 
 #: What requests under way get when the process stops; aiohttp grants it twice.
 _SHUTDOWN_SECONDS: Final = 9.0
+#: A connection holds about four times this, unread: what clients of uploads that wait for memory have sent.
+_READ_BYTES: Final = 64 * 1024
 #: How long an unwanted body is read on, so that its sender gets to read our answer.
 _LINGER_SECONDS: Final = 5.0
 _BACKLOG: Final = 1024
@@ -44,6 +46,7 @@ async def serving(app: web.Application, settings: Settings, listener: socket.soc
                     loop=asyncio.get_running_loop(),
                     keepalive_timeout=settings.http.idle_seconds,
                     auto_decompress=False,  # digests are over the bytes as sent; and no bomb is ever unpacked
+                    read_bufsize=_READ_BYTES,
                     lingering_time=_LINGER_SECONDS,
                     max_line_size=LINE_BYTES,
                     max_field_size=LINE_BYTES,

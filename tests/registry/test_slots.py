@@ -16,7 +16,7 @@ from tests.support.victims import victims
 
 
 async def test_slots_go_round_in_order() -> None:
-    slots, order = Slots(2 * SLOT_BYTES), list[int]()
+    slots, order = Slots(0), list[int]()  # two at least
 
     async def use(number: int) -> None:
         await slots.take()
@@ -34,7 +34,7 @@ async def test_slots_go_round_in_order() -> None:
 
 
 async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
-    slots = Slots(0)  # at least two, or one that holds could wait for itself
+    slots = Slots(0)
     await slots.take()
     await slots.take()
     with pytest.raises(TimeoutError):
@@ -114,4 +114,4 @@ async def test_memory_stays_within_the_budget(env: dict[str, str], tmp_path: Pat
     ):
         registry = Registry(servers.urls, local.replicas, http)
         result = await measure(registry, servers, await registry.user("alice"), uploads=8, size=24 * MIB)
-    assert result.above_mib <= 32 + EXTRA_MIB, result
+    assert result.above_mib <= 40 + EXTRA_MIB, result  # two slots, and what is in none
