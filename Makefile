@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios soak lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -47,6 +47,10 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGith
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(PYTHON) -m pytest -m scenarios tests/scenarios $(ARGS)
+
+soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
+	$(PYTHON) -m tests.soak.many_uploads
+	$(PYTHON) -m tests.soak.big_layer
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .
