@@ -32,6 +32,7 @@ from registry.slots import Slots
 from registry.uploads import Uploads
 from registry.versions import Versions
 from storage.metadata.database import open_database
+from storage.metadata.lookups import open_lookups
 from storage.objects.s3 import S3Store
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             db=db,
+            lookups=await stack.enter_async_context(open_lookups(db)),
             stores=stores,
             bearer=Bearer(
                 BearerKeys.from_secrets(settings.secrets),

@@ -17,6 +17,7 @@ from registry.receiving import Stores
 from registry.uploads import Uploads
 from registry.versions import Versions
 from storage.metadata.database import Database
+from storage.metadata.lookups import Lookups
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Services:
 
     settings: Settings
     db: Database
+    lookups: Lookups
     stores: Stores
     bearer: Bearer
     uploads: Uploads

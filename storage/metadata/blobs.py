@@ -7,7 +7,7 @@ from typing import Final
 from storage.metadata import standing
 from storage.metadata.query import Executor, command, select
 from storage.metadata.standing import Standing
-from storage.names import Digest, PackageName
+from storage.names import Digest
 from storage.objects.base import ObjectKey
 
 
@@ -21,25 +21,22 @@ class LocatedBlob(Standing):
     stale_link: bool | None
 
 
-# The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by $4 alone,
-# once the tables had grown, and to find it where there was no link.
-_LOCATE: Final = select(
+#: Over arrays of tokens, owners, images and digests; a row each, in their order.
+# The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by a digest
+# alone, once the tables had grown, and to find it where there was no link.
+LOCATE: Final = select(
     LocatedBlob,
     f"""
     SELECT {standing.COLUMNS}, found.*
-    {standing.FROM}
+    {standing.FROM_MANY}
       LEFT JOIN LATERAL (
         SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
-         WHERE link.package_id = package.id AND link.digest = $4 AND link.deleted_at IS NULL
+         WHERE link.package_id = package.id AND link.digest = asked.reference AND link.deleted_at IS NULL
       ) AS found ON true
+     ORDER BY asked.place
     """,
 )
-
-
-async def locate(db: Executor, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
-    """Where the blob's bytes are, with the caller's standing."""
-    return await _LOCATE.one(db, token_id, package.owner, package.image, digest)
 
 
 _TOUCH: Final = command(

@@ -13,42 +13,50 @@ from storage.objects.base import ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class ResolvedManifest(Standing):
-    """``version_id`` and the rest are None when the package has no such manifest."""
+    """``version_id`` and the rest are None when the package has no such manifest; ``size`` is in bytes."""
 
     version_id: int | None
     digest: str | None
     media_type: str | None
-    body: bytes | None
+    size: int | None
 
 
-_BY_TAG: Final = select(
+#: Over arrays of tokens, owners, images and tags; a row each, in their order.
+BY_TAG: Final = select(
     ResolvedManifest,
     f"""
-    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.body
-    {standing.FROM}
-      LEFT JOIN tags tag ON tag.package_id = package.id AND tag.name = $4
+    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {standing.FROM_MANY}
+      LEFT JOIN tags tag ON tag.package_id = package.id AND tag.name = asked.reference
       LEFT JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
+     ORDER BY asked.place
     """,
 )
-_BY_DIGEST: Final = select(
+#: The same by digest.
+BY_DIGEST: Final = select(
     ResolvedManifest,
     f"""
-    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.body
-    {standing.FROM}
+    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {standing.FROM_MANY}
       LEFT JOIN manifests manifest
-             ON manifest.package_id = package.id AND manifest.digest = $4 AND manifest.deleted_at IS NULL
+             ON manifest.package_id = package.id AND manifest.digest = asked.reference AND manifest.deleted_at IS NULL
+     ORDER BY asked.place
     """,
 )
 
 
-async def by_tag(db: Executor, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
-    """The manifest under a tag, with the caller's standing."""
-    return await _BY_TAG.one(db, token_id, package.owner, package.image, tag)
+@dataclass(frozen=True, slots=True)
+class _Body:
+    body: bytes
 
 
-async def by_digest(db: Executor, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
-    """The manifest of a digest, with the caller's standing."""
-    return await _BY_DIGEST.one(db, token_id, package.owner, package.image, digest)
+_BODY: Final = select(_Body, "SELECT body FROM manifests WHERE package_id = $1 AND digest = $2")
+
+
+async def body_of(db: Executor, package_id: int, digest: Digest) -> bytes | None:
+    """The bytes of a manifest, as they were pushed."""
+    row = await _BODY.maybe(db, package_id, digest)
+    return None if row is None else row.body
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ END"""
 
 COLUMNS: Final[LiteralString] = f"""
     caller.id AS account_id,
-    ($1::bigint IS NULL OR (caller.id IS NOT NULL AND (token.repository_id IS NULL OR source.id IS NOT NULL)))
+    (asked.token_id IS NULL OR (caller.id IS NOT NULL AND (token.repository_id IS NULL OR source.id IS NOT NULL)))
         AS token_usable,
     token.kind AS token_kind,
     token.scopes,
@@ -85,24 +85,30 @@ COLUMNS: Final[LiteralString] = f"""
     {ROLE}::int AS role
 """
 
+#: Who asks, and for what: once, or in arrays with a ``reference`` each and their ``place``.
+_ASKED: Final[LiteralString] = "FROM (SELECT $1::bigint AS token_id, $2::text AS owner, $3::text AS image) AS asked"
+_ASKED_MANY: Final[LiteralString] = """
+  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
+       WITH ORDINALITY AS asked (token_id, owner, image, reference, place)
+"""
 _OWNER: Final[LiteralString] = """
-  FROM (SELECT 1) AS always
-  LEFT JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL
+  LEFT JOIN accounts owner ON lower(owner.login) = asked.owner AND owner.deleted_at IS NULL
 """
 _PACKAGE: Final[LiteralString] = """
-  LEFT JOIN packages package ON package.owner_id = owner.id AND package.name = $3 AND package.deleted_at IS NULL
+  LEFT JOIN packages package
+         ON package.owner_id = owner.id AND package.name = asked.image AND package.deleted_at IS NULL
 """
 _DELETED: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT * FROM packages
-         WHERE owner_id = owner.id AND name = $3 AND deleted_at IS NOT NULL AND published_at IS NOT NULL
+         WHERE owner_id = owner.id AND name = asked.image AND deleted_at IS NOT NULL AND published_at IS NOT NULL
          ORDER BY deleted_at DESC, id DESC LIMIT 1
        ) AS package ON true
 """
 _CALLER: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT id, account_id, kind, scopes, rules, ceiling, repository_id
-          FROM tokens WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+          FROM tokens WHERE id = asked.token_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
        ) AS token ON true
   LEFT JOIN accounts caller
          ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
@@ -111,9 +117,11 @@ _CALLER: Final[LiteralString] = """
 """
 
 #: One row always, whatever of it is missing.
-FROM: Final[LiteralString] = f"{_OWNER}{_PACKAGE}{_CALLER}"
+FROM: Final[LiteralString] = f"{_ASKED}{_OWNER}{_PACKAGE}{_CALLER}"
+#: A row for each that was asked.
+FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 #: The same over the package of that name that was deleted last.
-FROM_DELETED: Final[LiteralString] = f"{_OWNER}{_DELETED}{_CALLER}"
+FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
 #: What a token narrows, over ``package``, as ``auth.permissions`` has it for one package: the SSO of its organization,
 #: the globs of a fine-grained token (``_``, ``*`` and ``?`` are all that can stand in one and mean something to LIKE),

@@ -76,7 +76,7 @@ async def head(call: Call) -> web.StreamResponse:  # end-2
 async def delete(call: Call) -> web.Response:  # end-10
     """Takes the blob out of this package, unless a manifest needs it."""
     digest = _digest(call)
-    blob = await blobs.locate(call.services.db, call.identity.token_id, call.oci.package, digest)
+    blob = await call.services.lookups.blob(call.identity.token_id, call.oci.package, digest)
     package_id = call.authorize(Action.DELETE, blob).package_id
     if package_id is None or blob.size is None:
         raise BlobUnknown(digest)
@@ -96,7 +96,7 @@ async def delete(call: Call) -> web.Response:  # end-10
 
 async def _located(call: Call) -> tuple[LocatedBlob, Digest]:
     digest = _digest(call)
-    blob = await blobs.locate(call.services.db, call.identity.token_id, call.oci.package, digest)
+    blob = await call.services.lookups.blob(call.identity.token_id, call.oci.package, digest)
     call.authorize(Action.PULL, blob)
     if blob.size is None:
         raise BlobUnknown(digest)

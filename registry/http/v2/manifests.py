@@ -28,27 +28,35 @@ _THREAD_BYTES: Final = 256 * 1024
 _PAGE: Final = 100
 
 
-async def get(call: Call) -> web.Response:  # end-3
+async def get(call: Call) -> web.StreamResponse:  # end-3
     """The stored bytes, untouched. One statement tells what it is and whether the caller may have it."""
     found = await _resolved(call)
-    call.authorize(Action.PULL, found)
-    if found.digest is None or found.body is None or found.media_type is None:
+    package_id = call.authorize(Action.PULL, found).package_id
+    if found.digest is None or found.media_type is None or package_id is None:
         raise ManifestUnknown(call.oci.reference)
-    headers = {**HEADERS, "Docker-Content-Digest": found.digest, "ETag": etag(Digest(found.digest))}
+    digest = Digest(found.digest)
+    headers = {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest)}
     if none_match(call.http.headers.getall("If-None-Match", ()), headers["ETag"]):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = found.media_type
-    if call.oci.kind is Kind.MANIFEST_GET and found.version_id is not None:
+    if call.oci.kind is Kind.MANIFEST_HEAD:
+        response = web.StreamResponse(headers=headers)
+        response.content_length = found.size
+        return response
+    body = await call.services.lookups.body(package_id, digest)
+    if body is None:
+        raise ManifestUnknown(call.oci.reference)
+    if found.version_id is not None:
         call.services.downloads.note(found.version_id, call.services.now())
-    return web.Response(body=found.body, headers=headers)
+    return web.Response(body=body, headers=headers)
 
 
 async def _resolved(call: Call) -> ResolvedManifest:
-    db, token = call.services.db, call.identity.token_id
+    lookups, token = call.services.lookups, call.identity.token_id
     if call.oci.tag is not None:
-        return await manifests.by_tag(db, token, call.oci.package, call.oci.tag)
+        return await lookups.by_tag(token, call.oci.package, call.oci.tag)
     assert call.oci.digest is not None  # noqa: S101 - a reference is a tag or a digest
-    return await manifests.by_digest(db, token, call.oci.package, call.oci.digest)
+    return await lookups.by_digest(token, call.oci.package, call.oci.digest)
 
 
 async def put(call: Call) -> web.Response:  # end-7a, end-7b

@@ -1,0 +1,64 @@
+"""The look-ups of pulls, gathered: manifests by tag and by digest, blobs; and the bodies of manifests, remembered."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from storage.metadata import blobs, manifests
+from storage.metadata.blobs import LocatedBlob
+from storage.metadata.gather import Gather
+from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.query import Executor
+from storage.names import Digest, PackageName, TagName
+
+#: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
+_BODIES_BYTES: Final = 16 * 1024 * 1024
+_BODY_BYTES: Final = 256 * 1024
+
+
+class Lookups:
+    """One for a process; each answer comes with the caller's standing of this moment."""
+
+    def __init__(self, db: Executor, tasks: asyncio.TaskGroup) -> None:
+        self._db = db
+        self._by_tag = Gather(db, manifests.BY_TAG, tasks)
+        self._by_digest = Gather(db, manifests.BY_DIGEST, tasks)
+        self._blobs = Gather(db, blobs.LOCATE, tasks)
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
+        self._bodies_bytes = 0
+
+    async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
+        """The manifest under a tag."""
+        return await self._by_tag.one(token_id, package.owner, package.image, tag)
+
+    async def by_digest(self, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
+        """The manifest of a digest."""
+        return await self._by_digest.one(token_id, package.owner, package.image, digest)
+
+    async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
+        """Where a blob's bytes are."""
+        return await self._blobs.one(token_id, package.owner, package.image, digest)
+
+    async def body(self, package_id: int, digest: Digest) -> bytes | None:
+        """The bytes of a manifest that was looked up and may be read; None: it was purged in this moment."""
+        known = self._bodies.get(digest)
+        if known is not None:
+            self._bodies.move_to_end(digest)
+            return known
+        body = await manifests.body_of(self._db, package_id, digest)
+        if body is not None and len(body) <= _BODY_BYTES and digest not in self._bodies:
+            self._bodies[digest] = body
+            self._bodies_bytes += len(body)
+            while self._bodies_bytes > _BODIES_BYTES:
+                _, dropped = self._bodies.popitem(last=False)
+                self._bodies_bytes -= len(dropped)
+        return body
+
+
+@asynccontextmanager
+async def open_lookups(db: Executor) -> AsyncIterator[Lookups]:
+    """Look-ups, as long as the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        yield Lookups(db, tasks)
