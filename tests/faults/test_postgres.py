@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from registry.jobs.runner import run_once
+from storage.errors import Unavailable
 from tests.faults.routes import ROUTES, Ask, image, path_of
 from tests.support.server import Answer, Registry, running
 from tests.support.tcp import TcpProxy
@@ -80,9 +81,18 @@ async def test_f25_cut_off_in_the_middle_of_pushes(env: dict[str, str], proxy: T
             tasks.create_task(cut())
             for number in range(10):
                 tasks.create_task(push(number))
+        await _healed(registry)
         await end_all_sessions(registry)
         await run_once(registry.services)
         assert await kept(registry) == NOTHING
+
+
+async def _healed(registry: Registry) -> None:
+    """Until no connection of the pool is one that was cut: each tells so to the first who uses it."""
+    while True:
+        asked = [registry.services.db.fetchrow("SELECT pg_sleep(0.05)::text") for _ in range(10)]
+        if not any(isinstance(answer, Unavailable) for answer in await asyncio.gather(*asked, return_exceptions=True)):
+            return
 
 
 async def _begun(registry: Registry, name: str, token: str) -> Session:
