@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import web
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from registry import logs, memory
+from registry import logs
 from registry.accesses import Accesses
 from registry.config import Settings
 from registry.downloads import counting
@@ -92,7 +92,6 @@ def make_app(services: Services) -> web.Application:
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
     """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
     logs.configure()
-    memory.return_large_buffers()
     uvloop.run(_serve(settings, index, listener))
 
 
