@@ -49,11 +49,6 @@ async def find(db: Executor, login: str) -> Account:
     return _known(account, login)
 
 
-async def find_user(db: Executor, login: str) -> Account:
-    """``find``, and it is a user. Raises AccountUnknown."""
-    return _known(await find(db, login), login, "User")
-
-
 async def create_token(
     db: Executor,
     login: str,

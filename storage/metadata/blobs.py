@@ -1,6 +1,5 @@
 """Blobs and their links into packages. A blob is read only through a link of the package it is asked of."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -142,43 +141,3 @@ async def unlink(db: Executor, package_id: int, digest: Digest) -> Unlinking:
     snapshot of this statement is younger than theirs.
     """
     return await _UNLINK.one(db, package_id, digest)
-
-
-_ADOPT: Final = command(
-    """
-    WITH blob AS (
-        INSERT INTO blobs (digest, size, object_key, body) VALUES ($2, $3, $4, $5)
-        ON CONFLICT (digest) DO NOTHING
-        RETURNING digest
-    ), loser AS (
-        INSERT INTO dead_objects (object_key)
-        SELECT $4 WHERE $4::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
-        ON CONFLICT DO NOTHING
-    ), leftovers AS (
-        INSERT INTO dead_objects (object_key) SELECT unnest($6::text[]) ON CONFLICT DO NOTHING
-    ), review AS (
-        INSERT INTO link_reviews (package_id, digest, due_at) VALUES ($1, $2, now() + interval '24 hours')
-        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
-    )
-    INSERT INTO package_blobs (package_id, digest) VALUES ($1, $2)
-    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
-    """
-)
-
-
-async def adopt(
-    db: Executor,
-    package_id: int,
-    digest: Digest,
-    size: int,
-    *,
-    object_key: ObjectKey | None,
-    body: bytes | None,
-    leftovers: Sequence[ObjectKey] = (),
-) -> None:
-    """Publishes bytes that were verified, and links them; a digest that is here already keeps its first key.
-
-    The key that is not needed, and ``leftovers``, go to ``dead_objects``. Raises ForeignKeyMissing when the garbage
-    collector took the digest meanwhile (repeat: the next insert wins) or the package is gone.
-    """
-    await _ADOPT.run(db, package_id, digest, size, object_key, body, list(leftovers))

@@ -11,6 +11,7 @@ from registry.errors import BlobInUse, BlobUnknown
 from registry.http.keys import BEGUN
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
+from registry.oci.media_types import OCTET_STREAM
 from storage.metadata import blobs, packages
 from storage.metadata.blobs import LocatedBlob, Unlinking
 from storage.metadata.database import Transaction
@@ -19,7 +20,6 @@ from storage.objects.base import Span
 
 #: A redirected client has this long to begin.
 _URL_TTL: Final = timedelta(minutes=5)
-_OCTETS: Final = "application/octet-stream"
 
 
 async def get(call: Call) -> web.StreamResponse:  # end-2
@@ -35,7 +35,7 @@ async def get(call: Call) -> web.StreamResponse:  # end-2
         return web.Response(status=200 if span is None else 206, body=part, headers=_headers(digest, span, size))
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
     if call.services.settings.redirect:
-        url = await call.services.stores.presign(blob.object_key, ttl=_URL_TTL, content_type=_OCTETS)
+        url = await call.services.stores.presign(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
             return web.Response(status=307, headers={**HEADERS, "Location": url, "Docker-Content-Digest": digest})
     return await _streamed(call, blob, digest, span)
@@ -111,7 +111,7 @@ def _digest(call: Call) -> Digest:
 def _headers(digest: Digest, span: Span | None, size: int) -> dict[str, str]:
     headers = {
         **HEADERS,
-        "Content-Type": _OCTETS,
+        "Content-Type": OCTET_STREAM,
         "Content-Disposition": "attachment",
         "Docker-Content-Digest": digest,
         "ETag": etag(digest),
