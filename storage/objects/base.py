@@ -56,11 +56,24 @@ class MultipartInfo:
     started: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the kernel finds a reader's bytes: ``size`` of them in ``fd``, which is the reader's and closed by it.
+
+    ``offset`` is that in a regular file (os.sendfile), None in a stream, which is read from where it stands.
+    """
+
+    fd: int
+    offset: int | None
+    size: int
+
+
 class ObjectReader(Protocol):
     """Bytes of one object, in order; raises Unavailable from the iteration when the store dies midway."""
 
     @property
     def size(self) -> int: ...  # bytes this reader will yield
+    def source(self) -> Source | None: ...  # instead of the iteration, not beside it; None: there is no descriptor
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 

@@ -52,6 +52,9 @@ class _Reader:
     def size(self) -> int:
         return len(self.data)
 
+    def source(self) -> None:
+        """None: these bytes are in no file."""
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), _CHUNK_BYTES):
             yield bytes(self.data[start : start + _CHUNK_BYTES])

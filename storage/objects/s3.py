@@ -342,6 +342,9 @@ class _Nothing:
 
     size = 0
 
+    def source(self) -> None:
+        """None: there is nothing to read."""
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         return
         yield b""

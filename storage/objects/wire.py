@@ -147,6 +147,9 @@ class WireReader:
         self._response = response
         self.size = size
 
+    def source(self) -> None:
+        """None: aiohttp reads the socket."""
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they come. Raises Unavailable when they end early or stand still."""
         left = self.size
