@@ -4,7 +4,7 @@ Effective right = what the bearer token was issued for ∩ what the access token
 Who may not even read is told what somebody is told who asks for a package that is not there.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
@@ -109,7 +109,7 @@ def may(identity: Identity, action: Action, package: PackageName, standing: Stan
 def grantable(identity: Identity, package: PackageName, standing: Standing) -> frozenset[Action]:
     """All that a bearer token may be issued for now; for a package that the caller may make, as if it were there."""
     if standing.package_id is None:
-        standing = replace(standing, package_id=0, role=standing.namespace_role)
+        standing = msgspec.structs.replace(standing, package_id=0, role=standing.namespace_role)
     return frozenset(action for action in _NEEDS if may(identity, action, package, standing))
 
 

@@ -10,8 +10,7 @@ from storage.names import Digest
 from storage.objects.base import ObjectKey
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedBlob(Standing):
+class LocatedBlob(Standing, frozen=True):
     """``size`` is None when the package has no such blob; ``body`` is set for blobs kept in Postgres."""
 
     size: int | None

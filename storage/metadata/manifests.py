@@ -11,8 +11,7 @@ from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectKey
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedManifest(Standing):
+class ResolvedManifest(Standing, frozen=True):
     """``version_id`` and the rest are None when the package has no such manifest; ``size`` is in bytes."""
 
     version_id: int | None
@@ -220,8 +219,7 @@ async def config(db: Executor, package_id: int, digest: Digest) -> ConfigBytes |
     return await _CONFIG.maybe(db, package_id, digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Referrers(Standing):
+class Referrers(Standing, frozen=True):
     """Parallel arrays, one element a referrer; ``more``: another page follows."""
 
     digests: list[str]

@@ -49,7 +49,8 @@ class Query(Generic[Row]):
     @property
     def columns(self) -> list[str]:
         """The names that the statement must return, in order."""
-        return [f.name for f in fields(self.row)]  # type: ignore[arg-type]
+        struct = getattr(self.row, "__struct_fields__", None)
+        return list(struct) if struct is not None else [f.name for f in fields(self.row)]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,15 @@ Every statement that answers a request carries these columns, so that what is as
 from one snapshot, and a right that was taken away is gone with the very next request.
 """
 
-from dataclasses import dataclass
 from typing import Final, LiteralString
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+
+class Standing(msgspec.Struct, frozen=True):
     """The caller is the holder of a token (``$1``, NULL: nobody); the package is named by ``$2`` owner, ``$3`` image.
+
+    A Struct and no dataclass: one is made for each request, in a tenth of the time.
 
     ``role`` and ``namespace_role``: 0 none, 1 read, 2 write, 3 admin, over the package and over its namespace; what
     the token narrows is not in them. A workflow or workspace token has the roles of its repository, not of its account.

@@ -1,6 +1,5 @@
 """Tags: names that move."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from storage.metadata import standing
@@ -9,8 +8,7 @@ from storage.metadata.standing import Standing
 from storage.names import PackageName, TagName
 
 
-@dataclass(frozen=True, slots=True)
-class TagPage(Standing):
+class TagPage(Standing, frozen=True):
     published: bool
     names: list[str]
 

@@ -1,9 +1,9 @@
 """decide(): who may do what, as tables."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import Allowed, Challenged, Decision, Denied, Hidden, decide, grantable
