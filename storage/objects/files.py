@@ -1,0 +1,115 @@
+"""What a store on a local disk does to files; all of it waits for the disk, so it is called in threads.
+
+Every function may raise OSError.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError
+from storage.objects.base import ObjectInfo, ObjectKey, Pieces, Span
+
+_IOV_MAX: Final = 1024  # pieces that one pwritev takes (Linux)
+_ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+@contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor, closed at the end; a new file is for nobody else."""
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def absent(error: StorageError) -> Iterator[None]:
+    """Raises ``error`` where there is no such file."""
+    try:
+        yield
+    except _ABSENT:
+        raise error from None
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the names in a directory are on the disk."""
+    with opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
+        os.fsync(fd)
+
+
+def write(fd: int, data: Pieces, offset: int) -> None:
+    """All of ``data``, from ``offset`` on."""
+    views = [memoryview(piece) for piece in data if len(piece)]
+    first = 0
+    while first < len(views):
+        written = os.pwritev(fd, views[first : first + _IOV_MAX], offset)
+        offset += written
+        while first < len(views) and written >= len(views[first]):
+            written -= len(views[first])
+            first += 1
+        if written:
+            views[first] = views[first][written:]
+
+
+def copy(source: int, target: int, places: Sequence[Span]) -> None:
+    """Appends ``places`` of a file to another, within the kernel (on XFS and Btrfs by sharing them).
+
+    Raises ObjectCorrupt when the file ends before.
+    """
+    for place in places:
+        at = place.start
+        while at < place.stop:
+            copied = os.copy_file_range(source, target, place.stop - at, offset_src=at)
+            if not copied:
+                raise ObjectCorrupt(f"{place.stop - at} bytes of a part are missing")
+            at += copied
+
+
+def open_to_read(path: Path) -> tuple[FileIO, int]:
+    """The file and its size, bytes. Raises ObjectNotFound."""
+    with absent(ObjectNotFound("nothing is stored under this key")):
+        file = FileIO(path)
+    return file, os.fstat(file.fileno()).st_size
+
+
+def look_up(path: Path, key: ObjectKey) -> ObjectInfo:
+    """Size and time of a file. Raises ObjectNotFound."""
+    with absent(ObjectNotFound("nothing is stored under this key")):
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise IsADirectoryError
+    return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def delete(paths: Sequence[Path]) -> None:
+    """Deletes what is there of ``paths``, for good."""
+    for path in paths:
+        with suppress(*_ABSENT):
+            path.unlink()
+    # Whoever asked forgets the keys now: what came back with a crash would be kept for ever.
+    for folder in {path.parent for path in paths}:
+        with suppress(*_ABSENT):
+            sync_folder(folder)
+
+
+def walk(root: Path, folder: str, start: str) -> Iterator[ObjectInfo]:
+    """What is in ``folder`` ("" or with a slash at its end) under names that begin with ``start``, in order."""
+    try:
+        entries = list(os.scandir(root / folder))
+    except _ABSENT:
+        return
+    # With its slash a directory sorts as the keys in it do.
+    names = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries]
+    for name in sorted(name for name in names if name.startswith(start)):
+        if name.endswith("/"):
+            yield from walk(root, folder + name, "")
+        else:
+            with suppress(ObjectNotFound):  # deleted meanwhile
+                yield look_up(root / folder / name, ObjectKey(folder + name))
