@@ -31,6 +31,7 @@ LOCATE: Final = select(
         SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = package.id AND link.digest = asked.reference AND link.deleted_at IS NULL
+         LIMIT 1
       ) AS found ON true
      ORDER BY asked.place
     """,

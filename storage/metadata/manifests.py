@@ -26,8 +26,12 @@ BY_TAG: Final = select(
     f"""
     SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
     {standing.FROM_MANY}
-      LEFT JOIN tags tag ON tag.package_id = package.id AND tag.name = asked.reference
-      LEFT JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
+      LEFT JOIN LATERAL (
+        SELECT manifest.id, manifest.digest, manifest.media_type, manifest.size
+          FROM tags tag JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
+         WHERE tag.package_id = package.id AND tag.name = asked.reference
+         LIMIT 1
+      ) AS manifest ON true
      ORDER BY asked.place
     """,
 )
@@ -37,8 +41,11 @@ BY_DIGEST: Final = select(
     f"""
     SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
     {standing.FROM_MANY}
-      LEFT JOIN manifests manifest
-             ON manifest.package_id = package.id AND manifest.digest = asked.reference AND manifest.deleted_at IS NULL
+      LEFT JOIN LATERAL (
+        SELECT id, digest, media_type, size FROM manifests
+         WHERE package_id = package.id AND digest = asked.reference AND deleted_at IS NULL
+         LIMIT 1
+      ) AS manifest ON true
      ORDER BY asked.place
     """,
 )

@@ -96,9 +96,12 @@ _ASKED_MANY: Final[LiteralString] = """
 _OWNER: Final[LiteralString] = """
   LEFT JOIN accounts owner ON lower(owner.login) = asked.owner AND owner.deleted_at IS NULL
 """
+# LIMIT 1 here, and in what is joined to it, changes no row: in plain left joins PostgreSQL 18 looks the second part of
+# a key up among all that the first part has: all packages of an owner, all tags of a package.
 _PACKAGE: Final[LiteralString] = """
-  LEFT JOIN packages package
-         ON package.owner_id = owner.id AND package.name = asked.image AND package.deleted_at IS NULL
+  LEFT JOIN LATERAL (
+        SELECT * FROM packages WHERE owner_id = owner.id AND name = asked.image AND deleted_at IS NULL LIMIT 1
+       ) AS package ON true
 """
 _DELETED: Final[LiteralString] = """
   LEFT JOIN LATERAL (
