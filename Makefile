@@ -6,6 +6,8 @@ MAKEFLAGS += --silent --no-print-directory
 
 PORT ?= 5000
 DATA ?= .moorage
+# s3, or local: a directory instead of the S3 server.
+STORE ?= s3
 # Not ?=: some shells export a HOST of their own.
 HOST = 127.0.0.1
 
@@ -17,10 +19,11 @@ LOCKED := --no-deps --no-compile --prefer-binary --require-hashes
 
 help: ## Tell what can be made
 	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 are for run: make run PORT=8080 DATA=/srv/moorage HOST=0.0.0.0'
+	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 STORE=s3 are for run: make run PORT=8080 DATA=/srv/moorage STORE=local'
 
 run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it keeps is in DATA
-	exec $(PYTHON) -m registry run --host "$(HOST)" --port "$(PORT)" --data "$(DATA)" --follow-parent
+	exec $(PYTHON) -m registry run --host "$(HOST)" --port "$(PORT)" --data "$(DATA)" \
+		--store "$(STORE)" --follow-parent
 
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 	$(PYTHON) -m pytest $(ARGS)

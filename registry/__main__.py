@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import typer
 
@@ -76,6 +76,7 @@ def run(
     data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
     workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
     *,
+    store: Annotated[Literal["s3", "local"], typer.Option(help="local: a directory instead of the S3 server.")] = "s3",
     follow_parent: Annotated[bool, typer.Option("--follow-parent", hidden=True)] = False,
 ) -> None:
     """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
@@ -87,7 +88,8 @@ def run(
     if follow_parent:
         standalone.follow_parent()
     with Signals() as signals:
-        status = standalone.Standalone(host, port, data.absolute(), workers or _cores(), signals).run(started)
+        one = standalone.Standalone(host, port, data.absolute(), workers or _cores(), store == "local", signals)
+        status = one.run(started)
     raise typer.Exit(status)
 
 

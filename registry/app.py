@@ -4,7 +4,7 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import structlog
@@ -27,13 +27,15 @@ from registry.jobs import runner
 from registry.keyless import Keyless
 from registry.manifests import Manifests
 from registry.packages import Packages
+from registry.receiving import Stores
 from registry.services import Services
 from registry.slots import Slots
 from registry.uploads import Uploads
 from registry.versions import Versions
 from storage.metadata.database import open_database
 from storage.metadata.lookups import open_lookups
-from storage.objects.s3 import S3Store
+from storage.objects.local import LocalSettings, LocalStore
+from storage.objects.s3 import S3Settings, S3Store
 
 log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that a process needs, opened and closed. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
-        stores = await stack.enter_async_context(S3Store.open(settings.s3))
+        stores = await stack.enter_async_context(_stores(settings.store))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
@@ -70,6 +72,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             downloads=await stack.enter_async_context(counting(db)),
             keyless=Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds),
         )
+
+
+def _stores(settings: S3Settings | LocalSettings) -> AbstractAsyncContextManager[Stores]:
+    return LocalStore.open(settings) if isinstance(settings, LocalSettings) else S3Store.open(settings)
 
 
 def make_app(services: Services) -> web.Application:

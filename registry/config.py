@@ -17,6 +17,7 @@ from registry.lifetimes import LifetimeSettings
 from registry.linking import LinkSettings
 from registry.uploads import UploadSettings
 from storage.metadata.database import DatabaseSettings
+from storage.objects.local import LocalSettings
 from storage.objects.s3 import S3Settings
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ class Settings:
     """Everything a process of ours is told."""
 
     database: DatabaseSettings
-    s3: S3Settings
+    store: S3Settings | LocalSettings
     uploads: UploadSettings
     secrets: tuple[bytes, ...] = field(repr=False)
     host: str
@@ -99,13 +100,7 @@ class Settings:
                 url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
                 pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
             ),
-            s3=S3Settings(
-                endpoint=(endpoint := read.optional("MOORAGE_S3_ENDPOINT", _origin)),
-                region=read("MOORAGE_S3_REGION", str, "us-east-1"),
-                bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket"),
-                public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
-                path_style=read("MOORAGE_S3_PATH_STYLE", _switch, default=endpoint is not None),
-            ),
+            store=_store(read),
             uploads=UploadSettings(
                 layer_limit_bytes=read("MOORAGE_LAYER_LIMIT_BYTES", _positive, _UPLOADS.layer_limit_bytes),
                 upload_seconds=read("MOORAGE_UPLOAD_SECONDS", _seconds, _UPLOADS.upload_seconds),
@@ -183,6 +178,29 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= _PORT_MAX:
         raise ValueError(f"expected host:port, got {text!r}")
     return host.strip("[]"), int(port)
+
+
+def _store(read: _Reader) -> S3Settings | LocalSettings:
+    path = read.optional("MOORAGE_STORE_PATH", _absolute)
+    if path is not None:
+        if read.optional("MOORAGE_S3_BUCKET", str) is not None:
+            read.errors.append("MOORAGE_STORE_PATH and MOORAGE_S3_BUCKET are two stores: set one of them")
+        return LocalSettings(path)
+    endpoint = read.optional("MOORAGE_S3_ENDPOINT", _origin)
+    return S3Settings(
+        endpoint=endpoint,
+        region=read("MOORAGE_S3_REGION", str, "us-east-1"),
+        bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket; or set MOORAGE_STORE_PATH"),
+        public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
+        path_style=read("MOORAGE_S3_PATH_STYLE", _switch, default=endpoint is not None),
+    )
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise ValueError(f"expected the whole path of a directory, from / on, got {text!r}")
+    return path
 
 
 def _tls(read: _Reader) -> TlsSettings | None:

@@ -1,9 +1,9 @@
-"""`moorage run`: the whole registry from one command, with a PostgreSQL and an S3 server of its own.
+"""`moorage run`: the whole registry from one command, with a PostgreSQL and an S3 server (or a directory) of its own.
 
 Everything is kept in one directory, DATA, which one instance at a time holds by a lock. It is served by the same
 workers under the same supervisor as `moorage serve`; only the environment they read is made up here.
 
-DATA: lock, version, admin-token and secret-key (0600), postgres/, s3/.
+DATA: lock, version, admin-token and secret-key (0600), postgres/, and s3/ or local/, whichever it began with.
 """
 
 import asyncio
@@ -53,12 +53,16 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Standalone:
-    """One run; `data` is DATA, `workers` the number of serving processes. Main thread only."""
+    """One run; `data` is DATA, `workers` the number of serving processes. Main thread only.
+
+    `local`: objects are kept in a directory of DATA, and there is no S3 server.
+    """
 
     host: str
     port: int
     data: Path
     workers: int
+    local: bool
     signals: Signals
     out: TextIO = field(default_factory=lambda: sys.stdout)
     monotonic: Callable[[], float] = time.monotonic
@@ -72,10 +76,11 @@ class Standalone:
             with hold(self.data, self._note) as release:
                 for probe in listen(self.host, self.port, 1):
                     probe.close()  # a busy port is told at once; until there is an answer, connections are refused
-                with self._stores() as (postgres, s3):
+                with self._servers() as (postgres, s3):
                     first = self._prepare(self._settings(postgres, s3))  # the S3 server takes longer to start
-                    with self.signals.raising(Stopped):
-                        s3.wait_ready()
+                    if s3 is not None:
+                        with self.signals.raising(Stopped):
+                            s3.wait_ready()
                     settings = self._settings(postgres, s3)
                     listeners = listen(self.host, self.port, self.workers)
                     supervisor = Supervisor(_tasks(settings, listeners), self.signals)
@@ -102,21 +107,24 @@ class Standalone:
         print(text, file=self.out, flush=True)
 
     @contextmanager
-    def _stores(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3]]:
+    def _servers(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3 | None]]:
         """PostgreSQL, ready, and S3, still starting; both are stopped at the end, whatever happens."""
-        postgres, s3 = EmbeddedPostgres(self.data / "postgres"), EmbeddedS3(self.data / "s3")
+        _check_store(self.data, local=self.local)
+        postgres, s3 = EmbeddedPostgres(self.data / "postgres"), None if self.local else EmbeddedS3(self.data / "s3")
         fresh = "" if (self.data / "postgres" / "data").exists() else " for the first time"
-        self._note(f"Starting PostgreSQL and S3{fresh} in {self.data} ...")
+        self._note(f"Starting PostgreSQL{'' if s3 is None else ' and S3'}{fresh} in {self.data} ...")
         try:
             with self.signals.raising(Stopped):
-                s3.launch()
+                if s3 is not None:
+                    s3.launch()
                 postgres.start()
             yield postgres, s3
         finally:
-            s3.stop()
+            if s3 is not None:
+                s3.stop()
             postgres.stop()
 
-    def _settings(self, postgres: EmbeddedPostgres, s3: EmbeddedS3) -> Settings:
+    def _settings(self, postgres: EmbeddedPostgres, s3: EmbeddedS3 | None) -> Settings:
         """What `moorage serve` would be given in its environment."""
         key = self.data / "secret-key"
         if not key.exists():
@@ -129,18 +137,22 @@ class Standalone:
             given
             | {
                 "MOORAGE_DATABASE_URL": postgres.dsn(),
-                "MOORAGE_S3_ENDPOINT": s3.endpoint,
-                "MOORAGE_S3_BUCKET": s3.bucket,
-                "MOORAGE_S3_REGION": s3.region,
                 "MOORAGE_SECRET_KEY": key.read_text().strip(),
                 "MOORAGE_LISTEN": f"[{self.host}]:{self.port}",
                 "MOORAGE_WORKERS": str(self.workers),
                 "MOORAGE_TLS_CERT": "",
                 "MOORAGE_TLS_KEY": "",
                 "MOORAGE_REDIRECT": "off",  # clients elsewhere cannot reach the store
+                "MOORAGE_S3_BUCKET": "" if s3 is None else s3.bucket,
+                "MOORAGE_S3_ENDPOINT": "" if s3 is None else s3.endpoint,
+                "MOORAGE_S3_REGION": "" if s3 is None else s3.region,
+                "MOORAGE_STORE_PATH": str(self.data / "local") if s3 is None else "",
             }
         )
-        _lead_botocore_to(s3)
+        if s3 is None:
+            (self.data / "local").mkdir(mode=0o700, exist_ok=True)
+        else:
+            _lead_botocore_to(s3)
         return settings
 
     def _prepare(self, settings: Settings) -> bool:
@@ -166,12 +178,12 @@ class Standalone:
             if self.monotonic() > deadline:
                 raise CannotStart(f"the registry does not answer on port {self.port}: see above")
 
-    def _keep(self, supervisor: Supervisor, postgres: EmbeddedPostgres, s3: EmbeddedS3) -> None:
+    def _keep(self, supervisor: Supervisor, postgres: EmbeddedPostgres, s3: EmbeddedS3 | None) -> None:
         """Keep everything running until a signal."""
         while not self.signals.received and not supervisor.status:
             supervisor.keep(1.0)
             for name, server in (("PostgreSQL", postgres), ("S3", s3)):
-                if not server.alive():
+                if server is not None and not server.alive():
                     self._note(f"{name} ended; starting it again ...")
                     former = _address_of(server)
                     server.start()
@@ -311,6 +323,16 @@ def _check_version(data: Path) -> None:
         raise CannotStart(
             f"{data} was made by another release (data version {found[:20]!r}, this one reads {_VERSION}): "
             "run that release, or move the directory away to start anew"
+        )
+
+
+def _check_store(data: Path, *, local: bool) -> None:
+    other = data / ("s3" if local else "local")
+    if other.exists():
+        kept = "s3" if local else "local"
+        raise CannotStart(
+            f"{data} keeps its bytes in {other.name}/: run it with --store {kept} (make: STORE={kept}), "
+            "or choose another DATA"
         )
 
 

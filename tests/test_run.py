@@ -58,13 +58,13 @@ class Running:
         return [int(pid) for parent, pid in pairs if int(parent) == self.process.pid]
 
 
-def command(data: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", "registry", "run", "--port", str(port), "--data", str(data), "--workers", "2"]
+def command(data: Path, port: int, *more: str) -> list[str]:
+    return [sys.executable, "-m", "registry", "run", "--port", str(port), "--data", str(data), "--workers", "2", *more]
 
 
 @contextmanager
-def running(data: Path, port: int) -> Iterator[Running]:
-    with subprocess.Popen(command(data, port), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def running(data: Path, port: int, *more: str) -> Iterator[Running]:
+    with subprocess.Popen(command(data, port, *more), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Running(process, port, data)
         finally:
@@ -72,9 +72,11 @@ def running(data: Path, port: int) -> Iterator[Running]:
             process.wait(30)
 
 
-def refused(data: Path, port: int) -> str:
+def refused(data: Path, port: int, *more: str) -> str:
     """What a run that cannot start tells, in one line."""
-    answer = subprocess.run(command(data, port), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(
+        command(data, port, *more), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert answer.returncode == 1, answer.stderr
     lines = answer.stderr.splitlines()
     assert len(lines) == 1, answer.stderr
@@ -104,6 +106,16 @@ def test_one_command_gives_a_registry_that_keeps_its_data(tmp_path: Path) -> Non
     with running(data, port) as second:
         assert second.as_admin() == token
         assert second.status(token) == http.client.OK
+
+
+def test_it_runs_without_the_s3_server(tmp_path: Path) -> None:
+    with running(tmp_path, free_ports(1)[0], "--store", "local") as registry:
+        assert registry.status(registry.as_admin()) == http.client.OK
+        assert len(registry.children()) == 4  # PostgreSQL, two that serve, one that works
+    assert (tmp_path / "local").stat().st_mode & 0o777 == 0o700
+    assert "run it with --store local" in refused(tmp_path, free_ports(1)[0])
+    (tmp_path / "local").rename(tmp_path / "s3")
+    assert "run it with --store s3" in refused(tmp_path, free_ports(1)[0], "--store", "local")
 
 
 def test_after_kill_9_nothing_is_left_and_the_next_start_works(tmp_path: Path) -> None:

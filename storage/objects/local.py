@@ -102,13 +102,16 @@ class LocalStore:
             ThreadPoolExecutor(1, "places") as places,
         ):
             store = cls(settings.path, _Threads(disk), _Threads(places), now_ns, chance)
-            await store._disk.run(store._prepare)
+            await store._disk.run(store._prepare, settings.path)
             yield store
 
-    def _prepare(self) -> None:
-        for folder in (self._objects, self._uploads):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self._objects.parent)
+    def _prepare(self, root: Path) -> None:
+        try:
+            for folder in (self._objects, self._uploads):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(root)
+        except OSError as error:
+            raise Unavailable(f"{root} cannot be used for objects: {error.strerror}") from error
 
     # ObjectStore
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from registry.jobs.runner import run_once
-from tests.support.server import Answer, Registry, running
+from tests.support.server import Answer, Registry, on_disk, running
 from tests.support.uploading import KIB, MIB, NOTHING, Session, end_all_sessions, kept, noise, random_splits, sha256
 from tests.support.victims import Victims, victims
 
@@ -20,6 +20,15 @@ _AT_ONCE = 10
 _SERVERS = 3
 _REQUEST_SECONDS = 30
 _GONE = (aiohttp.ClientError, ConnectionError)
+
+
+@pytest.fixture(params=["s3", "local"])
+def env(env: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Over each of the stores."""
+    if request.param == "s3":
+        return env
+    (tmp_path / "store").mkdir()
+    return on_disk(env, tmp_path / "store")
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 from registry.config import Settings
 from registry.jobs.runner import run_once
 from storage.objects.base import MultipartId, ObjectKey
+from storage.objects.s3 import S3Settings
 from tests.faults.routes import ROUTES, image
 from tests.support.faults import Fault, FaultProxy
 from tests.support.server import Answer, Registry, basic, running
@@ -29,8 +30,9 @@ async def proxy(env: dict[str, str]) -> AsyncIterator[FaultProxy]:
 
 def impatient(settings: Settings) -> Settings:
     """With deadlines that a test can wait for."""
-    quick = replace(settings.s3, silence_seconds=0.5, call_seconds=2.0, transfer_seconds=1.5, attempts=2)
-    return replace(settings, s3=quick)
+    assert isinstance(settings.store, S3Settings)
+    quick = replace(settings.store, silence_seconds=0.5, call_seconds=2.0, transfer_seconds=1.5, attempts=2)
+    return replace(settings, store=quick)
 
 
 async def _until_done(session: Session, data: bytes, *, least: int = 200_000) -> set[int]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from registry.config import Settings, SettingsInvalid
+from storage.objects.local import LocalSettings
+from storage.objects.s3 import S3Settings
 from tests.support.certificates import write_certificate
 
 GOOD = {
@@ -54,6 +56,18 @@ def test_every_error_is_named_at_once() -> None:
         assert len([line for line in errors if f"MOORAGE_{name}" in line]) == 1, name
     assert len(errors) == 10
     assert all("\n" not in line for line in errors)
+
+
+def test_the_store_is_a_bucket_or_a_directory() -> None:
+    local = {**GOOD, "MOORAGE_S3_BUCKET": "", "MOORAGE_STORE_PATH": "/srv/moorage"}
+    assert Settings.from_env(local).store == LocalSettings(Path("/srv/moorage"))
+    assert isinstance(Settings.from_env(GOOD).store, S3Settings)
+    (line,) = errors_of({**GOOD, "MOORAGE_STORE_PATH": "/srv/moorage"})
+    assert line == "MOORAGE_STORE_PATH and MOORAGE_S3_BUCKET are two stores: set one of them"
+    (line,) = errors_of({**GOOD, "MOORAGE_STORE_PATH": "srv/moorage"})
+    assert line == "MOORAGE_STORE_PATH: expected the whole path of a directory, from / on, got 'srv/moorage'"
+    (line,) = errors_of({**GOOD, "MOORAGE_S3_BUCKET": ""})
+    assert line == "MOORAGE_S3_BUCKET is not set: expected the name of the bucket; or set MOORAGE_STORE_PATH"
 
 
 def test_an_empty_value_is_none() -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -36,6 +37,12 @@ def settings_env(database_url: str, s3: EmbeddedS3, bucket: str, **more: str) ->
         "AWS_SECRET_ACCESS_KEY": s3.secret_key,
         **more,
     }
+
+
+def on_disk(env: Mapping[str, str], path: Path) -> dict[str, str]:
+    """The same environment, but with the objects in this directory."""
+    others = {name: value for name, value in env.items() if not name.startswith(("MOORAGE_S3_", "AWS_"))}
+    return {**others, "MOORAGE_STORE_PATH": str(path)}
 
 
 def basic(token: str, login: str = "anybody") -> dict[str, str]:
@@ -170,8 +177,7 @@ async def running(
             await stack.enter_async_context(serving(make_app(opened), settings, listener))
             urls.append(url)
             services.append(opened)
-        store = services[0].stores
-        assert isinstance(store, S3Store)
-        await store.ensure_bucket()
+        if isinstance(store := services[0].stores, S3Store):
+            await store.ensure_bucket()
         http = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
         yield Registry(urls, services, http)

@@ -235,6 +235,6 @@ async def test_a_directory_that_went_away(store: LocalStore, tmp_path: Path) -> 
 async def test_it_needs_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "none", tmp_path / "file"):
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match=f"^{path} cannot be used for objects: N"):
             async with LocalStore.open(LocalSettings(path)):
                 pass
