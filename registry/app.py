@@ -34,6 +34,7 @@ from registry.uploads import Uploads
 from registry.versions import Versions
 from storage.metadata.database import open_database
 from storage.metadata.lookups import open_lookups
+from storage.metadata.moves import open_moves
 from storage.objects.local import LocalSettings, LocalStore
 from storage.objects.s3 import S3Settings, S3Store
 
@@ -65,7 +66,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 ),
             ),
             uploads=Uploads(db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4),
-            manifests=Manifests(db, stores, settings.linking),
+            manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_moves(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
             accesses=Accesses(db),

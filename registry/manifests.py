@@ -24,6 +24,7 @@ from storage.metadata import access, links, manifests, packages
 from storage.metadata.database import Database, ForeignKeyMissing, Transaction
 from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
+from storage.metadata.moves import Moves
 from storage.metadata.packages import Held
 from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectStore, Span
@@ -45,6 +46,7 @@ class Push:
     tags: Sequence[TagName]
     token_id: int | None
     origin: str  # our own URL: its repositories can be named too
+    known: bool  # the package was seen to have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,12 @@ class Manifests:
     db: Database
     stores: ObjectStore
     settings: LinkSettings
+    moves: Moves
 
     async def publish(self, package_id: int, push: Push) -> None:
         """Stores a manifest and moves its tags to it. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""
+        if push.known and await self._renamed(package_id, push):
+            return
         config = await self._config(package_id, push.manifest)
         labels = labels_of(push.manifest, config)
         source = await self._source(push, labels)
@@ -69,8 +74,6 @@ class Manifests:
             stored = await manifests.insert(tx, package_id, new)
             if stored.blobs < len(new.blobs) or stored.children < len(new.children):
                 raise ManifestBlobUnknown(await manifests.missing(tx, package_id, new.blobs, new.children))
-            if push.tags:
-                await manifests.tag(tx, package_id, push.digest, push.tags)
             if source is not None:
                 await _link(tx, held, source)
 
@@ -79,6 +82,14 @@ class Manifests:
         except ForeignKeyMissing as error:
             gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
             raise ManifestBlobUnknown(gone) from error
+
+    async def _renamed(self, package_id: int, push: Push) -> bool:
+        """Whether it was enough to move a tag: to an image that is here, with all that it names."""
+        manifest = push.manifest
+        plain = not manifest.children and not manifest.foreign and manifest.subject is None
+        if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
+            return False
+        return await self.moves.move(package_id, push.tags[0], push.digest, manifest.media_type)
 
     async def _new(self, package_id: int, push: Push, config: ImageConfig, labels: Labels) -> NewManifest:
         manifest = push.manifest
@@ -96,6 +107,7 @@ class Manifests:
             body=push.body,
             blobs=sorted({*manifest.blobs, *(d for d in foreign if d not in absent)}),
             children=sorted(set(manifest.children)),
+            tags=sorted(set(push.tags)),
             description=labels.description,
             licenses=labels.licenses,
             licenses_spdx=labels.licenses_spdx,

@@ -9,6 +9,7 @@ from aiohttp import HttpVersion11, web
 
 from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
 
+_SHORT_BYTES: Final = 64 * 1024
 _FORM_BYTES: Final = 64 * 1024
 _FORM_FIELDS: Final = 100
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -24,6 +25,11 @@ async def go_on(http: web.Request) -> None:
         await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the response; aiohttp's own handler does the same.
         http.writer.output_size = 0
+
+
+def is_short(http: web.Request) -> bool:
+    """Whether the body has at most 64 KiB and comes unasked: to read it first spares nobody's time or memory."""
+    return "Expect" not in http.headers and (http.content_length or _SHORT_BYTES + 1) <= _SHORT_BYTES
 
 
 async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:

@@ -171,7 +171,7 @@ def _tree(body: bytes) -> dict[str, object]:
         # First reading: refuses what is no JSON, a BOM, bytes that are no UTF-8, lone surrogates, NaN, numbers beyond
         # a double and nesting beyond 1024, all of which the second would let pass or fail on in its own way.
         orjson.loads(body)
-        tree = json.loads(body, object_pairs_hook=_object)
+        tree = _READER.decode(body.decode())
     except RecursionError:
         raise ManifestInvalid("the JSON is nested too deeply") from None
     except ValueError as error:
@@ -188,6 +188,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ManifestInvalid(f"the key {shown(twice)} comes twice in an object")
     return members
+
+
+_READER: Final = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _media_type(tree: Mapping[str, object], sent_as: str) -> str:

@@ -108,6 +108,7 @@ class NewManifest:
     body: bytes
     blobs: Sequence[Digest]
     children: Sequence[Digest]
+    tags: Sequence[TagName]  # each once
     description: str | None = None
     licenses: str | None = None
     licenses_spdx: bool | None = None
@@ -151,6 +152,9 @@ _INSERT: Final = select(
         INSERT INTO manifest_blobs (package_id, manifest, blob) SELECT $1, $2, digest FROM links ON CONFLICT DO NOTHING
     ), nesting AS (
         INSERT INTO manifest_children (package_id, parent, child) SELECT $1, $2, digest FROM kids ON CONFLICT DO NOTHING
+    ), named AS (
+        INSERT INTO tags (package_id, name, digest) SELECT $1, name, $2 FROM unnest($17::text[]) AS new (name)
+        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
     ), published AS (
         UPDATE packages
            SET updated_at = now(), published_at = coalesce(published_at, now()),
@@ -164,18 +168,12 @@ _INSERT: Final = select(
     """,
 )
 
-_TAG: Final = select(
-    Missing,
-    """
-    INSERT INTO tags (package_id, name, digest) SELECT $1, name, $2 FROM unnest($3::text[]) AS new (name) ORDER BY name
-    ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
-    RETURNING digest
-    """,
-)
-
 
 async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
-    """Stores a manifest and its references, inside the caller's transaction, who compares the counts."""
+    """Stores a manifest with its references and moves its tags to it, inside the caller's transaction.
+
+    The caller holds the package and compares the counts.
+    """
     return await _INSERT.one(
         db,
         package_id,
@@ -194,12 +192,8 @@ async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
         new.sort,
         list(new.platforms),
         new.describes,
+        list(new.tags),
     )
-
-
-async def tag(db: Executor, package_id: int, digest: Digest, names: Sequence[TagName]) -> None:
-    """Moves tags to a manifest of the package, inside the caller's transaction."""
-    await _TAG.all(db, package_id, digest, list(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,50 @@ async def test_f37_a_tag_is_always_one_whole_manifest(env: dict[str, str]) -> No
         assert (await _put(registry, "latest", token, bodies[7], 1)).status == 201
         got = await registry.call("GET", "/v2/alice/app/manifests/latest", token, replica=0)
         assert got.body == bodies[7]
+
+
+async def test_tags_of_one_manifest_are_written_together(env: dict[str, str]) -> None:
+    async with running(env, replicas=2) as registry:
+        token = await registry.user("alice")
+        await registry.push_blob("alice/app", b"layer", token)
+        bodies = [_manifest([b"layer"], note) for note in ("one", "two")]
+        for body in bodies:
+            assert (await _put(registry, sha256(body), token, body)).status == 201
+        elsewhere = _manifest([b"layer", b"not here"])
+        async with asyncio.timeout(30):
+            answers = await asyncio.gather(
+                *(
+                    _put(registry, f"v{number % 20}", token, bodies[number // 20 % 2], number % 2)
+                    for number in range(80)
+                ),
+                _put(registry, "broken", token, elsewhere),
+            )
+        assert [answer.status for answer in answers] == [201] * 80 + [400]
+        listed = await registry.call("GET", "/v2/alice/app/tags/list", token)
+        assert listed.json == {"name": "alice/app", "tags": sorted(f"v{n}" for n in range(20))}
+        for number in range(20):
+            got = await registry.call("GET", f"/v2/alice/app/manifests/v{number}", token)
+            assert got.body in bodies
+
+
+async def test_a_tag_moves_to_no_manifest_that_is_deleted_meanwhile(env: dict[str, str]) -> None:
+    async with running(env, replicas=2) as registry:
+        token, body = await registry.user("alice"), _manifest([b"layer"])
+        await registry.push_blob("alice/app", b"layer", token)
+        path = f"/v2/alice/app/manifests/{sha256(body)}"
+        assert (await _put(registry, "keeps", token, _manifest([b"layer"], "another"))).status == 201
+
+        async def tag(number: int) -> None:
+            for turn in range(10):
+                assert (await _put(registry, f"v{number}-{turn}", token, body, number % 2)).status == 201
+
+        async def delete() -> None:
+            for turn in range(20):
+                assert (await registry.call("DELETE", path, token, replica=turn % 2)).status in {202, 404}
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(tag(number) for number in range(6)), delete())
+        dangling = await registry.services.db.fetch(
+            "SELECT name FROM tags JOIN manifests USING (package_id, digest) WHERE deleted_at IS NOT NULL"
+        )
+        assert dangling == []

@@ -9,11 +9,11 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
-from registry.http.bodies import read_body
+from registry.http.bodies import is_short, read_body
 from registry.http.v2.call import HEADERS, Call
 from registry.manifests import Push
 from registry.oci.headers import etag, none_match
-from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, parse_manifest
+from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from registry.oci.media_types import OCI_INDEX
 from registry.oci.request import Kind, manifest_path
 from registry.oci.responses import referrers_index
@@ -61,22 +61,21 @@ async def _resolved(call: Call) -> ResolvedManifest:
 
 async def put(call: Call) -> web.Response:  # end-7a, end-7b
     """Stores a manifest whose parts are all here, and moves its tags."""
-    call.authorize(Action.PUSH, await _standing(call))
+    if not is_short(call.http):
+        call.authorize(Action.PUSH, await _standing(call))
     seconds = call.services.settings.http.body_seconds
     body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
-    content_type = call.http.headers.get("Content-Type")
-    parse = asyncio.to_thread(parse_manifest, body, content_type) if len(body) > _THREAD_BYTES else None
-    manifest = parse_manifest(body, content_type) if parse is None else await parse
-    expected = call.oci.digest
+    expected, token_id = call.oci.digest, call.identity.token_id
     digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
+    # The body took its time: what counts is the right that there is now.
+    found = await call.services.lookups.by_digest(token_id, call.oci.package, digest)
+    call.authorize(Action.PUSH, found)
+    manifest = await _parsed(body, call.http.headers.get("Content-Type"))
     if expected is not None and expected != digest:
         raise DigestInvalid(expected, digest)
     names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
-    # The body took its time: what counts is the right that there is now.
-    standing = await _standing(call)
-    call.authorize(Action.PUSH, standing)
-    push = Push(call.oci.package, digest, manifest, body, names, call.identity.token_id, call.origin)
-    await call.services.manifests.publish(await call.package_to_push(standing), push)
+    push = Push(call.oci.package, digest, manifest, body, names, token_id, call.origin, found.version_id is not None)
+    await call.services.manifests.publish(await call.package_to_push(found), push)
     headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
     if manifest.subject is not None:
         headers["OCI-Subject"] = manifest.subject.digest
@@ -84,6 +83,12 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     for name in call.oci.tags:
         response.headers.add("OCI-Tag", name)
     return response
+
+
+async def _parsed(body: bytes, content_type: str | None) -> Manifest:
+    if len(body) > _THREAD_BYTES:
+        return await asyncio.to_thread(parse_manifest, body, content_type)
+    return parse_manifest(body, content_type)
 
 
 async def _standing(call: Call) -> Standing:

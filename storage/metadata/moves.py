@@ -1,0 +1,125 @@
+"""Tags that move to manifests which are here already, those of one package together.
+
+Whoever changes a package holds its row until the change is on disk, one at a time. So the moves that come while one is
+on its way wait for it in this process, without a connection each, and then go in one statement.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.query import Executor, select
+from storage.names import Digest, TagName
+
+#: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
+_MOST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    done: bool
+
+
+# The package is written before its manifest is, as by all who change either, and a manifest is looked at once more when
+# its row is held. Of two moves of one tag the later one counts; the last manifest says what the package says of itself.
+# The package's row is written at once and not locked first: one statement that did both was seen to wait in a circle,
+# for its own row's older version and those who queue there (PostgreSQL 18.4).
+_MOVE: Final = select(
+    _Done,
+    """
+    WITH asked AS (
+        SELECT * FROM unnest($2::text[], $3::text[], $4::text[])
+               WITH ORDINALITY AS asked (name, digest, media_type, place)
+    ), said AS (
+        SELECT manifest.description, manifest.licenses, manifest.licenses_spdx, manifest.source_url
+          FROM asked
+          JOIN manifests manifest
+            ON manifest.package_id = $1 AND manifest.digest = asked.digest AND manifest.deleted_at IS NULL
+          JOIN packages package ON package.id = $1
+         WHERE manifest.media_type = asked.media_type
+           AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
+         ORDER BY asked.place DESC LIMIT 1
+    ), package AS (
+        UPDATE packages
+           SET updated_at = now(), description = said.description, licenses = said.licenses,
+               licenses_spdx = said.licenses_spdx, source_url = said.source_url
+          FROM said
+         WHERE packages.id = $1 AND packages.deleted_at IS NULL
+        RETURNING packages.id, packages.repository_id
+    ), manifest AS (
+        UPDATE manifests manifest SET updated_at = now()
+          FROM package
+         WHERE manifest.package_id = package.id AND manifest.digest = ANY ($3) AND manifest.deleted_at IS NULL
+           AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
+        RETURNING manifest.digest, manifest.media_type
+    ), found AS (
+        SELECT asked.* FROM asked JOIN manifest USING (digest, media_type)
+    ), moved AS (
+        INSERT INTO tags (package_id, name, digest)
+        SELECT DISTINCT ON (name) $1, name, digest FROM found ORDER BY name, place DESC
+        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
+    )
+    SELECT EXISTS (SELECT 1 FROM found WHERE found.place = asked.place) AS done FROM asked ORDER BY asked.place
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    name: TagName
+    digest: Digest
+    media_type: str
+    answer: "asyncio.Future[bool]"
+
+
+class Moves:
+    """One for a process. What one move meets in its package all of its company meet: its row is locked, or gone."""
+
+    def __init__(self, db: Executor, tasks: asyncio.TaskGroup) -> None:
+        self._db = db
+        self._tasks = tasks
+        self._waiting: dict[int, list[_Move]] = {}  # a package has an entry while a statement for it is on its way
+
+    async def move(self, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
+        """Moves a tag to an image of the package that describes it, as if it were pushed again.
+
+        False, and nothing done: it is not there as this media type, or names a repository that the package may have
+        to be linked to. Raises Unavailable.
+        """
+        move = _Move(name, digest, media_type, asyncio.get_running_loop().create_future())
+        if package_id in self._waiting:
+            self._waiting[package_id].append(move)
+        else:
+            self._waiting[package_id] = [move]
+            self._tasks.create_task(self._run(package_id))
+        return await move.answer
+
+    async def _run(self, package_id: int) -> None:
+        while waiting := self._waiting[package_id]:
+            batch, self._waiting[package_id] = waiting[:_MOST], waiting[_MOST:]
+            await self._answer(package_id, batch)
+        del self._waiting[package_id]
+
+    async def _answer(self, package_id: int, batch: Sequence[_Move]) -> None:
+        try:
+            columns = [m.name for m in batch], [m.digest for m in batch], [m.media_type for m in batch]
+            rows = await _MOVE.all(self._db, package_id, *columns)
+            for move, row in zip(batch, rows, strict=True):
+                if not move.answer.done():
+                    move.answer.set_result(row.done)
+        except Exception as error:  # noqa: BLE001 - it is raised where the move was asked for
+            for move in batch:
+                if not move.answer.done():
+                    move.answer.set_exception(error)
+        finally:
+            for move in batch:
+                move.answer.cancel()  # of those that are done, nothing happens
+
+
+@asynccontextmanager
+async def open_moves(db: Executor) -> AsyncIterator[Moves]:
+    """Moves, as long as the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        yield Moves(db, tasks)
