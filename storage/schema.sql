@@ -377,6 +377,8 @@ ALTER TABLE ONLY uploads
 
 CREATE UNIQUE INDEX accounts_login_key ON accounts USING btree (lower(login)) WHERE (deleted_at IS NULL);
 
+CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
+
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
@@ -390,6 +392,8 @@ CREATE INDEX manifests_deleted ON manifests USING btree (deleted_at) WHERE (dele
 CREATE INDEX manifests_deleted_with ON manifests USING btree (package_id, deleted_with) WHERE (deleted_with IS NOT NULL);
 
 CREATE INDEX manifests_live ON manifests USING btree (package_id, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX manifests_restorable ON manifests USING btree (package_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
 
@@ -413,7 +417,11 @@ CREATE INDEX packages_owner ON packages USING btree (owner_id, id) WHERE (delete
 
 CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
+CREATE INDEX packages_unpublished ON packages USING btree (created_at) WHERE (published_at IS NULL);
+
 CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
+
+CREATE INDEX repositories_public ON repositories USING btree (owner_id) WHERE ((visibility = 'public'::text) AND (deleted_at IS NULL));
 
 CREATE INDEX repository_teams_team ON repository_teams USING btree (team_id);
 
@@ -423,9 +431,13 @@ CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
 
 CREATE INDEX team_members_user ON team_members USING btree (user_id);
 
+CREATE INDEX token_organizations_org ON token_organizations USING btree (org_id);
+
 CREATE INDEX tokens_account ON tokens USING btree (account_id);
 
 CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY (ARRAY['workflow'::text, 'workspace'::text]));
+
+CREATE INDEX tokens_repository ON tokens USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
 CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE (state = 'open'::text);
 

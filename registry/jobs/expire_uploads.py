@@ -17,15 +17,13 @@ _UNPUBLISHED_SECONDS: Final = 24 * 3600.0
 
 
 async def expire_uploads(services: Services) -> int:
-    """One batch; how many sessions are gone."""
+    """One batch; how many sessions are gone, or where there were none, how many packages that were only begun."""
     expired = await uploads.take_expired(services.db, _LEASE_SECONDS, _BATCH)
     await uploads.forget(services.db, [upload.id for upload in expired if not upload.in_store])
     stored = [upload for upload in expired if upload.in_store]
     for start in range(0, len(stored), _AT_ONCE):
         await _sweep(services, stored[start : start + _AT_ONCE])
-    if not expired:
-        await packages.forget_unpublished(services.db, _UNPUBLISHED_SECONDS)
-    return len(expired)
+    return len(expired) or await packages.forget_unpublished(services.db, _UNPUBLISHED_SECONDS, _BATCH)
 
 
 async def _sweep(services: Services, several: Sequence[Expired]) -> None:

@@ -187,31 +187,42 @@ async def rename(db: Executor, account_id: int, login: str) -> None:
     await _RENAME.run(db, account_id, login)
 
 
-# Each clause is of another table, and none reads what another writes.
+# Each clause is of another table, and none reads what another writes. What was deleted before has nothing to lose: its
+# sessions, grants and tokens went then, and nobody restores it without its owner.
 _FORGET: Final = command(
     """
-    WITH owned AS (SELECT id FROM repositories WHERE owner_id = $1),
+    WITH owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
     links AS (
         UPDATE packages
-           SET deleted_at = coalesce(deleted_at, now()),
-               deleted_by = CASE WHEN deleted_at IS NULL THEN $2::bigint ELSE deleted_by END,
-               repository_id = NULL, inherit_access = false
-         WHERE owner_id = $1),
+           SET deleted_at = now(), deleted_by = $2, repository_id = NULL, inherit_access = false
+         WHERE owner_id = $1 AND deleted_at IS NULL),
     sessions AS (
         UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
-         WHERE state = 'open' AND package_id IN (SELECT id FROM packages WHERE owner_id = $1)),
+         WHERE state = 'open'
+           AND package_id IN (SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL)),
     seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),
     places AS (DELETE FROM team_members
-                WHERE user_id = $1 OR team_id IN (SELECT id FROM teams WHERE org_id = $1)),
+                WHERE (team_id, user_id) IN (
+                    SELECT team_id, user_id FROM team_members WHERE user_id = $1
+                     UNION ALL
+                    SELECT place.team_id, place.user_id FROM teams JOIN team_members place ON place.team_id = teams.id
+                     WHERE teams.org_id = $1)),
     readers AS (DELETE FROM package_users WHERE user_id = $1),
     audiences AS (DELETE FROM package_repositories WHERE repository_id IN (SELECT id FROM owned)),
     collaborators AS (DELETE FROM repository_users
-                       WHERE user_id = $1 OR repository_id IN (SELECT id FROM owned)),
+                       WHERE (repository_id, user_id) IN (
+                           SELECT repository_id, user_id FROM repository_users WHERE user_id = $1
+                            UNION ALL
+                           SELECT grants.repository_id, grants.user_id
+                             FROM owned JOIN repository_users grants ON grants.repository_id = owned.id)),
     sources AS (UPDATE repositories SET deleted_at = now() WHERE owner_id = $1 AND deleted_at IS NULL),
     authorisations AS (DELETE FROM token_organizations WHERE org_id = $1),
     secrets AS (
         UPDATE tokens SET revoked_at = now()
-         WHERE revoked_at IS NULL AND (account_id = $1 OR repository_id IN (SELECT id FROM owned)))
+         WHERE revoked_at IS NULL
+           AND id IN (SELECT id FROM tokens WHERE account_id = $1
+                       UNION ALL
+                      SELECT token.id FROM owned JOIN tokens token ON token.repository_id = owned.id))
     UPDATE accounts
        SET deleted_at = now(), updated_at = now(), name = NULL, email = NULL, description = NULL, site_admin = false
      WHERE id = $1

@@ -82,12 +82,16 @@ class Source:
     package_id: int
 
 
+#: A base layer may be in every package there is; who is refused the mount uploads it.
+_CANDIDATES: Final = 1000
+
 _READABLE_SOURCE: Final = select(
     Source,
     f"""
     SELECT link.package_id
       FROM {standing.HOLDER}
-      JOIN package_blobs link ON link.digest = $2 AND link.deleted_at IS NULL
+      JOIN (SELECT package_id FROM package_blobs
+             WHERE digest = $2 AND deleted_at IS NULL LIMIT {_CANDIDATES}) AS link ON true
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
      WHERE token.id = $1 AND {standing.READABLE}
      LIMIT 1

@@ -186,19 +186,21 @@ async def readable(db: Executor, token_id: int, after: str, limit: int) -> list[
 
 _FORGET_UNPUBLISHED: Final = command(
     """
-    DELETE FROM packages package
-     WHERE package.published_at IS NULL
-       AND package.created_at < now() - make_interval(secs => $1)
-       AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = package.id)
-       AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
-       AND NOT EXISTS (SELECT 1 FROM uploads WHERE package_id = package.id)
+    DELETE FROM packages
+     WHERE id IN (SELECT package.id FROM packages package
+                   WHERE package.published_at IS NULL
+                     AND package.created_at < now() - make_interval(secs => $1)
+                     AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = package.id)
+                     AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
+                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE package_id = package.id)
+                   ORDER BY package.created_at LIMIT $2)
     """
 )
 
 
-async def forget_unpublished(db: Executor, older_than_seconds: float) -> int:
+async def forget_unpublished(db: Executor, older_than_seconds: float, limit: int) -> int:
     """Removes packages that were begun and never got a manifest; how many."""
-    return await _FORGET_UNPUBLISHED.run(db, older_than_seconds)
+    return await _FORGET_UNPUBLISHED.run(db, older_than_seconds, limit)
 
 
 _DOOM: Final = command(
