@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import standing
 from storage.metadata.accounts import Number
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import COUNTED, Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +111,23 @@ class Member:
     role: str
 
 
-_MEMBERS: Final[LiteralString] = """
-      FROM memberships seat JOIN accounts person ON person.id = seat.user_id
-     WHERE seat.org_id = $1 AND ($2::text IS NULL OR seat.role = $2)
-"""
+_MEMBERS: Final[LiteralString] = "FROM memberships WHERE org_id = $1 AND ($2::text IS NULL OR role = $2)"
 _LIST_MEMBERS: Final = select(
     Member,
     f"""
-    SELECT person.id, person.login, person.site_admin, seat.role {_MEMBERS}
-     ORDER BY lower(person.login) LIMIT $3 OFFSET $4
+    SELECT person.id, person.login, person.site_admin, seat.role
+      FROM (SELECT user_id, role {_MEMBERS} ORDER BY user_id LIMIT $3 OFFSET $4) AS seat
+      JOIN accounts person ON person.id = seat.user_id
+     ORDER BY person.id
     """,
 )
-_COUNT_MEMBERS: Final = select(Number, f"SELECT count(*) AS count {_MEMBERS}")
+_COUNT_MEMBERS: Final = select(
+    Number, f"SELECT count(*) AS count FROM (SELECT 1 {_MEMBERS} LIMIT {COUNTED}) AS counted"
+)
 
 
 async def members(db: Executor, org_id: int, role: str | None, *, limit: int, offset: int) -> tuple[list[Member], int]:
-    """A page of the members, by login, and how many there are; ``role``: only those."""
+    """A page of the members, in the order of their numbers, and how many there are; ``role``: only those."""
     total = (await _COUNT_MEMBERS.one(db, org_id, role)).count
     return await _LIST_MEMBERS.all(db, org_id, role, limit, offset), total
 

@@ -20,6 +20,9 @@ class Executor(Protocol):
     async def execute(self, query: str, *args: object) -> str: ...
 
 
+#: How far a list counts. Pages past that are not served, and so it need not know how many there are.
+COUNTED: Final = 10_000
+
 ALL: Final[list["Query[Any] | Command"]] = []
 
 

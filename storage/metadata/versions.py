@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import COUNTED, Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion(Version):
-    """``total``: of all pages."""
+    """``total``: of all pages, as far as is counted."""
 
     total: int
 
@@ -53,21 +53,27 @@ async def get(db: Executor, package_id: int, version_id: int) -> Version | None:
 _PAGE: Final = select(
     ListedVersion,
     f"""
-    SELECT {_COLUMNS}, (SELECT count(*) FROM manifests WHERE package_id = $1 AND deleted_at IS NULL)::int AS total
-      FROM manifests version
-     WHERE version.package_id = $1 AND version.deleted_at IS NULL
-     ORDER BY version.id DESC LIMIT $2 OFFSET $3
+    SELECT {_COLUMNS},
+           (SELECT count(*) FROM (SELECT 1 FROM manifests
+                                   WHERE package_id = $1 AND deleted_at IS NULL LIMIT {COUNTED}) AS near)::int AS total
+      FROM (SELECT id FROM manifests
+             WHERE package_id = $1 AND deleted_at IS NULL ORDER BY id DESC LIMIT $2 OFFSET $3) AS page
+      JOIN manifests version ON version.id = page.id
+     ORDER BY version.id DESC
     """,
 )
 _DELETED: Final = select(
     ListedVersion,
     f"""
     SELECT {_COLUMNS},
-           (SELECT count(*) FROM manifests
-             WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4))::int AS total
-      FROM manifests version
-     WHERE version.package_id = $1 AND version.deleted_at > now() - make_interval(secs => $4)
-     ORDER BY version.deleted_at DESC, version.id DESC LIMIT $2 OFFSET $3
+           (SELECT count(*) FROM (SELECT 1 FROM manifests
+                                   WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)
+                                   LIMIT {COUNTED}) AS counted)::int AS total
+      FROM (SELECT id FROM manifests
+             WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)
+             ORDER BY deleted_at DESC, id DESC LIMIT $2 OFFSET $3) AS page
+      JOIN manifests version ON version.id = page.id
+     ORDER BY version.deleted_at DESC, version.id DESC
     """,
 )
 

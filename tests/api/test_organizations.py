@@ -95,7 +95,7 @@ async def test_s16_fields_that_nobody_may_set_change_nothing(registry: Registry)
 async def test_members_see_members_and_strangers_see_nothing(registry: Registry) -> None:
     api = await acme(registry)
     people = await api.ok("GET", "/orgs/acme/members", api.member)
-    assert [p["login"] for p in people] == ["member", "owner"]
+    assert [p["login"] for p in people] == ["owner", "member"]
     assert [p["login"] for p in await api.ok("GET", "/orgs/acme/members?role=admin", api.member)] == ["owner"]
     assert await api.status("GET", "/orgs/acme/members/OWNER", api.member) == 204
     assert await api.status("GET", "/orgs/acme/members/stranger", api.member) == 404

@@ -5,10 +5,10 @@ from typing import Final
 
 from registry.http.api.call import ApiCall
 from registry.http.api.errors import ApiError
+from storage.metadata.query import COUNTED
 
 _DEFAULT: Final = 30
 _MOST: Final = 100
-_WINDOW: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def page_of(call: ApiCall) -> Page:
     """The page asked for; garbage is the default, as on GitHub. Raises 400 past the 10,000th item."""
     size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
     number = max(_number(call.http.query.get("page"), 1), 1)
-    if number * size > _WINDOW + _MOST:
-        raise ApiError(400, f"Only the first {_WINDOW} results are available.")
+    if number * size > COUNTED + _MOST:
+        raise ApiError(400, f"Only the first {COUNTED} results are available.")
     return Page(number, size)
 
 
