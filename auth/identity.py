@@ -1,8 +1,9 @@
 """Who is asking: what the credentials say, before Postgres says what they are worth."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from auth.scopes import Grant
 
@@ -17,8 +18,7 @@ class Action(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """A caller. ``token_id`` None: nobody. ``grants`` None: not narrowed by a bearer token (the token itself came).
 
     ``expired_at`` (Unix seconds): when the bearer token expired; such a caller may go on with the upload sessions that
@@ -34,9 +34,10 @@ class Identity:
         """Whether the bearer token, if it is one, was issued for this."""
         if self.grants is None:
             return True
-        return any(
-            g.type == "repository" and g.name == name and (action in g.actions or "*" in g.actions) for g in self.grants
-        )
+        for grant in self.grants:  # no generator: this runs for every request
+            if grant.type == "repository" and grant.name == name and (action in grant.actions or "*" in grant.actions):
+                return True
+        return False
 
 
 ANONYMOUS: Final = Identity()

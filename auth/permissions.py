@@ -46,8 +46,7 @@ _RULE_ACTIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """Go on. ``package_id`` is None when the package is to be made by this push."""
 
     package_id: int | None

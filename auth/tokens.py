@@ -12,6 +12,7 @@ import string
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -150,5 +151,9 @@ def parse_scopes(texts: Iterable[str]) -> frozenset[str]:
 
 def effective(scopes: Iterable[str]) -> frozenset[str]:
     """``scopes`` and everything they imply."""
-    held = frozenset(scopes)
+    return _effective(frozenset(scopes))
+
+
+@lru_cache(maxsize=1024)
+def _effective(held: frozenset[str]) -> frozenset[str]:
     return held.union(*(_IMPLIED.get(scope, frozenset()) for scope in held))

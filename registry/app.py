@@ -23,6 +23,7 @@ from registry.http.outbound import fetch
 from registry.http.server import serving
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
+from registry.http.v2.lane import Lane
 from registry.jobs import runner
 from registry.keyless import Keyless
 from registry.manifests import Manifests
@@ -96,6 +97,11 @@ def make_app(services: Services) -> web.Application:
     return app
 
 
+def answering(services: Services, listener: socket.socket) -> AbstractAsyncContextManager[None]:
+    """Answers on ``listener`` within the block."""
+    return serving(make_app(services), services.settings, listener, Lane(services))
+
+
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
     """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
     logs.configure()
@@ -104,7 +110,7 @@ def serve_worker(settings: Settings, index: int, listener: socket.socket) -> Non
 
 async def _serve(settings: Settings, index: int, listener: socket.socket) -> None:
     stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services, serving(make_app(services), settings, listener):
+    async with open_services(settings) as services, answering(services, listener):
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
         log.info("serve.leaving", worker=index, drain_seconds=settings.drain_seconds)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -19,8 +20,14 @@ from storage.metadata.query import Executor
 log = structlog.get_logger()
 
 _FLUSH_SECONDS: Final = 3.0
+_DAY_SECONDS: Final = 86_400
 #: More keys than this are not kept while Postgres is away.
 _KEYS_MAX: Final = 100_000
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> date:
+    return datetime.fromtimestamp(number * _DAY_SECONDS, UTC).date()
 
 
 class Downloads:
@@ -32,7 +39,8 @@ class Downloads:
 
     def note(self, version_id: int, now: float) -> None:
         """One download of a version at ``now``, Unix seconds."""
-        self._counts[version_id, datetime.fromtimestamp(now, UTC).date()] += 1
+        key = version_id, _day(int(now // _DAY_SECONDS))
+        self._counts[key] = self._counts.get(key, 0) + 1
 
     async def flush(self) -> None:
         """Writes what was counted. Raises Unavailable, and keeps the counts for the next time then."""

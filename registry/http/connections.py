@@ -6,8 +6,9 @@ a connection for ever: here they are due within ``head_seconds`` of their first 
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -15,7 +16,7 @@ from aiohttp.http_exceptions import LineTooLong
 from registry.http.access_log import AccessLog, Line
 from registry.http.answers import error_answer
 from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
-from registry.http.keys import VISIT
+from registry.http.keys import VISIT, Visit
 from registry.oci.errors import RegistryError
 
 log = structlog.get_logger()
@@ -29,18 +30,44 @@ _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nConten
 CLIENT_LEFT: Final = 499
 
 
+_HEAD_END: Final = b"\r\n\r\n"
+_OK: Final = 200
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A whole response, of status 200, as bytes; and of what."""
+
+    visit: Visit
+    method: str
+    target: str
+    response: bytes
+
+
+class Shortcut(Protocol):
+    """Answers some requests without the machinery of aiohttp."""
+
+    def take(self, data: bytes, connection: "Connection") -> bool:
+        """Whether it will answer ``data``, with ``connection.answered``, in a later turn of the loop."""
+
+
 class Connection(web.RequestHandler):
     """aiohttp's protocol, with a deadline for headers and without its tracebacks.
 
     Of aiohttp's own: ``_waiter`` says whether it waits for a request, ``_request_count`` how many have come,
-    ``_messages`` which of them wait for the one that is answered, ``_current_request``.
+    ``_messages`` which of them wait for the one that is answered, ``_current_request``; ``_next_keepalive_close_time``
+    is when an idle connection ends; ``_request_in_progress`` and ``_handler_waiter`` make a shutdown wait.
     """
 
-    __slots__ = ("_access", "_bytes_came", "_head_since", "_remote")
+    __slots__ = ("_access", "_behind", "_bytes_came", "_head_since", "_remote", "_shortcut", "_whole")
 
-    def __init__(self, server: web.Server, access: AccessLog | None, **limits: Any) -> None:
+    def __init__(self, server: web.Server, access: AccessLog | None, shortcut: Shortcut, **limits: Any) -> None:
         super().__init__(server, access_log=None, **limits)  # type: ignore[arg-type]  # as AppRunner takes it
         self._access = access
+        self._shortcut = shortcut
+        #: What came while the shortcut is at work; None: it is not.
+        self._behind: list[bytes] | None = None
+        #: Whether aiohttp's parser has no part of a message: what it was last fed ended as a message does.
+        self._whole = True
         self._head_since: float | None = None
         self._bytes_came = False
         self._remote = ""
@@ -52,7 +79,52 @@ class Connection(web.RequestHandler):
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
+        if self._behind is not None:
+            self._behind.append(data)
+            self._pause_transport_reading()
+        elif self._stands_still and self._shortcut.take(data, self):
+            self._behind = []
+            self._request_in_progress = True
+            self._stay()
+        else:
+            self._go_long_way(data)
+
+    @property
+    def _stands_still(self) -> bool:
+        """Whether what comes next begins a message, and nothing is under way."""
+        waits = self._awaits_head or self._request_count == 0
+        ends = self._close or self._force_close or self._upgraded
+        return self._whole and waits and not ends and not self._messages and not self._paused
+
+    def _stay(self) -> None:
+        self._head_since = None
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def answered(self, data: bytes, told: Told | None) -> None:
+        """The end of what the shortcut took; None: aiohttp is to answer ``data`` after all."""
+        behind, self._behind = self._behind or (), None
+        self._request_in_progress = False
+        if self._handler_waiter is not None:
+            self._handler_waiter.set_result(None)
+        if self.transport is None or self.transport.is_closing():
+            if told is not None:
+                self._log(told.visit, told.method, told.target, CLIENT_LEFT, 0)
+            return
+        if told is None:
+            self._go_long_way(data)
+        else:
+            self.transport.write(told.response)
+            self._stay()
+            self._log(told.visit, told.method, told.target, _OK, len(told.response))
+        if behind:
+            self._resume_transport_reading()
+            for piece in behind:
+                self.data_received(piece)
+
+    def _go_long_way(self, data: bytes) -> None:
         requests = self._request_count
+        if data:
+            self._whole = data.endswith(_HEAD_END)
         super().data_received(data)
         if self._request_count != requests:
             self._head_since = None
@@ -102,9 +174,11 @@ class Connection(web.RequestHandler):
         self._note(request, response.status, response.body_length)
 
     def _note(self, request: web.BaseRequest, status: int, sent_bytes: int) -> None:
+        self._log(request[VISIT], request.method, request.raw_path, status, sent_bytes)
+
+    def _log(self, visit: Visit, method: str, target: str, status: int, sent_bytes: int) -> None:
         if self._access is not None:
-            visit, method = request[VISIT], request.method
-            self._access.note(Line(time.monotonic(), visit, self._remote, method, request.raw_path, status, sent_bytes))
+            self._access.note(Line(time.monotonic(), visit, self._remote, method, target, status, sent_bytes))
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Logs the last words of aiohttp about a connection; what they would show may be the client's."""

@@ -1,7 +1,6 @@
 """The typed keys under which the application, and a request, keep things."""
 
-from dataclasses import dataclass
-
+import msgspec
 from aiohttp import web
 
 from registry.services import Services
@@ -9,8 +8,7 @@ from registry.services import Services
 SERVICES = web.AppKey("services", Services)
 
 
-@dataclass(slots=True)
-class Visit:
+class Visit(msgspec.Struct):
     """What is known of a request besides what it says: one object, as looking up keys is not for nothing."""
 
     id: str

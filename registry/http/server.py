@@ -12,7 +12,7 @@ from aiohttp import web
 from registry.config import Settings
 from registry.http import edge
 from registry.http.access_log import AccessLog
-from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, watch
+from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Shortcut, watch
 from registry.http.keys import SERVICES
 from registry.http.tls import tls_context
 
@@ -26,7 +26,9 @@ _BACKLOG: Final = 1024
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(
+    app: web.Application, settings: Settings, listener: socket.socket, shortcut: Shortcut
+) -> AsyncIterator[None]:
     """Serves ``app`` on ``listener`` within the block; afterwards finishes the requests under way."""
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
     app.on_response_prepare.append(edge.dressed)
@@ -43,6 +45,7 @@ async def serving(app: web.Application, settings: Settings, listener: socket.soc
                     Connection,
                     server,
                     access,
+                    shortcut,
                     loop=asyncio.get_running_loop(),
                     keepalive_timeout=settings.http.idle_seconds,
                     auto_decompress=False,  # digests are over the bytes as sent; and no bomb is ever unpacked

@@ -39,7 +39,8 @@ _PASSING: Final = (
     TimeoutError,
     asyncio.TimeoutError,
 )
-_REPEATABLE: Final = (
+#: What goes well when it is done again; a statement of its own is, by Database.
+REPEATABLE: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
@@ -78,14 +79,14 @@ def _translated() -> Iterator[None]:
         raise ForeignKeyMissing(error.constraint_name or "") from error
     except asyncpg.UniqueViolationError as error:
         raise AlreadyThere(error.constraint_name or "") from error
-    except _REPEATABLE:
+    except REPEATABLE:
         raise
     except _PASSING as error:
         raise Unavailable(f"Postgres: {type(error).__name__}") from error
 
 
-class Transaction:
-    """A connection inside a transaction, as an Executor."""
+class Connection:
+    """A connection as an Executor: each statement its own transaction, none repeated. Raises REPEATABLE too."""
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         self._connection = connection
@@ -101,6 +102,10 @@ class Transaction:
     async def execute(self, query: str, *args: object) -> str:
         with _translated():
             return await self._connection.execute(query, *args)
+
+
+class Transaction(Connection):
+    """A connection inside a transaction."""
 
 
 async def _no_reset(_connection: object) -> None:
@@ -135,6 +140,13 @@ class Database:
         return await _repeated(run)
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for many statements."""
+        with _translated():
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                yield Connection(connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction; rules open it, storage never does."""
         with _translated():
@@ -156,7 +168,7 @@ async def _repeated(run: Callable[[], Awaitable[T]]) -> T:
         try:
             with _translated():
                 return await run()
-        except _REPEATABLE as error:
+        except REPEATABLE as error:
             if not left:
                 raise Unavailable(f"Postgres: {type(error).__name__}") from error
     raise AssertionError("unreachable")

@@ -6,11 +6,16 @@ asked for: nothing is remembered, nothing is older than the last write that was 
 """
 
 import asyncio
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
+from storage.errors import Unavailable
+from storage.metadata.database import REPEATABLE, Database
 from storage.metadata.query import Executor, Query
 
 Row = TypeVar("Row")
+_Batch = dict[tuple[object, ...], list[Callable[[Row | Exception], None]]]
 
 _UNDER_WAY: Final = 2
 _MOST: Final = 128
@@ -19,48 +24,90 @@ _MOST: Final = 128
 class Gather(Generic[Row]):
     """A statement over arrays, one for each part of a key, that returns a row a key, in their order."""
 
-    def __init__(self, db: Executor, query: Query[Row], tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup) -> None:
         self._db = db
         self._query = query
         self._tasks = tasks
-        self._asked: list[tuple[tuple[object, ...], asyncio.Future[Row]]] = []
+        self._loop = asyncio.get_running_loop()
+        #: Who asks for the same thing in the same turn gets the same row.
+        self._asked: _Batch[Row] = {}
         self._begun = False
         self._under_way = 0
 
+    def ask(self, key: tuple[object, ...], answer: Callable[[Row | Exception], None]) -> None:
+        """Calls ``answer`` once with the row of ``key``, or with what went wrong. It must not raise."""
+        asked = self._asked.get(key)
+        if asked is not None:
+            asked.append(answer)
+            return
+        self._asked[key] = [answer]
+        if not self._begun and self._under_way < _UNDER_WAY:
+            self._begin()
+
     async def one(self, *key: object) -> Row:
         """The row of ``key``. Raises Unavailable."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Row] = loop.create_future()
-        self._asked.append((key, answer))
-        self._begin(loop)
-        return await answer
+        future: asyncio.Future[Row] = self._loop.create_future()
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._begun and self._under_way < _UNDER_WAY:
-            self._begun = True
-            loop.call_soon(self._send)
+        def answer(row: Row | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(row, Exception):
+                future.set_exception(row)
+            else:
+                future.set_result(row)
+
+        self.ask(key, answer)
+        return await future
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._loop.call_soon(self._send)
 
     def _send(self) -> None:
         self._begun = False
-        batch, self._asked = self._asked[:_MOST], self._asked[_MOST:]
-        if batch:
-            self._under_way += 1
-            self._tasks.create_task(self._answer(batch))
+        self._under_way += 1
+        self._tasks.create_task(self._work())
 
-    async def _answer(self, batch: list[tuple[tuple[object, ...], Any]]) -> None:
+    async def _work(self) -> None:
+        """Asks until nobody waits, over one connection: to take and return it costs more than what it is asked."""
         try:
-            columns = zip(*(key for key, _ in batch), strict=True)
-            rows = await self._query.all(self._db, *(list(column) for column in columns))
-            for (_, answer), row in zip(batch, rows, strict=True):
-                if not answer.done():
-                    answer.set_result(row)
+            async with self._db.connection() as connection:
+                while self._asked:
+                    await self._answer(connection, self._batch())
         except Exception as error:  # noqa: BLE001 - it is raised where the row was asked for
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
+            _tell(self._batch(), error)
         finally:
-            for _, answer in batch:
-                answer.cancel()  # of those that are done, nothing happens
             self._under_way -= 1
-            if self._asked:
-                self._begin(asyncio.get_running_loop())
+            if self._asked and not self._begun:
+                self._begin()
+
+    def _batch(self) -> _Batch[Row]:
+        batch, self._asked = self._asked, {}
+        if len(batch) > _MOST:
+            self._asked = dict(islice(batch.items(), _MOST, None))
+            batch = dict(islice(batch.items(), _MOST))
+        return batch
+
+    async def _answer(self, connection: Executor, batch: _Batch[Row]) -> None:
+        columns = [list(column) for column in zip(*batch, strict=True)]
+        error: Exception = Unavailable("the look-up was cancelled")
+        try:
+            try:
+                rows = await self._query.all(connection, *columns)
+            except REPEATABLE:
+                rows = await self._query.all(self._db, *columns)
+            for answers, row in zip(batch.values(), rows, strict=True):
+                for answer in answers:
+                    answer(row)
+            batch = {}
+        except Exception as caught:
+            error = caught
+            raise
+        finally:
+            _tell(batch, error)
+
+
+def _tell(batch: _Batch[Row], error: Exception) -> None:
+    for answers in batch.values():
+        for answer in answers:
+            answer(error)

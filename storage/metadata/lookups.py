@@ -8,9 +8,9 @@ from typing import Final
 
 from storage.metadata import blobs, manifests
 from storage.metadata.blobs import LocatedBlob
+from storage.metadata.database import Database
 from storage.metadata.gather import Gather
 from storage.metadata.manifests import ResolvedManifest
-from storage.metadata.query import Executor
 from storage.names import Digest, PackageName, TagName
 
 #: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
@@ -19,33 +19,42 @@ _BODY_BYTES: Final = 256 * 1024
 
 
 class Lookups:
-    """One for a process; each answer comes with the caller's standing of this moment."""
+    """One for a process; each answer comes with the caller's standing of this moment.
 
-    def __init__(self, db: Executor, tasks: asyncio.TaskGroup) -> None:
+    The keys of ``tags``, ``digests`` and ``blobs``: token id or None, owner, image, and the reference.
+    """
+
+    def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
-        self._by_tag = Gather(db, manifests.BY_TAG, tasks)
-        self._by_digest = Gather(db, manifests.BY_DIGEST, tasks)
-        self._blobs = Gather(db, blobs.LOCATE, tasks)
+        self.tags: Final = Gather(db, manifests.BY_TAG, tasks)
+        self.digests: Final = Gather(db, manifests.BY_DIGEST, tasks)
+        self.blobs: Final = Gather(db, blobs.LOCATE, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0
 
     async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
         """The manifest under a tag."""
-        return await self._by_tag.one(token_id, package.owner, package.image, tag)
+        return await self.tags.one(token_id, package.owner, package.image, tag)
 
     async def by_digest(self, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
         """The manifest of a digest."""
-        return await self._by_digest.one(token_id, package.owner, package.image, digest)
+        return await self.digests.one(token_id, package.owner, package.image, digest)
 
     async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
         """Where a blob's bytes are."""
-        return await self._blobs.one(token_id, package.owner, package.image, digest)
+        return await self.blobs.one(token_id, package.owner, package.image, digest)
 
-    async def body(self, package_id: int, digest: Digest) -> bytes | None:
-        """The bytes of a manifest that was looked up and may be read; None: it was purged in this moment."""
+    def known_body(self, digest: str) -> bytes | None:
+        """The bytes of a manifest that was looked up and may be read, if they are at hand."""
         known = self._bodies.get(digest)
         if known is not None:
             self._bodies.move_to_end(digest)
+        return known
+
+    async def body(self, package_id: int, digest: Digest) -> bytes | None:
+        """The bytes of a manifest that was looked up and may be read; None: it was purged in this moment."""
+        known = self.known_body(digest)
+        if known is not None:
             return known
         body = await manifests.body_of(self._db, package_id, digest)
         if body is not None and len(body) <= _BODY_BYTES and digest not in self._bodies:
@@ -58,7 +67,7 @@ class Lookups:
 
 
 @asynccontextmanager
-async def open_lookups(db: Executor) -> AsyncIterator[Lookups]:
+async def open_lookups(db: Database) -> AsyncIterator[Lookups]:
     """Look-ups, as long as the block lasts."""
     async with asyncio.TaskGroup() as tasks:
         yield Lookups(db, tasks)

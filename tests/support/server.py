@@ -15,9 +15,8 @@ import orjson
 
 from auth.tokens import SCOPES
 from registry.accounts import create_token, create_user
-from registry.app import make_app, open_services
+from registry.app import answering, open_services
 from registry.config import Settings
-from registry.http.server import serving
 from registry.services import Services
 from storage.embedded.seaweed import EmbeddedS3
 from storage.objects.s3 import S3Store
@@ -174,7 +173,7 @@ async def running(
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = change(Settings.from_env(env))
             opened = await stack.enter_async_context(open_services(settings))
-            await stack.enter_async_context(serving(make_app(opened), settings, listener))
+            await stack.enter_async_context(answering(opened, listener))
             urls.append(url)
             services.append(opened)
         if isinstance(store := services[0].stores, S3Store):

@@ -32,7 +32,7 @@ async def get(call: Call) -> web.StreamResponse:  # end-2
     span = parse_range(asked, size) if if_range(call.http.headers.get("If-Range"), etag(digest)) else None
     if blob.body is not None:
         part = blob.body if span is None else blob.body[span.start : span.stop]
-        return web.Response(status=200 if span is None else 206, body=part, headers=_headers(digest, span, size))
+        return web.Response(status=200 if span is None else 206, body=part, headers=headers_of(digest, span, size))
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
     if call.services.settings.redirect:
         url = await call.services.stores.presign(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
@@ -45,7 +45,7 @@ async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | 
     size = blob.size or 0
     assert blob.object_key is not None  # noqa: S101 - told by get()
     async with call.services.stores.reader(blob.object_key, span) as reader:
-        response = web.StreamResponse(status=200 if span is None else 206, headers=_headers(digest, span, size))
+        response = web.StreamResponse(status=200 if span is None else 206, headers=headers_of(digest, span, size))
         response.content_length = size if span is None else span.size
         # From here on an error can only be told by cutting the connection (v2.app).
         call.http[BEGUN] = True
@@ -68,7 +68,7 @@ async def head(call: Call) -> web.StreamResponse:  # end-2
     ):
         raise BlobUnknown(digest)
     span = parse_range(call.http.headers.get("Range"), size)
-    response = web.StreamResponse(status=200 if span is None else 206, headers=_headers(digest, span, size))
+    response = web.StreamResponse(status=200 if span is None else 206, headers=headers_of(digest, span, size))
     response.content_length = size if span is None else span.size
     return response
 
@@ -108,7 +108,8 @@ def _digest(call: Call) -> Digest:
     return call.oci.digest
 
 
-def _headers(digest: Digest, span: Span | None, size: int) -> dict[str, str]:
+def headers_of(digest: Digest, span: Span | None, size: int) -> dict[str, str]:
+    """Of an answer that has the blob of ``size`` bytes, or ``span`` of it."""
     headers = {
         **HEADERS,
         "Content-Type": OCTET_STREAM,

@@ -35,10 +35,10 @@ async def get(call: Call) -> web.StreamResponse:  # end-3
     if found.digest is None or found.media_type is None or package_id is None:
         raise ManifestUnknown(call.oci.reference)
     digest = Digest(found.digest)
-    headers = {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest)}
+    headers = headers_of(digest, found.media_type)
     if none_match(call.http.headers.getall("If-None-Match", ()), headers["ETag"]):
+        del headers["Content-Type"]
         return web.Response(status=304, headers=headers)
-    headers["Content-Type"] = found.media_type
     if call.oci.kind is Kind.MANIFEST_HEAD:
         response = web.StreamResponse(headers=headers)
         response.content_length = found.size
@@ -49,6 +49,11 @@ async def get(call: Call) -> web.StreamResponse:  # end-3
     if found.version_id is not None:
         call.services.downloads.note(found.version_id, call.services.now())
     return web.Response(body=body, headers=headers)
+
+
+def headers_of(digest: Digest, media_type: str) -> dict[str, str]:
+    """Of an answer that has the manifest, or could."""
+    return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
 
 
 async def _resolved(call: Call) -> ResolvedManifest:

@@ -1,0 +1,207 @@
+"""The short way of pulls: a HEAD or GET of a manifest, a HEAD of a blob, that is there and may be had.
+
+These are nearly all that a registry is asked. Their heads repeat byte for byte, so what a head says is remembered under
+its bytes; the row that is asked for, with the caller's rights, is read for every request. Whatever is not plain here,
+a refusal and an absence among it, takes the long way through aiohttp, which answers everything.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Final, Literal
+
+from auth.credentials import BearerCredentials, parse_authorization
+from auth.errors import Unauthenticated
+from auth.identity import ANONYMOUS, Action, Identity
+from auth.permissions import Allowed, decide
+from registry.errors import RegistryError
+from registry.http.connections import LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Told
+from registry.http.edge import request_ids
+from registry.http.keys import Visit
+from registry.http.v2 import blobs, manifests
+from registry.oci.request import Kind, parse
+from registry.services import Services
+from storage.metadata.blobs import LocatedBlob
+from storage.metadata.manifests import ResolvedManifest
+from storage.names import Digest, PackageName
+
+_BEGINS: Final = (b"GET /v2/", b"HEAD /v2/")
+_ENDS: Final = b"\r\n\r\n"
+_KINDS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_HEAD, Kind.BLOB_HEAD})
+_LINE: Final = re.compile(r"(GET|HEAD) (/v2/[!-$&->@-~]+) HTTP/1\.1", re.ASCII)  # no query, no escape
+_HEADER: Final = re.compile(r"([A-Za-z0-9-]+):[ \t]*([ -~]*)", re.ASCII)
+#: Headers that change what is answered, or where a message ends.
+_NOT_PLAIN: Final = frozenset(
+    {
+        "content-length", "expect", "http2-settings", "if-match", "if-modified-since", "if-none-match",
+        "if-range", "if-unmodified-since", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_HEADS_MAX: Final = 1024  # of about a KiB
+_HEADERS_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a head says; nothing of it is believed yet. ``bearer`` None: nobody's."""
+
+    method: str
+    target: str
+    package: PackageName
+    reference: str
+    of: Literal["tags", "digests", "blobs"]
+    host: str
+    bearer: str | None
+
+
+@lru_cache(maxsize=_HEADS_MAX)
+def read(head: bytes) -> Ask | None:
+    """What a whole head asks for; None: it takes the long way."""
+    if len(head) > LINE_BYTES or not head.isascii():
+        return None
+    first, *rest = head[: -len(_ENDS)].decode().split("\r\n")
+    line = _LINE.fullmatch(first)
+    if line is None or len(rest) > _HEADERS_MAX:
+        return None
+    headers: dict[str, str] = {}
+    for text in rest:
+        header = _HEADER.fullmatch(text)
+        name = "" if header is None else header[1].lower()
+        if header is None or name in _NOT_PLAIN or (name in headers and name in {"authorization", "host"}):
+            return None
+        headers[name] = header[2]
+    if headers.pop("connection", "keep-alive").lower() != "keep-alive" or "host" not in headers:
+        return None
+    return _ask(line[1], line[2], headers)
+
+
+def _ask(method: str, target: str, headers: dict[str, str]) -> Ask | None:
+    try:
+        oci = parse(method, target, {})
+        credentials = parse_authorization([headers["authorization"]] if "authorization" in headers else [])
+    except (RegistryError, Unauthenticated):
+        return None
+    if oci.kind not in _KINDS or not (credentials is None or isinstance(credentials, BearerCredentials)):
+        return None
+    of: Final = "blobs" if oci.kind is Kind.BLOB_HEAD else "digests" if oci.tag is None else "tags"
+    bearer = None if credentials is None else credentials.reveal()
+    return Ask(method, target, oci.package, str(oci.reference), of, headers["host"].lower(), bearer)
+
+
+class Lane:
+    """The shortcut of ``/v2``."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._api_host = (services.settings.api_url or "").partition("://")[2].lower()
+        self._new_id = request_ids()
+
+    def take(self, data: bytes, connection: Connection) -> bool:
+        """Whether ``data`` is a request that is answered here; then ``connection.answered`` is called later."""
+        if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or data.find(_ENDS) != len(data) - len(_ENDS):
+            return False
+        ask = read(data)
+        if ask is None or ask.host == self._api_host or self._services.leaving.is_set():
+            return False
+        identity = self._identity(ask)
+        if identity is None:
+            return False
+        visit = Visit(self._new_id(), time.monotonic(), identity.account_id)
+        turn = _Turn(self, connection, data, ask, identity, visit)
+        lookups, key = self._services.lookups, (identity.token_id, ask.package.owner, ask.package.image, ask.reference)
+        if ask.of == "tags":
+            lookups.tags.ask(key, turn.manifest)
+        elif ask.of == "digests":
+            lookups.digests.ask(key, turn.manifest)
+        else:
+            lookups.blobs.ask(key, turn.blob)
+        return True
+
+    def _identity(self, ask: Ask) -> Identity | None:
+        if ask.bearer is None:
+            return ANONYMOUS
+        try:
+            claims = self._services.bearer.verify(ask.bearer, self._services.now())
+        except Unauthenticated:
+            return None  # the long way tells why, and counts it
+        return Identity(claims.token_id, claims.account_id, claims.grants)
+
+    def manifest(self, ask: Ask, identity: Identity, found: ResolvedManifest) -> tuple[bytes, bytes] | None:
+        """Head and body of the answer; None: it takes the long way."""
+        if found.digest is None or found.media_type is None or not _allowed(ask, identity, found):
+            return None
+        if ask.method == "HEAD":
+            return _manifest_head(found.digest, found.media_type, found.size or 0), b""
+        body = self._services.lookups.known_body(found.digest)
+        if body is None:
+            return None
+        if found.version_id is not None:
+            self._services.downloads.note(found.version_id, self._services.now())
+        return _manifest_head(found.digest, found.media_type, len(body)), body
+
+    @staticmethod
+    def blob(ask: Ask, identity: Identity, found: LocatedBlob) -> tuple[bytes, bytes] | None:
+        """As ``manifest``. A link that is to be renewed takes the long way."""
+        if found.size is None or found.stale_link or not _allowed(ask, identity, found):
+            return None
+        return _blob_head(ask.reference, found.size), b""
+
+
+class _Turn:
+    """A request on its way."""
+
+    __slots__ = ("_ask", "_connection", "_data", "_identity", "_lane", "_visit")
+
+    def __init__(
+        self, lane: Lane, connection: Connection, data: bytes, ask: Ask, identity: Identity, visit: Visit
+    ) -> None:
+        self._lane = lane
+        self._connection = connection
+        self._data = data
+        self._ask = ask
+        self._identity = identity
+        self._visit = visit
+
+    def manifest(self, found: ResolvedManifest | Exception) -> None:
+        """The answer of a look-up."""
+        self._tell(None if isinstance(found, Exception) else self._lane.manifest(self._ask, self._identity, found))
+
+    def blob(self, found: LocatedBlob | Exception) -> None:
+        """The same of a blob."""
+        self._tell(None if isinstance(found, Exception) else self._lane.blob(self._ask, self._identity, found))
+
+    def _tell(self, answer: tuple[bytes, bytes] | None) -> None:
+        if answer is None:
+            self._connection.answered(self._data, None)
+            return
+        head, body = answer
+        response = b"%b%b%b\r\n\r\n%b" % (head, _date(int(time.time())), self._visit.id.encode(), body)
+        self._connection.answered(self._data, Told(self._visit, self._ask.method, self._ask.target, response))
+
+
+def _allowed(ask: Ask, identity: Identity, found: LocatedBlob | ResolvedManifest) -> bool:
+    return isinstance(decide(identity, Action.PULL, ask.package, found), Allowed)
+
+
+@lru_cache(maxsize=_HEADS_MAX)
+def _manifest_head(digest: str, media_type: str, size: int) -> bytes:
+    return _head(manifests.headers_of(Digest(digest), media_type), size)
+
+
+@lru_cache(maxsize=_HEADS_MAX)
+def _blob_head(digest: str, size: int) -> bytes:
+    return _head(blobs.headers_of(Digest(digest), None, size), size)
+
+
+def _head(headers: Mapping[str, str], size: int) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {size}\r\nServer: {SERVER}\r\n".encode()
+
+
+@lru_cache(maxsize=2)
+def _date(unix: int) -> bytes:
+    """The Date of a second, as far as the value of the header behind it."""
+    return f"Date: {formatdate(unix, usegmt=True)}\r\n{REQUEST_ID_HEADER}: ".encode()
