@@ -68,11 +68,11 @@ async def holder(http: web.Request, credentials: OidcCredentials | TokenCredenti
             exchanged = await services.keyless.exchange(services.db, credentials.reveal(), services.now())
             found = Holder(exchanged.token, exchanged.seconds_left)
         else:
-            stored = await tokens.by_hash(services.db, hash_of(credentials.token))
+            stored = await services.lookups.token(hash_of(credentials.token))
             if stored is None:
                 raise Unauthenticated("the token is unknown, expired or revoked")
             found = Holder(stored)
-    await tokens.note_use(services.db, found.token.id)
+    await tokens.note_use(services.db, found.token)
     return found
 
 

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from storage.metadata import blobs, manifests
+from storage.metadata import blobs, manifests, packages, tokens
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.database import Database
 from storage.metadata.gather import Gather
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.standing import Standing
+from storage.metadata.tokens import StoredToken
 from storage.names import Digest, PackageName, TagName
 
 #: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
@@ -29,8 +31,19 @@ class Lookups:
         self.tags: Final = Gather(db, manifests.BY_TAG, tasks)
         self.digests: Final = Gather(db, manifests.BY_DIGEST, tasks)
         self.blobs: Final = Gather(db, blobs.LOCATE, tasks)
+        self._standings = Gather(db, packages.STANDINGS, tasks)
+        self._tokens = Gather(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0
+
+    async def token(self, digest: bytes) -> StoredToken | None:
+        """The usable token with this SHA-256 (32 bytes)."""
+        found = await self._tokens.one(digest)
+        return found if found.id else None
+
+    async def standing(self, token_id: int | None, package: PackageName) -> Standing:
+        """The caller's standing with a package that may not be there."""
+        return await self._standings.one(token_id, package.owner, package.image, "")
 
     async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
         """The manifest under a tag."""

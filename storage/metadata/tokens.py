@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from storage.metadata.query import Executor, command, select
 
 
-@dataclass(frozen=True, slots=True)
-class StoredToken:
-    """A token that may be used now."""
+class StoredToken(msgspec.Struct, frozen=True):
+    """A token that may be used now; ``id`` 0: there is none. ``noted``: its use was, within the last minute."""
 
     id: int
     kind: str
@@ -21,26 +22,37 @@ class StoredToken:
     scopes: list[str]
     repository_id: int | None
     expires_at: datetime | None
+    noted: bool
 
 
-_BY_HASH: Final = select(
+#: Over an array of hashes; a row each, in their order.
+BY_HASH: Final = select(
     StoredToken,
     """
-    SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
-           account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id,
-           token.expires_at
-      FROM tokens token JOIN accounts account ON account.id = token.account_id
-     WHERE token.hash = $1 AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > now())
-       AND account.suspended_at IS NULL AND account.deleted_at IS NULL
-       AND (token.repository_id IS NULL
-            OR EXISTS (SELECT 1 FROM repositories WHERE id = token.repository_id AND deleted_at IS NULL))
+    SELECT coalesce(found.id, 0) AS id, found.kind, found.account_id, found.login, found.account_kind,
+           found.site_admin, found.scopes, found.repository_id, found.expires_at, found.noted
+      FROM unnest($1::bytea[]) WITH ORDINALITY AS asked (hash, place)
+      LEFT JOIN LATERAL (
+        SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
+               account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id,
+               token.expires_at, coalesce(token.last_used_at > now() - interval '1 minute', false) AS noted
+          FROM tokens token JOIN accounts account ON account.id = token.account_id
+         WHERE token.hash = asked.hash AND token.revoked_at IS NULL
+           AND (token.expires_at IS NULL OR token.expires_at > now())
+           AND account.suspended_at IS NULL AND account.deleted_at IS NULL
+           AND (token.repository_id IS NULL
+                OR EXISTS (SELECT 1 FROM repositories WHERE id = token.repository_id AND deleted_at IS NULL))
+         LIMIT 1
+      ) AS found ON true
+     ORDER BY asked.place
     """,
 )
 
 
 async def by_hash(db: Executor, digest: bytes) -> StoredToken | None:
     """The usable token with this SHA-256 (32 bytes)."""
-    return await _BY_HASH.maybe(db, digest)
+    found = await BY_HASH.one(db, [digest])
+    return found if found.id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +95,10 @@ _USED: Final = command(
 )
 
 
-async def note_use(db: Executor, token_id: int) -> None:
+async def note_use(db: Executor, token: StoredToken) -> None:
     """Keeps ``last_used_at``, to the minute."""
-    await _USED.run(db, token_id)
+    if not token.noted:
+        await _USED.run(db, token.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from registry.oci.media_types import OCI_INDEX
 from registry.oci.request import Kind, manifest_path
 from registry.oci.responses import referrers_index
 from registry.refusals import NotDeletable, NotThere
-from storage.metadata import manifests, packages, tags
+from storage.metadata import manifests, tags
 from storage.metadata.manifests import Referrers, ResolvedManifest
 from storage.metadata.standing import Standing
 from storage.names import Digest
@@ -97,7 +97,7 @@ async def _parsed(body: bytes, content_type: str | None) -> Manifest:
 
 
 async def _standing(call: Call) -> Standing:
-    return await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
+    return await call.services.lookups.standing(call.identity.token_id, call.oci.package)
 
 
 async def delete(call: Call) -> web.Response:  # end-9

@@ -27,7 +27,6 @@ from registry.http.keys import SERVICES, VISIT
 from registry.http.v2.call import HEADERS
 from registry.services import Services
 from storage.errors import Unavailable
-from storage.metadata import packages
 from storage.names import InvalidName, PackageName
 
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
@@ -137,7 +136,7 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
         package = PackageName.parse(ask.name)
     except InvalidName:
         return None
-    standing = await packages.standing_of(services.db, identity.token_id, package)
+    standing = await services.lookups.standing(identity.token_id, package)
     actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
     return Grant("repository", str(package), actions) if actions else None
 
