@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from auth.bearer import Bearer
 from registry.accesses import Accesses
 from registry.config import Settings
+from registry.crowd import Crowd
 from registry.downloads import Downloads
 from registry.failures import Failures
 from registry.keyless import Keyless
@@ -37,6 +38,7 @@ class Services:
     downloads: Downloads
     keyless: Keyless
     failures: Failures = field(default_factory=Failures)
+    crowd: Crowd = field(default_factory=Crowd)
     now: Callable[[], float] = time.time  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import HttpVersion11, web
 
 from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
+from registry.http.keys import SERVICES
 
 _SHORT_BYTES: Final = 64 * 1024
 _FORM_BYTES: Final = 64 * 1024
@@ -40,11 +41,12 @@ async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_lar
     pieces, size = [], 0
     try:
         async with asyncio.timeout(seconds):
-            async for piece in http.content.iter_any():
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit_bytes:
-                    raise too_large
+            with http.app[SERVICES].crowd.left():
+                async for piece in http.content.iter_any():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit_bytes:
+                        raise too_large
     except TimeoutError as error:
         raise BodyTooSlow(seconds) from error
     return b"".join(pieces)

@@ -1,7 +1,7 @@
 """Around every request: its id, its last resort, its last words."""
 
-import asyncio
 import itertools
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -10,18 +10,23 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from registry.errors import TooManyRequests
+from registry.http import ops
 from registry.http.answers import error_answer
 from registry.http.connections import dress
 from registry.http.errors import MessageInvalid, NothingHere, Refused
 from registry.http.keys import BEGUN, VISIT, Visit
 from registry.logs import request_id
 from registry.oci.errors import RegistryError
+from registry.services import Services
 
 log = structlog.get_logger()
 
 _NOT_FOUND: Final = 404
+_BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/?]*(?:\?|$)")
+_SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
 #: Of answers to what is not worth reading to its end.
-_CLOSING: Final = frozenset({408, 413, 503})
+_CLOSING: Final = frozenset({408, 413, 429, 503})
 
 
 def request_ids() -> Callable[[], str]:
@@ -30,10 +35,10 @@ def request_ids() -> Callable[[], str]:
     return lambda: f"{prefix}-{next(numbers):06x}"
 
 
-def install(server: web.Server, leaving: asyncio.Event) -> None:
-    """Puts the edge around what ``server`` does; while ``leaving`` no connection is kept."""
+def install(server: web.Server, services: Services) -> None:
+    """Puts the edge around what ``server`` does: when it is full it lets nobody in, when it leaves it keeps nobody."""
     make, handle = server.request_factory, server.request_handler
-    new_id = request_ids()
+    new_id, crowd, leaving = request_ids(), services.crowd, services.leaving
 
     def numbered(*args: Any) -> web.BaseRequest:
         request = make(*args)
@@ -42,9 +47,20 @@ def install(server: web.Server, leaving: asyncio.Event) -> None:
         request[VISIT] = Visit(number, time.monotonic())
         return request
 
+    async def let_in(request: web.BaseRequest) -> web.StreamResponse:
+        if crowd.full and _may_wait(request):
+            return error_answer(TooManyRequests(crowd.retry_after_seconds()))
+        if _moves_bytes(request):
+            return await handle(request)
+        crowd.working += 1
+        try:
+            return await handle(request)
+        finally:
+            crowd.working -= 1
+
     async def answered(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            response = await handle(request)
+            response = await let_in(request)
         except Exception as error:  # noqa: BLE001 - the last resort
             response = _last_resort(request, error)
         if leaving.is_set() or (request.can_read_body and _ends(request, response)):
@@ -52,6 +68,15 @@ def install(server: web.Server, leaving: asyncio.Event) -> None:
         return response
 
     server.request_factory, server.request_handler = numbered, answered
+
+
+def _moves_bytes(request: web.BaseRequest) -> bool:
+    return (request.method == "GET" or request.can_read_body) and _BLOB.search(request.raw_path) is not None
+
+
+def _may_wait(request: web.BaseRequest) -> bool:
+    """An upload that was begun goes on, and the process can be asked how it is."""
+    return not request.raw_path.startswith(ops.PATHS) and _SESSION.search(request.raw_path) is None
 
 
 def _ends(request: web.BaseRequest, response: web.StreamResponse) -> bool:

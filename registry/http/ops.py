@@ -11,6 +11,7 @@ from registry.http.keys import SERVICES
 from registry.oci.errors import Unsupported
 from storage.errors import Unavailable
 
+PATHS: Final = ("/healthz", "/readyz")
 _READ: Final = ("GET", "HEAD")
 
 
@@ -46,8 +47,8 @@ async def nothing_here(_http: web.Request) -> web.Response:
 
 def add_routes(app: web.Application) -> None:
     """``/healthz`` and ``/readyz``."""
-    app.router.add_route("*", "/healthz", alive, expect_handler=no_early_continue)
-    app.router.add_route("*", "/readyz", ready, expect_handler=no_early_continue)
+    for path, handler in zip(PATHS, (alive, ready), strict=True):
+        app.router.add_route("*", path, handler, expect_handler=no_early_continue)
 
 
 def add_nothing(app: web.Application) -> None:

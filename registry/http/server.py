@@ -35,7 +35,7 @@ async def serving(
     await runner.setup()
     server = runner.server
     assert server is not None  # noqa: S101 - setup() made it
-    edge.install(server, app[SERVICES].leaving)
+    edge.install(server, app[SERVICES])
     access = AccessLog() if settings.http.access_log else None
     try:
         async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
