@@ -88,11 +88,13 @@ _CANDIDATES: Final = 1000
 _READABLE_SOURCE: Final = select(
     Source,
     f"""
+    {standing.GIVEN}
     SELECT link.package_id
       FROM {standing.HOLDER}
       JOIN (SELECT package_id FROM package_blobs
              WHERE digest = $2 AND deleted_at IS NULL LIMIT {_CANDIDATES}) AS link ON true
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
+      JOIN accounts owner ON owner.id = package.owner_id
      WHERE token.id = $1 AND {standing.READABLE}
      LIMIT 1
     """,

@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import standing
 from storage.metadata.links import REPOSITORY_ROLE
-from storage.metadata.query import Executor, select
+from storage.metadata.query import COUNTED, Executor, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ShownPackage:
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage(ShownPackage):
-    """``total``: of all pages."""
+    """``total``: of all pages, as far as is counted."""
 
     total: int
 
@@ -75,17 +75,19 @@ async def show(db: Executor, token_id: int, package_id: int) -> ShownPackage | N
 _PAGE: Final = select(
     ListedPackage,
     f"""
-    WITH page AS MATERIALIZED (
-        SELECT package.*, count(*) OVER ()::int AS total
+    {standing.GIVEN}, listed AS MATERIALIZED (
+        SELECT package.id, row_number() OVER (ORDER BY package.id) AS place
           FROM {standing.HOLDER}
           JOIN packages package
                  ON package.owner_id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
+          JOIN accounts owner ON owner.id = $2
          WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {standing.READABLE}
-         ORDER BY package.id LIMIT $4 OFFSET $5
+         ORDER BY package.id LIMIT {COUNTED}
     )
-    SELECT {_COLUMNS}, package.total
+    SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
       FROM {standing.HOLDER}
-      JOIN page package ON true
+      JOIN listed ON listed.place > $5 AND listed.place <= $5 + $4
+      JOIN packages package ON package.id = listed.id
       JOIN accounts owner ON owner.id = package.owner_id
       {_LINKED}
      WHERE token.id = $1
@@ -104,6 +106,7 @@ async def page(
 _DELETED: Final = select(
     ListedPackage,
     f"""
+    {standing.GIVEN}
     SELECT {_COLUMNS}, count(*) OVER ()::int AS total
       FROM {standing.HOLDER}
       JOIN accounts owner ON owner.id = $2

@@ -170,13 +170,18 @@ class Listed:
 _CATALOG: Final = select(
     Listed,
     f"""
-    SELECT lower(owner.login) || '/' || package.name AS name
-      FROM {standing.HOLDER}
-      JOIN packages package ON package.deleted_at IS NULL AND package.published_at IS NOT NULL
-      JOIN accounts owner ON owner.id = package.owner_id
-     WHERE token.id = $1 AND {standing.READABLE}
-       AND (lower(owner.login) || '/' || package.name) COLLATE "C" > $2
-     ORDER BY (lower(owner.login) || '/' || package.name) COLLATE "C"
+    {standing.GIVEN}
+    SELECT lower(owner.login) || '/' || near.name AS name
+      FROM accounts owner
+      JOIN {standing.HOLDER} ON token.id = $1
+     CROSS JOIN LATERAL (
+        SELECT package.name FROM packages package
+         WHERE package.owner_id = owner.id AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
+           AND (lower(owner.login) || '/' || package.name) COLLATE "C" > $2 AND {standing.READABLE}
+         ORDER BY package.name LIMIT $3
+     ) AS near
+     WHERE owner.deleted_at IS NULL AND (lower(owner.login) || '/') COLLATE "C" >= split_part($2, '/', 1) || '/'
+     ORDER BY (lower(owner.login) || '/') COLLATE "C", near.name
      LIMIT $3
     """,
 )

@@ -128,47 +128,58 @@ FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 #: The same over the package of that name that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
+#: What begins a statement with READABLE: what the person behind the token ``$1`` was given, each found once, so that a list
+#: need not look for it at every package.
+GIVEN: Final[LiteralString] = """
+WITH person AS MATERIALIZED (
+    SELECT account_id AS id FROM tokens WHERE id = $1 AND repository_id IS NULL
+), seats AS MATERIALIZED (
+    SELECT org_id, role FROM memberships WHERE user_id = (SELECT id FROM person)
+), places AS MATERIALIZED (
+    SELECT team_id FROM team_members WHERE user_id = (SELECT id FROM person)
+), given_packages AS MATERIALIZED (
+    SELECT package_id FROM package_users WHERE user_id = (SELECT id FROM person)
+     UNION ALL
+    SELECT package_id FROM places JOIN package_teams USING (team_id)
+), given_repositories AS MATERIALIZED (
+    SELECT repository_id FROM repository_users WHERE user_id = (SELECT id FROM person)
+     UNION ALL
+    SELECT repository_id FROM places JOIN repository_teams USING (team_id)
+)
+"""
+
 #: What a token narrows, over ``package``, as ``auth.permissions`` has it for one package: the SSO of its organization,
 #: the globs of a fine-grained token (``_``, ``*`` and ``?`` are all that can stand in one and mean something to LIKE),
 #: the scopes of a classic one. A token of a repository has the permission to read at least.
 _NARROWED: Final[LiteralString] = """(
-    EXISTS (SELECT 1 FROM accounts namespace
-                 WHERE namespace.id = package.owner_id
-                   AND (NOT namespace.packages_sso_required
-                        OR EXISTS (SELECT 1 FROM token_organizations
-                                    WHERE token_id = token.id AND org_id = namespace.id))
-                   AND CASE token.kind
-                       WHEN 'fine_grained' THEN EXISTS (
-                           SELECT 1 FROM jsonb_array_elements(token.rules) rule
-                            WHERE lower(namespace.login) || '/' || package.name
-                                  LIKE translate(replace(rule ->> 'packages', '_', '\\_'), '*?', '%_')
-                              AND rule -> 'actions' ?| '{read,write}')
-                       ELSE token.scopes && '{read:packages,write:packages}'
-                       END)
+    (NOT owner.packages_sso_required OR owner.id IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
+    AND CASE token.kind
+        WHEN 'fine_grained' THEN EXISTS (
+            SELECT 1 FROM jsonb_array_elements(token.rules) rule
+             WHERE lower(owner.login) || '/' || package.name
+                   LIKE translate(replace(rule ->> 'packages', '_', '\\_'), '*?', '%_')
+               AND rule -> 'actions' ?| '{read,write}')
+        ELSE token.scopes && '{read:packages,write:packages}'
+        END
 )"""
 
-#: Whether ``package`` is one that the holder of ``token`` may read, for lists; ``caller`` is the token's account.
+#: Whether ``package`` of ``owner`` is one that the holder of ``token`` may read, for lists; ``caller`` is the token's
+#: account.
 READABLE: Final[LiteralString] = f"""(
     package.visibility = 'public'
     OR ({_NARROWED} AND token.repository_id IS NULL AND (
         caller.site_admin
-        OR package.owner_id = caller.id
-        OR EXISTS (SELECT 1 FROM memberships seat
-                    WHERE seat.org_id = package.owner_id AND seat.user_id = caller.id
-                      AND (seat.role = 'admin' OR package.visibility = 'internal'))
+        OR owner.id = caller.id
+        OR owner.id IN (SELECT org_id FROM seats WHERE role = 'admin')
+        OR (package.visibility = 'internal' AND owner.id IN (SELECT org_id FROM seats))
         OR CASE WHEN package.inherit_access
-           THEN EXISTS (SELECT 1 FROM repository_users
-                         WHERE repository_id = package.repository_id AND user_id = caller.id)
-             OR EXISTS (SELECT 1 FROM repository_teams grants JOIN team_members member USING (team_id)
-                         WHERE grants.repository_id = package.repository_id AND member.user_id = caller.id)
-           ELSE EXISTS (SELECT 1 FROM package_users WHERE package_id = package.id AND user_id = caller.id)
-             OR EXISTS (SELECT 1 FROM package_teams grants JOIN team_members member USING (team_id)
-                         WHERE grants.package_id = package.id AND member.user_id = caller.id)
+           THEN package.repository_id IN (SELECT repository_id FROM given_repositories)
+           ELSE package.id IN (SELECT package_id FROM given_packages)
            END))
     OR (token.repository_id IS NOT NULL AND (
         (package.inherit_access AND package.repository_id = token.repository_id)
         OR (package.visibility = 'internal'
-            AND package.owner_id = (SELECT owner_id FROM repositories WHERE id = token.repository_id))
+            AND owner.id = (SELECT owner_id FROM repositories WHERE id = token.repository_id))
         OR EXISTS (SELECT 1 FROM package_repositories
                     WHERE package_id = package.id AND repository_id = token.repository_id
                       AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END)))
