@@ -128,8 +128,8 @@ FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 #: The same over the package of that name that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
-#: What begins a statement with READABLE: what the person behind the token ``$1`` was given, each found once, so that a list
-#: need not look for it at every package.
+#: What begins a statement with READABLE: what the person behind the token ``$1`` was given, each found once, so that a
+#: list need not look for it at every package.
 GIVEN: Final[LiteralString] = """
 WITH person AS MATERIALIZED (
     SELECT account_id AS id FROM tokens WHERE id = $1 AND repository_id IS NULL
