@@ -57,12 +57,14 @@ class TlsSettings:
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Deadlines of connections, in seconds: for the headers of a request from their first byte (and for a TLS
-    handshake), between requests, and for a whole manifest or form. Uploads have a rate instead.
+    handshake), between requests, for a whole manifest or form, and for a client that takes nothing of a blob.
+    Uploads have a rate instead.
     """
 
     head_seconds: float = 15.0
     idle_seconds: float = 75.0
     body_seconds: float = 60.0
+    stall_seconds: float = 60.0
     access_log: bool = True
 
 

@@ -56,16 +56,20 @@ class MultipartInfo:
     started: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Source:
     """Where the kernel finds a reader's bytes: ``size`` of them in ``fd``, which is the reader's and closed by it.
 
-    ``offset`` is that in a regular file (os.sendfile), None in a stream, which is read from where it stands.
+    ``offset`` is that in a regular file (os.sendfile), None in a stream, which never blocks, is read from where it
+    stands and may be silent for ``silence_seconds``; ``first``: what has been read of the stream, to go before.
+    Who takes bytes out of ``fd`` counts them off ``size``: the reader learns from it whether all were taken.
     """
 
     fd: int
     offset: int | None
     size: int
+    first: bytes = b""
+    silence_seconds: float | None = None
 
 
 class ObjectReader(Protocol):

@@ -23,6 +23,7 @@ class TcpProxy:
         self._deaf_after: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
+        self.accepted = 0  # connections, ever
         self.deafened = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -78,6 +79,7 @@ class TcpProxy:
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
+        self.accepted += 1
         try:
             with suppress(OSError, asyncio.CancelledError):
                 await self._connect(reader, writer)

@@ -14,6 +14,7 @@ import pytest
 from tests.support.certificates import CertificateFiles, write_certificate
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, running
+from tests.support.uploading import noise
 
 UNTIL = datetime.now(UTC) + timedelta(days=30)
 
@@ -63,6 +64,9 @@ async def test_push_and_pull_over_https(secure: dict[str, str], files: Certifica
     async with running(secure) as plain, over_tls(plain, files) as served:
         token = await served.user("alice")
         await served.push_image("alice/app", "v1", token, size=100_000)
+        layer = noise(5_000_000)  # which no kernel can encrypt on its way
+        path = f"/v2/alice/app/blobs/{await served.push_blob('alice/app', layer, token)}"
+        assert (await served.call("GET", path, token)).body == layer
         assert (await served.call("GET", "/v2/alice/app/manifests/v1", token)).status == 200
         challenged = await served.call("GET", "/v2/")
         assert f'realm="{served.url}/token"' in challenged.headers["WWW-Authenticate"]

@@ -9,6 +9,7 @@ from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobInUse, BlobUnknown
 from registry.http.keys import BEGUN
+from registry.http.sending import send
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
 from registry.oci.media_types import OCTET_STREAM
@@ -49,10 +50,7 @@ async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | 
         response.content_length = size if span is None else span.size
         # From here on an error can only be told by cutting the connection (v2.app).
         call.http[BEGUN] = True
-        await response.prepare(call.http)
-        async for chunk in reader:
-            await response.write(chunk)
-        await response.write_eof()
+        await send(call.http, response, reader, call.services.settings.http.stall_seconds)
     return response
 
 

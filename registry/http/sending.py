@@ -1,0 +1,211 @@
+"""A blob on its way to the client: below aiohttp wherever there is a descriptor on both sides.
+
+The kernel sends a file by itself, and what comes from S3 goes from socket to socket through a pipe, without being
+copied. TLS on either side leaves it to aiohttp.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from storage.errors import Unavailable
+from storage.objects.base import ObjectReader, Source
+
+_CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
+
+
+async def send(http: web.Request, response: web.StreamResponse, reader: ObjectReader, stall_seconds: float) -> None:
+    """The response, with the bytes of ``reader``.
+
+    Raises Unavailable when they end early or stand still, ConnectionError when the client leaves, TimeoutError when it
+    takes nothing for ``stall_seconds``; half a body is sent then.
+    """
+    transport = http.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError
+    source = reader.source() if transport.get_extra_info("sslcontext") is None else None
+    if source is None:
+        await response.prepare(http)
+        async for chunk in reader:
+            async with asyncio.timeout(stall_seconds):
+                await response.write(chunk)
+    else:
+        transport.set_write_buffer_limits(0)  # nothing of the transport's may be left unsent when we go past it
+        await response.prepare(http)
+        async with asyncio.timeout(stall_seconds):
+            if source.first:
+                await response.write(source.first)
+            await http.writer.drain()
+        await _past(transport, http.writer, source, stall_seconds)
+        if not transport.is_closing():
+            transport.set_write_buffer_limits()  # the usual ones
+    await response.write_eof()
+
+
+async def _past(
+    transport: asyncio.Transport, writer: AbstractStreamWriter, source: Source, stall_seconds: float
+) -> None:
+    if transport.is_closing():
+        raise ConnectionResetError
+    # A descriptor of our own: a loop has no watchers on one that a transport has.
+    client = _Client(os.dup(transport.get_extra_info("socket").fileno()), transport, writer, stall_seconds)
+    try:
+        if source.offset is None:
+            await _from_stream(source, client)
+        else:
+            await _from_file(source, source.offset, client)
+    finally:
+        os.close(client.fd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A client's socket; ``writer`` counts what goes into it."""
+
+    fd: int
+    transport: asyncio.Transport
+    writer: AbstractStreamWriter
+    stall_seconds: float
+
+    async def writable(self) -> None:
+        """Come back when it takes bytes again. Raises TimeoutError, ConnectionResetError."""
+        loop = asyncio.get_running_loop()
+        await _ready(loop.add_writer, loop.remove_writer, self.fd, self.stall_seconds)
+        if self.transport.is_closing():
+            raise ConnectionResetError
+
+    async def write(self, data: memoryview) -> None:
+        """All of ``data``."""
+        while data:
+            try:
+                sent = os.write(self.fd, data)
+            except BlockingIOError:
+                await self.writable()
+            else:
+                self.writer.output_size += sent
+                data = data[sent:]
+
+
+class _Pipe:
+    """What all transfers of this process go through, each leaving it empty before the next one has its turn.
+
+    One for each of them would soon be more than an unprivileged user may have (pipe(7), pipe-user-pages-soft).
+    """
+
+    def __init__(self) -> None:
+        self._out = self._in = -1
+        self._held = 0
+
+    def fill(self, source: int, count: int) -> int:
+        """Takes up to ``count`` bytes, none at the end of ``source``. Raises BlockingIOError when it has none now."""
+        if self._held or self._in < 0:
+            self._renew()  # an error has left another's bytes in it, or this process has none yet
+        self._held = os.splice(source, self._in, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+        return self._held
+
+    def empty(self, client: int) -> bytes:
+        """Gives all to ``client``; the bytes that it does not take now. Raises OSError."""
+        with contextlib.suppress(BlockingIOError):
+            self._held -= os.splice(self._out, client, self._held, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+        rest = os.read(self._out, self._held) if self._held else b""
+        self._held -= len(rest)
+        return rest
+
+    def _renew(self) -> None:
+        if self._in >= 0:
+            os.close(self._in)
+            os.close(self._out)
+        self._out, self._in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._held = 0
+        with contextlib.suppress(OSError):  # then it is a small one
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _CHUNK_BYTES)
+
+
+_PIPE: Final = _Pipe()
+
+
+async def _from_stream(source: Source, client: _Client) -> None:
+    loop = asyncio.get_running_loop()
+    while source.size:
+        try:
+            came = _PIPE.fill(source.fd, min(source.size, _CHUNK_BYTES))
+        except BlockingIOError:
+            try:
+                await _ready(loop.add_reader, loop.remove_reader, source.fd, source.silence_seconds)
+            except TimeoutError as error:
+                raise Unavailable(f"the object store is silent, {source.size} bytes missing") from error
+            continue
+        except OSError as error:
+            raise Unavailable(f"the object store: {type(error).__name__}, {source.size} bytes missing") from error
+        if not came:
+            raise Unavailable(f"the object store: {source.size} bytes missing")
+        source.size -= came
+        rest = _PIPE.empty(client.fd)
+        client.writer.output_size += came - len(rest)
+        await (client.write(memoryview(rest)) if rest else asyncio.sleep(0))
+
+
+async def _from_file(source: Source, offset: int, client: _Client) -> None:
+    while source.size:
+        count = min(source.size, _CHUNK_BYTES)
+        try:
+            if _is_cached(source.fd, offset, count):
+                sent = os.sendfile(client.fd, source.fd, offset, count)
+            else:
+                sent = await _to_thread(os.sendfile, client.fd, source.fd, offset, count)
+        except BlockingIOError:
+            await client.writable()
+            continue
+        if not sent:
+            raise Unavailable(f"the disk of the objects: {source.size} bytes missing")
+        client.writer.output_size += sent
+        source.size -= sent
+        offset += sent
+        await asyncio.sleep(0)
+
+
+def _is_cached(fd: int, offset: int, count: int) -> bool:
+    """Whether these bytes of a file are in memory, as far as its ends tell; True where the system does not tell."""
+    if not hasattr(os, "RWF_NOWAIT"):
+        return True
+    try:
+        for at in (offset, offset + count - 1):
+            os.preadv(fd, (bytearray(1),), at, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that does not know the flag
+        return True
+    return True
+
+
+async def _to_thread(work: Callable[..., int], *args: int) -> int:
+    """What ``work`` returns; cancelled or not, it has ended when this has, and descriptors may be closed."""
+    future = asyncio.get_running_loop().run_in_executor(None, work, *args)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait((future,))
+        raise
+
+
+async def _ready(watch: Callable[..., Any], unwatch: Callable[[int], Any], fd: int, seconds: float | None) -> None:
+    """Come back when the loop says so of ``fd``. Raises TimeoutError."""
+    ready = asyncio.get_running_loop().create_future()
+    watch(fd, _settle, ready)
+    try:
+        async with asyncio.timeout(seconds):
+            await ready
+    finally:
+        unwatch(fd)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
