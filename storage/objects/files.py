@@ -15,6 +15,9 @@ from typing import Final
 from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError
 from storage.objects.base import ObjectInfo, ObjectKey, Pieces, Span
 
+#: Of one pwritev, and so of a folio of the page cache: those of 2 MiB cost six times the CPU on a virtual machine that
+#: gives them back to its host as they get free.
+_WRITE_BYTES: Final = 512 * 1024
 _IOV_MAX: Final = 1024  # pieces that one pwritev takes (Linux)
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -46,16 +49,29 @@ def sync_folder(path: Path) -> None:
 
 def write(fd: int, data: Pieces, offset: int) -> None:
     """All of ``data``, from ``offset`` on."""
-    views = [memoryview(piece) for piece in data if len(piece)]
-    first = 0
-    while first < len(views):
-        written = os.pwritev(fd, views[first : first + _IOV_MAX], offset)
-        offset += written
-        while first < len(views) and written >= len(views[first]):
-            written -= len(views[first])
-            first += 1
-        if written:
-            views[first] = views[first][written:]
+    for batch in _batches(data):
+        size, written = sum(map(len, batch)), os.pwritev(fd, batch, offset)
+        if written < size:  # the disk is full, and says so the next time, or nearly
+            rest = b"".join(batch)[written:]
+            while rest:
+                rest = rest[os.pwrite(fd, rest, offset + size - len(rest)) :]
+        offset += size
+
+
+def _batches(data: Pieces) -> Iterator[list[memoryview]]:
+    batch: list[memoryview] = []
+    room = _WRITE_BYTES
+    for piece in data:
+        view = memoryview(piece)
+        while view:
+            batch.append(view[:room])
+            view = view[room:]
+            room -= len(batch[-1])
+            if not room or len(batch) == _IOV_MAX:
+                yield batch
+                batch, room = [], _WRITE_BYTES
+    if batch:
+        yield batch
 
 
 def copy(source: int, target: int, places: Sequence[Span]) -> None:
