@@ -425,7 +425,7 @@ CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id,
 
 CREATE INDEX repositories_public ON repositories USING btree (owner_id) WHERE ((visibility = 'public'::text) AND (deleted_at IS NULL));
 
-CREATE INDEX repository_teams_team ON repository_teams USING btree (team_id);
+CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, repository_id);
 
 CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
 

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata import standing
-from storage.metadata.accounts import Number
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import COUNTED, Executor, Query, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +105,39 @@ async def by_id(db: Executor, token_id: int | None, repository_id: int) -> Repos
     return await _BY_ID.maybe(db, token_id, repository_id)
 
 
-# $3: whether the token shows more than what is public; $4: one visibility only.
-_FILTER: Final[LiteralString] = """
-       repository.deleted_at IS NULL AND rights.role > 0
-       AND (repository.visibility = 'public' OR ($3 AND NOT (owner.packages_sso_required AND NOT EXISTS (
-                SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = owner.id))))
-       AND ($4::text IS NULL OR repository.visibility = $4)
+@dataclass(frozen=True, slots=True)
+class ListedRepository(Repository):
+    """``total``: of all pages, as far as is counted."""
+
+    total: int
+
+
+# Of ``repository`` and its ``owner``, whether the role is more than none, in the terms of standing.GIVEN; $3: whether
+# the token shows more than what is public; $4: one visibility only.
+_LISTED: Final[LiteralString] = """
+       repository.deleted_at IS NULL AND ($4::text IS NULL OR repository.visibility = $4)
+       AND (repository.visibility = 'public'
+            OR ($3 AND holder.id IS NOT NULL
+                AND NOT (owner.packages_sso_required
+                         AND owner.id NOT IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
+                AND CASE WHEN holder.repository_id IS NOT NULL THEN repository.id = holder.repository_id
+                    ELSE holder.site_admin OR owner.id = holder.id
+                      OR owner.id IN (SELECT org_id FROM seats WHERE role = 'admin')
+                      OR (repository.visibility = 'internal' AND owner.id IN (SELECT org_id FROM seats))
+                      OR repository.id IN (SELECT repository_id FROM given_repositories)
+                    END))
 """
-_OWNED: Final[LiteralString] = f"""
-      FROM accounts owner
-      JOIN repositories repository ON repository.owner_id = owner.id
+# Of what is listed, with its place, the page.
+_PAGE: Final[LiteralString] = f"""
+    SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
+      FROM listed
+      JOIN repositories repository ON repository.id = listed.id
+      JOIN accounts owner ON owner.id = repository.owner_id
       {_HOLDER}
       {_RIGHTS}
-     WHERE owner.id = $2 AND {_FILTER}
+     WHERE listed.place > $6 AND listed.place <= $6 + $5
+     ORDER BY listed.place
 """
-_LIST_OWNED: Final = select(
-    Repository, f"SELECT {_COLUMNS} {_OWNED} ORDER BY lower(repository.name) LIMIT $5 OFFSET $6"
-)
-_COUNT_OWNED: Final = select(Number, f"SELECT count(*) AS count {_OWNED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,59 +150,86 @@ class Filter:
     offset: int
 
 
-async def of_owner(db: Executor, token_id: int | None, owner_id: int, wanted: Filter) -> tuple[list[Repository], int]:
+async def _listed(
+    db: Executor, statement: Query[ListedRepository], token_id: int | None, whose: int, wanted: Filter
+) -> tuple[list[ListedRepository], int]:
+    found = await statement.all(db, token_id, whose, wanted.private, wanted.visibility, wanted.limit, wanted.offset)
+    return found, found[0].total if found else 0
+
+
+_OWNED: Final = select(
+    ListedRepository,
+    f"""
+    {standing.GIVEN}, listed AS MATERIALIZED (
+        SELECT repository.id, row_number() OVER (ORDER BY lower(repository.name)) AS place
+          FROM repositories repository
+          JOIN accounts owner ON owner.id = $2
+          {_HOLDER}
+         WHERE repository.owner_id = $2 AND {_LISTED}
+         ORDER BY lower(repository.name) LIMIT {COUNTED}
+    )
+    {_PAGE}
+    """,
+)
+
+
+async def of_owner(
+    db: Executor, token_id: int | None, owner_id: int, wanted: Filter
+) -> tuple[list[ListedRepository], int]:
     """A page of an account's repositories that the caller may read, by name, and how many there are."""
-    asked = (token_id, owner_id, wanted.private, wanted.visibility)
-    total = (await _COUNT_OWNED.one(db, *asked)).count
-    return await _LIST_OWNED.all(db, *asked, wanted.limit, wanted.offset), total
+    return await _listed(db, _OWNED, token_id, owner_id, wanted)
 
 
-_MINE: Final[LiteralString] = f"""
-      FROM (SELECT id FROM repositories WHERE owner_id = $2
-            UNION SELECT repository_id FROM repository_users WHERE user_id = $2
-            UNION SELECT grants.repository_id FROM repository_teams grants
-                    JOIN team_members member ON member.team_id = grants.team_id WHERE member.user_id = $2
-            UNION SELECT ours.id FROM memberships place
-                    JOIN repositories ours ON ours.owner_id = place.org_id WHERE place.user_id = $2) AS candidate
-      JOIN repositories repository ON repository.id = candidate.id
-      JOIN accounts owner ON owner.id = repository.owner_id
-      {_HOLDER}
-      {_RIGHTS}
-     WHERE {_FILTER}
-"""
-_LIST_MINE: Final = select(
-    Repository,
-    f"SELECT {_COLUMNS} {_MINE} ORDER BY lower(owner.login), lower(repository.name) LIMIT $5 OFFSET $6",
+_MINE: Final = select(
+    ListedRepository,
+    f"""
+    {standing.GIVEN}, spaces AS MATERIALIZED (
+        SELECT $2::bigint AS id
+         UNION SELECT org_id FROM seats
+         UNION SELECT given.owner_id FROM given_repositories JOIN repositories given ON given.id = repository_id
+    ), listed AS MATERIALIZED (
+        SELECT repository.id, row_number() OVER (ORDER BY lower(owner.login), lower(repository.name)) AS place
+          FROM spaces
+          JOIN accounts owner ON owner.id = spaces.id
+          JOIN repositories repository ON repository.owner_id = owner.id
+          {_HOLDER}
+         WHERE {_LISTED}
+           AND (owner.id = $2 OR owner.id IN (SELECT org_id FROM seats)
+                OR repository.id IN (SELECT repository_id FROM given_repositories))
+         ORDER BY lower(owner.login), lower(repository.name) LIMIT {COUNTED}
+    )
+    {_PAGE}
+    """,
 )
-_COUNT_MINE: Final = select(Number, f"SELECT count(*) AS count {_MINE}")
 
 
-async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter) -> tuple[list[Repository], int]:
+async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter) -> tuple[list[ListedRepository], int]:
     """A page of what the account owns, works on or has by its organizations, by full name, and how many there are."""
-    asked = (token_id, account_id, wanted.private, wanted.visibility)
-    total = (await _COUNT_MINE.one(db, *asked)).count
-    return await _LIST_MINE.all(db, *asked, wanted.limit, wanted.offset), total
+    return await _listed(db, _MINE, token_id, account_id, wanted)
 
 
-_OF_TEAM: Final[LiteralString] = f"""
-      FROM repository_teams granted
-      JOIN repositories repository ON repository.id = granted.repository_id
-      JOIN accounts owner ON owner.id = repository.owner_id
-      {_HOLDER}
-      {_RIGHTS}
-     WHERE granted.team_id = $2 AND {_FILTER}
-"""
-_LIST_OF_TEAM: Final = select(
-    Repository, f"SELECT {_COLUMNS} {_OF_TEAM} ORDER BY lower(repository.name) LIMIT $5 OFFSET $6"
+_OF_TEAM: Final = select(
+    ListedRepository,
+    f"""
+    {standing.GIVEN}, listed AS MATERIALIZED (
+        SELECT repository.id, row_number() OVER (ORDER BY granted.repository_id) AS place
+          FROM repository_teams granted
+          JOIN repositories repository ON repository.id = granted.repository_id
+          JOIN accounts owner ON owner.id = repository.owner_id
+          {_HOLDER}
+         WHERE granted.team_id = $2 AND {_LISTED}
+         ORDER BY granted.repository_id LIMIT {COUNTED}
+    )
+    {_PAGE}
+    """,
 )
-_COUNT_OF_TEAM: Final = select(Number, f"SELECT count(*) AS count {_OF_TEAM}")
 
 
-async def of_team(db: Executor, token_id: int | None, team_id: int, wanted: Filter) -> tuple[list[Repository], int]:
-    """A page of what a team may use and the caller may read, by name, and how many there are."""
-    asked = (token_id, team_id, wanted.private, wanted.visibility)
-    total = (await _COUNT_OF_TEAM.one(db, *asked)).count
-    return await _LIST_OF_TEAM.all(db, *asked, wanted.limit, wanted.offset), total
+async def of_team(
+    db: Executor, token_id: int | None, team_id: int, wanted: Filter
+) -> tuple[list[ListedRepository], int]:
+    """A page of what a team may use and the caller may read, in the order of their numbers, and how many there are."""
+    return await _listed(db, _OF_TEAM, token_id, team_id, wanted)
 
 
 @dataclass(frozen=True, slots=True)

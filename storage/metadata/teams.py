@@ -91,7 +91,7 @@ _MEMBERS: Final[LiteralString] = """
 """
 _LIST_MEMBERS: Final = select(
     TeamMember,
-    f"SELECT person.id, person.login, person.site_admin {_MEMBERS} ORDER BY lower(person.login) LIMIT $3 OFFSET $4",
+    f"SELECT person.id, person.login, person.site_admin {_MEMBERS} ORDER BY place.user_id LIMIT $3 OFFSET $4",
 )
 _COUNT_MEMBERS: Final = select(Number, f"SELECT count(*) AS count {_MEMBERS}")
 _MEMBER: Final = select(
@@ -100,7 +100,7 @@ _MEMBER: Final = select(
 
 
 async def members(db: Executor, org_id: int, team_id: int, *, limit: int, offset: int) -> tuple[list[TeamMember], int]:
-    """A page of the team's members, by login, and how many there are."""
+    """A page of the team's members, in the order of their numbers, and how many there are."""
     total = (await _COUNT_MEMBERS.one(db, org_id, team_id)).count
     return await _LIST_MEMBERS.all(db, org_id, team_id, limit, offset), total
 
