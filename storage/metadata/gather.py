@@ -1,8 +1,9 @@
 """Many look-ups in one statement: what the requests of one turn of the event loop ask is asked together.
 
-A look-up waits for no clock, only for the end of the turn and for its place among the statements under way; so one that
-is alone is not slowed down, and under load the statements grow instead of the queue. Each answer is read after it was
-asked for: nothing is remembered, nothing is older than the last write that was acknowledged.
+A look-up waits for no clock, only for the end of the turn and for the statement under way; so one that is alone is not
+slowed down, and under load the statements grow instead of the queue: to begin one costs as much as a dozen rows of it.
+Each answer is read after it was asked for: nothing is remembered, nothing is older than the last write that was
+acknowledged.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from storage.metadata.query import Executor, Query
 Row = TypeVar("Row")
 _Batch = dict[tuple[object, ...], list[Callable[[Row | Exception], None]]]
 
-_UNDER_WAY: Final = 2
 _MOST: Final = 128
+_CANCELLED: Final = Unavailable("the look-up was cancelled")
 
 
 class Gather(Generic[Row]):
@@ -31,8 +32,7 @@ class Gather(Generic[Row]):
         self._loop = asyncio.get_running_loop()
         #: Who asks for the same thing in the same turn gets the same row.
         self._asked: _Batch[Row] = {}
-        self._begun = False
-        self._under_way = 0
+        self._at_work = False
 
     def ask(self, key: tuple[object, ...], answer: Callable[[Row | Exception], None]) -> None:
         """Calls ``answer`` once with the row of ``key``, or with what went wrong. It must not raise."""
@@ -41,7 +41,7 @@ class Gather(Generic[Row]):
             asked.append(answer)
             return
         self._asked[key] = [answer]
-        if not self._begun and self._under_way < _UNDER_WAY:
+        if not self._at_work:
             self._begin()
 
     async def one(self, *key: object) -> Row:
@@ -60,25 +60,23 @@ class Gather(Generic[Row]):
         return await future
 
     def _begin(self) -> None:
-        self._begun = True
-        self._loop.call_soon(self._send)
-
-    def _send(self) -> None:
-        self._begun = False
-        self._under_way += 1
+        self._at_work = True
         self._tasks.create_task(self._work())
 
     async def _work(self) -> None:
         """Asks until nobody waits, over one connection: to take and return it costs more than what it is asked."""
         try:
             async with self._db.connection() as connection:
-                while self._asked:
-                    await self._answer(connection, self._batch())
+                while self._asked and await self._answer(connection, self._batch()):
+                    pass
         except Exception as error:  # noqa: BLE001 - it is raised where the row was asked for
             _tell(self._batch(), error)
+        except asyncio.CancelledError:
+            _tell(self._batch(), _CANCELLED)
+            raise
         finally:
-            self._under_way -= 1
-            if self._asked and not self._begun:
+            self._at_work = False
+            if self._asked:
                 self._begin()
 
     def _batch(self) -> _Batch[Row]:
@@ -88,23 +86,24 @@ class Gather(Generic[Row]):
             batch = dict(islice(batch.items(), _MOST))
         return batch
 
-    async def _answer(self, connection: Executor, batch: _Batch[Row]) -> None:
+    async def _answer(self, connection: Executor, batch: _Batch[Row]) -> bool:
+        """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
         columns = [list(column) for column in zip(*batch, strict=True)]
-        error: Exception = Unavailable("the look-up was cancelled")
         try:
             try:
                 rows = await self._query.all(connection, *columns)
             except REPEATABLE:
                 rows = await self._query.all(self._db, *columns)
-            for answers, row in zip(batch.values(), rows, strict=True):
-                for answer in answers:
-                    answer(row)
-            batch = {}
-        except Exception as caught:
-            error = caught
-            raise
-        finally:
+        except Exception as error:  # noqa: BLE001 - as above
             _tell(batch, error)
+            return False
+        except asyncio.CancelledError:
+            _tell(batch, _CANCELLED)
+            raise
+        for answers, row in zip(batch.values(), rows, strict=True):
+            for answer in answers:
+                answer(row)
+        return True
 
 
 def _tell(batch: _Batch[Row], error: Exception) -> None:

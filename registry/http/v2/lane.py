@@ -7,11 +7,13 @@ a refusal and an absence among it, takes the long way through aiohttp, which ans
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
+
+import structlog
 
 from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
@@ -27,6 +29,10 @@ from registry.services import Services
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.manifests import ResolvedManifest
 from storage.names import Digest, PackageName
+
+log = structlog.get_logger()
+
+Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
 
 _BEGINS: Final = (b"GET /v2/", b"HEAD /v2/")
 _ENDS: Final = b"\r\n\r\n"
@@ -167,13 +173,18 @@ class _Turn:
 
     def manifest(self, found: ResolvedManifest | Exception) -> None:
         """The answer of a look-up."""
-        self._tell(None if isinstance(found, Exception) else self._lane.manifest(self._ask, self._identity, found))
+        self._tell(self._lane.manifest, found)
 
     def blob(self, found: LocatedBlob | Exception) -> None:
         """The same of a blob."""
-        self._tell(None if isinstance(found, Exception) else self._lane.blob(self._ask, self._identity, found))
+        self._tell(self._lane.blob, found)
 
-    def _tell(self, answer: tuple[bytes, bytes] | None) -> None:
+    def _tell(self, render: Callable[[Ask, Identity, Row], tuple[bytes, bytes] | None], found: Row | Exception) -> None:
+        try:
+            answer = None if isinstance(found, Exception) else render(self._ask, self._identity, found)
+        except Exception:
+            log.exception("lane.failed")
+            answer = None  # the long way has a last resort
         if answer is None:
             self._connection.answered(self._data, None)
             return
