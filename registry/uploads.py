@@ -6,10 +6,10 @@ sent is durable. Nothing is copied and nothing read back, but to join pieces tha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, cast
 from uuid import UUID
 
 from registry.errors import (
@@ -22,14 +22,16 @@ from registry.errors import (
     UploadExpired,
 )
 from registry.pace import Pace
-from registry.receiving import Receiver, Stored, Stores
+from registry.receiving import INLINE_BYTES, Receiver, Stored, Stores
 from registry.slots import Slots
 from storage.errors import UploadGone
-from storage.metadata import uploads
+from storage.metadata import sessions, uploads
 from storage.metadata.database import Database, ForeignKeyMissing
+from storage.metadata.sessions import Session
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey
+from storage.objects.hashing import ResumableHash
 
 #: How often a request looks whether the one that holds its session is over.
 _BUSY_POLL_SECONDS: Final = 0.2
@@ -55,13 +57,6 @@ class Owner:
     package_id: int
     account_id: int
     token_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A session that was published already; a repeated PUT is told so."""
-
-    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +102,40 @@ class Uploads:
         if not await uploads.abort(self.db, upload, owner.package_id, owner.account_id):
             raise BlobUploadUnknown(upload)
 
-    async def finished(self, owner: Owner, upload: UploadId) -> Finished | None:
-        """What a session has become, if it is done."""
-        state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
-        return Finished(Digest(state.digest)) if state is not None and state.state == "done" and state.digest else None
+    async def append(self, upload: UploadId, found: Session, body: bytes, at: int | None) -> int | None:
+        """Takes a short body whole, as ``open`` would; the durable offset. None: only ``open`` can tell what to do."""
+        hasher = self._short(found, body, at)
+        if hasher is None or found.fence is None or found.received is None:
+            return None
+        kept = await sessions.append(self.db, upload, found.fence, body, hasher.state())
+        return found.received + len(body) if kept else None
+
+    async def finish(self, upload: UploadId, found: Session, body: bytes, at: int | None, digest: Digest) -> bool:
+        """Publishes a session whose last bytes are a short body, as ``commit`` would. False as None of ``append``."""
+        hasher = self._short(found, body, at)
+        fence = found.fence
+        if hasher is None or fence is None or found.algorithm != digest.algorithm or hasher.hexdigest() != digest.hex:
+            return False
+        grace = self.settings.link_grace_seconds
+        return await _repeated(lambda: sessions.finish(self.db, upload, fence, digest, body, grace_seconds=grace))
+
+    async def put(self, package_id: int, body: bytes, digest: Digest) -> bool:
+        """Publishes a short body that needs no session. False: it has another digest, or the package is gone."""
+        if len(body) > self.settings.layer_limit_bytes or Digest.of(body, digest.algorithm) != digest:
+            return False
+        grace = self.settings.link_grace_seconds
+        return await _repeated(lambda: sessions.put(self.db, package_id, digest, body, grace_seconds=grace))
+
+    def _short(self, found: Session, body: bytes, at: int | None) -> ResumableHash | None:
+        """The hash of a session with ``body`` behind it, if all of that can stay in its row."""
+        if not found.free or not found.in_row or found.received is None or at not in {None, found.received}:
+            return None
+        if found.received + len(body) > min(INLINE_BYTES, self.settings.layer_limit_bytes):
+            return None
+        algorithm = cast('Literal["sha256", "sha512"]', found.algorithm)
+        hasher = ResumableHash.restore(found.hash_state) if found.hash_state else ResumableHash(algorithm)
+        hasher.update(body)
+        return hasher
 
     @asynccontextmanager
     async def open(
@@ -188,20 +213,26 @@ class Uploads:
         return stored.size
 
     async def _publish(self, receiver: Receiver, digest: Digest, stored: Stored) -> bool:
-        for left in reversed(range(_PUBLISH_TRIES)):
-            try:
-                return await uploads.publish(
-                    self.db,
-                    receiver.id,
-                    receiver.fence,
-                    digest,
-                    stored.size,
-                    object_key=stored.object_key,
-                    body=stored.body,
-                    grace_seconds=self.settings.link_grace_seconds,
-                )
-            except ForeignKeyMissing:
-                # The collector took the digest in this moment; our own insert wins the next time.
-                if not left:
-                    raise
-        return False
+        return await _repeated(
+            lambda: uploads.publish(
+                self.db,
+                receiver.id,
+                receiver.fence,
+                digest,
+                stored.size,
+                object_key=stored.object_key,
+                body=stored.body,
+                grace_seconds=self.settings.link_grace_seconds,
+            )
+        )
+
+
+async def _repeated(publish: Callable[[], Awaitable[bool]]) -> bool:
+    """What ``publish`` returns; again, when the collector took the digest in that moment: our insert wins then."""
+    for left in reversed(range(_PUBLISH_TRIES)):
+        try:
+            return await publish()
+        except ForeignKeyMissing:
+            if not left:
+                raise
+    return False

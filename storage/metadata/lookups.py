@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from storage.metadata import blobs, manifests, packages, tokens
+from storage.metadata import blobs, manifests, packages, sessions, tokens
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.database import Database
 from storage.metadata.gather import Gather
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.sessions import Session
 from storage.metadata.standing import Standing
 from storage.metadata.tokens import StoredToken
-from storage.names import Digest, PackageName, TagName
+from storage.names import Digest, PackageName, TagName, UploadId
 
 #: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
 _BODIES_BYTES: Final = 16 * 1024 * 1024
@@ -31,6 +32,7 @@ class Lookups:
         self.tags: Final = Gather(db, manifests.BY_TAG, tasks)
         self.digests: Final = Gather(db, manifests.BY_DIGEST, tasks)
         self.blobs: Final = Gather(db, blobs.LOCATE, tasks)
+        self._sessions = Gather(db, sessions.FIND, tasks)
         self._standings = Gather(db, packages.STANDINGS, tasks)
         self._tokens = Gather(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
@@ -56,6 +58,10 @@ class Lookups:
     async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
         """Where a blob's bytes are."""
         return await self.blobs.one(token_id, package.owner, package.image, digest)
+
+    async def session(self, token_id: int | None, package: PackageName, upload: UploadId) -> Session:
+        """The caller's upload of that id."""
+        return await self._sessions.one(token_id, package.owner, package.image, str(upload))
 
     def known_body(self, digest: str) -> bytes | None:
         """The bytes of a manifest that was looked up and may be read, if they are at hand."""

@@ -133,25 +133,6 @@ async def state(db: Executor, upload: UploadId, package_id: int, account_id: int
     return await _STATE.maybe(db, upload, package_id, account_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    id: UploadId
-
-
-_OPENED_BEFORE: Final = select(
-    Opened,
-    """
-    SELECT id FROM uploads
-     WHERE id = $1 AND token_id = $2 AND state = 'open' AND expires_at > now() AND created_at <= to_timestamp($3)
-    """,
-)
-
-
-async def opened_before(db: Executor, upload: UploadId, token_id: int | None, at: float) -> bool:
-    """Whether the session is open and was opened with this token at that time (Unix seconds) or earlier."""
-    return await _OPENED_BEFORE.maybe(db, upload, token_id, at) is not None
-
-
 _RENEW: Final = command(
     "UPDATE uploads SET lease_until = now() + make_interval(secs => $3) WHERE id = $1 AND fence = $2 AND state = 'open'"
 )

@@ -208,6 +208,21 @@ async def test_f6_of_two_patches_at_once_one_is_applied(env: dict[str, str]) -> 
         assert (await session.put(sha256(data))).status == 201
 
 
+async def test_f6_short_requests_at_once(env: dict[str, str]) -> None:
+    """Which are one statement each, without a lease: of those that begin where one began, one is applied."""
+    async with running(env, replicas=2) as registry:
+        token, data = await registry.user("alice"), noise(3000)
+        session = await Session.begin(registry, "alice/app", token)
+        for offset in (0, 1000, 2000):
+            chunk = data[offset : offset + 1000]
+            sent = await asyncio.gather(*(session.patch(chunk, at=offset, replica=n % 2) for n in range(8)))
+            assert sorted(answer.status for answer in sent) == [202, *[416] * 7]
+            assert {answer.headers["Range"] for answer in sent} == {f"0-{offset + 999}"}
+        done = await asyncio.gather(*(session.put(sha256(data), replica=n % 2) for n in range(8)))
+        assert [answer.status for answer in done] == [201] * 8
+        assert await session.pulled(sha256(data)) == data
+
+
 async def test_a_session_that_is_busy_for_long_is_a_conflict(env: dict[str, str]) -> None:
     async with running(env, change=uploads_with(busy_seconds=0.5)) as registry:
         await _busy(registry)

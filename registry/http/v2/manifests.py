@@ -9,7 +9,7 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
-from registry.http.bodies import is_short, read_body
+from registry.http.bodies import at_hand, read_body
 from registry.http.v2.call import HEADERS, Call
 from registry.manifests import Push
 from registry.oci.headers import etag, none_match
@@ -20,7 +20,6 @@ from registry.oci.responses import referrers_index
 from registry.refusals import NotDeletable, NotThere
 from storage.metadata import manifests, tags
 from storage.metadata.manifests import Referrers, ResolvedManifest
-from storage.metadata.standing import Standing
 from storage.names import Digest
 
 #: Above this a manifest is parsed in a thread: the loop is not to stand still for more than a few milliseconds.
@@ -66,10 +65,11 @@ async def _resolved(call: Call) -> ResolvedManifest:
 
 async def put(call: Call) -> web.Response:  # end-7a, end-7b
     """Stores a manifest whose parts are all here, and moves its tags."""
-    if not is_short(call.http):
-        call.authorize(Action.PUSH, await _standing(call))
-    seconds = call.services.settings.http.body_seconds
-    body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
+    body = at_hand(call.http)
+    if body is None:
+        call.authorize(Action.PUSH, await call.services.lookups.standing(call.identity.token_id, call.oci.package))
+        seconds = call.services.settings.http.body_seconds
+        body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
     expected, token_id = call.oci.digest, call.identity.token_id
     digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
     # The body took its time: what counts is the right that there is now.
@@ -94,10 +94,6 @@ async def _parsed(body: bytes, content_type: str | None) -> Manifest:
     if len(body) > _THREAD_BYTES:
         return await asyncio.to_thread(parse_manifest, body, content_type)
     return parse_manifest(body, content_type)
-
-
-async def _standing(call: Call) -> Standing:
-    return await call.services.lookups.standing(call.identity.token_id, call.oci.package)
 
 
 async def delete(call: Call) -> web.Response:  # end-9

@@ -1,5 +1,7 @@
 """Uploads on the wire: end-4a, 4b, 5, 6, 11, 13, 14 of the distribution specification."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -7,31 +9,54 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
+from registry.http.bodies import at_hand
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
 from registry.uploads import Owner
-from storage.metadata import blobs, packages, uploads
+from storage.metadata import blobs, packages
+from storage.metadata.sessions import Session
 from storage.names import Digest, UploadId
 
 #: A chunk smaller than this costs an object of its own.
 _CHUNK_MIN: Final = str(5 * 1024 * 1024)
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where the bytes of a request begin, how many it announces, and they themselves if they were at hand."""
+
+    at: int | None
+    size: int | None
+    body: bytes | None
+
+    @property
+    def short(self) -> bytes | None:
+        """The bytes, if they are all here and as many as announced."""
+        return self.body if self.body is not None and self.size in {None, len(self.body)} else None
+
+
 async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
-    standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
+    standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
     package_id = await call.package_to_push(standing)
     assert standing.account_id is not None  # noqa: S101 - allowed to push
     if call.oci.mount is not None and await _mounted(call, package_id, call.oci.mount):
         return created(call, call.oci.mount)
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
-    algorithm = call.oci.algorithm if call.oci.digest is None else call.oci.digest.algorithm
-    upload = await call.services.uploads.start(owner, algorithm)
-    if call.oci.digest is not None:
-        return await _receive_all(call, owner, upload, call.oci.digest)
-    return accepted(call, upload, 0)
+    sessions = call.services.uploads
+    if call.oci.digest is None:
+        return accepted(call, await sessions.start(owner, call.oci.algorithm), 0)
+    return await _receive_at_once(call, owner, call.oci.digest)
+
+
+async def _receive_at_once(call: Call, owner: Owner, digest: Digest) -> web.Response:
+    sessions, chunk = call.services.uploads, _chunk(call, at_hand(call.http))
+    if chunk.short is not None and not chunk.at and await sessions.put(owner.package_id, chunk.short, digest):
+        return created(call, digest)
+    upload = await sessions.start(owner, digest.algorithm)
+    return await _receive_all(call, owner, upload, chunk, digest)
 
 
 async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
@@ -51,41 +76,48 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
 async def status(call: Call) -> web.Response:  # end-13
     """How much is durable."""
     upload = _upload(call)
-    offset = await call.services.uploads.status(await _owner(call, upload), upload)
-    return _located(call, upload, offset, 204)
+    owner, _ = await _session(call, upload)
+    return _located(call, upload, await call.services.uploads.status(owner, upload), 204)
 
 
 async def append(call: Call) -> web.Response:  # end-5
     """Takes a chunk. docker sends no Content-Range and no length."""
-    upload = _upload(call)
-    owner = await _owner(call, upload)
-    at, expected = _announced(call)
-    async with call.services.uploads.open(owner, upload, at=at, expected_bytes=expected) as receiver:
-        await receiver.receive(await call.body(), expected)
+    upload, body, sessions = _upload(call), at_hand(call.http), call.services.uploads
+    owner, found = await _session(call, upload)
+    chunk = _chunk(call, body)
+    if chunk.short is not None:
+        end = await sessions.append(upload, found, chunk.short, chunk.at)
+        if end is not None:
+            return accepted(call, upload, end)
+    async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
+        await receiver.receive(await _pieces(call, chunk), chunk.size)
     return accepted(call, upload, receiver.durable)
 
 
 async def finish(call: Call) -> web.Response:  # end-6
     """Takes the last bytes, if there are any, and publishes the blob."""
-    upload, digest = _upload(call), call.oci.digest
+    upload, body, digest = _upload(call), at_hand(call.http), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
-    owner = await _owner(call, upload)
-    done = await call.services.uploads.finished(owner, upload)
-    if done is not None:
-        if done.digest != digest:
-            raise DigestInvalid(digest, done.digest)
+    owner, found = await _session(call, upload)
+    chunk, sessions = _chunk(call, body), call.services.uploads
+    if chunk.short is not None and found.free and found.in_row:
+        if await sessions.finish(upload, found, chunk.short, chunk.at, digest):
+            return created(call, digest)
+        owner, found = await _session(call, upload)  # the same request may have been faster elsewhere
+    if found.state == "done" and found.digest is not None:
+        if found.digest != digest:
+            raise DigestInvalid(digest, Digest(found.digest))
         return created(call, digest)
-    return await _receive_all(call, owner, upload, digest)
+    return await _receive_all(call, owner, upload, chunk, digest)
 
 
-async def _receive_all(call: Call, owner: Owner, upload: UploadId, digest: Digest) -> web.Response:
-    at, expected = _announced(call)
+async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> web.Response:
     sessions = call.services.uploads
-    async with sessions.open(owner, upload, at=at, expected_bytes=expected) as receiver:
-        if expected != 0:
-            await receiver.receive(await call.body(), expected)
+    async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
+        if chunk.size != 0:
+            await receiver.receive(await _pieces(call, chunk), chunk.size)
             # That may have taken long: who has lost the right meanwhile publishes nothing.
-            if await _owner(call, upload) != owner:
+            if (await _session(call, upload))[0] != owner:
                 raise BlobUploadUnknown(upload)
         await sessions.commit(receiver, digest)
     return created(call, digest)
@@ -94,22 +126,27 @@ async def _receive_all(call: Call, owner: Owner, upload: UploadId, digest: Diges
 async def cancel(call: Call) -> web.Response:  # end-14
     """Ends the session."""
     upload = _upload(call)
-    await call.services.uploads.cancel(await _owner(call, upload), upload)
+    owner, _ = await _session(call, upload)
+    await call.services.uploads.cancel(owner, upload)
     return web.Response(status=204, headers=HEADERS)
 
 
-async def _owner(call: Call, upload: UploadId) -> Owner:
-    """Whom the session must belong to, by the rights of this moment."""
+async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
+    """The session as it is, if it is one of the caller's, and whom it must belong to, by the rights of this moment."""
     identity = call.identity
-    if identity.expired_at is not None and not await uploads.opened_before(
-        call.services.db, upload, identity.token_id, identity.expired_at
-    ):
+    found = await call.services.lookups.session(identity.token_id, call.oci.package, upload)
+    if identity.expired_at is not None and not _opened_before(found, identity.token_id, identity.expired_at):
         raise unauthorized(call.http, call.services, call.oci, "invalid_token")
-    standing = await packages.standing_of(call.services.db, call.identity.token_id, call.oci.package)
-    package_id = call.authorize(Action.PUSH, standing).package_id
-    if package_id is None or standing.account_id is None:
+    package_id = call.authorize(Action.PUSH, found).package_id
+    if package_id is None or found.account_id is None:
         raise BlobUploadUnknown(upload)
-    return Owner(package_id, standing.account_id, call.identity.token_id)
+    return Owner(package_id, found.account_id, identity.token_id), found
+
+
+def _opened_before(found: Session, token_id: int | None, at: float) -> bool:
+    """Whether it is open and was opened with this token at that time (Unix seconds) or earlier."""
+    mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= at
+    return mine and found.state == "open" and not found.expired
 
 
 def _upload(call: Call) -> UploadId:
@@ -117,18 +154,26 @@ def _upload(call: Call) -> UploadId:
     return call.oci.upload
 
 
-def _announced(call: Call) -> tuple[int | None, int | None]:
-    """Where the chunk begins and how many bytes it has, as far as its headers say. Raises SizeInvalid."""
+def _chunk(call: Call, body: bytes | None) -> Chunk:
+    """A request's bytes, as far as its headers tell of them and ``at_hand`` took them. Raises SizeInvalid."""
     length = call.http.content_length
     text = call.http.headers.get("Content-Range")
-    if length is None and not call.http.can_read_body:
+    if length is None and body == b"":
         length = 0
     if text is None or (length == 0 and call.oci.digest is not None):
-        return None, length
+        return Chunk(None, length, body)
     span = parse_content_range(text)
     if length is not None and length != span.size:
         raise SizeInvalid(expected=span.size, got=length)
-    return span.start, span.size
+    return Chunk(span.start, span.size, body)
+
+
+async def _pieces(call: Call, chunk: Chunk) -> AsyncIterator[bytes]:
+    return await call.body() if chunk.body is None else _once(chunk.body)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def accepted(call: Call, upload: UploadId, offset: int) -> web.Response:
