@@ -10,13 +10,14 @@ import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from storage.errors import Unavailable
 from storage.objects.base import ObjectReader, Source
+from storage.objects.descriptors import readable, writable
 
 _CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
 
@@ -76,8 +77,7 @@ class _Client:
 
     async def writable(self) -> None:
         """Come back when it takes bytes again. Raises TimeoutError, ConnectionResetError."""
-        loop = asyncio.get_running_loop()
-        await _ready(loop.add_writer, loop.remove_writer, self.fd, self.stall_seconds)
+        await writable(self.fd, self.stall_seconds)
         if self.transport.is_closing():
             raise ConnectionResetError
 
@@ -132,13 +132,12 @@ _PIPE: Final = _Pipe()
 
 
 async def _from_stream(source: Source, client: _Client) -> None:
-    loop = asyncio.get_running_loop()
     while source.size:
         try:
             came = _PIPE.fill(source.fd, min(source.size, _CHUNK_BYTES))
         except BlockingIOError:
             try:
-                await _ready(loop.add_reader, loop.remove_reader, source.fd, source.silence_seconds)
+                await readable(source.fd, source.silence_seconds)
             except TimeoutError as error:
                 raise Unavailable(f"the object store is silent, {source.size} bytes missing") from error
             continue
@@ -193,19 +192,3 @@ async def _to_thread(work: Callable[..., int], *args: int) -> int:
     except asyncio.CancelledError:
         await asyncio.wait((future,))
         raise
-
-
-async def _ready(watch: Callable[..., Any], unwatch: Callable[[int], Any], fd: int, seconds: float | None) -> None:
-    """Come back when the loop says so of ``fd``. Raises TimeoutError."""
-    ready = asyncio.get_running_loop().create_future()
-    watch(fd, _settle, ready)
-    try:
-        async with asyncio.timeout(seconds):
-            await ready
-    finally:
-        unwatch(fd)
-
-
-def _settle(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)

@@ -26,6 +26,7 @@ from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGon
 from storage.objects.attempts import Attempts, Transient, refusal
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.signing import Address, Credentials, Request, Signer
+from storage.objects.sockets import Sockets
 from storage.objects.wire import Wire, client_session
 
 if TYPE_CHECKING:
@@ -108,14 +109,24 @@ class S3Store:
                     tls=_tls(settings, session),
                 )
             )
-            proxies = get_environ_proxies(settings.url)
+            proxy = get_environ_proxies(settings.url).get(settings.url.partition(":")[0])
+            sockets = None
+            if settings.url.startswith("http:") and proxy is None:
+                sockets = Sockets(
+                    Address.of(settings.url, settings.bucket, path_style=settings.path_style).origin,
+                    connect_seconds=settings.connect_seconds,
+                    silence_seconds=settings.silence_seconds,
+                    connections=settings.max_connections,
+                )
+                stack.callback(sockets.close)
             wire = Wire(
                 http=http,
                 signer=Signer(settings.region),
                 credentials=credentials,
                 now=now,
                 stall_seconds=settings.silence_seconds,
-                proxy=proxies.get(settings.url.partition(":")[0]),
+                proxy=proxy,
+                sockets=sockets,
             )
             yield cls(settings, client, wire, Attempts(settings.attempts, jitter))
 

@@ -149,8 +149,13 @@ class Request:
     @property
     def url(self) -> str:
         """The whole URL, encoded as signed: hand it on as it is."""
+        return f"{self.address.origin}{self.target}"
+
+    @property
+    def target(self) -> str:
+        """Path and query, as signed."""
         query = query_string(self.query)
-        return f"{self.address.origin}{self.path}{'?' if query else ''}{query}"
+        return f"{self.path}{'?' if query else ''}{query}"
 
 
 def _stamp(now: datetime) -> str:

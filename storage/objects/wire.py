@@ -4,10 +4,9 @@ aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue
 """
 
 import asyncio
-import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,8 +17,9 @@ from yarl import URL
 
 from storage.errors import Unavailable
 from storage.objects.attempts import Transient, refusal
-from storage.objects.base import Pieces, Source, Span
+from storage.objects.base import Pieces, Span
 from storage.objects.signing import Credentials, Request, Signer
+from storage.objects.sockets import SocketReader, Sockets
 
 _SLICE_BYTES: Final = 512 * 1024  # one write; more only fills the socket's queue
 _SMALL_BYTES: Final = 64 * 1024  # a write costs more than the copy of less
@@ -29,8 +29,6 @@ _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 _OK: Final = 200
 _PARTIAL: Final = 206
 _READ_BUFFER_BYTES: Final = 256 * 1024
-_WORTH_BYTES: Final = 512 * 1024  # to take a socket over costs more than to let aiohttp read on
-_SPLICES: Final = hasattr(os, "splice")  # as Linux does, and who takes a source that is a stream
 _KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
 _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
@@ -89,7 +87,8 @@ def _abort(writer: AbstractStreamWriter) -> None:
 class Wire:
     """Single attempts of signed requests; who calls tries again.
 
-    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy.
+    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: where nothing
+    stands between us and the server.
     """
 
     http: aiohttp.ClientSession
@@ -98,6 +97,7 @@ class Wire:
     now: Callable[[], datetime]
     stall_seconds: float
     proxy: str | None = None
+    sockets: Sockets | None = None
 
     async def put(self, where: str, request: Request, data: Pieces) -> str:
         """Send ``data``; the ETag S3 answers with. Raises what ``refusal`` gives, Transient without an answer."""
@@ -110,12 +110,16 @@ class Wire:
                 raise Unavailable(f"{where}: S3 answered without an ETag")
             return etag
 
-    async def get(self, where: str, request: Request, span: Span | None) -> "WireReader":
+    async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
         """The answer to a GET as far as its headers; close it. Raises as ``put``."""
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
+        expected = _OK if span is None else _PARTIAL
+        if self.sockets is not None:
+            headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
+            return await self.sockets.get(where, _spelled(request, headers), expected)
         response = await self._send(where, request, extra, None)
-        if response.status == (_OK if span is None else _PARTIAL) and response.content_length is not None:
-            return WireReader(where, response, response.content_length, self.stall_seconds)
+        if response.status == expected and response.content_length is not None:
+            return WireReader(where, response, response.content_length)
         async with response:
             raise await _refused(where, response)
 
@@ -132,6 +136,12 @@ class Wire:
             raise Transient(f"{where}: {type(error).__name__}") from error
 
 
+def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
+    """A request without a body, as it is sent."""
+    lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
 async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
     try:
         found = _CODE.search(await response.content.read(_ERROR_BODY_BYTES))
@@ -143,31 +153,15 @@ async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
 class WireReader:
     """The body of an answer; ``size`` in bytes."""
 
-    __slots__ = ("_response", "_silence_seconds", "_source", "_where", "size")
+    __slots__ = ("_response", "_where", "size")
 
-    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int, silence_seconds: float) -> None:
+    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int) -> None:
         self._where = where
         self._response = response
-        self._silence_seconds = silence_seconds
-        self._source: Source | None = None
         self.size = size
 
-    def source(self) -> Source | None:
-        """The socket, taken from aiohttp; None over TLS, and for the little that is about to be here anyway."""
-        connection = self._response.connection
-        if connection is None or connection.protocol is None or connection.transport is None or not _SPLICES:
-            return None
-        if connection.transport.get_extra_info("sslcontext") is not None:
-            return None
-        content = self._response.content
-        if self.size - content.total_bytes < _WORTH_BYTES or content.exception() is not None:
-            return None
-        first = content.read_nowait()
-        connection.protocol.pause_reading()
-        # A descriptor of our own: a loop has no watchers on one that a transport has.
-        fd = os.dup(connection.transport.get_extra_info("socket").fileno())
-        self._source = Source(fd, None, self.size - len(first), first, self._silence_seconds)
-        return self._source
+    def source(self) -> None:
+        """None: aiohttp reads the socket."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they come. Raises Unavailable when they end early or stand still."""
@@ -183,10 +177,6 @@ class WireReader:
 
     def close(self) -> None:
         """Give the connection back when all was read, else cut it."""
-        if self._source is not None:
-            os.close(self._source.fd)
-            if self._source.size == 0:
-                self._response.content.feed_eof()  # of which aiohttp has read only the beginning
         if self._response.content.at_eof():
             self._response.release()
         else:

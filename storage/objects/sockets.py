@@ -1,0 +1,254 @@
+"""GET over plain HTTP, on sockets that no transport has: their bytes can be left to the kernel.
+
+It takes a tenth of the CPU of a GET by aiohttp, which does the rest: TLS, proxies, and everything that has a body.
+"""
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from storage.errors import StorageError, Unavailable
+from storage.objects.attempts import Transient, refusal
+from storage.objects.base import Source
+from storage.objects.descriptors import readable, writable
+
+_HEAD_BYTES: Final = 32 * 1024
+_FIRST_BYTES: Final = 64 * 1024  # read with the headers; more would only be copied
+_CHUNK_BYTES: Final = 256 * 1024
+_ERROR_BODY_BYTES: Final = 16 * 1024
+_KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
+_SPLICES: Final = hasattr(os, "splice")  # what takes a stream as a source
+
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([2-5][0-9][0-9])(?: [^\x00-\x08\x0a-\x1f]*)?")
+_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*?)[ \t]*")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head of an answer says: ``length`` None: it is told otherwise, or not at all."""
+
+    status: int
+    length: int | None
+    keeps: bool  # the connection goes on after the body
+
+
+def parsed(head: bytes) -> Head:
+    """The head of an answer, without its empty line. Raises ValueError for what leaves any doubt of what follows."""
+    first, *lines = head.split(b"\r\n")
+    status = _STATUS.fullmatch(first)
+    if status is None:
+        raise ValueError("expected a status line")
+    lengths, encoded, said = set[bytes](), False, b""
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise ValueError("expected a header")
+        name, value = field[1].lower(), field[2]
+        if name == b"content-length":
+            lengths.add(value)
+        elif name == b"connection":
+            said += b"," + value.lower()
+        encoded = encoded or name == b"transfer-encoding"
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)) or (lengths and encoded):
+        raise ValueError("expected one length")
+    closes = status[1] == b"0" or b"close" in (token.strip() for token in said.split(b","))
+    return Head(int(status[2]), int(lengths.pop()) if lengths else None, not closes)
+
+
+class Sockets:
+    """Connections to one server, kept for some seconds; at most ``connections`` at once, others wait."""
+
+    def __init__(self, origin: str, *, connect_seconds: float, silence_seconds: float, connections: int) -> None:
+        parts = urlsplit(origin)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._connect_seconds = connect_seconds
+        self._silence_seconds = silence_seconds
+        self._idle: list[tuple[float, socket.socket]] = []  # since, oldest first
+        self._free = asyncio.Semaphore(connections)
+
+    async def get(self, where: str, request: bytes, expected: int) -> "SocketReader":
+        """The answer to ``request``, read a little further than its head; close it.
+
+        Raises Transient without an answer, what ``refusal`` gives when its status is not ``expected``.
+        """
+        await self._free.acquire()
+        try:
+            return await self._asked(where, request, expected)
+        except BaseException as error:
+            self._free.release()
+            if isinstance(error, StorageError) or not isinstance(error, (OSError, ValueError)):
+                raise
+            raise Transient(f"{where}: {type(error).__name__}") from error
+
+    def release(self, connection: socket.socket, *, keep: bool) -> None:
+        """Take back what ``get`` gave; it is closed unless the next one may ask on it."""
+        self._free.release()
+        if keep:
+            self._idle.append((time.monotonic(), connection))
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        for _, connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    async def _asked(self, where: str, request: bytes, expected: int) -> "SocketReader":
+        while (kept := self._kept()) is not None:
+            try:
+                return await self._answer(where, kept, request, expected)
+            except ConnectionError:  # the server has closed it meanwhile
+                continue
+        return await self._answer(where, await self._connected(), request, expected)
+
+    async def _answer(self, where: str, connection: socket.socket, request: bytes, expected: int) -> "SocketReader":
+        try:
+            head, first = await self._answered(connection, request)
+            if head.status == expected and head.length is not None:
+                source = Source(connection.fileno(), None, head.length - len(first), first, self._silence_seconds)
+                return SocketReader(where, self, connection, source, keeps=head.keeps)
+            refused = await self._refused(where, connection, head, first)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        raise refused
+
+    async def _answered(self, connection: socket.socket, request: bytes) -> tuple[Head, bytes]:
+        """The head of the answer, and what came with it. Raises OSError, ValueError."""
+        if connection.send(request) != len(request):
+            raise ConnectionResetError
+        came = b""
+        while (end := came.find(b"\r\n\r\n")) < 0:
+            if len(came) > _HEAD_BYTES:
+                raise ValueError("expected the head to end")
+            came += await self._received(connection, _FIRST_BYTES)
+        head, first = parsed(came[:end]), came[end + 4 :]
+        if head.length is not None and len(first) > head.length:
+            raise ValueError("more came than was told")
+        return head, first
+
+    async def _refused(self, where: str, connection: socket.socket, head: Head, body: bytes) -> StorageError:
+        wanted = _ERROR_BODY_BYTES if head.length is None else min(head.length, _ERROR_BODY_BYTES)
+        try:
+            while len(body) < wanted and _CODE.search(body) is None:
+                body += await self._received(connection, _FIRST_BYTES)
+        except OSError:
+            pass  # the status has to do
+        found = _CODE.search(body)
+        return refusal(where, head.status, found[1].decode() if found else "")
+
+    async def _received(self, connection: socket.socket, count: int) -> bytes:
+        """Some bytes, at least one. Raises TimeoutError, ConnectionError."""
+        while True:
+            try:
+                data = connection.recv(count)
+            except BlockingIOError:
+                await readable(connection.fileno(), self._silence_seconds)
+                continue
+            if not data:
+                raise ConnectionResetError
+            return data
+
+    def _kept(self) -> socket.socket | None:
+        """The connection that was used last, unless all have been idle for too long."""
+        since = time.monotonic() - _KEEPALIVE_SECONDS
+        while self._idle and self._idle[0][0] < since:
+            self._idle.pop(0)[1].close()
+        return self._idle.pop()[1] if self._idle else None
+
+    async def _connected(self) -> socket.socket:
+        failure: OSError = ConnectionRefusedError()
+        async with asyncio.timeout(self._connect_seconds):
+            for family, kind, protocol, _, address in await self._addresses():
+                connection = socket.socket(family, kind, protocol)
+                try:
+                    await _connect(connection, address)
+                except OSError as error:
+                    connection.close()
+                    failure = error
+                except BaseException:
+                    connection.close()
+                    raise
+                else:
+                    return connection
+        raise failure
+
+    async def _addresses(self) -> list[tuple[Any, Any, int, str, Any]]:
+        try:  # an address needs nobody's answer, and no thread that waits for it
+            flags = socket.AI_NUMERICHOST
+            return [*socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)]
+        except socket.gaierror:
+            loop = asyncio.get_running_loop()
+            return [*await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)]
+
+
+async def _connect(connection: socket.socket, address: object) -> None:
+    """Raises OSError."""
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    code = connection.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gives it
+    if code == errno.EINPROGRESS:
+        await writable(connection.fileno(), None)
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+class SocketReader:
+    """The body of an answer; ``size`` in bytes."""
+
+    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "size")
+
+    def __init__(self, where: str, sockets: Sockets, connection: socket.socket, source: Source, *, keeps: bool) -> None:
+        self._where = where
+        self._sockets = sockets
+        self._connection = connection
+        self._source = source
+        self._keeps = keeps
+        self.size = source.size + len(source.first)
+
+    def source(self) -> Source | None:
+        """The socket; None when all has been read."""
+        return self._source if _SPLICES and self._source.size else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Chunks as they come. Raises Unavailable when they end early or stand still."""
+        source = self._source
+        if source.first:
+            yield source.first
+        while source.size:
+            try:
+                chunk = self._connection.recv(min(source.size, _CHUNK_BYTES))
+                if not chunk:
+                    raise ConnectionResetError
+            except BlockingIOError:
+                await self._silence()
+                continue
+            except OSError as error:
+                raise self._cut(error) from error
+            source.size -= len(chunk)
+            yield chunk
+
+    async def _silence(self) -> None:
+        try:
+            await readable(self._source.fd, self._source.silence_seconds)
+        except TimeoutError as error:
+            raise self._cut(error) from error
+
+    def _cut(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.size} of {self.size} bytes missing")
+
+    def close(self) -> None:
+        """Give the connection back when all was read, else cut it."""
+        self._sockets.release(self._connection, keep=self._keeps and self._source.size == 0)
