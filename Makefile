@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios soak lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios soak overload lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -34,6 +34,10 @@ HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
 	|| { echo 'Building the program $(1), once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(2); }
 
+# The load generator.
+load = { command -v go >/dev/null || { echo 'needs Go: https://go.dev/dl' >&2; exit 1; }; } \
+	&& go build -C bench/load -o "$(CURDIR)/.venv/bin/moorage-load" .
+
 conformance: .venv/.dev ## Run the OCI conformance program against one server and against three (needs Go, or the program)
 	$(call program,conformance,$(CONFORMANCE)) && $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
 
@@ -54,6 +58,9 @@ scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, d
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads
 	$(PYTHON) -m tests.soak.big_layer
+
+overload: .venv/.dev ## Ask four times as much of a server as it can do (needs Go)
+	$(load) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m tests.soak.overload $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: A worker that ends with this status would end so again: wrong settings. The supervisor gives up and says it too.
 EXIT_SETTINGS: Final = 2
-_BACKLOG: Final = 1024
+_BACKLOG: Final = 4096
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _BACKOFF_FIRST_SECONDS: Final = 0.1
 _BACKOFF_MAX_SECONDS: Final = 5.0

@@ -26,7 +26,7 @@ _NOT_FOUND: Final = 404
 _BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/?]*(?:\?|$)")
 _SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
 #: Of answers to what is not worth reading to its end.
-_CLOSING: Final = frozenset({408, 413, 429, 503})
+_CLOSING: Final = frozenset({408, 413, 503})
 
 
 def request_ids() -> Callable[[], str]:

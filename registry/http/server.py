@@ -22,7 +22,7 @@ _SHUTDOWN_SECONDS: Final = 9.0
 _READ_BYTES: Final = 64 * 1024
 #: How long an unwanted body is read on, so that its sender gets to read our answer.
 _LINGER_SECONDS: Final = 5.0
-_BACKLOG: Final = 1024
+_BACKLOG: Final = 4096
 
 
 @contextlib.asynccontextmanager

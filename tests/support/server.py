@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import orjson
@@ -18,13 +19,23 @@ from registry.accounts import create_token, create_user
 from registry.app import answering, open_services
 from registry.config import Settings
 from registry.services import Services
-from storage.embedded.seaweed import EmbeddedS3
 from storage.objects.s3 import S3Store
 
 PACKAGES = ("read:packages", "write:packages", "delete:packages")
 
 
-def settings_env(database_url: str, s3: EmbeddedS3, bucket: str, **more: str) -> dict[str, str]:
+class S3Server(Protocol):
+    """Where it is, and who may."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def access_key(self) -> str: ...
+    @property
+    def secret_key(self) -> str: ...
+
+
+def settings_env(database_url: str, s3: S3Server, bucket: str, **more: str) -> dict[str, str]:
     """The environment of a server of ours over these."""
     return {
         "MOORAGE_DATABASE_URL": database_url,

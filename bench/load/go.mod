@@ -1,0 +1,3 @@
+module moorage/bench/load
+
+go 1.22
