@@ -1,8 +1,8 @@
 """How slow the client of an upload may be."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from registry.errors import BlobUploadInvalid
 
@@ -19,35 +19,38 @@ class Pace:
     stall_bytes: int = 60 * 1024
 
 
-async def paced(body: AsyncIterator[bytes], pace: Pace) -> AsyncGenerator[bytes, None]:
-    r"""The chunks of ``body``, and b"" whenever none came for ``slow_seconds``.
+class Body(Protocol):
+    """The body of a request, as its bytes come."""
 
-    ``body.__anext__`` may be cancelled and called again without losing bytes. Raises BlobUploadInvalid for a client
-    that stands still, ConnectionError for one that is gone.
-    """
-    clock = asyncio.get_running_loop().time
-    idle, came = 0.0, 0
-    while True:
-        asked = clock()
-        chunk = await _next(body, pace.slow_seconds)
-        if chunk is None:
-            return
-        idle += clock() - asked  # the time in which we waited for the client, not it for us
-        came += len(chunk)
-        if idle > pace.stall_seconds:
-            if came < pace.stall_bytes:
-                raise BlobUploadInvalid(f"less than {pace.stall_bytes} bytes came within {pace.stall_seconds:g} s")
-            idle, came = 0.0, 0
-        yield chunk
+    async def fill(self, room: memoryview, seconds: float) -> int | None:
+        """Puts what comes next at the front of ``room``; how many bytes, 0 at the end, None when none came in time.
+
+        Raises ConnectionError for a client that is gone, and what is wrong with the body.
+        """
+
+    def close(self) -> None:
+        """No more is wanted of it, whether or not it came to its end."""
 
 
-async def _next(body: AsyncIterator[bytes], seconds: float) -> bytes | None:
-    patience = asyncio.timeout(seconds)
-    try:
-        async with patience:
-            return await anext(body, None)
-    except TimeoutError as error:
-        if patience.expired():
-            return b""
-        # ETIMEDOUT of the socket, which would be raised again at once for ever.
-        raise ConnectionResetError("the client's connection timed out") from error
+class Paced:
+    """A body whose client is given up when it stands still."""
+
+    def __init__(self, body: Body, pace: Pace) -> None:
+        self._body = body
+        self._pace = pace
+        self._clock = asyncio.get_running_loop().time
+        self._idle, self._came = 0.0, 0
+
+    async def fill(self, room: memoryview) -> int | None:
+        """As the body's, None after ``slow_seconds``. Raises BlobUploadInvalid for a client that stands still."""
+        asked = self._clock()
+        count = await self._body.fill(room, self._pace.slow_seconds)
+        self._idle += self._clock() - asked  # the time in which we waited for the client, not it for us
+        self._came += count or 0
+        if self._idle > self._pace.stall_seconds and count != 0:
+            if self._came < self._pace.stall_bytes:
+                raise BlobUploadInvalid(
+                    f"less than {self._pace.stall_bytes} bytes came within {self._pace.stall_seconds:g} s"
+                )
+            self._idle, self._came = 0.0, 0
+        return count

@@ -3,124 +3,167 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from registry.slots import SLOT_BYTES, Slot
 from storage.objects.base import MIN_PART_BYTES
 from storage.objects.hashing import ResumableHash
 
-#: A part is cut at this size, once this much more has come behind it: so whatever is left is never too small to be a
-#: part itself, and the last part of an upload can be sent before it is known to be the last.
-PART_BYTES: Final = 11 * 1024 * 1024
+#: What does not fit into a slot goes to the store in parts of this size.
+PART_BYTES: Final = SLOT_BYTES // 2
+#: A part is cut when this much is sure to come behind it: so whatever is left is never too small to be a part itself,
+#: and the last part of an upload can be sent before it is known to be the last.
 HELD_BYTES: Final = MIN_PART_BYTES
-#: Hashing goes to a thread in batches of at least this size.
-HASH_BATCH_BYTES: Final = 1024 * 1024
-#: Pieces smaller than this are joined: as objects of their own they would take more memory than they have bytes.
-_CRUMB_BYTES: Final = 4096
-_CRUMBS: Final = 256
+#: Read, and hashed, at once: some tenths of a millisecond, and the bytes are still in the processor's cache.
+_READ_BYTES: Final = 512 * 1024
 
 
 @dataclass(slots=True)
 class Cut:
-    """Bytes that become durable together; ``end`` is the offset behind them, ``state`` the hash state there."""
+    """Bytes that become durable together; ``end`` is the offset behind them, ``state`` the hash state there.
+
+    The state is right only if ``end`` is behind what earlier requests had made durable.
+
+    ``slots``: what they are in, once for each use of it.
+    """
 
     pieces: list[bytes | memoryview]
     size: int
     end: int
     state: bytes
+    slots: list[Slot] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Pending:
-    """Pieces in order. ``base``: bytes of the part in the making that are in the store already (segments).
+class _Run:
+    """Bytes in one half of a slot; ``state`` is the hash state behind them once the half is full."""
 
-    Ask ``part_due`` after each ``add``: what is held is then at most PART_BYTES + HELD_BYTES and one chunk.
+    slot: Slot
+    start: int
+    stop: int
+    state: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+class Pending:
+    """What is in hand of an upload, in order: in ``_small`` as long as there is no slot, then in the halves of slots.
+
+    ``received``: the offset behind it. ``base``: bytes before it of the part in the making that are in the store
+    already (segments). ``solid``: bytes at its front that were read back from there, and go into one part.
     """
 
-    hasher: ResumableHash
-    received: int
-    base: int
-    pieces: list[bytes | memoryview] = field(default_factory=list)
-    size: int = 0  # bytes in ``pieces`` and ``_crumbs``
-    _crumbs: list[bytes | memoryview] = field(default_factory=list)  # behind ``pieces``, not joined yet
-    _unhashed: list[bytes | memoryview] = field(default_factory=list)
-    _unhashed_size: int = 0
-    _boundary: int | None = None  # index into ``pieces``: the part ends before it
-    _boundary_state: bytes = b""
+    def __init__(self, hasher: ResumableHash, received: int, *, base: int) -> None:
+        self.hasher = hasher
+        self.received = received
+        self.base = base
+        self.solid = 0
+        self.size = 0
+        self.slot: Slot | None = None
+        self._small = bytearray()
+        self._small_hashed = 0
+        self._runs: list[_Run] = []
+        self._filled = 0  # of ``slot``
 
     @property
     def total(self) -> int:
         """Bytes of the part in the making, wherever they are."""
         return self.base + self.size
 
+    # -- receiving
+
     def resume(self, tail: bytes) -> None:
-        """Takes up bytes that were received and hashed by an earlier request."""
-        if tail:
-            self.pieces.append(tail)
-            self.size += len(tail)
+        """Takes up bytes that were received and hashed before; nothing else is in hand."""
+        self._small = bytearray(tail)
+        self.size = self._small_hashed = len(tail)
 
-    def add(self, chunk: bytes) -> None:
-        """Takes at most HELD_BYTES, split where a part will end so that the hash state is known there."""
-        room = PART_BYTES - self.total
-        if 0 < room < len(chunk):
-            view = memoryview(chunk)
-            self._append(view[:room])
-            self._append(view[room:])
-        else:
-            self._append(chunk)
-        self.received += len(chunk)
+    def keep(self, data: memoryview) -> None:
+        """Takes a few bytes while there is no slot."""
+        self._small += data
+        self.size += len(data)
+        self.received += len(data)
 
-    def _append(self, piece: bytes | memoryview) -> None:
-        if self.total == PART_BYTES:
-            self.hash_now()
-            self._boundary = len(self.pieces)
-            self._boundary_state = self.hasher.state()
-        self.size += len(piece)
-        self._unhashed_size += len(piece)
-        if len(piece) < _CRUMB_BYTES:
-            self._crumbs.append(piece)
-            if len(self._crumbs) >= _CRUMBS:
-                self._join()
-            return
-        self._join()
-        self.pieces.append(piece)
-        self._unhashed.append(piece)
+    def take_up(self, slot: Slot) -> tuple[bytearray, bytearray]:
+        """Goes on in this slot: the caller has one use of it, until ``leave``.
 
-    def _join(self) -> None:
-        if self._crumbs:
-            joined = b"".join(self._crumbs)
-            self._crumbs = []
-            self.pieces.append(joined)
-            self._unhashed.append(joined)
+        What was in hand without one is not any more: bytes that were hashed, and bytes behind them that were not.
+        """
+        self.slot, self._filled = slot, 0
+        hashed, new = self._small[: self._small_hashed], self._small[self._small_hashed :]
+        self.size -= len(self._small)
+        self.received -= len(self._small)
+        self._small, self._small_hashed = bytearray(), 0
+        return hashed, new
 
-    @property
-    def hash_due(self) -> bool:
-        """Whether enough waits for a thread to be worth its while."""
-        return self._unhashed_size >= HASH_BATCH_BYTES
+    def read_back(self) -> None:
+        """What is in the store is put in hand again, by ``add``, before anything else."""
+        self.received -= self.base
+        self.solid, self.base = self.base, 0
 
-    def hash_now(self) -> None:
-        """Hashes what waits; fit for a thread as long as nothing else touches this object."""
-        self._join()
-        batch, self._unhashed, self._unhashed_size = self._unhashed, [], 0
-        for piece in batch:
-            self.hasher.update(piece)
+    def leave(self) -> Slot | None:
+        """The slot that is collected in no longer."""
+        slot, self.slot = self.slot, None
+        return slot
 
-    @property
-    def part_due(self) -> bool:
-        """Whether a part can be cut and enough is left behind it."""
-        return self._boundary is not None and self.total >= PART_BYTES + HELD_BYTES
+    def room(self) -> memoryview:
+        """Where the next bytes belong; none when there is no slot, or it is full."""
+        if self.slot is None:
+            return memoryview(b"")
+        edge = (self._filled // PART_BYTES + 1) * PART_BYTES
+        return self.slot.view[self._filled : min(edge, self._filled + _READ_BYTES, SLOT_BYTES)]
 
-    def cut_part(self) -> Cut:
-        """Takes the full part out; what was held back begins the next one."""
-        boundary = self._boundary
-        assert boundary is not None  # noqa: S101 - ``part_due`` was asked
-        head, self.pieces = self.pieces[:boundary], self.pieces[boundary:]
-        size = PART_BYTES - self.base
+    def add(self, count: int, *, hashed: bool = False) -> None:
+        """Takes the first ``count`` bytes of ``room``; ``hashed``: by an earlier request."""
+        slot = self.slot
+        assert slot is not None  # noqa: S101 - there was room
+        if self._filled % PART_BYTES == 0:
+            slot.users += 1
+            self._runs.append(_Run(slot, self._filled, self._filled))
+        run = self._runs[-1]
+        start, self._filled = self._filled, self._filled + count
+        run.stop = self._filled
+        self.size += count
+        self.received += count
+        if not hashed:
+            self.hasher.update(slot.view[start : run.stop])
+        if self._filled % PART_BYTES == 0:
+            run.state = self.hasher.state()
+
+    def hash_small(self) -> None:
+        """Brings the hash up to all that is in hand; what is in slots is hashed as it comes."""
+        self.hasher.update(bytes(self._small[self._small_hashed :]))
+        self._small_hashed = len(self._small)
+
+    # -- making it durable
+
+    def ready(self, coming: int) -> int:
+        """How many runs are a part: full, and followed by enough. ``coming``: bytes sure to be received yet."""
+        size = 0
+        for count, run in enumerate(self._runs, 1):
+            size += run.size
+            if run.stop % PART_BYTES:
+                return 0
+            if size >= self.solid:
+                return count if self.size - size + coming >= HELD_BYTES else 0
+        return 0
+
+    def cut(self, count: int) -> Cut:
+        """Takes the first ``count`` runs out, which are full."""
+        runs, self._runs = self._runs[:count], self._runs[count:]
+        size = sum(run.size for run in runs)
         self.size -= size
-        cut = Cut(head, size, self.received - self.size, self._boundary_state)
-        self.base, self._boundary = 0, None
-        return cut
+        self.base = self.solid = 0
+        pieces: list[bytes | memoryview] = [run.slot.view[run.start : run.stop] for run in runs]
+        return Cut(pieces, size, self.received - self.size, runs[-1].state, [run.slot for run in runs])
 
     def cut_all(self) -> Cut:
         """Takes everything out."""
-        self.hash_now()
-        cut = Cut(self.pieces, self.size, self.received, self.hasher.state())
-        self.pieces, self.size, self.base, self._boundary = [], 0, 0, None
-        return cut
+        self.hash_small()
+        runs, self._runs = self._runs, []
+        pieces: list[bytes | memoryview] = [run.slot.view[run.start : run.stop] for run in runs]
+        if self._small:
+            pieces.append(bytes(self._small))
+        size, self.size = self.size, 0
+        self._small, self._small_hashed = bytearray(), 0
+        self.base = self.solid = 0
+        return Cut(pieces, size, self.received, self.hasher.state(), [run.slot for run in runs])

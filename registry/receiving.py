@@ -6,14 +6,15 @@ and the hash state behind it → the client may be told. Parts travel at the sam
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, cast
 
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
-from registry.pace import Pace, paced
+from registry.pace import Body, Pace, Paced
+from registry.parts import Parts, give
 from registry.pending import HELD_BYTES, Cut, Pending
-from registry.slots import Slots
+from registry.slots import SLOT_BYTES, Slots
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
 from storage.metadata.database import Database
@@ -24,8 +25,8 @@ from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
 INLINE_BYTES: Final = 64 * 1024
-#: Parts of one upload on their way to the store at the same time.
-_PARTS_IN_FLIGHT: Final = 4
+#: Read while there is no slot, to be copied: what comes first, and what comes when a slot is full.
+_SPARE_BYTES: Final = 16 * 1024
 #: After these there is nothing worth making durable, or nobody to do it with.
 _NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
 
@@ -43,22 +44,6 @@ class Stored:
     size: int
     object_key: ObjectKey | None
     body: bytes | None
-
-
-class _Way:
-    """A part's place among those in flight, and the slot it was collected in; given back once, however it ends."""
-
-    def __init__(self, in_flight: asyncio.Semaphore, slots: Slots | None) -> None:
-        self._in_flight = in_flight
-        self._slots = slots
-        self._open = True
-
-    def leave(self, _task: object = None) -> None:
-        if self._open:
-            self._open = False
-            self._in_flight.release()
-            if self._slots is not None:
-                self._slots.give()
 
 
 class Receiver:
@@ -91,16 +76,13 @@ class Receiver:
         self._segments = list(zip(held.segment_keys, held.segment_sizes, strict=True))
         self._pending = Pending(hasher, held.received, base=sum(held.segment_sizes))
         self._pending.resume(held.tail)
-        self._parts: list[Part] = held.parts
-        self._multipart: MultipartId | None = held.multipart
+        self._row = (held.hash_state or b"", held.tail)
+        self._parts = Parts(stores, slots, held, self._number, self._record_part)
         self._keys_made = 0
         self._spent = False
         self._stop: int | None = None
-        self._has_slot = False
+        self._may_be_whole = not self._parts.recorded and not self._segments
         self._slot_since = 0.0
-        self._in_flight = asyncio.Semaphore(_PARTS_IN_FLIGHT)
-        self._recorded: asyncio.Future[None] | None = None
-        self._hashing: asyncio.Future[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
 
     # -- the life of a hold
@@ -123,12 +105,13 @@ class Receiver:
                     if self._spent or isinstance(error, _NOTHING_TO_KEEP):
                         raise  # parts that are still on their way are of no use: they are cut
                 if not self.released:
-                    await self._flush(release=True)
+                    await self._flush(release=True, whole=failure is None)
                 keeper.cancel()
         except BaseExceptionGroup as group:
             raise _reason(failure, group) from group
         finally:
-            self._give_slot()
+            self._leave_slot()
+            give(self._slots, self._pending.cut_all())
         if failure is not None:
             raise failure
 
@@ -144,119 +127,146 @@ class Receiver:
 
     # -- receiving
 
-    async def receive(self, body: AsyncIterator[bytes], expected: int | None = None) -> None:
+    async def receive(self, body: Body, expected: int | None = None) -> None:
         """Takes a whole body, of ``expected`` bytes if its length is known.
 
-        ``body.__anext__`` may be cancelled and called again without losing bytes. Raises LayerTooLarge, SizeInvalid,
-        UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable, ConnectionError.
+        Raises LayerTooLarge, SizeInvalid, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable,
+        ConnectionError.
         """
         begin = self._pending.received
         self._stop = None if expected is None else begin + expected
         lifetime = asyncio.timeout(self._held.expires_in)
         try:
             async with lifetime:
-                await self._receive(body)
+                await self._receive(Paced(body, self._pace))
         except TimeoutError as error:
             if lifetime.expired():
                 raise UploadExpired(self.id) from error
             raise
+        finally:
+            body.close()
         got = self._pending.received - begin
         if expected is not None and got != expected:
             raise SizeInvalid(expected, got)
 
-    async def _receive(self, body: AsyncIterator[bytes]) -> None:
+    async def _receive(self, body: Paced) -> None:
         clock = asyncio.get_running_loop().time
-        async with aclosing(paced(body, self._pace)) as chunks:
-            async for chunk in chunks:
-                if chunk:
-                    await self._take(chunk)
-                held_seconds = clock() - self._slot_since
-                if self._has_slot and self._slots.contended and held_seconds > self._pace.slow_seconds:
-                    await self._flush()
-                if self._draining.is_set():
-                    raise UnavailableNow(retry_after_seconds=1)
+        # A slot is queued for when there are bytes for it, not before: a client may announce them and stand still.
+        spare = memoryview(bytearray(_SPARE_BYTES))
+        while (count := await body.fill(room := self._pending.room() or spare)) != 0:
+            if count is not None:
+                self._check(self._pending.received + count)
+                if room is spare:
+                    await self._take(spare[:count])
+                else:
+                    self._pending.add(count)
+                await self._ship_ready()
+            held_seconds = clock() - self._slot_since
+            if self._pending.slot and self._slots.contended and held_seconds > self._pace.slow_seconds:
+                await self._flush()
+            if self._draining.is_set():
+                raise UnavailableNow(retry_after_seconds=1)
 
-    async def _take(self, chunk: bytes) -> None:
-        end = self._pending.received + len(chunk)
+    @property
+    def _coming(self) -> int:
+        """Bytes that are announced and have not come."""
+        return 0 if self._stop is None else self._stop - self._pending.received
+
+    def _check(self, end: int) -> None:
         if end > self._limit:
             raise LayerTooLarge(self._limit)
         if self._stop is not None and end > self._stop:
             raise SizeInvalid(self._stop - self._held.received, end - self._held.received)
-        if not self._has_slot and self._pending.size + len(chunk) > INLINE_BYTES:
-            await self._take_slot()
-        await self._hashed()
-        self._pending.add(chunk)
-        if self._pending.part_due:
-            # With others waiting, nothing is held back: the slot goes round, and memory stays within the budget.
-            await self._ship(self._pending.cut_all() if self._slots.contended else self._pending.cut_part())
-        elif self._pending.hash_due:
-            self._hashing = asyncio.get_running_loop().run_in_executor(None, self._pending.hash_now)
 
-    async def _take_slot(self) -> None:
-        await self._slots.take()
-        self._has_slot = True
+    async def _take(self, data: memoryview) -> None:
+        """Takes what did not come to its place."""
+        pending = self._pending
+        if pending.slot is None and pending.size + max(len(data), self._coming) <= INLINE_BYTES:
+            pending.keep(data)
+            return
+        if pending.slot is None:
+            await self._make_room()
+        await self._place(data)
+
+    async def _place(self, data: bytes | bytearray | memoryview, *, hashed: bool = False) -> None:
+        left = memoryview(data)
+        while left:
+            room = self._pending.room()
+            if not room:
+                await self._make_room()
+                continue
+            count = min(len(room), len(left))
+            room[:count] = left[:count]
+            self._pending.add(count, hashed=hashed)
+            left = left[count:]
+
+    async def _make_room(self) -> None:
+        """A slot to go on in. What is in a full one is sent, or held back in it if there is another one to be had."""
+        slot = None
+        if self._pending.slot is not None:
+            self._may_be_whole = False
+            await self._ship_ready()
+            if self._pending.size:
+                slot = await self._slots.take_if_free()
+                if slot is None:
+                    await self._ship(self._pending.cut_all())
+            self._leave_slot()
+        hashed, new = self._pending.take_up(slot or await self._slots.take())
         self._slot_since = asyncio.get_running_loop().time()
+        if self._pending.base >= HELD_BYTES:
+            await self._read_back()
+        await self._place(hashed, hashed=True)
+        await self._place(new)
 
-    async def _hashed(self) -> None:
-        if self._hashing is not None:
-            await self._hashing
-            self._hashing = None
+    async def _read_back(self) -> None:
+        """Takes segments in hand again that are too large to be joined with a part as it is sent."""
+        self._pending.read_back()
+        segments, self._segments = self._segments, []
+        for key, _size in segments:
+            async with self._stores.reader(key) as reader:
+                async for chunk in reader:
+                    await self._place(chunk, hashed=True)
 
-    def _give_slot(self) -> None:
-        if self._has_slot:
-            self._has_slot = False
-            self._slots.give()
+    def _leave_slot(self) -> None:
+        slot = self._pending.leave()
+        if slot is not None:
+            self._slots.give(slot)
 
     # -- making it durable
 
+    async def _ship_ready(self) -> None:
+        """Sends what is a part, unless all there is may fit into one object: that costs one request, not four."""
+        if self._may_be_whole and (self._stop is None or self._stop <= SLOT_BYTES):
+            return
+        while count := self._pending.ready(self._coming):
+            await self._ship(self._pending.cut(count))
+
     async def _ship(self, cut: Cut) -> None:
-        """Sends a part on its way, in the slot it was collected in; what comes next is collected in another."""
-        size = await self._join_segments(cut)
-        await self._in_flight.acquire()
-        if self._multipart is None:
-            self._multipart = await self._stores.create(self._held.object_key)
-        number = await uploads.number_part(self._db, self.id, self.fence, self._multipart)
+        """Sends a part on its way."""
+        assert self._tasks is not None  # noqa: S101 - running() was entered
+        self._may_be_whole = False
+        try:
+            await self._join_segments(cut)
+        except BaseException:
+            give(self._slots, cut)
+            raise
+        await self._parts.send(cut, self._tasks)
+
+    async def _number(self, multipart: MultipartId) -> int:
+        number = await uploads.number_part(self._db, self.id, self.fence, multipart)
         if number is None:
             raise UploadBusy(self.id)
-        before, self._recorded = self._recorded, asyncio.get_running_loop().create_future()
-        way = _Way(self._in_flight, self._slots if self._has_slot else None)
-        assert self._tasks is not None  # noqa: S101 - running() was entered
-        task = self._tasks.create_task(self._send(cut, size, number, way, before, self._recorded))
-        task.add_done_callback(way.leave)  # a task that is cancelled before it began runs none of its code
-        self._has_slot = False
-        if self._pending.size > INLINE_BYTES:
-            await self._take_slot()
+        return number
 
-    async def _send(
-        self,
-        cut: Cut,
-        size: int,
-        number: int,
-        way: _Way,
-        before: "asyncio.Future[None] | None",
-        recorded: "asyncio.Future[None]",
-    ) -> None:
-        assert self._multipart is not None  # noqa: S101 - made before the number was
-        part = await self._stores.put_part(self._held.object_key, self._multipart, number, cut.pieces)
-        # The bytes go with their slot, whoever still holds the cut.
-        cut.pieces.clear()
-        way.leave()
-        if before is not None:
-            await before
-        await self._record(cut, part=Part(number, part.etag, size))
-        self._parts.append(Part(number, part.etag, size))
-        recorded.set_result(None)
-
-    async def _join_segments(self, cut: Cut) -> int:
+    async def _join_segments(self, cut: Cut) -> None:
         """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
+        segments, self._segments = self._segments, []
         before: list[bytes | memoryview] = []
-        for key, _size in self._segments:
+        for key, size in segments:
             async with self._stores.reader(key) as reader:
                 before.extend([chunk async for chunk in reader])
+            cut.size += size
         cut.pieces[:0] = before
-        size = cut.size + sum(size for _, size in self._segments)
-        self._segments = []
-        return size
 
     def _new_key(self) -> ObjectKey:
         """A key that nobody had or will have: the fence is this request's, the number is used once in it."""
@@ -285,45 +295,54 @@ class Receiver:
         )
         if not kept:
             raise UploadBusy(self.id)
-        self.durable = cut.end
+        self.durable, self._row = cut.end, (cut.state, tail)
 
-    async def _settled(self) -> None:
-        """Waits until every part that was sent is recorded."""
-        if self._recorded is not None:
-            await self._recorded
-            self._recorded = None
+    async def _record_part(self, cut: Cut, part: Part) -> None:
+        if cut.end > self.durable:
+            await self._record(cut, part=part)
+        else:
+            # It is what segments were: the tail behind them, which is durable as well, stays in the row.
+            state, tail = self._row
+            await self._record(Cut([], 0, self.durable, state), tail=tail, part=part)
 
-    async def _flush(self, *, release: bool = False) -> None:
-        """Makes everything durable that has come: as a part, as a segment, or in the row."""
-        await self._hashed()
-        if self._pending.total >= HELD_BYTES and self._pending.size:
-            await self._ship(self._pending.cut_all())
-            await self._settled()
+    async def _flush(self, *, release: bool = False, whole: bool = False) -> None:
+        """Makes everything durable that has come: as a part, as a segment, or in the row.
+
+        ``whole``: the body came to its end, so that the upload may be over: then one object is all it takes.
+        """
+        pending = self._pending
+        if pending.size and pending.total >= HELD_BYTES and not (whole and self._may_be_whole):
+            await self._ship(pending.cut_all())
+            self._leave_slot()
+            await self._parts.settled()
             if release:
                 await uploads.release(self._db, self.id, self.fence)
                 self.released = True
             return
-        await self._settled()
-        cut = self._pending.cut_all()
-        if cut.size <= INLINE_BYTES:
-            tail = b"".join(cut.pieces)
-            await self._record(cut, tail=tail, release=release)
-            self._pending.resume(tail)
-        else:
-            key = self._new_key()
-            await self._stores.put(key, cut.pieces)
-            await self._record(cut, segment=(key, cut.size), release=release)
-            self._segments.append((key, cut.size))
-        self._pending.base = sum(size for _, size in self._segments)
+        await self._parts.settled()
+        cut = pending.cut_all()
+        try:
+            if cut.size <= INLINE_BYTES:
+                tail = b"".join(cut.pieces)
+                await self._record(cut, tail=tail, release=release)
+                pending.resume(tail)
+            else:
+                key = self._new_key()
+                await self._stores.put(key, cut.pieces)
+                await self._record(cut, segment=(key, cut.size), release=release)
+                self._segments.append((key, cut.size))
+                self._may_be_whole = False
+        finally:
+            give(self._slots, cut)
+            self._leave_slot()
+        pending.base = sum(size for _, size in self._segments)
         self.released = release
-        self._give_slot()
 
     # -- the end
 
     async def matches(self, digest: Digest) -> bool:
         """Whether what was received has this digest."""
-        await self._hashed()
-        self._pending.hash_now()
+        self._pending.hash_small()
         if digest.algorithm != self._held.algorithm:
             return await self._rehashed(digest) == digest.hex
         return self._pending.hasher.hexdigest() == digest.hex
@@ -335,24 +354,29 @@ class Receiver:
     async def finish(self) -> Stored:
         """The bytes as they can be published: in one object, or in hand. Nothing is made durable after this."""
         self._spent = True
-        await self._settled()
         size = self._pending.received
-        if self._parts:
+        if self._pending.size and self._pending.base >= HELD_BYTES:
+            await self._make_room()
+        await self._parts.settled()
+        if self._parts.recorded:
             if self._pending.total:
                 await self._ship(self._pending.cut_all())
-                await self._settled()
-            assert self._multipart is not None  # noqa: S101 - there are parts
-            if await self._stores.complete(self._held.object_key, self._multipart, self._parts) != size:
+                await self._parts.settled()
+            if await self._parts.complete() != size:
                 raise ObjectCorrupt(f"the parts of upload {self.id} are not the {size} bytes that were received")
             return Stored(size, self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
             return Stored(size, self._segments[0][0], None)
+        inline = size <= INLINE_BYTES and not self._segments
         cut = self._pending.cut_all()
-        if size <= INLINE_BYTES and not self._segments:
-            return Stored(size, None, b"".join(cut.pieces))
-        await self._join_segments(cut)
-        key = self._new_key()
-        await self._stores.put(key, cut.pieces)
+        try:
+            if inline:
+                return Stored(size, None, b"".join(cut.pieces))
+            await self._join_segments(cut)
+            key = self._new_key()
+            await self._stores.put(key, cut.pieces)
+        finally:
+            give(self._slots, cut)
         return Stored(size, key, None)
 
     async def _rehashed(self, digest: Digest) -> str:
@@ -366,7 +390,7 @@ class Receiver:
             async with self._stores.reader(stored.object_key) as reader:
                 async for chunk in reader:
                     hasher.update(chunk)
-            self._segments = [(stored.object_key, stored.size)] if not self._parts else self._segments
+            self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments
         return hasher.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are read as a whole: bounded in bytes and in time, and asked for only when their sender may send them."""
+"""Bodies of requests: asked for only when their sender may send them, and bounded in bytes and in time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import HttpVersion11, web
 
 from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
+from registry.http.intake import Intake, take_over
 from registry.http.keys import SERVICES
 
 _SHORT_BYTES: Final = 64 * 1024
@@ -37,6 +38,53 @@ def at_hand(http: web.Request) -> bytes | None:
     if not content.is_eof() or content.total_bytes > _SHORT_BYTES or content.exception() is not None:
         return None
     return content.read_nowait()
+
+
+class Incoming:
+    """A body whose bytes go where they stay.
+
+    What aiohttp has parsed already is copied there; the rest of a body of known length comes there from the socket.
+    """
+
+    def __init__(self, http: web.Request) -> None:
+        self._http = http
+        self._content = http.content
+        self._parsed = memoryview(b"")
+        self._intake: Intake | None = None
+
+    async def fill(self, room: memoryview, seconds: float) -> int | None:
+        """Puts what comes next at the front of ``room``; how many bytes, 0 at the end, None when none came in time.
+
+        Raises ConnectionError for a client that is gone, RequestPayloadError for a body that is malformed.
+        """
+        if not self._parsed and self._intake is None:
+            self._parsed = memoryview(self._content.read_nowait())
+            if not self._parsed and not self._content.is_eof():
+                self._intake = take_over(self._http)
+        patience = asyncio.timeout(seconds)
+        try:
+            async with patience:
+                if self._intake is not None:
+                    await self._intake.fill(room)
+                elif not self._parsed:
+                    self._parsed = memoryview(await self._content.readany())
+        except TimeoutError as error:
+            if not patience.expired():
+                # ETIMEDOUT of the socket, which would be raised again at once for ever.
+                raise ConnectionResetError("the client's connection timed out") from error
+            return (self._intake.came() if self._intake is not None else 0) or None
+        if self._intake is not None:
+            return self._intake.came()
+        count = min(len(room), len(self._parsed))
+        room[:count] = self._parsed[:count]
+        self._parsed = self._parsed[count:]
+        return count
+
+    def close(self) -> None:
+        """No more is wanted of it, whether or not it came to its end."""
+        self._parsed = memoryview(b"")
+        if self._intake is not None:
+            self._intake.drop()
 
 
 async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:

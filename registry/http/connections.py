@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpRequestParser
 from aiohttp.http_exceptions import LineTooLong
 
 from registry.http.access_log import AccessLog, Line
@@ -134,6 +135,21 @@ class Connection(web.RequestHandler):
             self._bytes_came = True
             if self._head_since is None:
                 self._head_since = self._loop.time()
+
+    def expect_request(self) -> None:
+        """Has the next byte be the first of a request: the body before it was taken past the parser."""
+        self._whole = True
+        self._parser = HttpRequestParser(
+            self,
+            self._loop,
+            self._read_bufsize,
+            max_line_size=self.max_line_size,
+            max_field_size=self.max_field_size,
+            max_headers=self.max_headers,
+            payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=self._max_msg_queue_size,
+        )
 
     def _end_broken_body(self) -> None:
         """A parser that fails within a body queues its error behind the request, whose handler would wait for ever."""

@@ -85,7 +85,7 @@ class Snapshot:
 class Running(Protocol):
     """One computation in some library."""
 
-    def update(self, data: bytes) -> None: ...
+    def update(self, data: bytes | memoryview) -> None: ...  # not empty; a view of what can be written to
     def save(self) -> Snapshot: ...
     def hexdigest(self) -> str: ...  # of the bytes so far; more may follow
 
@@ -141,9 +141,10 @@ class _ContextRunning:
         self._context = ctypes.create_string_buffer(layout.size + 64)  # room for a library that writes past its struct
         _check(functions.init(self._context))
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         if len(data) <= _UPDATE_MAX:
-            _check(self._functions.update(self._context, data, len(data)))
+            where = data if isinstance(data, bytes) else ctypes.byref(ctypes.c_char.from_buffer(data))
+            _check(self._functions.update(self._context, where, len(data)))
             return
         for start in range(0, len(data), _UPDATE_MAX):
             self.update(data[start : start + _UPDATE_MAX])
@@ -189,7 +190,7 @@ class _ContextBackend:
     def _bind(library: ctypes.CDLL, stem: str, size_type: type) -> _Functions:
         init, update, final = (library[f"{stem}_{verb}"] for verb in ("Init", "Update", "Final"))
         init.argtypes = (ctypes.c_void_p,)
-        update.argtypes = (ctypes.c_void_p, ctypes.c_char_p, size_type)
+        update.argtypes = (ctypes.c_void_p, ctypes.c_void_p, size_type)
         final.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
         return _Functions(init, update, final)
 
@@ -233,8 +234,8 @@ class _RehashesRunning:
         tail = bytes((len(state.tail),)) + state.tail.ljust(shape.block - 1, b"\0")
         return shape.words("<").pack(*state.words) + blocks + tail
 
-    def update(self, data: bytes) -> None:
-        self._object.update(data)
+    def update(self, data: bytes | memoryview) -> None:
+        self._object.update(bytes(data))
 
     def save(self) -> Snapshot:
         shape, raw = _SHAPES[self._algorithm], self._object.serialize()
@@ -337,8 +338,9 @@ class ResumableHash:
         return restored
 
     def update(self, data: bytes | memoryview) -> None:
-        """Hash ``data``; anything but ``bytes`` is copied first."""
-        self._running.update(data if type(data) is bytes else bytes(data))
+        """Hash ``data``, where it is; only a view of what cannot be written to is copied first."""
+        if data:
+            self._running.update(bytes(data) if isinstance(data, memoryview) and data.readonly else data)
 
     def state(self) -> bytes:
         """Everything needed to go on; see the module."""

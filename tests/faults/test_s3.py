@@ -135,7 +135,7 @@ async def test_a_multipart_upload_that_the_store_dropped_ends_the_session(regist
     """As a lifecycle rule does."""
     token = await registry.user("alice")
     session = await Session.begin(registry, "alice/app", token)
-    assert (await session.patch(streamed(noise(6 * MIB)))).status == 202
+    assert (await session.patch(streamed(noise(18 * MIB)))).status == 202
     (row,) = await registry.services.db.fetch("SELECT object_key, multipart_id FROM uploads")
     await registry.services.stores.abort(ObjectKey(row["object_key"]), MultipartId(row["multipart_id"]))
     for answer in (await session.patch(streamed(noise(6 * MIB))), await session.status()):

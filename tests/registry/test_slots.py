@@ -19,10 +19,10 @@ async def test_slots_go_round_in_order() -> None:
     slots, order = Slots(0), list[int]()  # two at least
 
     async def use(number: int) -> None:
-        await slots.take()
+        slot = await slots.take()
         order.append(number)
         await asyncio.sleep(0.01)
-        slots.give()
+        slots.give(slot)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(10):
@@ -36,14 +36,25 @@ async def test_slots_go_round_in_order() -> None:
 async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
     slots = Slots(0)
     await slots.take()
-    await slots.take()
+    slot = await slots.take()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await slots.take()
     assert not slots.contended
-    slots.give()
+    slots.give(slot)
     async with asyncio.timeout(0.1):
         await slots.take()
+
+
+async def test_a_slot_is_free_when_its_last_user_has_left() -> None:
+    slots = Slots(0)
+    slot = await slots.take()
+    assert await slots.take_if_free() is not None
+    slot.users += 1
+    slots.give(slot)
+    assert await slots.take_if_free() is None
+    slots.give(slot)
+    assert await slots.take_if_free() is slot
 
 
 async def test_clients_that_stand_still_do_not_stop_the_others(env: dict[str, str]) -> None:

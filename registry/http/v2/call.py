@@ -1,6 +1,6 @@
 """One request of ``/v2``: who asks, for what, and the answer in the dialect of its clients."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.answers import INERT
-from registry.http.bodies import go_on
+from registry.http.bodies import Incoming, go_on
 from registry.http.origin import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
@@ -74,13 +74,10 @@ class Call:
         """The Link header to the page after ``last``."""
         return next_link(next_page(self.oci, last, size))
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body's chunks as they come, after the ``100 Continue`` that its client may wait for.
-
-        The iterator is aiohttp's own, whose ``__anext__`` may be cancelled and called again.
-        """
+    async def body(self) -> Incoming:
+        """The body as it comes, after the ``100 Continue`` that its client may wait for."""
         await go_on(self.http)
-        return self.http.content.iter_any()
+        return Incoming(self.http)
 
 
 def unauthorized(

@@ -1,0 +1,140 @@
+"""Bodies that are read past the parser, byte by byte on the wire; on the loop of the tests and on that of a server."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.certificates import write_certificate
+from tests.support.raw import Wire, request
+from tests.support.server import Registry, basic, running
+from tests.support.uploading import KIB, MIB, Session, noise, sha256
+from tests.support.victims import victims
+
+
+@pytest.fixture(params=["plain", "uvloop", "tls"])
+async def served(env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
+    """A registry in this process, one that runs on uvloop in another, and that one over TLS."""
+    async with AsyncExitStack() as stack:
+        local = await stack.enter_async_context(running(env))
+        if request.param == "plain":
+            yield local
+            return
+        tls = None
+        if request.param == "tls":
+            files = write_certificate(tmp_path / "served", datetime.now(UTC) + timedelta(days=1))
+            env = {**env, "MOORAGE_TLS_CERT": str(files.certificate), "MOORAGE_TLS_KEY": str(files.key)}
+            tls = ssl.create_default_context(cafile=str(files.certificate))
+        servers = await stack.enter_async_context(victims(env, 1, tmp_path / "log"))
+        connector = aiohttp.TCPConnector(ssl=tls or True)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, auto_decompress=False))
+        urls = [url.replace("http:", "https:") for url in servers.urls] if tls else servers.urls
+        yield Registry(urls, local.replicas, http)
+
+
+class Client:
+    """An upload of alice's, and a connection to talk about it."""
+
+    def __init__(self, session: Session, wire: Wire) -> None:
+        self.session = session
+        self.wire = wire
+
+    @classmethod
+    async def of(cls, served: Registry, stack: AsyncExitStack) -> "Client":
+        token = await served.user("alice")
+        session = await Session.begin(served, "alice/app", token)
+        tls = None
+        if served.url.startswith("https:"):
+            tls = ssl.create_default_context()
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        wire = await Wire.open(served.url, tls)
+        stack.push_async_callback(wire.close)
+        return cls(session, wire)
+
+    def asks(self, method: str, target: str, *headers: str) -> bytes:
+        return request(method, target, f"Authorization: {basic(self.session.token)['Authorization']}", *headers)
+
+    def patch(self, size: int, *headers: str) -> bytes:
+        return self.asks("PATCH", self.session.location, f"Content-Length: {size}", *headers)
+
+
+@pytest.fixture
+async def client(served: Registry) -> AsyncIterator[Client]:
+    async with AsyncExitStack() as stack:
+        yield await Client.of(served, stack)
+
+
+@pytest.mark.parametrize(("first", "rest"), [(0, 1), (1, 300 * KIB), (200 * KIB, 100 * KIB), (0, 18 * MIB)])
+async def test_a_request_sent_ahead_waits_for_the_body_before_it(client: Client, first: int, rest: int) -> None:
+    data, ahead = noise(first + rest), client.asks("GET", "/v2/")
+    await client.wire.send(client.patch(len(data)) + data[:first])
+    await asyncio.sleep(0.05)
+    sending = asyncio.create_task(client.wire.send(data[first:] + ahead + ahead))  # noqa: TID251 - awaited below
+    assert (await client.wire.answer()).status == 202
+    await sending
+    assert [(await client.wire.answer()).status for _ in range(2)] == [200, 200]
+    finish = client.asks("PUT", f"{client.session.location}?digest={sha256(data)}", "Content-Length: 0")
+    await client.wire.send(finish)
+    assert (await client.wire.answer()).status == 201
+    assert await client.session.pulled(sha256(data)) == data
+
+
+async def test_what_comes_behind_the_announced_length_is_no_part_of_the_body(client: Client) -> None:
+    data = noise(300 * KIB)
+    await client.wire.send(client.patch(len(data)) + data)
+    await client.wire.send(b"and more\r\n\r\n")
+    assert (await client.wire.answer()).status == 202
+    assert (await client.wire.answer()).status == 400
+    assert (await client.session.put(sha256(data))).status == 201
+
+
+async def test_a_body_that_ends_early_is_kept_as_far_as_it_came(client: Client) -> None:
+    data = noise(12 * MIB)
+    await client.wire.send(client.patch(len(data)) + data[: 10 * MIB])
+    await asyncio.sleep(0.3)
+    await client.wire.close()
+    offset = 0
+    async with asyncio.timeout(10):
+        while not offset:
+            offset = await client.session.offset()
+    assert offset <= 10 * MIB
+    assert (await client.session.patch(data[offset:], at=offset)).status == 202
+    assert (await client.session.put(sha256(data))).status == 201
+    assert await client.session.pulled(sha256(data)) == data
+
+
+async def test_a_body_is_asked_for_before_it_is_awaited(client: Client) -> None:
+    data = noise(300 * KIB)
+    await client.wire.send(client.patch(len(data), "Expect: 100-continue"))
+    assert (await client.wire.answer()).status == 100
+    await client.wire.send(data)
+    assert (await client.wire.answer()).status == 202
+    assert (await client.session.put(sha256(data))).status == 201
+
+
+async def test_a_body_may_come_by_the_byte(client: Client) -> None:
+    data = noise(100 * KIB)
+    await client.wire.send(client.patch(len(data)))
+    for start in range(300):
+        await client.wire.send(data[start : start + 1])
+        await asyncio.sleep(0.0005)
+    await client.wire.send(data[300:])
+    assert (await client.wire.answer()).status == 202
+    assert (await client.session.put(sha256(data))).status == 201
+
+
+async def test_a_connection_outlives_a_body_that_nobody_wanted(env: dict[str, str]) -> None:
+    """What is left of it is taken and dropped, and the next request is found behind it."""
+    env["MOORAGE_UPLOAD_SECONDS"] = "0.5"
+    async with running(env) as registry, AsyncExitStack() as stack:
+        client, data = await Client.of(registry, stack), noise(2 * MIB)
+        await client.wire.send(client.patch(len(data)) + data[: 300 * KIB])
+        refused = await client.wire.answer()
+        assert refused.status == 404
+        await client.wire.send(data[300 * KIB :] + client.asks("GET", "/v2/"))
+        assert (await client.wire.answer()).status == 200
