@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from registry.oci.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
-from registry.oci.media_types import essence
 from storage.objects.base import Span
 
 #: More entries than this are not sent in one page, whatever ``n`` says.
@@ -19,7 +18,6 @@ _RANGE: Final = re.compile(
 _COUNT: Final = re.compile(r"[0-9]+", re.ASCII)
 _COUNT_DIGITS: Final = 9
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")', re.ASCII)
-_NO_QUALITY: Final = re.compile(r"q=0(?:\.0{0,3})?", re.ASCII | re.IGNORECASE)
 
 
 def parse_content_range(text: str) -> Span:
@@ -98,25 +96,6 @@ def if_range(text: str | None, current: str) -> bool:
     A date never matches: content is named by its digest and has no other validator.
     """
     return text is None or text.strip() == current
-
-
-def parse_accept(lines: Iterable[str]) -> frozenset[str]:
-    """The media ranges of all Accept lines, without parameters; what has ``q=0`` is left out (RFC 9110 §12.5.1).
-
-    Clients send a line for each type (docker, skopeo, podman, containerd, regctl): the lines are one list.
-    """
-    ranges: set[str] = set()
-    for line in lines:
-        for entry in line.split(","):
-            media_range, *parameters = entry.split(";")
-            if media_range.strip() and not any(_NO_QUALITY.fullmatch(part.strip()) for part in parameters):
-                ranges.add(essence(media_range))
-    return frozenset(ranges)
-
-
-def accepts(accept: frozenset[str], media_type: str) -> bool:
-    """Whether a client takes ``media_type``; one that said nothing takes everything."""
-    return not accept or media_type in accept or "*/*" in accept or f"{media_type.partition('/')[0]}/*" in accept
 
 
 def parse_page_size(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ with the same token. It is an upper bound only; rights are read again with each 
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -116,13 +117,18 @@ async def _issued(
         "token": token,
         "access_token": token,
         "expires_in": ttl,
-        "issued_at": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "issued_at": _second(int(now)),
     }
     if form:
         answer["scope"] = scopes.render(grants)
     if refresh is not None:
         answer["refresh_token"] = refresh
     return web.Response(body=orjson.dumps(answer), content_type="application/json", headers=HEADERS)
+
+
+@lru_cache(maxsize=2)
+def _second(unix: int) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant | None:

@@ -5,19 +5,16 @@ import pytest
 from registry.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable
 from registry.oci.headers import (
     MAX_PAGE,
-    accepts,
     content_range,
     etag,
     if_range,
     next_link,
     none_match,
-    parse_accept,
     parse_content_range,
     parse_page_size,
     parse_range,
     upload_range,
 )
-from registry.oci.media_types import DOCKER_IMAGE, OCI_IMAGE, OCI_INDEX
 from storage.names import Digest
 from storage.objects.base import Span
 
@@ -136,22 +133,6 @@ def test_if_range_compares_strongly() -> None:
     assert if_range(current, current)
     assert not if_range("W/" + current, current)
     assert not if_range("Wed, 21 Oct 2015 07:28:00 GMT", current)
-
-
-def test_accept_lines_are_one_list() -> None:
-    accept = parse_accept([OCI_IMAGE, f"{OCI_INDEX}, {DOCKER_IMAGE};q=0.5", "text/html;q=0", "", " , "])
-    assert accept == {OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE}
-    assert accepts(accept, OCI_INDEX)
-    assert not accepts(accept, "text/html")
-
-
-@pytest.mark.parametrize("line", ["*/*", "application/*", "*/*;q=0.1", "APPLICATION/vnd.oci.image.index.v1+JSON"])
-def test_accept_wildcards(line: str) -> None:
-    assert accepts(parse_accept([line]), OCI_INDEX)
-
-
-def test_a_client_that_says_nothing_takes_everything() -> None:
-    assert accepts(parse_accept([]), OCI_INDEX)
 
 
 @pytest.mark.parametrize(
