@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios soak overload lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios soak overload scale lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -61,6 +61,10 @@ soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, tak
 
 overload: .venv/.dev ## Ask four times as much of a server as it can do (needs Go)
 	$(load) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m tests.soak.overload $(ARGS)
+
+SCALE ?= 1.0
+scale: .venv/.dev ## Fill PostgreSQL as a large registry would (SCALE=1.0: 1 M packages, 43 GB), and measure; half an hour
+	$(PYTHON) -m tests.scale --scale $(SCALE) $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .

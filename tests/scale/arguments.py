@@ -1,0 +1,336 @@
+"""What every statement is asked at this size: values of the world that are there, of its big parts where it has some."""
+
+import datetime as dt
+import hashlib
+import uuid
+
+from tests.scale.world import World
+
+Arguments = tuple[object, ...]
+_NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_HASH = b"h" * 32
+
+
+def digest(kind: str, number: int) -> str:
+    """As ``pg_temp.digest``."""
+    return "sha256:" + hashlib.sha256(f"{kind}{number}".encode()).hexdigest()
+
+
+def image(package: int) -> str:
+    """The name of a package below its owner's."""
+    return f"{'services/' if package % 3 == 0 else ''}app-{package}"
+
+
+class Sample:
+    """One of each, neither the first nor odd. ``org`` owns ``package``, which is public and linked to ``repository``."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.package = world.packages // 2 + 2
+        self.org = 1 + self.package * 7919 % world.orgs
+        self.org_id = world.users + self.org
+        self.big_id = world.users + 1
+        self.big_owner, self.big_member = 2, world.big_members // 2 + 2
+        self.seat = 1 + self.org * 31 % world.users
+        self.stranger = world.users - 2
+        self.repository = self.package // 2
+        self.workflow = world.tokens + self.repository // 40 * 40 + 21  # it ends hours from now
+        self.version = 10 * self.package + 3
+        self.team = self.org * 3
+        self.upload = uuid.UUID(hashlib.md5(b"upload10").hexdigest())
+        self.packages = range(self.package, self.package + 32)
+
+    def token(self, user: int) -> int:
+        """A classic token of a user."""
+        return user - 1 + (self.world.users if user == 1 else 0)
+
+    @property
+    def viewers(self) -> list[int]:
+        """Tokens of an administrator, of an owner, a member and a stranger of the big organization, of a workflow."""
+        people = (1, self.big_owner, self.big_member, self.stranger)
+        return [*(self.token(user) for user in people), self.workflow]
+
+
+def arguments(world: World) -> dict[str, list[Arguments]]:
+    """Module and name of a statement to what it is run with."""
+    s = Sample(world)
+    return {
+        **_rights(s),
+        **_accounts(s),
+        **_organizations(s),
+        **_repositories(s),
+        **_packages(s),
+        **_content(s),
+        **_tokens(s),
+        **_uploads(s),
+        **_jobs(s),
+    }
+
+
+def _asked(s: Sample, kind: str) -> list[Arguments]:
+    owners = [s.world.owner(p) for p in s.packages]
+    names = [image(p) for p in s.packages]
+    told = {
+        "tag": ["latest"] * 32,
+        "manifest": [digest("m", 10 * p + 3) for p in s.packages],
+        "blob": [digest("l", 10 * p + 3) for p in s.packages],
+    }
+    return [
+        ([s.token(s.stranger)] * 32, owners, names, told[kind]),
+        (
+            [s.token(2)],
+            ["org-1"],
+            ["app-1"],
+            [{"tag": "build-0000007", "manifest": digest("m", 13), "blob": digest("b", 1)}[kind]],
+        ),
+    ]
+
+
+def _rights(s: Sample) -> dict[str, list[Arguments]]:
+    p = s.package
+    return {
+        "access._USERS": [(p,)],
+        "access._TEAMS": [(p,)],
+        "access._REPOSITORIES": [(p,)],
+        "access._PERSON": [(s.big_id, "user-50")],
+        "access._TEAM": [(s.big_id, "team-1")],
+        "access._GRANT_USER": [(p, 77, 2)],
+        "access._GRANT_TEAM": [(p, s.team, 2)],
+        "access._GRANT_REPOSITORY": [(p, s.repository, 2, "actions")],
+        "access._REVOKE_USER": [(p, s.seat)],
+        "access._REVOKE_TEAM": [(p, s.team)],
+        "access._REVOKE_REPOSITORY": [(p, s.repository, None)],
+        "access._CLEAR": [(p,)],
+        "access._EXPEL": [(p,)],
+        "access._SHOW_AS": [(p, "private")],
+        "access._INHERIT": [(p, True)],
+        "access._POLICY": [(s.org_id,)],
+    }
+
+
+def _accounts(s: Sample) -> dict[str, list[Arguments]]:
+    return {
+        "accounts._INSERT": [("User", "new", None, None, False)],
+        "accounts._BY_LOGIN": [("USER-7",)],
+        "accounts._BY_ID": [(7,)],
+        "accounts._LOCK": [("user-7",)],
+        "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
+        "accounts._ADMINISTRATORS": [()],
+        "accounts._SUSPEND": [(7, True)],
+        "accounts._PROMOTE": [(7, True)],
+        "accounts._TAKEN_FROM_EVERYBODY": [(s.org_id, "gone-7"), (s.big_id, "gone-7")],
+        "accounts._RETIRE": [(s.org_id, 5000), (s.big_id, 5000)],
+        "accounts._RENAME": [(7, "renamed")],
+        "accounts._FORGET": [(s.org_id, 7), (s.stranger, 7)],
+        "accounts._FORGET_TEAMS": [(s.org_id,)],
+    }
+
+
+def _organizations(s: Sample) -> dict[str, list[Arguments]]:
+    return {
+        "organizations._SEEN": [(t, "Org-1") for t in s.viewers],
+        "organizations._UPDATE": [(s.org_id, None, None, "new", None, None, None, None, None)],
+        "organizations._LIST_MEMBERS": [
+            (s.big_id, None, 100, 0),
+            (s.big_id, None, 100, 9900),
+            (s.big_id, "admin", 30, 0),
+        ],
+        "organizations._COUNT_MEMBERS": [(s.big_id, None), (s.big_id, "admin")],
+        "organizations._MEMBER": [(s.big_id, "user-50")],
+        "organizations._SEAT": [(s.big_id, s.stranger, "member")],
+        "organizations._OTHER_OWNERS": [(s.big_id, 2)],
+        "organizations._UNSEAT": [(s.big_id, s.big_member)],
+        "organizations._UNGRANT": [(s.big_id, s.big_member)],
+        "organizations._LIST_BELONGINGS": [(s.big_member, s.big_member, 30, 0), (s.big_member, 7, 30, 0)],
+        "organizations._COUNT_BELONGINGS": [(s.big_member, s.big_member), (s.big_member, 7)],
+        "organizations._SOLE_OWNER": [(s.seat,), (2,)],
+        "organizations._LOCK_OF_USER": [(s.seat,), (2,)],
+        "teams._LIST": [(s.big_id, 100, 0), (s.big_id, 100, 900)],
+        "teams._COUNT": [(s.big_id,)],
+        "teams._BY_SLUG": [(s.big_id, "Team-1")],
+        "teams._INSERT": [(s.big_id, "new", "New", "")],
+        "teams._UPDATE": [(s.org_id, s.team, None, None, "new")],
+        "teams._DELETE": [(s.org_id, s.team)],
+        "teams._LIST_MEMBERS": [(s.org_id, s.team, 30, 0)],
+        "teams._COUNT_MEMBERS": [(s.org_id, s.team)],
+        "teams._MEMBER": [(s.org_id, s.team, f"user-{s.seat}")],
+        "teams._ADD": [(s.org_id, s.team, f"user-{s.seat}")],
+        "teams._REMOVE": [(s.org_id, s.team, f"user-{s.seat}")],
+        "collaborators._LIST": [(s.repository, 100, 0), (1, 100, 0)],
+        "collaborators._COUNT": [(s.repository,), (1,)],
+        "collaborators._ONE": [(s.repository, f"user-{s.seat}")],
+        "collaborators._NAMED": [(s.repository, f"user-{s.seat}")],
+        "collaborators._PUT_MEMBER": [(s.repository, s.seat, 2)],
+        "collaborators._PUT": [(s.repository, s.seat, 2)],
+        "collaborators._REMOVE": [(s.repository, s.seat)],
+        "collaborators._TEAM": [(s.repository, s.team)],
+        "collaborators._PUT_TEAM": [(s.repository, s.team, 2)],
+        "collaborators._REMOVE_TEAM": [(s.repository, s.team)],
+    }
+
+
+def _repositories(s: Sample) -> dict[str, list[Arguments]]:
+    name = f"repo-{s.repository}"
+    owned = [(t, s.big_id, True, None) for t in s.viewers]
+    mine = [(s.token(u), u, True, None) for u in (1, s.big_owner, s.big_member, s.stranger)]
+    team = [(t, 1, True, None) for t in s.viewers]
+    pages: list[Arguments] = [(30, 0), (100, 9900)]
+    return {
+        "repositories._SEEN": [(t, f"org-{s.org}", name) for t in s.viewers],
+        "repositories._BY_ID": [(t, s.repository) for t in s.viewers],
+        "repositories._OWNED": [(*who, *page) for who in owned for page in pages],
+        "repositories._MINE": [(*who, *page) for who in mine for page in pages],
+        "repositories._OF_TEAM": [(*who, *page) for who in team for page in pages],
+        "repositories._INSERT": [(s.org_id, "new", "private", "", "", s.seat)],
+        "repositories._UPDATE": [(s.repository, None, "private", None, None)],
+        "repositories._LOCK": [(s.repository, s.org_id)],
+        "repositories._UNLINK": [(s.repository,)],
+        "repositories._DELETE": [(s.repository,)],
+        "repositories._TRANSFER": [(s.repository, s.stranger, "moved")],
+        "repositories._GRANT_MOVER": [(s.repository, s.org_id, s.seat)],
+        "links._TARGET": [(t, f"org-{s.org}", name) for t in s.viewers],
+        "links._LINK": [(s.package, s.repository, True, True)],
+        "links._UNLINK": [(s.package,)],
+    }
+
+
+def _packages(s: Sample) -> dict[str, list[Arguments]]:
+    named = (s.world.owner(s.package), image(s.package))
+    last = f"{s.world.owner(s.world.packages // 2)}/{image(s.world.packages // 2)}"
+    return {
+        "packages._STANDING": [(t, *named) for t in (*s.viewers, None)],
+        "packages.STANDINGS": _asked(s, "tag"),
+        "packages._STANDING_DELETED": [(t, s.world.owner(107), image(107)) for t in s.viewers],
+        "packages._ENSURE": [(s.org_id, "new", s.seat, s.token(s.seat)), (s.org_id, named[1], s.seat, s.workflow)],
+        "packages._LOCK": [(s.package,)],
+        "packages._HIDE": [(s.package, 7)],
+        "packages._GIVE_WAY": [(107,)],
+        "packages._UNHIDE": [(107, 2592000.0)],
+        "packages._CATALOG": [(t, after, 100) for t in s.viewers for after in ("", last)],
+        "catalog._SHOW": [(t, p) for t in s.viewers for p in (s.package, 1)],
+        "catalog._PAGE": [
+            (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
+        ],
+        "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
+        "downloads._DAYS": [(s.package, s.version), (1, 10)],
+        "downloads._MOST": [(s.package,), (1,)],
+    }
+
+
+def _content(s: Sample) -> dict[str, list[Arguments]]:
+    p, m = s.package, digest("m", s.version)
+    layers = [digest("l", s.version), digest("c", s.version), digest("b", p % 1000)]
+    put: Arguments = (
+        p,
+        digest("n", 1),
+        "application/vnd.oci.image.manifest.v1+json",
+        None,
+        None,
+        None,
+        b"{}",
+        layers,
+        [],
+        None,
+        None,
+        None,
+        None,
+        "image",
+        ["linux/amd64"],
+        False,
+        ["latest", "new"],
+    )
+    named = (s.world.owner(p), image(p))
+    return {
+        "blobs.LOCATE": _asked(s, "blob"),
+        "blobs._TOUCH": [(p, layers[0])],
+        "blobs._MOUNT": [(p, p + 1, layers[0])],
+        "blobs._READABLE_SOURCE": [(t, d) for t in s.viewers for d in (layers[0], digest("b", 0), digest("x", 0))],
+        "blobs._UNLINK": [(p, layers[0]), (1, digest("b", 1))],
+        "manifests.BY_TAG": _asked(s, "tag"),
+        "manifests.BY_DIGEST": _asked(s, "manifest"),
+        "manifests._BODY": [(p, m)],
+        "manifests._MISSING": [(p, layers, [m])],
+        "manifests._INSERT": [put],
+        "moves._MOVE": [(p, ["latest", "new"], [m, m], ["application/vnd.oci.image.manifest.v1+json"] * 2)],
+        "manifests._CONFIG": [(p, layers[1])],
+        "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
+        "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
+        "tags._REMOVE": [(p, "latest"), (1, "build-0000007")],
+        "versions._GET": [(p, s.version)],
+        "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
+        "versions._DELETED": [(50, 30, 0, 2592000.0), (1, 30, 0, 2592000.0)],
+        "versions._LEAVING": [(p, s.version), (1, 10)],
+        "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], 7)],
+        "versions._LOCK_DELETED": [(50, 508, 2592000.0)],
+        "versions._RETURNING": [(50, 508)],
+        "versions._LOCK_LINKS": [(50, [digest("m", 508), digest("m", 509)])],
+        "versions._UNHIDE_LINKS": [(50, [digest("l", 508)])],
+        "versions._UNHIDE": [(50, [digest("m", 508), digest("m", 509)])],
+    }
+
+
+def _tokens(s: Sample) -> dict[str, list[Arguments]]:
+    own = (s.stranger, s.token(s.stranger))
+    return {
+        "tokens.BY_HASH": [([hashlib.sha256(f"token{n}".encode()).digest() for n in range(77, 109)],)],
+        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None)],
+        "tokens._USED": [(own[1],)],
+        "tokens._PAGE": [(s.stranger, 30, 0)],
+        "tokens._COUNT": [(s.stranger,)],
+        "tokens._ONE": [own],
+        "tokens._REVOKE": [own],
+        "tokens._REVOKE_WORKLOAD": [(s.workflow,)],
+        "tokens._SEAT": [(s.big_member, "Org-1")],
+        "tokens._AUTHORIZE": [(*own, s.big_id)],
+        "tokens._DEAUTHORIZE": [(*own, s.big_id)],
+        "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],
+        "tokens._INSERT_KEYLESS": [(f"org-{s.org}", f"repo-{s.repository}", _HASH, "", "subject", 3, 3600.0)],
+        "tokens._FORGET": [(1000,)],
+    }
+
+
+def _uploads(s: Sample) -> dict[str, list[Arguments]]:
+    made, d = uuid.UUID(int=7), digest("x", 1)
+    return {
+        "sessions.FIND": [([s.token(1)], [s.world.owner(500)], [image(500)], [str(s.upload)])],
+        "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
+        "sessions._FINISH": [(d, 3600.0, s.upload, 0, b"bytes")],
+        "sessions._PUT": [(d, 3600.0, s.package, b"bytes")],
+        "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100)],
+        "uploads._CLAIM": [(s.upload, 500, 1, 60.0, True)],
+        "uploads._STATE": [(s.upload, 500, 1)],
+        "uploads._RENEW": [(s.upload, 0, 60.0)],
+        "uploads._NUMBER": [(s.upload, 0, "multipart")],
+        "uploads._RECORD": [(s.upload, 0, 100, b"", b"", 9, "etag", 100, None, None, False)],
+        "uploads._RELEASE": [(s.upload, 0)],
+        "uploads._FAIL": [(s.upload, 0)],
+        "uploads._ABORT": [(s.upload, 500, 1)],
+        "uploads._PUBLISH": [(s.upload, 0, 3600.0, d, 100, "b/xx", None)],
+        "uploads._EXPIRED": [(60.0, 100)],
+        "uploads._FORGET": [([s.upload],)],
+    }
+
+
+def _jobs(s: Sample) -> dict[str, list[Arguments]]:
+    window, link = 2592000.0, (s.package, digest("l", s.version))
+    return {
+        "garbage._DUE": [(1000,)],
+        "garbage._BURIED": [(["b/xx", "b/yy"],)],
+        "garbage._LIVING": [(["b/xx", "b/yy"],)],
+        "garbage._REVIEWS": [(200,)],
+        "garbage._LOCK": [link],
+        "garbage._DROP": [(*link, 3600.0)],
+        "garbage._POSTPONE": [(*link, 3600.0)],
+        "garbage._REVIEWED": [link],
+        "garbage._GONE": [link],
+        "garbage._LOCK_BLOB": [(link[1],), (digest("b", 0),)],
+        "garbage._DROP_BLOB": [(link[1], 3600.0), (digest("b", 0), 3600.0)],
+        "packages._FORGET_UNPUBLISHED": [(86400.0, 100)],
+        "packages._DOOM": [(window,)],
+        "packages._LET_GO": [()],
+        "packages._PURGE": [()],
+        "versions._DUE": [(window, 200)],
+        "versions._LOCK_DUE": [(50, digest("m", 508), window)],
+        "versions._PURGE": [(50, digest("m", 508), 508)],
+    }

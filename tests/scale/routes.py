@@ -1,0 +1,71 @@
+"""Calls every route of the API, and what /v2 reads, over HTTP, one call at a time; how long each takes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from auth.tokens import SCOPES
+from registry.accounts import create_token
+from registry.http.api.app import PREFIX, ROUTES
+from storage.metadata.database import Database
+from tests.scale.scenes import Asked, Scenes
+from tests.scale.world import World
+from tests.support.server import basic
+
+CALLS: Final = 200
+_ORDER: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of one route: milliseconds, and how many of the calls did what they are for (2xx, 3xx)."""
+
+    title: str
+    p50: float
+    p99: float
+    most: float
+    done: int
+    calls: int
+
+
+async def measure(url: str, db: Database, world: World) -> list[Times]:
+    """Reads first: what is deleted is deleted last."""
+    scenes = Scenes(world)
+    tokens = {login: (await create_token(db, login, sorted(SCOPES)))[0].reveal() for login in sorted(scenes.callers)}
+    found = []
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+
+        async def run(title: str, make: Callable[[int], Asked]) -> None:
+            found.append(await _times(http, url, tokens, title, [make(n) for n in range(CALLS)]))
+
+        for title, make in scenes.of_v2().items():
+            await run(title, make)
+        for place, route in enumerate(sorted(ROUTES, key=lambda route: _ORDER.index(route.method))):
+
+            def of_route(number: int, route: Any = route, place: int = place) -> Asked:
+                asked = scenes.of_route(route, number + 300 * place)
+                return Asked(asked.caller, asked.method, PREFIX + asked.path, asked.body)
+
+            await run(f"{route.method} {route.path}", of_route)
+    return found
+
+
+async def _times(
+    http: aiohttp.ClientSession, url: str, tokens: dict[str, str], title: str, several: list[Asked]
+) -> Times:
+    taken, done = [], 0
+    for asked in several:
+        headers = basic(tokens[asked.caller])
+        begun = time.perf_counter()
+        async with http.request(
+            asked.method, url + asked.path, json=asked.body, headers=headers, allow_redirects=False
+        ) as response:
+            body = await response.read()
+        taken.append((time.perf_counter() - begun) * 1000)
+        assert response.status < 500, (asked, response.status, body)
+        done += response.status < 400
+    taken.sort()
+    return Times(title, taken[len(taken) // 2], taken[len(taken) * 99 // 100], taken[-1], done, len(several))
