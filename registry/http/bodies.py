@@ -44,12 +44,13 @@ class Incoming:
     """A body whose bytes go where they stay.
 
     What aiohttp has parsed already is copied there; the rest of a body of known length comes there from the socket.
+    ``taken``: what was read of it before.
     """
 
-    def __init__(self, http: web.Request) -> None:
+    def __init__(self, http: web.Request, taken: bytes) -> None:
         self._http = http
         self._content = http.content
-        self._parsed = memoryview(b"")
+        self._parsed = memoryview(taken)
         self._intake: Intake | None = None
 
     async def fill(self, room: memoryview, seconds: float) -> int | None:

@@ -74,10 +74,13 @@ class Call:
         """The Link header to the page after ``last``."""
         return next_link(next_page(self.oci, last, size))
 
-    async def body(self) -> Incoming:
-        """The body as it comes, after the ``100 Continue`` that its client may wait for."""
+    async def body(self, taken: bytes | None = None) -> Incoming:
+        """The body as it comes, after the ``100 Continue`` that its client may wait for.
+
+        ``taken``: what was read of it already.
+        """
         await go_on(self.http)
-        return Incoming(self.http)
+        return Incoming(self.http, taken or b"")
 
 
 def unauthorized(

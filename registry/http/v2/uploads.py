@@ -1,6 +1,5 @@
 """Uploads on the wire: end-4a, 4b, 5, 6, 11, 13, 14 of the distribution specification."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,7 +89,7 @@ async def append(call: Call) -> web.Response:  # end-5
         if end is not None:
             return accepted(call, upload, end)
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
-        await receiver.receive(await _pieces(call, chunk), chunk.size)
+        await receiver.receive(await call.body(chunk.body), chunk.size)
     return accepted(call, upload, receiver.durable)
 
 
@@ -115,7 +114,7 @@ async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk,
     sessions = call.services.uploads
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
         if chunk.size != 0:
-            await receiver.receive(await _pieces(call, chunk), chunk.size)
+            await receiver.receive(await call.body(chunk.body), chunk.size)
             # That may have taken long: who has lost the right meanwhile publishes nothing.
             if (await _session(call, upload))[0] != owner:
                 raise BlobUploadUnknown(upload)
@@ -166,14 +165,6 @@ def _chunk(call: Call, body: bytes | None) -> Chunk:
     if length is not None and length != span.size:
         raise SizeInvalid(expected=span.size, got=length)
     return Chunk(span.start, span.size, body)
-
-
-async def _pieces(call: Call, chunk: Chunk) -> AsyncIterator[bytes]:
-    return await call.body() if chunk.body is None else _once(chunk.body)
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
 
 
 def accepted(call: Call, upload: UploadId, offset: int) -> web.Response:
