@@ -20,6 +20,7 @@ from storage.objects.base import ObjectReader, Source
 from storage.objects.descriptors import readable, writable
 
 _CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
+_LEAST_BYTES: Final = 128 * 1024
 
 
 async def send(http: web.Request, response: web.StreamResponse, reader: ObjectReader, stall_seconds: float) -> None:
@@ -43,6 +44,7 @@ async def send(http: web.Request, response: web.StreamResponse, reader: ObjectRe
         async with asyncio.timeout(stall_seconds):
             if source.first:
                 await response.write(source.first)
+                source.first = b""
             await http.writer.drain()
         await _past(transport, http.writer, source, stall_seconds)
         if not transport.is_closing():
@@ -132,9 +134,10 @@ _PIPE: Final = _Pipe()
 
 
 async def _from_stream(source: Source, client: _Client) -> None:
+    room = _LEAST_BYTES
     while source.size:
         try:
-            came = _PIPE.fill(source.fd, min(source.size, _CHUNK_BYTES))
+            came = _PIPE.fill(source.fd, min(source.size, room))
         except BlockingIOError:
             try:
                 await readable(source.fd, source.silence_seconds)
@@ -148,7 +151,12 @@ async def _from_stream(source: Source, client: _Client) -> None:
         source.size -= came
         rest = _PIPE.empty(client.fd)
         client.writer.output_size += came - len(rest)
-        await (client.write(memoryview(rest)) if rest else asyncio.sleep(0))
+        if rest:  # is in our memory: no more for a slow client than it takes
+            room = max(_LEAST_BYTES, came - len(rest))
+            await client.write(memoryview(rest))
+        else:
+            room = min(_CHUNK_BYTES, 2 * room)
+            await asyncio.sleep(0)
 
 
 async def _from_file(source: Source, offset: int, client: _Client) -> None:

@@ -16,6 +16,7 @@ from tests.support.raw import Wire, request
 from tests.support.server import Registry, basic, on_disk, running
 from tests.support.tcp import TcpProxy
 from tests.support.uploading import KIB, MIB, noise
+from tests.support.victims import victims
 from tests.v2.test_access_log import lines_of
 
 _STALL_SECONDS = 0.5
@@ -213,3 +214,28 @@ async def test_s3_that_ends_early_cuts_those_on_the_way_and_no_others(env: dict[
                 with pytest.raises((aiohttp.ClientPayloadError, ConnectionError)):
                     await response.content.readexactly(23 * MIB)
             assert (await registry.call("GET", path, token)).body == data
+
+
+async def test_a_hundred_slow_clients_take_little_memory(stored: dict[str, str], tmp_path: Path) -> None:
+    """As it is run by its operator: on uvloop, in a process whose memory is its own."""
+    data = noise(24 * MIB)
+    async with running(stored) as registry, victims(stored, 1, tmp_path / "log") as servers:
+        token = await registry.user("alice")
+        path = await _pushed(registry, token, data)
+        away = replace(registry, urls=servers.urls)
+        assert (await away.call("GET", path, token)).body == data
+
+        async def take(slow: bool) -> None:
+            async with _connected(away) as (reader, writer):
+                writer.write(_get(path, token))
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200 ")
+                for start in range(0, (4 if slow else 24) * MIB, 256 * KIB):
+                    assert await reader.readexactly(256 * KIB) == data[start : start + 256 * KIB]
+                    await asyncio.sleep(0.2 if slow else 0)
+
+        async with servers.watched(0) as seen, asyncio.TaskGroup() as tasks:
+            for number in range(100):
+                tasks.create_task(take(slow=number % 10 > 0))
+        assert max(seen) - seen[0] < 100
+        assert (await away.call("GET", path, token)).body == data
