@@ -128,8 +128,8 @@ FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 #: The same over the package of that name that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
-#: What begins a statement with READABLE: what the person behind the token ``$1`` was given, each found once, so that a
-#: list need not look for it at every package.
+#: What begins a statement with READABLE: what the token ``$1`` or the person behind it was given, each found once, so
+#: that a list need not look for it at every package.
 GIVEN: Final[LiteralString] = """
 WITH person AS MATERIALIZED (
     SELECT account_id AS id FROM tokens WHERE id = $1 AND repository_id IS NULL
@@ -141,6 +141,10 @@ WITH person AS MATERIALIZED (
     SELECT package_id FROM package_users WHERE user_id = (SELECT id FROM person)
      UNION ALL
     SELECT package_id FROM places JOIN package_teams USING (team_id)
+     UNION ALL
+    SELECT grants.package_id
+      FROM tokens token JOIN package_repositories grants ON grants.repository_id = token.repository_id
+     WHERE token.id = $1 AND grants.audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END
 ), given_repositories AS MATERIALIZED (
     SELECT repository_id FROM repository_users WHERE user_id = (SELECT id FROM person)
      UNION ALL
@@ -180,9 +184,7 @@ READABLE: Final[LiteralString] = f"""(
         (package.inherit_access AND package.repository_id = token.repository_id)
         OR (package.visibility = 'internal'
             AND owner.id = (SELECT owner_id FROM repositories WHERE id = token.repository_id))
-        OR EXISTS (SELECT 1 FROM package_repositories
-                    WHERE package_id = package.id AND repository_id = token.repository_id
-                      AND audience = CASE token.kind WHEN 'workflow' THEN 'actions' ELSE 'codespaces' END)))
+        OR package.id IN (SELECT package_id FROM given_packages)))
 )"""
 
 #: The holder of the token ``$1``, for lists; a token that may not be used gives no row.
