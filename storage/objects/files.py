@@ -118,12 +118,11 @@ def delete(paths: Sequence[Path]) -> None:
 def walk(root: Path, folder: str, start: str) -> Iterator[ObjectInfo]:
     """What is in ``folder`` ("" or with a slash at its end) under names that begin with ``start``, in order."""
     try:
-        entries = list(os.scandir(root / folder))
+        entries = [entry for entry in os.scandir(root / folder) if entry.name.startswith(start)]
     except _ABSENT:
         return
     # With its slash a directory sorts as the keys in it do.
-    names = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries]
-    for name in sorted(name for name in names if name.startswith(start)):
+    for name in sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries):
         if name.endswith("/"):
             yield from walk(root, folder + name, "")
         else:

@@ -66,9 +66,16 @@ class _Threads:
     pool: Executor
 
     async def run(self, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
-        """What ``function`` returns. Raises what it raises, Unavailable for what the system refuses (a full disk)."""
+        """What ``function`` returns; cancelled or not, it has ended when this has, and its memory may be used again.
+
+        Raises what it raises, Unavailable for what the system refuses (a full disk).
+        """
+        future = asyncio.get_running_loop().run_in_executor(self.pool, function, *args)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.pool, function, *args)
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait((future,))
+            raise
         except OSError as error:
             raise Unavailable(f"the disk of the objects: {error.strerror or type(error).__name__}") from error
 

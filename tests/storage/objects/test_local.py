@@ -188,6 +188,20 @@ async def test_a_part_is_what_was_acknowledged(store: LocalStore, tmp_path: Path
         await store.stat(key)
 
 
+async def test_what_is_cancelled_touches_nothing_any_more(store: LocalStore, tmp_path: Path) -> None:
+    """Its memory is the next upload's."""
+    key, memory = new_key(), bytearray(b"a") * 16_000_000
+    writing = asyncio.create_task(store.put(key, [memoryview(memory)]))  # noqa: TID251 - to be cancelled
+    while not _files(tmp_path):  # noqa: ASYNC110 - nobody tells when a file is there
+        await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    memory[:] = b"b" * len(memory)
+    (found,) = _files(tmp_path)
+    assert found.read_bytes() == b"a" * len(memory)
+
+
 async def test_what_a_dead_process_left_is_listed(store: LocalStore, tmp_path: Path) -> None:
     key = new_key("100%2F@x")
     upload = await store.create(key)
