@@ -32,15 +32,15 @@ CLIENT_LEFT: Final = 499
 
 
 _HEAD_END: Final = b"\r\n\r\n"
-_OK: Final = 200
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A whole response, of status 200, as bytes; and of what."""
+    """A whole response, as bytes; and of what."""
 
     visit: Visit
     method: str
     target: str
+    status: int
     response: bytes
 
 
@@ -116,7 +116,7 @@ class Connection(web.RequestHandler):
         else:
             self.transport.write(told.response)
             self._stay()
-            self._log(told.visit, told.method, told.target, _OK, len(told.response))
+            self._log(told.visit, told.method, told.target, told.status, len(told.response))
         if behind:
             self._resume_transport_reading()
             for piece in behind:

@@ -1,5 +1,7 @@
 """The short way of pulls: a HEAD or GET of a manifest, a HEAD of a blob, that is there and may be had.
 
+And the HEAD of a blob that is not there, by somebody who may know it: each blob of a push begins with one.
+
 These are nearly all that a registry is asked. Their heads repeat byte for byte, so what a head says is remembered under
 its bytes; the row that is asked for, with the caller's rights, is read for every request. Whatever is not plain here,
 a refusal and an absence among it, takes the long way through aiohttp, which answers everything.
@@ -19,11 +21,12 @@ from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import Allowed, decide
-from registry.errors import RegistryError
+from registry.errors import BlobUnknown, RegistryError
 from registry.http.connections import LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Told
 from registry.http.edge import request_ids
 from registry.http.keys import Visit
 from registry.http.v2 import blobs, manifests
+from registry.http.v2.call import HEADERS
 from registry.oci.request import Kind, parse
 from registry.services import Services
 from storage.metadata.blobs import LocatedBlob
@@ -33,9 +36,12 @@ from storage.names import Digest, PackageName
 log = structlog.get_logger()
 
 Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
+_Answer = tuple[int, bytes, bytes]  # status, head, body
 
 _BEGINS: Final = (b"GET /v2/", b"HEAD /v2/")
 _ENDS: Final = b"\r\n\r\n"
+_OK: Final = 200
+_NOT_FOUND: Final = 404
 _KINDS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_HEAD, Kind.BLOB_HEAD})
 _LINE: Final = re.compile(r"(GET|HEAD) (/v2/[!-$&->@-~]+) HTTP/1\.1", re.ASCII)  # no query, no escape
 _HEADER: Final = re.compile(r"([A-Za-z0-9-]+):[ \t]*([ -~]*)", re.ASCII)
@@ -135,25 +141,27 @@ class Lane:
             return None  # the long way tells why, and counts it
         return Identity(claims.token_id, claims.account_id, claims.grants)
 
-    def manifest(self, ask: Ask, identity: Identity, found: ResolvedManifest) -> tuple[bytes, bytes] | None:
-        """Head and body of the answer; None: it takes the long way."""
+    def manifest(self, ask: Ask, identity: Identity, found: ResolvedManifest) -> _Answer | None:
+        """The answer; None: it takes the long way."""
         if found.digest is None or found.media_type is None or not _allowed(ask, identity, found):
             return None
         if ask.method == "HEAD":
-            return _manifest_head(found.digest, found.media_type, found.size or 0), b""
+            return _OK, _manifest_head(found.digest, found.media_type, found.size or 0), b""
         body = self._services.lookups.known_body(found.digest)
         if body is None:
             return None
         if found.version_id is not None:
             self._services.downloads.note(found.version_id, self._services.now())
-        return _manifest_head(found.digest, found.media_type, len(body)), body
+        return _OK, _manifest_head(found.digest, found.media_type, len(body)), body
 
     @staticmethod
-    def blob(ask: Ask, identity: Identity, found: LocatedBlob) -> tuple[bytes, bytes] | None:
+    def blob(ask: Ask, identity: Identity, found: LocatedBlob) -> _Answer | None:
         """As ``manifest``. A link that is to be renewed takes the long way."""
-        if found.size is None or found.stale_link or not _allowed(ask, identity, found):
+        if found.stale_link or not _allowed(ask, identity, found):
             return None
-        return _blob_head(ask.reference, found.size), b""
+        if found.size is None:
+            return _NOT_FOUND, _absent(ask.reference), b""
+        return _OK, _blob_head(ask.reference, found.size), b""
 
 
 class _Turn:
@@ -179,7 +187,7 @@ class _Turn:
         """The same of a blob."""
         self._tell(self._lane.blob, found)
 
-    def _tell(self, render: Callable[[Ask, Identity, Row], tuple[bytes, bytes] | None], found: Row | Exception) -> None:
+    def _tell(self, render: Callable[[Ask, Identity, Row], _Answer | None], found: Row | Exception) -> None:
         try:
             answer = None if isinstance(found, Exception) else render(self._ask, self._identity, found)
         except Exception:
@@ -188,9 +196,9 @@ class _Turn:
         if answer is None:
             self._connection.answered(self._data, None)
             return
-        head, body = answer
+        status, head, body = answer
         response = b"%b%b%b\r\n\r\n%b" % (head, _date(int(time.time())), self._visit.id.encode(), body)
-        self._connection.answered(self._data, Told(self._visit, self._ask.method, self._ask.target, response))
+        self._connection.answered(self._data, Told(self._visit, self._ask.method, self._ask.target, status, response))
 
 
 def _allowed(ask: Ask, identity: Identity, found: LocatedBlob | ResolvedManifest) -> bool:
@@ -199,17 +207,23 @@ def _allowed(ask: Ask, identity: Identity, found: LocatedBlob | ResolvedManifest
 
 @lru_cache(maxsize=_HEADS_MAX)
 def _manifest_head(digest: str, media_type: str, size: int) -> bytes:
-    return _head(manifests.headers_of(Digest(digest), media_type), size)
+    return _head("200 OK", manifests.headers_of(Digest(digest), media_type), size)
 
 
 @lru_cache(maxsize=_HEADS_MAX)
 def _blob_head(digest: str, size: int) -> bytes:
-    return _head(blobs.headers_of(Digest(digest), None, size), size)
+    return _head("200 OK", blobs.headers_of(Digest(digest), None, size), size)
 
 
-def _head(headers: Mapping[str, str], size: int) -> bytes:
+def _absent(digest: str) -> bytes:
+    error = BlobUnknown(Digest(digest))
+    headers = {**HEADERS, **error.headers, "Content-Type": "application/json"}
+    return _head("404 Not Found", headers, len(error.body()))
+
+
+def _head(status: str, headers: Mapping[str, str], size: int) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {size}\r\nServer: {SERVER}\r\n".encode()
+    return f"HTTP/1.1 {status}\r\n{lines}Content-Length: {size}\r\nServer: {SERVER}\r\n".encode()
 
 
 @lru_cache(maxsize=2)
