@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from storage.errors import Unavailable
+from storage.metadata.database import REPEATABLE, Database
 from storage.metadata.query import Executor, select
 from storage.names import Digest, TagName
 
@@ -77,7 +79,7 @@ class _Move:
 class Moves:
     """One for a process. What one move meets in its package all of its company meet: its row is locked, or gone."""
 
-    def __init__(self, db: Executor, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
         self._tasks = tasks
         self._waiting: dict[int, list[_Move]] = {}  # a package has an entry while a statement for it is on its way
@@ -97,29 +99,51 @@ class Moves:
         return await move.answer
 
     async def _run(self, package_id: int) -> None:
-        while waiting := self._waiting[package_id]:
-            batch, self._waiting[package_id] = waiting[:_MOST], waiting[_MOST:]
-            await self._answer(package_id, batch)
-        del self._waiting[package_id]
-
-    async def _answer(self, package_id: int, batch: Sequence[_Move]) -> None:
+        """Moves what waits until nothing does, over one connection."""
         try:
-            columns = [m.name for m in batch], [m.digest for m in batch], [m.media_type for m in batch]
-            rows = await _MOVE.all(self._db, package_id, *columns)
+            async with self._db.connection() as connection:
+                while self._waiting[package_id]:
+                    await self._answer(connection, package_id, self._batch(package_id))
+        except Exception as error:  # noqa: BLE001 - it is raised where the move was asked for
+            _tell(self._batch(package_id), error)
+        finally:
+            if self._waiting[package_id]:
+                self._tasks.create_task(self._run(package_id))
+            else:
+                del self._waiting[package_id]
+
+    def _batch(self, package_id: int) -> Sequence[_Move]:
+        waiting = self._waiting[package_id]
+        self._waiting[package_id] = waiting[_MOST:]
+        return waiting[:_MOST]
+
+    async def _answer(self, connection: Executor, package_id: int, batch: Sequence[_Move]) -> None:
+        columns = [m.name for m in batch], [m.digest for m in batch], [m.media_type for m in batch]
+        error: Exception = Unavailable("the move was cancelled")
+        try:
+            try:
+                rows = await _MOVE.all(connection, package_id, *columns)
+            except REPEATABLE:
+                rows = await _MOVE.all(self._db, package_id, *columns)
             for move, row in zip(batch, rows, strict=True):
                 if not move.answer.done():
                     move.answer.set_result(row.done)
-        except Exception as error:  # noqa: BLE001 - it is raised where the move was asked for
-            for move in batch:
-                if not move.answer.done():
-                    move.answer.set_exception(error)
+        except Exception as caught:
+            error = caught
+            raise
         finally:
-            for move in batch:
-                move.answer.cancel()  # of those that are done, nothing happens
+            _tell(batch, error)
+
+
+def _tell(batch: Sequence[_Move], error: Exception) -> None:
+    """To those who have no answer yet."""
+    for move in batch:
+        if not move.answer.done():
+            move.answer.set_exception(error)
 
 
 @asynccontextmanager
-async def open_moves(db: Executor) -> AsyncIterator[Moves]:
+async def open_moves(db: Database) -> AsyncIterator[Moves]:
     """Moves, as long as the block lasts."""
     async with asyncio.TaskGroup() as tasks:
         yield Moves(db, tasks)
