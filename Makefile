@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios soak overload scale lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios soak memory overload instructions scale lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -18,7 +18,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
 LOCKED := --no-deps --no-compile --prefer-binary --require-hashes
 
 help: ## Tell what can be made
-	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 STORE=s3 are for run: make run PORT=8080 DATA=/srv/moorage STORE=local'
 
 run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it keeps is in DATA
@@ -59,12 +59,18 @@ soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, tak
 	$(PYTHON) -m tests.soak.many_uploads
 	$(PYTHON) -m tests.soak.big_layer
 
+memory: .venv/.dev ## Plot the memory that 1, 16, 64 and 200 uploads take, into docs
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m tests.soak.memory $(ARGS)
+
 overload: .venv/.dev ## Ask four times as much of a server as it can do (needs Go)
 	$(load) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m tests.soak.overload $(ARGS)
 
 SCALE ?= 1.0
 scale: .venv/.dev ## Fill PostgreSQL as a large registry would (SCALE=1.0: 1 M packages, 43 GB), and measure; half an hour
 	$(PYTHON) -m tests.scale --scale $(SCALE) $(ARGS)
+
+instructions: .venv/.dev ## Count the instructions of the hot paths, against those recorded (needs valgrind)
+	$(PYTHON) -m bench.instructions $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .

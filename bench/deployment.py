@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from storage.objects.s3 import S3Settings, S3Store
 from tests.support.server import PACKAGES, settings_env
 
 USER: Final = "octo"
+SERVE: Final = (sys.executable, "-m", "registry", "serve")
 _BUCKET: Final = "bench"
 _START_SECONDS: Final = 30.0
 _ROOT: Final = Path(__file__).parent.parent
@@ -90,7 +91,7 @@ async def _prepared(database_url: str, endpoint: str) -> str:
 
 
 @contextmanager
-def deployed(place: Path, command: tuple[str, ...] = (sys.executable,), **more: str) -> Iterator[Deployment]:
+def deployed(place: Path, command: Sequence[str] = SERVE, **more: str) -> Iterator[Deployment]:
     """A server that is ready, run by ``command``, with ``more`` settings; what it keeps is in ``place``."""
     with EmbeddedPostgres(place / "postgres") as postgres, object_store(place / "s3") as s3:
         (port,) = free_ports(1)
@@ -99,7 +100,7 @@ def deployed(place: Path, command: tuple[str, ...] = (sys.executable,), **more: 
         token = asyncio.run(_prepared(postgres.dsn(), s3.endpoint))
         with (place / "log").open("wb") as log:
             server = subprocess.Popen(
-                [*command, "-m", "registry", "serve"],
+                command,
                 cwd=_ROOT,
                 env={"PATH": os.defpath, **env, **more},
                 stdout=log,
