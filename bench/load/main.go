@@ -21,7 +21,7 @@ type options struct {
 	url, user, password, name, only string
 	clients, images, layers         int
 	size                            int64
-	duration                        time.Duration
+	duration, warmup                time.Duration
 	rate                            float64
 	pid                             int
 	impatient, json                 bool
@@ -38,6 +38,7 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.only, "only", "", "scenarios, by comma ("+strings.Join(names(), ", ")+")")
 	flags.IntVar(&o.clients, "c", 32, "clients at once; of those that push or pull a quarter, at most 8")
 	flags.DurationVar(&o.duration, "d", 5*time.Second, "how long each scenario of small requests lasts")
+	flags.DurationVar(&o.warmup, "warmup", 0, "how long each of them goes on before it is measured")
 	flags.Float64Var(&o.rate, "rate", 0, "small requests a second, whatever comes back; 0: each client asks when it is answered")
 	flags.IntVar(&o.images, "images", 8, "images to push and pull")
 	flags.IntVar(&o.layers, "layers", 4, "layers of each")

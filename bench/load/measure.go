@@ -42,6 +42,7 @@ func (r result) row() string {
 }
 
 type samples struct {
+	from                   time.Time // what was answered before does not count
 	mutex                  sync.Mutex
 	times                  []time.Duration
 	bytes, refused, unsent int64
@@ -54,6 +55,7 @@ func (s *samples) note(took time.Duration, size int64, err error) {
 	defer s.mutex.Unlock()
 	var no refused
 	switch {
+	case (err == nil || errors.As(err, &no)) && time.Now().Before(s.from):
 	case err == nil:
 		s.times = append(s.times, took)
 		s.bytes += size
@@ -75,17 +77,22 @@ func (s *samples) at(share float64) float64 {
 
 // Runs a scenario; one of small requests by its rate, if there is one, all others by so many clients.
 func measure(s *scenario, act work, o options) result {
-	seen := &samples{}
-	watched := watch(o.pid)
-	begun := time.Now()
-	if count := s.count(o); count > 0 {
-		closed(act, s.clients(o), seen, o, count, begun.Add(time.Hour))
-	} else if o.rate > 0 {
-		open(act, seen, o)
-	} else {
-		closed(act, s.clients(o), seen, o, math.MaxInt64, begun.Add(o.duration))
+	count := s.count(o)
+	if count > 0 {
+		o.warmup = 0
 	}
-	took := time.Since(begun).Seconds()
+	watched := watch(o.pid, o.warmup)
+	from := time.Now().Add(o.warmup)
+	seen := &samples{from: from}
+	switch {
+	case count > 0:
+		closed(act, s.clients(o), seen, o, count, from.Add(time.Hour))
+	case o.rate > 0:
+		open(act, seen, o)
+	default:
+		closed(act, s.clients(o), seen, o, math.MaxInt64, from.Add(o.duration))
+	}
+	took := time.Since(from).Seconds()
 	cpu, memory := watched()
 	sort.Slice(seen.times, func(i, j int) bool { return seen.times[i] < seen.times[j] })
 	done := int64(len(seen.times))
@@ -136,7 +143,7 @@ func open(act work, seen *samples, o options) {
 	var all sync.WaitGroup
 	places := make(chan bool, o.clients)
 	begun := time.Now()
-	total := int64(o.rate * o.duration.Seconds())
+	total := int64(o.rate * (o.warmup + o.duration).Seconds())
 	for n := int64(0); n < total; n++ {
 		due := begun.Add(time.Duration(float64(n) / o.rate * float64(time.Second)))
 		if wait := time.Until(due); wait > time.Millisecond {
@@ -200,8 +207,8 @@ func memoryOf(pid int) (mib float64) {
 	return mib
 }
 
-// Watches from now on; what it returns ends that, and tells CPU seconds and the most memory, MiB.
-func watch(pid int) func() (float64, float64) {
+// Watches, after a while; what it returns ends that, and tells CPU seconds and the most memory, MiB.
+func watch(pid int, warmup time.Duration) func() (float64, float64) {
 	if pid == 0 {
 		return func() (float64, float64) { return 0, 0 }
 	}
@@ -209,6 +216,8 @@ func watch(pid int) func() (float64, float64) {
 	before, most := cpuOf(pid), memoryOf(pid)
 	go func() {
 		defer close(stopped)
+		time.Sleep(warmup)
+		before = cpuOf(pid)
 		for {
 			select {
 			case <-stop:

@@ -35,6 +35,7 @@ _TIMES: Final = 4
 _SCENARIOS: Final = ("manifest-get", "tag-write")
 _UPLOADS: Final = 16
 _CHUNK: Final = os.urandom(8 * 1024)
+_WARM: Final = ("-warmup", "3s")  # until all are connected
 _LEAST: Final = 0.9
 _CLIENTS: Final = _TIMES * _PROCESSES * Crowd().most
 _GROWTH_MIB: Final = _CLIENTS * 32 / 1024 + _UPLOADS * 2
@@ -100,7 +101,7 @@ async def _upload(http: aiohttp.ClientSession, number: int, over: asyncio.Event)
 
 async def _overload(server: Deployment, seconds: int) -> tuple[list[Line], int]:
     """The lines, and how many uploads were taken."""
-    lines = [await _measured(server, name, "peak", "-c", "64", "-d", "5s") for name in _SCENARIOS]
+    lines = [await _measured(server, name, "peak", "-c", "64", "-d", f"{seconds}s", *_WARM) for name in _SCENARIOS]
     print(f"{'':14}{'load':8}{'per s':>9}{'of peak':>9}{'refused':>9}{'errors':>8}{'p99 ms':>9}{'MiB':>7}")
     for line in lines:
         line.show(line.per_second)
@@ -115,7 +116,9 @@ async def _overload(server: Deployment, seconds: int) -> tuple[list[Line], int]:
         for load in ("crowd", "flood"):
             for name in _SCENARIOS:
                 rate = f"{_TIMES * peaks[name]:.0f}" if load == "flood" else "0"
-                line = await _measured(server, name, load, "-rate", rate, "-c", str(_CLIENTS), "-d", f"{seconds}s")
+                line = await _measured(
+                    server, name, load, "-rate", rate, "-c", str(_CLIENTS), "-d", f"{seconds}s", *_WARM
+                )
                 line.show(peaks[name])
                 lines.append(line)
         over.set()
