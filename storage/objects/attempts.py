@@ -25,6 +25,10 @@ class Transient(Unavailable):
     """Unavailable, but the next attempt may well succeed."""
 
 
+class AlreadyThere(Unavailable):
+    """The bucket that was to be made is ours already."""
+
+
 def refusal(where: str, status: int, code: str) -> StorageError:
     """The error for an answer of S3: ``where`` names operation and bucket, ``code`` is S3's («SlowDown»).
 
@@ -35,6 +39,8 @@ def refusal(where: str, status: int, code: str) -> StorageError:
         return UploadGone(said)
     if status == _NOT_FOUND and code in _NO_OBJECT:
         return ObjectNotFound(said)
+    if code == "BucketAlreadyOwnedByYou":
+        return AlreadyThere(said)
     if code in _NOT_WHAT_WAS_SENT:
         return ObjectCorrupt(said)
     if status in _NOT_NOW or code in _NOT_NOW_CODES:

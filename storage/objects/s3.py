@@ -1,38 +1,36 @@
 """Objects in S3, or in what speaks its protocol.
 
-Bytes go over ``wire`` (aiohttp, own signature), everything else over aiobotocore. Credentials come by boto's usual
-chain (environment, profile, web identity, container, instance). Rights needed on the bucket: s3:GetObject,
-s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket, s3:ListBucketMultipartUploads.
+All of it goes over ``wire`` (aiohttp, own signature): boto's client takes 14 MiB of memory in each process, and several
+times the CPU. Credentials come by boto's usual chain (environment, profile, web identity, container, instance).
+Rights needed on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket,
+s3:ListBucketMultipartUploads.
 
 Set a lifecycle rule that aborts multipart uploads after some days: a process that dies right after ``create`` leaves
 one that nobody knows.
 """
 
+import hashlib
 import random
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import Final
 
-import aiohttp
-from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from botocore.utils import get_environ_proxies
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
-from storage.objects.attempts import Attempts, Transient, refusal
+from storage.objects import messages
+from storage.objects.attempts import AlreadyThere, Attempts
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.signing import Address, Credentials, Request, Signer
 from storage.objects.sockets import Sockets
-from storage.objects.wire import Wire, client_session
-
-if TYPE_CHECKING:
-    from types_aiobotocore_s3 import S3Client
-
-_T = TypeVar("_T")
+from storage.objects.wire import Answer, Wire, client_session
 
 _DELETE_MAX: Final = 1000  # keys of one DeleteObjects
 
@@ -73,10 +71,8 @@ class S3Settings:
 class S3Store:
     """Both Protocols, ``ObjectStore`` and ``MultipartStore``, over one bucket. Make it with ``open``."""
 
-    def __init__(self, settings: S3Settings, client: "S3Client", wire: Wire, attempts: Attempts) -> None:
+    def __init__(self, settings: S3Settings, wire: Wire, attempts: Attempts) -> None:
         self._settings = settings
-        self._bucket = settings.bucket
-        self._client = client
         self._wire = wire
         self._attempts = attempts
         self._address = Address.of(settings.url, settings.bucket, path_style=settings.path_style)
@@ -95,12 +91,10 @@ class S3Store:
         """The store, with its connections, until the block ends; the bucket is not asked for anything yet.
 
         ``now`` is aware and in UTC. Raises Unavailable when there are no credentials, ValueError for a bad endpoint.
-        It blocks the event loop for about 0.2 s (boto's service model): call it as the process starts.
         """
         async with AsyncExitStack() as stack:
             session = AioSession()
             credentials = await _credentials(session)
-            client = await stack.enter_async_context(_client(session, settings))
             http = await stack.enter_async_context(
                 client_session(
                     connect_seconds=settings.connect_seconds,
@@ -128,7 +122,7 @@ class S3Store:
                 proxy=proxy,
                 sockets=sockets,
             )
-            yield cls(settings, client, wire, Attempts(settings.attempts, jitter))
+            yield cls(settings, wire, Attempts(settings.attempts, jitter))
 
     # ObjectStore
 
@@ -163,8 +157,10 @@ class S3Store:
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
         """Size and time of an object. Raises ObjectNotFound."""
-        answer = await self._call("HeadObject", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
-        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"])
+        answer = await self._ask("HeadObject", Request("HEAD", self._address, self._address.path(key), {}))
+        return ObjectInfo(
+            key, int(answer.headers["Content-Length"]), parsedate_to_datetime(answer.headers["Last-Modified"])
+        )
 
     async def delete(self, keys: Sequence[ObjectKey]) -> None:
         """Delete what is there of ``keys``. Raises Unavailable; some may be gone then."""
@@ -172,44 +168,35 @@ class S3Store:
             await self._delete(keys[start : start + _DELETE_MAX])
 
     async def _delete(self, keys: Sequence[ObjectKey]) -> None:
-        answer = await self._call(
-            "DeleteObjects",
-            lambda: self._client.delete_objects(
-                Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            ),
-        )
-        failed = [error for error in answer.get("Errors", []) if error.get("Code") != "NoSuchKey"]
+        body = messages.keys_to_delete(keys)
+        md5 = b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()  # S3 wants to be told
+        answer = await self._ask("DeleteObjects", self._bucket("POST", {"delete": ""}), body, {"content-md5": md5})
+        codes = [failed.text("Code") for failed in answer.document().all("Error")]
+        failed = [code for code in codes if code != "NoSuchKey"]
         if failed:
-            code = failed[0].get("Code", "no code")
-            raise Unavailable(
-                f"{self._where('DeleteObjects')}: {len(failed)} of {len(keys)} keys stayed, first: {code}"
-            )
+            where = self._where("DeleteObjects")
+            raise Unavailable(f"{where}: {len(failed)} of {len(keys)} keys stayed, first: {failed[0] or 'no code'}")
 
     async def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """All objects under ``prefix``, in the order of their keys."""
-        after: dict[str, str] = {}
+        query = {"list-type": "2", "prefix": prefix}
         while True:
-            page = await self._call(
-                "ListObjectsV2",
-                lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **after),  # type: ignore[arg-type]  # noqa: B023  called before it changes
-            )
-            for found in page.get("Contents", []):
-                yield ObjectInfo(ObjectKey(found["Key"]), found["Size"], found["LastModified"])
-            if not page.get("IsTruncated") or "NextContinuationToken" not in page:
+            page = (await self._ask("ListObjectsV2", self._bucket("GET", query))).document()
+            for found in page.objects():
+                yield found
+            after = page.text("NextContinuationToken")
+            if page.text("IsTruncated") != "true" or not after:
                 return
-            after = {"ContinuationToken": page["NextContinuationToken"]}
+            query = {**query, "continuation-token": after}
 
     # MultipartStore
 
     async def create(self, key: ObjectKey) -> MultipartId:
         """A new multipart upload. Tried again after a lost answer, so that one more than is returned may be left."""
-        answer = await self._call(
-            "CreateMultipartUpload",
-            lambda: self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, ContentType="application/octet-stream"
-            ),
-        )
-        return MultipartId(answer["UploadId"])
+        extra = {"content-type": "application/octet-stream"}
+        request = Request("POST", self._address, self._address.path(key), {"uploads": ""})
+        answer = await self._ask("CreateMultipartUpload", request, extra=extra)
+        return MultipartId(answer.document().text("UploadId"))
 
     async def put_part(self, key: ObjectKey, multipart: MultipartId, number: int, data: Pieces) -> Part:
         """Store ``data`` as part ``number``, again if need be. Raises UploadGone."""
@@ -243,80 +230,73 @@ class S3Store:
         return size
 
     async def _complete(self, key: ObjectKey, multipart: MultipartId, parts: Sequence[Part]) -> None:
-        listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        await self._call(
-            "CompleteMultipartUpload",
-            lambda: self._client.complete_multipart_upload(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=multipart,
-                MultipartUpload={"Parts": listed},  # type: ignore[typeddict-item]
-            ),
-            seconds=self._settings.transfer_seconds,  # S3 may take minutes to put many parts together
-        )
+        # S3 may take minutes to put many parts together.
+        seconds = self._settings.transfer_seconds
+        request = self._multipart("POST", key, multipart)
+        await self._ask("CompleteMultipartUpload", request, messages.parts_to_complete(parts), seconds=seconds)
 
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None:
         """Drop an upload and its parts; nothing happens when there is none, or it was completed."""
-        try:
-            await self._call(
-                "AbortMultipartUpload",
-                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=multipart),
-            )
-        except (UploadGone, ObjectNotFound):
-            return
+        with suppress(UploadGone, ObjectNotFound):
+            await self._ask("AbortMultipartUpload", self._multipart("DELETE", key, multipart))
 
     async def uploads(self, prefix: str) -> AsyncIterator[MultipartInfo]:
         """All multipart uploads under ``prefix`` that are neither completed nor aborted."""
-        after: dict[str, str] = {}
+        query = {"uploads": "", "prefix": prefix}
         while True:
-            page = await self._call(
-                "ListMultipartUploads",
-                lambda: self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix, **after),  # type: ignore[arg-type]  # noqa: B023  called before it changes
-            )
-            for found in page.get("Uploads", []):
-                yield MultipartInfo(ObjectKey(found["Key"]), MultipartId(found["UploadId"]), found["Initiated"])
-            if not page.get("IsTruncated"):
+            page = (await self._ask("ListMultipartUploads", self._bucket("GET", query))).document()
+            for found in page.multiparts():
+                yield found
+            if page.text("IsTruncated") != "true":
                 return
-            after = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            after = {"key-marker": page.text("NextKeyMarker"), "upload-id-marker": page.text("NextUploadIdMarker")}
+            query = {**query, **after}
 
     # The bucket
 
     async def ping(self) -> None:
         """Ask once whether the bucket answers. Raises Unavailable."""
-        once = Attempts(1, self._attempts.jitter)
+        where, request = self._where("HeadBucket"), self._bucket("HEAD", {})
         try:
-            await once.run(self._where("HeadBucket"), self._head_bucket, seconds=self._settings.connect_seconds)
+            await Attempts(1, self._attempts.jitter).run(
+                where, lambda: self._wire.ask(where, request), seconds=self._settings.connect_seconds
+            )
         except ObjectNotFound as error:
             raise Unavailable(str(error)) from error
 
     async def ensure_bucket(self) -> None:
         """Create the bucket when it is not there: for a store that is ours alone. Raises Unavailable."""
         try:
-            await self._call("HeadBucket", lambda: self._client.head_bucket(Bucket=self._bucket))
+            await self._ask("HeadBucket", self._bucket("HEAD", {}))
         except ObjectNotFound:
-            await self._call("CreateBucket", self._create_bucket)
-
-    async def _head_bucket(self) -> None:
-        await self._translated("HeadBucket", lambda: self._client.head_bucket(Bucket=self._bucket))
-
-    async def _create_bucket(self) -> None:
-        region = self._settings.region
-        try:
-            if region == "us-east-1":  # which must not be named
-                await self._client.create_bucket(Bucket=self._bucket)
-            else:
-                await self._client.create_bucket(
-                    Bucket=self._bucket,
-                    CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
-                )
-        except ClientError as error:
-            if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":  # another process was faster
-                raise
+            with suppress(AlreadyThere):  # another process was faster
+                await self._ask("CreateBucket", self._bucket("PUT", {}), messages.location(self._settings.region))
 
     # How S3 is asked
 
     def _where(self, operation: str) -> str:
-        return f"{operation} in bucket {self._bucket}"
+        return f"{operation} in bucket {self._settings.bucket}"
+
+    def _bucket(self, method: str, query: Mapping[str, str]) -> Request:
+        return Request(method, self._address, self._address.prefix or "/", query)
+
+    def _multipart(self, method: str, key: ObjectKey, multipart: MultipartId) -> Request:
+        return Request(method, self._address, self._address.path(key), {"uploadId": multipart})
+
+    async def _ask(
+        self,
+        operation: str,
+        request: Request,
+        body: bytes = b"",
+        extra: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> Answer:
+        """What S3 answers, tried again. Raises what ``refusal`` gives, Unavailable in the end."""
+        where = self._where(operation)
+        return await self._attempts.run(
+            where, lambda: self._wire.ask(where, request, body, extra), seconds=seconds or self._settings.call_seconds
+        )
 
     async def _send(self, operation: str, key: ObjectKey, query: Mapping[str, str], data: Pieces) -> str:
         """PUT ``data`` over the wire; the ETag. Raises Unavailable, and UploadGone for a part."""
@@ -328,24 +308,6 @@ class S3Store:
             )
         except ObjectNotFound as error:
             raise (UploadGone(str(error)) if query else Unavailable(str(error))) from error
-
-    async def _call(self, operation: str, call: Callable[[], Awaitable[_T]], *, seconds: float | None = None) -> _T:
-        """What aiobotocore's ``call`` returns, tried again; its errors as ours."""
-        return await self._attempts.run(
-            self._where(operation),
-            lambda: self._translated(operation, call),
-            seconds=seconds or self._settings.call_seconds,
-        )
-
-    async def _translated(self, operation: str, call: Callable[[], Awaitable[_T]]) -> _T:
-        where = self._where(operation)
-        try:
-            return await call()
-        except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            raise refusal(where, status, error.response.get("Error", {}).get("Code", "")) from error
-        except (BotoCoreError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise Transient(f"{where}: {type(error).__name__}") from error
 
 
 class _Nothing:
@@ -380,24 +342,6 @@ async def _credentials(session: AioSession) -> Callable[[], Awaitable[Credential
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     return current
-
-
-@asynccontextmanager
-async def _client(session: AioSession, settings: S3Settings) -> AsyncIterator["S3Client"]:
-    config = AioConfig(
-        signature_version="s3v4",  # boto presigns with version 2 otherwise
-        connect_timeout=settings.connect_seconds,
-        read_timeout=settings.silence_seconds,
-        max_pool_connections=settings.max_connections,
-        retries={"mode": "standard", "total_max_attempts": 1},  # Attempts tries again, knowing what may be repeated
-        request_checksum_calculation="when_required",  # CRC trailers, boto's default, have corrupted other stores
-        response_checksum_validation="when_required",
-        s3={"addressing_style": "path" if settings.path_style else "virtual", "payload_signing_enabled": False},
-    )
-    async with session.create_client(
-        "s3", region_name=settings.region, endpoint_url=settings.endpoint, config=config
-    ) as client:
-        yield client
 
 
 def _tls(settings: S3Settings, session: AioSession) -> ssl.SSLContext | None:

@@ -1,4 +1,4 @@
-"""The path of the bytes to S3 and back: aiohttp with our own signature.
+"""The path to S3 and back: aiohttp with our own signature.
 
 aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue`` and cannot repeat a body it streams.
 """
@@ -18,6 +18,7 @@ from yarl import URL
 from storage.errors import Unavailable
 from storage.objects.attempts import Transient, refusal
 from storage.objects.base import Pieces, Span
+from storage.objects.messages import Document
 from storage.objects.signing import Credentials, Request, Signer
 from storage.objects.sockets import SocketReader, Sockets
 
@@ -28,6 +29,8 @@ _ERROR_BODY_BYTES: Final = 16 * 1024
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 _OK: Final = 200
 _PARTIAL: Final = 206
+_DONE: Final = (_OK, 204)
+_INTERNAL_ERROR: Final = 500
 _READ_BUFFER_BYTES: Final = 256 * 1024
 _KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
 _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
@@ -110,6 +113,22 @@ class Wire:
                 raise Unavailable(f"{where}: S3 answered without an ETag")
             return etag
 
+    async def ask(
+        self, where: str, request: Request, body: bytes = b"", extra: Mapping[str, str] | None = None
+    ) -> "Answer":
+        """Send ``body`` and read all that is answered. Raises as ``put``."""
+        response = await self._send(where, request, extra or {}, body or None)
+        async with response:
+            if response.status not in _DONE:
+                raise await _refused(where, response)
+            try:
+                answer = Answer(where, response.headers, await response.read())
+            except _HTTP_ERRORS as error:
+                raise Transient(f"{where}: {type(error).__name__}") from error
+        if answer.body and (document := answer.document()).is_error:
+            raise refusal(where, _INTERNAL_ERROR, document.text("Code"))
+        return answer
+
     async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
         """The answer to a GET as far as its headers; close it. Raises as ``put``."""
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
@@ -124,7 +143,7 @@ class Wire:
             raise await _refused(where, response)
 
     async def _send(
-        self, where: str, request: Request, extra: dict[str, str], body: _Body | None
+        self, where: str, request: Request, extra: Mapping[str, str], body: _Body | bytes | None
     ) -> aiohttp.ClientResponse:
         headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
         url = URL(request.url, encoded=True)
@@ -140,6 +159,22 @@ def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
     """A request without a body, as it is sent."""
     lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What S3 has answered to what it did; ``headers`` by names in any case."""
+
+    where: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def document(self) -> Document:
+        """The body. Raises Transient for what is no XML: a gateway on the way, or half of an answer."""
+        try:
+            return Document.parse(self.body)
+        except ValueError as error:
+            raise Transient(f"{self.where}: {error}") from error
 
 
 async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
