@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios soak memory overload instructions scale lint fmt schema lock clean
+.PHONY: help run test conformance chart clients scenarios soak memory overload instructions bench scale lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -29,6 +29,8 @@ test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 	$(PYTHON) -m pytest $(ARGS)
 
 CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+DISTRIBUTION := github.com/distribution/distribution/v3/cmd/registry@v3.1.1
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -71,6 +73,10 @@ scale: .venv/.dev ## Fill PostgreSQL as a large registry would (SCALE=1.0: 1 M p
 
 instructions: .venv/.dev ## Count the instructions of the hot paths, against those recorded (needs valgrind)
 	$(PYTHON) -m bench.instructions $(ARGS)
+
+bench: .venv/.dev ## Measure this registry and distribution under the same load (needs Go)
+	$(load) && $(call program,versitygw,$(VERSITYGW)) && $(call program,registry,$(DISTRIBUTION)) \
+		&& PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m bench.table $(ARGS)
 
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .

@@ -53,7 +53,9 @@ func parse(arguments []string) (options, error) {
 	if o.size, err = bytesOf(size); err != nil {
 		return o, err
 	}
-	if o.name == "" {
+	if o.name == "" && o.user == "" {
+		o.name = "bench/bench"
+	} else if o.name == "" {
 		o.name = strings.ToLower(o.user) + "/bench"
 	}
 	for _, name := range wanted(o.only) {

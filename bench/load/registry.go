@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -198,7 +197,7 @@ func (r *registry) pushBlob(name string, b blob) error {
 		return err
 	}
 	if drop(response); response.StatusCode != 404 {
-		return errors.New("the blob is there already")
+		return nil
 	}
 	where := "/v2/" + name + "/blobs/uploads/"
 	if where, err = r.step("POST", name, where, nil, 0, 202); err != nil {

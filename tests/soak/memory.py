@@ -163,7 +163,7 @@ def _write(into: Path, samples: Sequence[Sample], figures: Sequence[Figures], se
         rows.writerows([f"{s.seconds:.2f}", s.uploads, f"{s.rss:.1f}", f"{s.pss:.1f}"] for s in samples)
     lines = {"PSS": [(s.seconds, s.pss) for s in samples], "RSS": [(s.seconds, s.rss) for s in samples]}
     phases = [(s.seconds, str(s.uploads) if s.uploads else "") for s in samples]
-    (into / "memory.svg").write_text(plot(lines, phases, "uploads at once", "MiB", "s"))
+    (into / "memory.svg").write_text(plot(lines, phases, "at once", "MiB", "s"))
     table = "\n".join(
         f"| {f.uploads} | {f.before:.0f} | {f.peak:.0f} | {f.peak - f.before:.0f} | {f.peak_rss:.0f} |"
         f" {f.mib_per_second:.0f} |"

@@ -64,7 +64,7 @@ def _bands(phases: Sequence[tuple[float, str]], of: str, at: At, top: float) -> 
 
 def _round_up(most: float) -> float:
     """A number of which a fifth is round."""
-    for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000):
+    for step in (1, 2, 5, 10, 20, 25, 50, 60, 75, 100, 150, 200, 500, 1000):
         if most <= step * _STEPS:
             return step * _STEPS
     return most
