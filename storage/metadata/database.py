@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -113,28 +113,34 @@ async def _no_reset(_connection: object) -> None:
 
 
 class Database:
-    """The pool as an Executor: each statement its own transaction."""
+    """The pool as an Executor: each statement its own transaction.
+
+    A connection that a statement leaves as it was stays here, and not in the pool, unless somebody waits there: to take
+    one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
+    """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self._idle: list[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = []
+        self._waiting = 0
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         async def run() -> list[asyncpg.Record]:
-            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+            async with self._taken() as connection:
                 return await connection.fetch(query, *args)
 
         return await _repeated(run)
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
         async def run() -> asyncpg.Record | None:
-            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+            async with self._taken() as connection:
                 return await connection.fetchrow(query, *args)
 
         return await _repeated(run)
 
     async def execute(self, query: str, *args: object) -> str:
         async def run() -> str:
-            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+            async with self._taken() as connection:
                 return await connection.execute(query, *args)
 
         return await _repeated(run)
@@ -143,15 +149,51 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for many statements."""
         with _translated():
-            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+            async with self._taken() as connection:
                 yield Connection(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction; rules open it, storage never does."""
         with _translated():
-            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection, connection.transaction():
+            async with self._taken() as connection, connection.transaction():
                 yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _taken(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
+        connection = await self._take()
+        try:
+            yield connection
+        except BaseException:
+            await self._pool.release(connection)  # which knows what state it is in
+            raise
+        if self._waiting:
+            await self._pool.release(connection)
+        else:
+            self._idle.append(connection)
+
+    async def _take(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        while self._idle:
+            connection = self._idle.pop()
+            with suppress(asyncpg.InterfaceError):  # the pool has noticed its end, and taken it back
+                if not connection.is_closed():
+                    return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Ends all connections, at the latest within 5 s."""
+        try:
+            async with asyncio.timeout(5):
+                while self._idle:
+                    await self._pool.release(self._idle.pop())
+                await self._pool.close()
+        except (TimeoutError, OSError):
+            self._pool.terminate()
 
     async def repeat(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Runs ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like."""
@@ -188,10 +230,8 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             server_settings=_SERVER_SETTINGS,
             reset=_no_reset,
         )
+    database = Database(pool)
     try:
-        yield Database(pool)
+        yield database
     finally:
-        try:
-            await asyncio.wait_for(pool.close(), 5)
-        except (TimeoutError, OSError):
-            pool.terminate()
+        await database.close()
