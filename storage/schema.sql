@@ -40,7 +40,8 @@ CREATE TABLE downloads (
     version_id bigint NOT NULL,
     day date NOT NULL,
     count bigint NOT NULL
-);
+)
+WITH (fillfactor='90');
 
 CREATE TABLE link_reviews (
     package_id bigint NOT NULL,
@@ -106,7 +107,8 @@ CREATE TABLE package_blobs (
     digest text NOT NULL COLLATE pg_catalog."C",
     linked_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone
-);
+)
+WITH (fillfactor='90');
 
 CREATE TABLE package_repositories (
     package_id bigint NOT NULL,
@@ -149,7 +151,8 @@ CREATE TABLE packages (
     deleted_by bigint,
     licenses_spdx boolean,
     CONSTRAINT packages_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'internal'::text, 'public'::text])))
-);
+)
+WITH (fillfactor='90');
 
 ALTER TABLE packages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
@@ -239,7 +242,8 @@ CREATE TABLE tokens (
     CONSTRAINT tokens_kind_check CHECK ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text, 'workflow'::text, 'workspace'::text]))),
     CONSTRAINT tokens_repository_check CHECK (((repository_id IS NOT NULL) = (kind = ANY (ARRAY['workflow'::text, 'workspace'::text])))),
     CONSTRAINT tokens_rules_check CHECK (((rules IS NOT NULL) = (kind = 'fine_grained'::text)))
-);
+)
+WITH (fillfactor='90');
 
 ALTER TABLE tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 

@@ -205,16 +205,16 @@ _FORGET: Final = command(
                 WHERE (team_id, user_id) IN (
                     SELECT team_id, user_id FROM team_members WHERE user_id = $1
                      UNION ALL
-                    SELECT place.team_id, place.user_id FROM teams JOIN team_members place ON place.team_id = teams.id
-                     WHERE teams.org_id = $1)),
+                    SELECT team_id, user_id FROM team_members
+                     WHERE team_id = ANY (ARRAY(SELECT id FROM teams WHERE org_id = $1)))),
     readers AS (DELETE FROM package_users WHERE user_id = $1),
     audiences AS (DELETE FROM package_repositories WHERE repository_id IN (SELECT id FROM owned)),
     collaborators AS (DELETE FROM repository_users
                        WHERE (repository_id, user_id) IN (
                            SELECT repository_id, user_id FROM repository_users WHERE user_id = $1
                             UNION ALL
-                           SELECT grants.repository_id, grants.user_id
-                             FROM owned JOIN repository_users grants ON grants.repository_id = owned.id)),
+                           SELECT repository_id, user_id FROM repository_users
+                            WHERE repository_id = ANY (ARRAY(SELECT id FROM owned)))),
     sources AS (UPDATE repositories SET deleted_at = now() WHERE owner_id = $1 AND deleted_at IS NULL),
     authorisations AS (DELETE FROM token_organizations WHERE org_id = $1),
     secrets AS (
@@ -222,7 +222,7 @@ _FORGET: Final = command(
          WHERE revoked_at IS NULL
            AND id IN (SELECT id FROM tokens WHERE account_id = $1
                        UNION ALL
-                      SELECT token.id FROM owned JOIN tokens token ON token.repository_id = owned.id))
+                      SELECT id FROM tokens WHERE repository_id = ANY (ARRAY(SELECT id FROM owned))))
     UPDATE accounts
        SET deleted_at = now(), updated_at = now(), name = NULL, email = NULL, description = NULL, site_admin = false
      WHERE id = $1
