@@ -9,7 +9,6 @@ breaks its limit.
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from tests.scale.fill import fill
 from tests.scale.plans import ALLOWED, LOOKED_AT, explain
 from tests.scale.routes import measure
 from tests.scale.sizes import growth, sizes
+from tests.scale.updates import FILLFACTORS, hot
 from tests.scale.world import World
 from tests.support.processes import served
 from tests.support.server import running, settings_env
@@ -95,6 +95,10 @@ async def _tell_sizes(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     print("\n| adds | bytes |\n|---|---|")
     for event, taken in growth(found).items():
         print(f"| {event} | {taken:,.0f} |")
+    fillfactors = " | ".join(f"fillfactor {fillfactor}" for fillfactor in FILLFACTORS)
+    print(f"\n| HOT updates | {fillfactors} |\n|---{'|---' * len(FILLFACTORS)}|")
+    for table, shares in (await hot(connection)).items():
+        print(f"| {table} | {' | '.join(f'{share} %' for share in shares)} |")
 
 
 async def _tell_plans(connection: "asyncpg.Connection[asyncpg.Record]", world: World) -> int:
@@ -119,7 +123,6 @@ def main() -> int:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--database")
     given = parser.parse_args()
-    os.nice(10)
     world = World(given.scale)
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
