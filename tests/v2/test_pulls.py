@@ -157,7 +157,7 @@ async def test_a_slow_client_gets_all_and_keeps_nobody_waiting(served: Registry)
             assert (await served.call("HEAD", path, token)).status == 200
             worst = max(worst, time.monotonic() - began)
     assert [task.result() for task in slow] == [data] * 3
-    assert worst < 0.5
+    assert worst < 1.0
 
 
 async def test_a_client_that_takes_nothing_is_cut(served: Registry, capfd: pytest.CaptureFixture[str]) -> None:

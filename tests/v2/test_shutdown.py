@@ -139,3 +139,31 @@ async def test_f42_an_upload_that_stands_still_does_not_keep_the_process(
     row = await db.fetchrow("SELECT octet_length(tail) AS size FROM uploads")
     assert row is not None
     assert row["size"] == 3
+
+
+async def test_f42_a_pull_is_finished_and_one_that_stands_still_is_not_waited_for(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    data, log = os.urandom(24_000_000), tmp_path / "log"
+    async with AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(running(given))
+        token = await registry.user("alice")
+        path = f"/v2/alice/app/blobs/{await registry.push_blob('alice/app', data, token)}"
+        process, url = await stack.enter_async_context(serving(given, log))
+        pulled = request("GET", path, f"Authorization: {basic(token)['Authorization']}")
+        slow, still = await stack.enter_async_context(Wire.to(url)), await stack.enter_async_context(Wire.to(url))
+        await slow.send(pulled)
+        await still.send(pulled)
+        await asyncio.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        await asyncio.sleep(1)
+        assert (await slow.answer()).body == data
+        assert await asyncio.wait_for(process.wait(), 25) == 0
+        assert time.monotonic() - told > 5, "it had its time"
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert [line.partition('"status":')[2][:3] for line in text.splitlines() if "blobs/sha256" in line] == [
+        "200",
+        "499",
+    ]
