@@ -2,6 +2,7 @@
 
 Without a bound each more makes all of them slower, until what is answered comes too late for everybody. Who waits
 for a client, or moves the bytes of a blob, is not counted: that has bounds of its own, and a slow client is no work.
+The short way of pulls (registry.http.v2.lane) is not either: a look-up that waits there costs less than a refusal.
 """
 
 import itertools
