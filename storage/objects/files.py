@@ -17,7 +17,7 @@ from storage.objects.base import ObjectInfo, ObjectKey, Pieces, Span
 
 #: Of one pwritev, and so of a folio of the page cache: those of 2 MiB cost six times the CPU on a virtual machine that
 #: gives them back to its host as they get free.
-_WRITE_BYTES: Final = 512 * 1024
+_WRITE_BYTES: Final = 256 * 1024
 _IOV_MAX: Final = 1024  # pieces that one pwritev takes (Linux)
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 

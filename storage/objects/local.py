@@ -18,7 +18,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 from uuid import uuid4
@@ -136,7 +136,7 @@ class LocalStore:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        sync_folder(self._path(key).parent)
+        self._settle(key)
 
     @asynccontextmanager
     async def reader(self, key: ObjectKey, span: Span | None = None) -> AsyncIterator[ObjectReader]:
@@ -217,7 +217,7 @@ class LocalStore:
             size = look_up(self._path(key), key).size
         except ObjectNotFound:
             raise UploadGone(f"no upload {multipart}, and nothing under its key") from None
-        sync_folder(self._path(key).parent)  # for one who renamed and died, too
+        self._settle(key)  # for one who renamed and died, too
         return size
 
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None:
@@ -253,15 +253,22 @@ class LocalStore:
 
     def _publish(self, draft: Path, key: ObjectKey) -> None:
         path = self._path(key)
-        self._make(path.parent)
+        for folder in reversed(self._new_folders(path)):
+            folder.mkdir(mode=0o700, exist_ok=True)
         draft.rename(path)
 
-    def _make(self, folder: Path) -> None:
-        if folder not in self._folders:
-            self._make(folder.parent)
-            folder.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(folder.parent)  # also when another process made it: perhaps only just now
-            self._folders.add(folder)
+    def _settle(self, key: ObjectKey) -> None:
+        """Waits until an object's name is on the disk: the directory's own is by then in the same transaction."""
+        path = self._path(key)
+        sync_folder(path.parent)
+        made = self._new_folders(path)
+        for folder in made:
+            sync_folder(folder.parent)
+        self._folders.update(made)
+
+    def _new_folders(self, path: Path) -> list[Path]:
+        """Those above ``path``, the nearest first, that this process or another one has made perhaps only just now."""
+        return list(takewhile(lambda folder: folder not in self._folders, path.parents))
 
 
 @dataclass(frozen=True, slots=True)
