@@ -41,6 +41,7 @@ from storage.objects.files import absent, copy, delete, look_up, open_to_read, o
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
+_THREADS: Final = 16  # files that a process reads or writes at the same time: more than there are slots for uploads
 _READ_BYTES: Final = 512 * 1024
 _SCAN_BATCH: Final = 500
 _ID: Final = re.compile(r"([0-9a-f]{16})[0-9a-f]{16}")  # when it began in nanoseconds, and chance
@@ -53,10 +54,9 @@ def _chance() -> str:
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """``path``: a directory that is there. ``threads``: files read or written at the same time, in a process."""
+    """``path``: a directory that is there."""
 
     path: Path
-    threads: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class LocalStore:
         ``now_ns``: Unix time; ``chance``: 16 hexadecimal digits. Raises Unavailable when the directory is of no use.
         """
         with (
-            ThreadPoolExecutor(settings.threads, "disk") as disk,
+            ThreadPoolExecutor(_THREADS, "disk") as disk,
             # One thread gives places in the order they are asked for, so that parts lie in the order of their numbers.
             ThreadPoolExecutor(1, "places") as places,
         ):
