@@ -20,16 +20,20 @@ class Started:
     open_sessions: int
 
 
+# Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
+# anybody. If Postgres itself breaks down before, the client finds no such session and begins again.
 _START: Final = select(
     Started,
     """
-    WITH sessions AS (
+    WITH lazily AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'off', true)
+    ), sessions AS (
         SELECT count(*) AS n
           FROM (SELECT 1 FROM uploads
                  WHERE account_id = $3 AND state = 'open' AND expires_at > now() LIMIT $8) AS opened
     ), started AS (
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
-        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions WHERE n < $8
+        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions CROSS JOIN lazily WHERE n < $8
     )
     SELECT n::int AS open_sessions FROM sessions
     """,
