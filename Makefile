@@ -38,7 +38,7 @@ program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
 
 # The load generator.
 load = { command -v go >/dev/null || { echo 'needs Go: https://go.dev/dl' >&2; exit 1; }; } \
-	&& go build -C bench/load -o "$(CURDIR)/.venv/bin/moorage-load" .
+	&& go build -C bench/load -buildvcs=false -o "$(CURDIR)/.venv/bin/moorage-load" .
 
 conformance: .venv/.dev ## Run the OCI conformance program against one server and against three (needs Go, or the program)
 	$(call program,conformance,$(CONFORMANCE)) && $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
