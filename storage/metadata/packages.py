@@ -195,13 +195,13 @@ async def readable(db: Executor, token_id: int, after: str, limit: int) -> list[
 _FORGET_UNPUBLISHED: Final = command(
     """
     DELETE FROM packages
-     WHERE id IN (SELECT package.id FROM packages package
-                   WHERE package.published_at IS NULL
-                     AND package.created_at < now() - make_interval(secs => $1)
-                     AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = package.id)
-                     AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
-                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE package_id = package.id)
-                   ORDER BY package.created_at LIMIT $2)
+     WHERE id = ANY (ARRAY(SELECT package.id FROM packages package
+                            WHERE package.published_at IS NULL
+                              AND package.created_at < now() - make_interval(secs => $1)
+                              AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = package.id)
+                              AND NOT EXISTS (SELECT 1 FROM manifests WHERE package_id = package.id)
+                              AND NOT EXISTS (SELECT 1 FROM uploads WHERE package_id = package.id)
+                            ORDER BY package.created_at LIMIT $2))
     """
 )
 

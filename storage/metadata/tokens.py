@@ -291,10 +291,10 @@ async def insert_keyless(
 _FORGET: Final = command(
     """
     DELETE FROM tokens
-     WHERE id IN (SELECT token.id FROM tokens token
-                   WHERE token.kind IN ('workflow', 'workspace') AND token.expires_at < now()
-                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE token_id = token.id)
-                   ORDER BY token.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+     WHERE id = ANY (ARRAY(SELECT token.id FROM tokens token
+                            WHERE token.kind IN ('workflow', 'workspace') AND token.expires_at < now()
+                              AND NOT EXISTS (SELECT 1 FROM uploads WHERE token_id = token.id)
+                            ORDER BY token.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
     """
 )
 

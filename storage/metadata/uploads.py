@@ -311,9 +311,9 @@ _EXPIRED: Final = select(
     """
     UPDATE uploads
        SET lease_until = now() + make_interval(secs => $1), fence = fence + 1
-     WHERE id IN (SELECT id FROM uploads
-                   WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
-                   ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+     WHERE id = ANY (ARRAY(SELECT id FROM uploads
+                            WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+                            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING id, object_key, multipart_id AS multipart, in_store
     """,
 )
