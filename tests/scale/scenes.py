@@ -90,7 +90,7 @@ class Scenes:
             if route.access is Access.SITE_ADMIN:
                 callers = ("admin",)
             return callers[number // 2 % len(callers)], _package(1 + number * 26 % world.big, route)
-        start = world.big + number * 60 % (world.packages - world.big - 200)
+        start = world.big + number * 61 % (world.packages - world.big - 200)
         return "admin", _package(start, route, of_user=of_user)
 
     def _parameters(self, route: Route, number: int, package: int) -> Mapping[str, object]:
