@@ -51,8 +51,8 @@ _WORDS: Final = {
 _START_SECONDS: Final = 20.0
 _WHOLE: Final = 100  # from here on nobody reads decimals
 
-#: Medians by scenario, figure and system.
-Figures = dict[tuple[str, str], dict[str, float]]
+#: Medians by figure and system.
+Figures = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -123,34 +123,29 @@ def load(system: System, scenario: str, seconds: float, name: str) -> dict[str, 
     return told
 
 
-def measured(systems: Sequence[System], scenarios: Sequence[str], rounds: int, seconds: float) -> Figures:
-    """Each scenario ``rounds`` times, the systems in turn."""
-    found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for scenario in scenarios:
-        for turn in range(rounds):
-            for system in systems:
-                if scenario == "token" and not system.token:
-                    continue
-                name = f"{USER}/bench{turn}" if scenario in {"push", "pull", "push-small"} else f"{USER}/bench"
-                told = load(system, scenario, seconds, name)
-                for figure in SCENARIOS[scenario]:
-                    found[scenario, figure][system.name].append(told[figure])
-        print(f"{scenario} done", file=sys.stderr)
-    return {key: {name: statistics.median(seen) for name, seen in of.items()} for key, of in found.items()}
+def measured(systems: Sequence[System], scenario: str, rounds: int, seconds: float) -> Figures:
+    """One scenario, ``rounds`` times, the systems in turn; by figure and system."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for turn in range(rounds):
+        for system in systems:
+            if scenario == "token" and not system.token:
+                continue
+            name = f"{USER}/bench{turn}" if scenario in {"push", "pull", "push-small"} else f"{USER}/bench"
+            told = load(system, scenario, seconds, name)
+            for figure in SCENARIOS[scenario]:
+                found[figure][system.name].append(told[figure])
+    return {figure: {name: statistics.median(seen) for name, seen in of.items()} for figure, of in found.items()}
 
 
-def table(figures: Figures, names: Sequence[str]) -> str:
-    """In Markdown; the last column is how many times better ours is."""
-    lines = [f"| scenario | figure | {' | '.join(names)} | ratio |", "|" + "---|" * (len(names) + 3)]
-    for (scenario, figure), values in figures.items():
-        ours, theirs = values[names[0]], [values[name] for name in names[1:] if name in values]
+def rows(scenario: str, figures: Figures, names: Sequence[str]) -> Iterator[str]:
+    """In Markdown; the last column is how many times better the first system is than the second."""
+    for figure, values in figures.items():
+        first, *others = [values[name] for name in names if name in values]
         ratio = ""
-        if theirs:
-            better = ours / theirs[0] if SCENARIOS[scenario][figure] else theirs[0] / ours
-            ratio = f"{better:.1f}"
+        if others:
+            ratio = f"{first / others[0] if SCENARIOS[scenario][figure] else others[0] / first:.1f}"
         cells = [_shown(values.get(name)) for name in names]
-        lines.append(f"| {scenario} | {_WORDS[figure]} | {' | '.join(cells)} | {ratio} |")
-    return "\n".join(lines)
+        yield f"| {scenario} | {_WORDS[figure]} | {' | '.join(cells)} | {ratio} |"
 
 
 def _shown(value: float | None) -> str:
@@ -174,9 +169,12 @@ def main() -> int:
             print("distribution is left out: its program, registry, is not on the PATH", file=sys.stderr)
         else:
             systems.append(peer)
-        figures = measured(systems, given.only.split(","), given.rounds, given.seconds)
         print(f"S3 server: {server.s3.name}; {os.cpu_count()} cores; medians of {given.rounds}\n")
-        print(table(figures, [system.name for system in systems]), flush=True)
+        names = [system.name for system in systems]
+        print(f"| scenario | figure | {' | '.join(names)} | ratio |\n|{'---|' * (len(names) + 3)}")
+        for scenario in given.only.split(","):
+            for row in rows(scenario, measured(systems, scenario, given.rounds, given.seconds), names):
+                print(row, flush=True)
     return 0
 
 
