@@ -28,7 +28,7 @@ class Slot:
 class Slots:
     """First come, first served. A holder that is waited for and slow is expected to write out and queue again.
 
-    A third of the budget is for what is in no slot: about half a MiB of a connection whose upload waits for one.
+    A third of the budget is for what is in no slot: a quarter of a MiB of a connection whose upload waits for one.
     """
 
     def __init__(self, budget_bytes: int) -> None:

@@ -45,7 +45,7 @@ class UploadSettings:
     lease_seconds: float = 9.0
     busy_seconds: float = 10.0  # how long a request waits for another one that holds the same session
     sessions_max: int = 1000  # open at once, per account
-    buffer_bytes: int = 128 * 1024**2  # per process
+    buffer_bytes: int = 48 * 1024**2  # per process
     link_grace_seconds: float = 24 * 3600.0
     pace: Pace = field(default_factory=Pace)
 

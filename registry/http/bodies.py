@@ -60,22 +60,24 @@ class Incoming:
         """
         if not self._parsed and self._intake is None:
             self._parsed = memoryview(self._content.read_nowait())
-            if not self._parsed and not self._content.is_eof():
-                self._intake = take_over(self._http)
+            self._intake = take_over(self._http)
+        if self._parsed:
+            return self._copied(room)
         patience = asyncio.timeout(seconds)
         try:
             async with patience:
                 if self._intake is not None:
                     await self._intake.fill(room)
-                elif not self._parsed:
+                else:
                     self._parsed = memoryview(await self._content.readany())
         except TimeoutError as error:
             if not patience.expired():
                 # ETIMEDOUT of the socket, which would be raised again at once for ever.
                 raise ConnectionResetError("the client's connection timed out") from error
             return (self._intake.came() if self._intake is not None else 0) or None
-        if self._intake is not None:
-            return self._intake.came()
+        return self._copied(room) if self._intake is None else self._intake.came()
+
+    def _copied(self, room: memoryview) -> int:
         count = min(len(room), len(self._parsed))
         room[:count] = self._parsed[:count]
         self._parsed = self._parsed[count:]

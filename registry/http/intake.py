@@ -103,11 +103,16 @@ class Intake(asyncio.BufferedProtocol):
 
 
 def take_over(http: web.Request) -> Intake | None:
-    """The intake for what aiohttp has not parsed of this body, all of the rest being read; None: aiohttp has to."""
-    connection, transport, length = http.protocol, http.transport, http.content_length
+    """The intake for what aiohttp has not parsed of a body, all of the rest being read; None: there is none, or not so.
+
+    From here on nothing is read of the connection but what there is room for.
+    """
+    connection, transport, length, content = http.protocol, http.transport, http.content_length, http.content
     if not isinstance(connection, Connection) or transport is None or length is None or "Upgrade" in http.headers:
         return None
-    intake = Intake(connection, transport, http.content, length - http.content.total_bytes)
+    if content.is_eof():
+        return None
+    intake = Intake(connection, transport, content, length - content.total_bytes)
     transport.pause_reading()
     transport.set_protocol(intake)
     return intake

@@ -18,8 +18,8 @@ from registry.http.tls import tls_context
 
 #: What requests under way get when the process stops; aiohttp grants it twice.
 _SHUTDOWN_SECONDS: Final = 9.0
-#: A connection holds about four times this, unread: what clients of uploads that wait for memory have sent.
-_READ_BYTES: Final = 64 * 1024
+#: Beyond twice this aiohttp reads no further: what clients of uploads have sent that wait for memory, beside one read.
+_READ_BYTES: Final = 16 * 1024
 #: How long an unwanted body is read on, so that its sender gets to read our answer.
 _LINGER_SECONDS: Final = 5.0
 _BACKLOG: Final = 4096
