@@ -40,11 +40,12 @@ def serve() -> None:
     from functools import partial
 
     from registry import logs
-    from registry.app import serve_worker
+    from registry.app import preload, serve_worker
     from registry.supervisor import Signals, Supervisor, Task, listen
 
     logs.configure()
     settings = _settings()
+    preload(settings)
     listeners = listen(settings.host, settings.port, settings.processes)
     tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
     with Signals() as signals:

@@ -76,6 +76,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
 
 
+def preload(settings: Settings) -> None:
+    """Imports what only these settings need: before processes are forked, which share it then."""
+    if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
+        import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
+
+
 def _stores(settings: S3Settings | LocalSettings) -> AbstractAsyncContextManager[Stores]:
     return LocalStore.open(settings) if isinstance(settings, LocalSettings) else S3Store.open(settings)
 

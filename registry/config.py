@@ -19,6 +19,7 @@ from registry.uploads import UploadSettings
 from storage.metadata.database import DatabaseSettings
 from storage.objects.local import LocalSettings
 from storage.objects.s3 import S3Settings
+from storage.objects.signing import Credentials
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
@@ -195,7 +196,17 @@ def _store(read: _Reader) -> S3Settings | LocalSettings:
         bucket=read.required("MOORAGE_S3_BUCKET", str, "the name of the bucket; or set MOORAGE_STORE_PATH"),
         public_endpoint=read.optional("MOORAGE_S3_PUBLIC_ENDPOINT", _origin),
         path_style=read("MOORAGE_S3_PATH_STYLE", _switch, default=endpoint is not None),
+        credentials=_credentials(read),
+        ca_bundle=read.optional("AWS_CA_BUNDLE", str),
     )
+
+
+def _credentials(read: _Reader) -> Credentials | None:
+    """Those of the environment, where boto would look first; None: it is asked."""
+    key, secret = read.optional("AWS_ACCESS_KEY_ID", str), read.optional("AWS_SECRET_ACCESS_KEY", str)
+    if key is None or secret is None:
+        return None
+    return Credentials(key, secret, read.optional("AWS_SESSION_TOKEN", str))
 
 
 def _absolute(text: str) -> Path:

@@ -147,12 +147,14 @@ class Standalone:
                 "MOORAGE_S3_ENDPOINT": "" if s3 is None else s3.endpoint,
                 "MOORAGE_S3_REGION": "" if s3 is None else s3.region,
                 "MOORAGE_STORE_PATH": str(self.data / "local") if s3 is None else "",
+                "AWS_ACCESS_KEY_ID": "" if s3 is None else s3.access_key,
+                "AWS_SECRET_ACCESS_KEY": "" if s3 is None else s3.secret_key,
             }
         )
         if s3 is None:
             (self.data / "local").mkdir(mode=0o700, exist_ok=True)
         else:
-            _lead_botocore_to(s3)
+            _spare_proxies()
         return settings
 
     def _prepare(self, settings: Settings) -> bool:
@@ -216,17 +218,9 @@ def _address_of(server: EmbeddedPostgres | EmbeddedS3) -> str:
     return server.endpoint if isinstance(server, EmbeddedS3) else server.dsn()
 
 
-def _lead_botocore_to(s3: EmbeddedS3) -> None:
-    """Credentials by botocore's usual chain; whatever the person at the terminal has set up for AWS is not for us."""
-    environ = os.environ  # noqa: TID251  -- for botocore in the workers
-    for name in [name for name in environ if name.startswith("AWS_")]:
-        del environ[name]
-    environ |= {
-        "AWS_ACCESS_KEY_ID": s3.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+def _spare_proxies() -> None:
+    """Has no proxy of the person at the terminal asked for what is here."""
+    environ = os.environ  # noqa: TID251  -- the workers inherit it
     for name in ("NO_PROXY", "no_proxy"):
         environ[name] = ",".join(sorted({*environ.get(name, "").split(","), "127.0.0.1"} - {""}))
 

@@ -44,9 +44,10 @@ class _Asked(Mapping[str, str]):
 
 
 def names_read() -> set[str]:
+    """All but those of AWS, which README names as one thing."""
     asked = _Asked(LEAST)
     Settings.from_env(asked)
-    return asked.names
+    return {name for name in asked.names if name.startswith("MOORAGE_")}
 
 
 def table() -> dict[str, str]:

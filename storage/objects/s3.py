@@ -1,7 +1,7 @@
 """Objects in S3, or in what speaks its protocol.
 
 All of it goes over ``wire`` (aiohttp, own signature): boto's client takes 14 MiB of memory in each process, and several
-times the CPU. Credentials come by boto's usual chain (environment, profile, web identity, container, instance).
+times the CPU. Credentials that are not given come by boto's usual chain (``chain``).
 Rights needed on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket,
 s3:ListBucketMultipartUploads.
 
@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
-
-from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError
-from botocore.utils import get_environ_proxies
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
 from storage.objects import messages
@@ -44,6 +42,7 @@ class S3Settings:
     """Which bucket, how it is addressed, and how long to wait.
 
     ``endpoint`` is a URL, None for AWS; ``public_endpoint`` is how clients reach the same server, for presigned URLs.
+    ``credentials`` None: whatever boto finds. ``ca_bundle``: the path of the authorities that are believed.
     ``silence_seconds``: no byte in or out. ``call_seconds`` and ``transfer_seconds``: one operation with all its
     attempts, without and with a body.
     """
@@ -53,6 +52,8 @@ class S3Settings:
     endpoint: str | None = None
     public_endpoint: str | None = None
     path_style: bool = True
+    credentials: Credentials | None = None
+    ca_bundle: str | None = None
     connect_seconds: float = 5.0
     silence_seconds: float = 20.0
     call_seconds: float = 30.0
@@ -93,17 +94,16 @@ class S3Store:
         ``now`` is aware and in UTC. Raises Unavailable when there are no credentials, ValueError for a bad endpoint.
         """
         async with AsyncExitStack() as stack:
-            session = AioSession()
-            credentials = await _credentials(session)
+            credentials, ca_bundle = await _trust(settings)
             http = await stack.enter_async_context(
                 client_session(
                     connect_seconds=settings.connect_seconds,
                     silence_seconds=settings.silence_seconds,
                     connections=settings.max_connections,
-                    tls=_tls(settings, session),
+                    tls=ssl.create_default_context(cafile=ca_bundle) if settings.url.startswith("https:") else None,
                 )
             )
-            proxy = get_environ_proxies(settings.url).get(settings.url.partition(":")[0])
+            proxy = _proxy(settings.url)
             sockets = None
             if settings.url.startswith("http:") and proxy is None:
                 sockets = Sockets(
@@ -323,29 +323,22 @@ class _Nothing:
         yield b""
 
 
-async def _credentials(session: AioSession) -> Callable[[], Awaitable[Credentials]]:
-    """What gives the credentials of the moment; boto renews those that expire. Raises Unavailable without any."""
-    try:
-        found = await session.get_credentials()
-    except BotoCoreError as error:
-        raise Unavailable(f"the credentials for S3 cannot be had: {type(error).__name__}") from error
-    if found is None:
-        raise Unavailable("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+async def _trust(settings: S3Settings) -> tuple[Callable[[], Awaitable[Credentials]], str | None]:
+    """What gives the credentials of the moment, and the authorities to believe. Raises Unavailable without any."""
+    given = settings.credentials
+    if given is None:
+        from storage.objects.chain import Chain  # noqa: PLC0415 - see there what it costs
+
+        chain = await Chain.search()
+        return chain.current, settings.ca_bundle or chain.ca_bundle
 
     async def current() -> Credentials:
-        try:
-            frozen = await found.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise Unavailable(f"the credentials for S3 cannot be renewed: {type(error).__name__}") from error
-        if not frozen.access_key or not frozen.secret_key:
-            raise Unavailable("the credentials for S3 are empty")
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return given
 
-    return current
+    return current, settings.ca_bundle
 
 
-def _tls(settings: S3Settings, session: AioSession) -> ssl.SSLContext | None:
-    """Whom to believe: AWS_CA_BUNDLE, or the system's authorities."""
-    if not settings.url.startswith("https:"):
-        return None
-    return ssl.create_default_context(cafile=session.get_config_variable("ca_bundle"))
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for ``url``."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)

@@ -8,6 +8,7 @@ import pytest
 from registry.config import Settings, SettingsInvalid
 from storage.objects.local import LocalSettings
 from storage.objects.s3 import S3Settings
+from storage.objects.signing import Credentials
 from tests.support.certificates import write_certificate
 
 GOOD = {
@@ -68,6 +69,17 @@ def test_the_store_is_a_bucket_or_a_directory() -> None:
     assert line == "MOORAGE_STORE_PATH: expected the whole path of a directory, from / on, got 'srv/moorage'"
     (line,) = errors_of({**GOOD, "MOORAGE_S3_BUCKET": ""})
     assert line == "MOORAGE_S3_BUCKET is not set: expected the name of the bucket; or set MOORAGE_STORE_PATH"
+
+
+def test_credentials_for_s3_are_those_of_the_environment_or_left_to_boto() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
+    found = Settings.from_env(GOOD | keys).store
+    assert isinstance(found, S3Settings)
+    assert found.credentials == Credentials("key", "secret", "token")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        found = Settings.from_env(GOOD | keys | {name: ""}).store
+        assert isinstance(found, S3Settings)
+        assert found.credentials is None
 
 
 def test_an_empty_value_is_none() -> None:

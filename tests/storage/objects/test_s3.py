@@ -1,5 +1,6 @@
 """The suite over a real S3 server, and what only S3 has: URLs, buckets, many pages."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from yarl import URL
 from storage.errors import Unavailable
 from storage.objects.base import ObjectKey
 from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.signing import Credentials
 from tests.storage.objects.conformance import ManyObjects, Multipart, Store, WholeObjects, new_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,6 +144,14 @@ class TestBucket:
                     await call
                 assert weed.bucket in str(caught.value)
                 assert "wrong-and-secret" not in f"{caught.value} {caught.value.__cause__}"
+            with pytest.raises(Unavailable, match="SignatureDoesNotMatch"):
+                await store.put(new_key(), [b"x"])
+
+    async def test_credentials_that_are_given_are_those_that_count(self, weed: S3Settings) -> None:
+        given = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])  # noqa: TID251 - of weed
+        async with S3Store.open(replace(weed, credentials=given)) as store:
+            await store.ping()
+        async with S3Store.open(replace(weed, credentials=replace(given, secret_key="wrong"))) as store:
             with pytest.raises(Unavailable, match="SignatureDoesNotMatch"):
                 await store.put(new_key(), [b"x"])
 

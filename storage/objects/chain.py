@@ -1,0 +1,49 @@
+"""What boto finds: credentials by its usual chain (profile, web identity, container, instance), and whom to believe.
+
+To import it and to look takes a process 10 MiB: it is left alone where credentials are given.
+"""
+
+from typing import Self
+
+from aiobotocore.credentials import AioCredentials
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
+
+from storage.errors import Unavailable
+from storage.objects.signing import Credentials
+
+
+class Chain:
+    """Credentials of the moment, renewed when they expire. Make it with ``search``."""
+
+    def __init__(self, session: AioSession, found: AioCredentials) -> None:
+        self._session = session
+        self._found = found
+
+    @classmethod
+    async def search(cls) -> Self:
+        """Raises Unavailable without any."""
+        session = AioSession()
+        try:
+            found = await session.get_credentials()
+        except BotoCoreError as error:
+            raise Unavailable(f"the credentials for S3 cannot be had: {type(error).__name__}") from error
+        if found is None:
+            raise Unavailable("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+        return cls(session, found)
+
+    async def current(self) -> Credentials:
+        """Raises Unavailable."""
+        try:
+            frozen = await self._found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise Unavailable(f"the credentials for S3 cannot be renewed: {type(error).__name__}") from error
+        if not frozen.access_key or not frozen.secret_key:
+            raise Unavailable("the credentials for S3 are empty")
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The path of the certificates of authorities, if not the system's."""
+        path: str | None = self._session.get_config_variable("ca_bundle")
+        return path
