@@ -35,16 +35,17 @@ BY_TAG: Final = select(
      ORDER BY asked.place
     """,
 )
-#: The same by digest.
+#: The same by digest. In a new database, without statistics, PostgreSQL would take the index of those that are not
+#: deleted and read all manifests of the package: so the key is looked up first, and then whether it is deleted.
 BY_DIGEST: Final = select(
     ResolvedManifest,
     f"""
     SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
     {standing.FROM_MANY}
       LEFT JOIN LATERAL (
-        SELECT id, digest, media_type, size FROM manifests
-         WHERE package_id = package.id AND digest = asked.reference AND deleted_at IS NULL
-         LIMIT 1
+        SELECT id, digest, media_type, size
+          FROM (SELECT * FROM manifests WHERE package_id = package.id AND digest = asked.reference LIMIT 1) AS kept
+         WHERE deleted_at IS NULL
       ) AS manifest ON true
      ORDER BY asked.place
     """,

@@ -27,37 +27,39 @@ class _Done:
 # The package is written before its manifest is, as by all who change either, and a manifest is looked at once more when
 # its row is held. Of two moves of one tag the later one counts; the last manifest says what the package says of itself.
 # The package's row is written at once and not locked first: one statement that did both was seen to wait in a circle,
-# for its own row's older version and those who queue there (PostgreSQL 18.4).
+# for its own row's older version and those who queue there (PostgreSQL 18.4). A manifest is looked up by its key alone
+# and written by its id: with more conditions at hand, and no statistics yet, all manifests of the package were read.
 _MOVE: Final = select(
     _Done,
     """
     WITH asked AS (
         SELECT * FROM unnest($2::text[], $3::text[], $4::text[])
                WITH ORDINALITY AS asked (name, digest, media_type, place)
-    ), said AS (
-        SELECT manifest.description, manifest.licenses, manifest.licenses_spdx, manifest.source_url
+    ), known AS MATERIALIZED (
+        SELECT asked.name, asked.place, manifest.*
           FROM asked
-          JOIN manifests manifest
-            ON manifest.package_id = $1 AND manifest.digest = asked.digest AND manifest.deleted_at IS NULL
+         CROSS JOIN LATERAL (
+                SELECT id, digest, media_type, description, licenses, licenses_spdx, source_url, deleted_at
+                  FROM manifests WHERE package_id = $1 AND digest = asked.digest LIMIT 1
+               ) AS manifest
           JOIN packages package ON package.id = $1
-         WHERE manifest.media_type = asked.media_type
+         WHERE manifest.deleted_at IS NULL AND manifest.media_type = asked.media_type
            AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
-         ORDER BY asked.place DESC LIMIT 1
     ), package AS (
         UPDATE packages
            SET updated_at = now(), description = said.description, licenses = said.licenses,
                licenses_spdx = said.licenses_spdx, source_url = said.source_url
-          FROM said
+          FROM (SELECT * FROM known ORDER BY place DESC LIMIT 1) AS said
          WHERE packages.id = $1 AND packages.deleted_at IS NULL
-        RETURNING packages.id, packages.repository_id
+        RETURNING packages.repository_id
     ), manifest AS (
         UPDATE manifests manifest SET updated_at = now()
           FROM package
-         WHERE manifest.package_id = package.id AND manifest.digest = ANY ($3) AND manifest.deleted_at IS NULL
+         WHERE manifest.id IN (SELECT id FROM known) AND manifest.deleted_at IS NULL
            AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
-        RETURNING manifest.digest, manifest.media_type
+        RETURNING manifest.id, manifest.media_type
     ), found AS (
-        SELECT asked.* FROM asked JOIN manifest USING (digest, media_type)
+        SELECT known.name, known.place, known.digest FROM known JOIN manifest USING (id, media_type)
     ), moved AS (
         INSERT INTO tags (package_id, name, digest)
         SELECT DISTINCT ON (name) $1, name, digest FROM found ORDER BY name, place DESC
