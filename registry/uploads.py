@@ -3,6 +3,9 @@
 Between requests everything is in Postgres (``storage.metadata.uploads``) and in the object store. Within a request:
 claim the lease → receive, hash, cut parts → make the rest durable → give the lease back. What a client is told it has
 sent is durable. Nothing is copied and nothing read back, but to join pieces that are too small to be parts.
+
+A body that is short and all here takes a shorter way, without a lease (``storage.metadata.sessions``); what that way
+will not do, a refusal among it, is done by the long one.
 """
 
 import asyncio

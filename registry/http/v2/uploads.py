@@ -51,7 +51,7 @@ async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
 
 
 async def _receive_at_once(call: Call, owner: Owner, digest: Digest) -> web.Response:
-    sessions, chunk = call.services.uploads, _chunk(call, at_hand(call.http))
+    sessions, chunk = call.services.uploads, _chunk(call)
     if chunk.short is not None and not chunk.at and await sessions.put(owner.package_id, chunk.short, digest):
         return created(call, digest)
     upload = await sessions.start(owner, digest.algorithm)
@@ -81,9 +81,9 @@ async def status(call: Call) -> web.Response:  # end-13
 
 async def append(call: Call) -> web.Response:  # end-5
     """Takes a chunk. docker sends no Content-Range and no length."""
-    upload, body, sessions = _upload(call), at_hand(call.http), call.services.uploads
+    upload, sessions = _upload(call), call.services.uploads
     owner, found = await _session(call, upload)
-    chunk = _chunk(call, body)
+    chunk = _chunk(call)
     if chunk.short is not None:
         end = await sessions.append(upload, found, chunk.short, chunk.at)
         if end is not None:
@@ -95,10 +95,10 @@ async def append(call: Call) -> web.Response:  # end-5
 
 async def finish(call: Call) -> web.Response:  # end-6
     """Takes the last bytes, if there are any, and publishes the blob."""
-    upload, body, digest = _upload(call), at_hand(call.http), call.oci.digest
+    upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
     owner, found = await _session(call, upload)
-    chunk, sessions = _chunk(call, body), call.services.uploads
+    chunk, sessions = _chunk(call), call.services.uploads
     if chunk.short is not None and found.free and found.in_row:
         if await sessions.finish(upload, found, chunk.short, chunk.at, digest):
             return created(call, digest)
@@ -153,8 +153,9 @@ def _upload(call: Call) -> UploadId:
     return call.oci.upload
 
 
-def _chunk(call: Call, body: bytes | None) -> Chunk:
-    """A request's bytes, as far as its headers tell of them and ``at_hand`` took them. Raises SizeInvalid."""
+def _chunk(call: Call) -> Chunk:
+    """A request's bytes, as far as its headers tell of them, and those at hand. Raises SizeInvalid."""
+    body = at_hand(call.http)
     length = call.http.content_length
     text = call.http.headers.get("Content-Range")
     if length is None and body == b"":
