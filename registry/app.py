@@ -28,7 +28,6 @@ from registry.jobs import runner
 from registry.keyless import Keyless
 from registry.manifests import Manifests
 from registry.packages import Packages
-from registry.receiving import Stores
 from registry.services import Services
 from registry.slots import Slots
 from registry.uploads import Uploads
@@ -36,6 +35,7 @@ from registry.versions import Versions
 from storage.metadata.database import open_database
 from storage.metadata.lookups import open_lookups
 from storage.metadata.moves import open_moves
+from storage.objects.base import Stores
 from storage.objects.local import LocalSettings, LocalStore
 from storage.objects.s3 import S3Settings, S3Store
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.pace import Body, Pace, Paced
@@ -20,7 +20,7 @@ from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part
+from storage.objects.base import MultipartId, ObjectKey, Part, Stores
 from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
@@ -29,12 +29,6 @@ INLINE_BYTES: Final = 64 * 1024
 _SPARE_BYTES: Final = 16 * 1024
 #: After these there is nothing worth making durable, or nobody to do it with.
 _NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
-
-
-class Stores(ObjectStore, MultipartStore, Protocol):
-    """An object store that does both."""
-
-    async def ping(self) -> None: ...  # raises Unavailable
 
 
 @dataclass(frozen=True, slots=True)

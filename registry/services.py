@@ -14,11 +14,11 @@ from registry.failures import Failures
 from registry.keyless import Keyless
 from registry.manifests import Manifests
 from registry.packages import Packages
-from registry.receiving import Stores
 from registry.uploads import Uploads
 from registry.versions import Versions
 from storage.metadata.database import Database
 from storage.metadata.lookups import Lookups
+from storage.objects.base import Stores
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from registry.errors import (
     UploadExpired,
 )
 from registry.pace import Pace
-from registry.receiving import INLINE_BYTES, Receiver, Stored, Stores
+from registry.receiving import INLINE_BYTES, Receiver, Stored
 from registry.slots import Slots
 from storage.errors import UploadGone
 from storage.metadata import sessions, uploads
@@ -33,7 +33,7 @@ from storage.metadata.database import Database, ForeignKeyMissing
 from storage.metadata.sessions import Session
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import ObjectKey
+from storage.objects.base import ObjectKey, Stores
 from storage.objects.hashing import ResumableHash
 
 #: How often a request looks whether the one that holds its session is over.

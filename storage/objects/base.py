@@ -110,3 +110,9 @@ class MultipartStore(Protocol):
     ) -> int: ...  # the object's size, asked of the store; repeatable; raises UploadGone, ObjectCorrupt
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None: ...  # idempotent, also after complete
     def uploads(self, prefix: str) -> AsyncIterator[MultipartInfo]: ...
+
+
+class Stores(ObjectStore, MultipartStore, Protocol):
+    """An object store that does both."""
+
+    async def ping(self) -> None: ...  # raises Unavailable
