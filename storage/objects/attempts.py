@@ -1,6 +1,7 @@
 """What an object store's refusals mean here, and how often something is tried again."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -11,6 +12,10 @@ _T = TypeVar("_T")
 
 _BACKOFF_SECONDS: Final = 0.1
 _BACKOFF_MAX_SECONDS: Final = 2.0
+
+#: How much of an error's body is read for its code.
+ERROR_BODY_BYTES: Final = 16 * 1024
+_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 
 _NOT_NOW: Final = frozenset({429, 500, 502, 503, 504})
 _NOT_NOW_CODES: Final = frozenset(
@@ -27,6 +32,12 @@ class Transient(Unavailable):
 
 class AlreadyThere(Unavailable):
     """The bucket that was to be made is ours already."""
+
+
+def code_in(body: bytes) -> str:
+    """S3's code in the body of an error, as far as that was read; "" where there is none yet."""
+    found = _CODE.search(body)
+    return found[1].decode() if found else ""
 
 
 def refusal(where: str, status: int, code: str) -> StorageError:

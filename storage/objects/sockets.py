@@ -15,21 +15,19 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from storage.errors import StorageError, Unavailable
-from storage.objects.attempts import Transient, refusal
+from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Source
 from storage.objects.descriptors import readable, writable
 
 _HEAD_BYTES: Final = 32 * 1024
 _FIRST_BYTES: Final = 64 * 1024  # read with the headers; more would only be copied
 _CHUNK_BYTES: Final = 256 * 1024
-_ERROR_BODY_BYTES: Final = 16 * 1024
-_KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
+KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
 _SPLICES: Final = hasattr(os, "splice")  # what takes a stream as a source
 
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([2-5][0-9][0-9])(?: [^\x00-\x08\x0a-\x1f]*)?")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*?)[ \t]*")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +137,13 @@ class Sockets:
         return head, first
 
     async def _refused(self, where: str, connection: socket.socket, head: Head, body: bytes) -> StorageError:
-        wanted = _ERROR_BODY_BYTES if head.length is None else min(head.length, _ERROR_BODY_BYTES)
+        wanted = ERROR_BODY_BYTES if head.length is None else min(head.length, ERROR_BODY_BYTES)
         try:
-            while len(body) < wanted and _CODE.search(body) is None:
+            while len(body) < wanted and not code_in(body):
                 body += await self._received(connection, _FIRST_BYTES)
         except OSError:
             pass  # the status has to do
-        found = _CODE.search(body)
-        return refusal(where, head.status, found[1].decode() if found else "")
+        return refusal(where, head.status, code_in(body))
 
     async def _received(self, connection: socket.socket, count: int) -> bytes:
         """Some bytes, at least one. Raises TimeoutError, ConnectionError."""
@@ -162,7 +159,7 @@ class Sockets:
 
     def _kept(self) -> socket.socket | None:
         """The connection that was used last, unless all have been idle for too long."""
-        since = time.monotonic() - _KEEPALIVE_SECONDS
+        since = time.monotonic() - KEEPALIVE_SECONDS
         while self._idle and self._idle[0][0] < since:
             self._idle.pop(0)[1].close()
         return self._idle.pop()[1] if self._idle else None

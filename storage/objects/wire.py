@@ -4,7 +4,6 @@ aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,23 +15,20 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from storage.errors import Unavailable
-from storage.objects.attempts import Transient, refusal
+from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Pieces, Span
 from storage.objects.messages import Document
 from storage.objects.signing import Credentials, Request, Signer
-from storage.objects.sockets import SocketReader, Sockets
+from storage.objects.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
 
 _SLICE_BYTES: Final = 512 * 1024  # one write; more only fills the socket's queue
 _SMALL_BYTES: Final = 64 * 1024  # a write costs more than the copy of less
 _JOINED_BYTES: Final = 256 * 1024
-_ERROR_BODY_BYTES: Final = 16 * 1024
-_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,80})</Code>")
 _OK: Final = 200
 _PARTIAL: Final = 206
 _DONE: Final = (_OK, 204)
 _INTERNAL_ERROR: Final = 500
 _READ_BUFFER_BYTES: Final = 256 * 1024
-_KEEPALIVE_SECONDS: Final = 10.0  # shorter than what servers allow, so that few connections die as they are used
 _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
@@ -179,10 +175,10 @@ class Answer:
 
 async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
     try:
-        found = _CODE.search(await response.content.read(_ERROR_BODY_BYTES))
+        body = await response.content.read(ERROR_BODY_BYTES)
     except _HTTP_ERRORS:
-        found = None
-    return refusal(where, response.status, found[1].decode() if found else "")
+        body = b""
+    return refusal(where, response.status, code_in(body))
 
 
 class WireReader:
@@ -224,7 +220,7 @@ def client_session(
     """A session for ``Wire``: no cookies, no decompression, no deadline over a whole transfer, but over silence."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=connections, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=True if tls is None else tls
+            limit=connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=True if tls is None else tls
         ),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
