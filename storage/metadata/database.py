@@ -39,8 +39,7 @@ _PASSING: Final = (
     TimeoutError,
     asyncio.TimeoutError,
 )
-#: What goes well when it is done again; a statement of its own is, by Database.
-REPEATABLE: Final = (
+_REPEATABLE: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
@@ -79,14 +78,14 @@ def _translated() -> Iterator[None]:
         raise ForeignKeyMissing(error.constraint_name or "") from error
     except asyncpg.UniqueViolationError as error:
         raise AlreadyThere(error.constraint_name or "") from error
-    except REPEATABLE:
+    except _REPEATABLE:
         raise
     except _PASSING as error:
         raise Unavailable(f"Postgres: {type(error).__name__}") from error
 
 
-class Connection:
-    """A connection as an Executor: each statement its own transaction, none repeated. Raises REPEATABLE too."""
+class Transaction:
+    """A connection inside a transaction, as an Executor."""
 
     def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         self._connection = connection
@@ -104,8 +103,20 @@ class Connection:
             return await self._connection.execute(query, *args)
 
 
-class Transaction(Connection):
-    """A connection inside a transaction."""
+class Connection:
+    """A connection as an Executor: each statement its own transaction, repeated as Database does."""
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return await _repeated(lambda: self._connection.fetch(query, *args))
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        return await _repeated(lambda: self._connection.fetchrow(query, *args))
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await _repeated(lambda: self._connection.execute(query, *args))
 
 
 async def _no_reset(_connection: object) -> None:
@@ -210,7 +221,7 @@ async def _repeated(run: Callable[[], Awaitable[T]]) -> T:
         try:
             with _translated():
                 return await run()
-        except REPEATABLE as error:
+        except _REPEATABLE as error:
             if not left:
                 raise Unavailable(f"Postgres: {type(error).__name__}") from error
     raise AssertionError("unreachable")

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from storage.errors import Unavailable
-from storage.metadata.database import REPEATABLE, Database
+from storage.metadata.database import Database
 from storage.metadata.query import Executor, Query
 
 Row = TypeVar("Row")
@@ -90,10 +90,7 @@ class Gather(Generic[Row]):
         """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
         columns = [list(column) for column in zip(*batch, strict=True)]
         try:
-            try:
-                rows = await self._query.all(connection, *columns)
-            except REPEATABLE:
-                rows = await self._query.all(self._db, *columns)
+            rows = await self._query.all(connection, *columns)
         except Exception as error:  # noqa: BLE001 - as above
             _tell(batch, error)
             return False

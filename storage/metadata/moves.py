@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.errors import Unavailable
-from storage.metadata.database import REPEATABLE, Database
+from storage.metadata.database import Database
 from storage.metadata.query import Executor, select
 from storage.names import Digest, TagName
 
@@ -123,10 +123,7 @@ class Moves:
         columns = [m.name for m in batch], [m.digest for m in batch], [m.media_type for m in batch]
         error: Exception = Unavailable("the move was cancelled")
         try:
-            try:
-                rows = await _MOVE.all(connection, package_id, *columns)
-            except REPEATABLE:
-                rows = await _MOVE.all(self._db, package_id, *columns)
+            rows = await _MOVE.all(connection, package_id, *columns)
             for move, row in zip(batch, rows, strict=True):
                 if not move.answer.done():
                     move.answer.set_result(row.done)
