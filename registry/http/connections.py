@@ -29,9 +29,7 @@ HEADERS_MAX: Final = 128
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 CLIENT_LEFT: Final = 499
-
-
-_HEAD_END: Final = b"\r\n\r\n"
+HEAD_END: Final = b"\r\n\r\n"
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -125,7 +123,7 @@ class Connection(web.RequestHandler):
     def _go_long_way(self, data: bytes) -> None:
         requests = self._request_count
         if data:
-            self._whole = data.endswith(_HEAD_END)
+            self._whole = data.endswith(HEAD_END)
         super().data_received(data)
         if self._request_count != requests:
             self._head_since = None

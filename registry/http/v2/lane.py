@@ -4,7 +4,7 @@ And the HEAD of a blob that is not there, by somebody who may know it: each blob
 
 These are nearly all that a registry is asked. Their heads repeat byte for byte, so what a head says is remembered under
 its bytes; the row that is asked for, with the caller's rights, is read for every request. Whatever is not plain here,
-a refusal and an absence among it, takes the long way through aiohttp, which answers everything.
+a refusal and any other absence among it, takes the long way through aiohttp, which answers everything.
 """
 
 import re
@@ -22,7 +22,7 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import Allowed, decide
 from registry.errors import BlobUnknown, RegistryError
-from registry.http.connections import LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Told
+from registry.http.connections import HEAD_END, LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Told
 from registry.http.edge import request_ids
 from registry.http.keys import Visit
 from registry.http.v2 import blobs, manifests
@@ -39,7 +39,6 @@ Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
 _Answer = tuple[int, bytes, bytes]  # status, head, body
 
 _BEGINS: Final = (b"GET /v2/", b"HEAD /v2/")
-_ENDS: Final = b"\r\n\r\n"
 _OK: Final = 200
 _NOT_FOUND: Final = 404
 _KINDS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_HEAD, Kind.BLOB_HEAD})
@@ -74,7 +73,7 @@ def read(head: bytes) -> Ask | None:
     """What a whole head asks for; None: it takes the long way."""
     if len(head) > LINE_BYTES or not head.isascii():
         return None
-    first, *rest = head[: -len(_ENDS)].decode().split("\r\n")
+    first, *rest = head[: -len(HEAD_END)].decode().split("\r\n")
     line = _LINE.fullmatch(first)
     if line is None or len(rest) > _HEADERS_MAX:
         return None
@@ -113,7 +112,7 @@ class Lane:
 
     def take(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is a request that is answered here; then ``connection.answered`` is called later."""
-        if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or data.find(_ENDS) != len(data) - len(_ENDS):
+        if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or data.find(HEAD_END) != len(data) - len(HEAD_END):
             return False
         ask = read(data)
         if ask is None or ask.host == self._api_host or self._services.leaving.is_set():

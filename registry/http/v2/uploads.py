@@ -13,7 +13,7 @@ from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
 from registry.uploads import Owner
-from storage.metadata import blobs, packages
+from storage.metadata import blobs
 from storage.metadata.sessions import Session
 from storage.names import Digest, UploadId
 
@@ -65,7 +65,7 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
         # blindly cannot know which repository to name.
         source_id = await blobs.readable_source(db, token, digest) or package_id
     else:
-        found = await packages.standing_of(db, token, call.oci.source)
+        found = await call.services.lookups.standing(token, call.oci.source)
         if found.package_id is None or not may(call.identity, Action.PULL, call.oci.source, found):
             return False
         source_id = found.package_id
