@@ -42,7 +42,7 @@ class Packages:
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
             most = self.settings.downloads_lock
-            if most is not None and held.visibility == "public" and await downloads.most(tx, package_id) > most:
+            if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
                 raise PopularPackage(most)
             await packages.hide(tx, package_id, deleted_by)
 

@@ -36,6 +36,13 @@ CREATE TABLE dead_objects (
     not_before timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE download_totals (
+    version_id bigint NOT NULL,
+    package_id bigint NOT NULL,
+    count bigint NOT NULL
+)
+WITH (fillfactor='90');
+
 CREATE TABLE downloads (
     version_id bigint NOT NULL,
     day date NOT NULL,
@@ -295,6 +302,9 @@ ALTER TABLE ONLY blobs
 ALTER TABLE ONLY dead_objects
     ADD CONSTRAINT dead_objects_pkey PRIMARY KEY (object_key);
 
+ALTER TABLE ONLY download_totals
+    ADD CONSTRAINT download_totals_pkey PRIMARY KEY (version_id);
+
 ALTER TABLE ONLY downloads
     ADD CONSTRAINT downloads_pkey PRIMARY KEY (version_id, day);
 
@@ -386,6 +396,8 @@ CREATE INDEX accounts_namespace ON accounts USING btree (((lower(login) || '/'::
 CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
+
+CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
 
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
 

@@ -166,9 +166,7 @@ _RETIRE: Final = command(
       FROM accounts owner
       JOIN packages package ON package.owner_id = owner.id
      WHERE owner.id = $1 AND package.visibility = 'public' AND package.deleted_at IS NULL
-       AND EXISTS (SELECT 1 FROM manifests version JOIN downloads ON downloads.version_id = version.id
-                    WHERE version.package_id = package.id
-                    GROUP BY version.id HAVING sum(downloads.count) > $2)
+       AND EXISTS (SELECT 1 FROM download_totals WHERE package_id = package.id AND count > $2)
     ON CONFLICT DO NOTHING
     """
 )

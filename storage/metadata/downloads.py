@@ -9,11 +9,17 @@ from storage.metadata.query import Executor, command, select
 
 _ADD: Final = command(
     """
+    WITH new AS MATERIALIZED (
+        SELECT version.id, version.package_id, given.day, given.count
+          FROM unnest($1::bigint[], $2::date[], $3::bigint[]) AS given (version_id, day, count)
+          JOIN manifests version ON version.id = given.version_id
+    ), totals AS (
+        INSERT INTO download_totals (version_id, package_id, count)
+        SELECT id, package_id, sum(count) FROM new GROUP BY id, package_id ORDER BY id
+        ON CONFLICT (version_id) DO UPDATE SET count = download_totals.count + excluded.count
+    )
     INSERT INTO downloads (version_id, day, count)
-    SELECT new.version_id, new.day, new.count
-      FROM unnest($1::bigint[], $2::date[], $3::bigint[]) AS new (version_id, day, count)
-      JOIN manifests version ON version.id = new.version_id
-     ORDER BY new.version_id, new.day
+    SELECT id, day, count FROM new ORDER BY id, day
     ON CONFLICT (version_id, day) DO UPDATE SET count = downloads.count + excluded.count
     """
 )
@@ -68,22 +74,19 @@ async def days(db: Executor, package_id: int, version_id: int) -> list[Downloade
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
-    count: int
+class Popular:
+    found: bool
 
 
-_MOST: Final = select(
-    Most,
+_POPULAR: Final = select(
+    Popular,
     """
-    SELECT coalesce(max(total), 0)::int8 AS count
-      FROM (SELECT sum(downloads.count) AS total
-              FROM manifests version JOIN downloads ON downloads.version_id = version.id
-             WHERE version.package_id = $1 AND version.deleted_at IS NULL
-             GROUP BY version.id) AS totals
+    SELECT EXISTS (SELECT 1 FROM download_totals total JOIN manifests version ON version.id = total.version_id
+                    WHERE total.package_id = $1 AND total.count > $2 AND version.deleted_at IS NULL) AS found
     """,
 )
 
 
-async def most(db: Executor, package_id: int) -> int:
-    """The downloads of the version of a package that has most."""
-    return (await _MOST.one(db, package_id)).count
+async def popular(db: Executor, package_id: int, above: int) -> bool:
+    """Whether a version of the package, not a deleted one, was downloaded more than so many times."""
+    return (await _POPULAR.one(db, package_id, above)).found

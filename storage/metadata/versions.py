@@ -139,7 +139,7 @@ _LEAVING: Final = select(
                       AND digest NOT IN (SELECT digest FROM leaving)) AS others,
            EXISTS (SELECT 1 FROM tags
                     WHERE package_id = $1 AND digest NOT IN (SELECT digest FROM leaving)) AS tagged_others,
-           (SELECT coalesce(sum(count), 0) FROM downloads WHERE version_id = $2)::int8 AS downloads
+           coalesce((SELECT count FROM download_totals WHERE version_id = $2), 0) AS downloads
       FROM target
     """,
 )
@@ -300,6 +300,8 @@ _PURGE: Final = command(
         DELETE FROM tags WHERE package_id = $1 AND digest = $2
     ), counted AS (
         DELETE FROM downloads WHERE version_id = $3
+    ), totalled AS (
+        DELETE FROM download_totals WHERE version_id = $3
     )
     DELETE FROM manifests WHERE package_id = $1 AND digest = $2 AND id = $3
     """

@@ -331,7 +331,7 @@ async def test_popular_packages_stay(env: dict[str, str]) -> None:
         await registry.push_image("alice/app", "v2", alice)
         for _ in range(3):
             await registry.call("GET", "/v2/alice/app/manifests/v1", alice)
-        await registry.services.downloads.flush()
+            await registry.services.downloads.flush()
         path = f"{API}/user/packages/container/app"
         await registry.call("PATCH", path, alice, json={"visibility": "public"})
         ids = {v["name"]: v["id"] for v in await get(registry, "/user/packages/container/app/versions", alice)}

@@ -1,24 +1,26 @@
 """Users: who sees what of whom, and what becomes of renamed, suspended and deleted ones."""
 
 import asyncio
+from datetime import date
 
+from storage.metadata import downloads
 from tests.support.api import SCOPES, acme
 from tests.support.server import PACKAGES, Registry, running
 
 
-async def _popular(registry: Registry, owner: str, downloads: int) -> None:
-    """Makes the packages of an account public, and every version of them downloaded so often."""
+async def _popular(registry: Registry, owner: str, often: int) -> None:
+    """Makes the packages of an account public, and every version of them downloaded so often on each of two days."""
     db = registry.services.db
     await db.execute(
         f"UPDATE packages SET visibility = 'public' WHERE owner_id = (SELECT id FROM accounts WHERE login = '{owner}')"
     )
-    await db.execute(
-        "INSERT INTO downloads (version_id, day, count) SELECT m.id, day::date, $1 FROM manifests m"
-        " JOIN packages p ON p.id = m.package_id JOIN accounts a ON a.id = p.owner_id,"
-        " generate_series(now() - interval '1 day', now(), interval '1 day') day WHERE a.login = $2",
-        downloads,
+    versions = await db.fetch(
+        "SELECT m.id FROM manifests m JOIN packages p ON p.id = m.package_id JOIN accounts a ON a.id = p.owner_id"
+        " WHERE a.login = $1",
         owner,
     )
+    days = date(2026, 1, 1), date(2026, 1, 2)
+    await downloads.add(db, {(version, day): often for (version,) in versions for day in days})
 
 
 async def test_the_root_and_what_clients_ask_first(registry: Registry) -> None:

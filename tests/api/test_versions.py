@@ -332,8 +332,8 @@ async def test_purged_versions_leave_nothing(registry: Registry) -> None:
     await purge_all(registry)
     assert await restore(registry, alice, gone) == 404
     # Left: the manifest that was kept, its config and its layer.
-    tables = ("manifests", "manifest_children", "downloads", "manifest_blobs", "package_blobs")
-    assert [await count(registry, table) for table in tables] == [1, 0, 0, 2, 2]
+    tables = ("manifests", "manifest_children", "downloads", "download_totals", "manifest_blobs", "package_blobs")
+    assert [await count(registry, table) for table in tables] == [1, 0, 0, 0, 2, 2]
 
 
 async def test_purged_packages_leave_nothing_and_no_id_is_used_again(registry: Registry) -> None:

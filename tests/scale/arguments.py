@@ -214,7 +214,7 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
-        "downloads._MOST": [(s.package,), (1,)],
+        "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],
     }
 
 

@@ -24,10 +24,8 @@ _TRIGGER_MS: Final = 5.0
 #: Statements that may do more, and why.
 ALLOWED: Final = {
     "accounts._FORGET": "an account is deleted once, with all that it has",
-    "accounts._RETIRE": "an account is renamed or deleted once, over the downloads of all its packages",
     "catalog._PAGE": "version_count is exact: a count in an index, of the versions of one package",
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",
-    "downloads._MOST": "a public package is deleted once, over the downloads of its versions",
     "repositories._MINE": "counted as far as 10,000, and sorted by name to be so",
     "repositories._OWNED": "counted as far as 10,000, and sorted by name to be so",
 }

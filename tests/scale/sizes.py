@@ -53,6 +53,7 @@ def growth(found: list[Size]) -> dict[str, float]:
         "a signature": row["manifests"] + blob + row["manifest_blobs"],
         "a tag more": row["tags"],
         "the first pull of a version on a day": row["downloads"],
+        "the first pull of a version at all": row["downloads"] + row["download_totals"],
         "a further pull on that day": 0,
         "a package": row["packages"] + row["package_users"],
         "a user with two tokens": row["accounts"] + 2 * row["tokens"],

@@ -7,6 +7,7 @@ import asyncpg
 #: Table to what the registry updates in it again and again.
 _UPDATES: Final = {
     "downloads": "count = count + 1",
+    "download_totals": "count = count + 1",
     "tokens": "last_used_at = clock_timestamp()",
     "packages": "updated_at = clock_timestamp()",
     "manifests": "updated_at = clock_timestamp()",

@@ -283,8 +283,12 @@ class World:
       FROM generate_series(0, {self.big_tags} - 1) t""",
             "downloads": f"""
     INSERT INTO downloads (version_id, day, count)
-    SELECT 10 * p.id + k, current_date - d, 1 + (p.id + k + d) % 20
+    SELECT 10 * p.id + k, current_date - d, {_DOWNLOADS}
       FROM packages p, generate_series(0, 5, 5) k, generate_series(0, 4) d WHERE {published}""",
+            "download_totals": f"""
+    INSERT INTO download_totals (version_id, package_id, count)
+    SELECT 10 * p.id + k, p.id, (SELECT sum({_DOWNLOADS}) FROM generate_series(0, 4) d)
+      FROM packages p, generate_series(0, 5, 5) k WHERE {published}""",
         }
 
     @property
@@ -331,6 +335,8 @@ def _key(number: str) -> str:
     return f"pg_temp.key({number})"
 
 
+#: Of a version on a day; one package of a hundred is popular.
+_DOWNLOADS: Final = "(1 + (p.id + k + d) % 20) * CASE WHEN p.id % 100 = 0 THEN 1000 ELSE 1 END"
 _INDEX: Final = "'application/vnd.oci.image.index.v1+json'"
 _MANIFEST: Final = "'application/vnd.oci.image.manifest.v1+json'"
 _CONFIG: Final = """format(
