@@ -23,6 +23,7 @@ from registry.http.outbound import fetch
 from registry.http.server import serving
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
+from registry.http.v2.direct import Direct
 from registry.http.v2.lane import Lane
 from registry.jobs import runner
 from registry.keyless import Keyless
@@ -105,7 +106,8 @@ def make_app(services: Services) -> web.Application:
 
 def answering(services: Services, listener: socket.socket) -> AbstractAsyncContextManager[None]:
     """Answers on ``listener`` within the block."""
-    return serving(make_app(services), services.settings, listener, Lane(services))
+    app = make_app(services)
+    return serving(app, services.settings, listener, Lane(services, Direct(app)))
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from aiohttp import web
-
 from registry.config import Network
+from registry.http.asked import Asked
 
 
-def client_address(http: web.Request, trusted: Sequence[Network]) -> str:
+def client_address(http: Asked, trusted: Sequence[Network]) -> str:
     """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
 
     ``X-Forwarded-For`` of anybody else means nothing. Of IPv6 the /64 is told: whoever has one address has them all.

@@ -1,6 +1,8 @@
 """How an error becomes a response; the one renderer of all dialects that speak the JSON of OCI."""
 
 from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -23,3 +25,9 @@ def error_answer(error: RegistryError, headers: Mapping[str, str] = INERT) -> we
         content_type="application/json",
         headers={**headers, **error.headers},
     )
+
+
+@lru_cache(maxsize=2)
+def date_line(unix: int) -> str:
+    """The Date header of a second."""
+    return f"Date: {formatdate(unix, usegmt=True)}\r\n"

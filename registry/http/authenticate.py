@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
 from registry.http.address import client_address
+from registry.http.asked import Asked
 from registry.http.keys import SERVICES
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
@@ -34,13 +33,13 @@ class Holder:
         return Identity(self.token.id, self.token.account_id)
 
 
-def credentials_of(http: web.Request) -> Credentials | None:
+def credentials_of(http: Asked) -> Credentials | None:
     """What the request's headers hold. Raises Unauthenticated, TooManyRequests."""
     with counted(http):
         return parse_authorization(http.headers.getall("Authorization", ()))
 
 
-async def authenticate(http: web.Request, *, expired_ok: bool = False) -> Identity:
+async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
     """Who asks on ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
@@ -60,7 +59,7 @@ async def authenticate(http: web.Request, *, expired_ok: bool = False) -> Identi
     return Identity(claims.token_id, claims.account_id, claims.grants, expired_at)
 
 
-async def holder(http: web.Request, credentials: OidcCredentials | TokenCredentials) -> Holder:
+async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -> Holder:
     """Whose token this is. Raises Unauthenticated, TooManyRequests, Unavailable."""
     services = http.app[SERVICES]
     with counted(http, credentials.username if isinstance(credentials, TokenCredentials) else None):
@@ -77,7 +76,7 @@ async def holder(http: web.Request, credentials: OidcCredentials | TokenCredenti
 
 
 @contextmanager
-def counted(http: web.Request, username: str | None = None) -> Iterator[None]:
+def counted(http: Asked, username: str | None = None) -> Iterator[None]:
     """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place."""
     try:
         yield

@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
+from registry.http.asked import SHORT_BYTES, Asked, Plain
 from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
 from registry.http.intake import Intake, take_over
 from registry.http.keys import SERVICES
 
-_SHORT_BYTES: Final = 64 * 1024
 _FORM_BYTES: Final = 64 * 1024
 _FORM_FIELDS: Final = 100
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -29,13 +29,15 @@ async def go_on(http: web.Request) -> None:
         http.writer.output_size = 0
 
 
-def at_hand(http: web.Request) -> bytes | None:
-    """A body of at most 64 KiB that came with its headers: to take it spares nobody's time or memory.
+def at_hand(http: Asked) -> bytes | None:
+    """A body of at most 64 KiB that has come by now: to take it spares nobody's time or memory.
 
     None, and nothing is taken: it is longer, or has not come yet.
     """
+    if isinstance(http, Plain):
+        return http.body()
     content = http.content
-    if not content.is_eof() or content.total_bytes > _SHORT_BYTES or content.exception() is not None:
+    if not content.is_eof() or content.total_bytes > SHORT_BYTES or content.exception() is not None:
         return None
     return content.read_nowait()
 

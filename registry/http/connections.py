@@ -99,6 +99,15 @@ class Connection(web.RequestHandler):
         self._head_since = None
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
+    def behind(self, count: int) -> bytes | None:
+        """Takes the next ``count`` bytes of what came while the shortcut is at work, if there are as many."""
+        if self._behind is None or sum(map(len, self._behind)) < count:
+            return None
+        came = b"".join(self._behind)
+        self._behind = [came[count:]] if len(came) > count else []
+        self._resume_transport_reading()
+        return came[:count]
+
     def answered(self, data: bytes, told: Told | None) -> None:
         """The end of what the shortcut took; None: aiohttp is to answer ``data`` after all."""
         behind, self._behind = self._behind or (), None

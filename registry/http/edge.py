@@ -13,6 +13,7 @@ from aiohttp import web
 from registry.errors import TooManyRequests
 from registry.http import ops
 from registry.http.answers import error_answer
+from registry.http.asked import Plain
 from registry.http.connections import dress
 from registry.http.errors import MessageInvalid, NothingHere, Refused
 from registry.http.keys import BEGUN, VISIT, Visit
@@ -99,13 +100,14 @@ def _last_resort(request: web.BaseRequest, error: Exception) -> web.StreamRespon
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError from error
-    response = error_answer(_told(request, error))
+    response = error_answer(unexpected(request, error))
     if isinstance(error, web.RequestPayloadError):
         response.force_close()
     return response
 
 
-def _told(request: web.BaseRequest, error: Exception) -> RegistryError:
+def unexpected(request: web.BaseRequest | Plain, error: Exception) -> RegistryError:
+    """What a client is told of an error that nobody has expected."""
     match error:
         case web.RequestPayloadError():
             return MessageInvalid("expected a well-formed body")
@@ -114,5 +116,5 @@ def _told(request: web.BaseRequest, error: Exception) -> RegistryError:
         case RegistryError():
             return error
         case _:
-            log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+            log.error("request.failed", method=request.method, path=request.raw_path.partition("?")[0], exc_info=error)
             return RegistryError("this is our fault, and it is in our log under the id of this request")

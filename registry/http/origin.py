@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
-from aiohttp import web
+from registry.http.asked import Asked
 
 _HOST: Final = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
-def origin(http: web.Request, public_url: str | None) -> str:
+def origin(http: Asked, public_url: str | None) -> str:
     """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one."""
     if public_url is not None:
         return public_url
@@ -17,7 +17,7 @@ def origin(http: web.Request, public_url: str | None) -> str:
     return f"{http.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
 
 
-def raw_path(http: web.BaseRequest) -> str:
+def raw_path(http: Asked) -> str:
     """The path as it came, undecoded, without the query.
 
     A server must take the absolute form (RFC 9112 §3.2.2); whom it names is never believed.

@@ -10,6 +10,7 @@ from auth.errors import Unauthenticated
 from registry import errors
 from registry.errors import RegistryError
 from registry.http.answers import error_answer
+from registry.http.asked import Asked
 from registry.http.authenticate import authenticate
 from registry.http.bodies import no_early_continue
 from registry.http.keys import BEGUN, SERVICES, VISIT
@@ -55,7 +56,7 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
 
 
-async def serve(http: web.Request) -> web.StreamResponse:
+async def serve(http: Asked) -> web.StreamResponse:
     """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
     services = http.app[SERVICES]
     oci: OCIRequest | None = None
@@ -69,15 +70,15 @@ async def serve(http: web.Request) -> web.StreamResponse:
     except RegistryError as error:
         return _answer(http, error)
     except Unavailable as error:
-        log.warning("storage.unavailable", error=str(error), path=http.path)
+        log.warning("storage.unavailable", error=str(error), path=raw_path(http))
         return _answer(http, errors.UnavailableNow(retry_after_seconds=2))
     except StorageError as error:
-        log.exception("storage.failed", error=str(error), path=http.path)
+        log.exception("storage.failed", error=str(error), path=raw_path(http))
         return _answer(http, errors.UnavailableNow(retry_after_seconds=5))
 
 
-def _answer(http: web.Request, error: RegistryError) -> web.StreamResponse:
-    if BEGUN in http:
+def _answer(http: Asked, error: RegistryError) -> web.StreamResponse:
+    if isinstance(http, web.Request) and BEGUN in http:
         raise error
     return error_answer(error, HEADERS)
 

@@ -49,8 +49,8 @@ async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | 
         response = web.StreamResponse(status=200 if span is None else 206, headers=headers_of(digest, span, size))
         response.content_length = size if span is None else span.size
         # From here on an error can only be told by cutting the connection (v2.app).
-        call.http[BEGUN] = True
-        await send(call.http, response, reader, call.services.settings.http.stall_seconds)
+        call.stream()[BEGUN] = True
+        await send(call.stream(), response, reader, call.services.settings.http.stall_seconds)
     return response
 
 

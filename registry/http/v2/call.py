@@ -11,6 +11,7 @@ from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.answers import INERT
+from registry.http.asked import Asked, LongWay
 from registry.http.bodies import Incoming, go_on
 from registry.http.origin import origin
 from registry.oci.headers import next_link
@@ -38,7 +39,7 @@ _ACTION: Final = {
 class Call:
     """A parsed request with its caller."""
 
-    http: web.Request
+    http: Asked
     oci: OCIRequest
     identity: Identity
     services: Services
@@ -79,13 +80,18 @@ class Call:
 
         ``taken``: what was read of it already.
         """
-        await go_on(self.http)
-        return Incoming(self.http, taken or b"")
+        http = self.stream()
+        await go_on(http)
+        return Incoming(http, taken or b"")
+
+    def stream(self) -> web.Request:
+        """The request, for a body or an answer that does not come at once. Raises LongWay, so ask before all else."""
+        if not isinstance(self.http, web.Request):
+            raise LongWay
+        return self.http
 
 
-def unauthorized(
-    http: web.Request, services: Services, oci: OCIRequest | None, error: str | None
-) -> errors.Unauthorized:
+def unauthorized(http: Asked, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
     """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
     scope = None
     if oci is not None and oci.name is not None:

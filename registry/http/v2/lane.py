@@ -7,11 +7,9 @@ its bytes; the row that is asked for, with the caller's rights, is read for ever
 a refusal and any other absence among it, takes the long way through aiohttp, which answers everything.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from functools import lru_cache
 from typing import Final, Literal, TypeVar
 
@@ -22,7 +20,9 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import Allowed, decide
 from registry.errors import BlobUnknown, RegistryError
-from registry.http.connections import HEAD_END, LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Told
+from registry.http.answers import date_line
+from registry.http.asked import read_head
+from registry.http.connections import HEAD_END, LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
 from registry.http.edge import request_ids
 from registry.http.keys import Visit
 from registry.http.v2 import blobs, manifests
@@ -42,17 +42,11 @@ _BEGINS: Final = (b"GET /v2/", b"HEAD /v2/")
 _OK: Final = 200
 _NOT_FOUND: Final = 404
 _KINDS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_HEAD, Kind.BLOB_HEAD})
-_LINE: Final = re.compile(r"(GET|HEAD) (/v2/[!-$&->@-~]+) HTTP/1\.1", re.ASCII)  # no query, no escape
-_HEADER: Final = re.compile(r"([A-Za-z0-9-]+):[ \t]*([ -~]*)", re.ASCII)
-#: Headers that change what is answered, or where a message ends.
-_NOT_PLAIN: Final = frozenset(
-    {
-        "content-length", "expect", "http2-settings", "if-match", "if-modified-since", "if-none-match",
-        "if-range", "if-unmodified-since", "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
+#: Headers that change what is answered.
+_CHANGES: Final = frozenset(
+    {"content-length", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"}
+)
 _HEADS_MAX: Final = 1024  # of about a KiB
-_HEADERS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +65,38 @@ class Ask:
 @lru_cache(maxsize=_HEADS_MAX)
 def read(head: bytes) -> Ask | None:
     """What a whole head asks for; None: it takes the long way."""
-    if len(head) > LINE_BYTES or not head.isascii():
+    plain = read_head(head)
+    if plain is None or plain.target != plain.path or "%" in plain.path:
         return None
-    first, *rest = head[: -len(HEAD_END)].decode().split("\r\n")
-    line = _LINE.fullmatch(first)
-    if line is None or len(rest) > _HEADERS_MAX:
+    headers = plain.headers
+    if any(name.lower() in _CHANGES for name in headers):
         return None
-    headers: dict[str, str] = {}
-    for text in rest:
-        header = _HEADER.fullmatch(text)
-        name = "" if header is None else header[1].lower()
-        if header is None or name in _NOT_PLAIN or (name in headers and name in {"authorization", "host"}):
-            return None
-        headers[name] = header[2]
-    if headers.pop("connection", "keep-alive").lower() != "keep-alive" or "host" not in headers:
-        return None
-    return _ask(line[1], line[2], headers)
-
-
-def _ask(method: str, target: str, headers: dict[str, str]) -> Ask | None:
     try:
-        oci = parse(method, target, {})
-        credentials = parse_authorization([headers["authorization"]] if "authorization" in headers else [])
+        oci = parse(plain.method, plain.path, {})
+        credentials = parse_authorization(headers.getall("Authorization", ()))
     except (RegistryError, Unauthenticated):
         return None
     if oci.kind not in _KINDS or not (credentials is None or isinstance(credentials, BearerCredentials)):
         return None
     of: Final = "blobs" if oci.kind is Kind.BLOB_HEAD else "digests" if oci.tag is None else "tags"
     bearer = None if credentials is None else credentials.reveal()
-    return Ask(method, target, oci.package, str(oci.reference), of, headers["host"].lower(), bearer)
+    return Ask(plain.method, plain.path, oci.package, str(oci.reference), of, headers["Host"].lower(), bearer)
 
 
 class Lane:
-    """The shortcut of ``/v2``."""
+    """The shortcut of pulls; what it does not take is for the ``other``."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, other: Shortcut) -> None:
         self._services = services
+        self._other = other
         self._api_host = (services.settings.api_url or "").partition("://")[2].lower()
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is a request that is answered here; then ``connection.answered`` is called later."""
+        return self._take(data, connection) or self._other.take(data, connection)
+
+    def _take(self, data: bytes, connection: Connection) -> bool:
         if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or data.find(HEAD_END) != len(data) - len(HEAD_END):
             return False
         ask = read(data)
@@ -228,4 +213,4 @@ def _head(status: str, headers: Mapping[str, str], size: int) -> bytes:
 @lru_cache(maxsize=2)
 def _date(unix: int) -> bytes:
     """The Date of a second, as far as the value of the header behind it."""
-    return f"Date: {formatdate(unix, usegmt=True)}\r\n{REQUEST_ID_HEADER}: ".encode()
+    return f"{date_line(unix)}{REQUEST_ID_HEADER}: ".encode()

@@ -21,6 +21,7 @@ from auth.permissions import grantable
 from auth.scopes import Grant
 from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.answers import error_answer
+from registry.http.asked import Asked, LongWay
 from registry.http.authenticate import Holder, counted, credentials_of, holder
 from registry.http.bodies import no_early_continue, read_form
 from registry.http.errors import FormInvalid
@@ -33,7 +34,7 @@ from storage.names import InvalidName, PackageName
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
 
-async def serve(http: web.Request) -> web.Response:
+async def serve(http: Asked) -> web.Response:
     """``GET /token?service=…&scope=…`` with Basic ``user:token`` or as nobody, or the form by ``POST``."""
     try:
         if http.method in {"GET", "HEAD"}:
@@ -49,13 +50,15 @@ async def serve(http: web.Request) -> web.Response:
         return error_answer(UnavailableNow(retry_after_seconds=2), HEADERS)
 
 
-async def _by_form(http: web.Request) -> web.Response:
+async def _by_form(http: Asked) -> web.Response:
     """OAuth2, as docker's engine and containerd do it: ``grant_type`` is ``password`` or ``refresh_token``.
 
     The refresh token that ``access_type=offline`` asks for is the access token itself: it is what a client may keep,
     and it is revoked where tokens are.
     """
     services = http.app[SERVICES]
+    if not isinstance(http, web.Request):
+        raise LongWay
     form = await read_form(http, services.settings.http.body_seconds)
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
@@ -75,7 +78,7 @@ def _one(form: Mapping[str, list[str]], name: str) -> str:
     return values[0]
 
 
-async def _by_header(http: web.Request) -> Holder | None:
+async def _by_header(http: Asked) -> Holder | None:
     credentials = credentials_of(http)
     if isinstance(credentials, BearerCredentials):
         # The identity token of another issuer may come so too; one of ours is not exchanged for another.
@@ -89,7 +92,7 @@ async def _by_header(http: web.Request) -> Holder | None:
 
 
 async def _issued(
-    http: web.Request,
+    http: Asked,
     found: Holder | None,
     wanted: Sequence[str],
     *,

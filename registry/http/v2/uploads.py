@@ -54,6 +54,8 @@ async def _receive_at_once(call: Call, owner: Owner, digest: Digest) -> web.Resp
     sessions, chunk = call.services.uploads, _chunk(call)
     if chunk.short is not None and not chunk.at and await sessions.put(owner.package_id, chunk.short, digest):
         return created(call, digest)
+    if chunk.size != 0:
+        call.stream()
     upload = await sessions.start(owner, digest.algorithm)
     return await _receive_all(call, owner, upload, chunk, digest)
 
@@ -88,6 +90,7 @@ async def append(call: Call) -> web.Response:  # end-5
         end = await sessions.append(upload, found, chunk.short, chunk.at)
         if end is not None:
             return accepted(call, upload, end)
+    call.stream()
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
         await receiver.receive(await call.body(chunk.body), chunk.size)
     return accepted(call, upload, receiver.durable)
@@ -112,6 +115,8 @@ async def finish(call: Call) -> web.Response:  # end-6
 
 async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> web.Response:
     sessions = call.services.uploads
+    if chunk.size != 0:
+        call.stream()
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
         if chunk.size != 0:
             await receiver.receive(await call.body(chunk.body), chunk.size)
