@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import asyncpg
 
 from storage.errors import StorageError, Unavailable
 
 T = TypeVar("T")
+_Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 5.0
@@ -70,24 +71,49 @@ class DatabaseSettings:
     command_seconds: float = 15.0  # without an answer; a server that answers stops a statement before
 
 
+def _known(error: Exception) -> StorageError | None:
+    """What an error of asyncpg means to us; None: it goes on as it is."""
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return ForeignKeyMissing(error.constraint_name or "")
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return AlreadyThere(error.constraint_name or "")
+    if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
+        return Unavailable(f"Postgres: {type(error).__name__}")
+    return None
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except asyncpg.ForeignKeyViolationError as error:
-        raise ForeignKeyMissing(error.constraint_name or "") from error
-    except asyncpg.UniqueViolationError as error:
-        raise AlreadyThere(error.constraint_name or "") from error
-    except _REPEATABLE:
-        raise
-    except _PASSING as error:
-        raise Unavailable(f"Postgres: {type(error).__name__}") from error
+    except Exception as error:
+        known = _known(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
+    """What ``run`` returns. Without a context manager, and on purpose: it is on the way of every statement."""
+    left = _TRIES
+    while True:
+        try:
+            return await run(*args)
+        except _REPEATABLE as error:
+            left -= 1
+            if not left:
+                raise Unavailable(f"Postgres: {type(error).__name__}") from error
+        except Exception as error:
+            known = _known(error)
+            if known is None:
+                raise
+            raise known from error
 
 
 class Transaction:
     """A connection inside a transaction, as an Executor."""
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    def __init__(self, connection: _Held) -> None:
         self._connection = connection
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
@@ -106,17 +132,17 @@ class Transaction:
 class Connection:
     """A connection as an Executor: each statement its own transaction, repeated as Database does."""
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    def __init__(self, connection: _Held) -> None:
         self._connection = connection
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await _repeated(lambda: self._connection.fetch(query, *args))
+        return await _repeated(self._connection.fetch, query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await _repeated(lambda: self._connection.fetchrow(query, *args))
+        return await _repeated(self._connection.fetchrow, query, *args)
 
     async def execute(self, query: str, *args: object) -> str:
-        return await _repeated(lambda: self._connection.execute(query, *args))
+        return await _repeated(self._connection.execute, query, *args)
 
 
 async def _no_reset(_connection: object) -> None:
@@ -132,29 +158,17 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
-        self._idle: list[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = []
+        self._idle: list[_Held] = []
         self._waiting = 0
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        async def run() -> list[asyncpg.Record]:
-            async with self._taken() as connection:
-                return await connection.fetch(query, *args)
-
-        return await _repeated(run)
+        return await _repeated(self._once, lambda connection: connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        async def run() -> asyncpg.Record | None:
-            async with self._taken() as connection:
-                return await connection.fetchrow(query, *args)
-
-        return await _repeated(run)
+        return await _repeated(self._once, lambda connection: connection.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        async def run() -> str:
-            async with self._taken() as connection:
-                return await connection.execute(query, *args)
-
-        return await _repeated(run)
+        return await _repeated(self._once, lambda connection: connection.execute(query, *args))
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -170,20 +184,33 @@ class Database:
             async with self._taken() as connection, connection.transaction():
                 yield Transaction(connection)
 
+    async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
+        connection = await self._take()
+        try:
+            result = await run(connection)
+        except BaseException:
+            await self._pool.release(connection)  # which knows what state it is in
+            raise
+        await self._give(connection)
+        return result
+
     @asynccontextmanager
-    async def _taken(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
+    async def _taken(self) -> AsyncIterator[_Held]:
         connection = await self._take()
         try:
             yield connection
         except BaseException:
-            await self._pool.release(connection)  # which knows what state it is in
+            await self._pool.release(connection)
             raise
+        await self._give(connection)
+
+    async def _give(self, connection: _Held) -> None:
         if self._waiting:
             await self._pool.release(connection)
         else:
             self._idle.append(connection)
 
-    async def _take(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+    async def _take(self) -> _Held:
         while self._idle:
             connection = self._idle.pop()
             with suppress(asyncpg.InterfaceError):  # the pool has noticed its end, and taken it back
@@ -214,17 +241,6 @@ class Database:
                 return await work(tx)
 
         return await _repeated(run)
-
-
-async def _repeated(run: Callable[[], Awaitable[T]]) -> T:
-    for left in reversed(range(_TRIES)):
-        try:
-            with _translated():
-                return await run()
-        except _REPEATABLE as error:
-            if not left:
-                raise Unavailable(f"Postgres: {type(error).__name__}") from error
-    raise AssertionError("unreachable")
 
 
 @asynccontextmanager
