@@ -135,6 +135,13 @@ class Plain:
             self._body += more
         return self._body
 
+    def body_now(self) -> bytes:
+        """The whole body. Raises LongWay while it has not come."""
+        body = self.body()
+        if body is None:
+            raise LongWay
+        return body
+
 
 #: What a handler reads of a request.
 Asked: TypeAlias = web.Request | Plain

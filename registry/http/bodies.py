@@ -92,10 +92,12 @@ class Incoming:
             self._intake.drop()
 
 
-async def read_body(http: web.Request, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:
-    """The whole body. Raises ``too_large`` (before a byte is read, where the length is told) and BodyTooSlow."""
+async def read_body(http: Asked, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:
+    """The whole body. Raises ``too_large`` (before a byte is read, where the length is told), BodyTooSlow, LongWay."""
     if (http.content_length or 0) > limit_bytes:
         raise too_large
+    if isinstance(http, Plain):
+        return http.body_now()
     await go_on(http)
     pieces, size = [], 0
     try:

@@ -69,7 +69,7 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     if body is None:
         call.authorize(Action.PUSH, await call.services.lookups.standing(call.identity.token_id, call.oci.package))
         seconds = call.services.settings.http.body_seconds
-        body = await read_body(call.stream(), MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
+        body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
     expected, token_id = call.oci.digest, call.identity.token_id
     digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
     # The body took its time: what counts is the right that there is now.
