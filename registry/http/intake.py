@@ -32,17 +32,19 @@ class Intake(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
 
     async def fill(self, room: memoryview) -> None:
-        """Puts what comes next at the front of ``room``: ``came`` tells how much; it may be cancelled.
+        """Fills ``room`` with what comes, unless the body ends: ``came`` tells how much; it may be cancelled.
 
-        Raises ConnectionError for a client that is gone.
+        Raises ConnectionError for a client that is gone, once what had come has been told.
         """
         if not self._left:
             return
         self._room = room[: self._left]
         self._transport.resume_reading()
         try:
-            while not self._came:
+            while self._room:
                 if (error := self._content.exception()) is not None:
+                    if self._came:
+                        return
                     raise error
                 self._waiter = asyncio.get_running_loop().create_future()
                 await self._waiter
@@ -74,13 +76,14 @@ class Intake(asyncio.BufferedProtocol):
             self._room = _NOWHERE[: self._left]
         else:
             self._came += nbytes
-            self._room = None
-            self._transport.pause_reading()
+            self._room = self._room[nbytes:]
+            if not self._room:
+                self._transport.pause_reading()
+                self._wake()
         if not self._left:
             self._transport.set_protocol(self._connection)
             self._connection.expect_request()
             self._content.feed_eof()
-        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
