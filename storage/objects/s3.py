@@ -28,7 +28,7 @@ from storage.objects.attempts import AlreadyThere, Attempts
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.signing import Address, Credentials, Request, Signer
 from storage.objects.sockets import Sockets
-from storage.objects.wire import Answer, Wire, client_session
+from storage.objects.wire import BINARY, Answer, Wire, client_session
 
 _DELETE_MAX: Final = 1000  # keys of one DeleteObjects
 
@@ -193,7 +193,7 @@ class S3Store:
 
     async def create(self, key: ObjectKey) -> MultipartId:
         """A new multipart upload. Tried again after a lost answer, so that one more than is returned may be left."""
-        extra = {"content-type": "application/octet-stream"}
+        extra = {"content-type": BINARY}
         request = Request("POST", self._address, self._address.path(key), {"uploads": ""})
         answer = await self._ask("CreateMultipartUpload", request, extra=extra)
         return MultipartId(answer.document().text("UploadId"))

@@ -5,7 +5,7 @@ aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,12 +18,11 @@ from storage.errors import Unavailable
 from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Pieces, Span
 from storage.objects.messages import Document
+from storage.objects.pieces import slices
 from storage.objects.signing import Credentials, Request, Signer
 from storage.objects.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
 
-_SLICE_BYTES: Final = 512 * 1024  # one write; more only fills the socket's queue
-_SMALL_BYTES: Final = 64 * 1024  # a write costs more than the copy of less
-_JOINED_BYTES: Final = 256 * 1024
+BINARY: Final = "application/octet-stream"
 _OK: Final = 200
 _PARTIAL: Final = 206
 _DONE: Final = (_OK, 204)
@@ -32,29 +31,11 @@ _READ_BUFFER_BYTES: Final = 256 * 1024
 _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
-def slices(data: Pieces) -> Iterator[bytes | memoryview]:
-    """The pieces in sizes that are good to write: small ones joined, large ones cut, the rest as they are."""
-    small: list[bytes | memoryview] = []
-    held = 0
-    for piece in data:
-        if len(piece) < _SMALL_BYTES:
-            small.append(piece)
-            held += len(piece)
-        if held and (held >= _JOINED_BYTES or len(piece) >= _SMALL_BYTES):
-            yield b"".join(small)
-            small, held = [], 0
-        if len(piece) >= _SMALL_BYTES:
-            view = memoryview(piece)
-            yield from (view[start : start + _SLICE_BYTES] for start in range(0, len(view), _SLICE_BYTES))
-    if held:
-        yield b"".join(small)
-
-
 class _Body(aiohttp.Payload):
     """Pieces as a body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
 
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
-        super().__init__(data, content_type="application/octet-stream")
+        super().__init__(data, content_type=BINARY)
         self._data = data
         self._size = sum(map(len, data))
         self._stall_seconds = stall_seconds
@@ -100,14 +81,19 @@ class Wire:
 
     async def put(self, where: str, request: Request, data: Pieces) -> str:
         """Send ``data``; the ETag S3 answers with. Raises what ``refusal`` gives, Transient without an answer."""
-        response = await self._send(where, request, {}, _Body(data, self.stall_seconds))
-        async with response:
-            if response.status != _OK:
-                raise await _refused(where, response)
-            etag = response.headers.get("ETag")
-            if not etag:
-                raise Unavailable(f"{where}: S3 answered without an ETag")
-            return etag
+        if self.sockets is not None:
+            extra = {"content-length": str(sum(map(len, data))), "content-type": BINARY}
+            headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
+            etag = await self.sockets.put(where, _spelled(request, headers), data)
+        else:
+            response = await self._send(where, request, {}, _Body(data, self.stall_seconds))
+            async with response:
+                if response.status != _OK:
+                    raise await _refused(where, response)
+                etag = response.headers.get("ETag", "")
+        if not etag:
+            raise Unavailable(f"{where}: S3 answered without an ETag")
+        return etag
 
     async def ask(
         self, where: str, request: Request, body: bytes = b"", extra: Mapping[str, str] | None = None
@@ -152,7 +138,7 @@ class Wire:
 
 
 def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
-    """A request without a body, as it is sent."""
+    """A request as far as its body, as it is sent."""
     lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
