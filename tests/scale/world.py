@@ -74,27 +74,24 @@ class World:
         return self.org(1 + spread % self.orgs) if package % 5 < 3 else self.user(1 + spread % self.users)
 
     def statements(self) -> dict[str, str]:
-        """Table to the INSERT that fills it, in an order in which each may read those before it."""
+        """Table and columns to the SELECT of its rows, in an order in which each may read those before it."""
         return {**self._accounts(), **self._rights(), **self._images(), **self._work()}
 
     def _accounts(self) -> dict[str, str]:
         return {
-            "accounts": f"""
-    INSERT INTO accounts (id, kind, login, name, email, site_admin, packages_sso_required) OVERRIDING SYSTEM VALUE
+            "accounts (id, kind, login, name, email, site_admin, packages_sso_required)": f"""
     SELECT n, 'User', CASE n WHEN 1 THEN 'admin' ELSE 'user-' || n END, 'User ' || n, 'user' || n || '@example.com',
            n = 1, false
       FROM generate_series(1, {self.users}) n
      UNION ALL
     SELECT {self.users} + n, 'Organization', 'org-' || n, 'Organization ' || n, NULL, false, n % 50 = 2
       FROM generate_series(1, {self.orgs}) n""",
-            "repositories": f"""
-    INSERT INTO repositories (id, owner_id, name, visibility, description, deleted_at) OVERRIDING SYSTEM VALUE
+            "repositories (id, owner_id, name, visibility, description, deleted_at)": f"""
     SELECT r, {self._owner("(2 * r)")}, 'repo-' || r, {self._visibility("(2 * r)")}, 'What ' || r || ' is about',
            CASE WHEN r % 200 = 0 THEN now() END
       FROM generate_series(1, {self.packages // 2}::bigint) r""",
-            "packages": f"""
-    INSERT INTO packages (id, owner_id, name, visibility, creator_id, created_at, published_at, deleted_at,
-                          repository_id, inherit_access, description, licenses, licenses_spdx) OVERRIDING SYSTEM VALUE
+            "packages (id, owner_id, name, visibility, creator_id, created_at, published_at, deleted_at, "
+            "repository_id, inherit_access, description, licenses, licenses_spdx)": f"""
     SELECT p, owner.id, CASE WHEN p % 3 = 0 THEN 'services/' ELSE '' END || 'app-' || p, {self._visibility("p")},
            CASE WHEN owner.id = {self.users} + 1 THEN 1 + p % {self.big_members}
                 WHEN owner.id > {self.users} THEN 1 + (owner.id - {self.users}) * 31 % {self.users}
@@ -124,68 +121,54 @@ class World:
         seat = f"1 + (org * 31 + i * 97) % {users}"
         place = f"CASE WHEN org = 1 THEN 1 + (t * 17 + i * 13) % {self.big_members} ELSE {seat} END"
         return {
-            "memberships": f"""
-    INSERT INTO memberships (org_id, user_id, role)
+            "memberships (org_id, user_id, role)": f"""
     SELECT {users} + org, {seat}, CASE WHEN i < 2 THEN 'admin' ELSE 'member' END
       FROM generate_series(2, {self.orgs}) org, generate_series(0, 29) i
      UNION ALL
     SELECT {users} + 1, u, CASE WHEN u < 12 THEN 'admin' ELSE 'member' END
       FROM generate_series(1, {self.big_members}) u""",
-            "teams": f"""
-    INSERT INTO teams (id, org_id, slug, name) OVERRIDING SYSTEM VALUE
+            "teams (id, org_id, slug, name)": f"""
     SELECT (org - 1) * 3 + t, {users} + org, 'team-' || t, 'Team ' || t
       FROM generate_series(1, {self.orgs}) org, generate_series(1, 3) t
      UNION ALL
     SELECT 3 * {self.orgs} + t, {users} + 1, 'crew-' || t, 'Crew ' || t FROM generate_series(1, {self.big_teams}) t""",
-            "team_members": f"""
-    INSERT INTO team_members (team_id, user_id)
+            "team_members (team_id, user_id)": f"""
     SELECT t.id, {place}
       FROM (SELECT id, id AS t, org_id - {users} AS org FROM teams) AS t, generate_series(0, 4) i""",
-            "package_users": f"""
-    INSERT INTO package_users (package_id, user_id, role)
+            "package_users (package_id, user_id, role)": f"""
     SELECT p.id, p.creator_id, 3 FROM packages p WHERE p.owner_id > {users} AND NOT p.inherit_access
      UNION ALL
     SELECT p.id, 1 + p.id * 13 % {users}, 1 FROM packages p
      WHERE p.id % 3 = 1 AND NOT p.inherit_access AND p.creator_id <> 1 + p.id * 13 % {users}""",
-            "package_teams": f"""
-    INSERT INTO package_teams (package_id, team_id, role)
+            "package_teams (package_id, team_id, role)": f"""
     SELECT p.id, ({org_of} - 1) * 3 + 1 + p.id % 2, 2 FROM packages p
      WHERE p.owner_id > {users} AND p.id % 3 = 0 AND NOT p.inherit_access""",
-            "package_repositories": """
-    INSERT INTO package_repositories (package_id, repository_id, audience, role)
+            "package_repositories (package_id, repository_id, audience, role)": """
     SELECT p.id, p.repository_id, audience, role
       FROM packages p, (VALUES ('actions', 3), ('codespaces', 2)) AS given (audience, role)
      WHERE p.repository_id IS NOT NULL AND NOT p.inherit_access""",
-            "repository_users": f"""
-    INSERT INTO repository_users (repository_id, user_id, role)
+            "repository_users (repository_id, user_id, role)": f"""
     SELECT r.id, p.creator_id, 3 FROM repositories r JOIN packages p ON p.id = 2 * r.id WHERE r.owner_id > {users}
      UNION ALL
     SELECT r.id, 1 + r.id * 13 % {users}, 1 FROM repositories r JOIN packages p ON p.id = 2 * r.id
      WHERE r.id % 3 = 1 AND p.creator_id <> 1 + r.id * 13 % {users}""",
-            "repository_teams": f"""
-    INSERT INTO repository_teams (repository_id, team_id, role)
+            "repository_teams (repository_id, team_id, role)": f"""
     SELECT r.id, (r.owner_id - {users} - 1) * 3 + 1 + r.id % 2, 2 FROM repositories r
      WHERE r.owner_id > {users} AND r.id % 2 = 0""",
-            "tokens": f"""
-    INSERT INTO tokens (id, account_id, kind, hash, last_eight, note, scopes, rules, last_used_at)
-           OVERRIDING SYSTEM VALUE
+            "tokens (id, account_id, kind, hash, last_eight, note, scopes, rules, last_used_at)": f"""
     SELECT n, 1 + n % {users}, CASE WHEN n % 10 = 0 THEN 'fine_grained' ELSE 'classic' END,
            sha256(('token' || n)::bytea), right(n::text || 'abcdefgh', 8), 'laptop ' || n,
            CASE WHEN n % 10 = 0 THEN '{{}}' ELSE '{{read:packages,write:packages}}' END::text[],
            CASE WHEN n % 10 = 0 THEN '[{{"packages": "org-1/*", "actions": ["read"]}}]' END::jsonb,
            now() - n % 100 * interval '1 hour'
       FROM generate_series(1, {self.tokens}) n""",
-            "tokens of workflows": f"""
-    INSERT INTO tokens (id, account_id, kind, hash, last_eight, repository_id, ceiling, expires_at)
-           OVERRIDING SYSTEM VALUE
+            "tokens (id, account_id, kind, hash, last_eight, repository_id, ceiling, expires_at)": f"""
     SELECT {self.tokens} + r.id, p.creator_id, 'workflow', sha256(('workflow' || r.id)::bytea), '', r.id, 3,
            now() + (r.id % 8 - 2) * interval '1 hour'
       FROM repositories r JOIN packages p ON p.id = 2 * r.id WHERE r.id % 20 = 1""",
-            "token_organizations": f"""
-    INSERT INTO token_organizations (token_id, org_id)
+            "token_organizations (token_id, org_id)": f"""
     SELECT n, {users} + 1 + n % {self.orgs} FROM generate_series(1, {self.tokens}, 4) n""",
-            "retired_names": f"""
-    INSERT INTO retired_names (owner_login, name)
+            "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
         }
 
@@ -196,8 +179,7 @@ class World:
         is_image, is_index, is_signature = "k % 5 IN (1, 2, 3)", "k % 5 = 0", "k % 5 = 4"
         extra = f"generate_series(10 * ({self.packages}::bigint + 1), {self._last_manifest}) n"
         return {
-            "blobs": f"""
-    INSERT INTO blobs (digest, size, object_key, body)
+            "blobs (digest, size, object_key, body)": f"""
     SELECT {_digest("c", "n")}, 350, NULL, {_CONFIG}::bytea FROM {self._numbers} WHERE n % 10 % 5 IN (1, 2, 3)
      UNION ALL
     SELECT {_digest("l", "n")}, 20000000 + n % 10000000, {_key("n")}, NULL FROM {self._numbers}
@@ -206,8 +188,7 @@ class World:
     SELECT {_digest("s", "n")}, 250, NULL, {_PAYLOAD}::bytea FROM {self._numbers} WHERE n % 10 % 5 = 4
      UNION ALL
     SELECT {_digest("b", "n")}, 50000000, {_key("-n")}, NULL FROM generate_series(0, 999) n""",
-            "package_blobs": f"""
-    INSERT INTO package_blobs (package_id, digest, linked_at)
+            "package_blobs (package_id, digest, linked_at)": f"""
     SELECT p.id, of_package.digest, p.published_at
       FROM packages p CROSS JOIN LATERAL (
             SELECT {_digest(*"cn")} FROM (SELECT 10 * p.id + k AS n FROM generate_series(0, 9) k WHERE {is_image}) AS i
@@ -224,10 +205,8 @@ class World:
     SELECT 1, {_digest("c", "n")}, now() FROM {extra} WHERE n % 10 % 5 IN (1, 2, 3)
      UNION ALL
     SELECT 1, {_digest("l", "n")}, now() FROM {extra} WHERE n % 10 % 5 IN (1, 2, 3)""",
-            "manifests": f"""
-    INSERT INTO manifests (package_id, digest, id, media_type, artifact_type, subject, annotations, size, body,
-                           created_at, deleted_at, deleted_tags, deleted_by, deleted_with, sort, platforms)
-           OVERRIDING SYSTEM VALUE
+            "manifests (package_id, digest, id, media_type, artifact_type, subject, annotations, size, body, "
+            "created_at, deleted_at, deleted_tags, deleted_by, deleted_with, sort, platforms)": f"""
     SELECT p.id, {_digest("m", "made.n")}, made.n,
            CASE WHEN {is_index} THEN {_INDEX} ELSE {_MANIFEST} END,
            CASE WHEN {is_signature} THEN 'application/vnd.dev.cosign.artifact.sig.v1+json' END,
@@ -248,8 +227,7 @@ class World:
     SELECT 1, {_digest("m", "n")}, n, {_MANIFEST}, NULL, NULL, NULL, octet_length(body), body::bytea, now(), NULL,
            '{{}}', NULL, NULL, 'image', '{{linux/amd64}}'
       FROM {extra} CROSS JOIN LATERAL (SELECT {_image("n", "1")} AS body) AS made WHERE n % 10 % 5 IN (1, 2, 3)""",
-            "manifest_blobs": f"""
-    INSERT INTO manifest_blobs (package_id, manifest, blob)
+            "manifest_blobs (package_id, manifest, blob)": f"""
     SELECT p.id, {_digest("m", "made.n")}, used.blob
       FROM {slots}
      CROSS JOIN LATERAL (SELECT 10 * p.id + k AS n) AS made
@@ -265,12 +243,10 @@ class World:
       FROM {extra}
      CROSS JOIN LATERAL (VALUES ({_digest("c", "n")}), ({_digest("l", "n")}), ({_digest("b", "1")})) AS used (blob)
      WHERE n % 10 % 5 IN (1, 2, 3)""",
-            "manifest_children": f"""
-    INSERT INTO manifest_children (package_id, parent, child)
+            "manifest_children (package_id, parent, child)": f"""
     SELECT p.id, {_digest("m", "10 * p.id + k")}, {_digest("m", "10 * p.id + k + c")}
       FROM packages p, generate_series(0, 5, 5) k, generate_series(1, 2) c WHERE {published}""",
-            "tags": f"""
-    INSERT INTO tags (package_id, name, digest, updated_at)
+            "tags (package_id, name, digest, updated_at)": f"""
     SELECT p.id, CASE WHEN t < 2 THEN replace({_digest("m", "10 * p.id + 3 + 5 * t")}, ':', '-') || '.sig'
                       WHEN t = 2 THEN 'latest' ELSE 'v1.' || t || '.' || p.id % 10 END,
            {_digest("m", "10 * p.id + CASE WHEN t < 2 THEN 4 + 5 * t ELSE (ARRAY[0, 3, 5, 8])[t % 4 + 1] END")},
@@ -281,12 +257,10 @@ class World:
     SELECT 1, 'build-' || lpad(t::text, 7, '0'),
            {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now()
       FROM generate_series(0, {self.big_tags} - 1) t""",
-            "downloads": f"""
-    INSERT INTO downloads (version_id, day, count)
+            "downloads (version_id, day, count)": f"""
     SELECT 10 * p.id + k, current_date - d, {_DOWNLOADS}
       FROM packages p, generate_series(0, 5, 5) k, generate_series(0, 4) d WHERE {published}""",
-            "download_totals": f"""
-    INSERT INTO download_totals (version_id, package_id, count)
+            "download_totals (version_id, package_id, count)": f"""
     SELECT 10 * p.id + k, p.id, (SELECT sum({_DOWNLOADS}) FROM generate_series(0, 4) d)
       FROM packages p, generate_series(0, 5, 5) k WHERE {published}""",
         }
@@ -304,24 +278,19 @@ class World:
         """What is under way, or waits for a job."""
         sessions = self.packages // 100
         return {
-            "uploads": f"""
-    INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, state, object_key, expires_at)
+            "uploads (id, package_id, account_id, token_id, algorithm, state, object_key, expires_at)": f"""
     SELECT md5('upload' || n)::uuid, p.id, p.creator_id, 1 + n % {self.tokens}, 'sha256',
            CASE WHEN n % 10 = 0 THEN 'open' ELSE 'done' END, {_key("n")} || 'u', now() + interval '1 hour'
       FROM generate_series(1, {sessions}) n JOIN packages p ON p.id = 50 * n""",
-            "upload_parts": f"""
-    INSERT INTO upload_parts (upload_id, number, etag, size)
+            "upload_parts (upload_id, number, etag, size)": f"""
     SELECT md5('upload' || n)::uuid, part, md5(part::text), 16777216
       FROM generate_series(10, {sessions}, 10) n, generate_series(1, 5) part""",
-            "upload_segments": f"""
-    INSERT INTO upload_segments (upload_id, position, object_key, size)
+            "upload_segments (upload_id, position, object_key, size)": f"""
     SELECT md5('upload' || n)::uuid, 0, {_key("n")} || 's', 65536 FROM generate_series(10, {sessions}, 10) n""",
-            "link_reviews": f"""
-    INSERT INTO link_reviews (package_id, digest, due_at)
+            "link_reviews (package_id, digest, due_at)": f"""
     SELECT 10 * n, {_digest("l", "100 * n + 1")}, now() + n % 86400 * interval '1 second'
       FROM generate_series(1, {self.packages // 10}) n""",
-            "dead_objects": f"""
-    INSERT INTO dead_objects (object_key, not_before)
+            "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
         }
 
