@@ -288,7 +288,8 @@ CREATE TABLE uploads (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT uploads_state_check CHECK ((state = ANY (ARRAY['open'::text, 'completing'::text, 'done'::text, 'aborted'::text])))
-);
+)
+WITH (fillfactor='60');
 
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -384,9 +385,6 @@ ALTER TABLE ONLY upload_segments
     ADD CONSTRAINT upload_segments_pkey PRIMARY KEY (upload_id, "position");
 
 ALTER TABLE ONLY uploads
-    ADD CONSTRAINT uploads_object_key_key UNIQUE (object_key);
-
-ALTER TABLE ONLY uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
 
 CREATE UNIQUE INDEX accounts_login_key ON accounts USING btree (lower(login)) WHERE (deleted_at IS NULL);
@@ -457,7 +455,7 @@ CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY
 
 CREATE INDEX tokens_repository ON tokens USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
-CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE (state = 'open'::text);
+CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE ((state = 'open'::text) AND (digest IS NULL));
 
 CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
 

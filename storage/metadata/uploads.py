@@ -30,7 +30,7 @@ _START: Final = select(
     ), sessions AS (
         SELECT count(*) AS n
           FROM (SELECT 1 FROM uploads
-                 WHERE account_id = $3 AND state = 'open' AND expires_at > now() LIMIT $8) AS opened
+                 WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8) AS opened
     ), started AS (
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
         SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions CROSS JOIN lazily WHERE n < $8

@@ -1,0 +1,61 @@
+"""A session is found by its id, however many are open."""
+
+import uuid
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from storage.metadata import sessions, uploads
+
+_OPEN = 2000
+
+
+async def _package(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[int, int]:
+    account = await connection.fetchval("INSERT INTO accounts (login, kind) VALUES ('alice', 'User') RETURNING id")
+    package = await connection.fetchval(
+        "INSERT INTO packages (owner_id, name) VALUES ($1, 'app') RETURNING id", account
+    )
+    return account, package
+
+
+def _looked_at(plan: dict[str, Any]) -> int:
+    removed = sum(value for key, value in plan.items() if key.startswith("Rows Removed by"))
+    rows = round((plan["Actual Rows"] + removed) * plan["Actual Loops"]) if "Relation Name" in plan else 0
+    return rows + sum(map(_looked_at, plan.get("Plans", [])))
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        (sessions._APPEND.sql, "$, 0, '\\x00', '\\x00'"),
+        (sessions._FINISH.sql, f"'sha256:{'0' * 64}', 60, $, 0, '\\x00'"),
+        (uploads._CLAIM.sql, "$, {package}, {account}, 9, true"),
+        (uploads._RENEW.sql, "$, 0, 9"),
+        (uploads._NUMBER.sql, "$, 0, 'a'"),
+        (uploads._RECORD.sql, "$, 0, 1, NULL, '\\x00', NULL, NULL, NULL, NULL, NULL, false"),
+        (uploads._FAIL.sql, "$, 0"),
+        (uploads._ABORT.sql, "$, {package}, {account}"),
+    ],
+)
+async def test_who_is_open_is_not_gone_through(database_url: str, sql: str, values: str) -> None:
+    """With few open when statistics were made, an index of those that are open looked like the shortest one."""
+    connection = await asyncpg.connect(database_url, server_settings={"plan_cache_mode": "force_generic_plan"})
+    try:
+        account, package = await _package(connection)
+        insert = """
+            INSERT INTO uploads (id, package_id, account_id, algorithm, object_key, expires_at, state)
+            SELECT gen_random_uuid(), $1, $2, 'sha256', gen_random_uuid()::text, now() + interval '1 hour', $3
+              FROM generate_series(1, $4::int)
+        """
+        await connection.execute(insert, package, account, "done", 2 * _OPEN)
+        await connection.execute("ANALYZE uploads")
+        await connection.execute(insert, package, account, "open", _OPEN)
+        one: uuid.UUID = await connection.fetchval("SELECT id FROM uploads WHERE state = 'open' LIMIT 1")
+        await connection.execute(f"PREPARE it AS {sql}")
+        given = values.format(package=package, account=account).replace("$", f"'{one}'")
+        plan = orjson.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE it({given})"))
+    finally:
+        await connection.close()
+    assert _looked_at(plan[0]["Plan"]) < 10
