@@ -104,10 +104,15 @@ def make_app(services: Services) -> web.Application:
     return app
 
 
-def answering(services: Services, listener: socket.socket) -> AbstractAsyncContextManager[None]:
+@asynccontextmanager
+async def answering(services: Services, listener: socket.socket) -> AsyncIterator[None]:
     """Answers on ``listener`` within the block."""
     app = make_app(services)
-    return serving(app, services.settings, listener, Lane(services, Direct(app)))
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serving(app, services.settings, listener, Lane(services, Direct(app, tasks))),
+    ):
+        yield
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:

@@ -26,12 +26,12 @@ _HEADS_MAX: Final = 256  # of about a KiB
 class Direct:
     """A shortcut: what it takes is answered by a task of its own."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, tasks: asyncio.TaskGroup) -> None:
         self._app = app
+        self._tasks = tasks
         self._services = app[SERVICES]
         self._api_host = (self._services.settings.api_url or "").partition("://")[2].lower()
         self._new_id = request_ids()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` begins with a request that is answered here, and has nothing behind it."""
@@ -46,9 +46,7 @@ class Direct:
         if not len(data) - end <= (head.length or 0) <= SHORT_BYTES:
             return False
         plain = Plain(self._app, head, data[:end], data[end:], connection, Visit(self._new_id(), time.monotonic()))
-        task = asyncio.get_running_loop().create_task(self._answer(plain, handler, connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.create_task(self._answer(plain, handler, connection))
         return True
 
     async def _answer(self, plain: Plain, handler: _Handler, connection: Connection) -> None:
