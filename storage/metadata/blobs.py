@@ -1,7 +1,7 @@
 """Blobs and their links into packages. A blob is read only through a link of the package it is asked of."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, LiteralString
 
 from storage.metadata import standing
 from storage.metadata.query import Executor, command, select
@@ -48,33 +48,31 @@ async def touch(db: Executor, package_id: int, digest: Digest) -> bool:
     return await _TOUCH.run(db, package_id, digest) == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
-    digest: str
-
-
-_MOUNT: Final = select(
-    Mounted,
-    """
-    WITH source AS (
-        SELECT digest FROM package_blobs
-         WHERE package_id = $1 AND digest = $3 AND deleted_at IS NULL
-           FOR KEY SHARE
-    ), review AS (
+#: The end of a statement: each package of ``linked`` (package_id, digest) has the blob, for ``$1`` seconds at least.
+LINK: Final[LiteralString] = """
+    review AS (
         INSERT INTO link_reviews (package_id, digest, due_at)
-        SELECT $2, digest, now() + interval '24 hours' FROM source
+        SELECT package_id, digest, now() + make_interval(secs => $1) FROM linked
         ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
     )
-    INSERT INTO package_blobs (package_id, digest) SELECT $2, digest FROM source
+    INSERT INTO package_blobs (package_id, digest) SELECT package_id, digest FROM linked
     ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
-    RETURNING digest
-    """,
+"""
+
+_MOUNT: Final = command(
+    f"""
+    WITH linked AS (
+        SELECT $3::bigint AS package_id, digest FROM package_blobs
+         WHERE package_id = $2 AND digest = $4 AND deleted_at IS NULL
+           FOR KEY SHARE
+    ), {LINK}
+    """
 )
 
 
-async def mount(db: Executor, source_id: int, target_id: int, digest: Digest) -> bool:
+async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
     """Links a blob of one package into another; False when the source has no such blob."""
-    return await _MOUNT.maybe(db, source_id, target_id, digest) is not None
+    return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ fence that was seen: whoever took the lease or wrote meanwhile has raised it, an
 from typing import Final, LiteralString
 
 from storage.metadata import standing
+from storage.metadata.blobs import LINK
 from storage.metadata.query import Executor, command, select
 from storage.metadata.standing import Standing
 from storage.names import Digest, UploadId
@@ -67,36 +68,30 @@ async def append(db: Executor, upload: UploadId, fence: int, body: bytes, hash_s
     return await _APPEND.run(db, upload, fence, body, hash_state) == 1
 
 
-# From «whole», of a package and the bytes of a blob.
-_PUBLISHED: Final[LiteralString] = """
+_BLOB: Final[LiteralString] = """
     blob AS (
-        INSERT INTO blobs (digest, size, body) SELECT $1, octet_length(body), body FROM whole
+        INSERT INTO blobs (digest, size, body) SELECT digest, octet_length(body), body FROM linked
         ON CONFLICT (digest) DO NOTHING
-    ), review AS (
-        INSERT INTO link_reviews (package_id, digest, due_at)
-        SELECT package_id, $1, now() + make_interval(secs => $2) FROM whole
-        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
     )
-    INSERT INTO package_blobs (package_id, digest) SELECT package_id, $1 FROM whole
-    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
 """
 _FINISH: Final = command(
     f"""
-    WITH whole AS (
+    WITH linked AS (
         UPDATE uploads upload
-           SET state = 'done', digest = $1, lease_until = NULL, tail = '',
+           SET state = 'done', digest = $2, lease_until = NULL, tail = '',
                expires_at = now() + interval '1 hour'
           FROM uploads seen
          WHERE upload.id = $3 AND seen.id = upload.id AND upload.fence = $4 AND seen.fence = $4 AND {_FREE}
-        RETURNING upload.package_id, seen.tail || $5::bytea AS body
-    ), {_PUBLISHED}
+        RETURNING upload.package_id, upload.digest, seen.tail || $5::bytea AS body
+    ), {_BLOB}, {LINK}
     """
 )
 _PUT: Final = command(
     f"""
-    WITH whole AS (
-        SELECT id AS package_id, $4::bytea AS body FROM packages WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE
-    ), {_PUBLISHED}
+    WITH linked AS (
+        SELECT id AS package_id, $2::text AS digest, $4::bytea AS body
+          FROM packages WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE
+    ), {_BLOB}, {LINK}
     """
 )
 
@@ -108,9 +103,9 @@ async def finish(
 
     Raises ForeignKeyMissing when the garbage collector took the digest meanwhile: repeat, the next insert wins.
     """
-    return await _FINISH.run(db, digest, grace_seconds, upload, fence, body) == 1
+    return await _FINISH.run(db, grace_seconds, digest, upload, fence, body) == 1
 
 
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:
     """Makes ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``."""
-    return await _PUT.run(db, digest, grace_seconds, package_id, body) == 1
+    return await _PUT.run(db, grace_seconds, digest, package_id, body) == 1

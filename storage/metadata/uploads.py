@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from storage.metadata.blobs import LINK
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
@@ -249,32 +250,26 @@ async def abort(db: Executor, upload: UploadId, package_id: int, account_id: int
 
 
 _PUBLISH: Final = command(
-    """
-    WITH upload AS (
+    f"""
+    WITH linked AS (
         UPDATE uploads SET state = 'done', digest = $4, lease_until = NULL, tail = '',
                expires_at = now() + interval '1 hour'
-         WHERE id = $1 AND fence = $2 AND state = 'open'
-        RETURNING id, package_id
+         WHERE id = $2 AND fence = $3 AND state = 'open'
+        RETURNING id, package_id, digest
     ), blob AS (
-        INSERT INTO blobs (digest, size, object_key, body) SELECT $4, $5, $6, $7 FROM upload
+        INSERT INTO blobs (digest, size, object_key, body) SELECT digest, $5, $6, $7 FROM linked
         ON CONFLICT (digest) DO NOTHING
         RETURNING digest
     ), loser AS (
         INSERT INTO dead_objects (object_key)
-        SELECT $6 FROM upload WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
+        SELECT $6 FROM linked WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
         ON CONFLICT DO NOTHING
     ), leftovers AS (
-        DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM upload) AND object_key IS DISTINCT FROM $6
+        DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM linked) AND object_key IS DISTINCT FROM $6
         RETURNING object_key
     ), dead AS (
         INSERT INTO dead_objects (object_key) SELECT object_key FROM leftovers ON CONFLICT DO NOTHING
-    ), review AS (
-        INSERT INTO link_reviews (package_id, digest, due_at)
-        SELECT package_id, $4, now() + make_interval(secs => $3) FROM upload
-        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
-    )
-    INSERT INTO package_blobs (package_id, digest) SELECT package_id, $4 FROM upload
-    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+    ), {LINK}
     """
 )
 
@@ -295,7 +290,7 @@ async def publish(
     A digest that is here already keeps its first key and this one becomes garbage. Raises ForeignKeyMissing when the
     garbage collector took the digest meanwhile: repeat, the next insert wins.
     """
-    return await _PUBLISH.run(db, upload, fence, grace_seconds, digest, size, object_key, body) == 1
+    return await _PUBLISH.run(db, grace_seconds, upload, fence, digest, size, object_key, body) == 1
 
 
 @dataclass(frozen=True, slots=True)

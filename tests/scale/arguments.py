@@ -244,7 +244,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
-        "blobs._MOUNT": [(p, p + 1, layers[0])],
+        "blobs._MOUNT": [(3600.0, p, p + 1, layers[0])],
         "blobs._READABLE_SOURCE": [(t, d) for t in s.viewers for d in (layers[0], digest("b", 0), digest("x", 0))],
         "blobs._UNLINK": [(p, layers[0]), (1, digest("b", 1))],
         "manifests.BY_TAG": _asked(s, "tag"),
@@ -295,8 +295,8 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "sessions.FIND": [([s.token(1)], [s.world.owner(500)], [image(500)], [str(s.upload)])],
         "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
-        "sessions._FINISH": [(d, 3600.0, s.upload, 0, b"bytes")],
-        "sessions._PUT": [(d, 3600.0, s.package, b"bytes")],
+        "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
+        "sessions._PUT": [(3600.0, d, s.package, b"bytes")],
         "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100)],
         "uploads._CLAIM": [(s.upload, 500, 1, 60.0, True)],
         "uploads._STATE": [(s.upload, 500, 1)],
@@ -306,7 +306,7 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
         "uploads._RELEASE": [(s.upload, 0)],
         "uploads._FAIL": [(s.upload, 0)],
         "uploads._ABORT": [(s.upload, 500, 1)],
-        "uploads._PUBLISH": [(s.upload, 0, 3600.0, d, 100, "b/xx", None)],
+        "uploads._PUBLISH": [(3600.0, s.upload, 0, d, 100, "b/xx", None)],
         "uploads._EXPIRED": [(60.0, 100)],
         "uploads._FORGET": [([s.upload],)],
     }

@@ -71,7 +71,8 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
         if found.package_id is None or not may(call.identity, Action.PULL, call.oci.source, found):
             return False
         source_id = found.package_id
-    return await blobs.mount(db, source_id, package_id, digest)
+    grace = call.services.settings.uploads.link_grace_seconds
+    return await blobs.mount(db, source_id, package_id, digest, grace_seconds=grace)
 
 
 async def status(call: Call) -> web.Response:  # end-13
