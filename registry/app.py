@@ -19,6 +19,7 @@ from registry.downloads import counting
 from registry.http import ops
 from registry.http.api import app as api
 from registry.http.keys import SERVICES
+from registry.http.line import Line
 from registry.http.outbound import fetch
 from registry.http.server import serving
 from registry.http.v2 import app as v2
@@ -110,7 +111,7 @@ async def answering(services: Services, listener: socket.socket) -> AsyncIterato
     app = make_app(services)
     async with (
         asyncio.TaskGroup() as tasks,
-        serving(app, services.settings, listener, Lane(services, Direct(app, tasks))),
+        serving(app, services.settings, listener, Lane(services, Line(services, Direct(app, tasks)))),
     ):
         yield
 

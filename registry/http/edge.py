@@ -49,7 +49,7 @@ def install(server: web.Server, services: Services) -> None:
         return request
 
     async def let_in(request: web.BaseRequest) -> web.StreamResponse:
-        if crowd.full and _may_wait(request):
+        if crowd.crammed and may_wait(request.raw_path):
             return error_answer(TooManyRequests(crowd.retry_after_seconds()))
         if _moves_bytes(request):
             return await handle(request)
@@ -57,7 +57,7 @@ def install(server: web.Server, services: Services) -> None:
         try:
             return await handle(request)
         finally:
-            crowd.working -= 1
+            crowd.leave()
 
     async def answered(request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -75,9 +75,9 @@ def _moves_bytes(request: web.BaseRequest) -> bool:
     return (request.method == "GET" or request.can_read_body) and _BLOB.search(request.raw_path) is not None
 
 
-def _may_wait(request: web.BaseRequest) -> bool:
+def may_wait(target: str) -> bool:
     """An upload that was begun goes on, and the process can be asked how it is."""
-    return not request.raw_path.startswith(ops.PATHS) and _SESSION.search(request.raw_path) is None
+    return not target.startswith(ops.PATHS) and _SESSION.search(target) is None
 
 
 def _ends(request: web.BaseRequest, response: web.StreamResponse) -> bool:

@@ -1,8 +1,7 @@
-"""More requests than a process works on at once: the rest is told when to come back, and what was begun goes on."""
+"""More requests than a process works on at once: the rest waits, and not for long; what was begun goes on."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
@@ -10,10 +9,12 @@ import pytest
 
 from tests.support.raw import Wire
 from tests.support.raw import request as written
-from tests.support.server import Registry, basic
+from tests.support.server import Answer, Registry, basic
 from tests.support.uploading import MIB, Session, noise, sha256
 
+_TAG = "/v2/alice/app/manifests/v1"
 _MOST = 20
+_PATIENCE_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -31,6 +32,7 @@ async def _no_tag_is_found(database_url: str) -> AsyncIterator[None]:
 @pytest.fixture
 def crowded(registry: Registry) -> Registry:
     registry.services.crowd.most = _MOST
+    registry.services.crowd.patience_seconds = _PATIENCE_SECONDS
     return registry
 
 
@@ -40,32 +42,112 @@ async def _until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _until_full(registry: Registry) -> None:
+    await _until(lambda: registry.services.crowd.full)
+
+
+@asynccontextmanager
+async def _full(registry: Registry, token: str, database_url: str) -> AsyncIterator[list[asyncio.Task[Answer]]]:
+    """As many look a tag up as are let in; they are answered when the block is over."""
+    async with asyncio.TaskGroup() as tasks, _no_tag_is_found(database_url), asyncio.timeout(3):
+        asked = [tasks.create_task(registry.call("GET", _TAG, token)) for _ in range(_MOST)]
+        await _until_full(registry)
+        yield asked
+
+
 async def _refused(registry: Registry, method: str, path: str, token: str) -> None:
     answer = await registry.call(method, path, token)
-    assert (answer.status, answer.code) == (429, "TOOMANYREQUESTS")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 3
+    assert (answer.status, answer.code if method != "HEAD" else "") == (429, "TOOMANYREQUESTS" if answer.body else "")
+    _told_when(answer.headers)
 
 
-async def test_who_comes_when_it_is_full_is_told_when_to_come_back(crowded: Registry, database_url: str) -> None:
+def _told_when(headers: Mapping[str, str]) -> None:
+    assert 1 <= int(headers["Retry-After"]) <= 3
+    assert {"Date", "Server", "X-Moorage-Request-Id", "X-Content-Type-Options"} <= set(headers)
+
+
+async def test_who_comes_when_it_is_full_waits_for_a_turn(crowded: Registry, database_url: str) -> None:
+    registry = crowded
+    alice = await registry.user("alice")
+    await registry.push_image("alice/app", "v1", alice)
+    async with asyncio.TaskGroup() as tasks, _full(registry, alice, database_url):
+        more = [tasks.create_task(registry.call("GET", _TAG, alice)) for _ in range(3 * _MOST)]
+        more += [tasks.create_task(registry.call("GET", "/api/v3/user", alice)) for _ in range(_MOST)]
+        await asyncio.sleep(_PATIENCE_SECONDS / 2)
+        assert not any(task.done() for task in more)
+    assert {task.result().status for task in more} == {200}
+    assert registry.services.crowd.working == 0
+    assert not registry.services.crowd.full
+
+
+async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Registry, database_url: str) -> None:
     registry, data = crowded, noise(3 * MIB)
     alice = await registry.user("alice")
     await registry.push_image("alice/app", "v1", alice)
     session = await Session.begin(registry, "alice/app", alice)
     sending = await session.raw(f"Content-Length: {len(data)}")
     await sending.send(data[:MIB])
-    async with asyncio.TaskGroup() as tasks, _no_tag_is_found(database_url), asyncio.timeout(3):
-        asked = [tasks.create_task(registry.call("GET", "/v2/alice/app/manifests/v1", alice)) for _ in range(3 * _MOST)]
-        await _until(lambda: sum(task.done() for task in asked) == 2 * _MOST)
-        for path in ("manifests/v1", f"blobs/{sha256(b'')}", "tags/list"):
-            await _refused(registry, "GET", f"/v2/alice/app/{path}", alice)
-        await _refused(registry, "POST", "/v2/alice/app/blobs/uploads/", alice)
+    paths = [f"/v2/alice/app/{path}" for path in ("manifests/v1", f"blobs/{sha256(b'')}", "tags/list")]
+    async with _full(registry, alice, database_url) as asked, asyncio.TaskGroup() as tasks:
+        for path in (*paths, "/v2/", "/token?service=moorage", "/api/v3/user"):
+            tasks.create_task(_refused(registry, "GET", path, alice))
+        tasks.create_task(_refused(registry, "HEAD", paths[0], alice))
+        tasks.create_task(_refused(registry, "POST", "/v2/alice/app/blobs/uploads/", alice))
         assert (await registry.call("GET", "/healthz")).status == 200
+        assert (await registry.call("GET", "/readyz")).status == 200
         # An upload under way does not notice.
         await sending.send(data[MIB:])
         assert await sending.status_line() == 202
         assert (await session.put(sha256(data))).status == 201
-    assert Counter(task.result().status for task in asked) == {200: _MOST, 429: 2 * _MOST}
+        assert not registry.services.crowd.crammed
+    assert {task.result().status for task in asked} == {200}
     await sending.close()
+
+
+async def test_a_refusal_ends_where_the_request_does(crowded: Registry, database_url: str) -> None:
+    registry = crowded
+    alice = await registry.user("alice")
+    await registry.push_image("alice/app", "v1", alice)
+    login = f"Authorization: {basic(alice)['Authorization']}"
+    get, head = (written(method, _TAG, login) for method in ("GET", "HEAD"))
+    put = written("PUT", _TAG, login, "Content-Length: 3", body=b"{}\n")
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(Wire.to(registry.url)) for _ in range(5)]
+        heads, bodies, halves, pairs, odd = wires
+        async with _full(registry, alice, database_url):
+            await heads.send(head)
+            await bodies.send(put[:-3])
+            await halves.send(put[:-1])
+            await pairs.send(get + head)
+            await odd.send(written("PUT", _TAG, login, "Transfer-Encoding: chunked", body=b"3\r\n{}\n\r\n0\r\n\r\n"))
+            await asyncio.sleep(0.1)
+            await bodies.send(put[-3:])
+            for wire in (heads, bodies):
+                refused = await wire.answer(head=wire is heads)
+                assert refused.status == 429
+                _told_when(refused.headers)
+                assert refused.body == b"" or b"TOOMANYREQUESTS" in refused.body
+        await halves.send(put[-1:])
+        for wire in (halves, odd):
+            assert (await wire.answer()).status == 400  # the manifest is none
+        assert [(await pairs.answer(head=late)).status for late in (False, True)] == [200, 200]
+        for wire in wires:
+            await wire.send(get)
+            assert (await wire.answer()).status == 200
+
+
+async def test_who_leaves_the_line_keeps_nobody_waiting(crowded: Registry, database_url: str) -> None:
+    registry = crowded
+    alice = await registry.user("alice")
+    await registry.push_image("alice/app", "v1", alice)
+    get = written("GET", _TAG, f"Authorization: {basic(alice)['Authorization']}")
+    async with asyncio.TaskGroup() as tasks, _full(registry, alice, database_url), AsyncExitStack() as stack:
+        for _ in range(_MOST):
+            await (await stack.enter_async_context(Wire.to(registry.url))).send(get)
+        await asyncio.sleep(0.1)
+        last = tasks.create_task(registry.call("GET", _TAG, alice))
+    assert (await last).status == 200
+    assert registry.services.crowd.working == 0
 
 
 async def test_waiting_for_a_client_is_no_work(crowded: Registry) -> None:

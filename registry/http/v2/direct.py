@@ -36,7 +36,7 @@ class Direct:
     def take(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` begins with a request that is answered here, and has nothing behind it."""
         services, end = self._services, data.find(HEAD_END) + len(HEAD_END)
-        if end < len(HEAD_END) or not data.startswith(_BEGINS) or services.leaving.is_set() or services.crowd.full:
+        if end < len(HEAD_END) or not data.startswith(_BEGINS) or services.leaving.is_set():
             return False
         # Of lists and tokens the heads repeat byte for byte; those of an upload never do.
         head = _known_head(data) if len(data) == end and data.startswith(b"GET") else read_head(data[:end])
@@ -56,7 +56,7 @@ class Direct:
         try:
             response = await _response(plain, handler)
         finally:
-            crowd.working -= 1
+            crowd.leave()
         # To read the rest of a body for nobody is not done here either.
         whole = response is not None and plain.body() is not None
         connection.answered(plain.raw, response if whole else None)

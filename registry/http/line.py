@@ -1,0 +1,99 @@
+"""The line before the door: a request that comes when the process is full waits as the bytes that came of it.
+
+It is read when it is its turn. Whose patience ends first is refused without having been read, but for where it ends.
+"""
+
+import re
+import time
+from functools import lru_cache
+from typing import Final
+
+from registry.errors import TooManyRequests
+from registry.http.answers import INERT, date_line
+from registry.http.connections import HEAD_END, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
+from registry.http.edge import may_wait, request_ids
+from registry.http.keys import Visit
+from registry.services import Services
+
+#: Of what waits, for each connection: the head, and a short body.
+_HELD_BYTES: Final = 16 * 1024
+_FIRST: Final = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n")
+#: Where one of these words stands in a head, aiohttp tells where the message ends.
+_ODD: Final = (b"transfer-encoding", b"expect", b"upgrade")
+_LENGTH: Final = b"content-length:"
+_STATUS: Final = 429
+
+
+class Line:
+    """The shortcut of who must wait; who need not takes that of ``inner``, or the long way."""
+
+    def __init__(self, services: Services, inner: Shortcut) -> None:
+        self.inner = inner
+        self._crowd = services.crowd
+        self._leaving = services.leaving
+        self._new_id = request_ids()
+
+    def take(self, data: bytes, connection: Connection) -> bool:
+        """Whether it waits, or ``inner`` has it."""
+        crowd = self._crowd
+        if crowd.full and len(data) <= _HELD_BYTES and not self._leaving.is_set():
+            first = _FIRST.match(data)
+            if first is not None and may_wait(first[2].decode()):
+                visit = Visit(self._new_id(), time.monotonic())
+                crowd.wait(_Waiting(self, connection, data, visit))
+                return True
+        crowd.come()
+        return self.inner.take(data, connection)
+
+
+class _Waiting:
+    """A connection whose request waits; ``data``: how it begins."""
+
+    __slots__ = ("_connection", "_data", "_line", "_visit")
+
+    def __init__(self, line: Line, connection: Connection, data: bytes, visit: Visit) -> None:
+        self._line = line
+        self._connection = connection
+        self._data = data
+        self._visit = visit
+
+    def go_in(self) -> bool:
+        """Whether the client is still there."""
+        here = self._connection.transport is not None
+        if not here or not self._line.inner.take(self._data, self._connection):
+            self._connection.answered(self._data, None)
+        return here
+
+    def turn_away(self, retry_after_seconds: int) -> None:
+        """429, where the message is here to its end: else what is behind it would be taken for another one."""
+        first, missing = _FIRST.match(self._data), _missing(self._data)
+        if first is None or missing is None or (missing and self._connection.behind(missing) is None):
+            self.go_in()
+            return
+        method, target = first[1].decode(), first[2].decode()
+        head, body = _refusal(retry_after_seconds)
+        last = f"{date_line(int(time.time()))}{REQUEST_ID_HEADER}: {self._visit.id}\r\n\r\n".encode()
+        response = b"%b%b%b" % (head, last, b"" if method == "HEAD" else body)
+        self._connection.answered(self._data, Told(self._visit, method, target, _STATUS, response))
+
+
+def _missing(data: bytes) -> int | None:
+    """How many bytes of its body are still to come; None: that cannot be told, or there is more than the message."""
+    head, end, body = data.partition(HEAD_END)
+    head = head.lower()
+    _, named, value = head.partition(b"\n" + _LENGTH)
+    length = value.partition(b"\r\n")[0].strip() if named else b"0"
+    if not end or any(word in head for word in _ODD) or head.count(_LENGTH[:-1]) != bool(named) or not length.isdigit():
+        return None
+    missing = int(length) - len(body)
+    return missing if 0 <= missing <= _HELD_BYTES else None
+
+
+@lru_cache
+def _refusal(retry_after_seconds: int) -> tuple[bytes, bytes]:
+    """The head as far as it is always the same, and the body."""
+    error = TooManyRequests(retry_after_seconds)
+    body = error.body()
+    headers = {**INERT, **error.headers, "Content-Type": "application/json", "Content-Length": len(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {_STATUS} Too Many Requests\r\n{lines}Server: {SERVER}\r\n".encode(), body
