@@ -72,6 +72,8 @@ async def show(db: Executor, token_id: int, package_id: int) -> ShownPackage | N
     return await _SHOW.maybe(db, token_id, package_id)
 
 
+# (SELECT …): of a limit that it cannot compute PostgreSQL expects a tenth of the rows, and so follows packages_owner as
+# far as is counted, instead of sorting all that the owner has.
 _PAGE: Final = select(
     ListedPackage,
     f"""
@@ -82,7 +84,7 @@ _PAGE: Final = select(
                  ON package.owner_id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
           JOIN accounts owner ON owner.id = $2
          WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {standing.READABLE}
-         ORDER BY package.id LIMIT {COUNTED}
+         ORDER BY package.id LIMIT (SELECT {COUNTED})
     )
     SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
       FROM {standing.HOLDER}
