@@ -39,7 +39,6 @@ _SETTINGS: Final = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "128MB",
-    "wal_compression": "on",
     "max_wal_size": "512MB",
     "log_checkpoints": "off",
     "log_timezone": "UTC",
