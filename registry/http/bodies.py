@@ -12,6 +12,7 @@ from registry.http.errors import BodyTooSlow, FormInvalid, FormTooLarge
 from registry.http.intake import Intake, take_over
 from registry.http.keys import SERVICES
 
+_LITTLE_BYTES: Final = 16 * 1024
 _FORM_BYTES: Final = 64 * 1024
 _FORM_FIELDS: Final = 100
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -61,7 +62,9 @@ class Incoming:
         Raises ConnectionError for a client that is gone, RequestPayloadError for a body that is malformed.
         """
         if not self._parsed and self._intake is None:
-            self._parsed = memoryview(self._content.read_nowait())
+            # What has to wait stays where it is: aiohttp would read more of the connection for what is taken.
+            most = len(room) if self._http.content_length is None else -1
+            self._parsed = memoryview(self._content.read_nowait(most))
             self._intake = take_over(self._http)
         if self._parsed:
             return self._copied(room)
@@ -71,7 +74,8 @@ class Incoming:
                 if self._intake is not None:
                     await self._intake.fill(room)
                 else:
-                    self._parsed = memoryview(await self._content.readany())
+                    # To read more than a little would raise aiohttp's limit for all that comes: the rest is at hand.
+                    self._parsed = memoryview(await self._content.read(min(len(room), _LITTLE_BYTES)))
         except TimeoutError as error:
             if not patience.expired():
                 # ETIMEDOUT of the socket, which would be raised again at once for ever.
