@@ -21,11 +21,13 @@ _BODIES_BYTES: Final = 16 * 1024 * 1024
 _BODY_BYTES: Final = 256 * 1024
 
 
-class Lookups:
-    """One for a process; each answer comes with the caller's standing of this moment.
+def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str | None, str, str, str]:
+    """Of a look-up with the caller's standing."""
+    return None if token_id is None else str(token_id), package.owner, package.image, reference
 
-    The keys of ``tags``, ``digests`` and ``blobs``: token id or None, owner, image, and the reference.
-    """
+
+class Lookups:
+    """One for a process; each answer comes with the caller's standing of this moment."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
@@ -40,28 +42,28 @@ class Lookups:
 
     async def token(self, digest: bytes) -> StoredToken | None:
         """The usable token with this SHA-256 (32 bytes)."""
-        found = await self._tokens.one(digest)
+        found = await self._tokens.one(digest.hex())
         return found if found.id else None
 
     async def standing(self, token_id: int | None, package: PackageName) -> Standing:
         """The caller's standing with a package that may not be there."""
-        return await self._standings.one(token_id, package.owner, package.image, "")
+        return await self._standings.one(*key(token_id, package, ""))
 
     async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
         """The manifest under a tag."""
-        return await self.tags.one(token_id, package.owner, package.image, tag)
+        return await self.tags.one(*key(token_id, package, tag))
 
     async def by_digest(self, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
         """The manifest of a digest."""
-        return await self.digests.one(token_id, package.owner, package.image, digest)
+        return await self.digests.one(*key(token_id, package, digest))
 
     async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
         """Where a blob's bytes are."""
-        return await self.blobs.one(token_id, package.owner, package.image, digest)
+        return await self.blobs.one(*key(token_id, package, digest))
 
     async def session(self, token_id: int | None, package: PackageName, upload: UploadId) -> Session:
         """The caller's upload of that id."""
-        return await self._sessions.one(token_id, package.owner, package.image, str(upload))
+        return await self._sessions.one(*key(token_id, package, str(upload)))
 
     def known_body(self, digest: str) -> bytes | None:
         """The bytes of a manifest that was looked up and may be read, if they are at hand."""

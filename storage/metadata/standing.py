@@ -89,9 +89,12 @@ COLUMNS: Final[LiteralString] = f"""
 
 #: Who asks, and for what: once, or in arrays with a ``reference`` each and their ``place``.
 _ASKED: Final[LiteralString] = "FROM (SELECT $1::bigint AS token_id, $2::text AS owner, $3::text AS image) AS asked"
+# All are text: for an array of anything else asyncpg asks the catalogs first, on each new connection (8 ms).
 _ASKED_MANY: Final[LiteralString] = """
-  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-       WITH ORDINALITY AS asked (token_id, owner, image, reference, place)
+  FROM (SELECT token_id::bigint, owner, image, reference, place
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+               WITH ORDINALITY AS given (token_id, owner, image, reference, place)
+       ) AS asked
 """
 _OWNER: Final[LiteralString] = """
   LEFT JOIN accounts owner ON lower(owner.login) = asked.owner AND owner.deleted_at IS NULL

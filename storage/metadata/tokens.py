@@ -25,19 +25,19 @@ class StoredToken(msgspec.Struct, frozen=True):
     noted: bool
 
 
-#: Over an array of hashes; a row each, in their order.
+#: Over an array of hashes, in hexadecimal; a row each, in their order.
 BY_HASH: Final = select(
     StoredToken,
     """
     SELECT coalesce(found.id, 0) AS id, found.kind, found.account_id, found.login, found.account_kind,
            found.site_admin, found.scopes, found.repository_id, found.expires_at, found.noted
-      FROM unnest($1::bytea[]) WITH ORDINALITY AS asked (hash, place)
+      FROM unnest($1::text[]) WITH ORDINALITY AS asked (hash, place)
       LEFT JOIN LATERAL (
         SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
                account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id,
                token.expires_at, coalesce(token.last_used_at > now() - interval '1 minute', false) AS noted
           FROM tokens token JOIN accounts account ON account.id = token.account_id
-         WHERE token.hash = asked.hash AND token.revoked_at IS NULL
+         WHERE token.hash = decode(asked.hash, 'hex') AND token.revoked_at IS NULL
            AND (token.expires_at IS NULL OR token.expires_at > now())
            AND account.suspended_at IS NULL AND account.deleted_at IS NULL
            AND (token.repository_id IS NULL
@@ -51,7 +51,7 @@ BY_HASH: Final = select(
 
 async def by_hash(db: Executor, digest: bytes) -> StoredToken | None:
     """The usable token with this SHA-256 (32 bytes)."""
-    found = await BY_HASH.one(db, [digest])
+    found = await BY_HASH.one(db, [digest.hex()])
     return found if found.id else None
 
 

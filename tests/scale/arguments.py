@@ -76,9 +76,9 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
         "blob": [digest("l", 10 * p + 3) for p in s.packages],
     }
     return [
-        ([s.token(s.stranger)] * 32, owners, names, told[kind]),
+        ([str(s.token(s.stranger))] * 32, owners, names, told[kind]),
         (
-            [s.token(2)],
+            [str(s.token(2))],
             ["org-1"],
             ["app-1"],
             [{"tag": "build-0000007", "manifest": digest("m", 13), "blob": digest("b", 1)}[kind]],
@@ -273,7 +273,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
 def _tokens(s: Sample) -> dict[str, list[Arguments]]:
     own = (s.stranger, s.token(s.stranger))
     return {
-        "tokens.BY_HASH": [([hashlib.sha256(f"token{n}".encode()).digest() for n in range(77, 109)],)],
+        "tokens.BY_HASH": [([hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)],)],
         "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None)],
         "tokens._USED": [(own[1],)],
         "tokens._PAGE": [(s.stranger, 30, 0)],
@@ -293,7 +293,7 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
 def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     made, d = uuid.UUID(int=7), digest("x", 1)
     return {
-        "sessions.FIND": [([s.token(1)], [s.world.owner(500)], [image(500)], [str(s.upload)])],
+        "sessions.FIND": [([str(s.token(1))], [s.world.owner(500)], [image(500)], [str(s.upload)])],
         "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
         "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],

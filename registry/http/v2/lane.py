@@ -30,6 +30,7 @@ from registry.http.v2.call import HEADERS
 from registry.oci.request import Kind, parse
 from registry.services import Services
 from storage.metadata.blobs import LocatedBlob
+from storage.metadata.lookups import key
 from storage.metadata.manifests import ResolvedManifest
 from storage.names import Digest, PackageName
 
@@ -107,13 +108,13 @@ class Lane:
             return False
         visit = Visit(self._new_id(), time.monotonic(), identity.account_id)
         turn = _Turn(self, connection, data, ask, identity, visit)
-        lookups, key = self._services.lookups, (identity.token_id, ask.package.owner, ask.package.image, ask.reference)
+        lookups, asked = self._services.lookups, key(identity.token_id, ask.package, ask.reference)
         if ask.of == "tags":
-            lookups.tags.ask(key, turn.manifest)
+            lookups.tags.ask(asked, turn.manifest)
         elif ask.of == "digests":
-            lookups.digests.ask(key, turn.manifest)
+            lookups.digests.ask(asked, turn.manifest)
         else:
-            lookups.blobs.ask(key, turn.blob)
+            lookups.blobs.ask(asked, turn.blob)
         return True
 
     def _identity(self, ask: Ask) -> Identity | None:
