@@ -23,12 +23,19 @@ _CANCELLED: Final = Unavailable("the look-up was cancelled")
 
 
 class Gather(Generic[Row]):
-    """A statement over arrays, one for each part of a key, that returns a row a key, in their order."""
+    """A statement over arrays, one for each part of a key, that returns a row a key, in their order.
 
-    def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup) -> None:
+    ``first``: what it is given before them. It has ``most`` keys at most.
+    """
+
+    def __init__(
+        self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup, *first: object, most: int = _MOST
+    ) -> None:
         self._db = db
         self._query = query
         self._tasks = tasks
+        self._first = first
+        self._most = most
         self._loop = asyncio.get_running_loop()
         #: Who asks for the same thing in the same turn gets the same row.
         self._asked: _Batch[Row] = {}
@@ -81,16 +88,16 @@ class Gather(Generic[Row]):
 
     def _batch(self) -> _Batch[Row]:
         batch, self._asked = self._asked, {}
-        if len(batch) > _MOST:
-            self._asked = dict(islice(batch.items(), _MOST, None))
-            batch = dict(islice(batch.items(), _MOST))
+        if len(batch) > self._most:
+            self._asked = dict(islice(batch.items(), self._most, None))
+            batch = dict(islice(batch.items(), self._most))
         return batch
 
     async def _answer(self, connection: Executor, batch: _Batch[Row]) -> bool:
         """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
         columns = [list(column) for column in zip(*batch, strict=True)]
         try:
-            rows = await self._query.all(connection, *columns)
+            rows = await self._query.all(connection, *self._first, *columns)
         except Exception as error:  # noqa: BLE001 - as above
             _tell(batch, error)
             return False

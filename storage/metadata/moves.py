@@ -5,14 +5,14 @@ on its way wait for it in this process, without a connection each, and then go i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from storage.errors import Unavailable
 from storage.metadata.database import Database
-from storage.metadata.query import Executor, select
+from storage.metadata.gather import Gather
+from storage.metadata.query import select
 from storage.names import Digest, TagName
 
 #: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
@@ -70,21 +70,19 @@ _MOVE: Final = select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    name: TagName
-    digest: Digest
-    media_type: str
-    answer: "asyncio.Future[bool]"
+@dataclass(slots=True)
+class _Moving:
+    gather: Gather[_Done]
+    waiting: int = 0
 
 
 class Moves:
-    """One for a process. What one move meets in its package all of its company meet: its row is locked, or gone."""
+    """One for a process."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
         self._tasks = tasks
-        self._waiting: dict[int, list[_Move]] = {}  # a package has an entry while a statement for it is on its way
+        self._packages: dict[int, _Moving] = {}  # those that have a move on its way
 
     async def move(self, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
         """Moves a tag to an image of the package that describes it, as if it were pushed again.
@@ -92,53 +90,17 @@ class Moves:
         False, and nothing done: it is not there as this media type, or names a repository that the package may have
         to be linked to. Raises Unavailable.
         """
-        move = _Move(name, digest, media_type, asyncio.get_running_loop().create_future())
-        if package_id in self._waiting:
-            self._waiting[package_id].append(move)
-        else:
-            self._waiting[package_id] = [move]
-            self._tasks.create_task(self._run(package_id))
-        return await move.answer
-
-    async def _run(self, package_id: int) -> None:
-        """Moves what waits until nothing does, over one connection."""
+        moving = self._packages.get(package_id)
+        if moving is None:
+            moving = _Moving(Gather(self._db, _MOVE, self._tasks, package_id, most=_MOST))
+            self._packages[package_id] = moving
+        moving.waiting += 1
         try:
-            async with self._db.connection() as connection:
-                while self._waiting[package_id]:
-                    await self._answer(connection, package_id, self._batch(package_id))
-        except Exception as error:  # noqa: BLE001 - it is raised where the move was asked for
-            _tell(self._batch(package_id), error)
+            return (await moving.gather.one(name, digest, media_type)).done
         finally:
-            if self._waiting[package_id]:
-                self._tasks.create_task(self._run(package_id))
-            else:
-                del self._waiting[package_id]
-
-    def _batch(self, package_id: int) -> Sequence[_Move]:
-        waiting = self._waiting[package_id]
-        self._waiting[package_id] = waiting[_MOST:]
-        return waiting[:_MOST]
-
-    async def _answer(self, connection: Executor, package_id: int, batch: Sequence[_Move]) -> None:
-        columns = [m.name for m in batch], [m.digest for m in batch], [m.media_type for m in batch]
-        error: Exception = Unavailable("the move was cancelled")
-        try:
-            rows = await _MOVE.all(connection, package_id, *columns)
-            for move, row in zip(batch, rows, strict=True):
-                if not move.answer.done():
-                    move.answer.set_result(row.done)
-        except Exception as caught:
-            error = caught
-            raise
-        finally:
-            _tell(batch, error)
-
-
-def _tell(batch: Sequence[_Move], error: Exception) -> None:
-    """To those who have no answer yet."""
-    for move in batch:
-        if not move.answer.done():
-            move.answer.set_exception(error)
+            moving.waiting -= 1
+            if not moving.waiting:
+                del self._packages[package_id]
 
 
 @asynccontextmanager
