@@ -68,7 +68,7 @@ overload: .venv/.dev ## Ask four times as much of a server as it can do (needs G
 	$(load) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m tests.soak.overload $(ARGS)
 
 SCALE ?= 1.0
-scale: .venv/.dev ## Fill PostgreSQL as a large registry would (SCALE=1.0: 1 M packages, 43 GB), and measure; half an hour
+scale: .venv/.dev ## Fill PostgreSQL as a large registry would (SCALE=1.0: 1 M packages, 43 GB), and measure; a quarter of an hour
 	$(PYTHON) -m tests.scale --scale $(SCALE) $(ARGS)
 
 instructions: .venv/.dev ## Count the instructions of the hot paths, against those recorded (needs valgrind)

@@ -2,7 +2,7 @@
 
     python -m tests.scale [--scale 1.0] [--data DIRECTORY | --database URL]
 
-At scale 1: 1 M packages, 10 M manifests, 30 M tags; 43 GB and some twenty minutes. DIRECTORY is kept, and measured
+At scale 1: 1 M packages, 10 M manifests, 30 M tags; 43 GB and a quarter of an hour. DIRECTORY is kept, and measured
 without being filled when it is full already; without one the data go with the run. Exits 1 when a statement or a route
 breaks its limit.
 """
