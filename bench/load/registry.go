@@ -47,7 +47,7 @@ func newRegistry(o options) *registry {
 		WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10}
 	// Redirects are not followed: a blob's may lead to an S3 server that has no share in what is measured.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &registry{options: o, http: &http.Client{Transport: transport, CheckRedirect: stay}, tokens: map[string]grant{}}
+	return &registry{options: o, http: &http.Client{Transport: &wires{large: transport, idle: map[string][]*wire{}}, CheckRedirect: stay}, tokens: map[string]grant{}}
 }
 
 var parameters = regexp.MustCompile(`(\w+)="([^"]*)"`)
