@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,5 +72,25 @@ func TestARateIsKept(t *testing.T) {
 	got := measure(s, act, options{duration: time.Second / 2, rate: 100, clients: 100})
 	if got.Done+got.Refused+got.Unsent != 50 || got.Errors != 0 || got.Seconds < 0.4 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAConnectionThatTheServerHasEndedIsReplaced(t *testing.T) {
+	var requests int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		atomic.AddInt64(&requests, 1)
+		io.Copy(w, r.Body)
+	}))
+	defer server.Close()
+	r := newRegistry(options{url: server.URL})
+	for range 3 {
+		response, err := r.do("PUT", "a/b", "/v2/a/b/manifests/v1", strings.NewReader("{}"), 2, "", 200)
+		if err != nil || drop(response) != 2 {
+			t.Fatal(err)
+		}
+		server.CloseClientConnections()
+	}
+	if requests != 3 {
+		t.Errorf("%d requests", requests)
 	}
 }
