@@ -50,7 +50,9 @@ def install(server: web.Server, services: Services) -> None:
 
     async def let_in(request: web.BaseRequest) -> web.StreamResponse:
         if crowd.crammed and may_wait(request.raw_path):
-            return error_answer(TooManyRequests(crowd.retry_after_seconds()))
+            refused = error_answer(TooManyRequests(crowd.retry_after_seconds()))
+            dress(refused, request)  # the application, which would, has not seen it
+            return refused
         if _moves_bytes(request):
             return await handle(request)
         crowd.working += 1

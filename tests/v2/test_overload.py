@@ -150,6 +150,28 @@ async def test_who_leaves_the_line_keeps_nobody_waiting(crowded: Registry, datab
     assert registry.services.crowd.working == 0
 
 
+async def test_whoever_the_line_cannot_refuse_comes_in_up_to_a_bound(crowded: Registry, database_url: str) -> None:
+    """Two requests at once: that the first is refused must not be told before it is known where it ends."""
+    registry, crowd = crowded, crowded.services.crowd
+    alice = await registry.user("alice")
+    await registry.push_image("alice/app", "v1", alice)
+    get = written("GET", _TAG, f"Authorization: {basic(alice)['Authorization']}")
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(Wire.to(registry.url)) for _ in range(3 * _MOST)]
+        async with _full(registry, alice, database_url):
+            for wire in wires:
+                await wire.send(get + get)
+            await _until(lambda: crowd.crammed)
+            await asyncio.sleep(_PATIENCE_SECONDS)
+            assert crowd.working == 2 * _MOST
+        answers = [[await wire.answer(), await wire.answer()] for wire in wires]
+    refused = [both for both in answers if both[0].status == 429]
+    assert len(refused) == 2 * _MOST
+    for answer in (answer for both in refused for answer in both):
+        _told_when(answer.headers)
+    assert {answer.status for both in answers if both not in refused for answer in both} == {200}
+
+
 async def test_waiting_for_a_client_is_no_work(crowded: Registry) -> None:
     """As many as are let in send no more than the beginning of a manifest, or of a form."""
     registry = crowded
