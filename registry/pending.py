@@ -12,7 +12,7 @@ PART_BYTES: Final = SLOT_BYTES // 2
 #: A part is cut when this much is sure to come behind it: so whatever is left is never too small to be a part itself,
 #: and the last part of an upload can be sent before it is known to be the last.
 HELD_BYTES: Final = MIN_PART_BYTES
-#: Read, and hashed, at once: well below a millisecond, in which nobody else is served.
+#: Read, and hashed, at once: less than a millisecond, in which nobody else is served.
 _READ_BYTES: Final = 1024 * 1024
 
 
