@@ -33,7 +33,7 @@ repositories() { # OWNER LIST
   is "$(gh api --method PATCH "repos/$1/code" -f description=changed --jq .description)" changed
   gh api --method PUT "repos/$1/code/collaborators/bob" -f permission=push
   is "$(gh api "repos/$1/code/collaborators/bob/permission" --jq .permission)" write
-  gh api --paginate "repos/$1/code/collaborators?per_page=1" --jq '.[].login' | grep -qx bob || die 'no bob'
+  gh api --paginate "repos/$1/code/collaborators?per_page=1" --jq '.[].login' | grep -x bob >/dev/null || die 'no bob'
   gh api --method DELETE "repos/$1/code/collaborators/bob"
   missing "repos/$1/code/collaborators/bob"
   gh api --method DELETE "repos/$1/code"
@@ -41,7 +41,7 @@ repositories() { # OWNER LIST
 }
 
 is "$(gh api user --jq .login)" alice
-gh api -i user | grep -q '^HTTP/1.1 200' || die 'no status line'
+gh api -i user | grep '^HTTP/1.1 200' >/dev/null || die 'no status line'
 is "$(gh api user/orgs --jq '.[].login')" acme
 packages orgs/acme team%2Fapp
 packages users/alice tools%2Fapp
