@@ -46,7 +46,7 @@ def at_hand(http: Asked) -> bytes | None:
 class Incoming:
     """A body whose bytes go where they stay.
 
-    What aiohttp has parsed already is copied there; the rest of a body of known length comes there from the socket.
+    What aiohttp has parsed already is copied there; the rest comes there from the socket, or is parsed if it is odd.
     ``taken``: what was read of it before.
     """
 
@@ -62,10 +62,8 @@ class Incoming:
         Raises ConnectionError for a client that is gone, RequestPayloadError for a body that is malformed.
         """
         if not self._parsed and self._intake is None:
-            # What has to wait stays where it is: aiohttp would read more of the connection for what is taken.
-            most = len(room) if self._http.content_length is None else -1
-            self._parsed = memoryview(self._content.read_nowait(most))
-            self._intake = take_over(self._http)
+            parsed, self._intake = take_over(self._http, len(room))
+            self._parsed = memoryview(parsed)
         if self._parsed:
             return self._copied(room)
         patience = asyncio.timeout(seconds)

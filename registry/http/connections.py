@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from registry.http.access_log import AccessLog, Line
 from registry.http.answers import error_answer
+from registry.http.chunked import Chunks, begun, followed
 from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.keys import VISIT, Visit
 from registry.oci.errors import RegistryError
@@ -57,7 +58,16 @@ class Connection(web.RequestHandler):
     is when an idle connection ends; ``_request_in_progress`` and ``_handler_waiter`` make a shutdown wait.
     """
 
-    __slots__ = ("_access", "_behind", "_bytes_came", "_head_since", "_remote", "_shortcut", "_whole")
+    __slots__ = (
+        "_access",
+        "_behind",
+        "_bytes_came",
+        "_head_since",
+        "_remote",
+        "_shortcut",
+        "_whole",
+        "chunks",
+    )
 
     def __init__(self, server: web.Server, access: AccessLog | None, shortcut: Shortcut, **limits: Any) -> None:
         super().__init__(server, access_log=None, **limits)  # type: ignore[arg-type]  # as AppRunner takes it
@@ -67,6 +77,8 @@ class Connection(web.RequestHandler):
         self._behind: list[bytes] | None = None
         #: Whether aiohttp's parser has no part of a message: what it was last fed ended as a message does.
         self._whole = True
+        #: Those of the body that aiohttp parses, as far as they have come; None: it has none, or it is odd.
+        self.chunks: Chunks | None = None
         self._head_since: float | None = None
         self._bytes_came = False
         self._remote = ""
@@ -81,12 +93,16 @@ class Connection(web.RequestHandler):
         if self._behind is not None:
             self._behind.append(data)
             self._pause_transport_reading()
-        elif self._stands_still and self._shortcut.take(data, self):
+        elif not self._stands_still:
+            if self.chunks is not None:
+                self.chunks = followed(self.chunks, data)
+            self._go_long_way(data)
+        elif self._shortcut.take(data, self):
             self._behind = []
             self._request_in_progress = True
             self._stay()
         else:
-            self._go_long_way(data)
+            self._begin_long_way(data)
 
     @property
     def _stands_still(self) -> bool:
@@ -119,7 +135,7 @@ class Connection(web.RequestHandler):
                 self._log(told.visit, told.method, told.target, CLIENT_LEFT, 0)
             return
         if told is None:
-            self._go_long_way(data)
+            self._begin_long_way(data)
         else:
             self.transport.write(told.response)
             self._stay()
@@ -128,6 +144,10 @@ class Connection(web.RequestHandler):
             self._resume_transport_reading()
             for piece in behind:
                 self.data_received(piece)
+
+    def _begin_long_way(self, data: bytes) -> None:
+        self.chunks = begun(data)
+        self._go_long_way(data)
 
     def _go_long_way(self, data: bytes) -> None:
         requests = self._request_count
@@ -146,6 +166,7 @@ class Connection(web.RequestHandler):
     def expect_request(self) -> None:
         """Has the next byte be the first of a request: the body before it was taken past the parser."""
         self._whole = True
+        self.chunks = None
         self._parser = HttpRequestParser(
             self,
             self._loop,
@@ -170,6 +191,16 @@ class Connection(web.RequestHandler):
     @property
     def _awaits_head(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's name
+        """As aiohttp does, but only once the request under way is over and what is left of its body has been dropped.
+
+        aiohttp closes as soon as there is an answer: what still comes then resets the connection, and who sends it
+        has not read why.
+        """
+        if self._current_request is not None and self._task_handler is not None:
+            await asyncio.wait([self._task_handler], timeout=timeout)
+        await super().shutdown(timeout and timeout / 2)
 
     def close_if_late(self, since: float) -> None:
         """Ends a connection whose headers have been on their way from before ``since``, on the clock of the loop."""

@@ -1,16 +1,15 @@
 """The body of a request from its socket into the memory where it stays, past aiohttp's parser.
 
-aiohttp copies the bytes of a body three times before a handler has them. A body of known length needs no parser: from
-where aiohttp's stands its bytes are counted, and for the next request there is a new one. No byte behind the body is
-read here, so a request that is sent ahead stays in the socket until then.
+aiohttp copies the bytes of a body three times before a handler has them. From where its parser stands the bytes are
+counted here, or the chunks followed, and for the next request there is a new parser.
 """
 
 import asyncio
 from typing import Final
 
-import aiohttp
-from aiohttp import web
+from aiohttp import StreamReader, web
 
+from registry.http.chunked import Chunks, Counted
 from registry.http.connections import Connection
 
 #: Where bytes go that nobody wants; never read, so all connections may share it.
@@ -18,15 +17,15 @@ _NOWHERE: Final = memoryview(bytearray(64 * 1024))
 
 
 class Intake(asyncio.BufferedProtocol):
-    """The protocol of a connection for the ``left`` bytes of one body. Make it with ``take_over``."""
+    """The protocol of a connection for the rest of one body. Make it with ``take_over``."""
 
     def __init__(
-        self, connection: Connection, transport: asyncio.Transport, content: aiohttp.StreamReader, left: int
+        self, connection: Connection, transport: asyncio.Transport, content: StreamReader, body: Chunks | Counted
     ) -> None:
         self._connection = connection
         self._transport = transport
         self._content = content
-        self._left = left
+        self._body = body
         self._room: memoryview | None = None
         self._came = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -34,14 +33,15 @@ class Intake(asyncio.BufferedProtocol):
     async def fill(self, room: memoryview) -> None:
         """Fills ``room`` with what comes, unless the body ends: ``came`` tells how much; it may be cancelled.
 
-        Raises ConnectionError for a client that is gone, once what had come has been told.
+        Raises ConnectionError for a client that is gone, RequestPayloadError for chunks that are none, once what had
+        come has been told.
         """
-        if not self._left:
+        if self._body.ended:
             return
-        self._room = room[: self._left]
+        self._room = room
         self._transport.resume_reading()
         try:
-            while self._room:
+            while self._room and not self._body.ended:
                 if (error := self._content.exception()) is not None:
                     if self._came:
                         return
@@ -51,7 +51,7 @@ class Intake(asyncio.BufferedProtocol):
         finally:
             # Whoever has lent the room may use it for other things now.
             self._room = self._waiter = None
-            if self._left:
+            if not self._body.ended:
                 self._transport.pause_reading()
 
     def came(self) -> int:
@@ -61,29 +61,38 @@ class Intake(asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         """Takes the rest for nobody, so that the client gets to read our answer; aiohttp ends it if it is too long."""
-        if self._left:
-            self._room = _NOWHERE[: self._left]
+        if not self._body.ended and self._content.exception() is None:
+            self._room = _NOWHERE
             self._transport.resume_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         assert self._room is not None  # noqa: S101 - nothing is read without
-        return self._room
+        return self._body.within(self._room)
 
     def buffer_updated(self, nbytes: int) -> None:
-        assert self._room is not None  # noqa: S101 - as above
-        self._left -= nbytes
-        if self._room.obj is _NOWHERE.obj:
-            self._room = _NOWHERE[: self._left]
-        else:
-            self._came += nbytes
-            self._room = self._room[nbytes:]
-            if not self._room:
-                self._transport.pause_reading()
-                self._wake()
-        if not self._left:
+        room, body = self._room, self._body
+        assert room is not None  # noqa: S101 - as above
+        try:
+            kept = body.unwrap(room, nbytes)
+        except ValueError as error:
+            self._content.set_exception(web.RequestPayloadError(str(error)))
+            self._stop()
+            return
+        if room is not _NOWHERE:
+            self._came += kept
+            self._room = room[kept:]
+            if not self._room or body.ended:
+                self._stop()
+        if body.ended:
             self._transport.set_protocol(self._connection)
             self._connection.expect_request()
             self._content.feed_eof()
+            if body.behind:
+                self._connection.data_received(body.behind)
+
+    def _stop(self) -> None:
+        self._transport.pause_reading()
+        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -96,6 +105,8 @@ class Intake(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.connection_lost(exc)
+        if self._content.exception() is None:  # it was answered, and aiohttp waits for the rest
+            self._content.set_exception(web.RequestPayloadError("the client has left"))
         self._wake()
 
     def pause_writing(self) -> None:
@@ -105,17 +116,35 @@ class Intake(asyncio.BufferedProtocol):
         self._connection.resume_writing()
 
 
-def take_over(http: web.Request) -> Intake | None:
-    """The intake for what aiohttp has not parsed of a body, all of the rest being read; None: there is none, or not so.
+def take_over(http: web.Request, most: int) -> tuple[bytes, Intake | None]:
+    """What aiohttp has parsed of a body, and the intake for the rest: then nothing is read but what there is room for.
 
-    From here on nothing is read of the connection but what there is room for.
+    None: there is no rest, or aiohttp has to go on; then it is asked for ``most`` bytes, as for what is taken it would
+    read more of the connection.
     """
     connection, transport, length, content = http.protocol, http.transport, http.content_length, http.content
-    if not isinstance(connection, Connection) or transport is None or length is None or "Upgrade" in http.headers:
-        return None
+    if not isinstance(connection, Connection) or transport is None or "Upgrade" in http.headers:
+        return content.read_nowait(most), None
+    if length is None and connection.chunks is None and not content.is_eof():
+        return content.read_nowait(most), None
+    came, chunks = _drained(content), connection.chunks
     if content.is_eof():
-        return None
-    intake = Intake(connection, transport, content, length - content.total_bytes)
+        return came, None
+    if length is not None:
+        body: Chunks | Counted = Counted(length - content.total_bytes)
+    elif chunks is not None and chunks.data_bytes == content.total_bytes:
+        body = chunks
+    else:
+        return came, None
+    intake = Intake(connection, transport, content, body)
     transport.pause_reading()
     transport.set_protocol(intake)
-    return intake
+    return came, intake
+
+
+def _drained(content: StreamReader) -> bytes:
+    """All that has come. As it is taken, aiohttp goes on to parse what it had put off; none of it is long."""
+    came = [content.read_nowait()]
+    while came[-1] and content.exception() is None:
+        came.append(content.read_nowait())
+    return b"".join(came)

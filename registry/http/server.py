@@ -16,7 +16,7 @@ from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Short
 from registry.http.keys import SERVICES
 from registry.http.tls import tls_context
 
-#: What requests under way get when the process stops; aiohttp grants it twice.
+#: What requests under way get when the process stops; aiohttp grants it once more to those that do not end.
 _SHUTDOWN_SECONDS: Final = 9.0
 #: Beyond twice this aiohttp reads no further: what clients of uploads have sent that wait for memory, beside one read.
 _READ_BYTES: Final = 16 * 1024

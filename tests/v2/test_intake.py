@@ -13,7 +13,7 @@ import pytest
 from tests.support.certificates import write_certificate
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, basic, running
-from tests.support.uploading import KIB, MIB, Session, noise, sha256
+from tests.support.uploading import KIB, MIB, Session, chunks, noise, sha256
 from tests.support.victims import victims
 
 
@@ -61,6 +61,13 @@ class Client:
 
     def patch(self, size: int, *headers: str) -> bytes:
         return self.asks("PATCH", self.session.location, f"Content-Length: {size}", *headers)
+
+    def patch_in_chunks(self) -> bytes:
+        return self.asks("PATCH", self.session.location, "Transfer-Encoding: chunked")
+
+
+def framed(data: bytes, size: int, last: bytes = b"0\r\n\r\n") -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks(data, size)) + last
 
 
 @pytest.fixture
@@ -137,4 +144,62 @@ async def test_a_connection_outlives_a_body_that_nobody_wanted(env: dict[str, st
         refused = await client.wire.answer()
         assert refused.status == 404
         await client.wire.send(data[300 * KIB :] + client.asks("GET", "/v2/"))
+        assert (await client.wire.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk", "first"),
+    [(1, 1, 0), (40 * KIB, 7, 0), (300 * KIB, 32 * KIB, 100 * KIB), (18 * MIB, 32 * KIB, 0), (3 * MIB, 2 * MIB, 10)],
+)
+async def test_chunks_are_found_and_what_is_sent_behind_them(client: Client, size: int, chunk: int, first: int) -> None:
+    data = noise(size)
+    body, ahead = framed(data, chunk, b"0\r\nX-Trailer: a\r\n\r\n"), client.asks("GET", "/v2/")
+    await client.wire.send(client.patch_in_chunks() + body[:first])
+    await asyncio.sleep(0.05)
+    sending = asyncio.create_task(client.wire.send(body[first:] + ahead + ahead))  # noqa: TID251 - awaited below
+    assert (await client.wire.answer()).status == 202
+    await sending
+    assert [(await client.wire.answer()).status for _ in range(2)] == [200, 200]
+    await client.wire.send(client.patch_in_chunks() + framed(b"more", 3))
+    assert (await client.wire.answer()).status == 202
+    assert (await client.session.put(sha256(data + b"more"))).status == 201
+    assert await client.session.pulled(sha256(data + b"more")) == data + b"more"
+
+
+async def test_chunks_may_come_in_any_pieces(client: Client) -> None:
+    data = noise(200 * KIB)
+    body, at = framed(data, 1000), 0
+    await client.wire.send(client.patch_in_chunks())
+    for number in range(400):
+        await client.wire.send(body[at : at + 1 + number % 13])
+        at += 1 + number % 13
+        await asyncio.sleep(0.0005)
+    await client.wire.send(body[at:-1])
+    await asyncio.sleep(0.05)
+    await client.wire.send(body[-1:])
+    assert (await client.wire.answer()).status == 202
+    assert (await client.session.put(sha256(data))).status == 201
+
+
+@pytest.mark.parametrize("bad", [b"zz\r\n", b"5\r\nhello5\r\n", b"-1\r\n", b"5 \r\n", b"\r\n", b"5;" + b"a" * 5000])
+async def test_a_chunk_that_is_none_ends_the_connection(client: Client, bad: bytes) -> None:
+    """What came before it is kept."""
+    data = noise(2 * MIB)
+    await client.wire.send(client.patch_in_chunks() + framed(data, 32 * KIB, b""))
+    await asyncio.sleep(0.3)
+    await client.wire.send(bad)
+    answer = await client.wire.answer()
+    assert (answer.status, answer.headers["Connection"]) == (400, "close")
+    assert (await client.wire.answer()).status == 0
+    assert await client.session.offset() >= len(data)
+
+
+async def test_a_connection_outlives_chunks_that_nobody_wanted(env: dict[str, str]) -> None:
+    env["MOORAGE_UPLOAD_SECONDS"] = "0.5"
+    async with running(env) as registry, AsyncExitStack() as stack:
+        client, body = await Client.of(registry, stack), framed(noise(2 * MIB), 32 * KIB)
+        await client.wire.send(client.patch_in_chunks() + body[: 300 * KIB])
+        refused = await client.wire.answer()
+        assert refused.status == 404
+        await client.wire.send(body[300 * KIB :] + client.asks("GET", "/v2/"))
         assert (await client.wire.answer()).status == 200

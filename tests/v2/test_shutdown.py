@@ -1,6 +1,7 @@
 """SIGTERM: readiness goes first, uploads are handed over, nothing is lost, and it ends in time (F42)."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -139,6 +140,35 @@ async def test_f42_an_upload_that_stands_still_does_not_keep_the_process(
     row = await db.fetchrow("SELECT octet_length(tail) AS size FROM uploads")
     assert row is not None
     assert row["size"] == 3
+
+
+@pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", f"Content-Length: {4 * 2**30}"])
+async def test_f42_a_client_that_sends_on_gets_to_read_why_it_should_stop(
+    given: dict[str, str], db: Database, tmp_path: Path, length: str
+) -> None:
+    """A connection that is closed before its bytes are read is reset, and what we said on it is lost."""
+    alice = await header_of_alice(db)
+    piece = b"10000\r\n" + os.urandom(65536) + b"\r\n" if "chunked" in length else os.urandom(65536)
+    async with AsyncExitStack() as stack:
+        process, url = await stack.enter_async_context(serving(given, tmp_path / "log"))
+        started = await ask(url, request("POST", "/v2/alice/app/blobs/uploads/", alice, "Content-Length: 0"))
+        upload = await stack.enter_async_context(Wire.to(url))
+        await upload.send(request("PATCH", started.headers["Location"], alice, length))
+
+        async def sends_on() -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await upload.send(piece)
+                    await asyncio.sleep(0.001)
+
+        sending = asyncio.create_task(sends_on())  # noqa: TID251 - cancelled below
+        await asyncio.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        answer = await upload.answer()
+        assert (answer.status, answer.headers["Connection"]) == (503, "close")
+        sending.cancel()
+        await upload.close()
+        assert await asyncio.wait_for(process.wait(), 5) == 0
 
 
 async def test_f42_a_pull_is_finished_and_one_that_stands_still_is_not_waited_for(

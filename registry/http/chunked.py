@@ -1,0 +1,159 @@
+"""Where the data of a chunked body is (RFC 9112 §7.1), for what is read past aiohttp's parser.
+
+Clients of registries send layers so: in chunks of 32 KiB, since they compress as they send. Data stays in the memory
+where it came; what stood between the chunks is closed over.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+#: The longest line that frames a chunk, and all trailers together.
+_LINE_BYTES: Final = 4096
+#: Read at once: chunks of a byte each take 60 ms then, in which nobody else has a turn.
+_READ_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What stands between data: all of it, and what may still become that."""
+
+    whole: re.Pattern[bytes]
+    begun: re.Pattern[bytes]
+
+
+_SIZE: Final = rb"[0-9A-Fa-f]{1,15}"
+_NAME: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE: Final = rb":[\t -~]*"
+_EXTENSIONS: Final = rb"(?:;%b(?:=(?:%b|\"[\t !#-\[\]-~]*\"))?)*" % (_NAME, _NAME)
+_FIRST: Final = _Line(
+    re.compile(rb"(%b)%b\r\n" % (_SIZE, _EXTENSIONS)),
+    re.compile(rb"%b(?:;[\t -~]*)?\r?" % _SIZE),
+)
+_NEXT: Final = _Line(
+    re.compile(rb"\r\n(%b)%b\r\n" % (_SIZE, _EXTENSIONS)),
+    re.compile(rb"\r(?:\n(?:%b(?:;[\t -~]*)?\r?)?)?" % _SIZE),
+)
+_TRAILERS: Final = _Line(
+    re.compile(rb"(?:%b%b\r\n)*\r\n" % (_NAME, _VALUE)),
+    re.compile(rb"(?:%b%b\r\n)*(?:\r|%b(?:%b\r?)?)?" % (_NAME, _VALUE, _NAME, _VALUE)),
+)
+
+_METHODS: Final = (b"PATCH ", b"POST ", b"PUT ")
+_HEAD_END: Final = b"\r\n\r\n"
+_ENCODING: Final = b"transfer-encoding"
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
+
+
+class Chunks:
+    """A chunked body as it comes; ``data_bytes`` of it have come, and ``behind`` is what came after its end."""
+
+    def __init__(self) -> None:
+        self.data_bytes = 0
+        self.ended = False
+        self.behind = b""
+        self._left = 0
+        self._line = _FIRST
+        self._held = b""
+
+    def within(self, room: memoryview) -> memoryview:
+        """As much of ``room`` as may be read into at once."""
+        return room[:_READ_BYTES]
+
+    def unwrap(self, room: memoryview, count: int) -> int:
+        """Moves the data among the first ``count`` bytes of ``room`` to its front; how many bytes of it there are.
+
+        Raises ValueError for what is not framed as chunks are.
+        """
+        at = kept = 0
+        while at < count and not self.ended:
+            if self._left:
+                size = min(self._left, count - at)
+                if at != kept:
+                    room[kept : kept + size] = room[at : at + size]
+                self._left -= size
+                at += size
+                kept += size
+            else:
+                at = self._framed(room, at, count)
+        if at < count:
+            self.behind = bytes(room[at:count])
+        self.data_bytes += kept
+        return kept
+
+    def _framed(self, room: memoryview, at: int, count: int) -> int:
+        """Where the line at ``at`` ends, or what has come of it."""
+        found = None if self._held else self._line.whole.match(room, at, min(count, at + _LINE_BYTES))
+        if found is not None:
+            self._go_on(found)
+            return found.end()
+        held = self._held + bytes(room[at : min(count, at + _LINE_BYTES)])
+        found = self._line.whole.match(held)
+        if found is not None:
+            at += found.end() - len(self._held)
+            self._held = b""
+            self._go_on(found)
+            return at
+        if len(held) >= _LINE_BYTES or self._line.begun.fullmatch(held) is None:
+            raise ValueError("expected a chunk")
+        self._held = held
+        return count
+
+    def _go_on(self, found: re.Match[bytes]) -> None:
+        if self._line is _TRAILERS:
+            self.ended = True
+            return
+        self._left = int(found[1], 16)
+        self._line = _NEXT if self._left else _TRAILERS
+
+
+class Counted:
+    """A body of which ``left`` bytes are to come."""
+
+    #: Nothing is read beyond its end.
+    behind = b""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has come."""
+        return not self._left
+
+    def within(self, room: memoryview) -> memoryview:
+        """As much of ``room`` as may be read into at once."""
+        return room[: self._left]
+
+    def unwrap(self, _room: memoryview, count: int) -> int:
+        """All of it is data."""
+        self._left -= count
+        return count
+
+
+def begun(data: bytes) -> Chunks | None:
+    """The chunks of the request that ``data`` begins with, as far as they have come.
+
+    None: it has no such body, or there is anything odd about it; then only aiohttp's parser may judge.
+    """
+    end = data.find(_HEAD_END) + len(_HEAD_END)
+    if end < len(_HEAD_END) or not data.startswith(_METHODS):
+        return None
+    head = data[:end].lower()
+    first, _, lines = head.partition(b"\r\n")
+    folded = b"\r\n " in head or b"\r\n\t" in head
+    broken = not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n")
+    if folded or broken or not first.endswith(b" http/1.1"):
+        return None
+    if head.count(_ENCODING) != 1 or b"content-length" in lines or _CHUNKED.search(head) is None:
+        return None
+    return followed(Chunks(), data[end:])
+
+
+def followed(chunks: Chunks, data: bytes) -> Chunks | None:
+    """``chunks`` after ``data``, which stays where it is; None: there are no more of them, or they are malformed."""
+    try:
+        chunks.unwrap(memoryview(bytearray(data)), len(data))
+    except ValueError:
+        return None
+    return None if chunks.ended else chunks
