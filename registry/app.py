@@ -95,11 +95,11 @@ def make_app(services: Services) -> web.Application:
     v2.add_routes(app)
     token.add_routes(app)
     api.add_routes(app)
-    if services.settings.api_url is not None:
+    if services.settings.api_host:
         own = web.Application()
         own[SERVICES] = services
         api.add_routes(own, prefix="")
-        app.add_domain(services.settings.api_url.partition("://")[2], own)
+        app.add_domain(services.settings.api_host, own)
     ops.add_routes(app)
     ops.add_nothing(app)
     return app

@@ -93,6 +93,11 @@ class Settings:
     lifetimes: LifetimeSettings
     linking: LinkSettings
 
+    @property
+    def api_host(self) -> str:
+        """The host of ``api_url`` with its port, in lower case; "" without one."""
+        return (self.api_url or "").partition("://")[2].lower()
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""

@@ -10,12 +10,11 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from registry.errors import TooManyRequests
 from registry.http import ops
 from registry.http.answers import error_answer
 from registry.http.asked import Plain
 from registry.http.connections import dress
-from registry.http.errors import MessageInvalid, NothingHere, Refused
+from registry.http.errors import API_PREFIX, MessageInvalid, NothingHere, Refused, too_many
 from registry.http.keys import BEGUN, VISIT, Visit
 from registry.logs import request_id
 from registry.oci.errors import RegistryError
@@ -39,7 +38,7 @@ def request_ids() -> Callable[[], str]:
 def install(server: web.Server, services: Services) -> None:
     """Puts the edge around what ``server`` does: when it is full it lets nobody in, when it leaves it keeps nobody."""
     make, handle = server.request_factory, server.request_handler
-    new_id, crowd, leaving = request_ids(), services.crowd, services.leaving
+    new_id, crowd, leaving, api_host = request_ids(), services.crowd, services.leaving, services.settings.api_host
 
     def numbered(*args: Any) -> web.BaseRequest:
         request = make(*args)
@@ -50,7 +49,8 @@ def install(server: web.Server, services: Services) -> None:
 
     async def let_in(request: web.BaseRequest) -> web.StreamResponse:
         if crowd.crammed and may_wait(request.raw_path):
-            refused = error_answer(TooManyRequests(crowd.retry_after_seconds()))
+            api = request.raw_path.startswith(API_PREFIX) or request.headers.get("Host", "").lower() == api_host
+            refused = error_answer(too_many(crowd.retry_after_seconds(), api=api))
             dress(refused, request)  # the application, which would, has not seen it
             return refused
         if _moves_bytes(request):

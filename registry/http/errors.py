@@ -1,8 +1,15 @@
 """What a client is told about its HTTP, before any dialect has understood it; rendered like every error of ours."""
 
 from http import HTTPStatus
+from typing import Final
 
+import orjson
+
+from registry.errors import TooManyRequests
 from registry.oci.errors import ErrorCode, RegistryError
+
+API_PREFIX: Final = "/api/v3/"
+API_DOCUMENTATION: Final = f"{API_PREFIX}openapi.json"
 
 
 class MessageInvalid(RegistryError):
@@ -57,6 +64,19 @@ class FormInvalid(RegistryError):
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
+
+
+class TooManyApiRequests(TooManyRequests):
+    """In the JSON of GitHub, like the answers of the API itself (registry.http.api.errors)."""
+
+    def body(self) -> bytes:
+        told = {"message": self.message, "documentation_url": API_DOCUMENTATION, "status": str(self.status)}
+        return orjson.dumps(told)
+
+
+def too_many(retry_after_seconds: int, *, api: bool) -> TooManyRequests:
+    """Of a request that no dialect has seen, in the one it is for."""
+    return (TooManyApiRequests if api else TooManyRequests)(retry_after_seconds)
 
 
 class NothingHere(RegistryError):

@@ -8,16 +8,17 @@ import time
 from functools import lru_cache
 from typing import Final
 
-from registry.errors import TooManyRequests
 from registry.http.answers import INERT, date_line
 from registry.http.connections import HEAD_END, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
 from registry.http.edge import may_wait, request_ids
+from registry.http.errors import API_PREFIX, too_many
 from registry.http.keys import Visit
 from registry.services import Services
 
 #: Of what waits, for each connection: the head, and a short body.
 _HELD_BYTES: Final = 16 * 1024
 _FIRST: Final = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n")
+_HOST: Final = re.compile(rb"\r\nhost:[ \t]*([!-~]+)", re.IGNORECASE)
 #: Where one of these words stands in a head, aiohttp tells where the message ends.
 _ODD: Final = (b"transfer-encoding", b"expect", b"upgrade")
 _LENGTH: Final = b"content-length:"
@@ -31,6 +32,7 @@ class Line:
         self.inner = inner
         self._crowd = services.crowd
         self._leaving = services.leaving
+        self._api_host = services.settings.api_host.encode()
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
@@ -44,6 +46,13 @@ class Line:
                 return True
         crowd.come()
         return self.inner.take(data, connection)
+
+    def is_for_api(self, data: bytes, target: str) -> bool:
+        """Whether ``data``, the beginning of a request for ``target``, would be answered in the JSON of GitHub."""
+        if target.startswith(API_PREFIX) or not self._api_host:
+            return target.startswith(API_PREFIX)
+        host = _HOST.search(data)
+        return host is not None and host[1].lower() == self._api_host
 
 
 class _Waiting:
@@ -71,7 +80,7 @@ class _Waiting:
             self.go_in()
             return
         method, target = first[1].decode(), first[2].decode()
-        head, body = _refusal(retry_after_seconds)
+        head, body = _refusal(retry_after_seconds, api=self._line.is_for_api(self._data, target))
         last = f"{date_line(int(time.time()))}{REQUEST_ID_HEADER}: {self._visit.id}\r\n\r\n".encode()
         response = b"%b%b%b" % (head, last, b"" if method == "HEAD" else body)
         self._connection.answered(self._data, Told(self._visit, method, target, _STATUS, response))
@@ -90,9 +99,9 @@ def _missing(data: bytes) -> int | None:
 
 
 @lru_cache
-def _refusal(retry_after_seconds: int) -> tuple[bytes, bytes]:
+def _refusal(retry_after_seconds: int, *, api: bool) -> tuple[bytes, bytes]:
     """The head as far as it is always the same, and the body."""
-    error = TooManyRequests(retry_after_seconds)
+    error = too_many(retry_after_seconds, api=api)
     body = error.body()
     headers = {**INERT, **error.headers, "Content-Type": "application/json", "Content-Length": len(body)}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

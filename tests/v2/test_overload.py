@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.raw import Wire
 from tests.support.raw import request as written
-from tests.support.server import Answer, Registry, basic
+from tests.support.server import Answer, Registry, basic, running
 from tests.support.uploading import MIB, Session, noise, sha256
 
 _TAG = "/v2/alice/app/manifests/v1"
@@ -61,6 +61,17 @@ async def _refused(registry: Registry, method: str, path: str, token: str) -> No
     _told_when(answer.headers)
 
 
+async def _refused_as_github_does(registry: Registry, path: str, token: str, headers: Mapping[str, str]) -> None:
+    answer = await registry.call("GET", path, token, headers=headers)
+    assert answer.status == 429
+    assert answer.json == {
+        "message": f"too many requests; try again in {answer.headers['Retry-After']} seconds",
+        "documentation_url": "/api/v3/openapi.json",
+        "status": "429",
+    }
+    _told_when(answer.headers)
+
+
 def _told_when(headers: Mapping[str, str]) -> None:
     assert 1 <= int(headers["Retry-After"]) <= 3
     assert {"Date", "Server", "X-Moorage-Request-Id", "X-Content-Type-Options"} <= set(headers)
@@ -89,8 +100,9 @@ async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Reg
     await sending.send(data[:MIB])
     paths = [f"/v2/alice/app/{path}" for path in ("manifests/v1", f"blobs/{sha256(b'')}", "tags/list")]
     async with _full(registry, alice, database_url) as asked, asyncio.TaskGroup() as tasks:
-        for path in (*paths, "/v2/", "/token?service=moorage", "/api/v3/user"):
+        for path in (*paths, "/v2/", "/token?service=moorage"):
             tasks.create_task(_refused(registry, "GET", path, alice))
+        tasks.create_task(_refused_as_github_does(registry, "/api/v3/user", alice, {}))
         tasks.create_task(_refused(registry, "HEAD", paths[0], alice))
         tasks.create_task(_refused(registry, "POST", "/v2/alice/app/blobs/uploads/", alice))
         assert (await registry.call("GET", "/healthz")).status == 200
@@ -102,6 +114,24 @@ async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Reg
         assert not registry.services.crowd.crammed
     assert {task.result().status for task in asked} == {200}
     await sending.close()
+
+
+async def test_the_api_refuses_in_its_own_words(env: dict[str, str], database_url: str) -> None:
+    """On its own host too; by the line, and by aiohttp for what is too long to wait there."""
+    async with running({**env, "MOORAGE_API_URL": "http://api.registry.example"}) as registry:
+        crowd = registry.services.crowd
+        crowd.most, crowd.patience_seconds = _MOST, _PATIENCE_SECONDS
+        alice = await registry.user("alice")
+        await registry.push_image("alice/app", "v1", alice)
+        host, long = {"Host": "API.registry.example"}, {f"X-{number}": "x" * 4000 for number in range(5)}
+        async with _full(registry, alice, database_url), asyncio.TaskGroup() as tasks:
+            tasks.create_task(_refused_as_github_does(registry, "/user", alice, host))
+            tasks.create_task(_refused(registry, "GET", "/v2/", alice))
+            await asyncio.sleep(_PATIENCE_SECONDS * 1.5)
+            crowd.working += _MOST
+            await _refused_as_github_does(registry, "/user", alice, {**host, **long})
+            await _refused_as_github_does(registry, "/api/v3/user", alice, long)
+            crowd.working -= _MOST
 
 
 async def test_a_refusal_ends_where_the_request_does(crowded: Registry, database_url: str) -> None:

@@ -1,12 +1,11 @@
 """Errors in GitHub's JSON: ``{"message", "errors"?, "documentation_url", "status"}``."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import orjson
 from aiohttp import web
 
-_DOCUMENTATION: Final = "/api/v3/openapi.json"
+from registry.http.errors import API_DOCUMENTATION
 
 
 class ApiError(Exception):
@@ -33,7 +32,7 @@ class ApiError(Exception):
         body: dict[str, object] = {"message": self.message, **self.extra}
         if self.errors:
             body["errors"] = list(self.errors)
-        body |= {"documentation_url": _DOCUMENTATION, "status": str(self.status)}
+        body |= {"documentation_url": API_DOCUMENTATION, "status": str(self.status)}
         return web.Response(
             status=self.status,
             body=orjson.dumps(body),

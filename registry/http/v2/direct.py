@@ -30,7 +30,7 @@ class Direct:
         self._app = app
         self._tasks = tasks
         self._services = app[SERVICES]
-        self._api_host = (self._services.settings.api_url or "").partition("://")[2].lower()
+        self._api_host = self._services.settings.api_host
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:

@@ -90,7 +90,7 @@ class Lane:
     def __init__(self, services: Services, other: Shortcut) -> None:
         self._services = services
         self._other = other
-        self._api_host = (services.settings.api_url or "").partition("://")[2].lower()
+        self._api_host = services.settings.api_host
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
