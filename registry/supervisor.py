@@ -7,6 +7,7 @@ in the queue of a worker that died until its successor takes them; no worker out
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -172,6 +173,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Fork every worker."""
+        _allow_descriptors()
         gc.collect()
         gc.set_threshold(_YOUNG_OBJECTS)
         gc.freeze()  # the collector would write into pages that are shared with the workers
@@ -252,6 +254,13 @@ class Supervisor:
                 pid, status = os.waitpid(worker.pid, os.WNOHANG)
                 if pid:
                     yield worker, os.waitstatus_to_exitcode(status)
+
+
+def _allow_descriptors() -> None:
+    """As many as this user may have: shells and systemd begin with 1,024, and a pull takes three."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS says «infinity» and does not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def run_in_child(run: Callable[[], None], signals: Signals) -> int:

@@ -6,6 +6,7 @@ a connection for ever: here they are due within ``head_seconds`` of their first 
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -31,6 +32,14 @@ _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nConten
 #: nginx's word for a client that has left; it is only ever logged.
 CLIENT_LEFT: Final = 499
 HEAD_END: Final = b"\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Room:
+    """How many connections there are; beyond ``most`` of them a new one is closed at once."""
+
+    most: int
+    taken: int = 0
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -64,13 +73,17 @@ class Connection(web.RequestHandler):
         "_bytes_came",
         "_head_since",
         "_remote",
+        "_room",
         "_shortcut",
         "_whole",
         "chunks",
     )
 
-    def __init__(self, server: web.Server, access: AccessLog | None, shortcut: Shortcut, **limits: Any) -> None:
+    def __init__(
+        self, server: web.Server, access: AccessLog | None, shortcut: Shortcut, room: Room, **limits: Any
+    ) -> None:
         super().__init__(server, access_log=None, **limits)  # type: ignore[arg-type]  # as AppRunner takes it
+        self._room = room
         self._access = access
         self._shortcut = shortcut
         #: What came while the shortcut is at work; None: it is not.
@@ -85,9 +98,16 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._room.taken += 1
+        if self._room.taken > self._room.most:
+            self.force_close()
         self._head_since = self._loop.time()
         peer = self.peername
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._room.taken -= 1
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._behind is not None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
@@ -12,7 +14,7 @@ from aiohttp import web
 from registry.config import Settings
 from registry.http import edge
 from registry.http.access_log import AccessLog
-from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Shortcut, watch
+from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Room, Shortcut, watch
 from registry.http.keys import SERVICES
 from registry.http.tls import tls_context
 
@@ -47,6 +49,7 @@ async def serving(
                 server,
                 access,
                 shortcut,
+                Room(_connections_most()),
                 loop=asyncio.get_running_loop(),
                 keepalive_timeout=settings.http.idle_seconds,
                 auto_decompress=False,  # digests are over the bytes as sent; and no bomb is ever unpacked
@@ -76,3 +79,9 @@ async def serving(
         await runner.cleanup()
         if access is not None:
             access.flush()
+
+
+def _connections_most() -> int:
+    """Half of the descriptors; the other half is for what is done for them: connections to Postgres and S3, files."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if descriptors == resource.RLIM_INFINITY else descriptors // 2

@@ -59,7 +59,8 @@ class S3Settings:
     call_seconds: float = 30.0
     transfer_seconds: float = 120.0
     attempts: int = 4
-    max_connections: int = 100
+    #: A client that is slow to take a blob holds one for as long as that lasts.
+    max_connections: int = 1000
 
     @property
     def url(self) -> str:

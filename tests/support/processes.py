@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from storage.embedded.processes import free_ports
+from tests.support.raw import ask, request
 
 ROOT = Path(__file__).parent.parent.parent
 _READY_SECONDS = 30.0
@@ -55,3 +56,30 @@ async def _ready(http: aiohttp.ClientSession, url: str) -> None:
                 if answer.status == 200:
                     return
         await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def serving(
+    env: Mapping[str, str], log: Path, descriptors: int | None = None
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """One `moorage serve`, ready; killed at the end, if it still runs. It may have so many ``descriptors``."""
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": address}
+    with log.open("ab") as output:
+        limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
+        process = await asyncio.create_subprocess_exec(
+            *limited, sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
+        )
+    try:
+        url = f"http://{address}"
+        for _ in range(300):
+            try:
+                if (await ask(url, request("GET", "/readyz"))).status == 200:
+                    break
+            except OSError:
+                await asyncio.sleep(0.1)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

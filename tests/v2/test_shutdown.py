@@ -5,19 +5,16 @@ import contextlib
 import hashlib
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from registry.accounts import create_token, create_user
-from storage.embedded.processes import free_ports
 from storage.embedded.seaweed import EmbeddedS3
 from storage.metadata.database import Database
-from tests.support.processes import ROOT
+from tests.support.processes import serving
 from tests.support.raw import Wire, ask, request
 from tests.support.server import PACKAGES, basic, running
 
@@ -25,30 +22,6 @@ from tests.support.server import PACKAGES, basic, running
 @pytest.fixture
 def given(env: dict[str, str], s3: EmbeddedS3) -> dict[str, str]:
     return {**env, "MOORAGE_S3_BUCKET": s3.bucket, "MOORAGE_WORKERS": "1"}
-
-
-@asynccontextmanager
-async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """One `moorage serve`, ready; killed at the end, if it still runs."""
-    address = f"127.0.0.1:{free_ports(1)[0]}"
-    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": address}
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
-        )
-    try:
-        url = f"http://{address}"
-        for _ in range(300):
-            try:
-                if (await ask(url, request("GET", "/readyz"))).status == 200:
-                    break
-            except OSError:
-                await asyncio.sleep(0.1)
-        yield process, url
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def header_of_alice(db: Database) -> str:
