@@ -161,14 +161,14 @@ class Bearer:
     def verify(self, token: str, now: float, *, expired_ok: bool = False) -> BearerClaims:
         """What ``token`` says. Raises Unauthenticated.
 
-        ``expired_ok``: also when its only defect is that it has expired; the caller looks at ``expired(claims, now)``.
+        ``expired_ok``: also when its only defect is that it has expired; the caller looks at ``end(claims)``.
         """
         known = self._verified.get(token)
         if known is not None and now < known.expires_at:
             self._verified.move_to_end(token)
             return known
         claims = self._claims(_payload(self._checked(token)), now)
-        if self.expired(claims, now):
+        if now >= self.end(claims):
             if expired_ok:
                 return claims
             raise Unauthenticated("the bearer token has expired")
@@ -177,9 +177,9 @@ class Bearer:
             self._verified.popitem(last=False)
         return claims
 
-    def expired(self, claims: BearerClaims, now: float) -> bool:
-        """Whether the time of a token is over."""
-        return now >= claims.expires_at + self.settings.leeway_seconds
+    def end(self, claims: BearerClaims) -> int:
+        """When the time of a token is over (Unix seconds)."""
+        return claims.expires_at + self.settings.leeway_seconds
 
     def _checked(self, token: str) -> bytes:
         """The payload (JSON) of a token that one of our keys signed."""

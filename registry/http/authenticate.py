@@ -55,8 +55,8 @@ async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
         stored = (await services.keyless.exchange(services.db, text, now)).token
         return Identity(stored.id, stored.account_id)
     claims = services.bearer.verify(text, now, expired_ok=expired_ok)
-    expired_at = claims.expires_at if services.bearer.expired(claims, now) else None
-    return Identity(claims.token_id, claims.account_id, claims.grants, expired_at)
+    end = services.bearer.end(claims)
+    return Identity(claims.token_id, claims.account_id, claims.grants, end if now >= end else None)
 
 
 async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -> Holder:

@@ -51,11 +51,11 @@ async def test_an_upload_session_goes_on_with_the_token_that_opened_it(env: dict
 
         async def slowly() -> AsyncIterator[bytes]:
             for _ in range(60):
-                yield b"x" * 1000
+                yield b"x" * 2000  # half as many are too few
                 await asyncio.sleep(1)
 
         sent = await registry.call("PATCH", started.headers["Location"], data=slowly(), headers=bearer)
-        digest = "sha256:" + hashlib.sha256(b"x" * 60_000).hexdigest()
+        digest = "sha256:" + hashlib.sha256(b"x" * 120_000).hexdigest()
         done = await registry.call("PUT", f"{sent.headers['Location']}?digest={digest}", headers=bearer)
         assert (sent.status, done.status) == (202, 201)
         assert other.status == 403

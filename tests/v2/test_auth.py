@@ -264,7 +264,7 @@ async def test_s27_s28_s29_tokens_of_others_are_refused(registry: Registry) -> N
         assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), name
         assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
         assert (await registry.call("GET", "/token", headers=bearer(text))).status == 401, name
-    huge = await ask(registry.url, request("GET", path, "Authorization: Bearer " + "a" * 1_000_000))
+    huge = await ask(registry.url, request("GET", path, "Authorization: Bearer " + "a" * 100_000))
     assert huge.status == 431
 
 

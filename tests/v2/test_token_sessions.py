@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from auth.scopes import parse
 from tests.support.server import Registry, running
 
 SCOPE = "repository:alice/app:pull,push"
@@ -89,6 +91,22 @@ async def test_a_session_is_cancelled_with_the_token_that_began_it(registry: Reg
     await asyncio.sleep(1.1)
     assert (await registry.call("DELETE", upload, headers=headers)).status == 204
     assert (await registry.call("PATCH", upload, headers=headers, data=b"x")).status == 401
+
+
+@pytest.mark.parametrize(("opened_seconds", "status"), [(300, 202), (328, 202), (335, 401)])
+async def test_a_session_may_be_begun_as_long_as_its_token_is_taken(
+    env: dict[str, str], opened_seconds: int, status: int
+) -> None:
+    """Clocks differ: a token of 300 seconds is taken for 30 more."""
+    async with running(env) as registry:
+        services, alice, now = registry.services, await registry.user("alice"), int(time.time())
+        upload = (await registry.call("POST", "/v2/alice/app/blobs/uploads/", alice)).headers["Location"]
+        issued_at = now - 340
+        await services.db.execute("UPDATE uploads SET created_at = to_timestamp($1)", issued_at + opened_seconds)
+        account, token = await services.db.fetchrow("SELECT account_id, token_id FROM uploads") or (0, 0)
+        text = services.bearer.issue(account_id=account, token_id=token, grants=parse([SCOPE]), now=issued_at)
+        headers = {"Authorization": f"Bearer {text}"}
+        assert (await registry.call("PATCH", upload, headers=headers, data=b"x")).status == status
 
 
 async def test_an_expired_token_opens_no_session_of_another(registry: Registry) -> None:

@@ -19,6 +19,8 @@ from storage.names import Digest, UploadId
 
 #: A chunk smaller than this costs an object of its own.
 _CHUNK_MIN: Final = str(5 * 1024 * 1024)
+#: Between the look at a token and the row of the session that it opens, and between two clocks.
+_OPENING_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,9 @@ async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
 
 
 def _opened_before(found: Session, token_id: int | None, at: float) -> bool:
-    """Whether it is open and was opened with this token at that time (Unix seconds) or earlier."""
-    mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= at
+    """Whether it is open and was opened with this token at that time (Unix seconds), or earlier."""
+    latest = at + _OPENING_SECONDS
+    mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= latest
     return mine and found.state == "open" and not found.expired
 
 
