@@ -1,4 +1,4 @@
-"""A TCP proxy that takes a server away, as the network would: refused, silent, or deaf at a chosen moment."""
+"""A TCP proxy that takes a server away, as the network would: refused, silent, slow, or deaf at a chosen moment."""
 
 import asyncio
 from contextlib import suppress
@@ -20,6 +20,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self._port = 0
         self._silent = False
+        self._late_seconds = 0.0
         self._deaf_after: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
@@ -57,6 +58,10 @@ class TcpProxy:
         """Connections stay, and are made; nothing comes through."""
         self._silent = True
 
+    def slow(self, late_seconds: float) -> None:
+        """The server hears everything this much later."""
+        self._late_seconds = late_seconds
+
     def deafen_after(self, said: bytes) -> None:
         """Once a client has said this, its server still hears it, and the answer is lost with the connection."""
         self._deaf_after = said
@@ -68,6 +73,7 @@ class TcpProxy:
             self._silent = False
             self.cut()
         self._deaf_after = None
+        self._late_seconds = 0.0
         if self._server is None:
             await self._listen()
 
@@ -116,6 +122,8 @@ class TcpProxy:
             if obeys is not None and obeys.is_set():
                 self.deafened.set()
                 raise ConnectionResetError  # the server has answered, and nobody is to know
+            if hears is not None:
+                await asyncio.sleep(self._late_seconds)
             if not self._silent:
                 writer.write(data)
                 await writer.drain()
