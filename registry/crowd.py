@@ -1,8 +1,8 @@
 """How many requests a process works on at once; who comes when it is full waits in line, and not for long.
 
 Without a bound each more makes all of them slower, until what is answered comes too late for everybody. To wait costs
-next to nothing, to be refused costs a client its pull: docker and crane take 429 for the last word. So most of a crowd
-waits, and who is refused has waited first: a connection cannot be refused more often than that, nor cost more.
+next to nothing, to be refused may cost a client its pull: docker asks for a manifest once. So most of a crowd waits,
+and who is refused has waited first: a connection cannot be refused more often than that, nor cost more.
 
 Who waits for a client, or moves the bytes of a blob, is not counted: that has bounds of its own, and a slow client is
 no work. The short way of pulls (registry.http.v2.lane) is not either: a look-up that waits there costs less than a
