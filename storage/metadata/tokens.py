@@ -1,12 +1,14 @@
 """Access tokens, known by the hash of their text: people's own, and those of repositories."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from storage.errors import Unavailable
 from storage.metadata.query import Executor, command, select
 
 
@@ -96,9 +98,10 @@ _USED: Final = command(
 
 
 async def note_use(db: Executor, token: StoredToken) -> None:
-    """Keeps ``last_used_at``, to the minute."""
+    """Keeps ``last_used_at``, to the minute, where Postgres has room for it: one without answers who may read."""
     if not token.noted:
-        await _USED.run(db, token.id)
+        with suppress(Unavailable):
+            await _USED.run(db, token.id)
 
 
 @dataclass(frozen=True, slots=True)

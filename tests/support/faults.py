@@ -33,6 +33,7 @@ class Fault(Enum):
 
     UNAVAILABLE = auto()  # 503 SlowDown after the body was read
     INTERNAL_ERROR = auto()  # 500 InternalError after the body was read
+    FULL = auto()  # 507 XMinioStorageFull after the body was read
     RESET = auto()  # the connection is reset before an answer
     DROP_RESPONSE = auto()  # upstream executes it; the connection is reset instead of its answer
     RESET_MIDWAY = auto()  # upstream's headers and half its body, then a reset
@@ -40,6 +41,13 @@ class Fault(Enum):
     SILENCE_MIDWAY = auto()  # upstream's headers and half its body, then nothing
     ERROR_IN_200 = auto()  # upstream executes it; 200 with <Error>InternalError, as S3 may after a long complete
     BLACKHOLE = auto()  # neither the body is read nor an answer given
+
+
+_REFUSALS = {
+    Fault.UNAVAILABLE: (503, "SlowDown"),
+    Fault.INTERNAL_ERROR: (500, "InternalError"),
+    Fault.FULL: (507, "XMinioStorageFull"),
+}
 
 
 @dataclass(slots=True)
@@ -160,10 +168,8 @@ class FaultProxy:
         if fault is Fault.RESET:
             return _reset(request)
         body = await request.content.read() if request.can_read_body else None
-        if fault is Fault.UNAVAILABLE:
-            return _error(503, "SlowDown")
-        if fault is Fault.INTERNAL_ERROR:
-            return _error(500, "InternalError")
+        if fault in _REFUSALS:
+            return _error(*_REFUSALS[fault])
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         data = None if body is None else io.BytesIO(body)  # aiohttp warns of large bytes
         url = URL(self._upstream + request.raw_path, encoded=True)
