@@ -1,4 +1,4 @@
-"""A TCP proxy that takes a server away, as the network would: refused, silent, slow, or deaf at a chosen moment."""
+"""A TCP proxy that takes a server away, as the network would: refused, silent, slow, narrow, or deaf at a chosen moment."""
 
 import asyncio
 from contextlib import suppress
@@ -21,6 +21,8 @@ class TcpProxy:
         self._port = 0
         self._silent = False
         self._late_seconds = 0.0
+        self._bytes_per_second: float | None = None
+        self._due = 0.0  # when the line is free again
         self._deaf_after: bytes | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
@@ -62,6 +64,10 @@ class TcpProxy:
         """The server hears everything this much later."""
         self._late_seconds = late_seconds
 
+    def narrow(self, bytes_per_second: float) -> None:
+        """So much comes through to the server from all connections together."""
+        self._bytes_per_second = bytes_per_second
+
     def deafen_after(self, said: bytes) -> None:
         """Once a client has said this, its server still hears it, and the answer is lost with the connection."""
         self._deaf_after = said
@@ -72,6 +78,7 @@ class TcpProxy:
         if self._silent:
             self._silent = False
             self.cut()
+        self._bytes_per_second = None
         self._deaf_after = None
         self._late_seconds = 0.0
         if self._server is None:
@@ -124,6 +131,10 @@ class TcpProxy:
                 raise ConnectionResetError  # the server has answered, and nobody is to know
             if hears is not None:
                 await asyncio.sleep(self._late_seconds)
+            if hears is not None and self._bytes_per_second is not None:
+                now = asyncio.get_running_loop().time()
+                self._due = max(now, self._due) + len(data) / self._bytes_per_second
+                await asyncio.sleep(self._due - now)
             if not self._silent:
                 writer.write(data)
                 await writer.drain()
