@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -48,11 +50,11 @@ _LEEWAY_SECONDS: Final = 30
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Everything that a process needs, opened and closed. Raises Unavailable."""
+async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
+    """Everything that a process needs, opened and closed; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
-        stores = await stack.enter_async_context(_stores(settings.store))
+        stores = await stack.enter_async_context(_stores(settings.store, now))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
@@ -75,6 +77,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db)),
             keyless=Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds),
+            now=now,
         )
 
 
@@ -84,8 +87,10 @@ def preload(settings: Settings) -> None:
         import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
 
 
-def _stores(settings: S3Settings | LocalSettings) -> AbstractAsyncContextManager[Stores]:
-    return LocalStore.open(settings) if isinstance(settings, LocalSettings) else S3Store.open(settings)
+def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> AbstractAsyncContextManager[Stores]:
+    if isinstance(settings, LocalSettings):
+        return LocalStore.open(settings, now_ns=lambda: int(now() * 1e9))
+    return S3Store.open(settings, now=lambda: datetime.fromtimestamp(now(), UTC))
 
 
 def make_app(services: Services) -> web.Application:

@@ -1,7 +1,6 @@
 """What the composition root built and handlers and jobs are given."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -37,9 +36,9 @@ class Services:
     accesses: Accesses
     downloads: Downloads
     keyless: Keyless
+    now: Callable[[], float]  # Unix seconds
     failures: Failures = field(default_factory=Failures)
     crowd: Crowd = field(default_factory=Crowd)
-    now: Callable[[], float] = time.time  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 

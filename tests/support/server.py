@@ -5,9 +5,11 @@ import hashlib
 import io
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
 
@@ -171,19 +173,29 @@ class Registry:
         return str(put.headers["Docker-Content-Digest"])
 
 
+def _clock(ahead_seconds: float) -> Callable[[], float]:
+    return lambda: time.time() + ahead_seconds
+
+
 @asynccontextmanager
 async def running(
-    env: Mapping[str, str], replicas: int = 1, change: Callable[[Settings], Settings] = lambda settings: settings
+    env: Mapping[str, str],
+    replicas: int = 1,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
+    ahead_seconds: Sequence[float] = (),
 ) -> AsyncIterator[Registry]:
-    """Serves the application on free ports, ``replicas`` times over the same stores."""
+    """Serves the application on free ports, ``replicas`` times over the same stores.
+
+    ``ahead_seconds``: how wrong the clock of each replica is, where one is.
+    """
     os.environ.update({k: v for k, v in env.items() if k.startswith("AWS_")})  # noqa: TID251 - boto's chain reads it
     urls, services = [], []
     async with AsyncExitStack() as stack:
-        for _ in range(replicas):
+        for _, ahead in zip_longest(range(replicas), ahead_seconds, fillvalue=0.0):
             listener = socket.create_server(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = change(Settings.from_env(env))
-            opened = await stack.enter_async_context(open_services(settings))
+            opened = await stack.enter_async_context(open_services(settings, _clock(ahead)))
             await stack.enter_async_context(answering(opened, listener))
             urls.append(url)
             services.append(opened)

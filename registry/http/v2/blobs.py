@@ -19,8 +19,8 @@ from storage.metadata.database import Transaction
 from storage.names import Digest
 from storage.objects.base import Span
 
-#: A redirected client has this long to begin.
-_URL_TTL: Final = timedelta(minutes=5)
+#: A redirected client has this long to begin: five minutes, also where our clock is as much behind that of S3.
+_URL_TTL: Final = timedelta(minutes=10)
 
 
 async def get(call: Call) -> web.StreamResponse:  # end-2
