@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from registry.oci.manifest import MAX_MARKS, marks
+
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
@@ -20,6 +22,8 @@ class ImageConfig:
 
 def parse_config(body: bytes) -> ImageConfig:
     """The config in ``body``. It may be a blob of any type: what is odd or missing is None, and nothing is raised."""
+    if marks(body) > MAX_MARKS:
+        return ImageConfig()
     try:
         tree = orjson.loads(body)
     except orjson.JSONDecodeError:

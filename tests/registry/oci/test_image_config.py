@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from registry.oci.image_config import ImageConfig, parse_config
+from registry.oci.manifest import MAX_MARKS
 
 
 def test_a_config() -> None:
@@ -45,6 +46,14 @@ def test_a_config() -> None:
 )
 def test_what_is_odd_is_left_out(body: bytes) -> None:
     assert parse_config(body) == ImageConfig()
+
+
+def test_what_is_more_than_any_image_needs_is_not_read() -> None:
+    """A MiB of empty arrays would stop everybody for 100 ms."""
+    body: dict[str, object] = {"os": "linux", "more": [[]] * (MAX_MARKS // 2 - 10)}
+    assert parse_config(orjson.dumps(body)).os == "linux"
+    body["more"] = [[]] * (MAX_MARKS // 2)
+    assert parse_config(orjson.dumps(body)) == ImageConfig()
 
 
 def test_the_zero_time_of_go() -> None:
