@@ -129,7 +129,10 @@ _PERSON: Final = select(
     SELECT person.id, EXISTS (SELECT 1 FROM seat) AS member FROM person
     """,
 )
-_TEAM: Final = select(Grantee, "SELECT id, true AS member FROM teams WHERE org_id = $1 AND slug = lower($2)")
+# Locked: a team that goes before it is given the role is none.
+_TEAM: Final = select(
+    Grantee, "SELECT id, true AS member FROM teams WHERE org_id = $1 AND slug = lower($2) FOR KEY SHARE"
+)
 
 
 async def person(db: Executor, owner_id: int, login: str) -> Grantee | None:

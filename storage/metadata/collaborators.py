@@ -142,13 +142,14 @@ _PUT_TEAM: Final = command(
     SELECT repository.id, team.id, $3
       FROM repositories repository JOIN teams team ON team.org_id = repository.owner_id
      WHERE repository.id = $1 AND team.id = $2
+       FOR KEY SHARE OF team
     ON CONFLICT (repository_id, team_id) DO UPDATE SET role = excluded.role
     """
 )
 
 
 async def put_team(db: Executor, repository_id: int, team_id: int, role: int) -> bool:
-    """Gives a team a role; False: the repository is not of the team's organization."""
+    """Gives a team a role; False: the repository is not of the team's organization, or the team is gone."""
     return await _PUT_TEAM.run(db, repository_id, team_id, role) > 0
 
 

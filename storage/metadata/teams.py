@@ -110,26 +110,25 @@ async def member(db: Executor, org_id: int, team_id: int, login: str) -> TeamMem
     return await _MEMBER.maybe(db, org_id, team_id, login)
 
 
-# The seat is locked: see organizations.unseat.
+# The seat is locked: see organizations.unseat. So is the team, or it might be gone when its new member is written.
 _ADD: Final = select(
     Number,
     """
     WITH seat AS (
-        SELECT membership.user_id
+        SELECT team.id AS team_id, membership.user_id
           FROM memberships membership JOIN accounts person ON person.id = membership.user_id
+          JOIN teams team ON team.id = $2 AND team.org_id = $1
          WHERE membership.org_id = $1 AND lower(person.login) = lower($3) AND person.deleted_at IS NULL
-           FOR KEY SHARE OF membership),
+           FOR KEY SHARE OF membership, team),
     added AS (
-        INSERT INTO team_members (team_id, user_id)
-        SELECT team.id, seat.user_id FROM seat JOIN teams team ON team.id = $2 AND team.org_id = $1
-        ON CONFLICT DO NOTHING)
+        INSERT INTO team_members (team_id, user_id) SELECT team_id, user_id FROM seat ON CONFLICT DO NOTHING)
     SELECT count(*) AS count FROM seat
     """,
 )
 
 
 async def add_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
-    """Puts a member of the organization into the team; False: nobody of that login is a member."""
+    """Puts a member of the organization into the team; False: nobody of that login is a member, or the team is gone."""
     return (await _ADD.one(db, org_id, team_id, login)).count > 0
 
 

@@ -14,6 +14,7 @@ from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
 from registry.uploads import Owner
 from storage.metadata import blobs
+from storage.metadata.database import ForeignKeyMissing
 from storage.metadata.sessions import Session
 from storage.names import Digest, UploadId
 
@@ -39,6 +40,19 @@ class Chunk:
 
 async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
+    try:
+        begun = await _begin(call)
+    except ForeignKeyMissing:
+        # The package had been begun long ago, and was forgotten since it was looked up: it is made anew.
+        begun = await _begin(call)
+    if isinstance(begun, web.Response):
+        return begun
+    assert call.oci.digest is not None  # noqa: S101 - told by _begin()
+    return await _receive_all(call, *begun, _chunk(call), call.oci.digest)
+
+
+async def _begin(call: Call) -> web.Response | tuple[Owner, UploadId]:
+    """The answer, or the session that the body goes to. Raises ForeignKeyMissing; nothing of the body is read."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
     package_id = await call.package_to_push(standing)
@@ -46,20 +60,15 @@ async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     if call.oci.mount is not None and await _mounted(call, package_id, call.oci.mount):
         return created(call, call.oci.mount)
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
-    sessions = call.services.uploads
-    if call.oci.digest is None:
+    sessions, digest = call.services.uploads, call.oci.digest
+    if digest is None:
         return accepted(call, await sessions.start(owner, call.oci.algorithm), 0)
-    return await _receive_at_once(call, owner, call.oci.digest)
-
-
-async def _receive_at_once(call: Call, owner: Owner, digest: Digest) -> web.Response:
-    sessions, chunk = call.services.uploads, _chunk(call)
-    if chunk.short is not None and not chunk.at and await sessions.put(owner.package_id, chunk.short, digest):
+    chunk = _chunk(call)
+    if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
     if chunk.size != 0:
         call.stream()
-    upload = await sessions.start(owner, digest.algorithm)
-    return await _receive_all(call, owner, upload, chunk, digest)
+    return owner, await sessions.start(owner, digest.algorithm)
 
 
 async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
