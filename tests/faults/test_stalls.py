@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -153,3 +153,15 @@ async def test_f46_many_tags_and_logins_keep_nobody_waiting(
     async with _beating(registry.url), asyncio.timeout(10):
         for _ in range(10):
             await ask(registry, token)
+
+
+async def test_f46_a_header_of_blanks_keeps_nobody_waiting(served: tuple[Registry, str]) -> None:
+    """Whoever sends it: blanks before a value are not tried in every way there is."""
+    registry, _ = served
+    head = request("GET", "/v2/", f"X: {' ' * 8000}\x01")
+    async with _beating(registry.url), asyncio.timeout(10), AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(Wire.to(registry.url)) for _ in range(40)]
+        for wire in wires:
+            await wire.send(head)
+        for wire in wires:
+            assert (await wire.answer()).status == 400
