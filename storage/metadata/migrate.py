@@ -4,6 +4,7 @@ Files are forward-only and must suit the release that is still running (expand, 
 """
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
@@ -32,8 +33,11 @@ def files() -> dict[str, str]:
     return {f.name.removesuffix(".sql"): f.read_text("utf-8") for f in sorted(found, key=lambda f: f.name)}
 
 
-async def migrate(database_url: str) -> list[str]:
-    """Brings the schema up to date; the names applied now. Raises Unavailable, MigrationChanged."""
+async def migrate(database_url: str, texts: Mapping[str, str] | None = None) -> list[str]:
+    """Brings the schema up to date; the names applied now. Raises Unavailable, MigrationChanged.
+
+    Whoever asks for a table waits behind a migration that waits for it: so none waits long. ``texts``: as of ``files``.
+    """
     try:
         connection = await asyncpg.connect(database_url, timeout=10, server_settings={"lock_timeout": "4000"})
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -41,16 +45,20 @@ async def migrate(database_url: str) -> list[str]:
     try:
         await connection.execute("SET lock_timeout = 0")
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        await connection.execute("SET lock_timeout = '4s'")
-        return await _apply(connection)
+        # Half of what requests wait for a lock: those that queue behind a migration outwait it.
+        await connection.execute("SET lock_timeout = '2s'")
+        return await _apply(connection, files() if texts is None else texts)
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable(
+            "Postgres: a transaction holds what a migration changes; try again when it is over"
+        ) from error
     finally:
         await connection.close()
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", texts: Mapping[str, str]) -> list[str]:
     await connection.execute(_BOOK)
     known = {r["name"]: r["checksum"] for r in await connection.fetch("SELECT name, checksum FROM migrations")}
-    texts = files()
     if ahead := sorted(known.keys() - texts.keys()):
         raise MigrationChanged(f"the database is of a newer release: it has {', '.join(ahead)}")
     applied: list[str] = []
