@@ -10,8 +10,9 @@ from typing import Final
 
 #: The longest line that frames a chunk, and all trailers together.
 _LINE_BYTES: Final = 4096
-#: Read at once: chunks of a byte each take 60 ms then, in which nobody else has a turn.
+#: Read at once. Where chunks are small this takes long, and nobody else has a turn: 60 ms for chunks of a byte each.
 _READ_BYTES: Final = 256 * 1024
+_LABOR_BYTES: Final = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,14 @@ _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 
 
 class Chunks:
-    """A chunked body as it comes; ``data_bytes`` of it have come, and ``behind`` is what came after its end."""
+    """A chunked body as it comes; ``data_bytes`` of it have come, and ``behind`` is what came after its end.
+
+    ``laborious``: its chunks are small, so that others are to have a turn before more of it is read.
+    """
 
     def __init__(self) -> None:
         self.data_bytes = 0
+        self.laborious = True  # until they were seen
         self.ended = False
         self.behind = b""
         self._left = 0
@@ -58,7 +63,7 @@ class Chunks:
 
     def within(self, room: memoryview) -> memoryview:
         """As much of ``room`` as may be read into at once."""
-        return room[:_READ_BYTES]
+        return room[: _LABOR_BYTES if self.laborious else _READ_BYTES]
 
     def unwrap(self, room: memoryview, count: int) -> int:
         """Moves the data among the first ``count`` bytes of ``room`` to its front; how many bytes of it there are.
@@ -79,6 +84,7 @@ class Chunks:
         if at < count:
             self.behind = bytes(room[at:count])
         self.data_bytes += kept
+        self.laborious = kept < count - count // 64
         return kept
 
     def _framed(self, room: memoryview, at: int, count: int) -> int:
@@ -112,6 +118,7 @@ class Counted:
 
     #: Nothing is read beyond its end.
     behind = b""
+    laborious = False
 
     def __init__(self, left: int) -> None:
         self._left = left

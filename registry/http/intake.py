@@ -39,13 +39,13 @@ class Intake(asyncio.BufferedProtocol):
         if self._body.ended:
             return
         self._room = room
-        self._transport.resume_reading()
         try:
             while self._room and not self._body.ended:
                 if (error := self._content.exception()) is not None:
                     if self._came:
                         return
                     raise error
+                self._transport.resume_reading()
                 self._waiter = asyncio.get_running_loop().create_future()
                 await self._waiter
         finally:
@@ -81,7 +81,8 @@ class Intake(asyncio.BufferedProtocol):
         if room is not _NOWHERE:
             self._came += kept
             self._room = room[kept:]
-            if not self._room or body.ended:
+            # uvloop reads on as long as there is something, and this may take long for what small chunks are in.
+            if not self._room or body.ended or body.laborious:
                 self._stop()
         if body.ended:
             self._transport.set_protocol(self._connection)

@@ -18,7 +18,7 @@ from registry.oci.media_types import OCI_INDEX
 from tests.faults.routes import MANIFEST
 from tests.support.raw import Wire, request
 from tests.support.server import Answer, Registry, running
-from tests.support.uploading import sha256
+from tests.support.uploading import Session, sha256
 from tests.support.victims import victims
 
 #: What is aimed at is 100 ms; the rest is for a machine that does other things as well.
@@ -165,3 +165,16 @@ async def test_f46_a_header_of_blanks_keeps_nobody_waiting(served: tuple[Registr
             await wire.send(head)
         for wire in wires:
             assert (await wire.answer()).status == 400
+
+
+async def test_f46_chunks_of_a_byte_keep_nobody_waiting(served: tuple[Registry, str]) -> None:
+    registry, token = served
+    session = await Session.begin(registry, "alice/app", token)
+    async with asyncio.timeout(10), _beating(registry.url):
+        raw = await session.raw("Transfer-Encoding: chunked")
+        for _ in range(100):
+            await raw.send(b"1\r\nx\r\n" * 5000)
+        await raw.send(b"0\r\n\r\n")
+        assert await raw.status_line() == 202
+        await raw.close()
+    assert await session.offset() == 500_000
