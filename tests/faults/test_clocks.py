@@ -18,8 +18,7 @@ _APP: Final = "/api/v3/user/packages/container/app"
 
 @pytest.fixture
 async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
-    """Right, ahead, and late; each sends those who pull to S3, whose clock is right."""
-    env["MOORAGE_REDIRECT"] = "on"
+    """Right, ahead, and late."""
     async with running(env, replicas=len(_AHEAD), ahead_seconds=_AHEAD) as served:
         yield served
 
@@ -59,16 +58,6 @@ async def test_f44_sessions_live_and_end_by_one_clock(registry: Registry) -> Non
         for replica in _REPLICAS:
             assert await session.offset(replica) == len(data)
         assert (await session.put(sha256(data), replica=ends)).status == 201
-
-
-async def test_f44_pulls_are_led_to_bytes(registry: Registry) -> None:
-    token, data = await registry.user("alice"), noise(100_000)
-    path = f"/v2/alice/app/blobs/{await registry.push_blob('alice/app', data, token)}"
-    for replica in _REPLICAS:
-        sent = await registry.call("GET", path, token, replica=replica)
-        assert sent.status == 307
-        got = await registry.call("GET", sent.headers["Location"])
-        assert (got.status, got.body == data) == (200, True), (replica, got.body[:300])
 
 
 async def test_f44_bearer_tokens_are_good_or_refused(registry: Registry) -> None:

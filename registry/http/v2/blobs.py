@@ -19,8 +19,9 @@ from storage.metadata.database import Transaction
 from storage.names import Digest
 from storage.objects.base import Span
 
-#: A redirected client has this long to begin: five minutes, also where our clock is as much behind that of S3.
-_URL_TTL: Final = timedelta(minutes=10)
+#: A redirected client has this long to begin. Whoever has lost the right meanwhile has it as long too; so no longer,
+#: though a clock that is as much behind that of S3 makes URLs that are over.
+_URL_TTL: Final = timedelta(minutes=5)
 
 
 async def get(call: Call) -> web.StreamResponse:  # end-2
