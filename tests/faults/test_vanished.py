@@ -1,13 +1,14 @@
 """What a request has just read the id of is deleted before it writes: never a fault of ours (F41)."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import pytest
 
 from tests.support import forge
 from tests.support.server import Answer, Registry
-from tests.support.uploading import noise, sha256
+from tests.support.uploading import noise, sha256, streamed
 
 _DATA: Final = noise(1000)
 _AT_ONCE: Final = f"/v2/alice/begun/blobs/uploads/?digest={sha256(_DATA)}"
@@ -27,22 +28,31 @@ async def _while_going(registry: Registry, delete: str, argument: int, *call: An
 
 @pytest.mark.parametrize(
     ("path", "data", "status"),
-    [("/v2/alice/begun/blobs/uploads/", None, 202), (_AT_ONCE, _DATA, 201), (_MOUNT, None, 201)],
-    ids=["session", "at once", "mount"],
+    [
+        ("/v2/alice/begun/blobs/uploads/", None, 202),
+        (_AT_ONCE, _DATA, 201),
+        (_AT_ONCE, streamed, 201),
+        (_MOUNT, None, 201),
+    ],
+    ids=["session", "at once", "at once in chunks", "mount"],
 )
 async def test_f41_a_push_to_a_package_that_is_being_forgotten(
-    registry: Registry, path: str, data: bytes | None, status: int
+    registry: Registry, path: str, data: bytes | Callable[[bytes], AsyncIterator[bytes]] | None, status: int
 ) -> None:
     """It is begun again."""
+
+    def body() -> object:
+        return data(_DATA) if callable(data) else data
+
     token = await registry.user("alice")
     await registry.push_blob("alice/other", _DATA, token)
     (begun,) = await registry.services.db.fetch(
         "INSERT INTO packages (owner_id, name) SELECT id, 'begun' FROM accounts WHERE login = 'alice' RETURNING id"
     )
     forget = "DELETE FROM packages WHERE id = $1"
-    answer = await _while_going(registry, forget, begun["id"], "POST", path, token, data=data)
+    answer = await _while_going(registry, forget, begun["id"], "POST", path, token, data=body())
     assert answer.status == status, answer.body
-    again = await registry.call("POST", path, token, data=data)
+    again = await registry.call("POST", path, token, data=body())
     assert again.status == status, again.body
     (now,) = await registry.services.db.fetch("SELECT id FROM packages WHERE name = 'begun'")
     assert now["id"] != begun["id"]

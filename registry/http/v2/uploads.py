@@ -1,6 +1,8 @@
 """Uploads on the wire: end-4a, 4b, 5, 6, 11, 13, 14 of the distribution specification."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Final
 
 from aiohttp import web
@@ -40,19 +42,20 @@ class Chunk:
 
 async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
+    chunk = cache(partial(_chunk, call))  # the bytes that are at hand can be taken once
     try:
-        begun = await _begin(call)
+        begun = await _begin(call, chunk)
     except ForeignKeyMissing:
         # The package had been begun long ago, and was forgotten since it was looked up: it is made anew.
-        begun = await _begin(call)
+        begun = await _begin(call, chunk)
     if isinstance(begun, web.Response):
         return begun
     assert call.oci.digest is not None  # noqa: S101 - told by _begin()
-    return await _receive_all(call, *begun, _chunk(call), call.oci.digest)
+    return await _receive_all(call, *begun, chunk(), call.oci.digest)
 
 
-async def _begin(call: Call) -> web.Response | tuple[Owner, UploadId]:
-    """The answer, or the session that the body goes to. Raises ForeignKeyMissing; nothing of the body is read."""
+async def _begin(call: Call, taken: Callable[[], Chunk]) -> web.Response | tuple[Owner, UploadId]:
+    """The answer, or the session that the body goes to. Raises ForeignKeyMissing; no more than is at hand is read."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
     package_id = await call.package_to_push(standing)
@@ -63,7 +66,7 @@ async def _begin(call: Call) -> web.Response | tuple[Owner, UploadId]:
     sessions, digest = call.services.uploads, call.oci.digest
     if digest is None:
         return accepted(call, await sessions.start(owner, call.oci.algorithm), 0)
-    chunk = _chunk(call)
+    chunk = taken()
     if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
     if chunk.size != 0:
