@@ -14,7 +14,7 @@ from registry.http import ops
 from registry.http.answers import error_answer
 from registry.http.asked import Plain
 from registry.http.connections import dress
-from registry.http.errors import API_PREFIX, MessageInvalid, NothingHere, Refused, too_many
+from registry.http.errors import MessageInvalid, NothingHere, Refused, is_for_api, too_many
 from registry.http.keys import BEGUN, VISIT, Visit
 from registry.logs import request_id
 from registry.oci.errors import RegistryError
@@ -49,7 +49,7 @@ def install(server: web.Server, services: Services) -> None:
 
     async def let_in(request: web.BaseRequest) -> web.StreamResponse:
         if crowd.crammed and may_wait(request.raw_path):
-            api = request.raw_path.startswith(API_PREFIX) or request.headers.get("Host", "").lower() == api_host
+            api = is_for_api(request.raw_path, request.headers.get("Host", ""), api_host)
             refused = error_answer(too_many(crowd.retry_after_seconds(), api=api))
             dress(refused, request)  # the application, which would, has not seen it
             return refused

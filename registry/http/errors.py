@@ -1,5 +1,6 @@
 """What a client is told about its HTTP, before any dialect has understood it; rendered like every error of ours."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -9,7 +10,12 @@ from registry.errors import TooManyRequests
 from registry.oci.errors import ErrorCode, RegistryError
 
 API_PREFIX: Final = "/api/v3/"
-API_DOCUMENTATION: Final = f"{API_PREFIX}openapi.json"
+
+
+def api_body(message: str, status: int, more: Mapping[str, object] | None = None) -> bytes:
+    """An error in the JSON of GitHub; ``more`` goes beside the message."""
+    told = {"message": message, **(more or {}), "documentation_url": f"{API_PREFIX}openapi.json", "status": str(status)}
+    return orjson.dumps(told)
 
 
 class MessageInvalid(RegistryError):
@@ -67,11 +73,13 @@ class FormInvalid(RegistryError):
 
 
 class TooManyApiRequests(TooManyRequests):
-    """In the JSON of GitHub, like the answers of the API itself (registry.http.api.errors)."""
-
     def body(self) -> bytes:
-        told = {"message": self.message, "documentation_url": API_DOCUMENTATION, "status": str(self.status)}
-        return orjson.dumps(told)
+        return api_body(self.message, self.status)
+
+
+def is_for_api(target: str, host: str, api_host: str) -> bool:
+    """Whether it would be answered in the JSON of GitHub. ``host`` as it was asked; ``api_host`` as in the settings."""
+    return target.startswith(API_PREFIX) or (api_host != "" and host.lower() == api_host)
 
 
 def too_many(retry_after_seconds: int, *, api: bool) -> TooManyRequests:

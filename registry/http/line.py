@@ -11,7 +11,7 @@ from typing import Final
 from registry.http.answers import INERT, date_line
 from registry.http.connections import HEAD_END, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
 from registry.http.edge import may_wait, request_ids
-from registry.http.errors import API_PREFIX, too_many
+from registry.http.errors import is_for_api, too_many
 from registry.http.keys import Visit
 from registry.services import Services
 
@@ -32,7 +32,7 @@ class Line:
         self.inner = inner
         self._crowd = services.crowd
         self._leaving = services.leaving
-        self._api_host = services.settings.api_host.encode()
+        self.api_host = services.settings.api_host
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
@@ -46,13 +46,6 @@ class Line:
                 return True
         crowd.come()
         return self.inner.take(data, connection)
-
-    def is_for_api(self, data: bytes, target: str) -> bool:
-        """Whether ``data``, the beginning of a request for ``target``, would be answered in the JSON of GitHub."""
-        if target.startswith(API_PREFIX) or not self._api_host:
-            return target.startswith(API_PREFIX)
-        host = _HOST.search(data)
-        return host is not None and host[1].lower() == self._api_host
 
 
 class _Waiting:
@@ -80,7 +73,9 @@ class _Waiting:
             self.go_in()
             return
         method, target = first[1].decode(), first[2].decode()
-        head, body = _refusal(retry_after_seconds, api=self._line.is_for_api(self._data, target))
+        host = _HOST.search(self._data)
+        api = is_for_api(target, "" if host is None else host[1].decode(), self._line.api_host)
+        head, body = _refusal(retry_after_seconds, api=api)
         last = f"{date_line(int(time.time()))}{REQUEST_ID_HEADER}: {self._visit.id}\r\n\r\n".encode()
         response = b"%b%b%b" % (head, last, b"" if method == "HEAD" else body)
         self._connection.answered(self._data, Told(self._visit, method, target, _STATUS, response))

@@ -134,6 +134,16 @@ async def test_the_api_refuses_in_its_own_words(env: dict[str, str], database_ur
             crowd.working -= _MOST
 
 
+async def test_who_names_no_host_does_not_ask_the_api(crowded: Registry) -> None:
+    crowded.services.crowd.working += 2 * _MOST
+    async with Wire.to(crowded.url) as wire:
+        await wire.send(b"GET /v2/ HTTP/1.0\r\n\r\n")
+        refused = await wire.answer()
+    crowded.services.crowd.working -= 2 * _MOST
+    assert refused.status == 429
+    assert b"TOOMANYREQUESTS" in refused.body
+
+
 async def test_a_refusal_ends_where_the_request_does(crowded: Registry, database_url: str) -> None:
     registry = crowded
     alice = await registry.user("alice")

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import orjson
 from aiohttp import web
 
-from registry.http.errors import API_DOCUMENTATION
+from registry.http.errors import api_body
 
 
 class ApiError(Exception):
@@ -29,13 +28,10 @@ class ApiError(Exception):
 
     def response(self) -> web.Response:
         """The answer."""
-        body: dict[str, object] = {"message": self.message, **self.extra}
-        if self.errors:
-            body["errors"] = list(self.errors)
-        body |= {"documentation_url": API_DOCUMENTATION, "status": str(self.status)}
+        more = {**self.extra, "errors": list(self.errors)} if self.errors else self.extra
         return web.Response(
             status=self.status,
-            body=orjson.dumps(body),
+            body=api_body(self.message, self.status, more),
             content_type="application/json",
             headers={**self.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
         )
