@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from registry.http.connections import HEAD_END, LINE_BYTES, Connection
+from registry.http.chunked import HEAD_END
+from registry.http.connections import LINE_BYTES, Connection
 from registry.http.keys import Visit
 
 #: Of a body: as much may be read before it is known who sends it.

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+HEAD_END: Final = b"\r\n\r\n"
 #: The longest line that frames a chunk, and all trailers together.
 _LINE_BYTES: Final = 4096
 #: Read at once. Where chunks are small this takes long, and nobody else has a turn: 60 ms for chunks of a byte each.
@@ -41,7 +42,6 @@ _TRAILERS: Final = _Line(
 )
 
 _METHODS: Final = (b"PATCH ", b"POST ", b"PUT ")
-_HEAD_END: Final = b"\r\n\r\n"
 _ENCODING: Final = b"transfer-encoding"
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 
@@ -143,8 +143,8 @@ def begun(data: bytes) -> Chunks | None:
 
     None: it has no such body, or there is anything odd about it; then only aiohttp's parser may judge.
     """
-    end = data.find(_HEAD_END) + len(_HEAD_END)
-    if end < len(_HEAD_END) or not data.startswith(_METHODS):
+    end = data.find(HEAD_END) + len(HEAD_END)
+    if end < len(HEAD_END) or not data.startswith(_METHODS):
         return None
     head = data[:end].lower()
     first, _, lines = head.partition(b"\r\n")

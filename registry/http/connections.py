@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from registry.http.access_log import AccessLog, Line
 from registry.http.answers import error_answer
-from registry.http.chunked import Chunks, begun, followed
+from registry.http.chunked import HEAD_END, Chunks, begun, followed
 from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.keys import VISIT, Visit
 from registry.oci.errors import RegistryError
@@ -31,7 +31,6 @@ HEADERS_MAX: Final = 128
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 CLIENT_LEFT: Final = 499
-HEAD_END: Final = b"\r\n\r\n"
 
 
 @dataclass(slots=True)

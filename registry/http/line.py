@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from registry.http.answers import INERT, date_line
-from registry.http.connections import HEAD_END, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
+from registry.http.chunked import HEAD_END
+from registry.http.connections import REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
 from registry.http.edge import may_wait, request_ids
 from registry.http.errors import is_for_api, too_many
 from registry.http.keys import Visit

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import aiohttp
-
 from storage.embedded.processes import free_ports
 from tests.support.raw import ask, request
 
@@ -25,20 +23,15 @@ async def served(env: Mapping[str, str], count: int, log: Path) -> AsyncIterator
     urls = [f"http://127.0.0.1:{port}" for port in free_ports(count)]
     async with AsyncExitStack() as stack:
         for url in urls:
-            await stack.enter_async_context(_instance({**env, "MOORAGE_LISTEN": url.partition("://")[2]}, log))
-        async with aiohttp.ClientSession() as http, asyncio.timeout(_READY_SECONDS):
-            for url in urls:
-                await _ready(http, url)
+            await stack.enter_async_context(_instance({"MOORAGE_WORKERS": "2", **env}, url, log))
+        for url in urls:
+            await _ready(url)
         yield urls
 
 
 @asynccontextmanager
-async def _instance(env: Mapping[str, str], log: Path) -> AsyncIterator[None]:
-    given = {"PATH": os.defpath, "MOORAGE_WORKERS": "2", **env}
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "registry", "serve", cwd=ROOT, env=given, stdout=output, stderr=output
-        )
+async def _instance(env: Mapping[str, str], url: str, log: Path) -> AsyncIterator[None]:
+    process = await _started(env, url, log)
     try:
         yield
     finally:
@@ -48,38 +41,36 @@ async def _instance(env: Mapping[str, str], log: Path) -> AsyncIterator[None]:
     assert status == 0, f"it stopped with {status}: see {log}"
 
 
-async def _ready(http: aiohttp.ClientSession, url: str) -> None:
-    """Come back when the instance at ``url`` says that it is ready."""
-    while True:
-        with contextlib.suppress(aiohttp.ClientError):
-            async with http.get(f"{url}/readyz") as answer:
-                if answer.status == 200:
-                    return
-        await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
 async def serving(
     env: Mapping[str, str], log: Path, descriptors: int | None = None
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """One `moorage serve`, ready; killed at the end, if it still runs. It may have so many ``descriptors``."""
-    address = f"127.0.0.1:{free_ports(1)[0]}"
-    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": address}
-    with log.open("ab") as output:
-        limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
-        process = await asyncio.create_subprocess_exec(
-            *limited, sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
-        )
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
+    process = await _started(env, url, log, *limited)
     try:
-        url = f"http://{address}"
-        for _ in range(300):
-            try:
-                if (await ask(url, request("GET", "/readyz"))).status == 200:
-                    break
-            except OSError:
-                await asyncio.sleep(0.1)
+        await _ready(url)
         yield process, url
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _started(env: Mapping[str, str], url: str, log: Path, *by: str) -> asyncio.subprocess.Process:
+    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": url.partition("://")[2]}
+    with log.open("ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *by, sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
+        )
+
+
+async def _ready(url: str) -> None:
+    """Come back when the instance at ``url`` says that it is ready."""
+    async with asyncio.timeout(_READY_SECONDS):
+        while True:
+            with contextlib.suppress(OSError):
+                if (await ask(url, request("GET", "/readyz"))).status == 200:
+                    return
+            await asyncio.sleep(0.05)

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from registry.http.answers import date_line, error_answer
 from registry.http.asked import SHORT_BYTES, Head, LongWay, Plain, read_head
-from registry.http.connections import HEAD_END, REQUEST_ID_HEADER, SERVER, Connection, Told
+from registry.http.chunked import HEAD_END
+from registry.http.connections import REQUEST_ID_HEADER, SERVER, Connection, Told
 from registry.http.edge import request_ids, unexpected
 from registry.http.keys import SERVICES, Visit
 from registry.http.v2 import app as v2

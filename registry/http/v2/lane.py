@@ -22,7 +22,8 @@ from auth.permissions import Allowed, decide
 from registry.errors import BlobUnknown, RegistryError
 from registry.http.answers import date_line
 from registry.http.asked import read_head
-from registry.http.connections import HEAD_END, LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
+from registry.http.chunked import HEAD_END
+from registry.http.connections import LINE_BYTES, REQUEST_ID_HEADER, SERVER, Connection, Shortcut, Told
 from registry.http.edge import request_ids
 from registry.http.keys import Visit
 from registry.http.v2 import blobs, manifests
