@@ -1,11 +1,13 @@
 """Clients that hold what they have been given: idle connections, and pulls that are hardly read (F45)."""
 
 import asyncio
+import socket
 import statistics
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +34,15 @@ async def _took_ms(registry: Registry, paths: list[str], token: str) -> float:
     return statistics.median(took)
 
 
+async def _slow(url: str) -> Wire:
+    """A connection that holds little: what 500 of them have taken before they stand still is soon there."""
+    parts, ours = urlsplit(url), socket.socket()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * KIB)
+    await asyncio.get_running_loop().sock_connect(ours, (parts.hostname, parts.port))
+    return Wire(*await asyncio.open_connection(sock=ours))
+
+
 @pytest.mark.parametrize("store", ["s3", "local"])
 async def test_f45_who_stands_still_keeps_nobody_waiting(env: dict[str, str], tmp_path: Path, store: str) -> None:
     env["MOORAGE_REDIRECT"] = "off"
@@ -51,7 +62,8 @@ async def test_f45_who_stands_still_keeps_nobody_waiting(env: dict[str, str], tm
 
         pull = request("GET", f"/v2/alice/app/blobs/{large}", f"Authorization: {basic(token)['Authorization']}")
         for number in range(_IDLE + _SLOW):
-            wire = await stack.enter_async_context(Wire.to(registry.url))
+            wire = await _slow(registry.url)
+            stack.push_async_callback(wire.close)
             if number % 5 == 0:
                 await wire.send(pull)
         await asyncio.sleep(1)
