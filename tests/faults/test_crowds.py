@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.processes import serving
 from tests.support.raw import Wire, ask, request
-from tests.support.server import Registry, basic, running
+from tests.support.server import Registry, basic, on_disk, running
 from tests.support.uploading import KIB, MIB, noise
 from tests.support.victims import victims
 
@@ -52,8 +52,7 @@ async def _slow(url: str) -> Wire:
 async def test_f45_who_stands_still_keeps_nobody_waiting(env: dict[str, str], tmp_path: Path, store: str) -> None:
     env["MOORAGE_REDIRECT"] = "off"
     if store == "local":
-        env = {name: value for name, value in env.items() if not name.startswith("MOORAGE_S3")}
-        env["MOORAGE_STORE_PATH"] = str(tmp_path)
+        env = on_disk(env, tmp_path)
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(running(env))
         token = await local.user("alice")

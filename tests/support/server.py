@@ -1,5 +1,6 @@
 """A whole registry in this process: real PostgreSQL, real S3, a real socket."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -203,3 +204,10 @@ async def running(
             await store.ensure_bucket()
         http = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
         yield Registry(urls, services, http)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """For what nobody tells. Raises TimeoutError after 10 s."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.01)

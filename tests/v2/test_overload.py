@@ -1,7 +1,7 @@
 """More requests than a process works on at once: the rest waits, and not for long; what was begun goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.raw import Wire
 from tests.support.raw import request as written
-from tests.support.server import Answer, Registry, basic, running
+from tests.support.server import Answer, Registry, basic, running, until
 from tests.support.uploading import MIB, Session, noise, sha256
 
 _TAG = "/v2/alice/app/manifests/v1"
@@ -36,14 +36,8 @@ def crowded(registry: Registry) -> Registry:
     return registry
 
 
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - nobody would tell
-            await asyncio.sleep(0.01)
-
-
 async def _until_full(registry: Registry) -> None:
-    await _until(lambda: registry.services.crowd.full)
+    await until(lambda: registry.services.crowd.full)
 
 
 @asynccontextmanager
@@ -201,7 +195,7 @@ async def test_whoever_the_line_cannot_refuse_comes_in_up_to_a_bound(crowded: Re
         async with _full(registry, alice, database_url):
             for wire in wires:
                 await wire.send(get + get)
-            await _until(lambda: crowd.crammed)
+            await until(lambda: crowd.crammed)
             await asyncio.sleep(_PATIENCE_SECONDS)
             assert crowd.working == 2 * _MOST
         answers = [[await wire.answer(), await wire.answer()] for wire in wires]
@@ -224,7 +218,7 @@ async def test_waiting_for_a_client_is_no_work(crowded: Registry) -> None:
     async with AsyncExitStack() as stack:
         for message in [put, post] * _MOST:
             await (await stack.enter_async_context(Wire.to(registry.url))).send(message)
-        await _until(lambda: registry.services.crowd.working == 0)
+        await until(lambda: registry.services.crowd.working == 0)
         for _ in range(_MOST):
             assert (await registry.call("GET", "/v2/alice/app/manifests/v1", alice)).status == 200
-    await _until(lambda: registry.services.crowd.working == 0)
+    await until(lambda: registry.services.crowd.working == 0)

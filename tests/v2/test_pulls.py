@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import pytest
 
 from registry.config import Settings
 from tests.support.raw import Wire, request
-from tests.support.server import Registry, basic, on_disk, running
+from tests.support.server import Registry, basic, on_disk, running, until
 from tests.support.tcp import TcpProxy
 from tests.support.uploading import KIB, MIB, noise
 from tests.support.victims import victims
@@ -60,14 +60,6 @@ async def _connected(registry: Registry) -> AsyncIterator[tuple[asyncio.StreamRe
 
 def _descriptors() -> int:
     return len(list(Path("/dev/fd").iterdir()))
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError
 
 
 async def test_whole_and_in_parts_on_one_connection(served: Registry) -> None:
@@ -133,7 +125,7 @@ async def test_nobody_gets_what_is_anothers(served: Registry) -> None:
     await asyncio.sleep(0.2)
     kept = _descriptors()  # with the connections to S3 and to PostgreSQL that wait to be used again
     await crowd()
-    await _until(lambda: _descriptors() <= kept + 2)
+    await until(lambda: _descriptors() <= kept + 2)
 
 
 async def test_a_slow_client_gets_all_and_keeps_nobody_waiting(served: Registry) -> None:
