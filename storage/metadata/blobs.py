@@ -36,6 +36,7 @@ LOCATE: Final = select(
      ORDER BY asked.place
     """,
 )
+LOCATE_AT_SIGHT: Final = standing.at_sight(LOCATE)
 
 
 _TOUCH: Final = command(

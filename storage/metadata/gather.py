@@ -16,7 +16,9 @@ from storage.metadata.database import Database
 from storage.metadata.query import Executor, Query
 
 Row = TypeVar("Row")
-_Batch = dict[tuple[object, ...], list[Callable[[Row | Exception], None]]]
+Key = tuple[object, ...]
+Answer = Callable[[Row | Exception], None]
+_Batch = dict[Key, list[Answer[Row]]]
 
 _MOST: Final = 128
 _CANCELLED: Final = Unavailable("the look-up was cancelled")
@@ -41,7 +43,7 @@ class Gather(Generic[Row]):
         self._asked: _Batch[Row] = {}
         self._at_work = False
 
-    def ask(self, key: tuple[object, ...], answer: Callable[[Row | Exception], None]) -> None:
+    def ask(self, key: Key, answer: Answer[Row]) -> None:
         """Calls ``answer`` once with the row of ``key``, or with what went wrong. It must not raise."""
         asked = self._asked.get(key)
         if asked is not None:
@@ -104,10 +106,14 @@ class Gather(Generic[Row]):
         except asyncio.CancelledError:
             _tell(batch, _CANCELLED)
             raise
-        for answers, row in zip(batch.values(), rows, strict=True):
-            for answer in answers:
-                answer(row)
+        for (key, answers), row in zip(batch.items(), rows, strict=True):
+            self._found(key, row, answers)
+        await asyncio.sleep(0)  # a turn, in which what came meanwhile is read
         return True
+
+    def _found(self, _key: Key, row: Row, answers: list[Answer[Row]]) -> None:
+        for answer in answers:
+            answer(row)
 
 
 def _tell(batch: _Batch[Row], error: Exception) -> None:

@@ -9,16 +9,18 @@ from typing import Final
 from storage.metadata import blobs, manifests, packages, sessions, tokens
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.database import Database
-from storage.metadata.gather import Gather
+from storage.metadata.gather import Answer, Gather, Key
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.query import Query
 from storage.metadata.sessions import Session
-from storage.metadata.standing import Standing
+from storage.metadata.standing import UNSETTLED, Row, Standing
 from storage.metadata.tokens import StoredToken
 from storage.names import Digest, PackageName, TagName, UploadId
 
 #: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
 _BODIES_BYTES: Final = 16 * 1024 * 1024
 _BODY_BYTES: Final = 256 * 1024
+_UNSETTLED_MAX: Final = 4096  # of three short texts
 
 
 def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str | None, str, str, str]:
@@ -26,16 +28,44 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
     return None if token_id is None else str(token_id), package.owner, package.image, reference
 
 
+class _AtSight(Gather[Row]):
+    """Asks at sight, and in full where that does not settle it, or did not before.
+
+    What is remembered is only which of two right ways is the shorter one.
+    """
+
+    def __init__(self, db: Database, at_sight: Query[Row], full: Query[Row], tasks: asyncio.TaskGroup) -> None:
+        super().__init__(db, at_sight, tasks)
+        self._full = Gather(db, full, tasks)
+        self._unsettled: set[Key] = set()
+
+    def ask(self, key: Key, answer: Answer[Row]) -> None:
+        if key[:3] in self._unsettled:
+            self._full.ask(key, answer)
+        else:
+            super().ask(key, answer)
+
+    def _found(self, key: Key, row: Row, answers: list[Answer[Row]]) -> None:
+        if row.role != UNSETTLED:
+            super()._found(key, row, answers)
+            return
+        if len(self._unsettled) >= _UNSETTLED_MAX:
+            self._unsettled.clear()
+        self._unsettled.add(key[:3])
+        for answer in answers:
+            self._full.ask(key, answer)
+
+
 class Lookups:
     """One for a process; each answer comes with the caller's standing of this moment."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
-        self.tags: Final = Gather(db, manifests.BY_TAG, tasks)
-        self.digests: Final = Gather(db, manifests.BY_DIGEST, tasks)
-        self.blobs: Final = Gather(db, blobs.LOCATE, tasks)
-        self._sessions = Gather(db, sessions.FIND, tasks)
-        self._standings = Gather(db, packages.STANDINGS, tasks)
+        self.tags: Final = _AtSight(db, manifests.BY_TAG_AT_SIGHT, manifests.BY_TAG, tasks)
+        self.digests: Final = _AtSight(db, manifests.BY_DIGEST_AT_SIGHT, manifests.BY_DIGEST, tasks)
+        self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks)
+        self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
+        self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
         self._tokens = Gather(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0

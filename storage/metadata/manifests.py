@@ -35,6 +35,7 @@ BY_TAG: Final = select(
      ORDER BY asked.place
     """,
 )
+BY_TAG_AT_SIGHT: Final = standing.at_sight(BY_TAG)
 #: The same by digest. In a new database, without statistics, PostgreSQL would take the index of those that are not
 #: deleted and read all manifests of the package: so the key is looked up first, and then whether it is deleted.
 BY_DIGEST: Final = select(
@@ -50,6 +51,7 @@ BY_DIGEST: Final = select(
      ORDER BY asked.place
     """,
 )
+BY_DIGEST_AT_SIGHT: Final = standing.at_sight(BY_DIGEST)
 
 
 @dataclass(frozen=True, slots=True)

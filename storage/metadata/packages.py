@@ -18,6 +18,7 @@ async def standing_of(db: Executor, token_id: int | None, package: PackageName) 
 
 #: Over arrays of tokens, owners, images and anything; a row each, in their order.
 STANDINGS: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_MANY} ORDER BY asked.place")
+STANDINGS_AT_SIGHT: Final = standing.at_sight(STANDINGS)
 
 _STANDING_DELETED: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_DELETED}")
 

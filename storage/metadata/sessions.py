@@ -53,6 +53,7 @@ FIND: Final = select(
      ORDER BY asked.place
     """,
 )
+FIND_AT_SIGHT: Final = standing.at_sight(FIND)
 
 _APPEND: Final = command(
     f"""
