@@ -19,7 +19,7 @@ class LocatedBlob(Standing, frozen=True):
     stale_link: bool | None
 
 
-#: Over arrays of tokens, owners, images and digests; a row each, in their order.
+#: Over lines of tokens, owners, images and digests; a row each, in their order.
 # The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by a digest
 # alone, once the tables had grown, and to find it where there was no link.
 LOCATE: Final = select(

@@ -16,7 +16,7 @@ from storage.metadata.database import Database
 from storage.metadata.query import Executor, Query
 
 Row = TypeVar("Row")
-Key = tuple[object, ...]
+Key = tuple[str, ...]  # of one line each
 Answer = Callable[[Row | Exception], None]
 _Batch = dict[Key, list[Answer[Row]]]
 
@@ -25,7 +25,7 @@ _CANCELLED: Final = Unavailable("the look-up was cancelled")
 
 
 class Gather(Generic[Row]):
-    """A statement over arrays, one for each part of a key, that returns a row a key, in their order.
+    """A statement over ``query.lines``, one for each part of a key, that returns a row a key, in their order.
 
     ``first``: what it is given before them. It has ``most`` keys at most.
     """
@@ -53,7 +53,7 @@ class Gather(Generic[Row]):
         if not self._at_work:
             self._begin()
 
-    async def one(self, *key: object) -> Row:
+    async def one(self, *key: str) -> Row:
         """The row of ``key``. Raises Unavailable."""
         future: asyncio.Future[Row] = self._loop.create_future()
 
@@ -97,16 +97,18 @@ class Gather(Generic[Row]):
 
     async def _answer(self, connection: Executor, batch: _Batch[Row]) -> bool:
         """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
-        columns = [list(column) for column in zip(*batch, strict=True)]
+        columns = ["\n".join(column) for column in zip(*batch, strict=True)]
         try:
             rows = await self._query.all(connection, *self._first, *columns)
+            # Before anybody is told: with a key of more than one line in it, each would get the row of another.
+            found = list(zip(batch.items(), rows, strict=True))
         except Exception as error:  # noqa: BLE001 - as above
             _tell(batch, error)
             return False
         except asyncio.CancelledError:
             _tell(batch, _CANCELLED)
             raise
-        for (key, answers), row in zip(batch.items(), rows, strict=True):
+        for (key, answers), row in found:
             self._found(key, row, answers)
         await asyncio.sleep(0)  # a turn, in which what came meanwhile is read
         return True

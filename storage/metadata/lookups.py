@@ -23,9 +23,9 @@ _BODY_BYTES: Final = 256 * 1024
 _UNSETTLED_MAX: Final = 4096  # of three short texts
 
 
-def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str | None, str, str, str]:
+def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str, str, str, str]:
     """Of a look-up with the caller's standing."""
-    return None if token_id is None else str(token_id), package.owner, package.image, reference
+    return "" if token_id is None else str(token_id), package.owner, package.image, reference
 
 
 class _AtSight(Gather[Row]):

@@ -20,7 +20,7 @@ class ResolvedManifest(Standing, frozen=True):
     size: int | None
 
 
-#: Over arrays of tokens, owners, images and tags; a row each, in their order.
+#: Over lines of tokens, owners, images and tags; a row each, in their order.
 BY_TAG: Final = select(
     ResolvedManifest,
     f"""

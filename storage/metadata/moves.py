@@ -12,7 +12,7 @@ from typing import Final
 
 from storage.metadata.database import Database
 from storage.metadata.gather import Gather
-from storage.metadata.query import select
+from storage.metadata.query import lines, select
 from storage.names import Digest, TagName
 
 #: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
@@ -31,9 +31,9 @@ class _Done:
 # and written by its id: with more conditions at hand, and no statistics yet, all manifests of the package were read.
 _MOVE: Final = select(
     _Done,
-    """
+    f"""
     WITH asked AS (
-        SELECT * FROM unnest($2::text[], $3::text[], $4::text[])
+        SELECT * FROM unnest({lines("$2")}, {lines("$3")}, {lines("$4")})
                WITH ORDINALITY AS asked (name, digest, media_type, place)
     ), known AS MATERIALIZED (
         SELECT asked.name, asked.place, manifest.*

@@ -16,7 +16,7 @@ async def standing_of(db: Executor, token_id: int | None, package: PackageName) 
     return await _STANDING.one(db, token_id, package.owner, package.image)
 
 
-#: Over arrays of tokens, owners, images and anything; a row each, in their order.
+#: Over lines of tokens, owners, images and anything; a row each, in their order.
 STANDINGS: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_MANY} ORDER BY asked.place")
 STANDINGS_AT_SIGHT: Final = standing.at_sight(STANDINGS)
 

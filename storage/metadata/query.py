@@ -68,6 +68,15 @@ class Command:
         return int(tag.rpartition(" ")[2])
 
 
+def lines(parameter: LiteralString) -> LiteralString:
+    """The array of texts that ``parameter`` has a line for each of; an empty line is NULL.
+
+    asyncpg takes 5 microseconds to send an array of eight texts, as much as Postgres takes to look one of them up; and
+    of arrays of most types it asks the catalogs first, on each new connection (8 ms).
+    """
+    return f"string_to_array({parameter}, E'\\n', '')"
+
+
 def select(row: type[Row], sql: LiteralString) -> Query[Row]:
     """Declares a statement that returns rows of ``row``."""
     query = Query(row, sql)

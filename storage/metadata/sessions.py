@@ -37,7 +37,7 @@ class Session(Standing, frozen=True):
     opened_at: float | None
 
 
-#: Over arrays of tokens, owners, images and ids of uploads; a row each, in their order.
+#: Over lines of tokens, owners, images and ids of uploads; a row each, in their order.
 FIND: Final = select(
     Session,
     f"""

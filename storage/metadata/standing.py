@@ -8,7 +8,7 @@ from typing import Final, LiteralString, TypeVar
 
 import msgspec
 
-from storage.metadata.query import Query, select
+from storage.metadata.query import Query, lines, select
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -94,12 +94,11 @@ COLUMNS: Final[LiteralString] = f"""
     {ROLE}::int AS role
 """
 
-#: Who asks, and for what: once, or in arrays with a ``reference`` each and their ``place``.
+#: Who asks, and for what: once, or in lines with a ``reference`` each and their ``place``; an empty one is NULL.
 _ASKED: Final[LiteralString] = "FROM (SELECT $1::bigint AS token_id, $2::text AS owner, $3::text AS image) AS asked"
-# All are text: for an array of anything else asyncpg asks the catalogs first, on each new connection (8 ms).
-_ASKED_MANY: Final[LiteralString] = """
+_ASKED_MANY: Final[LiteralString] = f"""
   FROM (SELECT token_id::bigint, owner, image, reference, place
-          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+          FROM unnest({lines("$1")}, {lines("$2")}, {lines("$3")}, {lines("$4")})
                WITH ORDINALITY AS given (token_id, owner, image, reference, place)
        ) AS asked
 """

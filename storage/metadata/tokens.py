@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from storage.errors import Unavailable
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, command, lines, select
 
 
 class StoredToken(msgspec.Struct, frozen=True):
@@ -27,13 +27,13 @@ class StoredToken(msgspec.Struct, frozen=True):
     noted: bool
 
 
-#: Over an array of hashes, in hexadecimal; a row each, in their order.
+#: Over lines of hashes, in hexadecimal; a row each, in their order.
 BY_HASH: Final = select(
     StoredToken,
-    """
+    f"""
     SELECT coalesce(found.id, 0) AS id, found.kind, found.account_id, found.login, found.account_kind,
            found.site_admin, found.scopes, found.repository_id, found.expires_at, found.noted
-      FROM unnest($1::text[]) WITH ORDINALITY AS asked (hash, place)
+      FROM unnest({lines("$1")}) WITH ORDINALITY AS asked (hash, place)
       LEFT JOIN LATERAL (
         SELECT token.id, token.kind, token.account_id, account.login, account.kind AS account_kind,
                account.site_admin AND token.repository_id IS NULL AS site_admin, token.scopes, token.repository_id,
@@ -53,7 +53,7 @@ BY_HASH: Final = select(
 
 async def by_hash(db: Executor, digest: bytes) -> StoredToken | None:
     """The usable token with this SHA-256 (32 bytes)."""
-    found = await BY_HASH.one(db, [digest.hex()])
+    found = await BY_HASH.one(db, digest.hex())
     return found if found.id else None
 
 

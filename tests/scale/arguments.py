@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import uuid
+from collections.abc import Iterable
 
 from tests.scale.world import World
 
@@ -67,21 +68,25 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
     }
 
 
+def _lines(several: Iterable[str]) -> str:
+    return "\n".join(several)
+
+
 def _asked(s: Sample, kind: str) -> list[Arguments]:
-    owners = [s.world.owner(p) for p in s.packages]
-    names = [image(p) for p in s.packages]
+    owners = _lines(s.world.owner(p) for p in s.packages)
+    names = _lines(image(p) for p in s.packages)
     told = {
-        "tag": ["latest"] * 32,
-        "manifest": [digest("m", 10 * p + 3) for p in s.packages],
-        "blob": [digest("l", 10 * p + 3) for p in s.packages],
+        "tag": _lines(["latest"] * 32),
+        "manifest": _lines(digest("m", 10 * p + 3) for p in s.packages),
+        "blob": _lines(digest("l", 10 * p + 3) for p in s.packages),
     }
     return [
-        ([str(s.token(s.stranger))] * 32, owners, names, told[kind]),
+        (_lines([str(s.token(s.stranger))] * 32), owners, names, told[kind]),
         (
-            [str(s.token(2))],
-            ["org-1"],
-            ["app-1"],
-            [{"tag": "build-0000007", "manifest": digest("m", 13), "blob": digest("b", 1)}[kind]],
+            str(s.token(2)),
+            "org-1",
+            "app-1",
+            {"tag": "build-0000007", "manifest": digest("m", 13), "blob": digest("b", 1)}[kind],
         ),
     ]
 
@@ -256,7 +261,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "manifests._BODY": [(p, m)],
         "manifests._MISSING": [(p, layers, [m])],
         "manifests._INSERT": [put],
-        "moves._MOVE": [(p, ["latest", "new"], [m, m], ["application/vnd.oci.image.manifest.v1+json"] * 2)],
+        "moves._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
@@ -277,7 +282,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
 def _tokens(s: Sample) -> dict[str, list[Arguments]]:
     own = (s.stranger, s.token(s.stranger))
     return {
-        "tokens.BY_HASH": [([hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)],)],
+        "tokens.BY_HASH": [(_lines(hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)),)],
         "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None)],
         "tokens._USED": [(own[1],)],
         "tokens._PAGE": [(s.stranger, 30, 0)],
@@ -297,8 +302,8 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
 def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     made, d = uuid.UUID(int=7), digest("x", 1)
     return {
-        "sessions.FIND": [([str(s.token(1))], [s.world.owner(500)], [image(500)], [str(s.upload)])],
-        "sessions.FIND_AT_SIGHT": [([str(s.token(1))], [s.world.owner(500)], [image(500)], [str(s.upload)])],
+        "sessions.FIND": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
+        "sessions.FIND_AT_SIGHT": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
         "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
         "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],

@@ -16,7 +16,7 @@ async def test_a_new_connection_asks_for_no_types(database_url: str, query: Quer
     asked: list[str] = []
     try:
         connection.add_query_logger(lambda record: asked.append(record.query))
-        await connection.fetch(query.sql, *([[]] * (1 if query is tokens.BY_HASH else 4)))
+        await connection.fetch(query.sql, *([""] * (1 if query is tokens.BY_HASH else 4)))
     finally:
         await connection.close()
     assert asked == [query.sql]
