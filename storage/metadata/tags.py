@@ -22,11 +22,14 @@ _PAGE: Final = select(
     {standing.FROM}
     """,
 )
+_PAGE_AT_SIGHT: Final = standing.at_sight(_PAGE)
 
 
 async def page(db: Executor, token_id: int | None, package: PackageName, after: str, limit: int) -> TagPage:
     """At most ``limit`` tags past ``after``, in byte order, with the caller's standing."""
-    return await _PAGE.one(db, token_id, package.owner, package.image, after, limit)
+    asked = token_id, package.owner, package.image, after, limit
+    found = await _PAGE_AT_SIGHT.one(db, *asked)
+    return found if found.role != standing.UNSETTLED else await _PAGE.one(db, *asked)
 
 
 _REMOVE: Final = command("DELETE FROM tags WHERE package_id = $1 AND name = $2")
