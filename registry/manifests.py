@@ -86,7 +86,8 @@ class Manifests:
     async def _renamed(self, package_id: int, push: Push) -> bool:
         """Whether it was enough to move a tag: to an image that is here, with all that it names."""
         manifest = push.manifest
-        plain = not manifest.children and not manifest.foreign and manifest.subject is None
+        foreign = any(layer.foreign for layer in manifest.layers)
+        plain = not manifest.manifests and not foreign and manifest.subject is None
         if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
             return False
         return await self.moves.move(package_id, push.tags[0], push.digest, manifest.media_type)

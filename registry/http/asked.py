@@ -8,6 +8,7 @@ Where one of them finds that it needs a stream after all, it raises LongWay befo
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -25,6 +26,7 @@ _LINE: Final = re.compile(r"([A-Z]+) ((/[!\"$->@-~]*)(?:\?([!\"$-~]*))?) HTTP/1\
 _HEADER: Final = re.compile(r"([A-Za-z0-9-]+):[ \t]*((?:[!-~][ -~]*)?)", re.ASCII)
 _LENGTH: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HEADERS_MAX: Final = 64
+_KNOWN_MAX: Final = 512  # of about a KiB
 _ONCE: Final = frozenset({"authorization", "connection", "content-length", "host"})
 #: Headers that change what is spoken, or where a message ends.
 _NOT_PLAIN: Final = frozenset(
@@ -53,7 +55,7 @@ def read_head(head: bytes) -> Head | None:
     """A head with its end; None: there is something about it that only aiohttp's parser may judge."""
     if len(head) > LINE_BYTES or not head.isascii():
         return None
-    first, *rest = head[: -len(HEAD_END)].decode().split("\r\n")
+    first, _, rest = head[: -len(HEAD_END)].decode().partition("\r\n")
     line, headers = _LINE.fullmatch(first), _headers(rest)
     if line is None or headers is None:
         return None
@@ -66,9 +68,11 @@ def read_head(head: bytes) -> Head | None:
     return Head(method, target, path, query, headers, None if length is None else int(length))
 
 
-def _headers(lines: list[str]) -> CIMultiDictProxy[str] | None:
+@lru_cache(maxsize=_KNOWN_MAX)
+def _headers(block: str) -> CIMultiDictProxy[str] | None:
+    """Those of a push are often the same from request to request, byte for byte."""
     headers = CIMultiDict[str]()
-    for line in lines:
+    for line in block.split("\r\n"):
         header = _HEADER.fullmatch(line)
         name = "" if header is None else header[1].lower()
         if header is None or name in _NOT_PLAIN or (name in _ONCE and name in headers):

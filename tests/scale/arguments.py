@@ -265,7 +265,9 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
-        "tags._PAGE_AT_SIGHT": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
+        "tags._PAGE_AT_SIGHT": [
+            (t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")
+        ],
         "tags._REMOVE": [(p, "latest"), (1, "build-0000007")],
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
