@@ -66,8 +66,8 @@ class Ask:
 
 @lru_cache(maxsize=_HEADS_MAX)
 def read(head: bytes) -> Ask | None:
-    """What a whole head asks for; None: it takes the long way."""
-    plain = read_head(head)
+    """What a whole head asks for; None: it takes the long way, or is more than one."""
+    plain = read_head(head) if head.find(HEAD_END) == len(head) - len(HEAD_END) else None
     if plain is None or plain.target != plain.path or "%" in plain.path:
         return None
     headers = plain.headers
@@ -99,7 +99,7 @@ class Lane:
         return self._take(data, connection) or self._other.take(data, connection)
 
     def _take(self, data: bytes, connection: Connection) -> bool:
-        if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or data.find(HEAD_END) != len(data) - len(HEAD_END):
+        if not data.startswith(_BEGINS) or len(data) > LINE_BYTES or not data.endswith(HEAD_END):
             return False
         ask = read(data)
         if ask is None or ask.host == self._api_host or self._services.leaving.is_set():
