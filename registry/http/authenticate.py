@@ -5,9 +5,8 @@ fails is not: an expired one is how clients learn that they need a new one.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
@@ -75,18 +74,28 @@ async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -
     return found
 
 
-@contextmanager
-def counted(http: Asked, username: str | None = None) -> Iterator[None]:
+class counted:  # noqa: N801 - a context manager; as a generator it takes four times as long, of every request
     """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place."""
-    try:
-        yield
-    except Unauthenticated as error:
-        services = http.app[SERVICES]
-        keys = [f"address {client_address(http, services.settings.trusted_proxies)}"]
-        name = username or error.username
+
+    __slots__ = ("_http", "_username")
+
+    def __init__(self, http: Asked, username: str | None = None) -> None:
+        self._http = http
+        self._username = username
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Unauthenticated):
+            return
+        services = self._http.app[SERVICES]
+        keys = [f"address {client_address(self._http, services.settings.trusted_proxies)}"]
+        name = self._username or error.username
         if name is not None:
             keys.append(f"user {name.lower()[:255]}")
         wait = services.failures.note(keys, time.monotonic())
         if wait is not None:
             raise TooManyRequests(wait) from error
-        raise

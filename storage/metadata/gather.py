@@ -8,6 +8,7 @@ acknowledged.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -56,16 +57,7 @@ class Gather(Generic[Row]):
     async def one(self, *key: str) -> Row:
         """The row of ``key``. Raises Unavailable."""
         future: asyncio.Future[Row] = self._loop.create_future()
-
-        def answer(row: Row | Exception) -> None:
-            if future.done():
-                return
-            if isinstance(row, Exception):
-                future.set_exception(row)
-            else:
-                future.set_result(row)
-
-        self.ask(key, answer)
+        self.ask(key, partial(_settle, future))
         return await future
 
     def _begin(self) -> None:
@@ -116,6 +108,15 @@ class Gather(Generic[Row]):
     def _found(self, _key: Key, row: Row, answers: list[Answer[Row]]) -> None:
         for answer in answers:
             answer(row)
+
+
+def _settle(future: asyncio.Future[Row], row: Row | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(row, Exception):
+        future.set_exception(row)
+    else:
+        future.set_result(row)
 
 
 def _tell(batch: _Batch[Row], error: Exception) -> None:
