@@ -69,10 +69,14 @@ ROLE: Final[LiteralString] = f"""CASE
         END)
 END"""
 
-COLUMNS: Final[LiteralString] = f"""
+
+def _columns(
+    *, usable: LiteralString, sso_missing: LiteralString, of_repository: LiteralString, role: LiteralString
+) -> LiteralString:
+    """``usable``: of a token whose account is; ``of_repository``: the role of a repository's token in the namespace."""
+    return f"""
     caller.id AS account_id,
-    (asked.token_id IS NULL OR (caller.id IS NOT NULL AND (token.repository_id IS NULL OR source.id IS NOT NULL)))
-        AS token_usable,
+    (asked.token_id IS NULL OR (caller.id IS NOT NULL AND {usable})) AS token_usable,
     token.kind AS token_kind,
     token.scopes,
     token.rules::text AS rules,
@@ -80,19 +84,28 @@ COLUMNS: Final[LiteralString] = f"""
     token.repository_id AS token_repository_id,
     owner.id AS owner_id,
     owner.kind AS owner_kind,
-    coalesce(owner.packages_sso_required, false) AND token.repository_id IS NULL AND caller.id IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM token_organizations
-                         WHERE token_id = token.id AND org_id = owner.id) AS sso_missing,
+    {sso_missing} AS sso_missing,
     package.id AS package_id,
     package.visibility,
     CASE
-        WHEN token.repository_id IS NOT NULL THEN CASE WHEN source.owner_id = owner.id THEN 2 ELSE 0 END
+        WHEN token.repository_id IS NOT NULL THEN {of_repository}
         WHEN {_CHIEF} THEN 3
         WHEN seat.role = 'member' AND owner.members_can_create_private_packages THEN 2
         ELSE 0
     END AS namespace_role,
-    {ROLE}::int AS role
+    {role}::int AS role
 """
+
+
+COLUMNS: Final[LiteralString] = _columns(
+    usable="(token.repository_id IS NULL OR source.id IS NOT NULL)",
+    sso_missing="""coalesce(owner.packages_sso_required, false)
+        AND token.repository_id IS NULL AND caller.id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM token_organizations
+                         WHERE token_id = token.id AND org_id = owner.id)""",
+    of_repository="CASE WHEN source.owner_id = owner.id THEN 2 ELSE 0 END",
+    role=ROLE,
+)
 
 #: Who asks, and for what: once, or in lines with a ``reference`` each and their ``place``; an empty one is NULL.
 _ASKED: Final[LiteralString] = "FROM (SELECT $1::bigint AS token_id, $2::text AS owner, $3::text AS image) AS asked"
@@ -143,32 +156,19 @@ FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 #: The ``role`` of a caller whose rights are not at sight: of a token of a repository, and of all who need a grant.
 UNSETTLED: Final = -1
 
-_COLUMNS_AT_SIGHT: Final[LiteralString] = f"""
-    caller.id AS account_id,
-    asked.token_id IS NULL OR caller.id IS NOT NULL AS token_usable,
-    token.kind AS token_kind,
-    token.scopes,
-    token.rules::text AS rules,
-    token.ceiling::int AS ceiling,
-    token.repository_id AS token_repository_id,
-    owner.id AS owner_id,
-    owner.kind AS owner_kind,
-    false AS sso_missing,
-    package.id AS package_id,
-    package.visibility,
-    CASE
-        WHEN {_CHIEF} THEN 3
-        WHEN seat.role = 'member' AND owner.members_can_create_private_packages THEN 2
-        ELSE 0
-    END AS namespace_role,
-    CASE
+# A token of a repository is never settled, nor anybody whom an organization may ask for its SSO.
+_COLUMNS_AT_SIGHT: Final[LiteralString] = _columns(
+    usable="true",
+    sso_missing="false",
+    of_repository="0",
+    role=f"""CASE
         WHEN token.repository_id IS NOT NULL OR (owner.packages_sso_required AND caller.id IS NOT NULL)
             THEN {UNSETTLED}
         WHEN package.id IS NULL OR caller.id IS NULL THEN 0
         WHEN {_CHIEF} THEN 3
         ELSE {UNSETTLED}
-    END AS role
-"""
+    END""",
+)
 _CALLER_AT_SIGHT: Final[LiteralString] = _CALLER.replace(_SOURCE, "")
 
 

@@ -8,7 +8,20 @@ from storage.metadata.query import Query
 
 
 @pytest.mark.parametrize(
-    "query", [manifests.BY_TAG, manifests.BY_DIGEST, blobs.LOCATE, packages.STANDINGS, sessions.FIND, tokens.BY_HASH]
+    "query",
+    [
+        manifests.BY_TAG,
+        manifests.BY_TAG_AT_SIGHT,
+        manifests.BY_DIGEST,
+        manifests.BY_DIGEST_AT_SIGHT,
+        blobs.LOCATE,
+        blobs.LOCATE_AT_SIGHT,
+        packages.STANDINGS,
+        packages.STANDINGS_AT_SIGHT,
+        sessions.FIND,
+        sessions.FIND_AT_SIGHT,
+        tokens.BY_HASH,
+    ],
 )
 async def test_a_new_connection_asks_for_no_types(database_url: str, query: Query[object]) -> None:
     """asyncpg looks into the catalogs for arrays of most types, once on each connection: 8 ms of the first answer."""
