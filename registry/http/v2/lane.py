@@ -66,8 +66,8 @@ class Ask:
 
 @lru_cache(maxsize=_HEADS_MAX)
 def read(head: bytes) -> Ask | None:
-    """What a whole head asks for; None: it takes the long way, or is more than one."""
-    plain = read_head(head) if head.find(HEAD_END) == len(head) - len(HEAD_END) else None
+    """What a whole head asks for; None: it takes the long way, or there is more than one head."""
+    plain = read_head(head)
     if plain is None or plain.target != plain.path or "%" in plain.path:
         return None
     headers = plain.headers

@@ -22,7 +22,7 @@ from auth.scopes import Grant
 from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.answers import error_answer
 from registry.http.asked import Asked, LongWay
-from registry.http.authenticate import Holder, counted, credentials_of, holder
+from registry.http.authenticate import Counted, Holder, credentials_of, holder
 from registry.http.bodies import no_early_continue, read_form
 from registry.http.errors import FormInvalid
 from registry.http.keys import SERVICES, VISIT
@@ -64,7 +64,7 @@ async def _by_form(http: Asked) -> web.Response:
     if kind not in {"password", "refresh_token"}:
         raise FormInvalid("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
-    with counted(http):
+    with Counted(http):
         credentials = of_password(_one(form, "username"), secret)
     offline = kind == "password" and _one(form, "access_type") == "offline"
     found = await holder(http, credentials)
