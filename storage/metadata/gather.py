@@ -2,12 +2,11 @@
 
 A look-up waits for no clock, only for the end of the turn and for the statement under way; so one that is alone is not
 slowed down, and under load the statements grow instead of the queue: to begin one costs as much as a dozen rows of it.
-Each answer is read after it was asked for: nothing is remembered, nothing is older than the last write that was
-acknowledged.
+Each answer is read after it was asked for: nothing is older than the last write that was acknowledged.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
@@ -89,21 +88,27 @@ class Gather(Generic[Row]):
 
     async def _answer(self, connection: Executor, batch: _Batch[Row]) -> bool:
         """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
-        columns = ["\n".join(column) for column in zip(*batch, strict=True)]
         try:
-            rows = await self._query.all(connection, *self._first, *columns)
-            # Before anybody is told: with a key of more than one line in it, each would get the row of another.
-            found = list(zip(batch.items(), rows, strict=True))
+            rows = await self._rows(connection, batch)
         except Exception as error:  # noqa: BLE001 - as above
             _tell(batch, error)
             return False
         except asyncio.CancelledError:
             _tell(batch, _CANCELLED)
             raise
-        for (key, answers), row in found:
+        for (key, answers), row in zip(batch.items(), rows, strict=True):
             self._found(key, row, answers)
         await asyncio.sleep(0)  # a turn, in which what came meanwhile is read
         return True
+
+    async def _rows(self, connection: Executor, keys: Collection[Key]) -> list[Row]:
+        """The rows of ``keys``, in their order."""
+        columns = ["\n".join(column) for column in zip(*keys, strict=True)]
+        rows = await self._query.all(connection, *self._first, *columns)
+        # With a key of more than one line in it, each would get the row of another.
+        if len(rows) != len(keys):
+            raise ValueError(f"{len(keys)} keys have {len(rows)} rows")
+        return rows
 
     def _found(self, _key: Key, row: Row, answers: list[Answer[Row]]) -> None:
         for answer in answers:

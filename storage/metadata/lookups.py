@@ -9,10 +9,11 @@ from typing import Final
 from storage.metadata import blobs, manifests, packages, sessions, tokens
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.database import Database
-from storage.metadata.gather import Answer, Gather, Key
+from storage.metadata.gather import Answer, Key
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.query import Query
 from storage.metadata.sessions import Session
+from storage.metadata.snapshots import Remembering
 from storage.metadata.standing import UNSETTLED, Row, Standing
 from storage.metadata.tokens import StoredToken
 from storage.names import Digest, PackageName, TagName, UploadId
@@ -28,7 +29,7 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
     return "" if token_id is None else str(token_id), package.owner, package.image, reference
 
 
-class _AtSight(Gather[Row]):
+class _AtSight(Remembering[Row]):
     """Asks at sight, and in full where that does not settle it, or did not before.
 
     What is remembered is only which of two right ways is the shorter one.
@@ -36,7 +37,7 @@ class _AtSight(Gather[Row]):
 
     def __init__(self, db: Database, at_sight: Query[Row], full: Query[Row], tasks: asyncio.TaskGroup) -> None:
         super().__init__(db, at_sight, tasks)
-        self._full = Gather(db, full, tasks)
+        self._full = Remembering(db, full, tasks)
         self._unsettled: set[Key] = set()
 
     def ask(self, key: Key, answer: Answer[Row]) -> None:
@@ -66,7 +67,7 @@ class Lookups:
         self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks)
         self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
         self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
-        self._tokens = Gather(db, tokens.BY_HASH, tasks)
+        self._tokens = Remembering(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0
 

@@ -6,7 +6,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,8 @@ from tests.support.victims import victims
 _SERVERS = 3
 _READERS = 64
 _SECONDS = 5.0
+_CALM_READERS = 16
+_CALM_MOVES = 60
 _TAGS = 6
 _RNG = random.Random("consistency")
 
@@ -253,13 +256,43 @@ class Traffic:
         self.missing.discard(await subject.read(registry))
 
 
-async def test_no_read_is_older_than_the_last_acknowledged_write(env: dict[str, str], tmp_path: Path) -> None:
+@asynccontextmanager
+async def _processes(env: dict[str, str], log: Path) -> AsyncIterator[Registry]:
     async with (
         running(env) as local,
-        victims(env, _SERVERS, tmp_path / "log") as servers,
+        victims(env, _SERVERS, log) as servers,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False) as http,
     ):
-        registry = Registry(servers.urls, local.replicas, http)
+        yield Registry(servers.urls, local.replicas, http)
+
+
+async def test_no_read_is_older_than_the_last_acknowledged_write(env: dict[str, str], tmp_path: Path) -> None:
+    async with _processes(env, tmp_path / "log") as registry:
         tokens = {login: await registry.user(login, (*PACKAGES, "user")) for login in ("alice", "bob")}
         tags, rights = await _tags(registry, tokens), await _rights(registry, tokens)
         await Traffic(registry, tags, Blobs("alice/app", tags[0].readers[1]), rights).run()
+
+
+async def test_nor_where_much_is_read_between_two_writes(env: dict[str, str], tmp_path: Path) -> None:
+    """What is read again and again is answered from what is remembered, until it is moved."""
+    async with _processes(env, tmp_path / "log") as registry:
+        tokens = {"alice": await registry.user("alice", PACKAGES)}
+        (tag, *_), over = await _tags(registry, tokens), asyncio.Event()
+
+        async def move() -> None:
+            for _ in range(_CALM_MOVES):
+                await tag.move(registry)
+                await asyncio.sleep(_RNG.uniform(0.02, 0.1))
+            over.set()
+
+        async def read() -> int:
+            count = 0
+            while not over.is_set():
+                await tag.read(registry)
+                count += 1
+            return count
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            tasks.create_task(move())
+            reads = [tasks.create_task(read()) for _ in range(_CALM_READERS)]
+        assert sum(reading.result() for reading in reads) > 10 * _CALM_MOVES

@@ -248,6 +248,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
     )
     named = (s.world.owner(p), image(p))
     return {
+        "snapshots._NAME": [()],
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs.LOCATE_AT_SIGHT": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
