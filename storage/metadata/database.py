@@ -129,22 +129,6 @@ class Transaction:
             return await self._connection.execute(query, *args)
 
 
-class Connection:
-    """A connection as an Executor: each statement its own transaction, repeated as Database does."""
-
-    def __init__(self, connection: _Held) -> None:
-        self._connection = connection
-
-    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await _repeated(self._connection.fetch, query, *args)
-
-    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await _repeated(self._connection.fetchrow, query, *args)
-
-    async def execute(self, query: str, *args: object) -> str:
-        return await _repeated(self._connection.execute, query, *args)
-
-
 async def _no_reset(_connection: object) -> None:
     """Nothing here leaves session state behind, so a connection goes back as it is (saves a round trip)."""
 
@@ -169,13 +153,6 @@ class Database:
 
     async def execute(self, query: str, *args: object) -> str:
         return await _repeated(self._once, lambda connection: connection.execute(query, *args))
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for many statements."""
-        with _translated():
-            async with self._taken() as connection:
-                yield Connection(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

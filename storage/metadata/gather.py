@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from storage.errors import Unavailable
 from storage.metadata.database import Database
-from storage.metadata.query import Executor, Query
+from storage.metadata.query import Query
 
 Row = TypeVar("Row")
 Key = tuple[str, ...]  # of one line each
@@ -64,16 +64,10 @@ class Gather(Generic[Row]):
         self._tasks.create_task(self._work())
 
     async def _work(self) -> None:
-        """Asks until nobody waits, over one connection: to take and return it costs more than what it is asked."""
+        """Asks until nobody waits."""
         try:
-            async with self._db.connection() as connection:
-                while self._asked and await self._answer(connection, self._batch()):
-                    pass
-        except Exception as error:  # noqa: BLE001 - it is raised where the row was asked for
-            _tell(self._batch(), error)
-        except asyncio.CancelledError:
-            _tell(self._batch(), _CANCELLED)
-            raise
+            while self._asked:
+                await self._answer(self._batch())
         finally:
             self._at_work = False
             if self._asked:
@@ -86,25 +80,24 @@ class Gather(Generic[Row]):
             batch = dict(islice(batch.items(), self._most))
         return batch
 
-    async def _answer(self, connection: Executor, batch: _Batch[Row]) -> bool:
-        """Whether it went well; what it fails for this batch, it need not for those that came meanwhile."""
+    async def _answer(self, batch: _Batch[Row]) -> None:
+        """Tells all of ``batch``; what fails for them, it need not for those that came meanwhile."""
         try:
-            rows = await self._rows(connection, batch)
-        except Exception as error:  # noqa: BLE001 - as above
+            rows = await self._rows(batch)
+        except Exception as error:  # noqa: BLE001 - it is raised where the row was asked for
             _tell(batch, error)
-            return False
+            return
         except asyncio.CancelledError:
             _tell(batch, _CANCELLED)
             raise
         for (key, answers), row in zip(batch.items(), rows, strict=True):
             self._found(key, row, answers)
         await asyncio.sleep(0)  # a turn, in which what came meanwhile is read
-        return True
 
-    async def _rows(self, connection: Executor, keys: Collection[Key]) -> list[Row]:
+    async def _rows(self, keys: Collection[Key]) -> list[Row]:
         """The rows of ``keys``, in their order."""
         columns = ["\n".join(column) for column in zip(*keys, strict=True)]
-        rows = await self._query.all(connection, *self._first, *columns)
+        rows = await self._query.all(self._db, *self._first, *columns)
         # With a key of more than one line in it, each would get the row of another.
         if len(rows) != len(keys):
             raise ValueError(f"{len(keys)} keys have {len(rows)} rows")

@@ -13,7 +13,7 @@ from typing import Final
 
 from storage.metadata.database import Database
 from storage.metadata.gather import Gather, Key, Row
-from storage.metadata.query import Executor, Query, select
+from storage.metadata.query import Query, select
 
 #: Of each look-up, a kilobyte or less.
 _KNOWN_MAX: Final = 1024
@@ -46,18 +46,18 @@ class Remembering(Gather[Row]):
         self._known: dict[Key, Row] = {}
         self._rest = 0
 
-    async def _rows(self, connection: Executor, keys: Collection[Key]) -> list[Row]:
+    async def _rows(self, keys: Collection[Key]) -> list[Row]:
         if self._rest:
             self._rest -= 1
-            return await super()._rows(connection, keys)
-        snapshot = await _NAME.one(connection)
+            return await super()._rows(keys)
+        snapshot = await _NAME.one(self._db)
         if snapshot != self._snapshot or len(self._known) > _KNOWN_MAX:
             self._snapshot = snapshot
             self._known.clear()
         missing = [key for key in keys if key not in self._known]
         if missing:
             # These are of a later snapshot, perhaps. But where the name comes again, nothing was written in between.
-            self._known.update(zip(missing, await super()._rows(connection, missing), strict=True))
+            self._known.update(zip(missing, await super()._rows(missing), strict=True))
             if len(missing) == len(keys):
                 self._rest = _REST
         return [self._known[key] for key in keys]
