@@ -184,6 +184,7 @@ async def running(
     replicas: int = 1,
     change: Callable[[Settings], Settings] = lambda settings: settings,
     ahead_seconds: Sequence[float] = (),
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Registry]:
     """Serves the application on free ports, ``replicas`` times over the same stores.
 
@@ -193,8 +194,8 @@ async def running(
     urls, services = [], []
     async with AsyncExitStack() as stack:
         for _, ahead in zip_longest(range(replicas), ahead_seconds, fillvalue=0.0):
-            listener = socket.create_server(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            listener = socket.create_server((host, 0))
+            url = f"http://{host}:{listener.getsockname()[1]}"
             settings = change(Settings.from_env(env))
             opened = await stack.enter_async_context(open_services(settings, _clock(ahead)))
             await stack.enter_async_context(answering(opened, listener))

@@ -31,9 +31,12 @@ def stored(env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) 
     return env if request.param == "s3" else on_disk(env, tmp_path)
 
 
-@pytest.fixture
-async def served(stored: dict[str, str]) -> AsyncIterator[Registry]:
-    async with running(stored, change=_impatient) as registry:
+@pytest.fixture(params=["s3", "local", "local, from afar"])
+async def served(env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Registry]:
+    """Who asks for 127.0.0.2 comes from 127.0.0.1: for the server that is another machine."""
+    kept = env if request.param == "s3" else on_disk(env, tmp_path)
+    host = "127.0.0.2" if request.param == "local, from afar" else "127.0.0.1"
+    async with running(kept, change=_impatient, host=host) as registry:
         yield registry
 
 
