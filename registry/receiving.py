@@ -26,7 +26,7 @@ from storage.objects.hashing import ResumableHash
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
 INLINE_BYTES: Final = 64 * 1024
 #: Read while there is no slot, to be copied: what comes first, and what comes when a slot is full.
-_SPARE_BYTES: Final = 16 * 1024
+_SPARE_BYTES: Final = 4 * 1024
 #: After these there is nothing worth making durable, or nobody to do it with.
 _NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
 

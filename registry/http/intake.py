@@ -24,6 +24,7 @@ class Intake(asyncio.BufferedProtocol):
     ) -> None:
         self._connection = connection
         self._transport = transport
+        self._inlet = transport.get_protocol()
         self._content = content
         self._body = body
         self._room: memoryview | None = None
@@ -85,7 +86,7 @@ class Intake(asyncio.BufferedProtocol):
             if not self._room or body.ended or body.laborious:
                 self._stop()
         if body.ended:
-            self._transport.set_protocol(self._connection)
+            self._transport.set_protocol(self._inlet)
             self._connection.expect_request()
             self._content.feed_eof()
             if body.behind:

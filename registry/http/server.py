@@ -14,14 +14,14 @@ from aiohttp import web
 from registry.config import Settings
 from registry.http import edge
 from registry.http.access_log import AccessLog
-from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Room, Shortcut, watch
+from registry.http.connections import HEADERS_MAX, LINE_BYTES, Connection, Inlet, Room, Shortcut, watch
 from registry.http.keys import SERVICES
 from registry.http.tls import tls_context
 
 #: What requests under way get when the process stops; aiohttp grants it once more to those that do not end.
 _SHUTDOWN_SECONDS: Final = 9.0
 #: Beyond twice this aiohttp reads no further: what clients of uploads have sent that wait for memory, beside one read.
-_READ_BYTES: Final = 16 * 1024
+_READ_BYTES: Final = 8 * 1024
 #: How long an unwanted body is read on, so that its sender gets to read our answer.
 _LINGER_SECONDS: Final = 5.0
 _BACKLOG: Final = 4096
@@ -61,7 +61,7 @@ async def serving(
             )
             listening = [
                 await asyncio.get_running_loop().create_server(
-                    connected,
+                    lambda: Inlet(connected()),
                     sock=door,
                     ssl=context,
                     ssl_handshake_timeout=None if context is None else settings.http.head_seconds,
