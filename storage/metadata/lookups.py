@@ -13,7 +13,7 @@ from storage.metadata.gather import Answer, Key
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.query import Query
 from storage.metadata.sessions import Session
-from storage.metadata.snapshots import Remembering
+from storage.metadata.snapshots import KNOWN_ROWS, Remembering
 from storage.metadata.standing import UNSETTLED, Row, Standing
 from storage.metadata.tokens import StoredToken
 from storage.names import Digest, PackageName, TagName, UploadId
@@ -22,6 +22,7 @@ from storage.names import Digest, PackageName, TagName, UploadId
 _BODIES_BYTES: Final = 16 * 1024 * 1024
 _BODY_BYTES: Final = 256 * 1024
 _UNSETTLED_MAX: Final = 4096  # of three short texts
+_BLOBS_KNOWN: Final = 64  # of 64 KiB each, where they are so small that they are in their row
 
 
 def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str, str, str, str]:
@@ -32,12 +33,19 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
 class _AtSight(Remembering[Row]):
     """Asks at sight, and in full where that does not settle it, or did not before.
 
-    What is remembered is only which of two right ways is the shorter one.
+    Which callers were not settled is remembered only as the shorter of two right ways.
     """
 
-    def __init__(self, db: Database, at_sight: Query[Row], full: Query[Row], tasks: asyncio.TaskGroup) -> None:
-        super().__init__(db, at_sight, tasks)
-        self._full = Remembering(db, full, tasks)
+    def __init__(
+        self,
+        db: Database,
+        at_sight: Query[Row],
+        full: Query[Row],
+        tasks: asyncio.TaskGroup,
+        known: int = KNOWN_ROWS,
+    ) -> None:
+        super().__init__(db, at_sight, tasks, known)
+        self._full = Remembering(db, full, tasks, known)
         self._unsettled: set[Key] = set()
 
     def ask(self, key: Key, answer: Answer[Row]) -> None:
@@ -64,7 +72,7 @@ class Lookups:
         self._db = db
         self.tags: Final = _AtSight(db, manifests.BY_TAG_AT_SIGHT, manifests.BY_TAG, tasks)
         self.digests: Final = _AtSight(db, manifests.BY_DIGEST_AT_SIGHT, manifests.BY_DIGEST, tasks)
-        self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks)
+        self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks, _BLOBS_KNOWN)
         self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
         self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
         self._tokens = Remembering(db, tokens.BY_HASH, tasks)

@@ -15,8 +15,8 @@ from storage.metadata.database import Database
 from storage.metadata.gather import Gather, Key, Row
 from storage.metadata.query import Query, select
 
-#: Of each look-up, a kilobyte or less.
-_KNOWN_MAX: Final = 1024
+#: What a look-up remembers at most, unless its rows are more than a kilobyte.
+KNOWN_ROWS: Final = 1024
 #: After a name that was of no use so many batches do not ask for it: where much is written, or everybody looks for
 #: something else, it would be a statement more for each.
 _REST: Final = 16
@@ -38,10 +38,14 @@ _NAME: Final = select(
 
 
 class Remembering(Gather[Row]):
-    """A Gather of a statement that writes nothing; what the clock changes in its rows may show at the full second."""
+    """A Gather of a statement that writes nothing; what the clock changes in its rows may show at the full second.
 
-    def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup) -> None:
+    It remembers ``known`` rows at most.
+    """
+
+    def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup, known: int = KNOWN_ROWS) -> None:
         super().__init__(db, query, tasks)
+        self._known_most = known
         self._snapshot: _Snapshot | None = None
         self._known: dict[Key, Row] = {}
         self._rest = 0
@@ -51,7 +55,7 @@ class Remembering(Gather[Row]):
             self._rest -= 1
             return await super()._rows(keys)
         snapshot = await _NAME.one(self._db)
-        if snapshot != self._snapshot or len(self._known) > _KNOWN_MAX:
+        if snapshot != self._snapshot:
             self._snapshot = snapshot
             self._known.clear()
         missing = [key for key in keys if key not in self._known]
@@ -60,4 +64,7 @@ class Remembering(Gather[Row]):
             self._known.update(zip(missing, await super()._rows(missing), strict=True))
             if len(missing) == len(keys):
                 self._rest = _REST
-        return [self._known[key] for key in keys]
+        rows = [self._known[key] for key in keys]
+        if len(self._known) > self._known_most:
+            self._known.clear()
+        return rows

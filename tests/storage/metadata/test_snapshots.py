@@ -150,7 +150,7 @@ async def test_so_much_is_remembered_and_no_more(db: Database) -> None:
                 logins = [f"u{number}" for number in range(first, first + 100)]
                 rows = await asyncio.gather(*(find.one(login) for login in logins))
                 assert [row.login for row in rows] == logins
-                assert len(find._known) <= 1024 + 128
+                assert len(find._known) <= 1024
 
 
 async def test_a_row_too_few_fails_all_that_asked(db: Database) -> None:
