@@ -10,19 +10,19 @@ from typing import Final
 from aiohttp import StreamReader, web
 
 from registry.http.chunked import Chunks, Counted
-from registry.http.connections import Connection
+from registry.http.connections import Connection, Inlet
 
 #: Where bytes go that nobody wants; never read, so all connections may share it.
 _NOWHERE: Final = memoryview(bytearray(64 * 1024))
 
 
-class Intake(asyncio.BufferedProtocol):
+class Intake(Inlet):
     """The protocol of a connection for the rest of one body. Make it with ``take_over``."""
 
     def __init__(
         self, connection: Connection, transport: asyncio.Transport, content: StreamReader, body: Chunks | Counted
     ) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._transport = transport
         self._inlet = transport.get_protocol()
         self._content = content
@@ -100,22 +100,11 @@ class Intake(asyncio.BufferedProtocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # What a connection is told meanwhile is told aiohttp, which answers on it.
-
-    def eof_received(self) -> None:
-        self._connection.eof_received()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
+        super().connection_lost(exc)
         if self._content.exception() is None:  # it was answered, and aiohttp waits for the rest
             self._content.set_exception(web.RequestPayloadError("the client has left"))
         self._wake()
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
 
 
 def take_over(http: web.Request, most: int) -> tuple[bytes, Intake | None]:

@@ -1,7 +1,7 @@
 """What is remembered is what Postgres would say: it goes with the next write, wherever that was made, and with time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -155,7 +155,6 @@ async def test_so_much_is_remembered_and_no_more(db: Database) -> None:
 
 async def test_a_row_too_few_fails_all_that_asked(db: Database) -> None:
     async with _finding(db) as find:
-        asked: list[Callable[[], Awaitable[Account]]] = [lambda: find.one("u1"), lambda: find.one("u2\nu3")]
-        answers = await asyncio.gather(*(ask() for ask in asked), return_exceptions=True)
+        answers = await asyncio.gather(find.one("u1"), find.one("u2\nu3"), return_exceptions=True)
         assert [type(answer) for answer in answers] == [ValueError, ValueError]
         assert (await find.one("u1")).login == "u1"
