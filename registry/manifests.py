@@ -90,7 +90,7 @@ class Manifests:
         plain = not manifest.manifests and not foreign and manifest.subject is None
         if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
             return False
-        return await self.moves.move(package_id, push.tags[0], push.digest, manifest.media_type)
+        return await self.moves.move(push.name, package_id, push.tags[0], push.digest, manifest.media_type)
 
     async def _new(self, package_id: int, push: Push, config: ImageConfig, labels: Labels) -> NewManifest:
         manifest = push.manifest

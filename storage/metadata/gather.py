@@ -67,11 +67,15 @@ class Gather(Generic[Row]):
         """Asks until nobody waits."""
         try:
             while self._asked:
+                await self._complete()
                 await self._answer(self._batch())
         finally:
             self._at_work = False
             if self._asked:
                 self._begin()
+
+    async def _complete(self) -> None:
+        """Comes back when the next batch may go: here at once."""
 
     def _batch(self) -> _Batch[Row]:
         batch, self._asked = self._asked, {}

@@ -1,19 +1,20 @@
 """Tags that move to manifests which are here already, those of one package together.
 
 Whoever changes a package holds its row until the change is on disk, one at a time. So the moves that come while one is
-on its way wait for it in this process, without a connection each, and then go in one statement.
+on its way wait for it in this process, without a connection each, and then go in one statement; and it waits for those
+whose manifest is just being looked up, who would have to wait for it: a look-up is shorter than the disk takes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from storage.metadata.database import Database
 from storage.metadata.gather import Gather
 from storage.metadata.query import lines, select
-from storage.names import Digest, TagName
+from storage.names import Digest, PackageName, TagName
 
 #: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
 _MOST: Final = 64
@@ -70,10 +71,45 @@ _MOVE: Final = select(
 )
 
 
-@dataclass(slots=True)
-class _Moving:
-    gather: Gather[_Done]
-    waiting: int = 0
+class _Looking:
+    """Who is looking a manifest up that it may move a tag to, by package."""
+
+    def __init__(self) -> None:
+        self._ends: dict[PackageName, set[asyncio.Future[None]]] = {}
+
+    @contextmanager
+    def look(self, package: PackageName) -> Iterator[None]:
+        ends = self._ends.setdefault(package, set())
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ends.add(end)
+        try:
+            yield
+        finally:
+            end.set_result(None)
+            ends.discard(end)
+            if not ends:
+                del self._ends[package]
+
+    async def over(self, package: PackageName) -> None:
+        """Comes back when those who are looking now have looked."""
+        ends = self._ends.get(package)
+        if ends:
+            await asyncio.wait(tuple(ends))
+
+
+class _Moving(Gather[_Done]):
+    """The moves of one package; ``waiting`` of them are not done."""
+
+    def __init__(
+        self, db: Database, tasks: asyncio.TaskGroup, package: PackageName, package_id: int, looking: _Looking
+    ) -> None:
+        super().__init__(db, _MOVE, tasks, package_id, most=_MOST)
+        self.waiting = 0
+        self._package = package
+        self._looking = looking
+
+    async def _complete(self) -> None:
+        await self._looking.over(self._package)
 
 
 class Moves:
@@ -83,8 +119,13 @@ class Moves:
         self._db = db
         self._tasks = tasks
         self._packages: dict[int, _Moving] = {}  # those that have a move on its way
+        self._looking = _Looking()
 
-    async def move(self, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
+    def expected(self, package: PackageName) -> AbstractContextManager[None]:
+        """For a look-up that a move may follow at once: moves of the package that have not begun wait for its end."""
+        return self._looking.look(package)
+
+    async def move(self, package: PackageName, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
         """Moves a tag to an image of the package that describes it, as if it were pushed again.
 
         False, and nothing done: it is not there as this media type, or names a repository that the package may have
@@ -92,11 +133,10 @@ class Moves:
         """
         moving = self._packages.get(package_id)
         if moving is None:
-            moving = _Moving(Gather(self._db, _MOVE, self._tasks, package_id, most=_MOST))
-            self._packages[package_id] = moving
+            moving = self._packages[package_id] = _Moving(self._db, self._tasks, package, package_id, self._looking)
         moving.waiting += 1
         try:
-            return (await moving.gather.one(name, digest, media_type)).done
+            return (await moving.one(name, digest, media_type)).done
         finally:
             moving.waiting -= 1
             if not moving.waiting:

@@ -76,7 +76,8 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     expected, token_id = call.oci.digest, call.identity.token_id
     digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
     # The body took its time: what counts is the right that there is now.
-    found = await call.services.lookups.by_digest(token_id, call.oci.package, digest)
+    with call.services.manifests.moves.expected(call.oci.package):
+        found = await call.services.lookups.by_digest(token_id, call.oci.package, digest)
     call.authorize(Action.PUSH, found)
     manifest = await _parsed(body, call.http.headers.get("Content-Type"))
     if expected is not None and expected != digest:
