@@ -55,11 +55,12 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
         stores = await stack.enter_async_context(_stores(settings.store, now))
+        lookups = await stack.enter_async_context(open_lookups(db))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
             db=db,
-            lookups=await stack.enter_async_context(open_lookups(db)),
+            lookups=lookups,
             stores=stores,
             bearer=Bearer(
                 BearerKeys.from_secrets(settings.secrets),
@@ -70,7 +71,9 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
                     leeway_seconds=min(_LEEWAY_SECONDS, settings.token_seconds // 10),
                 ),
             ),
-            uploads=Uploads(db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4),
+            uploads=Uploads(
+                db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
+            ),
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_moves(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),

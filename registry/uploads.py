@@ -30,7 +30,8 @@ from registry.slots import Slots
 from storage.errors import UploadGone
 from storage.metadata import sessions, uploads
 from storage.metadata.database import Database, ForeignKeyMissing
-from storage.metadata.sessions import Session
+from storage.metadata.sessions import Known, Session
+from storage.metadata.standing import Standing
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey, Stores
@@ -71,12 +72,13 @@ class Uploads:
     settings: UploadSettings
     slots: Slots
     new_id: Callable[[], UUID]
+    known: Known
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, owner: Owner, algorithm: str = "sha256") -> UploadId:
-        """Opens a session that ends after ``upload_seconds``. Raises TooManyRequests."""
+    async def start(self, owner: Owner, standing: Standing, algorithm: str) -> UploadId:
+        """Opens a session that ends after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
         upload = UploadId(self.new_id())
-        started = await uploads.start(
+        at = await uploads.start(
             self.db,
             upload,
             owner.package_id,
@@ -87,8 +89,9 @@ class Uploads:
             lives_seconds=self.settings.upload_seconds,
             most_open=self.settings.sessions_max,
         )
-        if not started:
+        if at is None:
             raise TooManyRequests(retry_after_seconds=30)
+        self.known.begun(upload, standing, owner.token_id, algorithm, at)
         return upload
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
@@ -110,11 +113,16 @@ class Uploads:
         hasher = self._short(found, body, at)
         if hasher is None or found.fence is None or found.received is None:
             return None
-        kept = await sessions.append(self.db, upload, found.fence, body, hasher.state())
-        return found.received + len(body) if kept else None
+        self.known.drop(upload)
+        end, state = found.received + len(body), hasher.state()
+        if not await sessions.append(self.db, upload, found.fence, body, state):
+            return None
+        self.known.appended(upload, found, end, state)
+        return end
 
     async def finish(self, upload: UploadId, found: Session, body: bytes, at: int | None, digest: Digest) -> bool:
         """Publishes a session whose last bytes are a short body, as ``commit`` would. False as None of ``append``."""
+        self.known.drop(upload)
         hasher = self._short(found, body, at)
         fence = found.fence
         if hasher is None or fence is None or found.algorithm != digest.algorithm or hasher.hexdigest() != digest.hex:
@@ -149,6 +157,7 @@ class Uploads:
         ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
         Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
         """
+        self.known.drop(upload)
         held = await self._claim(owner, upload, stores=expected_bytes != 0)
         receiver = Receiver(
             held,

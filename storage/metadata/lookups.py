@@ -12,7 +12,7 @@ from storage.metadata.database import Database
 from storage.metadata.gather import Answer, Key
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.query import Query
-from storage.metadata.sessions import Session
+from storage.metadata.sessions import Known, Session
 from storage.metadata.snapshots import KNOWN_ROWS, Remembering
 from storage.metadata.standing import UNSETTLED, Row, Standing
 from storage.metadata.tokens import StoredToken
@@ -73,6 +73,7 @@ class Lookups:
         self.tags: Final = _AtSight(db, manifests.BY_TAG_AT_SIGHT, manifests.BY_TAG, tasks)
         self.digests: Final = _AtSight(db, manifests.BY_DIGEST_AT_SIGHT, manifests.BY_DIGEST, tasks)
         self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks, _BLOBS_KNOWN)
+        self.known: Final = Known()
         self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
         self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
         self._tokens = Remembering(db, tokens.BY_HASH, tasks)
@@ -101,7 +102,11 @@ class Lookups:
         return await self.blobs.one(*key(token_id, package, digest))
 
     async def session(self, token_id: int | None, package: PackageName, upload: UploadId) -> Session:
-        """The caller's upload of that id."""
+        """The caller's upload of that id; as this process left it, if it wrote it last."""
+        if upload in self.known:
+            known = self.known.of(upload, await self.standing(token_id, package))
+            if known is not None:
+                return known
         return await self._sessions.one(*key(token_id, package, str(upload)))
 
     def known_body(self, digest: str) -> bytes | None:

@@ -4,7 +4,10 @@ No lease is taken, for nothing happens between the two that another process coul
 fence that was seen: whoever took the lease or wrote meanwhile has raised it, and then nothing is written here.
 """
 
+from collections import OrderedDict
 from typing import Final, LiteralString
+
+from msgspec.structs import asdict, replace
 
 from storage.metadata import standing
 from storage.metadata.blobs import LINK
@@ -54,6 +57,66 @@ FIND: Final = select(
     """,
 )
 FIND_AT_SIGHT: Final = standing.at_sight(FIND)
+
+#: So many short uploads are under way at once in a process; a session takes half a KiB.
+_KNOWN_MAX: Final = 256
+
+
+class Known:
+    """The sessions that this process wrote last, as it has left their rows.
+
+    The requests of a short upload follow each other over one connection, so what the next one would look up is known.
+    Somebody else may have written meanwhile: then the fence is not what it was, and the next write fails by that.
+    """
+
+    def __init__(self, most: int = _KNOWN_MAX) -> None:
+        self._most = most
+        self._sessions: OrderedDict[UploadId, Session] = OrderedDict()
+
+    def of(self, upload: UploadId, standing_now: Standing) -> Session | None:
+        """The session, with the caller's standing of now; None: not known, or not the caller's to this package."""
+        known = self._sessions.get(upload)
+        if known is None:
+            return None
+        mine = known.package_id == standing_now.package_id and known.account_id == standing_now.account_id
+        return replace(known, **asdict(standing_now)) if mine else None
+
+    def begun(self, upload: UploadId, by: Standing, token_id: int | None, algorithm: str, opened_at: float) -> None:
+        """It was opened; ``opened_at`` in Unix seconds."""
+        session = Session(
+            **asdict(by),
+            state="open",
+            algorithm=algorithm,
+            received=0,
+            in_row=True,
+            hash_state=None,
+            digest=None,
+            fence=0,
+            free=True,
+            expired=False,
+            opened_by=token_id,
+            opened_at=opened_at,
+        )
+        self._note(upload, session)
+
+    def appended(self, upload: UploadId, found: Session, end: int, hash_state: bytes) -> None:
+        """It was found so, and now ends at ``end``."""
+        fence = None if found.fence is None else found.fence + 1
+        self._note(upload, replace(found, received=end, hash_state=hash_state, fence=fence))
+
+    def drop(self, upload: UploadId) -> None:
+        """It is no longer as it was left."""
+        self._sessions.pop(upload, None)
+
+    def _note(self, upload: UploadId, session: Session) -> None:
+        self._sessions[upload] = session
+        self._sessions.move_to_end(upload)
+        if len(self._sessions) > self._most:
+            self._sessions.popitem(last=False)
+
+    def __contains__(self, upload: UploadId) -> bool:
+        return upload in self._sessions
+
 
 _APPEND: Final = command(
     f"""

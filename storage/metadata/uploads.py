@@ -16,9 +16,10 @@ from storage.objects.base import MultipartId, ObjectKey, Part
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """``open_sessions``: how many this account had open before."""
+    """``open_sessions``: how many this account had open before; ``at``: Unix seconds."""
 
     open_sessions: int
+    at: float
 
 
 # Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
@@ -36,7 +37,7 @@ _START: Final = select(
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
         SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions CROSS JOIN lazily WHERE n < $8
     )
-    SELECT n::int AS open_sessions FROM sessions
+    SELECT n::int AS open_sessions, extract(epoch FROM now())::float8 AS at FROM sessions
     """,
 )
 
@@ -52,12 +53,12 @@ async def start(
     object_key: ObjectKey,
     lives_seconds: float,
     most_open: int,
-) -> bool:
-    """Opens a session; False when the account has ``most_open`` already."""
+) -> float | None:
+    """Opens a session; when, in Unix seconds. None: the account has ``most_open`` already."""
     row = await _START.one(
         db, upload, package_id, account_id, token_id, algorithm, object_key, lives_seconds, most_open
     )
-    return row.open_sessions < most_open
+    return row.at if row.open_sessions < most_open else None
 
 
 @dataclass(frozen=True, slots=True)

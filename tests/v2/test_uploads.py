@@ -223,6 +223,35 @@ async def test_f6_short_requests_at_once(env: dict[str, str]) -> None:
         assert await session.pulled(sha256(data)) == data
 
 
+async def test_what_another_process_did_to_a_short_upload_is_seen(env: dict[str, str]) -> None:
+    """Each remembers how it left a session; what counts is how it is."""
+    async with running(env, replicas=2) as registry:
+        token, data = await registry.user("alice"), noise(3000)
+        first, rest, digest = data[:1000], data[1000:], sha256(data)
+
+        async def begun() -> Session:
+            session = await Session.begin(registry, "alice/app", token)
+            assert (await session.patch(first)).status == 202
+            return session
+
+        longer = await begun()
+        assert (await longer.patch(rest[:500], replica=1)).status == 202
+        assert (await longer.patch(rest, at=1000)).headers["Range"] == "0-1499"
+        assert (await longer.patch(rest[500:])).headers["Range"] == "0-2999"
+        assert (await longer.put(digest, replica=1)).status == 201
+        assert await longer.pulled(digest) == data
+
+        done = await begun()
+        assert (await done.put(digest, rest, replica=1)).status == 201
+        assert (await done.patch(rest)).status == 404
+        assert (await done.put(digest)).status == 201
+
+        cancelled = await begun()
+        assert (await registry.call("DELETE", cancelled.location, token, replica=1)).status == 204
+        assert (await cancelled.patch(rest)).status == 404
+        assert (await cancelled.put(digest, rest)).status == 404
+
+
 async def test_a_session_that_is_busy_for_long_is_a_conflict(env: dict[str, str]) -> None:
     async with running(env, change=uploads_with(busy_seconds=0.5)) as registry:
         await _busy(registry)

@@ -65,13 +65,13 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> web.Response | tuple
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
     sessions, digest = call.services.uploads, call.oci.digest
     if digest is None:
-        return accepted(call, await sessions.start(owner, call.oci.algorithm), 0)
+        return accepted(call, await sessions.start(owner, standing, call.oci.algorithm), 0)
     chunk = taken()
     if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
     if chunk.size != 0:
         call.stream()
-    return owner, await sessions.start(owner, digest.algorithm)
+    return owner, await sessions.start(owner, standing, digest.algorithm)
 
 
 async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
