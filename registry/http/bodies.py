@@ -15,6 +15,7 @@ from registry.http.keys import SERVICES
 _LITTLE_BYTES: Final = 16 * 1024
 _FORM_BYTES: Final = 64 * 1024
 _FORM_FIELDS: Final = 100
+_NONE: Final = memoryview(b"")
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -84,12 +85,12 @@ class Incoming:
     def _copied(self, room: memoryview) -> int:
         count = min(len(room), len(self._parsed))
         room[:count] = self._parsed[:count]
-        self._parsed = self._parsed[count:]
+        self._parsed = self._parsed[count:] or _NONE  # an empty view would still hold all that it is a view of
         return count
 
     def close(self) -> None:
         """No more is wanted of it, whether or not it came to its end."""
-        self._parsed = memoryview(b"")
+        self._parsed = _NONE
         if self._intake is not None:
             self._intake.drop()
 
