@@ -1,13 +1,13 @@
 """The parts of an upload on their way to the store: several travel at the same time, and are recorded in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from registry.pending import Cut
 from registry.slots import Slots
 from storage.metadata.uploads import Upload
-from storage.objects.base import MultipartId, MultipartStore, Part
+from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part
 
 #: Of one upload at the same time.
 _IN_FLIGHT: Final = 4
@@ -103,3 +103,27 @@ def give(slots: Slots, cut: Cut) -> None:
     for slot in cut.slots:
         slots.give(slot)
     cut.slots.clear()
+
+
+async def put_before(
+    cut: Cut, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: Slots | None
+) -> None:
+    """Reads objects, of these sizes, to the front of ``cut``: into a slot of ``slots``, which the cut has then.
+
+    The cut is the caller's to give back, also after an error. Raises as the store's reader.
+    """
+    size = sum(size for _, size in segments)
+    if slots is None:
+        room = memoryview(bytearray(size))
+    else:
+        slot = await slots.take()
+        cut.slots.append(slot)
+        room = slot.view
+    at = 0
+    for key, _size in segments:
+        async with stores.reader(key) as reader:
+            async for chunk in reader:
+                room[at : at + len(chunk)] = chunk
+                at += len(chunk)
+    cut.pieces.insert(0, room[:size])
+    cut.size += size

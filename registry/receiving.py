@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.pace import Body, Pace, Paced
-from registry.parts import Parts, give
+from registry.parts import Parts, give, put_before
 from registry.pending import HELD_BYTES, Cut, Pending
 from registry.slots import SLOT_BYTES, Slots
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
@@ -255,12 +255,10 @@ class Receiver:
     async def _join_segments(self, cut: Cut) -> None:
         """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
         segments, self._segments = self._segments, []
-        before: list[bytes | memoryview] = []
-        for key, size in segments:
-            async with self._stores.reader(key) as reader:
-                before.extend([chunk async for chunk in reader])
-            cut.size += size
-        cut.pieces[:0] = before
+        if segments:
+            # Who has a slot has room beside it, and must not wait for another.
+            slots = None if cut.slots or self._pending.slot is not None else self._slots
+            await put_before(cut, segments, self._stores, slots)
 
     def _new_key(self) -> ObjectKey:
         """A key that nobody had or will have: the fence is this request's, the number is used once in it."""

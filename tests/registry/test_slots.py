@@ -10,8 +10,9 @@ import pytest
 from registry.pace import Pace
 from registry.slots import SLOT_BYTES, Slots
 from tests.soak.many_uploads import EXTRA_MIB, measure
+from tests.support.faults import FaultProxy
 from tests.support.server import Registry, running
-from tests.support.uploading import MIB, Session, noise, sha256, streamed, uploads_with
+from tests.support.uploading import MIB, Session, chunks, noise, sha256, streamed, uploads_with
 from tests.support.victims import victims
 
 
@@ -112,6 +113,29 @@ async def test_a_failing_store_costs_no_slots(env: dict[str, str]) -> None:
         async with asyncio.timeout(15):
             await slots.take()
             await slots.take()
+
+
+async def test_small_pieces_are_joined_in_a_slot(env: dict[str, str]) -> None:
+    """All who end at once would else have up to 5 MiB each in memory that nobody has counted."""
+    env["MOORAGE_BUFFER_BYTES"] = str(2 * SLOT_BYTES)
+    with FaultProxy(env["MOORAGE_S3_ENDPOINT"]) as proxy:
+        env["MOORAGE_S3_ENDPOINT"] = proxy.url
+        async with running(env) as registry:
+            token, data, slots = await registry.user("alice"), noise(3 * MIB), registry.services.uploads.slots
+            sessions = [await Session.begin(registry, f"alice/{number}", token) for number in range(6)]
+            for session in sessions:
+                for piece in chunks(data, MIB):
+                    assert (await session.patch(piece)).status == 202
+            held = [await slots.take(), await slots.take()]
+            proxy.heal()
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+                ends = [tasks.create_task(session.put(sha256(data))) for session in sessions]
+                await asyncio.sleep(0.5)
+                assert proxy.seen == []
+                slots.give(held[0])
+            assert [end.result().status for end in ends] == [201] * len(sessions)
+            assert await sessions[-1].pulled(sha256(data)) == data
+            assert await slots.take_if_free() is held[0]
 
 
 @pytest.mark.timeout(180)
