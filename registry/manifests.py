@@ -31,6 +31,8 @@ from storage.objects.base import ObjectStore, Span
 
 #: A config above this is not read for its labels.
 _CONFIG_MAX: Final = 1024 * 1024
+#: How often a manifest is tried whose references were not there, and then were.
+_TRIES: Final = 3
 #: A config above this is parsed in a thread.
 _THREAD_BYTES: Final = 128 * 1024
 
@@ -67,21 +69,30 @@ class Manifests:
         source = await self._source(push, labels)
         new = await self._new(package_id, push, config, labels)
 
-        async def work(tx: Transaction) -> None:
-            held = await packages.lock(tx, package_id)
-            if held is None:
-                raise NameUnknown(push.name)
-            stored = await manifests.insert(tx, package_id, new)
-            if stored.blobs < len(new.blobs) or stored.children < len(new.children):
-                raise ManifestBlobUnknown(await manifests.missing(tx, package_id, new.blobs, new.children))
-            if source is not None:
-                await _link(tx, held, source)
+        for left in reversed(range(_TRIES)):
+            try:
+                if not await self._insert(package_id, new, source):
+                    raise NameUnknown(push.name)
+            except ForeignKeyMissing as error:
+                gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
+                if gone or not left:  # otherwise it has come back in this moment
+                    raise ManifestBlobUnknown(gone) from error
+            else:
+                return
 
-        try:
-            await self.db.repeat(work)
-        except ForeignKeyMissing as error:
-            gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
-            raise ManifestBlobUnknown(gone) from error
+    async def _insert(self, package_id: int, new: NewManifest, source: Target | None) -> bool:
+        """Stores it, and links the package to ``source``; False: the package is gone. Raises ForeignKeyMissing."""
+        if source is None:
+            return await manifests.insert(self.db, package_id, new)
+
+        async def work(tx: Transaction) -> bool:
+            held = await packages.lock(tx, package_id)
+            if held is None or not await manifests.insert(tx, package_id, new):
+                return False
+            await _link(tx, held, source)
+            return True
+
+        return await self.db.repeat(work)
 
     async def _renamed(self, package_id: int, push: Push) -> bool:
         """Whether it was enough to move a tag: to an image that is here, with all that it names."""

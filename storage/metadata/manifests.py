@@ -122,62 +122,69 @@ class NewManifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Inserted:
-    """``blobs`` and ``children``: how many of each were found and locked."""
-
+class _Inserted:
     id: int
-    blobs: int
-    children: int
 
 
-# Links and children are locked in the order of their digests (two pushes that share layers never wait in a circle), and
-# FOR SHARE, so that what is deleted or hidden meanwhile is either seen here or waits for us.
+# The package is written first, and so held until all of it is on disk. Links and children are locked in the order of
+# their digests (two pushes that share layers never wait in a circle), and FOR SHARE, so that what is deleted or hidden
+# meanwhile is either seen here or waits for us. What is not there goes by the digest '', which no package has anything
+# of: the foreign key refuses it, and with it the whole.
 _INSERT: Final = select(
-    Inserted,
+    _Inserted,
     """
-    WITH links AS (
-        SELECT digest FROM package_blobs
-         WHERE package_id = $1 AND digest = ANY ($8::text[]) AND deleted_at IS NULL
-         ORDER BY digest FOR SHARE
-    ), kids AS (
-        SELECT digest FROM manifests
-         WHERE package_id = $1 AND digest = ANY ($9::text[]) AND deleted_at IS NULL
-         ORDER BY digest FOR SHARE
-    ), put AS (
-        INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body,
-                               description, licenses, licenses_spdx, source_url, sort, platforms)
-        VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7, $10, $11, $12, $13, $14, $15)
-        ON CONFLICT (package_id, digest) DO UPDATE
-           SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{}',
-               media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now()
-        RETURNING id
-    ), uses AS (
-        INSERT INTO manifest_blobs (package_id, manifest, blob) SELECT $1, $2, digest FROM links ON CONFLICT DO NOTHING
-    ), nesting AS (
-        INSERT INTO manifest_children (package_id, parent, child) SELECT $1, $2, digest FROM kids ON CONFLICT DO NOTHING
-    ), named AS (
-        INSERT INTO tags (package_id, name, digest) SELECT $1, name, $2 FROM unnest($17::text[]) AS new (name)
-        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
-    ), published AS (
+    WITH package AS (
         UPDATE packages
            SET updated_at = now(), published_at = coalesce(published_at, now()),
                description = CASE WHEN $16 THEN $10 ELSE description END,
                licenses = CASE WHEN $16 THEN $11 ELSE licenses END,
                licenses_spdx = CASE WHEN $16 THEN $12 ELSE licenses_spdx END,
                source_url = CASE WHEN $16 THEN $13 ELSE source_url END
-         WHERE id = $1
+         WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id
+    ), links AS (
+        SELECT digest FROM package_blobs
+         WHERE package_id = (SELECT id FROM package) AND digest = ANY ($8::text[]) AND deleted_at IS NULL
+         ORDER BY digest FOR SHARE
+    ), kids AS (
+        SELECT digest FROM manifests
+         WHERE package_id = (SELECT id FROM package) AND digest = ANY ($9::text[]) AND deleted_at IS NULL
+         ORDER BY digest FOR SHARE
+    ), put AS (
+        INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body,
+                               description, licenses, licenses_spdx, source_url, sort, platforms)
+        SELECT id, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7, $10, $11, $12, $13, $14, $15
+          FROM package
+        ON CONFLICT (package_id, digest) DO UPDATE
+           SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{}',
+               media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now()
+        RETURNING id
+    ), uses AS (
+        INSERT INTO manifest_blobs (package_id, manifest, blob)
+        SELECT package.id, $2, coalesce(links.digest, '')
+          FROM package CROSS JOIN unnest($8::text[]) AS wanted (digest) LEFT JOIN links USING (digest)
+        ON CONFLICT DO NOTHING
+    ), nesting AS (
+        INSERT INTO manifest_children (package_id, parent, child)
+        SELECT package.id, $2, coalesce(kids.digest, '')
+          FROM package CROSS JOIN unnest($9::text[]) AS wanted (digest) LEFT JOIN kids USING (digest)
+        ON CONFLICT DO NOTHING
+    ), named AS (
+        INSERT INTO tags (package_id, name, digest)
+        SELECT package.id, name, $2 FROM package CROSS JOIN unnest($17::text[]) AS new (name)
+        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
     )
-    SELECT put.id, (SELECT count(*) FROM links)::int AS blobs, (SELECT count(*) FROM kids)::int AS children FROM put
+    SELECT id FROM put
     """,
 )
 
 
-async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
-    """Stores a manifest with its references and moves its tags to it, inside the caller's transaction.
+async def insert(db: Executor, package_id: int, new: NewManifest) -> bool:
+    """Stores a manifest with its references and moves its tags to it; False: the package is gone.
 
-    The caller holds the package and compares the counts.
+    Raises ForeignKeyMissing, and nothing is stored, when the package does not have all that it refers to.
     """
-    return await _INSERT.one(
+    stored = await _INSERT.maybe(
         db,
         package_id,
         new.digest,
@@ -197,6 +204,7 @@ async def insert(db: Executor, package_id: int, new: NewManifest) -> Inserted:
         new.describes,
         list(new.tags),
     )
+    return stored is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 import asyncio
 import random
 
+import asyncpg
 import orjson
+import pytest
 
 from tests.support.server import Answer, Registry, running
 from tests.support.uploading import noise, sha256
@@ -52,6 +54,40 @@ async def test_what_a_manifest_names_must_be_here(registry: Registry) -> None:
     index = orjson.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [child]})
     refused = await _put(registry, "all", token, index)
     assert (refused.status, refused.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [("now()", 400), ("NULL", 201)])
+async def test_what_becomes_of_a_layer_while_the_package_is_written_counts(
+    env: dict[str, str], registry: Registry, meanwhile: str, status: int
+) -> None:
+    """Of a push that waits for its turn: what it saw of a layer when it came may have changed by then."""
+    token = await registry.user("alice")
+    await registry.push_blob("alice/app", b"layer", token)
+    assert (await _put(registry, "first", token, _manifest([b"layer"], "first"))).status == 201
+    writer = await asyncpg.connect(env["MOORAGE_DATABASE_URL"])
+    try:
+        before = "NULL" if meanwhile == "now()" else "now()"
+        await writer.execute(f"UPDATE package_blobs SET deleted_at = {before}")
+        since = await writer.fetchval("SELECT updated_at FROM packages")
+        async with asyncio.TaskGroup() as tasks, writer.transaction():
+            await writer.execute("SELECT 1 FROM packages FOR NO KEY UPDATE")
+            await writer.execute(f"UPDATE package_blobs SET deleted_at = {meanwhile}")
+            put = tasks.create_task(_put(registry, "v1", token, _manifest([b"layer"])))
+            await _someone_waits(writer)
+        assert put.result().status == status, put.result().body
+        tags = await writer.fetch("SELECT name FROM tags WHERE name = 'v1'")
+        assert (len(tags), await writer.fetchval("SELECT updated_at > $1 FROM packages", since)) == (
+            (1, True) if status == 201 else (0, False)
+        )
+    finally:
+        await writer.close()
+
+
+async def _someone_waits(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
 
 async def test_f31_manifests_that_share_layers_do_not_wait_in_circles(env: dict[str, str]) -> None:
