@@ -5,18 +5,17 @@ that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, 
 ``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import jwt
 import msgspec
 
 from auth.errors import Unauthenticated
+from auth.issuers import PLACE, OidcIssuer
 
 TOKEN_MAX: Final = 16_384  # characters
 _KEYS_MAX: Final = 100
@@ -24,40 +23,11 @@ _RSA_BITS_MIN: Final = 2048
 _LEEWAY_SECONDS: Final = 30
 _END_OF_TIME: Final = 1e11  # no sane claim is past the year 5138, and neither NaN nor infinity are before it
 _FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
-_PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,100})\}")
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 #: PyJWT asks the clock of the process; the checks are here, with the time that came in.
 _OWN_CHECKS: Final = ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti")
 #: Never the private ones, should an issuer publish them by mistake.
 _JWK_FIELDS: Final = ("kty", "alg", "kid", "use", "n", "e", "crv", "x", "y")
-
-Algorithm = Literal["RS256", "ES256", "EdDSA"]
-
-
-class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An issuer that is trusted, and how far.
-
-    ``owners`` are the accounts here that it may speak for, or ["*"]: an account of the same name there need not be the
-    same people. ``repository`` makes owner/name from its claims; ``claims`` are globs that claims must match;
-    ``audience`` None is the registry's own host. ``insecure_http`` is for an issuer on this very machine.
-    """
-
-    issuer: str
-    owners: list[str]
-    audience: str | None = None
-    repository: str = "{repository}"  # as GitHub Actions' claims have it
-    permissions: Literal["read", "write"] = "read"
-    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: ["RS256", "ES256", "EdDSA"])
-    claims: dict[str, str] = {}
-    insecure_http: bool = False
-
-    def __post_init__(self) -> None:
-        """Raises ValueError, which msgspec tells as its own."""
-        check_url(self.issuer, insecure_http=self.insecure_http)
-        if not (self.owners and self.algorithms):
-            raise ValueError("owners and algorithms must not be empty")
-        if not _PLACE.search(self.repository):
-            raise ValueError(f"repository needs a claim in braces, such as {{repository}}; got {self.repository!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +49,6 @@ class _Claims(msgspec.Struct):
     exp: int | float
     iat: int | float
     nbf: int | float = 0
-
-
-def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
-    """The JSON list of a configuration. Raises ValueError with what is wrong and where."""
-    try:
-        issuers = msgspec.json.decode(text, type=list[OidcIssuer])
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise ValueError(f"expected a JSON list of issuers: {error}") from error
-    if len({issuer.issuer for issuer in issuers}) != len(issuers):
-        raise ValueError("an issuer is named twice")
-    return tuple(issuers)
-
-
-def check_url(url: str, *, insecure_http: bool) -> None:
-    """Whether the registry may fetch from ``url``: https, or http to this machine where that is configured.
-
-    Raises ValueError.
-    """
-    parts = urlsplit(url)
-    if parts.username is not None or parts.fragment or not parts.hostname:
-        raise ValueError(f"expected https://host/path, got {url[:200]!r}")
-    loopback = parts.hostname == "localhost" or _is_loopback(parts.hostname)
-    if parts.scheme != "https" and not (insecure_http and parts.scheme == "http" and loopback):
-        raise ValueError(f"expected https (http only to this machine, with insecure_http), got {url[:200]!r}")
 
 
 def issuer_of(token: str) -> str:
@@ -198,7 +144,7 @@ def _repository(payload: Mapping[str, Any], issuer: OidcIssuer) -> tuple[str, st
         # A claim that is no text, or is not there, makes a name that cannot be one.
         return found if isinstance(found, str) else "\0"
 
-    named = _FULL_NAME.fullmatch(_PLACE.sub(value, issuer.repository))
+    named = _FULL_NAME.fullmatch(PLACE.sub(value, issuer.repository))
     if named is None:
         raise Unauthenticated("the identity token's claims name no repository")
     owner = named[1].lower()
@@ -219,13 +165,6 @@ def _key(entry: object) -> jwt.PyJWK | None:
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
     return key if getattr(key.key, "key_size", _RSA_BITS_MIN) >= _RSA_BITS_MIN or entry["kty"] != "RSA" else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def known(issuers: Iterable[OidcIssuer]) -> dict[str, OidcIssuer]:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
@@ -29,7 +29,6 @@ from registry.http.v2 import token
 from registry.http.v2.direct import Direct
 from registry.http.v2.lane import Lane
 from registry.jobs import runner
-from registry.keyless import Keyless
 from registry.manifests import Manifests
 from registry.packages import Packages
 from registry.services import Services
@@ -42,6 +41,9 @@ from storage.metadata.moves import open_moves
 from storage.objects.base import Stores
 from storage.objects.local import LocalSettings, LocalStore
 from storage.objects.s3 import S3Settings, S3Store
+
+if TYPE_CHECKING:
+    from registry.keyless import Keyless
 
 log = structlog.get_logger()
 
@@ -79,7 +81,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             versions=Versions(db, settings.lifetimes),
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db)),
-            keyless=Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds),
+            keyless=_keyless(settings, service),
             now=now,
         )
 
@@ -88,6 +90,16 @@ def preload(settings: Settings) -> None:
     """Imports what only these settings need: before processes are forked, which share it then."""
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
         import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
+    if settings.oidc_issuers:
+        import registry.keyless  # noqa: F401, PLC0415 - see below
+
+
+def _keyless(settings: Settings, service: str) -> "Keyless | None":
+    if not settings.oidc_issuers:
+        return None
+    from registry.keyless import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
+
+    return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
 
 
 def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> AbstractAsyncContextManager[Stores]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from auth.oidc import OidcIssuer, parse_issuers
+from auth.issuers import OidcIssuer, parse_issuers
 from registry.lifetimes import LifetimeSettings
 from registry.linking import LinkSettings
 from registry.uploads import UploadSettings

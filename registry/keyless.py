@@ -17,7 +17,8 @@ from jwt import PyJWK
 
 from auth import oidc
 from auth.errors import Unauthenticated
-from auth.oidc import OidcIssuer, Workload
+from auth.issuers import OidcIssuer, check_url
+from auth.oidc import Workload
 from auth.tokens import HashedToken, hash_of_text
 from storage.errors import Unavailable
 from storage.metadata import tokens
@@ -99,7 +100,7 @@ class IssuerKeys:
             if document.get("issuer") != self.issuer.issuer:
                 raise Unavailable("the discovery document is of another issuer")
             where = str(document.get("jwks_uri"))
-            oidc.check_url(where, insecure_http=self.issuer.insecure_http)
+            check_url(where, insecure_http=self.issuer.insecure_http)
             return oidc.keys_of(await self.fetch(where))
         except ValueError as error:  # msgspec.DecodeError is one
             raise Unavailable(f"the issuer's documents are malformed: {error}") from error

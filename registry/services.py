@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
 from registry.accesses import Accesses
@@ -10,7 +11,6 @@ from registry.config import Settings
 from registry.crowd import Crowd
 from registry.downloads import Downloads
 from registry.failures import Failures
-from registry.keyless import Keyless
 from registry.manifests import Manifests
 from registry.packages import Packages
 from registry.uploads import Uploads
@@ -18,6 +18,9 @@ from registry.versions import Versions
 from storage.metadata.database import Database
 from storage.metadata.lookups import Lookups
 from storage.objects.base import Stores
+
+if TYPE_CHECKING:
+    from registry.keyless import Keyless
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Services:
     versions: Versions
     accesses: Accesses
     downloads: Downloads
-    keyless: Keyless
+    keyless: "Keyless | None"  # None: no issuer is trusted
     now: Callable[[], float]  # Unix seconds
     failures: Failures = field(default_factory=Failures)
     crowd: Crowd = field(default_factory=Crowd)

@@ -7,6 +7,7 @@ fails is not: an expired one is how clients learn that they need a new one.
 import time
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
@@ -16,8 +17,12 @@ from registry.errors import TooManyRequests
 from registry.http.address import client_address
 from registry.http.asked import Asked
 from registry.http.keys import SERVICES
+from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
+
+if TYPE_CHECKING:
+    from registry.keyless import Exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
         return (await holder(http, credentials)).identity
     text, now = credentials.reveal(), services.now()
     if not services.bearer.mine(text):
-        stored = (await services.keyless.exchange(services.db, text, now)).token
+        stored = (await _exchanged(services, text, now)).token
         return Identity(stored.id, stored.account_id)
     claims = services.bearer.verify(text, now, expired_ok=expired_ok)
     end = services.bearer.end(claims)
@@ -63,7 +68,7 @@ async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -
     services = http.app[SERVICES]
     with Counted(http, credentials.username if isinstance(credentials, TokenCredentials) else None):
         if isinstance(credentials, OidcCredentials):
-            exchanged = await services.keyless.exchange(services.db, credentials.reveal(), services.now())
+            exchanged = await _exchanged(services, credentials.reveal(), services.now())
             found = Holder(exchanged.token, exchanged.seconds_left)
         else:
             stored = await services.lookups.token(hash_of(credentials.token))
@@ -72,6 +77,12 @@ async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -
             found = Holder(stored)
     await tokens.note_use(services.db, found.token)
     return found
+
+
+async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
+    if services.keyless is None:
+        raise Unauthenticated("the token is not of this registry, which trusts no issuer of others")
+    return await services.keyless.exchange(services.db, text, now)
 
 
 class Counted:

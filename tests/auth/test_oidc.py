@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from auth.oidc import keys_of, parse_issuers
+from auth.issuers import parse_issuers
+from auth.oidc import keys_of
 
 GITHUB = "https://token.actions.githubusercontent.com"
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from auth.errors import Unauthenticated
-from auth.oidc import OidcIssuer
+from auth.issuers import OidcIssuer
 from registry.keyless import IssuerKeys
 from storage.errors import Unavailable
 
