@@ -8,6 +8,7 @@ what was just written is read from the CPU's cache, pages of a file from memory 
 import asyncio
 import contextlib
 import fcntl
+import mmap
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from storage.objects.descriptors import readable, writable
 _CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
 _LEAST_BYTES: Final = 128 * 1024
 #: Where a chunk of a file is on its way to a client of this machine; within one turn of the loop, so all may share it.
-_ROOM: Final = memoryview(bytearray(_CHUNK_BYTES))
+#: It takes no memory before it is used; and is private, as a process that is forked must have its own.
+_ROOM: Final = memoryview(mmap.mmap(-1, _CHUNK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 async def send(http: web.Request, response: web.StreamResponse, reader: ObjectReader, stall_seconds: float) -> None:
