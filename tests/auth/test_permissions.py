@@ -1,7 +1,5 @@
 """decide(): who may do what, as tables."""
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
@@ -10,31 +8,12 @@ from auth.permissions import Allowed, Challenged, Decision, Denied, Hidden, deci
 from auth.scopes import Grant
 from storage.metadata.standing import Standing
 from storage.names import PackageName
+from tests.support.standings import BASE, standing
 
 PACKAGE = PackageName.parse("acme/app")
 ALL = ("read:packages", "write:packages", "delete:packages")
 ME = Identity(7, 1)
-BASE = Standing(
-    account_id=1,
-    token_usable=True,
-    token_kind="classic",
-    scopes=list(ALL),
-    rules=None,
-    ceiling=None,
-    token_repository_id=None,
-    owner_id=2,
-    owner_kind="Organization",
-    sso_missing=False,
-    package_id=5,
-    visibility="private",
-    namespace_role=0,
-    role=0,
-)
 NOBODY = replace(BASE, account_id=None, token_kind=None, scopes=None)
-
-
-def standing(**facts: Any) -> Standing:
-    return replace(BASE, **facts)
 
 
 def told(decision: Decision) -> str:

@@ -6,12 +6,11 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from msgspec.structs import replace
 
 from storage.metadata import sessions, uploads
 from storage.metadata.sessions import Known
-from storage.metadata.standing import Standing
 from storage.names import UploadId
+from tests.support.standings import standing
 
 _OPEN = 2000
 
@@ -65,47 +64,28 @@ async def test_who_is_open_is_not_gone_through(database_url: str, sql: str, valu
     assert _looked_at(plan[0]["Plan"]) < 10
 
 
-def _standing(package_id: int | None = 1, account_id: int | None = 2) -> Standing:
-    return Standing(
-        account_id=account_id,
-        token_usable=True,
-        token_kind="classic",
-        scopes=["write:packages"],
-        rules=None,
-        ceiling=None,
-        token_repository_id=None,
-        owner_id=2,
-        owner_kind="User",
-        sso_missing=False,
-        package_id=package_id,
-        visibility="private",
-        namespace_role=3,
-        role=3,
-    )
-
-
 def test_what_is_known_of_a_session_is_for_its_owner_and_as_rights_are_now() -> None:
     known, upload = Known(), UploadId(uuid.uuid4())
-    known.begun(upload, _standing(), 7, "sha256", 1.0)
-    found = known.of(upload, replace(_standing(), role=1))
+    known.begun(upload, standing(), 7, "sha256", 1.0)
+    found = known.of(upload, standing(role=1))
     assert found is not None
     assert (found.role, found.received, found.fence, found.opened_by) == (1, 0, 0, 7)
     known.appended(upload, found, 10, b"state")
-    found = known.of(upload, _standing())
+    found = known.of(upload, standing(role=3))
     assert found is not None
     assert (found.role, found.received, found.fence, found.hash_state) == (3, 10, 1, b"state")
-    for other in (_standing(package_id=9), _standing(package_id=None), _standing(account_id=9)):
+    for other in (standing(package_id=9), standing(package_id=None), standing(account_id=9)):
         assert known.of(upload, other) is None
     known.drop(upload)
-    assert known.of(upload, _standing()) is None
+    assert known.of(upload, standing(role=3)) is None
 
 
 def test_the_sessions_that_were_written_last_are_known() -> None:
     known, uploads = Known(most=2), [UploadId(uuid.uuid4()) for _ in range(3)]
-    known.begun(uploads[0], _standing(), 7, "sha256", 1.0)
-    known.begun(uploads[1], _standing(), 7, "sha256", 1.0)
-    found = known.of(uploads[0], _standing())
+    known.begun(uploads[0], standing(), 7, "sha256", 1.0)
+    known.begun(uploads[1], standing(), 7, "sha256", 1.0)
+    found = known.of(uploads[0], standing())
     assert found is not None
     known.appended(uploads[0], found, 1, b"")
-    known.begun(uploads[2], _standing(), 7, "sha256", 1.0)
+    known.begun(uploads[2], standing(), 7, "sha256", 1.0)
     assert [upload in known for upload in uploads] == [True, False, True]
