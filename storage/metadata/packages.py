@@ -108,7 +108,8 @@ _LOCK: Final = select(
 async def lock(db: Executor, package_id: int) -> Held | None:
     """Holds a package for the caller's transaction; None: it is gone.
 
-    Whatever changes manifests, tags or settings of a package takes this first: one at a time, and never in a circle.
+    Whatever changes manifests, tags or settings of a package takes this first, or writes the row itself first: one at a
+    time, and never in a circle.
     """
     return await _LOCK.maybe(db, package_id)
 
