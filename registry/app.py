@@ -11,23 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
-from aiohttp import web
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry import logs
 from registry.accesses import Accesses
 from registry.config import Settings
 from registry.downloads import counting
-from registry.http import ops
-from registry.http.api import app as api
-from registry.http.keys import SERVICES
-from registry.http.line import Line
 from registry.http.outbound import fetch
-from registry.http.server import serving
-from registry.http.v2 import app as v2
-from registry.http.v2 import token
-from registry.http.v2.direct import Direct
-from registry.http.v2.lane import Lane
+from registry.http.pages import make_app
+from registry.http.router import Router
+from registry.http.server.guest import guests
+from registry.http.server.listen import serving
 from registry.jobs import runner
 from registry.manifests import Manifests
 from registry.packages import Packages
@@ -108,32 +102,13 @@ def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> A
     return S3Store.open(settings, now=lambda: datetime.fromtimestamp(now(), UTC))
 
 
-def make_app(services: Services) -> web.Application:
-    """The HTTP application over these services."""
-    app = web.Application()
-    app[SERVICES] = services
-    v2.add_routes(app)
-    token.add_routes(app)
-    api.add_routes(app)
-    if services.settings.api_host:
-        own = web.Application()
-        own[SERVICES] = services
-        api.add_routes(own, prefix="")
-        app.add_domain(services.settings.api_host, own)
-    ops.add_routes(app)
-    ops.add_nothing(app)
-    return app
-
-
 @asynccontextmanager
-async def answering(services: Services, listener: socket.socket) -> AsyncIterator[None]:
-    """Answers on ``listener`` within the block."""
-    app = make_app(services)
-    async with (
-        asyncio.TaskGroup() as tasks,
-        serving(app, services.settings, listener, Lane(services, Line(services, Direct(app, tasks)))),
-    ):
-        yield
+async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
+    """Answer on ``listener`` within the block."""
+    async with asyncio.TaskGroup() as tasks, guests(make_app(services)) as made:
+        router = Router(services, made, tasks)
+        async with serving(router, services.settings, listener, services.leaving, router.running):
+            yield router
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:

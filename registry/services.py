@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from auth.bearer import Bearer
 from registry.accesses import Accesses
 from registry.config import Settings
-from registry.crowd import Crowd
 from registry.downloads import Downloads
 from registry.failures import Failures
 from registry.manifests import Manifests
@@ -41,7 +40,6 @@ class Services:
     keyless: "Keyless | None"  # None: no issuer is trusted
     now: Callable[[], float]  # Unix seconds
     failures: Failures = field(default_factory=Failures)
-    crowd: Crowd = field(default_factory=Crowd)
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 

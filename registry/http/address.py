@@ -1,13 +1,25 @@
 """Whose address a request counts for."""
 
+from asyncio import Transport
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Protocol
+
+from multidict import CIMultiDictProxy
 
 from registry.config import Network
-from registry.http.asked import Asked
 
 
-def client_address(http: Asked, trusted: Sequence[Network]) -> str:
+class Headed(Protocol):
+    """A request, ours or aiohttp's, as far as callers are told by it; ``transport`` None: the client is gone."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def transport(self) -> Transport | None: ...
+
+
+def client_address(http: Headed, trusted: Sequence[Network]) -> str:
     """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
 
     ``X-Forwarded-For`` of anybody else means nothing. Of IPv6 the /64 is told: whoever has one address has them all.

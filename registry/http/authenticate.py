@@ -14,9 +14,7 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
-from registry.http.address import client_address
-from registry.http.asked import Asked
-from registry.http.keys import SERVICES
+from registry.http.address import Headed, client_address
 from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
@@ -37,23 +35,22 @@ class Holder:
         return Identity(self.token.id, self.token.account_id)
 
 
-def credentials_of(http: Asked) -> Credentials | None:
+def credentials_of(services: Services, http: Headed) -> Credentials | None:
     """What the request's headers hold. Raises Unauthenticated, TooManyRequests."""
-    with Counted(http):
+    with Counted(services, http):
         return parse_authorization(http.headers.getall("Authorization", ()))
 
 
-async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
+async def authenticate(services: Services, http: Headed, *, expired_ok: bool = False) -> Identity:
     """Who asks on ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
     """
-    services = http.app[SERVICES]
-    credentials = credentials_of(http)
+    credentials = credentials_of(services, http)
     if credentials is None:
         return ANONYMOUS
     if not isinstance(credentials, BearerCredentials):
-        return (await holder(http, credentials)).identity
+        return (await holder(services, http, credentials)).identity
     text, now = credentials.reveal(), services.now()
     if not services.bearer.mine(text):
         stored = (await _exchanged(services, text, now)).token
@@ -63,10 +60,9 @@ async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
     return Identity(claims.token_id, claims.account_id, claims.grants, end if now >= end else None)
 
 
-async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -> Holder:
+async def holder(services: Services, http: Headed, credentials: OidcCredentials | TokenCredentials) -> Holder:
     """Whose token this is. Raises Unauthenticated, TooManyRequests, Unavailable."""
-    services = http.app[SERVICES]
-    with Counted(http, credentials.username if isinstance(credentials, TokenCredentials) else None):
+    with Counted(services, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
         if isinstance(credentials, OidcCredentials):
             exchanged = await _exchanged(services, credentials.reveal(), services.now())
             found = Holder(exchanged.token, exchanged.seconds_left)
@@ -85,15 +81,24 @@ async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
     return await services.keyless.exchange(services.db, text, now)
 
 
+def identity_at_hand(services: Services, credentials: BearerCredentials | None) -> Identity:
+    """Return who asks with a bearer token of ours, or as nobody, without waiting. Raises Unauthenticated."""
+    if credentials is None:
+        return ANONYMOUS
+    claims = services.bearer.verify(credentials.reveal(), services.now())
+    return Identity(claims.token_id, claims.account_id, claims.grants)
+
+
 class Counted:
     """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place.
 
     No generator, which takes three times as long: it is on the way of every request.
     """
 
-    __slots__ = ("_http", "_username")
+    __slots__ = ("_http", "_services", "_username")
 
-    def __init__(self, http: Asked, username: str | None = None) -> None:
+    def __init__(self, services: Services, http: Headed, username: str | None = None) -> None:
+        self._services = services
         self._http = http
         self._username = username
 
@@ -105,7 +110,7 @@ class Counted:
     ) -> None:
         if not isinstance(error, Unauthenticated):
             return
-        services = self._http.app[SERVICES]
+        services = self._services
         keys = [f"address {client_address(self._http, services.settings.trusted_proxies)}"]
         name = self._username or error.username
         if name is not None:

@@ -1,28 +1,23 @@
-"""What load balancers and operators ask, and the answer to all that nobody should ask."""
+"""What load balancers and operators ask."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from aiohttp import web
-
-from registry.http.answers import INERT, error_answer
-from registry.http.bodies import no_early_continue
-from registry.http.errors import NothingHere
-from registry.http.keys import SERVICES
+from registry.http.server.message import INERT, Request, Response, error_response
 from registry.oci.errors import Unsupported
+from registry.services import Services
 from storage.errors import Unavailable
 
-PATHS: Final = ("/healthz", "/readyz")
 _READ: Final = ("GET", "HEAD")
 
 
-async def alive(http: web.Request) -> web.Response:
+async def alive(_services: Services, http: Request) -> Response:
     """The process runs its loop."""
     return _text(http, 200, "ok")
 
 
-async def ready(http: web.Request) -> web.Response:
+async def ready(services: Services, http: Request) -> Response:
     """Requests can be answered: Postgres and the store are there, and the process is not about to leave."""
-    services = http.app[SERVICES]
     if services.leaving.is_set():
         return _text(http, 503, "draining", retry_seconds=1)
     try:
@@ -33,24 +28,14 @@ async def ready(http: web.Request) -> web.Response:
     return _text(http, 200, "ready")
 
 
-def _text(http: web.Request, status: int, text: str, *, retry_seconds: int | None = None) -> web.Response:
+def _text(http: Request, status: int, text: str, *, retry_seconds: int | None = None) -> Response:
     if http.method not in _READ:
-        return error_answer(Unsupported("this method", allow=_READ))
+        return error_response(Unsupported("this method", allow=_READ))
     headers = {**INERT, **({} if retry_seconds is None else {"Retry-After": str(retry_seconds)})}
-    return web.Response(status=status, text=text + "\n", headers=headers)
+    return Response(status, {**headers, "Content-Type": "text/plain; charset=utf-8"}, (text + "\n").encode())
 
 
-async def nothing_here(_http: web.Request) -> web.Response:
-    """404, the same for every path that no dialect has."""
-    return error_answer(NothingHere())
-
-
-def add_routes(app: web.Application) -> None:
-    """``/healthz`` and ``/readyz``."""
-    for path, handler in zip(PATHS, (alive, ready), strict=True):
-        app.router.add_route("*", path, handler, expect_handler=no_early_continue)
-
-
-def add_nothing(app: web.Application) -> None:
-    """All other paths; after every route."""
-    app.router.add_route("*", "/{rest:.*}", nothing_here, expect_handler=no_early_continue)
+HANDLERS: Final[Mapping[str, Callable[[Services, Request], Awaitable[Response]]]] = {
+    "/healthz": alive,
+    "/readyz": ready,
+}

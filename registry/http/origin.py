@@ -1,15 +1,24 @@
 """How clients reach us, for the few places that need an absolute URL; and what they ask for."""
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
-from registry.http.asked import Asked
+from multidict import CIMultiDictProxy
 
 _HOST: Final = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
-def origin(http: Asked, public_url: str | None) -> str:
+class Addressed(Protocol):
+    """A request, ours or aiohttp's, as far as it tells how its client reaches us."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def scheme(self) -> str: ...
+
+
+def origin(http: Addressed, public_url: str | None) -> str:
     """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one."""
     if public_url is not None:
         return public_url
@@ -17,10 +26,10 @@ def origin(http: Asked, public_url: str | None) -> str:
     return f"{http.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
 
 
-def raw_path(http: Asked) -> str:
-    """The path as it came, undecoded, without the query.
+def raw_path(target: str) -> str:
+    """Return the path of ``target`` as it came, undecoded, without the query.
 
     A server must take the absolute form (RFC 9112 §3.2.2); whom it names is never believed.
     """
-    path = http.raw_path.partition("?")[0]
+    path = target.partition("?")[0]
     return path if path[:1] == "/" else _ABSOLUTE.sub("", path, count=1) or "/"

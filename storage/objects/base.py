@@ -93,6 +93,9 @@ class ObjectStore(Protocol):
     async def presign(
         self, key: ObjectKey, *, ttl: timedelta, content_type: str
     ) -> str | None: ...  # a GET-only URL, or None: this store has none
+    def presign_now(
+        self, key: ObjectKey, *, ttl: timedelta, content_type: str
+    ) -> str | None: ...  # the same without waiting, or None: credentials have to be renewed first
     async def stat(self, key: ObjectKey) -> ObjectInfo: ...  # raises ObjectNotFound
     async def delete(self, keys: Sequence[ObjectKey]) -> None: ...  # idempotent, batched
     def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]: ...

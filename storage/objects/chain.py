@@ -19,6 +19,7 @@ class Chain:
     def __init__(self, session: AioSession, found: AioCredentials) -> None:
         self._session = session
         self._found = found
+        self._latest: Credentials | None = None
 
     @classmethod
     async def search(cls) -> Self:
@@ -40,7 +41,13 @@ class Chain:
             raise Unavailable(f"the credentials for S3 cannot be renewed: {type(error).__name__}") from error
         if not frozen.access_key or not frozen.secret_key:
             raise Unavailable("the credentials for S3 are empty")
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        self._latest = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return self._latest
+
+    def at_hand(self) -> Credentials | None:
+        """The last credentials, unless they have to be renewed."""
+        refresh_needed = getattr(self._found, "refresh_needed", None)  # of those that expire
+        return None if refresh_needed is not None and refresh_needed() else self._latest
 
     @property
     def ca_bundle(self) -> str | None:

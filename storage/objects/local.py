@@ -153,6 +153,10 @@ class LocalStore:
         """None: nobody else can read this disk."""
         return
 
+    def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
+        """None: nobody else can read this disk."""
+        return
+
     async def stat(self, key: ObjectKey) -> ObjectInfo:
         """Size and time of an object. Raises ObjectNotFound."""
         return await self._disk.run(look_up, self._path(key), key)

@@ -85,6 +85,10 @@ class MemoryStore:
         """None: nobody else can read this memory."""
         return
 
+    def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
+        """None: nobody else can read this memory."""
+        return
+
     async def stat(self, key: ObjectKey) -> ObjectInfo:
         """Size and time of an object. Raises ObjectNotFound."""
         return self._info(key, self._found(key))

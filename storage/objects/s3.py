@@ -95,7 +95,7 @@ class S3Store:
         ``now`` is aware and in UTC. Raises Unavailable when there are no credentials, ValueError for a bad endpoint.
         """
         async with AsyncExitStack() as stack:
-            credentials, ca_bundle = await _trust(settings)
+            credentials, at_hand, ca_bundle = await _trust(settings)
             http = await stack.enter_async_context(
                 client_session(
                     connect_seconds=settings.connect_seconds,
@@ -118,6 +118,7 @@ class S3Store:
                 http=http,
                 signer=Signer(settings.region),
                 credentials=credentials,
+                credentials_at_hand=at_hand,
                 now=now,
                 stall_seconds=settings.silence_seconds,
                 proxy=proxy,
@@ -153,8 +154,16 @@ class S3Store:
 
     async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> str:
         """A URL for GET, not HEAD, that answers with ``content_type``; no request is made. Raises ValueError by ttl."""
+        return self._presigned(await self._wire.credentials(), key, ttl, content_type)
+
+    def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> str | None:
+        """Presign without waiting; None: the credentials have to be renewed first."""
+        credentials = self._wire.credentials_at_hand()
+        return None if credentials is None else self._presigned(credentials, key, ttl, content_type)
+
+    def _presigned(self, credentials: Credentials, key: ObjectKey, ttl: timedelta, content_type: str) -> str:
         request = Request("GET", self._public, self._public.path(key), {"response-content-type": content_type})
-        return self._wire.signer.presigned(await self._wire.credentials(), request, self._wire.now(), ttl)
+        return self._wire.signer.presigned(credentials, request, self._wire.now(), ttl)
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
         """Size and time of an object. Raises ObjectNotFound."""
@@ -324,19 +333,21 @@ class _Nothing:
         yield b""
 
 
-async def _trust(settings: S3Settings) -> tuple[Callable[[], Awaitable[Credentials]], str | None]:
-    """What gives the credentials of the moment, and the authorities to believe. Raises Unavailable without any."""
+async def _trust(
+    settings: S3Settings,
+) -> tuple[Callable[[], Awaitable[Credentials]], Callable[[], Credentials | None], str | None]:
+    """What gives the credentials of the moment, with and without waiting, and the authorities to believe. Raises Unavailable without any."""
     given = settings.credentials
     if given is None:
         from storage.objects.chain import Chain  # noqa: PLC0415 - see there what it costs
 
         chain = await Chain.search()
-        return chain.current, settings.ca_bundle or chain.ca_bundle
+        return chain.current, chain.at_hand, settings.ca_bundle or chain.ca_bundle
 
     async def current() -> Credentials:
         return given
 
-    return current, settings.ca_bundle
+    return current, lambda: given, settings.ca_bundle
 
 
 def _proxy(url: str) -> str | None:

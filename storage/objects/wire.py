@@ -74,6 +74,7 @@ class Wire:
     http: aiohttp.ClientSession
     signer: Signer
     credentials: Callable[[], Awaitable[Credentials]]
+    credentials_at_hand: Callable[[], Credentials | None]
     now: Callable[[], datetime]
     stall_seconds: float
     proxy: str | None = None

@@ -61,7 +61,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(http)
             admit(route, viewer)
-            body = await read_body(http) if http.can_read_body else b""
+            body = await read_body(http)
             return await route.handler(ApiCall(http, route, http.app[SERVICES], viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
@@ -109,13 +109,14 @@ def _failed(http: web.Request, error: Exception) -> ApiError:
 
 
 async def _viewer(http: web.Request) -> StoredToken | None:
+    services = http.app[SERVICES]
     try:
-        credentials = credentials_of(http)
+        credentials = credentials_of(services, http)
         if credentials is None:
             return None
         if not isinstance(credentials, TokenCredentials):
             raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
-        return (await holder(http, credentials)).token
+        return (await holder(services, http, credentials)).token
     except Unauthenticated as error:
         raise bad_credentials() from error
 
@@ -124,14 +125,10 @@ async def _unknown(_http: web.Request) -> web.Response:
     return not_found().response()
 
 
-async def _no_early_continue(_http: web.Request) -> None:
-    """``100 Continue`` is sent once the caller is known (call.read_body)."""
-
-
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:
     """Everything under ``/api/v3``; a host of its own has the same without a prefix, as api.github.com does."""
     for route in ROUTES:
         path = prefix + route.path
-        app.router.add_route(route.method, path or "/", _endpoint(route), expect_handler=_no_early_continue)
+        app.router.add_route(route.method, path or "/", _endpoint(route))
     rest = prefix + "{rest:.*}" if prefix else "/{rest:.*}"
-    app.router.add_route("*", rest, _unknown, expect_handler=_no_early_continue)
+    app.router.add_route("*", rest, _unknown)

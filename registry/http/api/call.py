@@ -11,12 +11,13 @@ from aiohttp import web
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from auth.tokens import effective
-from registry.http import bodies
 from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, requires_authentication
 from registry.http.api.routes import Access, Route
 from registry.http.errors import BodyTooSlow
 from registry.http.keys import SERVICES
 from registry.http.origin import origin
+from registry.http.server.body import BodyMalformed
+from registry.http.server.guest import request_of
 from registry.services import Services
 from storage.metadata.standing import Standing
 from storage.metadata.tokens import StoredToken
@@ -147,11 +148,12 @@ def admit(route: Route, viewer: StoredToken | None) -> None:
 async def read_body(http: web.Request) -> bytes:
     """At most BODY_MAX bytes. Raises 400, 408, 413."""
     seconds = http.app[SERVICES].settings.http.body_seconds
+    too_large = ApiError(413, f"A body has at most {BODY_MAX} bytes")
     try:
-        return await bodies.read_body(http, BODY_MAX, seconds, ApiError(413, f"A body has at most {BODY_MAX} bytes"))
+        return await request_of(http).body.read(BODY_MAX, seconds, too_large)
     except BodyTooSlow as error:
         raise ApiError(408, f"E{error.message[1:]}") from error
-    except web.RequestPayloadError as error:
+    except BodyMalformed as error:
         raise ApiError(400, "Expected a well-formed body") from error
 
 

@@ -1,35 +1,39 @@
-"""``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind."""
+"""``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind to a look-up or a coroutine."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import structlog
-from aiohttp import web
 
+from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from registry import errors
 from registry.errors import RegistryError
-from registry.http.answers import error_answer
-from registry.http.asked import Asked
-from registry.http.authenticate import authenticate
-from registry.http.bodies import no_early_continue
-from registry.http.keys import BEGUN, SERVICES, VISIT
+from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.origin import raw_path
+from registry.http.server.message import Request, Response, error_response
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
+from registry.http.v2.pulls import LOOK_UPS, key_of
 from registry.oci.request import Kind, OCIRequest, parse
+from registry.services import Services
 from storage.errors import StorageError, Unavailable
 
 log = structlog.get_logger()
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[Response]]
+#: What a caller of ``look_up`` does with a response, with an error that is no response, and with a coroutine.
+Respond = Callable[[Request, Awaitable[Response] | Response | Exception], None]
+
+_HEADS_MAX: Final = 1024  # of a few hundred bytes
 
 
-async def base(call: Call) -> web.Response:  # end-1
+async def base(call: Call) -> Response:  # end-1
     """Tells clients to log in, and those who have that they have. Anonymous is 401, as everywhere."""
     if call.identity.token_id is None:
         raise unauthorized(call.http, call.services, call.oci, None)
-    return web.json_response({}, headers=HEADERS)
+    return Response(200, {**HEADERS, "Content-Type": "application/json; charset=utf-8"}, b"{}")
 
 
 HANDLERS: Final[dict[Kind, Handler]] = {
@@ -37,18 +41,15 @@ HANDLERS: Final[dict[Kind, Handler]] = {
     Kind.CATALOG: tags.catalog,
     Kind.TAGS_LIST: tags.page,
     Kind.REFERRERS: manifests.referrers,
-    Kind.BLOB_GET: blobs.get,
-    Kind.BLOB_HEAD: blobs.head,
     Kind.BLOB_DELETE: blobs.delete,
     Kind.UPLOAD_START: uploads.start,
     Kind.UPLOAD_STATUS: uploads.status,
     Kind.UPLOAD_CHUNK: uploads.append,
     Kind.UPLOAD_FINISH: uploads.finish,
     Kind.UPLOAD_CANCEL: uploads.cancel,
-    Kind.MANIFEST_GET: manifests.get,
-    Kind.MANIFEST_HEAD: manifests.get,
     Kind.MANIFEST_PUT: manifests.put,
     Kind.MANIFEST_DELETE: manifests.delete,
+    **{kind: look_up.answer for kind, look_up in LOOK_UPS.items()},
 }
 
 
@@ -56,33 +57,81 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
 
 
-async def serve(http: Asked) -> web.StreamResponse:
-    """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
-    services = http.app[SERVICES]
+async def serve(services: Services, http: Request) -> Response:
+    """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
-        oci = parse(http.method, raw_path(http), http.query)
-        identity = await authenticate(http, expired_ok=oci.kind in _OF_SESSIONS)
-        http[VISIT].account_id = identity.account_id
+        oci = parse(http.method, raw_path(http.target), http.query)
+        identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
+        http.context.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
-    except Unauthenticated as error:
-        return error_answer(unauthorized(http, services, oci, error.error or "invalid_token"), HEADERS)
-    except RegistryError as error:
-        return _answer(http, error)
-    except Unavailable as error:
-        log.warning("storage.unavailable", error=str(error), path=raw_path(http))
-        return _answer(http, errors.UnavailableNow(retry_after_seconds=2))
-    except StorageError as error:
-        log.exception("storage.failed", error=str(error), path=raw_path(http))
-        return _answer(http, errors.UnavailableNow(retry_after_seconds=5))
+    except (Unauthenticated, RegistryError, StorageError) as error:
+        return _refused(services, http, oci, error)
 
 
-def _answer(http: Asked, error: RegistryError) -> web.StreamResponse:
-    if isinstance(http, web.Request) and BEGUN in http:
+def look_up(services: Services, http: Request, respond: Respond) -> bool:
+    """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
+    asked = _asked(http.method, http.target, http.fields.get(b"authorization"))
+    if asked is None:
+        return False
+    oci, credentials = asked
+    try:
+        identity = identity_at_hand(services, credentials)
+    except Unauthenticated:
+        return False  # the coroutine tells why, and knows other issuers
+    http.context.account_id = identity.account_id
+    call, kind = Call(http, oci, identity, services), LOOK_UPS[oci.kind]
+
+    def render(found: Any) -> None:
+        try:
+            if isinstance(found, Exception):
+                raise found
+            respond(http, kind.render(call, found) or _continued(call, found))
+        except (Unauthenticated, RegistryError, StorageError) as error:
+            respond(http, _refused(services, http, oci, error))
+        except Exception as error:  # noqa: BLE001 - the last resort is the router's
+            respond(http, error)
+
+    kind.rows(services.lookups, oci).ask(key_of(call), render)
+    return True
+
+
+async def _continued(call: Call, found: Any) -> Response:
+    try:
+        return await LOOK_UPS[call.oci.kind].go_on(call, found)
+    except (Unauthenticated, RegistryError, StorageError) as error:
+        return _refused(call.services, call.http, call.oci, error)
+
+
+@lru_cache(maxsize=_HEADS_MAX)
+def _asked(method: str, target: str, authorization: bytes | None) -> tuple[OCIRequest, BearerCredentials | None] | None:
+    """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
+    try:
+        oci = parse(method, raw_path(target), {}) if "?" not in target else None
+        credentials = parse_authorization(() if authorization is None else (authorization.decode("latin-1"),))
+    except (RegistryError, Unauthenticated):
+        return None
+    if oci is None or oci.kind not in LOOK_UPS or not isinstance(credentials, BearerCredentials | None):
+        return None
+    return oci, credentials
+
+
+def _refused(
+    services: Services, http: Request, oci: OCIRequest | None, error: Unauthenticated | RegistryError | StorageError
+) -> Response:
+    """Render what the caller is told of ``error``; raises it once half of a response is on its way."""
+    told: RegistryError
+    match error:
+        case Unauthenticated():
+            told = unauthorized(http, services, oci, error.error or "invalid_token")
+        case Unavailable():
+            log.warning("storage.unavailable", error=str(error), path=raw_path(http.target))
+            told = errors.UnavailableNow(retry_after_seconds=2)
+        case StorageError():
+            log.error("storage.failed", error=str(error), path=raw_path(http.target), exc_info=error)
+            told = errors.UnavailableNow(retry_after_seconds=5)
+        case RegistryError():
+            told = error
+    if http.status is not None:
         raise error
-    return error_answer(error, HEADERS)
-
-
-def add_routes(app: web.Application) -> None:
-    """Everything under ``/v2``."""
-    app.router.add_route("*", "/v2{rest:.*}", serve, expect_handler=no_early_continue)
+    return error_response(told, HEADERS)

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from auth.challenge import challenge
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
-from registry.http.answers import INERT
-from registry.http.asked import Asked, LongWay
-from registry.http.bodies import Incoming, go_on
 from registry.http.origin import origin
+from registry.http.server.message import INERT, Request
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.refusals import Forbidden, NotThere
@@ -39,7 +35,7 @@ _ACTION: Final = {
 class Call:
     """A parsed request with its caller."""
 
-    http: Asked
+    http: Request
     oci: OCIRequest
     identity: Identity
     services: Services
@@ -75,23 +71,8 @@ class Call:
         """The Link header to the page after ``last``."""
         return next_link(next_page(self.oci, last, size))
 
-    async def body(self, taken: bytes | None = None) -> Incoming:
-        """The body as it comes, after the ``100 Continue`` that its client may wait for.
 
-        ``taken``: what was read of it already.
-        """
-        http = self.stream()
-        await go_on(http)
-        return Incoming(http, taken or b"")
-
-    def stream(self) -> web.Request:
-        """The request, for a body or an answer that does not come at once. Raises LongWay, so ask before all else."""
-        if not isinstance(self.http, web.Request):
-            raise LongWay
-        return self.http
-
-
-def unauthorized(http: Asked, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
+def unauthorized(http: Request, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
     """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
     scope = None
     if oci is not None and oci.name is not None:

@@ -1,22 +1,20 @@
-"""Manifests on the wire: end-3, end-7a, end-7b, end-9, end-12."""
+"""Manifests on the wire: end-7a, end-7b, end-9, end-12; pulls of them are in ``pulls``."""
 
 import asyncio
 from functools import lru_cache
 from typing import Final
 
 import orjson
-from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
-from registry.http.bodies import at_hand, read_body
+from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call
 from registry.manifests import Push
-from registry.oci.headers import etag, none_match
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from registry.oci.media_types import OCI_INDEX
-from registry.oci.request import Kind, manifest_path
+from registry.oci.request import manifest_path
 from registry.oci.responses import referrers_index
 from registry.refusals import NotDeletable, NotThere
 from storage.metadata import manifests, tags
@@ -30,34 +28,6 @@ _KNOWN_BYTES: Final = 8 * 1024
 _PAGE: Final = 100
 
 
-async def get(call: Call) -> web.StreamResponse:  # end-3
-    """The stored bytes, untouched. One statement tells what it is and whether the caller may have it."""
-    found = await _resolved(call)
-    package_id = call.authorize(Action.PULL, found).package_id
-    if found.digest is None or found.media_type is None or package_id is None:
-        raise ManifestUnknown(call.oci.reference)
-    digest = Digest(found.digest)
-    headers = headers_of(digest, found.media_type)
-    if none_match(call.http.headers.getall("If-None-Match", ()), headers["ETag"]):
-        del headers["Content-Type"]
-        return web.Response(status=304, headers=headers)
-    if call.oci.kind is Kind.MANIFEST_HEAD:
-        response = web.StreamResponse(headers=headers)
-        response.content_length = found.size
-        return response
-    body = await call.services.lookups.body(package_id, digest)
-    if body is None:
-        raise ManifestUnknown(call.oci.reference)
-    if found.version_id is not None:
-        call.services.downloads.note(found.version_id, call.services.now())
-    return web.Response(body=body, headers=headers)
-
-
-def headers_of(digest: Digest, media_type: str) -> dict[str, str]:
-    """Of an answer that has the manifest, or could."""
-    return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
-
-
 async def _resolved(call: Call) -> ResolvedManifest:
     lookups, token = call.services.lookups, call.identity.token_id
     if call.oci.tag is not None:
@@ -66,20 +36,20 @@ async def _resolved(call: Call) -> ResolvedManifest:
     return await lookups.by_digest(token, call.oci.package, call.oci.digest)
 
 
-async def put(call: Call) -> web.Response:  # end-7a, end-7b
+async def put(call: Call) -> Response:  # end-7a, end-7b
     """Stores a manifest whose parts are all here, and moves its tags."""
-    body = at_hand(call.http)
+    body = call.http.body.at_hand()
     if body is None:
         call.authorize(Action.PUSH, await call.services.lookups.standing(call.identity.token_id, call.oci.package))
         seconds = call.services.settings.http.body_seconds
-        body = await read_body(call.http, MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
+        body = await call.http.body.read(MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
     expected, token_id = call.oci.digest, call.identity.token_id
     digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
     # The body took its time: what counts is the right that there is now.
     with call.services.manifests.moves.expected(call.oci.package):
         found = await call.services.lookups.by_digest(token_id, call.oci.package, digest)
     call.authorize(Action.PUSH, found)
-    manifest = await _parsed(body, call.http.headers.get("Content-Type"))
+    manifest = await _parsed(body, call.http.field(b"content-type"))
     if expected is not None and expected != digest:
         raise DigestInvalid(expected, digest)
     names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
@@ -88,10 +58,7 @@ async def put(call: Call) -> web.Response:  # end-7a, end-7b
     headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
     if manifest.subject is not None:
         headers["OCI-Subject"] = manifest.subject.digest
-    response = web.Response(status=201, headers=headers)
-    for name in call.oci.tags:
-        response.headers.add("OCI-Tag", name)
-    return response
+    return Response(201, headers, more_headers=[("OCI-Tag", name) for name in call.oci.tags])
 
 
 async def _parsed(body: bytes, content_type: str | None) -> Manifest:
@@ -106,7 +73,7 @@ def _known(body: bytes, content_type: str | None) -> Manifest:
     return parse_manifest(body, content_type)
 
 
-async def delete(call: Call) -> web.Response:  # end-9
+async def delete(call: Call) -> Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
     package_id = call.authorize(Action.DELETE, found).package_id
@@ -117,7 +84,7 @@ async def delete(call: Call) -> web.Response:  # end-9
             raise ManifestUnknown(call.oci.reference)
     else:
         await _delete_version(call, package_id, found.version_id, found.account_id)
-    return web.Response(status=202, headers=HEADERS)
+    return Response(202, HEADERS)
 
 
 async def _delete_version(call: Call, package_id: int, version_id: int, account_id: int) -> None:
@@ -129,7 +96,7 @@ async def _delete_version(call: Call, package_id: int, version_id: int, account_
         raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
 
 
-async def referrers(call: Call) -> web.Response:  # end-12a, end-12b
+async def referrers(call: Call) -> Response:  # end-12a, end-12b
     """Who names this digest as subject; an unknown subject has an empty list."""
     subject, wanted = call.oci.digest, call.oci.artifact_type
     assert subject is not None  # noqa: S101 - the parser demands it
@@ -151,7 +118,7 @@ async def referrers(call: Call) -> web.Response:  # end-12a, end-12b
         headers["OCI-Filters-Applied"] = "artifactType"
     if found.more:
         headers["Link"] = call.next_page(found.digests[-1], size)
-    return web.Response(body=referrers_index(_descriptors(found)), headers=headers)
+    return Response(200, headers, referrers_index(_descriptors(found)))
 
 
 def _descriptors(found: Referrers) -> list[Descriptor]:

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from aiohttp import web
-
 from auth.identity import Action
+from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import MAX_PAGE
 from registry.oci.responses import catalog as catalog_body
@@ -14,7 +13,7 @@ from storage.metadata import packages, tags
 _PAGE: Final = 100
 
 
-async def page(call: Call) -> web.Response:  # end-8a, end-8b
+async def page(call: Call) -> Response:  # end-8a, end-8b
     """Tags in byte order, past ``last``."""
     size = MAX_PAGE if call.oci.n is None else call.oci.n
     found = await tags.page(call.services.db, call.identity.token_id, call.oci.package, call.oci.last or "", size + 1)
@@ -23,10 +22,10 @@ async def page(call: Call) -> web.Response:  # end-8a, end-8b
     names = found.names[:size]
     if names and len(found.names) > size:
         headers["Link"] = call.next_page(names[-1], size)
-    return web.Response(body=tags_list(call.oci.package, names), headers=headers)
+    return Response(200, headers, tags_list(call.oci.package, names))
 
 
-async def catalog(call: Call) -> web.Response:
+async def catalog(call: Call) -> Response:
     """What the caller may read. Docker's ``_catalog``; the specification leaves it out."""
     granted = call.identity.grants is None or any(g.type == "registry" for g in call.identity.grants)
     if call.identity.token_id is None or not granted:
@@ -36,4 +35,4 @@ async def catalog(call: Call) -> web.Response:
     headers = {**HEADERS, "Content-Type": "application/json"}
     if size and len(names) > size:
         headers["Link"] = call.next_page(names[size - 1], size)
-    return web.Response(body=catalog_body(names[:size]), headers=headers)
+    return Response(200, headers, catalog_body(names[:size]))

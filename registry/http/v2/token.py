@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Final
 
 import orjson
-from aiohttp import web
 
 from auth import scopes
 from auth.challenge import basic_challenge
@@ -20,12 +19,10 @@ from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
 from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
-from registry.http.answers import error_answer
-from registry.http.asked import Asked, LongWay
 from registry.http.authenticate import Counted, Holder, credentials_of, holder
-from registry.http.bodies import no_early_continue, read_form
 from registry.http.errors import FormInvalid
-from registry.http.keys import SERVICES, VISIT
+from registry.http.forms import read_form
+from registry.http.server.message import Request, Response, error_response
 from registry.http.v2.call import HEADERS
 from registry.services import Services
 from storage.errors import Unavailable
@@ -34,41 +31,38 @@ from storage.names import InvalidName, PackageName
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
 
-async def serve(http: Asked) -> web.Response:
+async def serve(services: Services, http: Request) -> Response:
     """``GET /token?service=…&scope=…`` with Basic ``user:token`` or as nobody, or the form by ``POST``."""
     try:
         if http.method in {"GET", "HEAD"}:
-            return await _issued(http, await _by_header(http), http.query.getall("scope", []))
+            return await _issued(services, http, await _by_header(services, http), http.query.getall("scope", []))
         if http.method == "POST":
-            return await _by_form(http)
+            return await _by_form(services, http)
         raise Unsupported("this method", allow=("GET", "HEAD", "POST"))
     except Unauthenticated as error:
-        return error_answer(Unauthorized(error.reason, basic_challenge("Moorage")), HEADERS)
+        return error_response(Unauthorized(error.reason, basic_challenge("Moorage")), HEADERS)
     except RegistryError as error:
-        return error_answer(error, HEADERS)
+        return error_response(error, HEADERS)
     except Unavailable:
-        return error_answer(UnavailableNow(retry_after_seconds=2), HEADERS)
+        return error_response(UnavailableNow(retry_after_seconds=2), HEADERS)
 
 
-async def _by_form(http: Asked) -> web.Response:
+async def _by_form(services: Services, http: Request) -> Response:
     """OAuth2, as docker's engine and containerd do it: ``grant_type`` is ``password`` or ``refresh_token``.
 
     The refresh token that ``access_type=offline`` asks for is the access token itself: it is what a client may keep,
     and it is revoked where tokens are.
     """
-    services = http.app[SERVICES]
-    if not isinstance(http, web.Request):
-        raise LongWay
     form = await read_form(http, services.settings.http.body_seconds)
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
         raise FormInvalid("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
-    with Counted(http):
+    with Counted(services, http):
         credentials = of_password(_one(form, "username"), secret)
     offline = kind == "password" and _one(form, "access_type") == "offline"
-    found = await holder(http, credentials)
-    return await _issued(http, found, form.get("scope", ()), refresh=secret if offline else None, form=True)
+    found = await holder(services, http, credentials)
+    return await _issued(services, http, found, form.get("scope", ()), refresh=secret if offline else None, form=True)
 
 
 def _one(form: Mapping[str, list[str]], name: str) -> str:
@@ -78,30 +72,30 @@ def _one(form: Mapping[str, list[str]], name: str) -> str:
     return values[0]
 
 
-async def _by_header(http: Asked) -> Holder | None:
-    credentials = credentials_of(http)
+async def _by_header(services: Services, http: Request) -> Holder | None:
+    credentials = credentials_of(services, http)
     if isinstance(credentials, BearerCredentials):
         # The identity token of another issuer may come so too; one of ours is not exchanged for another.
-        if http.app[SERVICES].bearer.mine(credentials.reveal()):
+        if services.bearer.mine(credentials.reveal()):
             raise Unauthenticated("expected Authorization: Basic with an access token as the password")
         credentials = OidcCredentials(credentials.reveal())
     elif isinstance(credentials, TokenCredentials) and credentials.scheme != "basic":
         # As GHCR does: a token is asked for with Basic.
         raise Unauthenticated("expected Authorization: Basic with an access token as the password")
-    return None if credentials is None else await holder(http, credentials)
+    return None if credentials is None else await holder(services, http, credentials)
 
 
 async def _issued(
-    http: Asked,
+    services: Services,
+    http: Request,
     found: Holder | None,
     wanted: Sequence[str],
     *,
     refresh: str | None = None,
     form: bool = False,
-) -> web.Response:
-    services = http.app[SERVICES]
+) -> Response:
     identity = ANONYMOUS if found is None else found.identity
-    http[VISIT].account_id = identity.account_id
+    http.context.account_id = identity.account_id
     try:
         asked = scopes.parse(wanted)
     except MalformedScope as error:
@@ -126,7 +120,7 @@ async def _issued(
         answer["scope"] = scopes.render(grants)
     if refresh is not None:
         answer["refresh_token"] = refresh
-    return web.Response(body=orjson.dumps(answer), content_type="application/json", headers=HEADERS)
+    return Response(200, {**HEADERS, "Content-Type": "application/json"}, orjson.dumps(answer))
 
 
 @lru_cache(maxsize=2)
@@ -148,8 +142,3 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
     standing = await services.lookups.standing(identity.token_id, package)
     actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
     return Grant("repository", str(package), actions) if actions else None
-
-
-def add_routes(app: web.Application) -> None:
-    """``/token``."""
-    app.router.add_route("*", "/token", serve, expect_handler=no_early_continue)

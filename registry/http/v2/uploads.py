@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Final
 
-from aiohttp import web
-
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
-from registry.http.bodies import at_hand
+from registry.http.server.body import Body
+from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
@@ -40,7 +39,7 @@ class Chunk:
         return self.body if self.body is not None and self.size in {None, len(self.body)} else None
 
 
-async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
+async def start(call: Call) -> Response:  # end-4a, end-4b, end-4c, end-11
     """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
     chunk = cache(partial(_chunk, call))  # the bytes that are at hand can be taken once
     try:
@@ -48,13 +47,13 @@ async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
     except ForeignKeyMissing:
         # The package had been begun long ago, and was forgotten since it was looked up: it is made anew.
         begun = await _begin(call, chunk)
-    if isinstance(begun, web.Response):
+    if isinstance(begun, Response):
         return begun
     assert call.oci.digest is not None  # noqa: S101 - told by _begin()
     return await _receive_all(call, *begun, chunk(), call.oci.digest)
 
 
-async def _begin(call: Call, taken: Callable[[], Chunk]) -> web.Response | tuple[Owner, UploadId]:
+async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Owner, UploadId]:
     """The answer, or the session that the body goes to. Raises ForeignKeyMissing; no more than is at hand is read."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
@@ -69,8 +68,6 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> web.Response | tuple
     chunk = taken()
     if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
-    if chunk.size != 0:
-        call.stream()
     return owner, await sessions.start(owner, standing, digest.algorithm)
 
 
@@ -89,14 +86,14 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
     return await blobs.mount(db, source_id, package_id, digest, grace_seconds=grace)
 
 
-async def status(call: Call) -> web.Response:  # end-13
+async def status(call: Call) -> Response:  # end-13
     """How much is durable."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     return _located(call, upload, await call.services.uploads.status(owner, upload), 204)
 
 
-async def append(call: Call) -> web.Response:  # end-5
+async def append(call: Call) -> Response:  # end-5
     """Takes a chunk. docker sends no Content-Range and no length."""
     upload, sessions = _upload(call), call.services.uploads
     owner, found = await _session(call, upload)
@@ -105,13 +102,12 @@ async def append(call: Call) -> web.Response:  # end-5
         end = await sessions.append(upload, found, chunk.short, chunk.at)
         if end is not None:
             return accepted(call, upload, end)
-    call.stream()
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
-        await receiver.receive(await call.body(chunk.body), chunk.size)
+        await receiver.receive(_body(call), chunk.size)
     return accepted(call, upload, receiver.durable)
 
 
-async def finish(call: Call) -> web.Response:  # end-6
+async def finish(call: Call) -> Response:  # end-6
     """Takes the last bytes, if there are any, and publishes the blob."""
     upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
@@ -128,13 +124,11 @@ async def finish(call: Call) -> web.Response:  # end-6
     return await _receive_all(call, owner, upload, chunk, digest)
 
 
-async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> web.Response:
+async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> Response:
     sessions = call.services.uploads
-    if chunk.size != 0:
-        call.stream()
     async with sessions.open(owner, upload, at=chunk.at, expected_bytes=chunk.size) as receiver:
         if chunk.size != 0:
-            await receiver.receive(await call.body(chunk.body), chunk.size)
+            await receiver.receive(_body(call), chunk.size)
             # That may have taken long: who has lost the right meanwhile publishes nothing.
             if (await _session(call, upload))[0] != owner:
                 raise BlobUploadUnknown(upload)
@@ -142,12 +136,12 @@ async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk,
     return created(call, digest)
 
 
-async def cancel(call: Call) -> web.Response:  # end-14
+async def cancel(call: Call) -> Response:  # end-14
     """Ends the session."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     await call.services.uploads.cancel(owner, upload)
-    return web.Response(status=204, headers=HEADERS)
+    return Response(204, HEADERS)
 
 
 async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
@@ -174,11 +168,17 @@ def _upload(call: Call) -> UploadId:
     return call.oci.upload
 
 
+def _body(call: Call) -> Body:
+    """Return the body as it comes, after the ``100 Continue`` that its client may wait for."""
+    call.http.body.send_continue()
+    return call.http.body
+
+
 def _chunk(call: Call) -> Chunk:
     """A request's bytes, as far as its headers tell of them, and those at hand. Raises SizeInvalid."""
-    body = at_hand(call.http)
-    length = call.http.content_length
-    text = call.http.headers.get("Content-Range")
+    body = call.http.body.at_hand()
+    length = call.http.body.length
+    text = call.http.field(b"content-range")
     if length is None and body == b"":
         length = 0
     if text is None or (length == 0 and call.oci.digest is not None):
@@ -189,24 +189,24 @@ def _chunk(call: Call) -> Chunk:
     return Chunk(span.start, span.size, body)
 
 
-def accepted(call: Call, upload: UploadId, offset: int) -> web.Response:
+def accepted(call: Call, upload: UploadId, offset: int) -> Response:
     """202: where to go on, and with what."""
     response = _located(call, upload, offset, 202)
-    response.headers["OCI-Chunk-Min-Length"] = _CHUNK_MIN
+    response.headers = {**response.headers, "OCI-Chunk-Min-Length": _CHUNK_MIN}
     return response
 
 
-def _located(call: Call, upload: UploadId, offset: int, status: int) -> web.Response:
+def _located(call: Call, upload: UploadId, offset: int, status: int) -> Response:
     headers = {
         **HEADERS,
         "Location": upload_path(call.oci.package, upload),
         "Range": upload_range(offset),
         "Docker-Upload-UUID": str(upload),
     }
-    return web.Response(status=status, headers=headers)
+    return Response(status, headers)
 
 
-def created(call: Call, digest: Digest) -> web.Response:
+def created(call: Call, digest: Digest) -> Response:
     """201: the blob is in the package."""
     headers = {**HEADERS, "Location": blob_path(call.oci.package, digest), "Docker-Content-Digest": digest}
-    return web.Response(status=201, headers=headers)
+    return Response(201, headers)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from registry.http.keys import Visit
+from registry.http.server.message import RequestContext
 
 _FLUSH_SECONDS: Final = 0.2
 _FLUSH_LINES: Final = 256  # about 64 KiB
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     """A request that is over. ``sent_bytes`` counts the headers too; the status 499: the client left before the end."""
 
     ended: float  # time.monotonic()
-    visit: Visit
+    context: RequestContext
     remote: str
     method: str
     target: str
@@ -82,19 +82,19 @@ class AccessLog:
 
 
 def _rendered(line: Line, epoch: float) -> bytes:
-    ended, visit = epoch + line.ended, line.visit
+    ended, context = epoch + line.ended, line.context
     return orjson.dumps(
         {
             "timestamp": f"{_second(int(ended))}.{int(ended % 1 * 1000):03d}Z",
             "event": "http.request",
-            "request_id": visit.id,
+            "request_id": context.id,
             "remote": line.remote,
-            "account_id": visit.account_id,
+            "account_id": context.account_id,
             "method": printable(line.method),
             "path": printable(line.target.partition("?")[0]),
             "status": line.status,
             "bytes": line.sent_bytes,
-            "duration_ms": round((line.ended - visit.started) * 1000, 2),
+            "duration_ms": round((line.ended - context.started) * 1000, 2),
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )

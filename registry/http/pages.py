@@ -1,0 +1,49 @@
+"""The application of aiohttp: the API, and what is told of all other paths."""
+
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from registry.http.api import app as api
+from registry.http.errors import NothingHere, Refused
+from registry.http.keys import SERVICES
+from registry.http.server.message import error_response
+from registry.oci.errors import RegistryError
+from registry.services import Services
+
+log = structlog.get_logger()
+
+_NOT_FOUND: Final = 404
+
+
+def make_app(services: Services) -> web.Application:
+    """Make the application over these services."""
+    app = web.Application(middlewares=[_last_resort])
+    app[SERVICES] = services
+    api.add_routes(app)
+    if services.settings.api_host:
+        own = web.Application()
+        own[SERVICES] = services
+        api.add_routes(own, prefix="")
+        app.add_domain(services.settings.api_host, own)
+    return app
+
+
+@web.middleware
+async def _last_resort(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _told(NothingHere() if error.status == _NOT_FOUND else Refused(error.status))
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to be told
+    except Exception:
+        log.exception("request.failed", method=request.method, path=request.path)
+        return _told(RegistryError("this is our fault, and it is in our log under the id of this request"))
+
+
+def _told(error: RegistryError) -> web.Response:
+    told = error_response(error)
+    return web.Response(status=told.status, body=told.body, headers=told.headers)

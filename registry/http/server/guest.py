@@ -1,0 +1,159 @@
+"""Requests that aiohttp answers: those of the API, and of pages.
+
+A guest is one request of aiohttp's server on a transport of its own, the ``Facade`` of the connection's. aiohttp is
+given the head without what frames the body: its handlers read the body by ``request_of(http).body``, as all others do.
+Only public methods of its protocol are called.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+
+from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request
+from registry.http.server.protocol import HEADERS_MAX, LINE_BYTES, Connection
+
+_REQUEST: Final = "moorage_request"
+#: Fields of the connection, and of the body that stays with it.
+_OURS: Final = frozenset(
+    {b"connection", b"content-length", b"expect", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+_BAD_REQUEST: Final = 400
+
+Guests = Callable[[], asyncio.Protocol]
+
+
+def request_of(http: web.BaseRequest) -> Request:
+    """Return the request that ``http`` was made of."""
+    transport = http.transport
+    found = None if transport is None else transport.get_extra_info(_REQUEST)
+    if found is None:
+        raise ConnectionResetError
+    assert isinstance(found, Request)  # noqa: S101 - nobody else has a facade
+    return found
+
+
+async def prepared(http: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers of every response; the ``on_response_prepare`` of an application."""
+    request = request_of(http)
+    response.headers[REQUEST_ID_HEADER] = request.context.id
+    response.headers["Server"] = SERVER
+    request.settle(response.status)
+    if request.keep_alive:
+        response.headers.pop("Connection", None)
+
+
+@asynccontextmanager
+async def guests(app: web.Application) -> AsyncIterator[Guests]:
+    """Serve ``app`` to guests within the block; the block is given what makes aiohttp's protocol of one request."""
+    app.on_response_prepare.append(prepared)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        lingering_time=0,
+        auto_decompress=False,
+        max_line_size=2 * LINE_BYTES,
+        max_field_size=2 * LINE_BYTES,
+        max_headers=2 * HEADERS_MAX,
+    )
+    await runner.setup()
+    server = runner.server
+    assert server is not None  # noqa: S101 - setup() made it
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+class Facade(asyncio.Transport):
+    """The transport of a guest: what is written goes to the client; its close ends the response, not the connection."""
+
+    def __init__(self, request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
+        super().__init__()
+        self._request = request
+        self._guest = guest
+        self._done = done
+        self._closing = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._request if name == _REQUEST else self._request.transport.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self.is_closing():
+            self._request.sent_bytes += len(data)
+            self._request.transport.write(data)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return self._closing or self._request.transport.is_closing()
+
+    def close(self) -> None:
+        self._end(whole=True)
+
+    def abort(self) -> None:
+        self._end(whole=False)
+
+    def _end(self, *, whole: bool) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        request = self._request
+        connection = request.client
+        assert isinstance(connection, Connection)  # noqa: S101 - as serve() has found
+        connection.observer = None
+        if whole and request.sent_bytes:
+            if request.status is None:  # aiohttp's own word on the head, past the application
+                request.status, request.keep_alive = _BAD_REQUEST, False
+            connection.finish_begun(request)
+        else:
+            connection.cut(request)
+        self._done()
+        asyncio.get_running_loop().call_soon(self._guest.connection_lost, None)
+
+    def pause_reading(self) -> None:
+        """Do nothing: nothing is read for a guest."""
+
+    def resume_reading(self) -> None:
+        """Do nothing, as above."""
+
+    def is_reading(self) -> bool:
+        return True
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return self._request.transport.get_write_buffer_size()
+
+
+class _Observer(asyncio.Protocol):
+    """The client's connection as a guest sees it."""
+
+    def __init__(self, guest: asyncio.Protocol, facade: Facade) -> None:
+        self._guest = guest
+        self._facade = facade
+
+    def pause_writing(self) -> None:
+        self._guest.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._guest.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        self._facade.abort()
+
+
+def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
+    """Have ``guest`` answer ``request``; ``done`` is called when it has."""
+    connection = request.client
+    assert isinstance(connection, Connection)  # noqa: S101 - only a facade needs to know
+    facade = Facade(request, guest, done)
+    connection.observer = _Observer(guest, facade)
+    guest.connection_made(facade)
+    fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in request.raw_headers if name.lower() not in _OURS)
+    target = request.target.encode("ascii", "surrogateescape")
+    guest.data_received(b"%b %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (request.method.encode(), target, fields))

@@ -1,0 +1,205 @@
+"""HTTP messages as handlers read and write them, and ``render``, the one renderer of heads."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+
+from registry.http.errors import MessageInvalid
+from registry.http.server.body import Body
+from registry.oci.errors import RegistryError
+
+REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
+SERVER: Final = "Moorage"
+#: RFC 9110 §8.6: a response with one of these has no Content-Length, and no body.
+_BODILESS: Final = frozenset({204, 304})
+#: Statuses of responses to requests that are not worth reading to their end.
+_CLOSING: Final = frozenset({408, 413, 503})
+_NO_QUERY: Final = MultiDictProxy(MultiDict[str]())
+
+
+class RequestContext(msgspec.Struct):
+    """A request's record for logs: its id, when it began (seconds of time.monotonic()), and whose it is."""
+
+    id: str
+    started: float
+    account_id: int | None = None
+
+
+class Client(Protocol):
+    """The connection of a request, as those see it who answer."""
+
+    def respond(self, request: "Request", response: "Response") -> None:
+        """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
+
+    def cut(self, request: "Request") -> None:
+        """Abort the connection: the response cannot be told, or not to its end."""
+
+    async def drain(self) -> None:
+        """Wait until the transport takes more. Raises ConnectionResetError."""
+
+
+class Request:
+    """One request: its head as parsed, and its body as it comes.
+
+    ``raw_headers`` are pairs of name and value as sent; ``fields`` the values of those that the edge itself reads, by
+    their names in lower case. ``status`` and ``sent_bytes`` are of the response, for the access log.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_query",
+        "body",
+        "client",
+        "context",
+        "fields",
+        "keep_alive",
+        "method",
+        "raw_headers",
+        "sent_bytes",
+        "status",
+        "target",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        raw_headers: Sequence[tuple[bytes, bytes]],
+        fields: Mapping[bytes, bytes],
+        body: Body,
+        context: RequestContext,
+        transport: asyncio.Transport,
+        client: Client,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.raw_headers = raw_headers
+        self.fields = fields
+        self.body = body
+        self.context = context
+        self.transport = transport
+        self.client = client
+        self.keep_alive = True
+        self.status: int | None = None
+        self.sent_bytes = 0
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._query: MultiDictProxy[str] | None = None
+
+    def settle(self, status: int) -> None:
+        """Decide with the status of the response whether the connection stays.
+
+        After ``Expect`` a body may come or not, and the next request could not be told from it.
+        """
+        self.status = status
+        unread = not self.body.complete and (status in _CLOSING or self.body.expects_continue)
+        if unread or self.body.error is not None:
+            self.keep_alive = False
+
+    def field(self, name: bytes) -> str | None:
+        """The value of one of ``fields``; bytes that are no UTF-8 are surrogates."""
+        value = self.fields.get(name)
+        return None if value is None else value.decode("utf-8", "surrogateescape")
+
+    def begin(self, response: "Response") -> None:
+        """Write the head of a response whose body its handler sends; errors can only cut the connection now."""
+        self.settle(response.status)
+        head = render(response, self.context.id, close=not self.keep_alive)
+        self.sent_bytes += len(head)
+        self.transport.write(head)
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields; names compare without case, and bytes that are no UTF-8 are surrogates."""
+        if self._headers is None:
+            headers = CIMultiDict[str]()
+            for name, value in self.raw_headers:
+                headers.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
+            self._headers = CIMultiDictProxy(headers)
+        return self._headers
+
+    @property
+    def query(self) -> MultiDictProxy[str]:
+        """The parameters of the target's query. Raises MessageInvalid for escapes that are no UTF-8."""
+        if self._query is None:
+            text = self.target.partition("#")[0].partition("?")[2]
+            try:
+                pairs = parse_qsl(text, keep_blank_values=True, errors="strict") if text else ()
+            except ValueError:
+                raise MessageInvalid("expected a query that is percent-encoded UTF-8") from None
+            self._query = MultiDictProxy(MultiDict(pairs)) if pairs else _NO_QUERY
+        return self._query
+
+    @property
+    def scheme(self) -> str:
+        """``https`` where the connection is TLS, else ``http``."""
+        return "http" if self.transport.get_extra_info("sslcontext") is None else "https"
+
+
+@dataclass(slots=True)
+class Response:
+    """A response whose body is whole.
+
+    ``length`` announces the bytes of a body that is not sent: the response to HEAD, or one whose body ``stream`` sends
+    itself after the head. ``more_headers`` are fields whose names repeat.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    length: int | None = None
+    more_headers: Sequence[tuple[str, str]] = ()
+
+
+#: What every response carries; blobs and manifests are data, whatever a browser would like to make of them.
+INERT: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Cache-Control": "private, no-store",
+}
+
+
+def error_response(error: RegistryError, headers: Mapping[str, str] = INERT) -> Response:
+    """Render ``error`` in the JSON of its dialect."""
+    return Response(error.status, {**headers, **error.headers, "Content-Type": "application/json"}, error.body())
+
+
+def render(response: Response, request_id: str, *, close: bool = False) -> bytes:
+    """Render the head of a response, with its end. Raises ValueError for a field that would be two lines."""
+    length = len(response.body) if response.length is None else response.length
+    head = _fixed(response.status, tuple(response.headers.items()), tuple(response.more_headers))
+    sized = b"" if response.status in _BODILESS else b"Content-Length: %d\r\n" % length
+    return b"%b%b%b%b%b\r\n\r\n" % (head, sized, _CLOSE if close else b"", _date(int(time.time())), request_id.encode())
+
+
+_CLOSE: Final = b"Connection: close\r\n"
+
+
+@lru_cache(maxsize=1024)  # of about half a KiB; those of pulls repeat
+def _fixed(status: int, headers: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (*headers, *more))
+    if not lines.count("\n") == lines.count("\r") == len(headers) + len(more):
+        raise ValueError("a line break in a header")
+    return f"HTTP/1.1 {status} {_phrase(status)}\r\n{lines}Server: {SERVER}\r\n".encode()
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=2)
+def _date(unix: int) -> bytes:
+    """Render the Date of a second, and the name of the field behind it."""
+    return f"Date: {formatdate(unix, usegmt=True)}\r\n{REQUEST_ID_HEADER}: ".encode()

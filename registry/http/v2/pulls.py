@@ -1,0 +1,209 @@
+"""Pulls: GET and HEAD of manifests and blobs (end-2, end-3), each a look-up of one row and a pure rendering of it.
+
+``LookUp.render`` makes the response of the row; where it cannot at once (a manifest's body is not in memory, a link is
+to be renewed, bytes have to be streamed), ``LookUp.go_on`` does, as a coroutine. Rights are in the row: it is read for
+every request, and each rendering begins with ``Call.authorize``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar
+
+from auth.identity import Action
+from auth.permissions import may
+from registry.errors import BlobUnknown, ManifestUnknown
+from registry.http.server.message import Response
+from registry.http.server.sending import send
+from registry.http.v2.call import HEADERS, Call
+from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
+from registry.oci.media_types import OCTET_STREAM
+from registry.oci.request import Kind, OCIRequest
+from storage.metadata import blobs
+from storage.metadata.blobs import LocatedBlob
+from storage.metadata.gather import Gather, Key
+from storage.metadata.lookups import Lookups, key
+from storage.metadata.manifests import ResolvedManifest
+from storage.names import Digest
+from storage.objects.base import Span
+
+Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
+
+#: A redirected client has this long to begin. Whoever has lost the right meanwhile has it as long too; so no longer,
+#: though a clock that is as much behind that of S3 makes URLs that are over.
+_URL_TTL: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp(Generic[Row]):
+    """How one kind of request is answered; ``rows`` batches the look-ups of its table."""
+
+    rows: Callable[[Lookups, OCIRequest], Gather[Row]]
+    render: Callable[[Call, Row], Response | None]
+    go_on: Callable[[Call, Row], Awaitable[Response]]
+
+    async def answer(self, call: Call) -> Response:
+        """Answer a caller that was identified by a coroutine."""
+        found = await self.rows(call.services.lookups, call.oci).one(*key_of(call))
+        return self.render(call, found) or await self.go_on(call, found)
+
+
+def key_of(call: Call) -> Key:
+    """The key of the row that a pull asks for."""
+    return key(call.identity.token_id, call.oci.package, str(call.oci.reference))
+
+
+# -- manifests
+
+
+def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
+    """Render the stored bytes, untouched."""
+    digest, media_type = _known(call, found)
+    headers = _manifest_headers(digest, media_type)
+    if _unchanged(call, headers["ETag"]):
+        return Response(304, {name: value for name, value in headers.items() if name != "Content-Type"})
+    if call.oci.kind is Kind.MANIFEST_HEAD:
+        return Response(200, headers, length=found.size)
+    body = call.services.lookups.known_body(digest)
+    return None if body is None else _counted(call, found, Response(200, headers, body))
+
+
+async def _read_manifest(call: Call, found: ResolvedManifest) -> Response:
+    digest, media_type = _known(call, found)
+    assert found.package_id is not None  # noqa: S101 - it was rendered before
+    body = await call.services.lookups.body(found.package_id, digest)
+    if body is None:
+        raise ManifestUnknown(call.oci.reference)
+    return _counted(call, found, Response(200, _manifest_headers(digest, media_type), body))
+
+
+def _known(call: Call, found: ResolvedManifest) -> tuple[Digest, str]:
+    package_id = call.authorize(Action.PULL, found).package_id
+    if found.digest is None or found.media_type is None or package_id is None:
+        raise ManifestUnknown(call.oci.reference)
+    return Digest(found.digest), found.media_type
+
+
+def _counted(call: Call, found: ResolvedManifest, response: Response) -> Response:
+    if found.version_id is not None:
+        call.services.downloads.note(found.version_id, call.services.now())
+    return response
+
+
+@lru_cache(maxsize=1024)
+def _manifest_headers(digest: Digest, media_type: str) -> Mapping[str, str]:
+    return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
+
+
+def _unchanged(call: Call, tag: str) -> bool:
+    return b"if-none-match" in call.http.fields and none_match(call.http.headers.getall("If-None-Match"), tag)
+
+
+# -- blobs
+
+
+def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
+    """Render whether it is here. A pusher who is told so has the grace of the garbage collector from now on."""
+    size = _size(call, blob)
+    if blob.stale_link and may(call.identity, Action.PUSH, call.oci.package, blob):
+        return None
+    return _described(call, size)
+
+
+async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
+    size, digest = _size(call, blob), _digest(call)
+    if blob.package_id is not None and not await blobs.touch(call.services.db, blob.package_id, digest):
+        raise BlobUnknown(digest)
+    return _described(call, size)
+
+
+def _described(call: Call, size: int) -> Response:
+    span = parse_range(call.http.field(b"range"), size)
+    status = 200 if span is None else 206
+    return Response(status, _blob_headers(_digest(call), span, size), length=size if span is None else span.size)
+
+
+def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
+    """Render the bytes that are in Postgres, or the redirect to the store."""
+    size, digest = _size(call, blob), _digest(call)
+    if _unchanged(call, etag(digest)):
+        return Response(304, {**HEADERS, "ETag": etag(digest)})
+    span = _span(call, size)
+    if blob.body is not None:
+        part = blob.body if span is None else blob.body[span.start : span.stop]
+        return Response(200 if span is None else 206, _blob_headers(digest, span, size), part)
+    assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
+    if not call.services.settings.redirect:
+        return None
+    url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+    return None if url is None else _redirect(digest, url)
+
+
+async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
+    """Redirect with credentials that have to be renewed, or stream the bytes through us."""
+    size, digest, stores = _size(call, blob), _digest(call), call.services.stores
+    assert blob.object_key is not None  # noqa: S101 - told by _blob()
+    if call.services.settings.redirect:
+        url = await stores.presign(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+        if url is not None:
+            return _redirect(digest, url)
+    span = _span(call, size)
+    async with stores.reader(blob.object_key, span) as reader:
+        headers, length = _blob_headers(digest, span, size), size if span is None else span.size
+        response = Response(200 if span is None else 206, headers, length=length)
+        await send(call.http, response, reader, call.services.settings.http.stall_seconds)
+    return response
+
+
+def _span(call: Call, size: int) -> Span | None:
+    asked = call.http.field(b"range")
+    if asked is None or not if_range(call.http.field(b"if-range"), etag(_digest(call))):
+        return None
+    return parse_range(asked, size)
+
+
+def _redirect(digest: Digest, url: str) -> Response:
+    return Response(307, {**HEADERS, "Location": url, "Docker-Content-Digest": digest})
+
+
+def _size(call: Call, blob: LocatedBlob) -> int:
+    call.authorize(Action.PULL, blob)
+    if blob.size is None:
+        raise BlobUnknown(_digest(call))
+    return blob.size
+
+
+def _digest(call: Call) -> Digest:
+    assert call.oci.digest is not None  # noqa: S101 - the parser sets it for every kind that comes here
+    return call.oci.digest
+
+
+def _blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, str]:
+    """Render the headers of a response that has the blob of ``size`` bytes, or ``span`` of it."""
+    return _whole(digest) if span is None else {**_whole(digest), "Content-Range": content_range(span, size)}
+
+
+@lru_cache(maxsize=1024)
+def _whole(digest: Digest) -> Mapping[str, str]:
+    return {
+        **HEADERS,
+        "Content-Type": OCTET_STREAM,
+        "Content-Disposition": "attachment",
+        "Docker-Content-Digest": digest,
+        "ETag": etag(digest),
+        "Accept-Ranges": "bytes",
+    }
+
+
+_MANIFEST: Final = LookUp(
+    lambda lookups, oci: lookups.digests if oci.tag is None else lookups.tags, _manifest, _read_manifest
+)
+
+#: The requests that are look-ups; all others have a coroutine (registry.http.v2.app).
+LOOK_UPS: Final[Mapping[Kind, LookUp[Any]]] = {
+    Kind.MANIFEST_GET: _MANIFEST,
+    Kind.MANIFEST_HEAD: _MANIFEST,
+    Kind.BLOB_GET: LookUp(lambda lookups, _: lookups.blobs, _blob, _send_blob),
+    Kind.BLOB_HEAD: LookUp(lambda lookups, _: lookups.blobs, _blob_head, _renew_link),
+}
