@@ -31,13 +31,13 @@ async def _no_tag_is_found(database_url: str) -> AsyncIterator[None]:
 
 @pytest.fixture
 def crowded(registry: Registry) -> Registry:
-    registry.services.crowd.most = _MOST
-    registry.services.crowd.patience_seconds = _PATIENCE_SECONDS
+    registry.admission.most = _MOST
+    registry.admission.patience_seconds = _PATIENCE_SECONDS
     return registry
 
 
 async def _until_full(registry: Registry) -> None:
-    await until(lambda: registry.services.crowd.full)
+    await until(lambda: registry.admission.full)
 
 
 @asynccontextmanager
@@ -81,8 +81,8 @@ async def test_who_comes_when_it_is_full_waits_for_a_turn(crowded: Registry, dat
         await asyncio.sleep(_PATIENCE_SECONDS / 2)
         assert not any(task.done() for task in more)
     assert {task.result().status for task in more} == {200}
-    assert registry.services.crowd.working == 0
-    assert not registry.services.crowd.full
+    assert registry.admission.working == 0
+    assert not registry.admission.full
 
 
 async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Registry, database_url: str) -> None:
@@ -105,7 +105,7 @@ async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Reg
         await sending.send(data[MIB:])
         assert await sending.status_line() == 202
         assert (await session.put(sha256(data))).status == 201
-        assert not registry.services.crowd.crammed
+        assert not registry.admission.crammed
     assert {task.result().status for task in asked} == {200}
     await sending.close()
 
@@ -113,7 +113,7 @@ async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Reg
 async def test_the_api_refuses_in_its_own_words(env: dict[str, str], database_url: str) -> None:
     """On its own host too; by the line, and by aiohttp for what is too long to wait there."""
     async with running({**env, "MOORAGE_API_URL": "http://api.registry.example"}) as registry:
-        crowd = registry.services.crowd
+        crowd = registry.admission
         crowd.most, crowd.patience_seconds = _MOST, _PATIENCE_SECONDS
         alice = await registry.user("alice")
         await registry.push_image("alice/app", "v1", alice)
@@ -129,11 +129,11 @@ async def test_the_api_refuses_in_its_own_words(env: dict[str, str], database_ur
 
 
 async def test_who_names_no_host_does_not_ask_the_api(crowded: Registry) -> None:
-    crowded.services.crowd.working += 2 * _MOST
+    crowded.admission.working += 2 * _MOST
     async with Wire.to(crowded.url) as wire:
         await wire.send(b"GET /v2/ HTTP/1.0\r\n\r\n")
         refused = await wire.answer()
-    crowded.services.crowd.working -= 2 * _MOST
+    crowded.admission.working -= 2 * _MOST
     assert refused.status == 429
     assert b"TOOMANYREQUESTS" in refused.body
 
@@ -181,12 +181,12 @@ async def test_who_leaves_the_line_keeps_nobody_waiting(crowded: Registry, datab
         await asyncio.sleep(0.1)
         last = tasks.create_task(registry.call("GET", _TAG, alice))
     assert (await last).status == 200
-    assert registry.services.crowd.working == 0
+    assert registry.admission.working == 0
 
 
 async def test_whoever_the_line_cannot_refuse_comes_in_up_to_a_bound(crowded: Registry, database_url: str) -> None:
     """Two requests at once: that the first is refused must not be told before it is known where it ends."""
-    registry, crowd = crowded, crowded.services.crowd
+    registry, crowd = crowded, crowded.admission
     alice = await registry.user("alice")
     await registry.push_image("alice/app", "v1", alice)
     get = written("GET", _TAG, f"Authorization: {basic(alice)['Authorization']}")
@@ -218,7 +218,7 @@ async def test_waiting_for_a_client_is_no_work(crowded: Registry) -> None:
     async with AsyncExitStack() as stack:
         for message in [put, post] * _MOST:
             await (await stack.enter_async_context(Wire.to(registry.url))).send(message)
-        await until(lambda: registry.services.crowd.working == 0)
+        await until(lambda: registry.admission.working == 0)
         for _ in range(_MOST):
             assert (await registry.call("GET", "/v2/alice/app/manifests/v1", alice)).status == 200
-    await until(lambda: registry.services.crowd.working == 0)
+    await until(lambda: registry.admission.working == 0)

@@ -8,7 +8,7 @@ listen.py) knows all connections and ends late ones.
 import asyncio
 import time
 from collections import deque
-from typing import Final
+from typing import Final, cast
 
 import httptools
 import structlog
@@ -79,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
     # -- the transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
+        transport = cast("asyncio.Transport", transport)  # of a stream; uvloop's is no subclass
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
