@@ -39,9 +39,9 @@ def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
     from functools import partial
 
-    from registry import logs
     from registry.app import preload, serve_worker
-    from registry.supervisor import Signals, Supervisor, Task, listen
+    from registry.process import logs
+    from registry.process.supervisor import Signals, Supervisor, Task, listen
 
     logs.configure()
     settings = _settings()
@@ -82,14 +82,15 @@ def run(
 ) -> None:
     """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
     started = time.monotonic()  # the imports are part of the wait
-    from registry import logs, standalone
-    from registry.supervisor import Signals
+    from registry.cli import run
+    from registry.process import logs
+    from registry.process.supervisor import Signals
 
     logs.configure()
     if follow_parent:
-        standalone.follow_parent()
+        run.follow_parent()
     with Signals() as signals:
-        one = standalone.Standalone(host, port, data.absolute(), workers or _cores(), store == "local", signals)
+        one = run.Standalone(host, port, data.absolute(), workers or _cores(), store == "local", signals)
         status = one.run(started)
     raise typer.Exit(status)
 
@@ -97,7 +98,7 @@ def run(
 @users.command("create")
 def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin")] = False) -> None:
     """Make an account."""
-    from registry import accounts
+    from registry.accounts import accounts
 
     account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
     typer.echo(f"created {account.login}")
@@ -106,7 +107,7 @@ def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin
 @users.command("rename")
 def rename_user(login: str, new_login: str) -> None:
     """Give an account another login; its packages go with it."""
-    from registry import accounts
+    from registry.accounts import accounts
 
     account = _with_database(lambda db: accounts.rename(db, login, new_login, kind="User"))
     typer.echo(f"renamed {account.login} to {new_login}")
@@ -115,7 +116,7 @@ def rename_user(login: str, new_login: str) -> None:
 @users.command("suspend")
 def suspend_user(login: str, *, end: Annotated[bool, typer.Option("--end", help="Let it work again.")] = False) -> None:
     """Refuse all tokens of an account from now on."""
-    from registry import accounts
+    from registry.accounts import accounts
 
     _with_database(lambda db: accounts.suspend(db, login, suspended=not end))
     typer.echo(f"{login} is {'active' if end else 'suspended'}")
@@ -126,7 +127,7 @@ def delete_user(
     login: str, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask; its packages go with it.")] = False
 ) -> None:
     """Delete an account, its packages and its tokens."""
-    from registry import accounts
+    from registry.accounts import accounts
 
     if not yes:
         typer.confirm(f"Delete {login} and all packages there?", abort=True)
@@ -137,7 +138,7 @@ def delete_user(
 @orgs.command("create")
 def create_organization(login: str, owner: Annotated[str, typer.Option(help="The login of its first owner.")]) -> None:
     """Make an organization."""
-    from registry import organizations
+    from registry.accounts import organizations
 
     made = _with_database(lambda db: organizations.create(db, login, owner))
     typer.echo(f"created {made.login}")
@@ -150,7 +151,7 @@ def create_token(
     note: str = "",
 ) -> None:
     """Make a token and print it; it is never shown again."""
-    from registry import accounts
+    from registry.accounts import accounts
 
     token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note))
     typer.echo(token.reveal())
@@ -172,9 +173,9 @@ def main() -> None:
 def _told(error: Exception) -> tuple[int, str] | None:
     """Exit status and text for what the operator can mend; None for what only we can."""
     from auth.errors import AuthError
+    from registry.accounts.names import AccountError
     from registry.config import SettingsInvalid
-    from registry.logins import AccountError
-    from registry.supervisor import AddressInUse
+    from registry.process.supervisor import AddressInUse
     from storage.errors import StorageError
 
     match error:

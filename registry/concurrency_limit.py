@@ -36,7 +36,7 @@ class Waiting(Protocol):
         """Its patience is at its end."""
 
 
-class Crowd:
+class ConcurrencyLimit:
     """``working``: requests that are being worked on, ``most`` of them; who cannot wait comes in on top of that."""
 
     def __init__(self, most: int = _MOST, patience_seconds: float = _PATIENCE_SECONDS) -> None:

@@ -15,7 +15,7 @@ _KEYS_MAX: Final = 10_000
 
 
 @dataclass(slots=True)
-class Failures:
+class LoginThrottle:
     """``most`` failures in ``window_seconds`` for each key (an address, a user name)."""
 
     most: int = 10

@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from tests.support.server import Registry, running, settings_env

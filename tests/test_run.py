@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.standalone import hold
-from storage.embedded.processes import CannotStart, free_ports, is_gone
+from registry.cli.run import hold
+from registry.devservers.processes import CannotStart, free_ports, is_gone
 
 ROOT = Path(__file__).parent.parent
 

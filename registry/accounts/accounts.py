@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from auth.tokens import PlainToken, TokenKind, hash_of, mint, parse_scopes
-from registry.logins import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
 from storage.metadata import accounts, organizations, tokens
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from registry.logins import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
 from storage.metadata import accounts, organizations, teams
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from registry.logins import AccountError
+from registry.accounts.names import AccountError
 from storage.metadata import collaborators, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction

@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from auth.tokens import SCOPES
-from registry.accounts import create_token, create_user
+from registry.accounts.accounts import create_token, create_user
+from registry.accounts.names import LoginTaken
 from registry.app import run_worker, serve_worker
 from registry.config import Settings
-from registry.logins import LoginTaken
-from registry.supervisor import Signals, Supervisor, Task, listen, run_in_child
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.processes import CannotStart, die_with_parent, is_gone, write_private
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.processes import CannotStart, die_with_parent, is_gone, write_private
+from registry.devservers.seaweed import EmbeddedS3
+from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
 from storage.errors import StorageError
 from storage.metadata.database import open_database
 from storage.metadata.migrate import migrate

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from storage.embedded.privileges import Account, choose_account, require_reachable
-from storage.embedded.processes import (
+from registry.devservers.privileges import Account, choose_account, require_reachable
+from registry.devservers.processes import (
     CannotStart,
     Program,
     command_of,

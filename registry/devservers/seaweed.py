@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from storage.embedded.processes import (
+from registry.devservers.processes import (
     CannotStart,
     Program,
     command_of,

@@ -16,8 +16,8 @@ from registry.http.asked import Plain
 from registry.http.connections import dress
 from registry.http.errors import MessageInvalid, NothingHere, Refused, is_for_api, too_many
 from registry.http.keys import BEGUN, VISIT, Visit
-from registry.logs import request_id
 from registry.oci.errors import RegistryError
+from registry.process.logs import request_id
 from registry.services import Services
 
 log = structlog.get_logger()

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
-from registry.lifetimes import LifetimeSettings, PopularPackage
-from registry.refusals import Forbidden, Invalid, NotThere, Taken
+from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
+from registry.packages.refusals import Forbidden, Invalid, NotThere, Taken
 from storage.metadata import access, downloads, links, packages
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.packages import Held
-from storage.metadata.standing import Standing
 from storage.names import PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
@@ -22,7 +22,7 @@ class Packages:
     db: Database
     settings: LifetimeSettings
 
-    async def ensure(self, name: PackageName, standing: Standing, token_id: int | None) -> int:
+    async def ensure(self, name: PackageName, standing: AccessFacts, token_id: int | None) -> int:
         """The id of a package that the caller may push to, made if it is not there. Raises Forbidden."""
         if standing.package_id is not None:
             return standing.package_id
@@ -64,7 +64,7 @@ class Packages:
             ) from error
 
     async def configure(
-        self, package_id: int, standing: Standing, *, visibility: str | None, inherit: bool | None
+        self, package_id: int, standing: AccessFacts, *, visibility: str | None, inherit: bool | None
     ) -> None:
         """Changes who may read, and where people's roles come from. Raises NotThere, Forbidden, Invalid."""
 
@@ -79,7 +79,7 @@ class Packages:
 
         await self.db.repeat(work)
 
-    async def _change_mode(self, tx: Transaction, held: Held, standing: Standing, *, inherit: bool) -> None:
+    async def _change_mode(self, tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
         if inherit and held.repository_id is None:
             raise Invalid(
                 "Access can be inherited only from a linked repository.",
@@ -89,7 +89,7 @@ class Packages:
         await _forget_roles(tx, held, standing, inherit=inherit)
 
     async def link(
-        self, package_id: int, standing: Standing, token_id: int, repository: tuple[str, str], *, inherit: bool
+        self, package_id: int, standing: AccessFacts, token_id: int, repository: tuple[str, str], *, inherit: bool
     ) -> None:
         """Links a package to a repository of its owner. Raises NotThere, Forbidden, Invalid."""
 
@@ -108,7 +108,7 @@ class Packages:
 
         await self.db.repeat(work)
 
-    async def unlink(self, package_id: int, standing: Standing) -> None:
+    async def unlink(self, package_id: int, standing: AccessFacts) -> None:
         """Takes the link away, with the roles that were inherited by it. Raises NotThere."""
 
         async def work(tx: Transaction) -> None:
@@ -129,7 +129,7 @@ async def _held(tx: Transaction, package_id: int) -> Held:
     return held
 
 
-async def _check_visibility(tx: Transaction, held: Held, visibility: str, standing: Standing) -> None:
+async def _check_visibility(tx: Transaction, held: Held, visibility: str, standing: AccessFacts) -> None:
     if visibility == "internal" and held.owner_kind != "Organization":
         raise Invalid("Only packages of organizations can be internal.")
     if held.owner_kind != "Organization" or standing.namespace_role == ADMIN:
@@ -142,7 +142,7 @@ async def _check_visibility(tx: Transaction, held: Held, visibility: str, standi
         )
 
 
-async def _forget_roles(tx: Transaction, held: Held, standing: Standing, *, inherit: bool) -> None:
+async def _forget_roles(tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
     """Another mode begins without roles, but that of the person who chose it: somebody must go on from there."""
     await access.clear(tx, held.id)
     owns = standing.namespace_role == ADMIN

@@ -9,7 +9,9 @@ import orjson
 
 from auth.permissions import WRITE
 from registry.errors import ManifestBlobUnknown, NameUnknown
-from registry.linking import (
+from registry.oci.image_config import ImageConfig, parse_config
+from registry.oci.manifest import Manifest
+from registry.packages.linking import (
     Labels,
     LinkSettings,
     has_image_config,
@@ -18,14 +20,12 @@ from registry.linking import (
     repository_of,
     sort_of,
 )
-from registry.oci.image_config import ImageConfig, parse_config
-from registry.oci.manifest import Manifest
 from storage.metadata import access, links, manifests, packages
 from storage.metadata.database import Database, ForeignKeyMissing, Transaction
 from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
-from storage.metadata.moves import Moves
 from storage.metadata.packages import Held
+from storage.metadata.retags import Retags
 from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectStore, Span
 
@@ -58,7 +58,7 @@ class Manifests:
     db: Database
     stores: ObjectStore
     settings: LinkSettings
-    moves: Moves
+    moves: Retags
 
     async def publish(self, package_id: int, push: Push) -> None:
         """Stores a manifest and moves its tags to it. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from registry.refusals import Invalid, NotThere, Taken
+from registry.packages.refusals import Invalid, NotThere, Taken
 from storage.metadata import access, links, packages
 from storage.metadata.database import Database, Transaction
 from storage.metadata.links import Target

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from registry.lifetimes import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
-from registry.refusals import NotThere
+from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
+from registry.packages.refusals import NotThere
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.versions import Leaving

@@ -28,7 +28,7 @@ class Slot:
         self._memory.madvise(mmap.MADV_DONTNEED)
 
 
-class Slots:
+class BufferPool:
     """First come, first served. A holder that is waited for and slow is expected to write out and queue again.
 
     A third of the budget is for what is in no slot: a tenth of a MiB of each upload that waits for one.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from registry.slots import SLOT_BYTES, Slot
+from registry.uploads.buffer_pool import SLOT_BYTES, Slot
 from storage.objects.base import MIN_PART_BYTES
 from storage.objects.hashing import ResumableHash
 
@@ -17,7 +17,7 @@ _READ_BYTES: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Cut:
+class PendingPart:
     """Bytes that become durable together; ``end`` is the offset behind them, ``state`` the hash state there.
 
     The state is right only if ``end`` is behind what earlier requests had made durable.
@@ -147,16 +147,16 @@ class Pending:
                 return count if self.size - size + coming >= HELD_BYTES else 0
         return 0
 
-    def cut(self, count: int) -> Cut:
+    def cut(self, count: int) -> PendingPart:
         """Takes the first ``count`` runs out, which are full."""
         runs, self._runs = self._runs[:count], self._runs[count:]
         size = sum(run.size for run in runs)
         self.size -= size
         self.base = self.solid = 0
         pieces: list[bytes | memoryview] = [run.slot.view[run.start : run.stop] for run in runs]
-        return Cut(pieces, size, self.received - self.size, runs[-1].state, [run.slot for run in runs])
+        return PendingPart(pieces, size, self.received - self.size, runs[-1].state, [run.slot for run in runs])
 
-    def cut_all(self) -> Cut:
+    def cut_all(self) -> PendingPart:
         """Takes everything out."""
         self.hash_small()
         runs, self._runs = self._runs, []
@@ -166,4 +166,4 @@ class Pending:
         size, self.size = self.size, 0
         self._small, self._small_hashed = bytearray(), 0
         self.base = self.solid = 0
-        return Cut(pieces, size, self.received, self.hasher.state(), [run.slot for run in runs])
+        return PendingPart(pieces, size, self.received, self.hasher.state(), [run.slot for run in runs])

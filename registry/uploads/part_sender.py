@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from registry.pending import Cut
-from registry.slots import Slots
+from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.part_buffer import PendingPart
 from storage.metadata.uploads import Upload
 from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part
 
@@ -19,10 +19,10 @@ class Parts:
     def __init__(
         self,
         store: MultipartStore,
-        slots: Slots,
+        slots: BufferPool,
         held: Upload,
         number: Callable[[MultipartId], Awaitable[int]],
-        record: Callable[[Cut, Part], Awaitable[None]],
+        record: Callable[[PendingPart, Part], Awaitable[None]],
     ) -> None:
         self.recorded = held.parts
         self._store = store
@@ -34,7 +34,7 @@ class Parts:
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._last: asyncio.Future[None] | None = None
 
-    async def send(self, cut: Cut, tasks: asyncio.TaskGroup) -> None:
+    async def send(self, cut: PendingPart, tasks: asyncio.TaskGroup) -> None:
         """Sends a part on its way, in one of ``tasks``, that gives its slots back. Raises what ``number`` does."""
         way = None
         try:
@@ -54,7 +54,7 @@ class Parts:
 
     async def _send(
         self,
-        cut: Cut,
+        cut: PendingPart,
         multipart: MultipartId,
         number: int,
         way: "_Way",
@@ -84,7 +84,7 @@ class Parts:
 class _Way:
     """A part's place among those in flight, and the memory it is in; given back once, however it ends."""
 
-    def __init__(self, in_flight: asyncio.Semaphore, slots: Slots, cut: Cut) -> None:
+    def __init__(self, in_flight: asyncio.Semaphore, slots: BufferPool, cut: PendingPart) -> None:
         self._in_flight = in_flight
         self._slots = slots
         self._cut = cut
@@ -97,7 +97,7 @@ class _Way:
             give(self._slots, self._cut)
 
 
-def give(slots: Slots, cut: Cut) -> None:
+def give(slots: BufferPool, cut: PendingPart) -> None:
     """Gives back what a cut is in; whoever still holds the cut has no bytes any more."""
     cut.pieces.clear()
     for slot in cut.slots:
@@ -106,7 +106,7 @@ def give(slots: Slots, cut: Cut) -> None:
 
 
 async def put_before(
-    cut: Cut, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: Slots | None
+    cut: PendingPart, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: BufferPool | None
 ) -> None:
     """Reads objects, of these sizes, to the front of ``cut``: into a slot of ``slots``, which the cut has then.
 

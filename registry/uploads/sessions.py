@@ -24,14 +24,14 @@ from registry.errors import (
     UploadBusy,
     UploadExpired,
 )
-from registry.pace import Pace
-from registry.receiving import INLINE_BYTES, Receiver, Stored
-from registry.slots import Slots
+from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.stall_timeout import StallTimeout
+from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
 from storage.errors import UploadGone
 from storage.metadata import sessions, uploads
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
 from storage.metadata.sessions import Known, Session
-from storage.metadata.standing import Standing
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey, Stores
@@ -51,7 +51,7 @@ class UploadSettings:
     sessions_max: int = 1000  # open at once, per account
     buffer_bytes: int = 48 * 1024**2  # per process
     link_grace_seconds: float = 24 * 3600.0
-    pace: Pace = field(default_factory=Pace)
+    stall_timeout: StallTimeout = field(default_factory=StallTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class Uploads:
     db: Database
     stores: Stores
     settings: UploadSettings
-    slots: Slots
+    slots: BufferPool
     new_id: Callable[[], UUID]
     known: Known
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, owner: Owner, standing: Standing, algorithm: str) -> UploadId:
+    async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
         """Opens a session that ends after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
         upload = UploadId(self.new_id())
         at = await uploads.start(
@@ -151,7 +151,7 @@ class Uploads:
     @asynccontextmanager
     async def open(
         self, owner: Owner, upload: UploadId, *, at: int | None, expected_bytes: int | None
-    ) -> AsyncIterator[Receiver]:
+    ) -> AsyncIterator[UploadWriter]:
         """One request's hold on a session. Leaving it makes durable what arrived, even when the client is gone.
 
         ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
@@ -159,14 +159,14 @@ class Uploads:
         """
         self.known.drop(upload)
         held = await self._claim(owner, upload, stores=expected_bytes != 0)
-        receiver = Receiver(
+        receiver = UploadWriter(
             held,
             self.db,
             self.stores,
             self.slots,
             self.draining,
             limit=self.settings.layer_limit_bytes,
-            pace=self.settings.pace,
+            stall_timeout=self.settings.stall_timeout,
         )
         try:
             self._check(held, at, expected_bytes)
@@ -211,7 +211,7 @@ class Uploads:
             await asyncio.sleep(_BUSY_POLL_SECONDS)
             waited += _BUSY_POLL_SECONDS
 
-    async def commit(self, receiver: Receiver, digest: Digest) -> int:
+    async def commit(self, receiver: UploadWriter, digest: Digest) -> int:
         """Publishes what was received as a blob of the package; its size in bytes.
 
         Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
@@ -224,7 +224,7 @@ class Uploads:
         receiver.released = True
         return stored.size
 
-    async def _publish(self, receiver: Receiver, digest: Digest, stored: Stored) -> bool:
+    async def _publish(self, receiver: UploadWriter, digest: Digest, stored: Stored) -> bool:
         return await _repeated(
             lambda: uploads.publish(
                 self.db,

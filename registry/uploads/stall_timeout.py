@@ -8,7 +8,7 @@ from registry.errors import BlobUploadInvalid
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StallTimeout:
     """Whoever has held a slot for ``slow_seconds`` writes out what it has when others wait for one.
 
     A connection that brings less than ``stall_bytes`` while we wait for it ``stall_seconds`` long is given up.
@@ -35,22 +35,21 @@ class Body(Protocol):
 class Paced:
     """A body whose client is given up when it stands still."""
 
-    def __init__(self, body: Body, pace: Pace) -> None:
+    def __init__(self, body: Body, stall_timeout: StallTimeout) -> None:
         self._body = body
-        self._pace = pace
+        self._stall_timeout = stall_timeout
         self._clock = asyncio.get_running_loop().time
         self._idle, self._came = 0.0, 0
 
     async def fill(self, room: memoryview) -> int | None:
         """As the body's, None after ``slow_seconds``. Raises BlobUploadInvalid for a client that stands still."""
         asked = self._clock()
-        count = await self._body.fill(room, self._pace.slow_seconds)
+        count = await self._body.fill(room, self._stall_timeout.slow_seconds)
         self._idle += self._clock() - asked  # the time in which we waited for the client, not it for us
         self._came += count or 0
-        if self._idle > self._pace.stall_seconds and count != 0:
-            if self._came < self._pace.stall_bytes:
-                raise BlobUploadInvalid(
-                    f"less than {self._pace.stall_bytes} bytes came within {self._pace.stall_seconds:g} s"
-                )
+        if self._idle > self._stall_timeout.stall_seconds and count != 0:
+            if self._came < self._stall_timeout.stall_bytes:
+                limit = self._stall_timeout
+                raise BlobUploadInvalid(f"less than {limit.stall_bytes} bytes came within {limit.stall_seconds:g} s")
             self._idle, self._came = 0.0, 0
         return count

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
-from registry.pace import Body, Pace, Paced
-from registry.parts import Parts, give, put_before
-from registry.pending import HELD_BYTES, Cut, Pending
-from registry.slots import SLOT_BYTES, Slots
+from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
+from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
+from registry.uploads.part_sender import Parts, give, put_before
+from registry.uploads.stall_timeout import Body, Paced, StallTimeout
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
 from storage.metadata.database import Database
@@ -40,7 +40,7 @@ class Stored:
     body: bytes | None
 
 
-class Receiver:
+class UploadWriter:
     """The lease on an upload, for as long as a request lives. ``limit``: bytes of a whole blob."""
 
     def __init__(
@@ -48,18 +48,18 @@ class Receiver:
         held: Upload,
         db: Database,
         stores: Stores,
-        slots: Slots,
+        slots: BufferPool,
         draining: asyncio.Event,
         *,
         limit: int,
-        pace: Pace,
+        stall_timeout: StallTimeout,
     ) -> None:
         self.id: UploadId = held.id
         self.fence = held.fence
         self.durable = held.received
         self.released = False
         self._limit = limit
-        self._pace = pace
+        self._stall_timeout = stall_timeout
         self._held = held
         self._db = db
         self._stores = stores
@@ -132,7 +132,7 @@ class Receiver:
         lifetime = asyncio.timeout(self._held.expires_in)
         try:
             async with lifetime:
-                await self._receive(Paced(body, self._pace))
+                await self._receive(Paced(body, self._stall_timeout))
         except TimeoutError as error:
             if lifetime.expired():
                 raise UploadExpired(self.id) from error
@@ -156,7 +156,7 @@ class Receiver:
                     self._pending.add(count)
                 await self._ship_ready()
             held_seconds = clock() - self._slot_since
-            if self._pending.slot and self._slots.contended and held_seconds > self._pace.slow_seconds:
+            if self._pending.slot and self._slots.contended and held_seconds > self._stall_timeout.slow_seconds:
                 await self._flush()
             if self._draining.is_set():
                 raise UnavailableNow(retry_after_seconds=1)
@@ -235,7 +235,7 @@ class Receiver:
         while count := self._pending.ready(self._coming):
             await self._ship(self._pending.cut(count))
 
-    async def _ship(self, cut: Cut) -> None:
+    async def _ship(self, cut: PendingPart) -> None:
         """Sends a part on its way."""
         assert self._tasks is not None  # noqa: S101 - running() was entered
         self._may_be_whole = False
@@ -252,7 +252,7 @@ class Receiver:
             raise UploadBusy(self.id)
         return number
 
-    async def _join_segments(self, cut: Cut) -> None:
+    async def _join_segments(self, cut: PendingPart) -> None:
         """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
         segments, self._segments = self._segments, []
         if segments:
@@ -267,7 +267,7 @@ class Receiver:
 
     async def _record(
         self,
-        cut: Cut,
+        cut: PendingPart,
         *,
         tail: bytes = b"",
         part: Part | None = None,
@@ -289,13 +289,13 @@ class Receiver:
             raise UploadBusy(self.id)
         self.durable, self._row = cut.end, (cut.state, tail)
 
-    async def _record_part(self, cut: Cut, part: Part) -> None:
+    async def _record_part(self, cut: PendingPart, part: Part) -> None:
         if cut.end > self.durable:
             await self._record(cut, part=part)
         else:
             # It is what segments were: the tail behind them, which is durable as well, stays in the row.
             state, tail = self._row
-            await self._record(Cut([], 0, self.durable, state), tail=tail, part=part)
+            await self._record(PendingPart([], 0, self.durable, state), tail=tail, part=part)
 
     async def _flush(self, *, release: bool = False, whole: bool = False) -> None:
         """Makes everything durable that has come: as a part, as a segment, or in the row.

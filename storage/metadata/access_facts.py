@@ -11,7 +11,7 @@ import msgspec
 from storage.metadata.query import Query, lines, select
 
 
-class Standing(msgspec.Struct, frozen=True):
+class AccessFacts(msgspec.Struct, frozen=True):
     """The caller is the holder of a token (``$1``, NULL: nobody); the package is named by ``$2`` owner, ``$3`` image.
 
     A Struct and no dataclass: one is made for each request, in a tenth of the time.
@@ -36,7 +36,7 @@ class Standing(msgspec.Struct, frozen=True):
     role: int
 
 
-Row = TypeVar("Row", bound=Standing)
+Row = TypeVar("Row", bound=AccessFacts)
 
 #: Who has the highest role in the namespace.
 _CHIEF: Final[LiteralString] = "caller.site_admin OR caller.id = owner.id OR seat.role = 'admin'"
@@ -154,7 +154,7 @@ FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
 #: The ``role`` of a caller whose rights are not at sight: of a token of a repository, and of all who need a grant.
-UNSETTLED: Final = -1
+NEEDS_FULL_QUERY: Final = -1
 
 # A token of a repository is never settled, nor anybody whom an organization may ask for its SSO.
 _COLUMNS_AT_SIGHT: Final[LiteralString] = _columns(
@@ -163,17 +163,17 @@ _COLUMNS_AT_SIGHT: Final[LiteralString] = _columns(
     of_repository="0",
     role=f"""CASE
         WHEN token.repository_id IS NOT NULL OR (owner.packages_sso_required AND caller.id IS NOT NULL)
-            THEN {UNSETTLED}
+            THEN {NEEDS_FULL_QUERY}
         WHEN package.id IS NULL OR caller.id IS NULL THEN 0
         WHEN {_CHIEF} THEN 3
-        ELSE {UNSETTLED}
+        ELSE {NEEDS_FULL_QUERY}
     END""",
 )
 _CALLER_AT_SIGHT: Final[LiteralString] = _CALLER.replace(_SOURCE, "")
 
 
 def at_sight(query: Query[Row]) -> Query[Row]:
-    """The same without what is granted: as it is for nobody, an owner and an administrator, or with role UNSETTLED.
+    """The same without what is granted: for nobody, an owner and an administrator as it is, or role NEEDS_FULL_QUERY.
 
     PostgreSQL begins each part of a statement whether it comes to it or not: the grants are half of what a look-up
     costs, and most callers need none.

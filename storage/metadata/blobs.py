@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
-from storage.metadata.standing import Standing
 from storage.names import Digest
 from storage.objects.base import ObjectKey
 
 
-class LocatedBlob(Standing, frozen=True):
+class LocatedBlob(AccessFacts, frozen=True):
     """``size`` is None when the package has no such blob; ``body`` is set for blobs kept in Postgres."""
 
     size: int | None
@@ -25,8 +25,8 @@ class LocatedBlob(Standing, frozen=True):
 LOCATE: Final = select(
     LocatedBlob,
     f"""
-    SELECT {standing.COLUMNS}, found.*
-    {standing.FROM_MANY}
+    SELECT {access_facts.COLUMNS}, found.*
+    {access_facts.FROM_MANY}
       LEFT JOIN LATERAL (
         SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
@@ -36,7 +36,7 @@ LOCATE: Final = select(
      ORDER BY asked.place
     """,
 )
-LOCATE_AT_SIGHT: Final = standing.at_sight(LOCATE)
+LOCATE_AT_SIGHT: Final = access_facts.at_sight(LOCATE)
 
 
 _TOUCH: Final = command(
@@ -87,14 +87,14 @@ _CANDIDATES: Final = 1000
 _READABLE_SOURCE: Final = select(
     Source,
     f"""
-    {standing.GIVEN}
+    {access_facts.GIVEN}
     SELECT link.package_id
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN (SELECT package_id FROM package_blobs
              WHERE digest = $2 AND deleted_at IS NULL LIMIT {_CANDIDATES}) AS link ON true
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
       JOIN accounts owner ON owner.id = package.owner_id
-     WHERE token.id = $1 AND {standing.READABLE}
+     WHERE token.id = $1 AND {access_facts.READABLE}
      LIMIT 1
     """,
 )

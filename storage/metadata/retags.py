@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.metadata.database import Database
-from storage.metadata.gather import Gather
 from storage.metadata.query import lines, select
+from storage.metadata.reads.batching import Batching
 from storage.names import Digest, PackageName, TagName
 
 #: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
@@ -97,7 +97,7 @@ class _Looking:
             await asyncio.wait(tuple(ends))
 
 
-class _Moving(Gather[_Done]):
+class _Moving(Batching[_Done]):
     """The moves of one package; ``waiting`` of them are not done."""
 
     def __init__(
@@ -112,7 +112,7 @@ class _Moving(Gather[_Done]):
         await self._looking.over(self._package)
 
 
-class Moves:
+class Retags:
     """One for a process."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
@@ -144,7 +144,7 @@ class Moves:
 
 
 @asynccontextmanager
-async def open_moves(db: Database) -> AsyncIterator[Moves]:
+async def open_retags(db: Database) -> AsyncIterator[Retags]:
     """Moves, as long as the block lasts."""
     async with asyncio.TaskGroup() as tasks:
-        yield Moves(db, tasks)
+        yield Retags(db, tasks)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.pending import HELD_BYTES, PART_BYTES, Cut, Pending
-from registry.slots import SLOT_BYTES, Slot
+from registry.uploads.buffer_pool import SLOT_BYTES, Slot
+from registry.uploads.part_buffer import HELD_BYTES, PART_BYTES, Pending, PendingPart
 from storage.objects.base import MIN_PART_BYTES
 from storage.objects.hashing import ResumableHash
 
@@ -79,7 +79,7 @@ class Session:
             pending.add(count, hashed=hashed)
         return fits
 
-    def _part(self, cut: Cut) -> None:
+    def _part(self, cut: PendingPart) -> None:
         assert sum(map(len, cut.pieces)) == cut.size
         before, self.base = self.base, b""
         self.parts.append(before + b"".join(cut.pieces))
@@ -87,7 +87,7 @@ class Session:
             self.tail = b""
             self._made_durable(cut)
 
-    def _made_durable(self, cut: Cut) -> None:
+    def _made_durable(self, cut: PendingPart) -> None:
         self.state, self.durable = cut.state, cut.end
         assert ResumableHash.restore(cut.state).hexdigest() == hashlib.sha256(_DATA[: cut.end]).hexdigest()
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import asyncpg
 
+from storage.metadata.access_facts import NEEDS_FULL_QUERY, AccessFacts
 from storage.metadata.packages import STANDINGS, STANDINGS_AT_SIGHT
 from storage.metadata.query import Query
-from storage.metadata.standing import UNSETTLED, Standing
 from tests.security.expected import CALLERS
 from tests.support.world import Cells, build
 
@@ -39,15 +39,15 @@ async def test_at_sight_and_in_full(database_url: str) -> None:
         ]
         columns = ["\n".join(column) for column in zip(*((*key, "") for _, *key in asked), strict=True)]
 
-        async def told(query: Query[Standing]) -> list[Standing]:
+        async def told(query: Query[AccessFacts]) -> list[AccessFacts]:
             return await query.all(connection, *columns)
 
         at_sight, full = await told(STANDINGS_AT_SIGHT), await told(STANDINGS)
     finally:
         await connection.close()
     pairs = list(zip(asked, at_sight, full, strict=True))
-    assert not [(key, one, two) for key, one, two in pairs if one.role != UNSETTLED and one != two]
-    of_cells = [(key[0], one.role == UNSETTLED) for key, one, _ in pairs]
+    assert not [(key, one, two) for key, one, two in pairs if one.role != NEEDS_FULL_QUERY and one != two]
+    of_cells = [(key[0], one.role == NEEDS_FULL_QUERY) for key, one, _ in pairs]
     assert not [cell for cell, unsettled in of_cells if unsettled and cell.caller.name in _AT_SIGHT and cell.id % 2]
     left_open = {cell.caller.name for cell, unsettled in of_cells if unsettled}
     assert {"member", "reader", "writer", "admin", "stranger", "workflow", "workspace"} <= left_open

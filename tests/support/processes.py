@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from storage.embedded.processes import free_ports
+from registry.devservers.processes import free_ports
 from tests.support.raw import ask, request
 
 ROOT = Path(__file__).parent.parent.parent

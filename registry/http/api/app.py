@@ -8,6 +8,7 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials
 from auth.errors import Forbidden, Unauthenticated
+from registry.accounts.names import AccountError, AccountUnknown
 from registry.errors import TooManyRequests
 from registry.http.api import (
     access,
@@ -30,8 +31,7 @@ from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_f
 from registry.http.api.routes import Route
 from registry.http.authenticate import credentials_of, holder
 from registry.http.keys import SERVICES
-from registry.logins import AccountError, AccountUnknown
-from registry.refusals import Refusal
+from registry.packages.refusals import Refusal
 from storage.errors import StorageError, Unavailable
 from storage.metadata.tokens import StoredToken
 

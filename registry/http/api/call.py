@@ -16,9 +16,9 @@ from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_f
 from registry.http.api.routes import Access, Route
 from registry.http.errors import BodyTooSlow
 from registry.http.keys import SERVICES
-from registry.http.origin import origin
+from registry.http.urls import origin
 from registry.services import Services
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.tokens import StoredToken
 from storage.names import PackageName
 
@@ -94,7 +94,7 @@ class ApiCall:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ApiError(400, "Problems parsing JSON") from error
 
-    def authorize(self, action: Action, package: PackageName, standing: Standing) -> Allowed:
+    def authorize(self, action: Action, package: PackageName, standing: AccessFacts) -> Allowed:
         """Raises 401, 404 (hidden and missing are one answer) or 403."""
         decision = decide(self.identity, action, package, standing)
         match decision:

@@ -14,7 +14,7 @@ from registry.http.asked import Asked
 from registry.http.authenticate import authenticate
 from registry.http.bodies import no_early_continue
 from registry.http.keys import BEGUN, SERVICES, VISIT
-from registry.http.origin import raw_path
+from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.request import Kind, OCIRequest, parse

@@ -16,7 +16,7 @@ from registry.http.edge import request_ids, unexpected
 from registry.http.keys import SERVICES, Visit
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
-from registry.logs import request_id
+from registry.process.logs import request_id
 
 _Handler = Callable[[Plain], Awaitable[web.StreamResponse]]
 

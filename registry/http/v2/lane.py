@@ -31,8 +31,8 @@ from registry.http.v2.call import HEADERS
 from registry.oci.request import Kind, parse
 from registry.services import Services
 from storage.metadata.blobs import LocatedBlob
-from storage.metadata.lookups import key
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.reads.lookups import key
 from storage.names import Digest, PackageName
 
 log = structlog.get_logger()

@@ -24,7 +24,7 @@ _MOST: Final = 128
 _CANCELLED: Final = Unavailable("the look-up was cancelled")
 
 
-class Gather(Generic[Row]):
+class Batching(Generic[Row]):
     """A statement over ``query.lines``, one for each part of a key, that returns a row a key, in their order.
 
     ``first``: what it is given before them. It has ``most`` keys at most.

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from storage.metadata import blobs, manifests, packages, sessions, tokens
+from storage.metadata.access_facts import NEEDS_FULL_QUERY, AccessFacts, Row
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.database import Database
-from storage.metadata.gather import Answer, Key
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.query import Query
+from storage.metadata.reads.batching import Answer, Key
+from storage.metadata.reads.snapshot_cache import KNOWN_ROWS, SnapshotCache
 from storage.metadata.sessions import Known, Session
-from storage.metadata.snapshots import KNOWN_ROWS, Remembering
-from storage.metadata.standing import UNSETTLED, Row, Standing
 from storage.metadata.tokens import StoredToken
 from storage.names import Digest, PackageName, TagName, UploadId
 
@@ -30,7 +30,7 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
     return "" if token_id is None else str(token_id), package.owner, package.image, reference
 
 
-class _AtSight(Remembering[Row]):
+class _AtSight(SnapshotCache[Row]):
     """Asks at sight, and in full where that does not settle it, or did not before.
 
     Which callers were not settled is remembered only as the shorter of two right ways.
@@ -45,7 +45,7 @@ class _AtSight(Remembering[Row]):
         known: int = KNOWN_ROWS,
     ) -> None:
         super().__init__(db, at_sight, tasks, known)
-        self._full = Remembering(db, full, tasks, known)
+        self._full = SnapshotCache(db, full, tasks, known)
         self._unsettled: set[Key] = set()
 
     def ask(self, key: Key, answer: Answer[Row]) -> None:
@@ -55,7 +55,7 @@ class _AtSight(Remembering[Row]):
             super().ask(key, answer)
 
     def _found(self, key: Key, row: Row, answers: list[Answer[Row]]) -> None:
-        if row.role != UNSETTLED:
+        if row.role != NEEDS_FULL_QUERY:
             super()._found(key, row, answers)
             return
         if len(self._unsettled) >= _UNSETTLED_MAX:
@@ -76,7 +76,7 @@ class Lookups:
         self.known: Final = Known()
         self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
         self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
-        self._tokens = Remembering(db, tokens.BY_HASH, tasks)
+        self._tokens = SnapshotCache(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0
 
@@ -85,7 +85,7 @@ class Lookups:
         found = await self._tokens.one(digest.hex())
         return found if found.id else None
 
-    async def standing(self, token_id: int | None, package: PackageName) -> Standing:
+    async def standing(self, token_id: int | None, package: PackageName) -> AccessFacts:
         """The caller's standing with a package that may not be there."""
         return await self._standings.one(*key(token_id, package, ""))
 

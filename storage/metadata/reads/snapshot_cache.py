@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.metadata.database import Database
-from storage.metadata.gather import Gather, Key, Row
 from storage.metadata.query import Query, select
+from storage.metadata.reads.batching import Batching, Key, Row
 
 #: What a look-up remembers at most, unless its rows are more than a kilobyte.
 KNOWN_ROWS: Final = 1024
@@ -37,8 +37,8 @@ _NAME: Final = select(
 )
 
 
-class Remembering(Gather[Row]):
-    """A Gather of a statement that writes nothing; what the clock changes in its rows may show at the full second.
+class SnapshotCache(Batching[Row]):
+    """A Batching of a statement that writes nothing; what the clock changes in its rows may show at the full second.
 
     It remembers ``known`` rows at most.
     """

@@ -12,13 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.processes import CannotStart, command_of, is_gone
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.processes import CannotStart, command_of, is_gone
 
 _SUPERVISOR = """
 import sys, time
 from pathlib import Path
-from storage.embedded.postgres import EmbeddedPostgres
+from registry.devservers.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1])).start()
 print(server.dsn("moorage"), flush=True)
 time.sleep(600)

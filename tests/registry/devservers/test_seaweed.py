@@ -12,13 +12,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from storage.embedded.processes import CannotStart
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.processes import CannotStart
+from registry.devservers.seaweed import EmbeddedS3
 
 _SUPERVISOR = """
 import sys, time
 from pathlib import Path
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.seaweed import EmbeddedS3
 server = EmbeddedS3(Path(sys.argv[1])).start()
 print(server.endpoint, server.access_key, server.secret_key, flush=True)
 time.sleep(600)

@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from registry.supervisor import AddressInUse, listen
-from storage.embedded.processes import is_gone
+from registry.devservers.processes import is_gone
+from registry.process.supervisor import AddressInUse, listen
 
 _PARENT = """
 import os, signal, socket, sys, time
 from functools import partial
-from registry.supervisor import Signals, Supervisor, Task, listen
+from registry.process.supervisor import Signals, Supervisor, Task, listen
 
 def answer(index, listener):
     stopping = []

@@ -7,8 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from registry.pace import Pace
-from registry.slots import SLOT_BYTES, Slots
+from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
+from registry.uploads.stall_timeout import StallTimeout
 from tests.soak.many_uploads import EXTRA_MIB, measure
 from tests.support.faults import FaultProxy
 from tests.support.server import Registry, running
@@ -17,7 +17,7 @@ from tests.support.victims import victims
 
 
 async def test_slots_go_round_in_order() -> None:
-    slots, order = Slots(0), list[int]()  # two at least
+    slots, order = BufferPool(0), list[int]()  # two at least
 
     async def use(number: int) -> None:
         slot = await slots.take()
@@ -35,7 +35,7 @@ async def test_slots_go_round_in_order() -> None:
 
 
 async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
-    slots = Slots(0)
+    slots = BufferPool(0)
     await slots.take()
     slot = await slots.take()
     with pytest.raises(TimeoutError):
@@ -48,7 +48,7 @@ async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
 
 
 async def test_a_slot_is_free_when_its_last_user_has_left() -> None:
-    slots = Slots(0)
+    slots = BufferPool(0)
     slot = await slots.take()
     assert await slots.take_if_free() is not None
     slot.users += 1
@@ -61,7 +61,7 @@ async def test_a_slot_is_free_when_its_last_user_has_left() -> None:
 async def test_clients_that_stand_still_do_not_stop_the_others(env: dict[str, str]) -> None:
     """Ten send 10 MiB and stall, over two slots: what they sent is written out when others wait."""
     env["MOORAGE_BUFFER_BYTES"] = str(2 * SLOT_BYTES)
-    async with running(env, change=uploads_with(pace=Pace(slow_seconds=0.2))) as registry:
+    async with running(env, change=uploads_with(stall_timeout=StallTimeout(slow_seconds=0.2))) as registry:
         token, data = await registry.user("alice"), noise(18 * MIB)
         stalled = []
         for number in range(10):

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from registry.errors import BlobUploadInvalid
-from registry.pace import Pace, Paced
+from registry.uploads.stall_timeout import Paced, StallTimeout
 
-_PACE = Pace(slow_seconds=0.02, stall_seconds=0.1, stall_bytes=100)
+_TIMEOUT = StallTimeout(slow_seconds=0.02, stall_seconds=0.1, stall_bytes=100)
 
 
 class Chunks:
@@ -40,7 +40,7 @@ class Chunks:
 
 async def _taken(body: Chunks) -> list[bytes | None]:
     """What came, None for each silence."""
-    paced, room, taken = Paced(body, _PACE), memoryview(bytearray(1000)), list[bytes | None]()
+    paced, room, taken = Paced(body, _TIMEOUT), memoryview(bytearray(1000)), list[bytes | None]()
     while (count := await paced.fill(room)) != 0:
         taken.append(None if count is None else bytes(room[:count]))
     return taken
@@ -63,7 +63,7 @@ async def test_who_trickles_enough_goes_on() -> None:
 
 
 async def test_time_in_which_the_client_waits_for_us_is_not_held_against_it() -> None:
-    paced, room, got = Paced(Chunks((0, b"a"), (0, b"b"), (0, b"c")), _PACE), memoryview(bytearray(10)), b""
+    paced, room, got = Paced(Chunks((0, b"a"), (0, b"b"), (0, b"c")), _TIMEOUT), memoryview(bytearray(10)), b""
     while count := await paced.fill(room):
         await asyncio.sleep(0.15)
         got += room[:count]

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from storage.metadata.database import Database, DatabaseSettings, open_database
-from storage.metadata.moves import open_moves
+from storage.metadata.retags import open_retags
 from storage.names import Digest, PackageName, TagName
 
 _APP: Final = PackageName("alice", "app")
@@ -51,7 +51,7 @@ async def _statements(db: Database) -> list[list[str]]:
 
 
 async def test_a_move_waits_for_those_who_look(db: Database, package_id: int) -> None:
-    async with open_moves(db) as moves, asyncio.TaskGroup() as tasks:
+    async with open_retags(db) as moves, asyncio.TaskGroup() as tasks:
         with moves.expected(_APP):
             tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE))
             await asyncio.sleep(_SECONDS)
@@ -61,7 +61,7 @@ async def test_a_move_waits_for_those_who_look(db: Database, package_id: int) ->
 
 
 async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_id: int) -> None:
-    async with open_moves(db) as moves, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with open_retags(db) as moves, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         with ExitStack() as later:
             with moves.expected(_APP):
                 move = tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE))
@@ -71,13 +71,13 @@ async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_
 
 
 async def test_a_move_does_not_wait_for_another_package(db: Database, package_id: int) -> None:
-    async with open_moves(db) as moves, asyncio.timeout(10):
+    async with open_retags(db) as moves, asyncio.timeout(10):
         with moves.expected(_OTHER):
             assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE)
 
 
 async def test_a_look_that_fails_is_over(db: Database, package_id: int) -> None:
-    async with open_moves(db) as moves, asyncio.timeout(10):
+    async with open_retags(db) as moves, asyncio.timeout(10):
         with suppress(LookupError), moves.expected(_APP):
             raise LookupError
         assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE)

@@ -11,7 +11,7 @@ import pytest
 
 from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.query import Query, lines
-from storage.metadata.snapshots import Remembering
+from storage.metadata.reads.snapshot_cache import SnapshotCache
 
 _TRIES: Final = 500
 
@@ -53,12 +53,12 @@ async def writer(database_url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg
 
 
 @asynccontextmanager
-async def _finding(db: Database) -> AsyncIterator[Remembering[Account]]:
+async def _finding(db: Database) -> AsyncIterator[SnapshotCache[Account]]:
     async with asyncio.TaskGroup() as tasks:
-        yield Remembering(db, _FIND, tasks)
+        yield SnapshotCache(db, _FIND, tasks)
 
 
-async def _remembered(find: Remembering[Account], login: str) -> Account:
+async def _remembered(find: SnapshotCache[Account], login: str) -> Account:
     """The row of ``login``, once it was not read again; a row that is read is another object."""
     for _ in range(_TRIES):
         row = await find.one(login)
@@ -118,7 +118,7 @@ async def test_readers_beside_a_writer(db: Database, writer: "asyncpg.Connection
     objects: dict[int, Account] = {}
     reads = 0
 
-    async def read(find: Remembering[Account], number: int) -> None:
+    async def read(find: SnapshotCache[Account], number: int) -> None:
         nonlocal reads
         while not over.is_set():
             login = logins[number % len(logins)]
