@@ -31,8 +31,9 @@ from registry.accounts.names import LoginTaken
 from registry.app import run_worker, serve_worker
 from registry.config import Settings
 from registry.devservers.postgres import EmbeddedPostgres
-from registry.devservers.processes import CannotStart, die_with_parent, is_gone, write_private
+from registry.devservers.processes import CannotStart, is_gone, write_private
 from registry.devservers.seaweed import EmbeddedS3
+from registry.process.lifeline import die_with_parent
 from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
 from storage.errors import StorageError
 from storage.metadata.database import open_database

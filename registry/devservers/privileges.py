@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from registry.devservers.processes import CannotStart, prctl
+from registry.devservers.processes import CannotStart
+from registry.process.lifeline import prctl
 
 _CAP_CHOWN: Final = 0
 _CAP_DAC_OVERRIDE: Final = 1

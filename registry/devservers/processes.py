@@ -4,7 +4,6 @@ Start them from the main thread only: Linux sends the death signal when the *thr
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -16,34 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from registry.process.lifeline import die_with_parent
 from storage.errors import StorageError
 
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _POLL_SECONDS: Final = 0.01
 _LOG_MAX_BYTES: Final = 8 * 1024 * 1024
 
 
 class CannotStart(StorageError):
     """A server of ours does not come up; the message is one line for the person at the terminal."""
-
-
-def prctl(option: int, *arguments: int) -> bool:
-    """Whether the kernel did it (prctl is Linux's; elsewhere it never does)."""
-    if _LIBC is None:
-        return False
-    padded = (*arguments, 0, 0, 0, 0)[:4]
-    return bool(_LIBC.prctl(option, *(ctypes.c_ulong(value) for value in padded)) == 0)
-
-
-def die_with_parent(parent: int, death: signal.Signals) -> None:
-    """Have the kernel send ``death`` to this process when the process ``parent`` is gone (Linux only).
-
-    A change of uid clears it, so it comes after that.
-    """
-    prctl(_PR_SET_PDEATHSIG, death)
-    if os.getppid() != parent:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Program:

@@ -23,7 +23,7 @@ from typing import Final, Self
 
 import structlog
 
-from registry.devservers.processes import die_with_parent
+from registry.process.lifeline import die_with_parent
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +157,7 @@ class _Worker:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps ``tasks`` running, each in a process of its own. Main thread only: see registry.devservers.processes.
+    """Keeps ``tasks`` running, each in a process of its own. Main thread only: see registry.process.lifeline.
 
     Call it before any event loop or thread exists in this process, with everything imported: workers share the memory.
     """

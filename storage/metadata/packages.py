@@ -213,7 +213,7 @@ async def forget_unpublished(db: Executor, older_than_seconds: float, limit: int
     return await _FORGET_UNPUBLISHED.run(db, older_than_seconds, limit)
 
 
-_DOOM: Final = command(
+_EXPIRE: Final = command(
     """
     UPDATE packages SET published_at = NULL
      WHERE deleted_at <= now() - make_interval(secs => $1) AND published_at IS NOT NULL
@@ -246,7 +246,7 @@ _PURGE: Final = command(
 
 async def expire(db: Executor, window_seconds: float) -> int:
     """Makes packages that were deleted before the window beyond restoring; how many."""
-    return await _DOOM.run(db, window_seconds)
+    return await _EXPIRE.run(db, window_seconds)
 
 
 async def purge(db: Executor) -> int:

@@ -248,7 +248,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
     )
     named = (s.world.owner(p), image(p))
     return {
-        "snapshots._NAME": [()],
+        "snapshot_cache._NAME": [()],
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs.LOCATE_AT_SIGHT": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
@@ -262,7 +262,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "manifests._BODY": [(p, m)],
         "manifests._MISSING": [(p, layers, [m])],
         "manifests._INSERT": [put],
-        "moves._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
+        "retags._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
@@ -341,7 +341,7 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "garbage._LOCK_BLOB": [(link[1],), (digest("b", 0),)],
         "garbage._DROP_BLOB": [(link[1], 3600.0), (digest("b", 0), 3600.0)],
         "packages._FORGET_UNPUBLISHED": [(86400.0, 100)],
-        "packages._DOOM": [(window,)],
+        "packages._EXPIRE": [(window,)],
         "packages._LET_GO": [()],
         "packages._PURGE": [()],
         "versions._DUE": [(window, 200)],

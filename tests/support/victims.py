@@ -18,7 +18,7 @@ from pathlib import Path
 
 from registry.app import serve_worker
 from registry.config import Settings
-from registry.devservers.processes import die_with_parent
+from registry.process.lifeline import die_with_parent
 
 _ROOT = Path(__file__).parent.parent.parent
 
