@@ -4,6 +4,8 @@ Every statement that answers a request carries these columns, so that what is as
 from one snapshot, and a right that was taken away is gone with the very next request.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, LiteralString, TypeVar
 
 import msgspec
@@ -135,16 +137,23 @@ _DELETED: Final[LiteralString] = """
 _SOURCE: Final[LiteralString] = """
   LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
 """
-_CALLER: Final[LiteralString] = f"""
+
+
+def _caller(source: LiteralString) -> LiteralString:
+    """Render the joins of the caller: its token, account, ``source`` (a repository's join, or none) and seat."""
+    return f"""
   LEFT JOIN LATERAL (
         SELECT id, account_id, kind, scopes, rules, ceiling, repository_id
           FROM tokens WHERE id = asked.token_id AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
        ) AS token ON true
   LEFT JOIN accounts caller
          ON caller.id = token.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
-  {_SOURCE}
+  {source}
   LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
 """
+
+
+_CALLER: Final[LiteralString] = _caller(_SOURCE)
 
 #: One row always, whatever of it is missing.
 FROM: Final[LiteralString] = f"{_ASKED}{_OWNER}{_PACKAGE}{_CALLER}"
@@ -153,11 +162,11 @@ FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
 #: The same over the package of that name that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
-#: The ``role`` of a caller whose rights are not at sight: of a token of a repository, and of all who need a grant.
+#: The ``role`` of a caller whom the fast query cannot settle: a token of a repository, and all who need a grant.
 NEEDS_FULL_QUERY: Final = -1
 
 # A token of a repository is never settled, nor anybody whom an organization may ask for its SSO.
-_COLUMNS_AT_SIGHT: Final[LiteralString] = _columns(
+_COLUMNS_FAST: Final[LiteralString] = _columns(
     usable="true",
     sso_missing="false",
     of_repository="0",
@@ -169,16 +178,32 @@ _COLUMNS_AT_SIGHT: Final[LiteralString] = _columns(
         ELSE {NEEDS_FULL_QUERY}
     END""",
 )
-_CALLER_AT_SIGHT: Final[LiteralString] = _CALLER.replace(_SOURCE, "")
+_CALLER_FAST: Final[LiteralString] = _caller("")
 
 
-def at_sight(query: Query[Row]) -> Query[Row]:
-    """The same without what is granted: for nobody, an owner and an administrator as it is, or role NEEDS_FULL_QUERY.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A statement's parts that say the facts: its columns, and FROM over one key (``once``) or lines (``many``)."""
 
-    PostgreSQL begins each part of a statement whether it comes to it or not: the grants are half of what a look-up
-    costs, and most callers need none.
+    columns: LiteralString
+    once: LiteralString
+    many: LiteralString
+
+
+_FULL: Final = Parts(COLUMNS, FROM, FROM_MANY)
+_FAST: Final = Parts(
+    _COLUMNS_FAST, f"{_ASKED}{_OWNER}{_PACKAGE}{_CALLER_FAST}", f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER_FAST}"
+)
+
+
+def full_and_fast(row: type[Row], statement: Callable[[Parts], LiteralString]) -> tuple[Query[Row], Query[Row]]:
+    """Declare a statement twice: the full query, and a fast one that reads no grants.
+
+    The fast query settles nobody, an owner and an administrator; for others the role is NEEDS_FULL_QUERY. PostgreSQL
+    begins each part of a statement whether it comes to it or not: the grants are half of what a look-up costs, and
+    most callers need none.
     """
-    return select(query.row, query.sql.replace(COLUMNS, _COLUMNS_AT_SIGHT).replace(_CALLER, _CALLER_AT_SIGHT))
+    return select(row, statement(_FULL)), select(row, statement(_FAST))
 
 
 #: What begins a statement with READABLE: what the token ``$1`` or the person behind it was given, each found once, so

@@ -22,11 +22,12 @@ class LocatedBlob(AccessFacts, frozen=True):
 #: Over lines of tokens, owners, images and digests; a row each, in their order.
 # The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by a digest
 # alone, once the tables had grown, and to find it where there was no link.
-LOCATE: Final = select(
+LOCATE, LOCATE_FAST = access_facts.full_and_fast(
     LocatedBlob,
-    f"""
-    SELECT {access_facts.COLUMNS}, found.*
-    {access_facts.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, found.*
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
@@ -34,9 +35,9 @@ LOCATE: Final = select(
          LIMIT 1
       ) AS found ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-LOCATE_AT_SIGHT: Final = access_facts.at_sight(LOCATE)
 
 
 _TOUCH: Final = command(

@@ -21,11 +21,12 @@ class ResolvedManifest(AccessFacts, frozen=True):
 
 
 #: Over lines of tokens, owners, images and tags; a row each, in their order.
-BY_TAG: Final = select(
+BY_TAG, BY_TAG_FAST = access_facts.full_and_fast(
     ResolvedManifest,
-    f"""
-    SELECT {access_facts.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
-    {access_facts.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT manifest.id, manifest.digest, manifest.media_type, manifest.size
           FROM tags tag JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
@@ -33,25 +34,26 @@ BY_TAG: Final = select(
          LIMIT 1
       ) AS manifest ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-BY_TAG_AT_SIGHT: Final = access_facts.at_sight(BY_TAG)
 #: The same by digest. In a new database, without statistics, PostgreSQL would take the index of those that are not
 #: deleted and read all manifests of the package: so the key is looked up first, and then whether it is deleted.
-BY_DIGEST: Final = select(
+BY_DIGEST, BY_DIGEST_FAST = access_facts.full_and_fast(
     ResolvedManifest,
-    f"""
-    SELECT {access_facts.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
-    {access_facts.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT id, digest, media_type, size
           FROM (SELECT * FROM manifests WHERE package_id = package.id AND digest = asked.reference LIMIT 1) AS kept
          WHERE deleted_at IS NULL
       ) AS manifest ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-BY_DIGEST_AT_SIGHT: Final = access_facts.at_sight(BY_DIGEST)
 
 
 @dataclass(frozen=True, slots=True)

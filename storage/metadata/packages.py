@@ -8,24 +8,25 @@ from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
 from storage.names import PackageName
 
-_STANDING: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM}")
+_ACCESS_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM}")
 
 
-async def standing_of(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
+async def access_facts_of(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
     """The caller's standing with a package that may not be there."""
-    return await _STANDING.one(db, token_id, package.owner, package.image)
+    return await _ACCESS_FACTS.one(db, token_id, package.owner, package.image)
 
 
 #: Over lines of tokens, owners, images and anything; a row each, in their order.
-STANDINGS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_MANY} ORDER BY asked.place")
-STANDINGS_AT_SIGHT: Final = access_facts.at_sight(STANDINGS)
+ACCESS_FACTS, ACCESS_FACTS_FAST = access_facts.full_and_fast(
+    AccessFacts, lambda facts: f"SELECT {facts.columns} {facts.many} ORDER BY asked.place"
+)
 
-_STANDING_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_DELETED}")
+_ACCESS_FACTS_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_DELETED}")
 
 
 async def standing_of_deleted(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
     """The caller's standing with the package of that name that was deleted last, if there is one."""
-    return await _STANDING_DELETED.one(db, token_id, package.owner, package.image)
+    return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.blobs import LINK
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, command
 from storage.names import Digest, UploadId
 
 _FREE: Final[LiteralString] = """(
@@ -41,11 +41,12 @@ class Session(AccessFacts, frozen=True):
 
 
 #: Over lines of tokens, owners, images and ids of uploads; a row each, in their order.
-FIND: Final = select(
+FIND, FIND_FAST = access_facts.full_and_fast(
     Session,
-    f"""
-    SELECT {access_facts.COLUMNS}, session.*
-    {access_facts.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, session.*
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT upload.state, upload.algorithm, upload.received, octet_length(upload.tail) = upload.received AS in_row,
                upload.hash_state, upload.digest, upload.fence, {_FREE} AS free, upload.expires_at <= now() AS expired,
@@ -54,9 +55,9 @@ FIND: Final = select(
          WHERE upload.package_id = package.id AND upload.account_id = caller.id
       ) AS session ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-FIND_AT_SIGHT: Final = access_facts.at_sight(FIND)
 
 #: So many short uploads are under way at once in a process; a session takes half a KiB.
 _KNOWN_MAX: Final = 256

@@ -55,7 +55,7 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
     ``deleted``: not the package of that name, but the one that was deleted last.
     """
     name = package_name(call)
-    find = packages.standing_of_deleted if deleted else packages.standing_of
+    find = packages.standing_of_deleted if deleted else packages.access_facts_of
     standing = await find(call.services.db, call.token_id, name)
     if "org" in call.http.match_info and standing.owner_kind != "Organization":
         raise not_found()

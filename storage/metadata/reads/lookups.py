@@ -30,7 +30,7 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
     return "" if token_id is None else str(token_id), package.owner, package.image, reference
 
 
-class _AtSight(SnapshotCache[Row]):
+class _FastThenFull(SnapshotCache[Row]):
     """Asks at sight, and in full where that does not settle it, or did not before.
 
     Which callers were not settled is remembered only as the shorter of two right ways.
@@ -70,12 +70,12 @@ class Lookups:
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
-        self.tags: Final = _AtSight(db, manifests.BY_TAG_AT_SIGHT, manifests.BY_TAG, tasks)
-        self.digests: Final = _AtSight(db, manifests.BY_DIGEST_AT_SIGHT, manifests.BY_DIGEST, tasks)
-        self.blobs: Final = _AtSight(db, blobs.LOCATE_AT_SIGHT, blobs.LOCATE, tasks, _BLOBS_KNOWN)
+        self.tags: Final = _FastThenFull(db, manifests.BY_TAG_FAST, manifests.BY_TAG, tasks)
+        self.digests: Final = _FastThenFull(db, manifests.BY_DIGEST_FAST, manifests.BY_DIGEST, tasks)
+        self.blobs: Final = _FastThenFull(db, blobs.LOCATE_FAST, blobs.LOCATE, tasks, _BLOBS_KNOWN)
         self.known: Final = Known()
-        self._sessions = _AtSight(db, sessions.FIND_AT_SIGHT, sessions.FIND, tasks)
-        self._standings = _AtSight(db, packages.STANDINGS_AT_SIGHT, packages.STANDINGS, tasks)
+        self._sessions = _FastThenFull(db, sessions.FIND_FAST, sessions.FIND, tasks)
+        self._standings = _FastThenFull(db, packages.ACCESS_FACTS_FAST, packages.ACCESS_FACTS, tasks)
         self._tokens = SnapshotCache(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0

@@ -1,21 +1,23 @@
-"""What is said of a caller at sight is what all facts say, or it is left open."""
+"""The fast query of a caller's access facts says what the full query says, or leaves the role open."""
 
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
+import pytest
 
+from storage.metadata import blobs, manifests, packages, sessions, tags
 from storage.metadata.access_facts import NEEDS_FULL_QUERY, AccessFacts
-from storage.metadata.packages import STANDINGS, STANDINGS_AT_SIGHT
+from storage.metadata.packages import ACCESS_FACTS, ACCESS_FACTS_FAST
 from storage.metadata.query import Query
 from tests.security.expected import CALLERS
 from tests.support.world import Cells, build
 
 #: Those whose rights need no grant, before any package of an organization that requires no SSO.
-_AT_SIGHT: Final = {"anonymous", "expired", "revoked", "owner", "site_admin"}
+_FAST_CALLERS: Final = {"anonymous", "expired", "revoked", "owner", "site_admin"}
 
 
-async def test_at_sight_and_in_full(database_url: str) -> None:
+async def test_fast_and_full_queries_agree(database_url: str) -> None:
     cells = Cells()
     for caller, family, visibility in product(CALLERS, ("orgs", "users", "user"), ("private", "internal", "public")):
         if family == "orgs" or visibility != "internal":
@@ -42,12 +44,37 @@ async def test_at_sight_and_in_full(database_url: str) -> None:
         async def told(query: Query[AccessFacts]) -> list[AccessFacts]:
             return await query.all(connection, *columns)
 
-        at_sight, full = await told(STANDINGS_AT_SIGHT), await told(STANDINGS)
+        fast, full = await told(ACCESS_FACTS_FAST), await told(ACCESS_FACTS)
     finally:
         await connection.close()
-    pairs = list(zip(asked, at_sight, full, strict=True))
+    pairs = list(zip(asked, fast, full, strict=True))
     assert not [(key, one, two) for key, one, two in pairs if one.role != NEEDS_FULL_QUERY and one != two]
     of_cells = [(key[0], one.role == NEEDS_FULL_QUERY) for key, one, _ in pairs]
-    assert not [cell for cell, unsettled in of_cells if unsettled and cell.caller.name in _AT_SIGHT and cell.id % 2]
+    assert not [cell for cell, unsettled in of_cells if unsettled and cell.caller.name in _FAST_CALLERS and cell.id % 2]
     left_open = {cell.caller.name for cell, unsettled in of_cells if unsettled}
     assert {"member", "reader", "writer", "admin", "stranger", "workflow", "workspace"} <= left_open
+
+
+#: Tables that only the full query reads.
+_GRANTS: Final = (
+    "package_users", "package_teams", "package_repositories", "repository_users", "repository_teams",
+    "token_organizations", "repositories source",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("full", "fast"),
+    [
+        (packages.ACCESS_FACTS, packages.ACCESS_FACTS_FAST),
+        (manifests.BY_TAG, manifests.BY_TAG_FAST),
+        (manifests.BY_DIGEST, manifests.BY_DIGEST_FAST),
+        (blobs.LOCATE, blobs.LOCATE_FAST),
+        (sessions.FIND, sessions.FIND_FAST),
+        (tags._PAGE, tags._PAGE_FAST),
+    ],
+    ids=["packages", "tag", "digest", "blob", "session", "page"],
+)
+def test_only_the_full_query_reads_grants(full: Query[Any], fast: Query[Any]) -> None:
+    assert full.row is fast.row
+    assert all(table in full.sql for table in _GRANTS)
+    assert not [table for table in _GRANTS if table in fast.sql]
