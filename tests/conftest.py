@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from blockbuster import blockbuster_ctx
 
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.seaweed import EmbeddedS3
@@ -27,12 +28,35 @@ _UNSAFE = {
     "autovacuum": "off",  # it would go round hundreds of databases, none of which lives for a minute
 }
 
+#: Calls below these may block the event loop: most are what a process does once, when it starts and when it ends.
+_MAY_BLOCK = (
+    ("asyncpg/connect_utils.py", "_parse_connect_arguments"),  # looks for a client certificate of the user's
+    ("storage/metadata/migrate.py", "files"),  # lists the migrations
+    ("storage/objects/s3.py", "_trust"),  # botocore reads its files for credentials
+    ("storage/objects/local.py", "open"),  # waits for the threads that write
+    ("registry/http/tls.py", "_stamps"),  # two stats in five minutes
+    ("registry/http/sending.py", "_from_file"),  # sendfile of what the page cache holds
+)
+
 
 async def _template(server: EmbeddedPostgres) -> None:
     admin = await asyncpg.connect(server.dsn("postgres"))
     await admin.execute("CREATE DATABASE template_moorage")
     await admin.close()
     await migrate(server.dsn("template_moorage"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """What our code does on an event loop may not block it: the call raises BlockingError, and the test fails.
+
+    The embedded servers are started and stopped where no loop runs; the tests ask them for their addresses.
+    """
+    with blockbuster_ctx(["registry", "auth", "storage"], excluded_modules=["storage.embedded"]) as watched:
+        for path, function in _MAY_BLOCK:
+            for call in watched.functions.values():
+                call.can_block_in(path, function)
+        yield
 
 
 @pytest.fixture(scope="session")
