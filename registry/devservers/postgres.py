@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -55,11 +56,12 @@ _TRANSIENT: Final = (
 class EmbeddedPostgres:
     """The server in ``path``, which must be ours alone; started and stopped from the main thread.
 
-    ``path`` holds the cluster in data/, the password (0600) and the log.
+    ``path`` holds the cluster in data/, the password (0600) and the log. ``settings`` go before those of this module.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self._path = path.absolute()
+        self._settings = _SETTINGS | dict(settings)
         self._data = self._path / "data"
         self._program: Program | None = None
         self._port = 0
@@ -169,7 +171,7 @@ class EmbeddedPostgres:
         while True:
             if not self._port or not is_free(self._port):
                 self._port = free_ports(1)[0]
-            settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(self._port)}).items()]
+            settings = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self._port)}).items()]
             program = Program(
                 [str(binaries / "postgres"), "-D", str(self._data), *settings],
                 env=_ENV,

@@ -4,7 +4,9 @@ Start them from the main thread only: Linux sends the death signal when the *thr
 """
 
 import contextlib
+import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +22,8 @@ from storage.errors import StorageError
 
 _POLL_SECONDS: Final = 0.01
 _LOG_MAX_BYTES: Final = 8 * 1024 * 1024
+#: Below the ports of outgoing connections, on Linux (ip_local_port_range) and elsewhere (RFC 6335 §6).
+_PORTS: Final = range(20_000, 32_768)
 
 
 class CannotStart(StorageError):
@@ -148,12 +152,13 @@ def end_process(pid: int, *steps: tuple[signal.Signals, float]) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody had a moment ago, all different."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Ports of 127.0.0.1 that nobody had a moment ago, all different.
+
+    The kernel would choose among those that it also gives to outgoing connections, of which a busy machine makes
+    hundreds before a server has started. Another that chooses here is met by starting again.
+    """
+    candidates = iter(secrets.SystemRandom().sample(_PORTS, len(_PORTS)))
+    return list(itertools.islice(filter(is_free, candidates), count))
 
 
 def is_free(port: int) -> bool:

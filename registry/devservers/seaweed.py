@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,8 @@ _FLAGS: Final = {
     "volume.id": "moorage",
     "volume.preStopSeconds": "0",
 }
+#: What it says of a port that somebody has: when it starts to listen, and when it looks before.
+_TAKEN: Final = ("address already in use", "not available on")
 #: Errors go to standard error, the rest to files that it keeps small.
 _LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_files=2")
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
@@ -74,14 +77,16 @@ _MEMORY: Final = "384MiB"
 class EmbeddedS3:
     """The server in ``path``, which must be ours alone; started and stopped from the main thread.
 
-    ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the logs.
+    ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the logs. ``choose_ports(n)``
+    gives ``n`` ports that look free.
     """
 
     bucket: Final = BUCKET
     region: Final = REGION
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, choose_ports: Callable[[int], list[int]] = free_ports) -> None:
         self._path = path.absolute()
+        self._new_ports = choose_ports
         self._program: Program | None = None
         self._ports: list[int] = []
         self.access_key = ""
@@ -128,7 +133,7 @@ class EmbeddedS3:
         ):
             output = self._program.output() if self._program else ""
             self.stop()
-            if "address already in use" in output and time.monotonic() < deadline:
+            if any(text in output for text in _TAKEN) and time.monotonic() < deadline:
                 self.launch()  # somebody took a port between our look and its start
                 continue
             raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
@@ -173,7 +178,7 @@ class EmbeddedS3:
             _remove_sockets(ports)
             if len(ports) == len(_PORTS) and all(map(is_free, ports)):
                 return ports
-        ports = free_ports(len(_PORTS))
+        ports = self._new_ports(len(_PORTS))
         write_private(file, " ".join(map(str, ports)))
         return ports
 

@@ -20,6 +20,8 @@ _PREFIX: Final = "org.opencontainers.image."
 _SOURCE_MAX: Final = 256
 _DESCRIPTION_MAX: Final = 512
 _LICENSES_MAX: Final = 256
+#: Made once: its list of licences is read from a file.
+_SPDX: Final = get_spdx_licensing()
 
 #: The tags under which cosign keeps what belongs to an image.
 _COSIGN_TAG: Final = re.compile(r"sha256-[a-f0-9]{64}\.(?:sig|att|sbom)", re.ASCII)
@@ -77,7 +79,7 @@ def _licenses(text: str) -> tuple[str, bool]:
     if not text:
         return "", False
     try:
-        checked = get_spdx_licensing().validate(text)
+        checked = _SPDX.validate(text)
     except Exception:  # noqa: BLE001 - the library raises what it likes; it is shown as it came
         return text, False
     if checked.errors or not checked.normalized_expression:

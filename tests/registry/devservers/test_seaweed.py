@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from registry.devservers.processes import CannotStart
+from registry.devservers.processes import CannotStart, free_ports
 from registry.devservers.seaweed import EmbeddedS3
 
 _SUPERVISOR = """
@@ -85,6 +85,23 @@ def test_objects_outlive_a_killed_server_and_taken_ports(tmp_path: Path) -> None
         assert get(server, "kept") == b"x" * 100_000
         put(server, "more", b"y" * 100_000)
         assert get(server, "kept") == b"x" * 100_000
+
+
+@pytest.mark.parametrize("taken", [0, 4])  # the one that clients speak to, and one between its parts
+def test_it_starts_again_where_somebody_took_a_port_meanwhile(tmp_path: Path, taken: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        found: list[int] = []
+
+        def choose(count: int) -> list[int]:
+            ports = free_ports(count)
+            if not found:
+                ports[taken] = squatter.getsockname()[1]
+            found.extend(ports)
+            return ports
+
+        with EmbeddedS3(tmp_path, choose) as server:
+            put(server, "kept", b"bytes")
+            assert get(server, "kept") == b"bytes"
 
 
 def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
