@@ -27,9 +27,11 @@ run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it
 
 # $(call pytest,name): where JUNIT is a directory, what happened is written into it, under this name.
 RUN := $(PYTHON) -m
-pytest = $(RUN) pytest $(if $(JUNIT),--junit-xml="$(JUNIT)/$(1).xml")
+junit = $(if $(JUNIT),--junit-xml="$(JUNIT)/$(1).xml")
+pytest = $(RUN) pytest $(call junit,$(1))
 
-# Two processes a core: a test waits half of its time. What measures time comes after them; few are chosen in one process.
+# Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
+# few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 OTHERS := not conformance and not chart and not scenarios and not clients
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
@@ -37,7 +39,7 @@ ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
 	$(call pytest,$@) -n $(WORKERS) --dist loadgroup -m "$(OTHERS) and not alone"
-	$(call pytest,$@-alone) -m "$(OTHERS) and alone"
+	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
 endif
 
 coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
