@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance chart clients scenarios soak memory overload instructions bench scale lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients scenarios soak memory overload instructions bench scale lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -25,8 +25,28 @@ run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it
 	exec $(PYTHON) -m registry run --host "$(HOST)" --port "$(PORT)" --data "$(DATA)" \
 		--store "$(STORE)" --follow-parent
 
+# $(call pytest,name): where JUNIT is a directory, what happened is written into it, under this name.
+RUN := $(PYTHON) -m
+junit = $(if $(JUNIT),--junit-xml="$(JUNIT)/$(1).xml")
+pytest = $(RUN) pytest $(call junit,$(1))
+
+# Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
+# few are chosen in one process.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+OTHERS := not conformance and not chart and not scenarios and not clients
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
-	$(PYTHON) -m pytest $(ARGS)
+ifdef ARGS
+	$(call pytest,$@) $(ARGS)
+else
+	$(call pytest,$@) -n $(WORKERS) --dist loadgroup -m "$(OTHERS) and not alone"
+	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
+endif
+
+coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
+	rm -f .coverage*
+	$(MAKE) test RUN="$(PYTHON) -m coverage run -m"
+	$(PYTHON) -m coverage combine --quiet
+	echo "coverage: $$($(PYTHON) -m coverage report) %"
 
 CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
 DISTRIBUTION := github.com/distribution/distribution/v3/cmd/registry@v3.1.1
@@ -41,10 +61,10 @@ load = { command -v go >/dev/null || { echo 'needs Go: https://go.dev/dl' >&2; e
 	&& go build -C bench/load -buildvcs=false -o "$(CURDIR)/.venv/bin/moorage-load" .
 
 conformance: .venv/.dev ## Run the OCI conformance program against one server and against three (needs Go, or the program)
-	$(call program,conformance,$(CONFORMANCE)) && $(PYTHON) -m pytest -m conformance tests/conformance $(ARGS)
+	$(call program,conformance,$(CONFORMANCE)) && $(call pytest,$@) -m conformance tests/conformance $(ARGS)
 
 chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
-	$(call program,helm,$(HELM)) && $(PYTHON) -m pytest -m chart tests/helm $(ARGS)
+	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
 
 # What cannot be run here is said, and left out.
 clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGithub; with Go, Node and gh theirs too)
@@ -52,10 +72,10 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGith
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
 	has go go_github; has npm octokit; has gh test_gh; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
-	$(PYTHON) -m pytest -m clients -k "test$$left_out" tests/clients $(ARGS)
+	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
-	$(PYTHON) -m pytest -m scenarios tests/scenarios $(ARGS)
+	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)
 
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads
@@ -100,7 +120,7 @@ lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
 
 clean: ## Remove the environment and the caches; DATA stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.

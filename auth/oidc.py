@@ -1,8 +1,8 @@
 """Keyless: the JWTs of other issuers (OpenID Connect), trusted as far as the configuration says.
 
-Pure: the issuer's keys come in as an argument (registry.keyless fetches them, from configured issuers only). Nothing
-that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is refused, and
-``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
+Pure: the issuer's keys come in as an argument (registry.accounts.oidc_login fetches them, from configured issuers
+only). Nothing that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is
+refused, and ``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
 """
 
 import re

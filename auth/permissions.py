@@ -1,4 +1,4 @@
-"""The whole policy: who may do what with a package. Pure; the facts come in a Standing.
+"""The whole policy: who may do what with a package. Pure; the facts come in a AccessFacts.
 
 Effective right = what the bearer token was issued for ∩ what the access token may ∩ the role over the package.
 Who may not even read is told what somebody is told who asks for a package that is not there.
@@ -13,7 +13,7 @@ import msgspec
 
 from auth.identity import Action, Identity
 from auth.tokens import TokenKind, effective
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 from storage.names import PackageName
 
 NONE: Final = 0
@@ -84,7 +84,7 @@ class Rule(msgspec.Struct, frozen=True):
 Decision = Allowed | Challenged | Hidden | Denied
 
 
-def decide(identity: Identity, action: Action, package: PackageName, standing: Standing) -> Decision:
+def decide(identity: Identity, action: Action, package: PackageName, standing: AccessFacts) -> Decision:
     """Whether ``identity`` may do ``action`` with ``package``."""
     if not standing.token_usable:
         return Challenged("invalid_token")
@@ -100,32 +100,32 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: S
     return Allowed(standing.package_id)
 
 
-def may(identity: Identity, action: Action, package: PackageName, standing: Standing) -> bool:
+def may(identity: Identity, action: Action, package: PackageName, standing: AccessFacts) -> bool:
     """``decide`` for those who only ask (tokens, mounts, lists)."""
     return isinstance(decide(identity, action, package, standing), Allowed)
 
 
-def grantable(identity: Identity, package: PackageName, standing: Standing) -> frozenset[Action]:
+def grantable(identity: Identity, package: PackageName, standing: AccessFacts) -> frozenset[Action]:
     """All that a bearer token may be issued for now; for a package that the caller may make, as if it were there."""
     if standing.package_id is None:
         standing = msgspec.structs.replace(standing, package_id=0, role=standing.namespace_role)
     return frozenset(action for action in _NEEDS if may(identity, action, package, standing))
 
 
-def _role(standing: Standing) -> int:
+def _role(standing: AccessFacts) -> int:
     """The role over the package, or over the namespace when there is no such package yet."""
     if standing.package_id is None:
         return standing.namespace_role
     return max(standing.role, READ) if standing.visibility == "public" else standing.role
 
 
-def _for_nobody(action: Action, role: int, standing: Standing, identity: Identity) -> Decision:
+def _for_nobody(action: Action, role: int, standing: AccessFacts, identity: Identity) -> Decision:
     if action is Action.PULL and role >= READ and standing.package_id is not None:
         return Allowed(standing.package_id)
     return Challenged(None if identity.grants is None else "insufficient_scope")
 
 
-def _by_role(action: Action, role: int, package: PackageName, standing: Standing) -> Decision | None:
+def _by_role(action: Action, role: int, package: PackageName, standing: AccessFacts) -> Decision | None:
     if action is not Action.PUSH and (standing.package_id is None or role == NONE):
         return Hidden()
     if role >= _NEEDS[action]:
@@ -148,7 +148,7 @@ def _by_role(action: Action, role: int, package: PackageName, standing: Standing
     )
 
 
-def _by_token(identity: Identity, action: Action, package: PackageName, standing: Standing) -> Decision | None:
+def _by_token(identity: Identity, action: Action, package: PackageName, standing: AccessFacts) -> Decision | None:
     if action is Action.PULL and standing.visibility == "public" and standing.package_id is not None:
         return None
     if standing.sso_missing:
@@ -166,7 +166,7 @@ def _by_token(identity: Identity, action: Action, package: PackageName, standing
     return _by_scope(action, package, standing)
 
 
-def _by_rules(action: Action, package: PackageName, standing: Standing) -> Decision | None:
+def _by_rules(action: Action, package: PackageName, standing: AccessFacts) -> Decision | None:
     needed = _RULE_ACTIONS[action]
     held = [rule for rule in _rules(standing.rules or "[]") if fnmatchcase(str(package), rule.packages)]
     actions = sorted({name for rule in held for name in rule.actions})
@@ -188,7 +188,7 @@ def _rules(text: str) -> list[Rule]:
     return msgspec.json.decode(text, type=list[Rule])
 
 
-def _by_ceiling(action: Action, package: PackageName, standing: Standing) -> Decision | None:
+def _by_ceiling(action: Action, package: PackageName, standing: AccessFacts) -> Decision | None:
     if (standing.ceiling or NONE) >= _NEEDS[action]:
         return None
     verb = "Create" if standing.package_id is None else "Write"
@@ -200,7 +200,7 @@ def _by_ceiling(action: Action, package: PackageName, standing: Standing) -> Dec
     )
 
 
-def _by_scope(action: Action, package: PackageName, standing: Standing) -> Decision | None:
+def _by_scope(action: Action, package: PackageName, standing: AccessFacts) -> Decision | None:
     scopes = effective(standing.scopes or ())
     needed = _SCOPES[action]
     if needed in scopes:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from registry.accounts import create_token, create_user
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.processes import Program, free_ports, is_free, wait_until
-from storage.embedded.seaweed import EmbeddedS3
+from registry.accounts.accounts import create_token, create_user
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.processes import Program, free_ports, is_free, wait_until
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from storage.objects.s3 import S3Settings, S3Store

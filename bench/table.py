@@ -25,7 +25,7 @@ from typing import Any, Final
 import orjson
 
 from bench.deployment import USER, ObjectStore, deployed
-from storage.embedded.processes import Program, free_ports, is_free, wait_until
+from registry.devservers.processes import Program, free_ports, is_free, wait_until
 from storage.objects.s3 import S3Settings, S3Store
 
 #: What is compared: of each scenario the figures, and whether more is better.

@@ -13,31 +13,31 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from registry import logs
-from registry.accesses import Accesses
 from registry.config import Settings
-from registry.downloads import counting
 from registry.http.outbound import fetch
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
-from registry.manifests import Manifests
-from registry.packages import Packages
+from registry.packages.downloads import counting
+from registry.packages.packages import Packages
+from registry.packages.publishing import Manifests
+from registry.packages.roles import Accesses
+from registry.packages.versions import Versions
+from registry.process import logs
 from registry.services import Services
-from registry.slots import Slots
-from registry.uploads import Uploads
-from registry.versions import Versions
+from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.sessions import Uploads
 from storage.metadata.database import open_database
-from storage.metadata.lookups import open_lookups
-from storage.metadata.moves import open_moves
+from storage.metadata.reads.lookups import open_lookups
+from storage.metadata.retags import open_retags
 from storage.objects.base import Stores
 from storage.objects.local import LocalSettings, LocalStore
 from storage.objects.s3 import S3Settings, S3Store
 
 if TYPE_CHECKING:
-    from registry.keyless import Keyless
+    from registry.accounts.oidc_login import Keyless
 
 log = structlog.get_logger()
 
@@ -68,9 +68,9 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
                 ),
             ),
             uploads=Uploads(
-                db, stores, settings.uploads, Slots(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
+                db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
             ),
-            manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_moves(db))),
+            manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
             accesses=Accesses(db),
@@ -85,13 +85,13 @@ def preload(settings: Settings) -> None:
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
         import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
-        import registry.keyless  # noqa: F401, PLC0415 - see below
+        import registry.accounts.oidc_login  # noqa: F401, PLC0415 - see below
 
 
 def _keyless(settings: Settings, service: str) -> "Keyless | None":
     if not settings.oidc_issuers:
         return None
-    from registry.keyless import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
+    from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
 

@@ -13,9 +13,9 @@ from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from auth.issuers import OidcIssuer, parse_issuers
-from registry.lifetimes import LifetimeSettings
-from registry.linking import LinkSettings
-from registry.uploads import UploadSettings
+from registry.packages.deletion_rules import LifetimeSettings
+from registry.packages.linking import LinkSettings
+from registry.uploads.sessions import UploadSettings
 from storage.metadata.database import DatabaseSettings
 from storage.objects.local import LocalSettings
 from storage.objects.s3 import S3Settings

@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
-from registry.accesses import Accesses
 from registry.config import Settings
-from registry.downloads import Downloads
-from registry.failures import Failures
-from registry.manifests import Manifests
-from registry.packages import Packages
-from registry.uploads import Uploads
-from registry.versions import Versions
+from registry.login_throttle import LoginThrottle
+from registry.packages.downloads import Downloads
+from registry.packages.packages import Packages
+from registry.packages.publishing import Manifests
+from registry.packages.versions import Versions
+from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
-from storage.metadata.lookups import Lookups
+from storage.metadata.reads.lookups import Lookups
 from storage.objects.base import Stores
 
 if TYPE_CHECKING:
-    from registry.keyless import Keyless
+    from registry.accounts.oidc_login import Keyless
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Services:
     downloads: Downloads
     keyless: "Keyless | None"  # None: no issuer is trusted
     now: Callable[[], float]  # Unix seconds
-    failures: Failures = field(default_factory=Failures)
+    failures: LoginThrottle = field(default_factory=LoginThrottle)
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -3,19 +3,40 @@
 import asyncio
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from blockbuster import blockbuster_ctx
 
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from tests.support.server import Registry, running, settings_env
 
 _numbers = itertools.count(1)
+
+#: For a cluster that is thrown away: nothing here outlives a crash of the machine, and no test is about one. What is
+#: about a PostgreSQL that is killed (tests/registry/devservers, tests/test_run.py) starts its own, with the real settings.
+_UNSAFE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",  # it would go round hundreds of databases, none of which lives for a minute
+}
+
+#: Calls below these may block the event loop: most are what a process does once, when it starts and when it ends.
+_MAY_BLOCK = (
+    ("asyncpg/connect_utils.py", "_parse_connect_arguments"),  # looks for a client certificate of the user's
+    ("storage/metadata/migrate.py", "files"),  # lists the migrations
+    ("storage/objects/s3.py", "_trust"),  # botocore reads its files for credentials
+    ("storage/objects/local.py", "open"),  # waits for the threads that write
+    ("registry/http/tls.py", "_stamps"),  # two stats in five minutes
+    ("registry/http/sending.py", "_from_file"),  # sendfile of what the page cache holds
+)
 
 
 async def _template(server: EmbeddedPostgres) -> None:
@@ -25,15 +46,30 @@ async def _template(server: EmbeddedPostgres) -> None:
     await migrate(server.dsn("template_moorage"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """What our code does on an event loop may not block it: the call raises BlockingError, and the test fails.
+
+    The embedded servers are started and stopped where no loop runs; the tests ask them for their addresses.
+    """
+    with blockbuster_ctx(["registry", "auth", "storage"], excluded_modules=["registry.devservers"]) as watched:
+        for path, function in _MAY_BLOCK:
+            for call in watched.functions.values():
+                call.can_block_in(path, function)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    path = tmp_path_factory.mktemp("postgres")
+    server = EmbeddedPostgres(path, _UNSAFE)
     server.start()
     try:
         asyncio.run(_template(server))
         yield server
     finally:
         server.stop()
+        shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +83,19 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
 
 
 @pytest.fixture
-async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
-    """A migrated database, cloned from the template."""
+async def database_url(postgres: EmbeddedPostgres) -> str:
+    """A migrated database, cloned from the template; it goes with the server.
+
+    Dropped one by one, they would slow down each other's making: ext4 goes through the inodes that were freed within
+    five seconds when it makes a file, and a database has three hundred.
+    """
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_moorage")
-        yield postgres.dsn(name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_moorage STRATEGY FILE_COPY")
     finally:
         await admin.close()
+    return postgres.dsn(name)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import orjson
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from registry.config import Settings
@@ -23,6 +24,9 @@ OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY"}
 #: A disk of one node is nothing for pods that may be on any.
 OF_ONE_NODE = {"MOORAGE_STORE_PATH"}
 SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY"}
+NUMBERED = {"F": ROOT / "docs" / "faults.md", "S": ROOT / "docs" / "threats.md"}
+#: A number in a comment, a docstring or a test's name (F18, test_f18_…), or a range of them (F16-F20).
+CITED = re.compile(r"(?<![A-Za-z0-9])(?:([FS])|(?<=_)([fs]))([1-9][0-9]?)(?:-[FS]?([1-9][0-9]?))?(?![A-Za-z0-9])")
 
 
 class _Asked(Mapping[str, str]):
@@ -94,6 +98,45 @@ def test_the_files_that_readme_names_are_there() -> None:
     named = re.findall(r"`((?:registry|auth|storage|helm|\.ci)/[\w./]+)`", README)
     assert len(named) > 15
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def cited(text: str) -> set[str]:
+    """The numbers of faults and threats in ``text``, those of a range one by one."""
+    numbers = set[str]()
+    for upper, lower, first, last in CITED.findall(text):
+        numbers |= {f"{upper or lower.upper()}{number}" for number in range(int(first), int(last or first) + 1)}
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("# S14: of another organization", {"S14"}),
+        ("(F16-F18, F22)", {"F16", "F17", "F18", "F22"}),
+        ("S27-29", {"S27", "S28", "S29"}),
+        ("def test_s19_s33_a_token", {"S19", "S33"}),
+        ("AWS4 x_F2b UTF8 SHA256 S100 IPs6 f7", set()),
+    ],
+)
+def test_numbers_are_found_where_they_are_cited(text: str, numbers: set[str]) -> None:
+    assert cited(text) == numbers
+
+
+@pytest.mark.parametrize("letter", NUMBERED)
+def test_every_number_that_a_test_cites_is_told(letter: str) -> None:
+    rows = re.findall(rf"^\| ({letter}[0-9]+) \|", NUMBERED[letter].read_text(), re.MULTILINE)
+    assert rows == [f"{letter}{number}" for number in range(1, len(rows) + 1)]
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    found = {number for text in texts for number in cited(text) if number.startswith(letter)}
+    assert len(found) > 40  # it looks in the right place
+    assert not found - set(rows)
+
+
+@pytest.mark.parametrize("letter", NUMBERED)
+def test_the_tests_that_are_named_exist(letter: str) -> None:
+    named = set(re.findall(r"`(tests/[\w./]+)`", NUMBERED[letter].read_text()))
+    assert len(named) > 15
+    assert not sorted(name for name in named if not (ROOT / name).is_file())
 
 
 def test_the_make_targets_that_are_named_exist() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.standalone import hold
-from storage.embedded.processes import CannotStart, free_ports, is_gone
+from registry.cli.run import hold
+from registry.devservers.processes import CannotStart, free_ports, is_gone
 
 ROOT = Path(__file__).parent.parent
 
@@ -188,7 +188,7 @@ def test_data_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 
 def test_a_start_waits_for_an_instance_that_is_stopping(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from registry.standalone import hold\n"
+        "import sys, time; from pathlib import Path; from registry.cli.run import hold\n"
         "with hold(Path(sys.argv[1]), print) as stopping: stopping(); print('stopping', flush=True); time.sleep(0.5)"
     )
     argv = [sys.executable, "-c", script, str(tmp_path)]

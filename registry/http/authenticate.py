@@ -1,7 +1,7 @@
 """From the Authorization header to an Identity; what it is worth is asked with each request's own statement.
 
-Credentials that fail are counted, here for all the dialects together (registry.failures); a bearer token of ours that
-fails is not: an expired one is how clients learn that they need a new one.
+Credentials that fail are counted, here for all the dialects together (registry.login_throttle); a bearer token of ours
+that fails is not: an expired one is how clients learn that they need a new one.
 """
 
 import time
@@ -20,7 +20,7 @@ from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
 
 if TYPE_CHECKING:
-    from registry.keyless import Exchanged
+    from registry.accounts.oidc_login import Exchanged
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ import structlog
 
 from registry.http import ops
 from registry.http.errors import is_for_api, too_many
-from registry.http.origin import raw_path
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
+from registry.http.urls import raw_path
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
-from registry.logs import request_id
 from registry.oci.errors import RegistryError
+from registry.process.logs import request_id
 from registry.services import Services
 
 log = structlog.get_logger()

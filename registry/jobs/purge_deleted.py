@@ -16,7 +16,7 @@ _BATCH: Final = 200
 async def purge_deleted(services: Services) -> int:
     """One batch; how many packages and versions went a step further."""
     window = services.settings.lifetimes.restore_seconds
-    done = await packages.doom(services.db, window)
+    done = await packages.expire(services.db, window)
     for found in await versions.due(services.db, window, _BATCH):
         done += await _purge(services, found, window)
     return done + await packages.purge(services.db)

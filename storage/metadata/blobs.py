@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
-from storage.metadata.standing import Standing
 from storage.names import Digest
 from storage.objects.base import ObjectKey
 
 
-class LocatedBlob(Standing, frozen=True):
+class LocatedBlob(AccessFacts, frozen=True):
     """``size`` is None when the package has no such blob; ``body`` is set for blobs kept in Postgres."""
 
     size: int | None
@@ -22,11 +22,12 @@ class LocatedBlob(Standing, frozen=True):
 #: Over lines of tokens, owners, images and digests; a row each, in their order.
 # The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by a digest
 # alone, once the tables had grown, and to find it where there was no link.
-LOCATE: Final = select(
+LOCATE, LOCATE_FAST = access_facts.full_and_fast(
     LocatedBlob,
-    f"""
-    SELECT {standing.COLUMNS}, found.*
-    {standing.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, found.*
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
@@ -34,9 +35,9 @@ LOCATE: Final = select(
          LIMIT 1
       ) AS found ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-LOCATE_AT_SIGHT: Final = standing.at_sight(LOCATE)
 
 
 _TOUCH: Final = command(
@@ -87,14 +88,14 @@ _CANDIDATES: Final = 1000
 _READABLE_SOURCE: Final = select(
     Source,
     f"""
-    {standing.GIVEN}
+    {access_facts.GIVEN}
     SELECT link.package_id
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN (SELECT package_id FROM package_blobs
              WHERE digest = $2 AND deleted_at IS NULL LIMIT {_CANDIDATES}) AS link ON true
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
       JOIN accounts owner ON owner.id = package.owner_id
-     WHERE token.id = $1 AND {standing.READABLE}
+     WHERE token.id = $1 AND {access_facts.READABLE}
      LIMIT 1
     """,
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
 from storage.metadata.links import REPOSITORY_ROLE
 from storage.metadata.query import COUNTED, Executor, select
 
@@ -58,7 +58,7 @@ _SHOW: Final = select(
     ShownPackage,
     f"""
     SELECT {_COLUMNS}
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN packages package ON package.id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
       JOIN accounts owner ON owner.id = package.owner_id
       {_LINKED}
@@ -77,17 +77,17 @@ async def show(db: Executor, token_id: int, package_id: int) -> ShownPackage | N
 _PAGE: Final = select(
     ListedPackage,
     f"""
-    {standing.GIVEN}, listed AS MATERIALIZED (
+    {access_facts.GIVEN}, listed AS MATERIALIZED (
         SELECT package.id, row_number() OVER (ORDER BY package.id) AS place
-          FROM {standing.HOLDER}
+          FROM {access_facts.HOLDER}
           JOIN packages package
                  ON package.owner_id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
           JOIN accounts owner ON owner.id = $2
-         WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {standing.READABLE}
+         WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {access_facts.READABLE}
          ORDER BY package.id LIMIT (SELECT {COUNTED})
     )
     SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN listed ON listed.place > $5 AND listed.place <= $5 + $4
       JOIN packages package ON package.id = listed.id
       JOIN accounts owner ON owner.id = package.owner_id
@@ -108,9 +108,9 @@ async def page(
 _DELETED: Final = select(
     ListedPackage,
     f"""
-    {standing.GIVEN}
+    {access_facts.GIVEN}
     SELECT {_COLUMNS}, count(*) OVER ()::int AS total
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN accounts owner ON owner.id = $2
       LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
       LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
@@ -119,7 +119,7 @@ _DELETED: Final = select(
                 AND package.deleted_at > now() - make_interval(secs => $6)
       {_LINKED}
      WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3)
-       AND {standing.READABLE} AND ({standing.ROLE}) = 3
+       AND {access_facts.READABLE} AND ({access_facts.ROLE}) = 3
      ORDER BY package.deleted_at DESC, package.id LIMIT $4 OFFSET $5
     """,
 )

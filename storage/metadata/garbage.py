@@ -121,6 +121,6 @@ _DROP_BLOB: Final = command(
 
 
 async def drop_blob(db: Executor, digest: str, delay_seconds: float) -> None:
-    """Removes a blob without links, and dooms its object once the longest pull and backup are over."""
+    """Removes a blob without links, and expires its object once the longest pull and backup are over."""
     await _LOCK_BLOB.maybe(db, digest)
     await _DROP_BLOB.run(db, digest, delay_seconds)

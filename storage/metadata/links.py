@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
 from storage.metadata.query import Executor, command, select
 
 #: The role of ``caller``, the holder of ``token``, over ``repo``: 0 none, 1 read, 2 write, 3 admin.
@@ -37,7 +37,7 @@ _TARGET: Final = select(
     Target,
     f"""
     SELECT repo.id, repo.owner_id, ({REPOSITORY_ROLE})::int AS role
-      FROM {standing.HOLDER}
+      FROM {access_facts.HOLDER}
       JOIN repositories repo ON repo.deleted_at IS NULL AND lower(repo.name) = lower($3)
       JOIN accounts owner ON owner.id = repo.owner_id AND lower(owner.login) = lower($2) AND owner.deleted_at IS NULL
      WHERE token.id = $1

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, select
-from storage.metadata.standing import Standing
 from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectKey
 
 
-class ResolvedManifest(Standing, frozen=True):
+class ResolvedManifest(AccessFacts, frozen=True):
     """``version_id`` and the rest are None when the package has no such manifest; ``size`` is in bytes."""
 
     version_id: int | None
@@ -21,11 +21,12 @@ class ResolvedManifest(Standing, frozen=True):
 
 
 #: Over lines of tokens, owners, images and tags; a row each, in their order.
-BY_TAG: Final = select(
+BY_TAG, BY_TAG_FAST = access_facts.full_and_fast(
     ResolvedManifest,
-    f"""
-    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
-    {standing.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT manifest.id, manifest.digest, manifest.media_type, manifest.size
           FROM tags tag JOIN manifests manifest ON manifest.package_id = tag.package_id AND manifest.digest = tag.digest
@@ -33,25 +34,26 @@ BY_TAG: Final = select(
          LIMIT 1
       ) AS manifest ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-BY_TAG_AT_SIGHT: Final = standing.at_sight(BY_TAG)
 #: The same by digest. In a new database, without statistics, PostgreSQL would take the index of those that are not
 #: deleted and read all manifests of the package: so the key is looked up first, and then whether it is deleted.
-BY_DIGEST: Final = select(
+BY_DIGEST, BY_DIGEST_FAST = access_facts.full_and_fast(
     ResolvedManifest,
-    f"""
-    SELECT {standing.COLUMNS}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
-    {standing.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, manifest.id AS version_id, manifest.digest, manifest.media_type, manifest.size
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT id, digest, media_type, size
           FROM (SELECT * FROM manifests WHERE package_id = package.id AND digest = asked.reference LIMIT 1) AS kept
          WHERE deleted_at IS NULL
       ) AS manifest ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-BY_DIGEST_AT_SIGHT: Final = standing.at_sight(BY_DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ async def config(db: Executor, package_id: int, digest: Digest) -> ConfigBytes |
     return await _CONFIG.maybe(db, package_id, digest)
 
 
-class Referrers(Standing, frozen=True):
+class Referrers(AccessFacts, frozen=True):
     """Parallel arrays, one element a referrer; ``more``: another page follows."""
 
     digests: list[str]
@@ -245,8 +247,8 @@ class Referrers(Standing, frozen=True):
 _REFERRERS: Final = select(
     Referrers,
     f"""
-    SELECT {standing.COLUMNS}, found.*
-    {standing.FROM}
+    SELECT {access_facts.COLUMNS}, found.*
+    {access_facts.FROM}
      CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(digest) FILTER (WHERE fits), '{{}}') AS digests,
                coalesce(array_agg(media_type) FILTER (WHERE fits), '{{}}') AS media_types,

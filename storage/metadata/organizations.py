@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
 from storage.metadata.accounts import Number
 from storage.metadata.query import COUNTED, Executor, command, select
 
@@ -42,7 +42,7 @@ _SEEN: Final = select(
                AS sso_missing
       FROM accounts org
       LEFT JOIN LATERAL (
-            SELECT caller.id, caller.site_admin FROM {standing.HOLDER}
+            SELECT caller.id, caller.site_admin FROM {access_facts.HOLDER}
              WHERE token.id = $1 AND token.repository_id IS NULL
            ) AS holder ON true
       LEFT JOIN memberships seat ON seat.org_id = org.id AND seat.user_id = holder.id

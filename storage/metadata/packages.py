@@ -3,29 +3,30 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
-from storage.metadata.standing import Standing
 from storage.names import PackageName
 
-_STANDING: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM}")
+_ACCESS_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM}")
 
 
-async def standing_of(db: Executor, token_id: int | None, package: PackageName) -> Standing:
+async def access_facts_of(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
     """The caller's standing with a package that may not be there."""
-    return await _STANDING.one(db, token_id, package.owner, package.image)
+    return await _ACCESS_FACTS.one(db, token_id, package.owner, package.image)
 
 
 #: Over lines of tokens, owners, images and anything; a row each, in their order.
-STANDINGS: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_MANY} ORDER BY asked.place")
-STANDINGS_AT_SIGHT: Final = standing.at_sight(STANDINGS)
+ACCESS_FACTS, ACCESS_FACTS_FAST = access_facts.full_and_fast(
+    AccessFacts, lambda facts: f"SELECT {facts.columns} {facts.many} ORDER BY asked.place"
+)
 
-_STANDING_DELETED: Final = select(Standing, f"SELECT {standing.COLUMNS} {standing.FROM_DELETED}")
+_ACCESS_FACTS_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_DELETED}")
 
 
-async def standing_of_deleted(db: Executor, token_id: int | None, package: PackageName) -> Standing:
+async def standing_of_deleted(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
     """The caller's standing with the package of that name that was deleted last, if there is one."""
-    return await _STANDING_DELETED.one(db, token_id, package.owner, package.image)
+    return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +173,14 @@ class Listed:
 _CATALOG: Final = select(
     Listed,
     f"""
-    {standing.GIVEN}
+    {access_facts.GIVEN}
     SELECT lower(owner.login) || '/' || near.name AS name
       FROM accounts owner
-      JOIN {standing.HOLDER} ON token.id = $1
+      JOIN {access_facts.HOLDER} ON token.id = $1
      CROSS JOIN LATERAL (
         SELECT package.name FROM packages package
          WHERE package.owner_id = owner.id AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
-           AND (lower(owner.login) || '/' || package.name) COLLATE "C" > $2 AND {standing.READABLE}
+           AND (lower(owner.login) || '/' || package.name) COLLATE "C" > $2 AND {access_facts.READABLE}
          ORDER BY package.name LIMIT $3
      ) AS near
      WHERE owner.deleted_at IS NULL AND (lower(owner.login) || '/') COLLATE "C" >= split_part($2, '/', 1) || '/'
@@ -213,7 +214,7 @@ async def forget_unpublished(db: Executor, older_than_seconds: float, limit: int
     return await _FORGET_UNPUBLISHED.run(db, older_than_seconds, limit)
 
 
-_DOOM: Final = command(
+_EXPIRE: Final = command(
     """
     UPDATE packages SET published_at = NULL
      WHERE deleted_at <= now() - make_interval(secs => $1) AND published_at IS NOT NULL
@@ -244,9 +245,9 @@ _PURGE: Final = command(
 )
 
 
-async def doom(db: Executor, window_seconds: float) -> int:
+async def expire(db: Executor, window_seconds: float) -> int:
     """Makes packages that were deleted before the window beyond restoring; how many."""
-    return await _DOOM.run(db, window_seconds)
+    return await _EXPIRE.run(db, window_seconds)
 
 
 async def purge(db: Executor) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import standing
+from storage.metadata import access_facts
 from storage.metadata.query import COUNTED, Executor, Query, command, select
 
 
@@ -64,7 +64,7 @@ _RIGHTS: Final[LiteralString] = """
 """
 _HOLDER: Final[LiteralString] = f"""
   LEFT JOIN LATERAL (
-        SELECT caller.id, caller.site_admin, token.repository_id FROM {standing.HOLDER} WHERE token.id = $1
+        SELECT caller.id, caller.site_admin, token.repository_id FROM {access_facts.HOLDER} WHERE token.id = $1
        ) AS holder ON true
 """
 
@@ -112,8 +112,8 @@ class ListedRepository(Repository):
     total: int
 
 
-# Of ``repository`` and its ``owner``, whether the role is more than none, in the terms of standing.GIVEN; $3: whether
-# the token shows more than what is public; $4: one visibility only.
+# Of ``repository`` and its ``owner``, whether the role is more than none, in the terms of access_facts.GIVEN; $3:
+# whether the token shows more than what is public; $4: one visibility only.
 _LISTED: Final[LiteralString] = """
        repository.deleted_at IS NULL AND ($4::text IS NULL OR repository.visibility = $4)
        AND (repository.visibility = 'public'
@@ -160,7 +160,7 @@ async def _listed(
 _OWNED: Final = select(
     ListedRepository,
     f"""
-    {standing.GIVEN}, listed AS MATERIALIZED (
+    {access_facts.GIVEN}, listed AS MATERIALIZED (
         SELECT repository.id, row_number() OVER (ORDER BY lower(repository.name)) AS place
           FROM repositories repository
           JOIN accounts owner ON owner.id = $2
@@ -183,7 +183,7 @@ async def of_owner(
 _MINE: Final = select(
     ListedRepository,
     f"""
-    {standing.GIVEN}, spaces AS MATERIALIZED (
+    {access_facts.GIVEN}, spaces AS MATERIALIZED (
         SELECT $2::bigint AS id
          UNION SELECT org_id FROM seats
          UNION SELECT given.owner_id FROM given_repositories JOIN repositories given ON given.id = repository_id
@@ -211,7 +211,7 @@ async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter
 _OF_TEAM: Final = select(
     ListedRepository,
     f"""
-    {standing.GIVEN}, listed AS MATERIALIZED (
+    {access_facts.GIVEN}, listed AS MATERIALIZED (
         SELECT repository.id, row_number() OVER (ORDER BY granted.repository_id) AS place
           FROM repository_teams granted
           JOIN repositories repository ON repository.id = granted.repository_id

@@ -9,10 +9,10 @@ from typing import Final, LiteralString
 
 from msgspec.structs import asdict, replace
 
-from storage.metadata import standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.blobs import LINK
-from storage.metadata.query import Executor, command, select
-from storage.metadata.standing import Standing
+from storage.metadata.query import Executor, command
 from storage.names import Digest, UploadId
 
 _FREE: Final[LiteralString] = """(
@@ -20,7 +20,7 @@ _FREE: Final[LiteralString] = """(
 )"""
 
 
-class Session(Standing, frozen=True):
+class Session(AccessFacts, frozen=True):
     """An upload of the caller to the package; all None where there is none of that id.
 
     ``received`` bytes are durable, ``in_row`` all of them; ``free``: open, and nobody has the lease. ``opened_by``: the
@@ -41,11 +41,12 @@ class Session(Standing, frozen=True):
 
 
 #: Over lines of tokens, owners, images and ids of uploads; a row each, in their order.
-FIND: Final = select(
+FIND, FIND_FAST = access_facts.full_and_fast(
     Session,
-    f"""
-    SELECT {standing.COLUMNS}, session.*
-    {standing.FROM_MANY}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, session.*
+    {facts.many}
       LEFT JOIN LATERAL (
         SELECT upload.state, upload.algorithm, upload.received, octet_length(upload.tail) = upload.received AS in_row,
                upload.hash_state, upload.digest, upload.fence, {_FREE} AS free, upload.expires_at <= now() AS expired,
@@ -54,9 +55,9 @@ FIND: Final = select(
          WHERE upload.package_id = package.id AND upload.account_id = caller.id
       ) AS session ON true
      ORDER BY asked.place
-    """,
+    """
+    ),
 )
-FIND_AT_SIGHT: Final = standing.at_sight(FIND)
 
 #: So many short uploads are under way at once in a process; a session takes half a KiB.
 _KNOWN_MAX: Final = 256
@@ -73,7 +74,7 @@ class Known:
         self._most = most
         self._sessions: OrderedDict[UploadId, Session] = OrderedDict()
 
-    def of(self, upload: UploadId, standing_now: Standing) -> Session | None:
+    def of(self, upload: UploadId, standing_now: AccessFacts) -> Session | None:
         """The session, with the caller's standing of now; None: not known, or not the caller's to this package."""
         known = self._sessions.get(upload)
         if known is None:
@@ -81,7 +82,7 @@ class Known:
         mine = known.package_id == standing_now.package_id and known.account_id == standing_now.account_id
         return replace(known, **asdict(standing_now)) if mine else None
 
-    def begun(self, upload: UploadId, by: Standing, token_id: int | None, algorithm: str, opened_at: float) -> None:
+    def begun(self, upload: UploadId, by: AccessFacts, token_id: int | None, algorithm: str, opened_at: float) -> None:
         """It was opened; ``opened_at`` in Unix seconds."""
         session = Session(
             **asdict(by),

@@ -2,34 +2,35 @@
 
 from typing import Final
 
-from storage.metadata import standing
-from storage.metadata.query import Executor, command, select
-from storage.metadata.standing import Standing
+from storage.metadata import access_facts
+from storage.metadata.access_facts import AccessFacts
+from storage.metadata.query import Executor, command
 from storage.names import PackageName, TagName
 
 
-class TagPage(Standing, frozen=True):
+class TagPage(AccessFacts, frozen=True):
     published: bool
     names: list[str]
 
 
-_PAGE: Final = select(
+_PAGE, _PAGE_FAST = access_facts.full_and_fast(
     TagPage,
-    f"""
-    SELECT {standing.COLUMNS}, package.published_at IS NOT NULL AS published,
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, package.published_at IS NOT NULL AS published,
            ARRAY(SELECT tag.name FROM tags tag
                   WHERE tag.package_id = package.id AND tag.name > $4 ORDER BY tag.name LIMIT $5) AS names
-    {standing.FROM}
-    """,
+    {facts.once}
+    """
+    ),
 )
-_PAGE_AT_SIGHT: Final = standing.at_sight(_PAGE)
 
 
 async def page(db: Executor, token_id: int | None, package: PackageName, after: str, limit: int) -> TagPage:
     """At most ``limit`` tags past ``after``, in byte order, with the caller's standing."""
     asked = token_id, package.owner, package.image, after, limit
-    found = await _PAGE_AT_SIGHT.one(db, *asked)
-    return found if found.role != standing.UNSETTLED else await _PAGE.one(db, *asked)
+    found = await _PAGE_FAST.one(db, *asked)
+    return found if found.role != access_facts.NEEDS_FULL_QUERY else await _PAGE.one(db, *asked)
 
 
 _REMOVE: Final = command("DELETE FROM tags WHERE package_id = $1 AND name = $2")

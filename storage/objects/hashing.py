@@ -1,9 +1,8 @@
 """SHA-2 that can be put down in one process and taken up in another.
 
-``hashlib`` cannot tell its state, so the compression runs in a library whose context is plain memory: libcrypto's
-low-level API (deprecated in OpenSSL 3, and there), CommonCrypto on macOS, or the wheel ``rehashes`` where Python
-carries a libcrypto of its own. Each is tried when this module is imported, with a known digest and with a save and
-restore in the middle of a block; the first that passes is used.
+``hashlib`` cannot tell its state. The wheel ``rehashes`` can; it is made for Linux, and on macOS the compression runs
+in CommonCrypto, whose context is plain memory. Either is tried when this module is imported, with a known digest and
+with a save and restore in the middle of a block.
 
 The state is ours and the same for all of them (FIPS 180-4's variables, big-endian), so that a replica on another
 machine, with another library, takes it up:
@@ -18,9 +17,8 @@ import hashlib
 import importlib
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal, Protocol, Self
 
 Algorithm = Literal["sha256", "sha512"]
@@ -108,13 +106,8 @@ class _Layout:
     length: int
     tail: int
     length_unit: int  # the length is counted in this many bits
-    counter: tuple[int, int] | None = None  # where the tail's length stands, and where the digest's, if anywhere
 
 
-_OPENSSL: Final[dict[Algorithm, _Layout]] = {  # <openssl/sha.h>: SHA256_CTX, SHA512_CTX
-    "sha256": _Layout(size=112, words=0, length=32, tail=40, length_unit=1, counter=(104, 108)),
-    "sha512": _Layout(size=216, words=0, length=64, tail=80, length_unit=1, counter=(208, 212)),
-}
 _COMMONCRYPTO: Final[dict[Algorithm, _Layout]] = {  # <CommonCrypto/CommonDigest.h>: CC_SHA256_CTX, CC_SHA512_CTX
     "sha256": _Layout(size=104, words=8, length=0, tail=40, length_unit=8),
     "sha512": _Layout(size=208, words=16, length=0, tail=80, length_unit=8),
@@ -160,9 +153,6 @@ class _ContextRunning:
         shape.words("=").pack_into(self._context, layout.words, *snapshot.words)
         struct.pack_into("=Q", self._context, layout.length, snapshot.length * 8 // layout.length_unit)
         ctypes.memmove(ctypes.addressof(self._context) + layout.tail, snapshot.tail, len(snapshot.tail))
-        if layout.counter is not None:
-            struct.pack_into("=I", self._context, layout.counter[0], len(snapshot.tail))
-            struct.pack_into("=I", self._context, layout.counter[1], shape.digest)
 
     def hexdigest(self) -> str:
         last = ctypes.create_string_buffer(self._context.raw, len(self._context))  # final() spoils what it is given
@@ -177,25 +167,25 @@ def _check(returned: int) -> None:
 
 
 class _ContextBackend:
-    """libcrypto or CommonCrypto, by ctypes."""
+    """CommonCrypto of macOS, by ctypes."""
 
-    def __init__(self, name: str, path: str, prefix: str, layouts: dict[Algorithm, _Layout], size_type: type) -> None:
+    name = "commoncrypto"
+
+    def __init__(self) -> None:
         """Raises OSError or AttributeError when the library or a function is not there."""
-        self.name = name
-        self._layouts = layouts
-        library = ctypes.CDLL(path)
-        self._functions = {a: self._bind(library, f"{prefix}{a.upper()}", size_type) for a in layouts}
+        library = ctypes.CDLL("/usr/lib/libSystem.B.dylib")
+        self._functions = {a: self._bind(library, f"CC_{a.upper()}") for a in _COMMONCRYPTO}
 
     @staticmethod
-    def _bind(library: ctypes.CDLL, stem: str, size_type: type) -> _Functions:
+    def _bind(library: ctypes.CDLL, stem: str) -> _Functions:
         init, update, final = (library[f"{stem}_{verb}"] for verb in ("Init", "Update", "Final"))
         init.argtypes = (ctypes.c_void_p,)
-        update.argtypes = (ctypes.c_void_p, ctypes.c_void_p, size_type)
+        update.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
         final.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
         return _Functions(init, update, final)
 
     def start(self, algorithm: Algorithm) -> _ContextRunning:
-        return _ContextRunning(algorithm, self._layouts[algorithm], self._functions[algorithm])
+        return _ContextRunning(algorithm, _COMMONCRYPTO[algorithm], self._functions[algorithm])
 
     def resume(self, algorithm: Algorithm, snapshot: Snapshot) -> _ContextRunning:
         running = self.start(algorithm)
@@ -212,6 +202,10 @@ class _RehashesObject(Protocol):
 class _RehashesClass(Protocol):
     def __call__(self) -> _RehashesObject: ...
     def deserialize(self, data: bytes) -> _RehashesObject: ...
+
+
+#: The wheel takes ``bytes`` only: a part is copied in pieces that stay in the CPU's cache.
+_COPY_BYTES: Final = 256 * 1024
 
 
 class _RehashesRunning:
@@ -235,7 +229,8 @@ class _RehashesRunning:
         return shape.words("<").pack(*state.words) + blocks + tail
 
     def update(self, data: bytes | memoryview) -> None:
-        self._object.update(bytes(data))
+        for start in range(0, len(data), _COPY_BYTES):
+            self._object.update(bytes(data[start : start + _COPY_BYTES]))
 
     def save(self) -> Snapshot:
         shape, raw = _SHAPES[self._algorithm], self._object.serialize()
@@ -265,21 +260,6 @@ class _RehashesBackend:
         return _RehashesRunning(algorithm, self._classes[algorithm], snapshot)
 
 
-def _candidates() -> Iterator[Callable[[], Backend]]:
-    """What may compute here, best first."""
-    if sys.platform == "darwin":
-        # macOS kills a process that loads its own libcrypto without a version in the name; ask for it nowhere.
-        yield lambda: _ContextBackend(
-            "commoncrypto", "/usr/lib/libSystem.B.dylib", "CC_", _COMMONCRYPTO, ctypes.c_uint32
-        )
-        libraries = [str(Path(sys.base_prefix, "lib", "libcrypto.3.dylib"))]
-    else:
-        libraries = ["libcrypto.so.3", "libcrypto.so.1.1"]
-    for path in libraries:
-        yield lambda path=path: _ContextBackend("libcrypto", path, "", _OPENSSL, ctypes.c_size_t)  # type: ignore[misc]
-    yield _RehashesBackend
-
-
 def _computes(backend: Backend) -> bool:
     """Whether ``backend`` finds known digests, also across a save and restore inside a block."""
     data = bytes(range(251)) * 3
@@ -298,15 +278,15 @@ def _computes(backend: Backend) -> bool:
 
 def _probe() -> tuple[Backend, ...]:
     found: list[Backend] = []
-    for make in _candidates():
+    for make in (_RehashesBackend, _ContextBackend):
         try:
             backend = make()
             if _computes(backend):
                 found.append(backend)
         except (ImportError, OSError, AttributeError, RuntimeError, ValueError):
-            continue  # not here, or not what we know it as: the next one
+            continue  # not here, or not what we know it as: the other one
     if not found:
-        raise ImportError("no library here computes SHA-2 resumably: install OpenSSL's libcrypto, or rehashes")
+        raise ImportError("no library here computes SHA-2 resumably: install rehashes")
     return tuple(found)
 
 

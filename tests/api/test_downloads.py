@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from registry.downloads import Downloads
+from registry.packages.downloads import Downloads
 from storage.errors import Unavailable
 from tests.api.test_versions import APP, listed, push_referrer
 from tests.support.server import Registry, running

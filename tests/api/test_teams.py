@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.organizations import TeamNameInvalid, slug_of
+from registry.accounts.organizations import TeamNameInvalid, slug_of
 from tests.support.api import acme
 from tests.support.server import Registry
 

@@ -11,7 +11,8 @@ from auth.credentials import BearerCredentials, TokenCredentials, parse_authoriz
 from auth.errors import Unauthenticated
 from auth.tokens import TokenKind, mint
 
-TOKEN = mint(TokenKind.CLASSIC)
+#: The same in each process of a run: the cases are named by it, and pytest-xdist compares their names.
+TOKEN = mint(TokenKind.CLASSIC, lambda length: bytes(range(length)))
 PAT = TOKEN.reveal()
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiI3In0.c2ln"
 

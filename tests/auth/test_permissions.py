@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import Allowed, Challenged, Decision, Denied, Hidden, decide, grantable
 from auth.scopes import Grant
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 from storage.names import PackageName
 from tests.support.standings import BASE, standing
 
@@ -28,7 +28,7 @@ def told(decision: Decision) -> str:
             return "403"
 
 
-def row(facts: Standing, identity: Identity = ME) -> str:
+def row(facts: AccessFacts, identity: Identity = ME) -> str:
     return " ".join(told(decide(identity, action, PACKAGE, facts)) for action in Action)
 
 
@@ -199,7 +199,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("facts", "action", "words"), WORDS)
-def test_denials_have_ghcrs_words_and_say_what_to_do(facts: Standing, action: Action, words: str) -> None:
+def test_denials_have_ghcrs_words_and_say_what_to_do(facts: AccessFacts, action: Action, words: str) -> None:
     denied = decide(ME, action, PACKAGE, facts)
     assert isinstance(denied, Denied)
     assert denied.words == words
@@ -226,5 +226,5 @@ def test_sso_says_where() -> None:
         (standing(role=3, token_usable=False), set()),
     ],
 )
-def test_s30_a_bearer_token_is_issued_for_no_more_than_may_be(facts: Standing, expected: set[Action]) -> None:
+def test_s30_a_bearer_token_is_issued_for_no_more_than_may_be(facts: AccessFacts, expected: set[Action]) -> None:
     assert grantable(ME, PACKAGE, facts) == expected

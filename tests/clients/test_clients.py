@@ -45,7 +45,7 @@ async def github_with_tls(env: dict[str, str], tmp_path: Path) -> AsyncIterator[
             [secure.url.replace("http://", "https://"), registry.url],
             registry.replicas,
             registry.http,
-            registry.tokens,
+            tokens=registry.tokens,
         )
 
 

@@ -15,8 +15,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from registry.accounts import create_token, create_user
-from storage.embedded.seaweed import EmbeddedS3
+from registry.accounts.accounts import create_token, create_user
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from tests.support.processes import served
 from tests.support.roundrobin import balanced

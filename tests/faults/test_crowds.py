@@ -48,6 +48,7 @@ async def _slow(url: str) -> Wire:
     return Wire(*await asyncio.open_connection(sock=ours, limit=KIB))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("store", ["s3", "local"])
 async def test_f45_who_stands_still_keeps_nobody_waiting(env: dict[str, str], tmp_path: Path, store: str) -> None:
     env["MOORAGE_REDIRECT"] = "off"

@@ -50,6 +50,8 @@ _INDEXES: Final = [
 ]
 _TAGS: Final = ("a", "b", "c")
 
+_SEEN: Final = frozenset({("image", 201), ("index", 201), ("index", 400), ("delete", 202), ("restore", 204)})
+
 
 @dataclass
 class Storm:
@@ -92,6 +94,10 @@ class Storm:
         for version in (await self.ask("list", "GET", f"{_API}/versions?state=deleted"))[:2]:
             await self.ask("restore", "POST", f"{_API}/versions/{version['id']}/restore")
 
+    def goes_on(self, end: float) -> bool:
+        """Until ``end``, and on a busy machine until each thing has come about."""
+        return time.monotonic() < end or not self.seen.keys() >= _SEEN
+
     async def act(self, end: float) -> None:
         steps: list[Callable[[], Awaitable[None]]] = [
             self.put_image,
@@ -101,13 +107,13 @@ class Storm:
             self.delete_version,
             self.restore,
         ]
-        while time.monotonic() < end:
+        while self.goes_on(end):
             await self.rng.choice(steps)()
 
     async def purge(self, end: float) -> None:
         """As if each version had been deleted 30 days ago."""
         services = self.registry.services
-        while time.monotonic() < end:
+        while self.goes_on(end):
             await services.db.execute(
                 "UPDATE manifests SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL"
             )
@@ -136,12 +142,12 @@ async def test_f38_no_name_is_left_without_a_version(env: dict[str, str], *, pur
         token = await registry.user("alice")
         await registry.push_blob("alice/app", _CONFIG, token)
         storm, end = Storm(registry, token), time.monotonic() + _SECONDS
-        async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             for _ in range(_ACTORS):
                 tasks.create_task(storm.act(end))
             if purging:
                 tasks.create_task(storm.purge(end))
-        assert {("image", 201), ("index", 201), ("index", 400), ("delete", 202), ("restore", 204)} <= storm.seen.keys()
+        assert storm.seen.keys() >= _SEEN
         await _check(registry, token)
 
 

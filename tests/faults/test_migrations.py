@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from storage.embedded.postgres import EmbeddedPostgres
+from registry.devservers.postgres import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.metadata.migrate import files, migrate
 from tests.faults.routes import ROUTES, Image, image

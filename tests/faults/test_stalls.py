@@ -25,6 +25,8 @@ from tests.support.victims import victims
 _MOST_SECONDS: Final = 0.4
 _TAGS: Final = 10_000
 
+pytestmark = pytest.mark.alone
+
 
 @asynccontextmanager
 async def _beating(url: str) -> AsyncIterator[None]:

@@ -18,8 +18,8 @@ from typing import Final
 
 import asyncpg
 
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.seaweed import EmbeddedS3
 from tests.scale.fill import fill
 from tests.scale.plans import ALLOWED, LOOKED_AT, explain
 from tests.scale.routes import measure

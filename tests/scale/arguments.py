@@ -203,10 +203,10 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
     named = (s.world.owner(s.package), image(s.package))
     last = f"{s.world.owner(s.world.packages // 2)}/{image(s.world.packages // 2)}"
     return {
-        "packages._STANDING": [(t, *named) for t in (*s.viewers, None)],
-        "packages.STANDINGS": _asked(s, "tag"),
-        "packages.STANDINGS_AT_SIGHT": _asked(s, "tag"),
-        "packages._STANDING_DELETED": [(t, s.world.owner(107), image(107)) for t in s.viewers],
+        "packages._ACCESS_FACTS": [(t, *named) for t in (*s.viewers, None)],
+        "packages.ACCESS_FACTS": _asked(s, "tag"),
+        "packages.ACCESS_FACTS_FAST": _asked(s, "tag"),
+        "packages._ACCESS_FACTS_DELETED": [(t, s.world.owner(107), image(107)) for t in s.viewers],
         "packages._ENSURE": [(s.org_id, "new", s.seat, s.token(s.seat)), (s.org_id, named[1], s.seat, s.workflow)],
         "packages._LOCK": [(s.package,)],
         "packages._HIDE": [(s.package, 7)],
@@ -248,27 +248,25 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
     )
     named = (s.world.owner(p), image(p))
     return {
-        "snapshots._NAME": [()],
+        "snapshot_cache._NAME": [()],
         "blobs.LOCATE": _asked(s, "blob"),
-        "blobs.LOCATE_AT_SIGHT": _asked(s, "blob"),
+        "blobs.LOCATE_FAST": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
         "blobs._MOUNT": [(3600.0, p, p + 1, layers[0])],
         "blobs._READABLE_SOURCE": [(t, d) for t in s.viewers for d in (layers[0], digest("b", 0), digest("x", 0))],
         "blobs._UNLINK": [(p, layers[0]), (1, digest("b", 1))],
         "manifests.BY_TAG": _asked(s, "tag"),
-        "manifests.BY_TAG_AT_SIGHT": _asked(s, "tag"),
+        "manifests.BY_TAG_FAST": _asked(s, "tag"),
         "manifests.BY_DIGEST": _asked(s, "manifest"),
-        "manifests.BY_DIGEST_AT_SIGHT": _asked(s, "manifest"),
+        "manifests.BY_DIGEST_FAST": _asked(s, "manifest"),
         "manifests._BODY": [(p, m)],
         "manifests._MISSING": [(p, layers, [m])],
         "manifests._INSERT": [put],
-        "moves._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
+        "retags._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
-        "tags._PAGE_AT_SIGHT": [
-            (t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")
-        ],
+        "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._REMOVE": [(p, "latest"), (1, "build-0000007")],
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
@@ -307,7 +305,7 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     made, d = uuid.UUID(int=7), digest("x", 1)
     return {
         "sessions.FIND": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
-        "sessions.FIND_AT_SIGHT": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
+        "sessions.FIND_FAST": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
         "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
         "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],
@@ -341,7 +339,7 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "garbage._LOCK_BLOB": [(link[1],), (digest("b", 0),)],
         "garbage._DROP_BLOB": [(link[1], 3600.0), (digest("b", 0), 3600.0)],
         "packages._FORGET_UNPUBLISHED": [(86400.0, 100)],
-        "packages._DOOM": [(window,)],
+        "packages._EXPIRE": [(window,)],
         "packages._LET_GO": [()],
         "packages._PURGE": [()],
         "versions._DUE": [(window, 200)],

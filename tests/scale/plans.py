@@ -45,7 +45,7 @@ class Run:
 
 def names() -> dict[str, str]:
     """Module and name of every declared statement to its SQL."""
-    found = [f"storage.metadata.{module.name}" for module in pkgutil.iter_modules(storage.metadata.__path__)]
+    found = [module.name for module in pkgutil.walk_packages(storage.metadata.__path__, "storage.metadata.")]
     modules = [importlib.import_module(name) for name in found]
     declared = {id(statement): statement.sql for statement in ALL}
     return {

@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 
 from auth.tokens import SCOPES
-from registry.accounts import create_token
+from registry.accounts.accounts import create_token
 from registry.http.api.app import PREFIX, ROUTES
 from registry.http.api.routes import Route
 from storage.metadata.database import Database

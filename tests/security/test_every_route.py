@@ -109,6 +109,7 @@ async def _sent(registry: Registry, cell: Cell, kind: Any, path: str) -> Answer:
     return await registry.call(OCI[kind].method, path, **sent_to(OCI[kind], cell.headers))
 
 
+@pytest.mark.alone
 async def test_s3_hidden_takes_as_long_as_missing(env: dict[str, str], database_url: str) -> None:
     cells = Cells()
     cell = cells.new(caller("stranger"))

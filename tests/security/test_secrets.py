@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from auth.tokens import SCOPES, TokenKind, mint
-from registry.accounts import create_token, create_user
-from storage.embedded.seaweed import EmbeddedS3
+from registry.accounts.accounts import create_token, create_user
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database
 from tests.support.processes import served
 from tests.support.raw import Wire, ask, request

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import aiohttp
 
-from registry.accounts import create_token, create_user
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.seaweed import EmbeddedS3
+from registry.accounts.accounts import create_token, create_user
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from storage.objects.s3 import S3Settings, S3Store

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import aiohttp
 
+from registry.devservers.postgres import EmbeddedPostgres
+from registry.devservers.seaweed import EmbeddedS3
 from registry.jobs.runner import run_once
-from storage.embedded.postgres import EmbeddedPostgres
-from storage.embedded.seaweed import EmbeddedS3
 from storage.metadata.migrate import migrate
 from tests.support.server import Registry, basic, running, settings_env
 from tests.support.uploading import MIB, NOTHING, Session, end_all_sessions, kept

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from storage.embedded.processes import free_ports
+from registry.devservers.processes import free_ports
 from tests.support.raw import ask, request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -59,11 +59,17 @@ async def serving(
 
 
 async def _started(env: Mapping[str, str], url: str, log: Path, *by: str) -> asyncio.subprocess.Process:
-    told = {"PATH": os.defpath, **env, "MOORAGE_LISTEN": url.partition("://")[2]}
+    told = {"PATH": os.defpath, **measured(), **env, "MOORAGE_LISTEN": url.partition("://")[2]}
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             *by, sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
         )
+
+
+def measured() -> dict[str, str]:
+    """What has the coverage of a child measured, if ours is."""
+    environ = os.environ  # noqa: TID251 - coverage's, not ours
+    return {name: value for name, value in environ.items() if name.startswith("COVERAGE_")}
 
 
 async def _ready(url: str) -> None:

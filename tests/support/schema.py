@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from storage.embedded.postgres import EmbeddedPostgres, find_binaries
+from registry.devservers.postgres import EmbeddedPostgres, find_binaries
 from storage.metadata.migrate import migrate
 
 FILE = Path(__file__).parent.parent.parent / "storage" / "schema.sql"

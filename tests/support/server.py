@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from auth.tokens import SCOPES
-from registry.accounts import create_token, create_user
+from registry.accounts.accounts import create_token, create_user
 from registry.app import answering, open_services
 from registry.config import Settings
 from registry.http.server.admission import Admission

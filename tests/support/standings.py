@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 
 #: A person with a classic token, and a private package of an organization that grants nothing.
-BASE = Standing(
+BASE = AccessFacts(
     account_id=1,
     token_usable=True,
     token_kind="classic",
@@ -25,6 +25,6 @@ BASE = Standing(
 )
 
 
-def standing(**facts: Any) -> Standing:
+def standing(**facts: Any) -> AccessFacts:
     """BASE, but for ``facts``."""
     return replace(BASE, **facts)

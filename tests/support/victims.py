@@ -18,7 +18,8 @@ from pathlib import Path
 
 from registry.app import serve_worker
 from registry.config import Settings
-from storage.embedded.processes import die_with_parent
+from registry.process.lifeline import die_with_parent
+from tests.support.processes import measured
 
 _ROOT = Path(__file__).parent.parent.parent
 
@@ -81,7 +82,7 @@ async def victims(env: Mapping[str, str], count: int, log: Path) -> AsyncIterato
     command = (sys.executable, "-m", "tests.support.victims", str(count))
     with log.open("ab") as output:
         parent = await asyncio.create_subprocess_exec(
-            *command, cwd=_ROOT, env={"PATH": os.defpath, **env}, stdin=-1, stdout=-1, stderr=output
+            *command, cwd=_ROOT, env={"PATH": os.defpath, **measured(), **env}, stdin=-1, stdout=-1, stderr=output
         )
     found = Victims(parent, [], [0] * count)
     try:

@@ -64,6 +64,7 @@ def test_what_a_client_sent_is_printable() -> None:
     assert printable("/v2/alice/app") == "/v2/alice/app"
 
 
+@pytest.mark.alone
 async def test_a_note_costs_little() -> None:
     log = AccessLog(lambda _: None)
     line = a_line()

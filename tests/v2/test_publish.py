@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from auth.tokens import TokenKind
-from registry.linking import repository_of
+from registry.packages.linking import repository_of
 from tests.support import forge
 from tests.support.server import Registry, running
 

@@ -131,6 +131,7 @@ async def test_nobody_gets_what_is_anothers(served: Registry) -> None:
     await until(lambda: _descriptors() <= kept + 2)
 
 
+@pytest.mark.alone
 async def test_a_slow_client_gets_all_and_keeps_nobody_waiting(served: Registry) -> None:
     token, data = await served.user("alice"), noise(24 * MIB)
     path = await _pushed(served, token, data)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.accounts import create_token, create_user
-from storage.embedded.seaweed import EmbeddedS3
+from registry.accounts.accounts import create_token, create_user
+from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database
 from tests.support.processes import serving
 from tests.support.raw import Wire, ask, request

@@ -6,8 +6,8 @@ import hashlib
 import pytest
 
 from registry.jobs.runner import run_once
-from registry.pace import Pace
-from registry.pending import HELD_BYTES, PART_BYTES
+from registry.uploads.part_buffer import HELD_BYTES, PART_BYTES
+from registry.uploads.stall_timeout import StallTimeout
 from tests.support.faults import FaultProxy
 from tests.support.server import Answer, Registry, running
 from tests.support.uploading import (
@@ -438,7 +438,7 @@ async def test_a_sha512_session_is_hashed_as_such(registry: Registry) -> None:
 
 
 async def test_a_client_that_stands_still_is_given_up_and_may_come_back(env: dict[str, str]) -> None:
-    async with running(env, change=uploads_with(pace=Pace(0.05, 0.4, 1000))) as registry:
+    async with running(env, change=uploads_with(stall_timeout=StallTimeout(0.05, 0.4, 1000))) as registry:
         token = await registry.user("alice")
         session = await Session.begin(registry, "alice/app", token)
         raw = await session.raw("Content-Length: 100000", b"a" * 999)

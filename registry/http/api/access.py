@@ -7,11 +7,11 @@ from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import ROLE_NAMES
-from registry.accesses import AUDIENCES, ROLES
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.families import PACKAGE, allowed, family, one_of, shown
 from registry.http.api.packages import linked_repository
 from registry.http.api.shapes import simple_user
+from registry.packages.roles import AUDIENCES, ROLES
 from storage.metadata import access
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 

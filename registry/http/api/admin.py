@@ -6,14 +6,14 @@ import msgspec
 from aiohttp import web
 
 from auth.errors import UnknownTokenScope
-from registry import accounts as rules
-from registry import organizations
+from registry.accounts import accounts as rules
+from registry.accounts import organizations
+from registry.accounts.names import AccountUnknown
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.errors import validation_failed
 from registry.http.api.routes import Access, Route
 from registry.http.api.shapes import simple_organization, simple_user
-from registry.logins import AccountUnknown
 from storage.metadata.accounts import Account
 
 

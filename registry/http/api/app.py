@@ -8,6 +8,7 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials
 from auth.errors import Forbidden, Unauthenticated
+from registry.accounts.names import AccountError, AccountUnknown
 from registry.errors import TooManyRequests
 from registry.http.api import (
     access,
@@ -25,13 +26,12 @@ from registry.http.api import (
     versions,
     workflows,
 )
-from registry.http.api.call import ApiCall, admit, read_body
+from registry.http.api.call import ApiCall, read_body
 from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, validation_failed
-from registry.http.api.routes import Route
+from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
 from registry.http.keys import SERVICES
-from registry.logins import AccountError, AccountUnknown
-from registry.refusals import Refusal
+from registry.packages.refusals import Refusal
 from storage.errors import StorageError, Unavailable
 from storage.metadata.tokens import StoredToken
 
@@ -62,7 +62,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             viewer = await _viewer(http)
             admit(route, viewer)
             body = await read_body(http)
-            return await route.handler(ApiCall(http, route, http.app[SERVICES], viewer, body))
+            return await route.handler(ApiCall(http, http.app[SERVICES], viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort

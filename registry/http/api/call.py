@@ -10,16 +10,14 @@ from aiohttp import web
 
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
-from auth.tokens import effective
 from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, requires_authentication
-from registry.http.api.routes import Access, Route
 from registry.http.errors import BodyTooSlow
 from registry.http.keys import SERVICES
-from registry.http.origin import origin
 from registry.http.server.body import BodyMalformed
 from registry.http.server.guest import request_of
+from registry.http.urls import origin
 from registry.services import Services
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.tokens import StoredToken
 from storage.names import PackageName
 
@@ -37,7 +35,6 @@ class ApiCall:
     """``viewer`` is None for nobody."""
 
     http: web.Request
-    route: Route
     services: Services
     viewer: StoredToken | None
     raw_body: bytes = b""
@@ -95,7 +92,7 @@ class ApiCall:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ApiError(400, "Problems parsing JSON") from error
 
-    def authorize(self, action: Action, package: PackageName, standing: Standing) -> Allowed:
+    def authorize(self, action: Action, package: PackageName, standing: AccessFacts) -> Allowed:
         """Raises 401, 404 (hidden and missing are one answer) or 403."""
         decision = decide(self.identity, action, package, standing)
         match decision:
@@ -124,25 +121,6 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
 def nothing(status: int = 204) -> web.Response:
     """No content."""
     return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
-
-
-def admit(route: Route, viewer: StoredToken | None) -> None:
-    """Whether the viewer may call the route at all. Raises 401, 403."""
-    if route.access is Access.ANYBODY:
-        return
-    if viewer is None:
-        raise requires_authentication()
-    if route.access is Access.SITE_ADMIN and not viewer.site_admin:
-        raise forbidden("a site administrator", [viewer.login], "Ask an administrator of this registry.")
-    needed = "site_admin" if route.access is Access.SITE_ADMIN else route.scope
-    held = effective(viewer.scopes)
-    if needed is None or needed in held:
-        return
-    if viewer.kind == "classic":
-        raise forbidden(f"scope {needed}", sorted(held), f"Use a token with the scope {needed}.")
-    if not needed.endswith(":packages"):  # of packages, other kinds of tokens have rules or a ceiling: see decide()
-        fix = f"Use a classic token with the scope {needed}."
-        raise forbidden(f"a classic token with the scope {needed}", [f"a {viewer.kind} token"], fix)
 
 
 async def read_body(http: web.Request) -> bytes:

@@ -6,14 +6,14 @@ import msgspec
 from aiohttp import web
 
 from auth.permissions import ADMIN, READ, WRITE
-from registry import repositories as rules
+from registry.accounts import repositories as rules
+from registry.accounts.names import is_login
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.errors import not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import permissions, simple_user
-from registry.logins import is_login
 from storage.metadata import collaborators
 from storage.metadata.collaborators import Collaborator
 

@@ -9,8 +9,8 @@ from registry.http.api.call import ApiCall
 from registry.http.api.errors import ApiError, not_found
 from registry.http.api.routes import Handler, Route
 from storage.metadata import catalog, packages
+from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage
-from storage.metadata.standing import Standing
 from storage.names import InvalidName, PackageName
 
 CONTAINER: Final = "container"
@@ -49,13 +49,13 @@ def package_name(call: ApiCall) -> PackageName:
         raise not_found() from error
 
 
-async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tuple[int, Standing]:
+async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tuple[int, AccessFacts]:
     """The id of the package, with which the viewer may do ``action``. Raises 404 (hidden and missing), 403.
 
     ``deleted``: not the package of that name, but the one that was deleted last.
     """
     name = package_name(call)
-    find = packages.standing_of_deleted if deleted else packages.standing_of
+    find = packages.standing_of_deleted if deleted else packages.access_facts_of
     standing = await find(call.services.db, call.token_id, name)
     if "org" in call.http.match_info and standing.owner_kind != "Organization":
         raise not_found()

@@ -6,15 +6,15 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from registry import accounts as account_rules
-from registry import organizations as rules
+from registry.accounts import accounts as account_rules
+from registry.accounts import organizations as rules
+from registry.accounts.names import is_login
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.errors import forbidden, not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import simple_organization, simple_user
-from registry.logins import is_login
 from storage.metadata import accounts, organizations
 from storage.metadata.organizations import Member, Organization, Settings
 

@@ -13,7 +13,7 @@ from registry.http.api.errors import ApiError, not_found
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.shapes import minimal_repository, simple_user
-from registry.packages import VISIBILITIES
+from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 

@@ -7,7 +7,8 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN, READ
-from registry import repositories as rules
+from registry.accounts import repositories as rules
+from registry.accounts.names import is_login
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.errors import forbidden, not_found, validation_failed
@@ -15,7 +16,6 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import repository as shape
-from registry.logins import is_login
 from storage.metadata import accounts, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.repositories import Filter, Repository

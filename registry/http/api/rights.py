@@ -5,10 +5,10 @@ For packages this is ``ApiCall.authorize``; here it is for accounts, organizatio
 
 from auth.permissions import READ, ROLE_NAMES
 from auth.tokens import TokenKind, effective
+from registry.accounts.names import is_login
+from registry.accounts.repositories import is_name
 from registry.http.api.call import ApiCall
 from registry.http.api.errors import ApiError, forbidden, not_found
-from registry.logins import is_login
-from registry.repositories import is_name
 from storage.metadata import accounts, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.organizations import Organization

@@ -3,15 +3,16 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from registry.http.api.call import ApiCall
+from auth.tokens import effective
+from registry.http.api.call import ApiCall
+from registry.http.api.errors import forbidden, requires_authentication
+from storage.metadata.tokens import StoredToken
 
-Handler = Callable[["ApiCall"], Awaitable[web.Response]]
+Handler = Callable[[ApiCall], Awaitable[web.Response]]
 
 
 class Access(StrEnum):
@@ -38,3 +39,22 @@ class Route:
     body: type[msgspec.Struct] | None = None
     query: tuple[str, ...] = ()
     statuses: tuple[int, ...] = field(default=(200,))
+
+
+def admit(route: Route, viewer: StoredToken | None) -> None:
+    """Whether the viewer may call the route at all. Raises 401, 403."""
+    if route.access is Access.ANYBODY:
+        return
+    if viewer is None:
+        raise requires_authentication()
+    if route.access is Access.SITE_ADMIN and not viewer.site_admin:
+        raise forbidden("a site administrator", [viewer.login], "Ask an administrator of this registry.")
+    needed = "site_admin" if route.access is Access.SITE_ADMIN else route.scope
+    held = effective(viewer.scopes)
+    if needed is None or needed in held:
+        return
+    if viewer.kind == "classic":
+        raise forbidden(f"scope {needed}", sorted(held), f"Use a token with the scope {needed}.")
+    if not needed.endswith(":packages"):  # of packages, other kinds of tokens have rules or a ceiling: see decide()
+        fix = f"Use a classic token with the scope {needed}."
+        raise forbidden(f"a classic token with the scope {needed}", [f"a {viewer.kind} token"], fix)

@@ -7,7 +7,9 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN
-from registry import organizations as rules
+from registry.accounts import organizations as rules
+from registry.accounts.names import is_login
+from registry.accounts.repositories import PERMISSIONS, CollaboratorInvalid
 from registry.http.api import rights, shapes
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.errors import not_found
@@ -15,8 +17,6 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import page_of
 from registry.http.api.repositories import filter_of
 from registry.http.api.routes import Route
-from registry.logins import is_login
-from registry.repositories import PERMISSIONS, CollaboratorInvalid
 from storage.metadata import collaborators, repositories, teams
 from storage.metadata.organizations import Organization
 from storage.metadata.teams import Team

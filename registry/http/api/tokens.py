@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 
 from auth.errors import UnknownTokenScope
-from registry import tokens as rules
+from registry.accounts import access_tokens as rules
+from registry.accounts.access_tokens import TokenInvalid, TokenRule, TokenUnknown
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.errors import not_found, validation_failed
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
-from registry.tokens import TokenInvalid, TokenRule, TokenUnknown
 from storage.metadata import tokens
 from storage.metadata.tokens import OwnToken
 

@@ -7,12 +7,12 @@ from aiohttp import web
 
 from auth.permissions import ADMIN
 from auth.tokens import TokenKind
-from registry import workloads
+from registry.accounts import workflow_tokens
+from registry.accounts.workflow_tokens import LIFE_MAX_SECONDS, LIFE_SECONDS
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.errors import forbidden
 from registry.http.api.routes import Route
-from registry.workloads import LIFE_MAX_SECONDS, LIFE_SECONDS
 
 
 class Permissions(msgspec.Struct):
@@ -39,7 +39,7 @@ async def workspace_token(call: ApiCall) -> web.Response:
 async def _minted(call: ApiCall, kind: TokenKind) -> web.Response:
     new = call.body(NewWorkload)
     repository = await rights.repository(call, ADMIN)
-    minted = await workloads.create(
+    minted = await workflow_tokens.create(
         call.services.db,
         call.me,
         kind,
@@ -61,7 +61,7 @@ async def give_back(call: ApiCall) -> web.Response:
     if call.me.repository_id is None:
         fix = "Revoke your own tokens with DELETE /api/v3/user/tokens/TOKEN_ID."
         raise forbidden("a workflow or workspace token", [f"a {call.me.kind} token"], fix)
-    await workloads.revoke(call.services.db, call.me)
+    await workflow_tokens.revoke(call.services.db, call.me)
     return nothing()
 
 

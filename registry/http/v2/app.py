@@ -11,8 +11,8 @@ from auth.errors import Unauthenticated
 from registry import errors
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
-from registry.http.origin import raw_path
 from registry.http.server.message import Request, Response, error_response
+from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, key_of

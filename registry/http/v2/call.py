@@ -8,13 +8,13 @@ from auth.challenge import challenge
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
-from registry.http.origin import origin
 from registry.http.server.message import INERT, Request
+from registry.http.urls import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
-from registry.refusals import Forbidden, NotThere
+from registry.packages.refusals import Forbidden, NotThere
 from registry.services import Services
-from storage.metadata.standing import Standing
+from storage.metadata.access_facts import AccessFacts
 
 #: What every answer carries.
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
@@ -40,7 +40,7 @@ class Call:
     identity: Identity
     services: Services
 
-    def authorize(self, action: Action, standing: Standing) -> Allowed:
+    def authorize(self, action: Action, standing: AccessFacts) -> Allowed:
         """Raises Unauthorized, NameUnknown (hidden and missing are one answer) or Denied."""
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
@@ -53,7 +53,7 @@ class Call:
             case _:
                 raise errors.NameUnknown(self.oci.package)
 
-    async def package_to_push(self, standing: Standing) -> int:
+    async def package_to_push(self, standing: AccessFacts) -> int:
         """The id of the package of an allowed push, made if it is not there. Raises NameUnknown, Denied."""
         try:
             return await self.services.packages.ensure(self.oci.package, standing, self.identity.token_id)

@@ -11,12 +11,12 @@ from auth.permissions import may
 from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
 from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call
-from registry.manifests import Push
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from registry.oci.media_types import OCI_INDEX
 from registry.oci.request import manifest_path
 from registry.oci.responses import referrers_index
-from registry.refusals import NotDeletable, NotThere
+from registry.packages.publishing import Push
+from registry.packages.refusals import NotDeletable, NotThere
 from storage.metadata import manifests, tags
 from storage.metadata.manifests import Referrers, ResolvedManifest
 from storage.names import Digest

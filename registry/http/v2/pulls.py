@@ -22,9 +22,9 @@ from registry.oci.media_types import OCTET_STREAM
 from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
 from storage.metadata.blobs import LocatedBlob
-from storage.metadata.gather import Gather, Key
-from storage.metadata.lookups import Lookups, key
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.reads.batching import Batching, Key
+from storage.metadata.reads.lookups import Lookups, key
 from storage.names import Digest
 from storage.objects.base import Span
 
@@ -39,7 +39,7 @@ _URL_TTL: Final = timedelta(minutes=5)
 class LookUp(Generic[Row]):
     """How one kind of request is answered; ``rows`` batches the look-ups of its table."""
 
-    rows: Callable[[Lookups, OCIRequest], Gather[Row]]
+    rows: Callable[[Lookups, OCIRequest], Batching[Row]]
     render: Callable[[Call, Row], Response | None]
     go_on: Callable[[Call, Row], Awaitable[Response]]
 

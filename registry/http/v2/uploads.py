@@ -13,7 +13,7 @@ from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
-from registry.uploads import Owner
+from registry.uploads.sessions import Owner
 from storage.metadata import blobs
 from storage.metadata.database import ForeignKeyMissing
 from storage.metadata.sessions import Session

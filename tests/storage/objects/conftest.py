@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from storage.embedded.seaweed import EmbeddedS3
+from registry.devservers.seaweed import EmbeddedS3
 from storage.objects.s3 import S3Settings
 from tests.support.faults import FaultProxy
 

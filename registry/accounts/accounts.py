@@ -1,0 +1,160 @@
+"""Accounts and their tokens, as the command line and the API make them, rename them and take them away."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from auth.tokens import PlainToken, TokenKind, hash_of, mint, parse_scopes
+from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from storage.metadata import accounts, organizations, tokens
+from storage.metadata.accounts import Account
+from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.query import Executor
+from storage.metadata.tokens import CreatedToken
+
+#: The full name of a public package that was downloaded more often than this in one of its versions is nobody's again
+#: once its account was renamed or deleted: somebody's deployment still asks for it.
+RETIRED_ABOVE: Final = 5000
+
+
+class LastAdministrator(AccountError):
+    """Without him nobody could administer this registry."""
+
+    resource, field, code = "User", "site_admin", "custom"
+
+
+class OnlyOwner(AccountError):
+    """Organizations would have no owner without this user."""
+
+    resource, code = "User", "custom"
+
+
+class NameRetired(AccountError):
+    """The full names of popular packages that were there are not given away again."""
+
+    code = "custom"
+
+
+async def create_user(db: Executor, login: str, *, email: str | None = None, site_admin: bool = False) -> Account:
+    """A new user. Raises LoginInvalid, LoginTaken, Unavailable."""
+    try:
+        return await accounts.insert(db, "User", checked_login(login), email=email, site_admin=site_admin)
+    except AlreadyThere as error:
+        raise LoginTaken(f"the login {login!r} is taken") from error
+
+
+async def find(db: Executor, login: str) -> Account:
+    """The account of that login. Raises AccountUnknown."""
+    account = await accounts.by_login(db, login) if is_login(login) else None
+    return _known(account, login)
+
+
+async def create_token(
+    db: Executor,
+    login: str,
+    scopes: Sequence[str],
+    *,
+    note: str = "",
+    expires_at: datetime | None = None,
+    new_token: Callable[[TokenKind], PlainToken] = mint,
+) -> tuple[PlainToken, CreatedToken]:
+    """A new access token for a user; its text is known only now. Raises AccountUnknown, UnknownTokenScope."""
+    account = await find(db, login)
+    if account.kind != "User":
+        raise AccountUnknown(f"{login!r} is an organization; tokens belong to users")
+    granted = sorted(parse_scopes(scopes))
+    plain = new_token(TokenKind.CLASSIC)
+    stored = await tokens.insert(
+        db,
+        account.id,
+        hash_of(plain),
+        last_eight=plain.reveal()[-8:],
+        note=note,
+        scopes=granted,
+        expires_at=expires_at,
+    )
+    return plain, stored
+
+
+async def rename(db: Database, login: str, new: str, *, kind: str, retired_above: int = RETIRED_ABOVE) -> Account:
+    """Gives the account another login; its packages go with it, and its tokens stay.
+
+    Raises AccountUnknown, LoginInvalid, LoginTaken, NameRetired.
+    """
+    checked_login(new)
+
+    async def work(tx: Transaction) -> Account:
+        account = await _locked(tx, login, kind)
+        if new.lower() != account.login.lower():
+            if retired := await accounts.retired_under(tx, account.id, new):
+                raise NameRetired(f"the names {', '.join(f'{new.lower()}/{name}' for name in retired)} are retired")
+            await accounts.retire_names(tx, account.id, retired_above)
+        await accounts.rename(tx, account.id, new)
+        return account
+
+    try:
+        return await db.repeat(work)
+    except AlreadyThere as error:
+        raise LoginTaken(f"the login {new!r} is taken") from error
+
+
+async def delete(
+    db: Database, login: str, *, kind: str, deleted_by: int | None, retired_above: int = RETIRED_ABOVE
+) -> None:
+    """Deletes the account with its packages, repositories and tokens.
+
+    Raises AccountUnknown, OnlyOwner, LastAdministrator.
+    """
+
+    async def work(tx: Transaction) -> None:
+        account = await _locked(tx, login, kind)
+        if account.kind == "User":
+            await _spare_last_administrator(tx, account)
+            await organizations.lock_owned_by(tx, account.id)
+            if orphans := await organizations.only_owner_of(tx, account.id):
+                raise OnlyOwner(
+                    f"{account.login} is the only owner of {', '.join(orphans)}: name another owner or delete it first"
+                )
+        await accounts.retire_names(tx, account.id, retired_above)
+        await accounts.forget(tx, account.id, deleted_by)
+
+    await db.repeat(work)
+
+
+async def suspend(db: Database, login: str, *, suspended: bool) -> None:
+    """Refuses a user's tokens from the next request on, or no longer. Raises AccountUnknown, LastAdministrator."""
+
+    async def work(tx: Transaction) -> None:
+        account = await _locked(tx, login, "User")
+        if suspended:
+            await _spare_last_administrator(tx, account)
+        await accounts.suspend(tx, account.id, suspended=suspended)
+
+    await db.repeat(work)
+
+
+async def promote(db: Database, login: str, *, site_admin: bool) -> None:
+    """Makes a user an administrator of this registry, or no longer one. Raises AccountUnknown, LastAdministrator."""
+
+    async def work(tx: Transaction) -> None:
+        account = await _locked(tx, login, "User")
+        if not site_admin:
+            await _spare_last_administrator(tx, account)
+        await accounts.promote(tx, account.id, site_admin=site_admin)
+
+    await db.repeat(work)
+
+
+async def _locked(tx: Transaction, login: str, kind: str) -> Account:
+    return _known(await accounts.lock(tx, login) if is_login(login) else None, login, kind)
+
+
+def _known(account: Account | None, login: str, kind: str | None = None) -> Account:
+    if account is None or kind not in {None, account.kind}:
+        raise AccountUnknown(f"nobody has the login {login[:60]!r}")
+    return account
+
+
+async def _spare_last_administrator(tx: Transaction, account: Account) -> None:
+    if account.site_admin and await accounts.lock_administrators(tx) == [account.id]:
+        raise LastAdministrator(f"{account.login} is the last administrator of this registry")

@@ -1,0 +1,145 @@
+"""Organizations and their teams: who belongs to them, and that somebody always owns them."""
+
+import re
+import unicodedata
+from typing import Final
+
+from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from storage.metadata import accounts, organizations, teams
+from storage.metadata.accounts import Account
+from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.organizations import Member
+from storage.metadata.query import Executor
+
+_SLUG_GAPS: Final = re.compile(r"[^a-z0-9_]+")
+
+
+class LastOwner(AccountError):
+    """Without him the organization would have no owner."""
+
+    resource, field, code = "Membership", "role", "custom"
+
+
+class NotMember(AccountError):
+    """What an organization has to give is for its members only."""
+
+    resource, field, code = "Membership", "user", "custom"
+
+
+class TeamNameInvalid(AccountError):
+    """The name has no letter or digit to make a slug of."""
+
+    resource, field = "Team", "name"
+
+
+class TeamTaken(AccountError):
+    """The organization has a team whose name makes the same slug."""
+
+    resource, field, code = "Team", "name", "already_exists"
+
+
+async def create(db: Database, login: str, owner: str, *, name: str | None = None) -> Account:
+    """A new organization, owned by that user. Raises LoginInvalid, LoginTaken, AccountUnknown."""
+    checked_login(login)
+
+    async def work(tx: Transaction) -> Account:
+        person = await _person(tx, owner)
+        made = await accounts.insert(tx, "Organization", login, name=name)
+        await organizations.seat(tx, made.id, person.id, "admin")
+        return made
+
+    try:
+        return await db.repeat(work)
+    except AlreadyThere as error:
+        raise LoginTaken(f"the login {login!r} is taken") from error
+
+
+async def set_role(db: Database, org: str, login: str, role: str) -> Member:
+    """Makes a user a member, or changes what he is: admin or member. Raises AccountUnknown, LastOwner."""
+
+    async def work(tx: Transaction) -> Member:
+        org_id = await _locked(tx, org)
+        person = await _person(tx, login)
+        if role != "admin":
+            await _spare_last_owner(tx, org_id, person.login)
+        await organizations.seat(tx, org_id, person.id, role)
+        return Member(person.id, person.login, person.site_admin, role)
+
+    return await db.repeat(work)
+
+
+async def remove(db: Database, org: str, login: str) -> None:
+    """Takes a member and all that was granted to him here out. Raises AccountUnknown, LastOwner."""
+
+    async def work(tx: Transaction) -> None:
+        org_id = await _locked(tx, org)
+        member = await _spare_last_owner(tx, org_id, login)
+        if member is None:
+            raise AccountUnknown(f"{login[:60]!r} is no member")
+        await organizations.unseat(tx, org_id, member.id)
+
+    await db.repeat(work)
+
+
+def slug_of(name: str) -> str:
+    """As GitHub makes it: «My TEam Näme» is ``my-team-name``. Raises TeamNameInvalid."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = _SLUG_GAPS.sub("-", plain).strip("-")
+    if not slug:
+        raise TeamNameInvalid(f"the name of a team has a letter or a digit; got {name[:60]!r}")
+    return slug
+
+
+async def create_team(db: Database, org_id: int, name: str, description: str, members: list[str]) -> str:
+    """A new team; its slug. Raises TeamNameInvalid, TeamTaken, NotMember."""
+    slug = slug_of(name)
+
+    async def work(tx: Transaction) -> None:
+        await teams.insert(tx, org_id, slug, name, description)
+        team = await teams.by_slug(tx, org_id, slug)
+        for login in members:
+            await add_to_team(tx, org_id, 0 if team is None else team.id, login)
+
+    try:
+        await db.repeat(work)
+    except AlreadyThere as error:
+        raise TeamTaken(f"there is a team {slug!r}") from error
+    return slug
+
+
+async def rename_team(db: Executor, org_id: int, team_id: int, name: str | None, description: str | None) -> str | None:
+    """Changes a team; its new slug, if its name changed. Raises TeamNameInvalid, TeamTaken."""
+    slug = None if name is None else slug_of(name)
+    try:
+        await teams.update(db, org_id, team_id, slug=slug, name=name, description=description)
+    except AlreadyThere as error:
+        raise TeamTaken(f"there is a team {slug!r}") from error
+    return slug
+
+
+async def add_to_team(db: Executor, org_id: int, team_id: int, login: str) -> None:
+    """Puts a member of the organization into a team. Raises NotMember."""
+    if not is_login(login) or not await teams.add_member(db, org_id, team_id, login):
+        raise NotMember(f"{login[:60]!r} is no member of the organization: make them one first")
+
+
+async def _locked(tx: Transaction, org: str) -> int:
+    account = await accounts.lock(tx, org)
+    if account is None or account.kind != "Organization":
+        raise AccountUnknown(f"nobody has the login {org[:60]!r}")
+    return account.id
+
+
+async def _person(tx: Transaction, login: str) -> Account:
+    # Locked, so that nobody is given a seat while his account is being deleted.
+    account = await accounts.lock(tx, login) if is_login(login) else None
+    if account is None or account.kind != "User":
+        raise AccountUnknown(f"nobody has the login {login[:60]!r}")
+    return account
+
+
+async def _spare_last_owner(tx: Transaction, org_id: int, login: str) -> Member | None:
+    member = await organizations.member(tx, org_id, login) if is_login(login) else None
+    if member is not None and member.role == "admin" and not await organizations.other_owners(tx, org_id, member.id):
+        raise LastOwner(f"{member.login} is the last owner of the organization")
+    return member

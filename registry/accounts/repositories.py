@@ -1,0 +1,159 @@
+"""Source repositories: named, moved, deleted; and who works on them."""
+
+import re
+from typing import Final
+
+from registry.accounts.names import AccountError
+from storage.metadata import collaborators, repositories
+from storage.metadata.accounts import Account
+from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.query import Executor
+from storage.metadata.repositories import Repository
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+#: GitHub's words; here there are three roles, and the two between are the nearest below.
+PERMISSIONS: Final = {"pull": 1, "triage": 1, "push": 2, "maintain": 2, "admin": 3}
+
+
+class RepositoryError(AccountError):
+    """What is wrong with a request about repositories."""
+
+    resource, field, code = "Repository", "name", "custom"
+
+
+class RepositoryNameInvalid(RepositoryError):
+    """The name breaks GitHub's rule."""
+
+
+class RepositoryTaken(RepositoryError):
+    """The owner has a repository of that name."""
+
+
+class VisibilityInvalid(RepositoryError):
+    """Internal is for members of an organization, and there is none."""
+
+    field = "visibility"
+
+
+class CollaboratorInvalid(RepositoryError):
+    """The owner, or nobody who may have a role here."""
+
+    resource, field = "Collaborator", "user"
+
+
+class RepositoryMoved(RepositoryError):
+    """Somebody else moved or deleted it meanwhile."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a repository could have this name."""
+    return _NAME.fullmatch(text) is not None and text not in {".", ".."} and not text.lower().endswith(".git")
+
+
+def checked_name(name: str) -> str:
+    """``name``, if a repository may have it. Raises RepositoryNameInvalid."""
+    if not is_name(name):
+        raise RepositoryNameInvalid(
+            "the name of a repository has 1 to 100 letters, digits, '.', '-' and '_', and does not end with .git"
+        )
+    return name
+
+
+def checked_visibility(visibility: str | None, private: bool | None, owner_kind: str) -> str | None:
+    """What ``visibility``, or else ``private``, asks for; None: nothing. Raises VisibilityInvalid."""
+    if visibility == "internal" and owner_kind != "Organization":
+        raise VisibilityInvalid("only a repository of an organization can be internal")
+    if visibility is not None or private is None:
+        return visibility
+    return "private" if private else "public"
+
+
+async def create(
+    db: Executor, owner: Account, name: str, visibility: str, *, description: str, homepage: str, creator_id: int
+) -> None:
+    """A new repository. Raises RepositoryNameInvalid, RepositoryTaken."""
+    try:
+        await repositories.insert(
+            db,
+            owner.id,
+            checked_name(name),
+            visibility,
+            description=description,
+            homepage=homepage,
+            creator_id=creator_id,
+        )
+    except AlreadyThere as error:
+        raise _taken() from error
+
+
+async def update(
+    db: Executor,
+    repository: Repository,
+    *,
+    name: str | None,
+    visibility: str | None,
+    description: str | None,
+    homepage: str | None,
+) -> None:
+    """Changes a repository; its packages stay linked. Raises RepositoryNameInvalid, RepositoryTaken."""
+    if name is not None:
+        checked_name(name)
+    try:
+        await repositories.update(
+            db, repository.id, name=name, visibility=visibility, description=description, homepage=homepage
+        )
+    except AlreadyThere as error:
+        raise _taken() from error
+
+
+async def delete(db: Database, repository: Repository) -> None:
+    """Deletes a repository. Its packages stay, unlinked: who had access by it has none. Raises RepositoryMoved."""
+
+    async def work(tx: Transaction) -> None:
+        await _lock(tx, repository)
+        await repositories.unlink(tx, repository.id)
+        await repositories.delete(tx, repository.id)
+
+    await db.repeat(work)
+
+
+async def transfer(db: Database, repository: Repository, owner: Account, name: str | None, mover_id: int) -> None:
+    """Moves a repository to another account, there to be called ``name``. Its packages stay behind, unlinked.
+
+    Raises RepositoryNameInvalid, RepositoryTaken, VisibilityInvalid, RepositoryMoved.
+    """
+    checked_visibility(repository.visibility, None, owner.kind)
+    new_name = repository.name if name is None else checked_name(name)
+
+    async def work(tx: Transaction) -> None:
+        await _lock(tx, repository)
+        await repositories.unlink(tx, repository.id)
+        await repositories.transfer(tx, repository.id, owner.id, new_name, mover_id)
+
+    try:
+        await db.repeat(work)
+    except AlreadyThere as error:
+        raise _taken() from error
+
+
+async def put_collaborator(db: Executor, repository: Repository, person: Account, role: int) -> None:
+    """Gives a user a role. Raises CollaboratorInvalid."""
+    if person.kind != "User":
+        raise CollaboratorInvalid(f"{person.login} is an organization")
+    if person.id == repository.owner_id:
+        raise CollaboratorInvalid("the owner of a repository cannot be its collaborator")
+    organization = repository.owner_kind == "Organization"
+    if not await collaborators.put(db, repository.id, person.id, role, members_only=organization):
+        raise CollaboratorInvalid(
+            f"{person.login} is no member of {repository.owner_login}: make them one first, for the repositories of an "
+            "organization are for its members"
+        )
+
+
+async def _lock(tx: Transaction, repository: Repository) -> None:
+    if not await repositories.lock(tx, repository.id, repository.owner_id):
+        raise RepositoryMoved("the repository was moved or deleted meanwhile")
+
+
+def _taken() -> RepositoryTaken:
+    return RepositoryTaken("name already exists on this account")

@@ -1,0 +1,96 @@
+"""The commands of `moorage admin`: what only the operator does. Imports stand in the commands: `--help` needs none."""
+# ruff: noqa: PLC0415
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.metadata.database import Database
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="What only the operator does, straight on the database.")
+users = typer.Typer(no_args_is_help=True, help="Accounts of people.")
+orgs = typer.Typer(no_args_is_help=True, help="Organizations.")
+tokens = typer.Typer(no_args_is_help=True, help="Personal access tokens.")
+app.add_typer(users, name="user")
+app.add_typer(orgs, name="org")
+app.add_typer(tokens, name="token")
+
+
+@users.command("create")
+def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin")] = False) -> None:
+    """Make an account."""
+    from registry.accounts import accounts
+
+    account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
+    typer.echo(f"created {account.login}")
+
+
+@users.command("rename")
+def rename_user(login: str, new_login: str) -> None:
+    """Give an account another login; its packages go with it."""
+    from registry.accounts import accounts
+
+    account = _with_database(lambda db: accounts.rename(db, login, new_login, kind="User"))
+    typer.echo(f"renamed {account.login} to {new_login}")
+
+
+@users.command("suspend")
+def suspend_user(login: str, *, end: Annotated[bool, typer.Option("--end", help="Let it work again.")] = False) -> None:
+    """Refuse all tokens of an account from now on."""
+    from registry.accounts import accounts
+
+    _with_database(lambda db: accounts.suspend(db, login, suspended=not end))
+    typer.echo(f"{login} is {'active' if end else 'suspended'}")
+
+
+@users.command("delete")
+def delete_user(
+    login: str, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask; its packages go with it.")] = False
+) -> None:
+    """Delete an account, its packages and its tokens."""
+    from registry.accounts import accounts
+
+    if not yes:
+        typer.confirm(f"Delete {login} and all packages there?", abort=True)
+    _with_database(lambda db: accounts.delete(db, login, kind="User", deleted_by=None))
+    typer.echo(f"deleted {login}")
+
+
+@orgs.command("create")
+def create_organization(login: str, owner: Annotated[str, typer.Option(help="The login of its first owner.")]) -> None:
+    """Make an organization."""
+    from registry.accounts import organizations
+
+    made = _with_database(lambda db: organizations.create(db, login, owner))
+    typer.echo(f"created {made.login}")
+
+
+@tokens.command("create")
+def create_token(
+    user: Annotated[str, typer.Option(help="The login of its owner.")],
+    scope: Annotated[list[str], typer.Option(help="May be given more than once.")],
+    note: str = "",
+) -> None:
+    """Make a token and print it; it is never shown again."""
+    from registry.accounts import accounts
+
+    token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note))
+    typer.echo(token.reveal())
+
+
+def _with_database(work: "Callable[[Database], Awaitable[T]]") -> T:
+    from registry.config import Settings
+    from storage.metadata.database import open_database
+
+    settings = Settings.from_env()
+
+    async def run_it() -> T:
+        async with open_database(settings.database) as db:
+            return await work(db)
+
+    return asyncio.run(run_it())

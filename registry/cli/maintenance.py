@@ -1,0 +1,15 @@
+"""The commands that keep a registry's data in order. Imports stand in the commands: `--help` needs none of them."""
+# ruff: noqa: PLC0415
+
+import asyncio
+
+import typer
+
+
+def migrate() -> None:
+    """Bring the schema of the database up to date. Safe to run at any time, by any number at once."""
+    from registry.config import Settings
+    from storage.metadata.migrate import migrate as apply
+
+    names = asyncio.run(apply(Settings.from_env().database.url))
+    typer.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")

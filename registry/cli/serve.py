@@ -1,0 +1,68 @@
+"""The commands that run the registry: serve, worker, run. Imports stand in the commands: `--help` needs none."""
+# ruff: noqa: PLC0415
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+#: How long requests may take to end after SIGTERM, beyond the drain that the settings ask for.
+_GRACE_SECONDS: Final = 25.0
+
+
+def serve() -> None:
+    """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
+    from functools import partial
+
+    from registry.app import preload, serve_worker
+    from registry.config import Settings
+    from registry.process import logs
+    from registry.process.supervisor import Signals, Supervisor, Task, listen
+
+    logs.configure()
+    settings = Settings.from_env()
+    preload(settings)
+    listeners = listen(settings.host, settings.port, settings.processes)
+    tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
+    with Signals() as signals:
+        status = Supervisor(tasks, signals).run(settings.drain_seconds + _GRACE_SECONDS)
+    raise typer.Exit(status)
+
+
+def worker() -> None:
+    """Do the work that no client waits for: webhooks, clean-up."""
+    from registry.app import run_worker
+    from registry.config import Settings
+
+    run_worker(Settings.from_env())
+
+
+def run(
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
+    *,
+    store: Annotated[Literal["s3", "local"], typer.Option(help="local: a directory instead of the S3 server.")] = "s3",
+    follow_parent: Annotated[bool, typer.Option("--follow-parent", hidden=True)] = False,
+) -> None:
+    """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
+    started = time.monotonic()  # the imports are part of the wait
+    from registry.cli import run as standalone
+    from registry.process import logs
+    from registry.process.supervisor import Signals
+
+    logs.configure()
+    if follow_parent:
+        standalone.follow_parent()
+    with Signals() as signals:
+        one = standalone.Standalone(host, port, data.absolute(), workers or _cores(), store == "local", signals)
+        status = one.run(started)
+    raise typer.Exit(status)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

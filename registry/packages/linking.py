@@ -1,0 +1,135 @@
+"""What an image says of itself: its labels and annotations, and which source repository they mean. Pure.
+
+Keys of OCI Image 1.1, «Pre-Defined Annotation Keys»: source, description, licenses; an annotation of the manifest goes
+before a label of its config. Of an index the annotations count alone.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from license_expression import get_spdx_licensing
+
+from registry.oci.image_config import ImageConfig
+from registry.oci.manifest import Descriptor, Manifest
+from registry.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
+
+_PREFIX: Final = "org.opencontainers.image."
+_SOURCE_MAX: Final = 256
+_DESCRIPTION_MAX: Final = 512
+_LICENSES_MAX: Final = 256
+#: Made once: its list of licences is read from a file.
+_SPDX: Final = get_spdx_licensing()
+
+#: The tags under which cosign keeps what belongs to an image.
+_COSIGN_TAG: Final = re.compile(r"sha256-[a-f0-9]{64}\.(?:sig|att|sbom)", re.ASCII)
+#: Types of signatures and attestations: sigstore's, Notary's, and in-toto's, which BuildKit uses for provenance.
+_SIGNATURE_TYPES: Final = (
+    "application/vnd.dev.cosign.",
+    "application/vnd.dev.sigstore.",
+    "application/vnd.cncf.notary.",
+    "application/vnd.in-toto",
+)
+_REPOSITORY_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_LOGIN: Final = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """``forge_origins``: whose repositories the label may name, ``scheme://host[:port]``."""
+
+    forge_origins: tuple[str, ...] = ("https://github.com",)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """``licenses_spdx``: whether ``licenses`` is a valid SPDX expression, and then in its canonical form."""
+
+    source: str | None = None
+    description: str | None = None
+    licenses: str | None = None
+    licenses_spdx: bool | None = None
+
+
+def has_image_config(manifest: Manifest) -> bool:
+    """Whether the config is one that can have labels."""
+    return manifest.config is not None and manifest.config.media_type in {OCI_CONFIG, DOCKER_CONFIG}
+
+
+def labels_of(manifest: Manifest, config: ImageConfig) -> Labels:
+    """What is kept of the labels and annotations. What is too long is cut, but a URL: cut, it names something else."""
+    said: Mapping[str, str] = {**config.labels, **manifest.annotations}
+    source = said.get(f"{_PREFIX}source", "").strip()
+    description = said.get(f"{_PREFIX}description", "").strip()[:_DESCRIPTION_MAX]
+    licenses, spdx = _licenses(said.get(f"{_PREFIX}licenses", "").strip())
+    kept = source if len(source) <= _SOURCE_MAX else ""
+    return Labels(_clean(kept), _clean(description), _clean(licenses), spdx if licenses else None)
+
+
+def _clean(text: str) -> str | None:
+    """Postgres keeps neither NUL nor lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode() or None
+
+
+def _licenses(text: str) -> tuple[str, bool]:
+    if len(text) > _LICENSES_MAX:
+        return text[:_LICENSES_MAX], False
+    if not text:
+        return "", False
+    try:
+        checked = _SPDX.validate(text)
+    except Exception:  # noqa: BLE001 - the library raises what it likes; it is shown as it came
+        return text, False
+    if checked.errors or not checked.normalized_expression:
+        return text, False
+    return str(checked.normalized_expression), True
+
+
+def repository_of(source: str, origins: Iterable[str]) -> tuple[str, str] | None:
+    """The ``(owner, name)`` that a URL names on one of the forges, however it is spelt; None: on none of them."""
+    try:
+        parts = urlsplit(source.removeprefix("git+"))
+        host = _host(parts.scheme, parts.netloc)
+    except ValueError:
+        return None
+    if host not in {_host(*origin.partition("://")[::2]) for origin in origins}:
+        return None
+    owner, _, name = parts.path.strip("/").partition("/")
+    name = name.removesuffix(".git")
+    if not _LOGIN.fullmatch(owner) or not _REPOSITORY_NAME.fullmatch(name):
+        return None
+    return owner, name
+
+
+def _host(scheme: str, netloc: str) -> tuple[str, str]:
+    scheme, netloc = scheme.lower(), netloc.lower()
+    default = {"https": ":443", "http": ":80"}.get(scheme, "")
+    return scheme, netloc.removesuffix(default) if default else netloc
+
+
+def sort_of(manifest: Manifest, tags: Collection[str]) -> str:
+    """Image, or signature: what is pulled to check an image is counted apart from it."""
+    types = [manifest.artifact_type or "", *(layer.media_type for layer in manifest.layers)]
+    if manifest.config is not None:
+        types.append(manifest.config.media_type)
+    signs = any(kind.startswith(_SIGNATURE_TYPES) for kind in types) or any(_COSIGN_TAG.fullmatch(t) for t in tags)
+    return "signature" if signs else "image"
+
+
+def platforms_of(manifest: Manifest, config: ImageConfig) -> tuple[str, ...]:
+    """``os/architecture[/variant]`` of an image, or of the children of an index; not of attestations."""
+    if manifest.manifests:
+        named = (_platform_of(child) for child in manifest.manifests)
+        return tuple(dict.fromkeys(platform for platform in named if platform is not None))
+    if config.os and config.architecture:
+        return ("/".join(filter(None, (config.os, config.architecture, config.variant)))[:_SOURCE_MAX],)
+    return ()
+
+
+def _platform_of(child: Descriptor) -> str | None:
+    platform = child.platform
+    if platform is None or "unknown" in {platform.os, platform.architecture}:
+        return None
+    return "/".join(filter(None, (platform.os, platform.architecture, platform.variant))) or None

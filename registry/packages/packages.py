@@ -1,0 +1,152 @@
+"""Packages as wholes: deleted, restored within the window, purged after it, and made visible to more or fewer."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from auth.permissions import ADMIN, WRITE
+from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
+from registry.packages.refusals import Forbidden, Invalid, NotThere, Taken
+from storage.metadata import access, downloads, links, packages
+from storage.metadata.access_facts import AccessFacts
+from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.packages import Held
+from storage.names import PackageName
+
+VISIBILITIES: Final = ("public", "private", "internal")
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """The rules of packages; whether the caller may is asked before."""
+
+    db: Database
+    settings: LifetimeSettings
+
+    async def ensure(self, name: PackageName, standing: AccessFacts, token_id: int | None) -> int:
+        """The id of a package that the caller may push to, made if it is not there. Raises Forbidden."""
+        if standing.package_id is not None:
+            return standing.package_id
+        if standing.owner_id is None or standing.account_id is None:
+            raise NotThere
+        made = await packages.ensure(self.db, standing.owner_id, name.image, standing.account_id, token_id)
+        if made is None:
+            raise Forbidden(
+                f"The name {name} is retired: another account had a popular public package under it.",
+                "Use another name.",
+            )
+        return made
+
+    async def delete(self, package_id: int, deleted_by: int) -> None:
+        """Hides a package with all that is in it, until it is restored or purged. Raises NotThere, PopularPackage."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id)
+            most = self.settings.downloads_lock
+            if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
+                raise PopularPackage(most)
+            await packages.hide(tx, package_id, deleted_by)
+
+        await self.db.repeat(work)
+
+    async def restore(self, package_id: int) -> None:
+        """Brings a package back as it was, under its id. Raises NotThere, Taken."""
+
+        async def work(tx: Transaction) -> None:
+            if not await packages.unhide(tx, package_id, self.settings.restore_seconds):
+                raise NotThere
+
+        try:
+            await self.db.repeat(work)
+        except AlreadyThere as error:
+            raise Taken(
+                "A package with this name exists. Delete it before you restore the deleted one.",
+                "DELETE the new package, and restore again.",
+            ) from error
+
+    async def configure(
+        self, package_id: int, standing: AccessFacts, *, visibility: str | None, inherit: bool | None
+    ) -> None:
+        """Changes who may read, and where people's roles come from. Raises NotThere, Forbidden, Invalid."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id)
+            if visibility is not None and visibility != held.visibility:
+                await _check_visibility(tx, held, visibility, standing)
+                await access.show_as(tx, package_id, visibility)
+                await access.expel_strangers(tx, package_id)
+            if inherit is not None and inherit != held.inherit_access:
+                await self._change_mode(tx, held, standing, inherit=inherit)
+
+        await self.db.repeat(work)
+
+    async def _change_mode(self, tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
+        if inherit and held.repository_id is None:
+            raise Invalid(
+                "Access can be inherited only from a linked repository.",
+                'Link one: PUT …/repository {"repository": "OWNER/NAME", "inherit_access": true}.',
+            )
+        await access.inherit(tx, held.id, on=inherit)
+        await _forget_roles(tx, held, standing, inherit=inherit)
+
+    async def link(
+        self, package_id: int, standing: AccessFacts, token_id: int, repository: tuple[str, str], *, inherit: bool
+    ) -> None:
+        """Links a package to a repository of its owner. Raises NotThere, Forbidden, Invalid."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id)
+            target = await links.target(tx, token_id, *repository)
+            if target is None:
+                raise NotThere
+            if target.owner_id != held.owner_id:
+                raise Invalid("A package can be linked only to a repository of the account that owns it.")
+            if target.role < WRITE:
+                raise Forbidden("Linking needs write access to the repository.", "Ask one of its admins for it.")
+            await links.link(tx, package_id, target.id, inherit=inherit, forced=True)
+            if inherit or held.inherit_access:
+                await _forget_roles(tx, held, standing, inherit=inherit)
+
+        await self.db.repeat(work)
+
+    async def unlink(self, package_id: int, standing: AccessFacts) -> None:
+        """Takes the link away, with the roles that were inherited by it. Raises NotThere."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id)
+            if held.repository_id is None:
+                raise NotThere
+            await links.unlink(tx, package_id)
+            if held.inherit_access:
+                await _forget_roles(tx, held, standing, inherit=False)
+
+        await self.db.repeat(work)
+
+
+async def _held(tx: Transaction, package_id: int) -> Held:
+    held = await packages.lock(tx, package_id)
+    if held is None or not held.published:
+        raise NotThere
+    return held
+
+
+async def _check_visibility(tx: Transaction, held: Held, visibility: str, standing: AccessFacts) -> None:
+    if visibility == "internal" and held.owner_kind != "Organization":
+        raise Invalid("Only packages of organizations can be internal.")
+    if held.owner_kind != "Organization" or standing.namespace_role == ADMIN:
+        return
+    policy = await access.policy(tx, held.owner_id)
+    if not {"public": policy.public, "private": policy.private, "internal": policy.internal}[visibility]:
+        raise Forbidden(
+            f"The organization does not let its members make packages {visibility}.",
+            f"An owner can do it, or allow it with members_can_create_{visibility}_packages.",
+        )
+
+
+async def _forget_roles(tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
+    """Another mode begins without roles, but that of the person who chose it: somebody must go on from there."""
+    await access.clear(tx, held.id)
+    owns = standing.namespace_role == ADMIN
+    if inherit or owns or standing.account_id is None or standing.token_repository_id is not None:
+        return
+    await access.grant_user(tx, held.id, standing.account_id, ADMIN)
+    await access.expel_strangers(tx, held.id)

@@ -1,0 +1,170 @@
+"""Manifests: a manifest, its references and its tags land together or not at all."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from auth.permissions import WRITE
+from registry.errors import ManifestBlobUnknown, NameUnknown
+from registry.oci.image_config import ImageConfig, parse_config
+from registry.oci.manifest import Manifest
+from registry.packages.linking import (
+    Labels,
+    LinkSettings,
+    has_image_config,
+    labels_of,
+    platforms_of,
+    repository_of,
+    sort_of,
+)
+from storage.metadata import access, links, manifests, packages
+from storage.metadata.database import Database, ForeignKeyMissing, Transaction
+from storage.metadata.links import Target
+from storage.metadata.manifests import NewManifest
+from storage.metadata.packages import Held
+from storage.metadata.retags import Retags
+from storage.names import Digest, PackageName, TagName
+from storage.objects.base import ObjectStore, Span
+
+#: A config above this is not read for its labels.
+_CONFIG_MAX: Final = 1024 * 1024
+#: How often a manifest is tried whose references were not there, and then were.
+_TRIES: Final = 3
+#: A config above this is parsed in a thread.
+_THREAD_BYTES: Final = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A manifest as it came. ``body`` is stored byte for byte; ``token_id`` is the pusher's."""
+
+    name: PackageName
+    digest: Digest
+    manifest: Manifest
+    body: bytes
+    tags: Sequence[TagName]
+    token_id: int | None
+    origin: str  # our own URL: its repositories can be named too
+    known: bool  # the package was seen to have it
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """The rules of manifests."""
+
+    db: Database
+    stores: ObjectStore
+    settings: LinkSettings
+    moves: Retags
+
+    async def publish(self, package_id: int, push: Push) -> None:
+        """Stores a manifest and moves its tags to it. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""
+        if push.known and await self._renamed(package_id, push):
+            return
+        config = await self._config(package_id, push.manifest)
+        labels = labels_of(push.manifest, config)
+        source = await self._source(push, labels)
+        new = await self._new(package_id, push, config, labels)
+
+        for left in reversed(range(_TRIES)):
+            try:
+                if not await self._insert(package_id, new, source):
+                    raise NameUnknown(push.name)
+            except ForeignKeyMissing as error:
+                gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
+                if gone or not left:  # otherwise it has come back in this moment
+                    raise ManifestBlobUnknown(gone) from error
+            else:
+                return
+
+    async def _insert(self, package_id: int, new: NewManifest, source: Target | None) -> bool:
+        """Stores it, and links the package to ``source``; False: the package is gone. Raises ForeignKeyMissing."""
+        if source is None:
+            return await manifests.insert(self.db, package_id, new)
+
+        async def work(tx: Transaction) -> bool:
+            held = await packages.lock(tx, package_id)
+            if held is None or not await manifests.insert(tx, package_id, new):
+                return False
+            await _link(tx, held, source)
+            return True
+
+        return await self.db.repeat(work)
+
+    async def _renamed(self, package_id: int, push: Push) -> bool:
+        """Whether it was enough to move a tag: to an image that is here, with all that it names."""
+        manifest = push.manifest
+        foreign = any(layer.foreign for layer in manifest.layers)
+        plain = not manifest.manifests and not foreign and manifest.subject is None
+        if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
+            return False
+        return await self.moves.move(push.name, package_id, push.tags[0], push.digest, manifest.media_type)
+
+    async def _new(self, package_id: int, push: Push, config: ImageConfig, labels: Labels) -> NewManifest:
+        manifest = push.manifest
+        foreign = set(manifest.foreign)
+        absent = set[str]()
+        if foreign:
+            absent = set(await manifests.missing(self.db, package_id, sorted(foreign), []))
+        sort = sort_of(manifest, push.tags)
+        return NewManifest(
+            digest=push.digest,
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            subject=None if manifest.subject is None else manifest.subject.digest,
+            annotations=None if manifest.subject is None else _json(manifest.annotations),
+            body=push.body,
+            blobs=sorted({*manifest.blobs, *(d for d in foreign if d not in absent)}),
+            children=sorted(set(manifest.children)),
+            tags=sorted(set(push.tags)),
+            description=labels.description,
+            licenses=labels.licenses,
+            licenses_spdx=labels.licenses_spdx,
+            source_url=labels.source,
+            sort=sort,
+            platforms=platforms_of(manifest, config),
+            describes=bool(push.tags) and sort == "image" and manifest.subject is None,
+        )
+
+    async def _config(self, package_id: int, manifest: Manifest) -> ImageConfig:
+        """The config of an image, as far as it is there and not too large."""
+        if manifest.config is None or not has_image_config(manifest):
+            return ImageConfig()
+        found = await manifests.config(self.db, package_id, manifest.config.digest)
+        if found is None or found.size > _CONFIG_MAX:
+            return ImageConfig()
+        body = found.body
+        if body is None and found.object_key is not None:
+            async with self.stores.reader(found.object_key, Span(0, found.size)) as reader:
+                body = b"".join([chunk async for chunk in reader])
+        if body is None:
+            return ImageConfig()
+        return await asyncio.to_thread(parse_config, body) if len(body) > _THREAD_BYTES else parse_config(body)
+
+    async def _source(self, push: Push, labels: Labels) -> Target | None:
+        """The repository that the label names, if the pusher may write to it."""
+        if labels.source is None or push.token_id is None:
+            return None
+        named = repository_of(labels.source, (*self.settings.forge_origins, push.origin))
+        if named is None:
+            return None
+        target = await links.target(self.db, push.token_id, *named)
+        return target if target is not None and target.role >= WRITE else None
+
+
+async def _link(tx: Transaction, held: Held, source: Target) -> None:
+    """Links a package that has no link. Only the first publish decides where the roles come from, not later ones."""
+    if held.repository_id is not None or source.owner_id != held.owner_id:
+        return
+    await links.link(tx, held.id, source.id, inherit=not held.published, forced=False)
+    linked = await packages.lock(tx, held.id)
+    if linked is not None and linked.inherit_access:
+        await access.clear(tx, held.id)
+
+
+def _json(annotations: Mapping[str, str]) -> str | None:
+    # Postgres has no \u0000 in jsonb; nothing that is listed needs it.
+    return orjson.dumps(annotations).decode().replace("\\u0000", "") if annotations else None

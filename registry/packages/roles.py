@@ -1,0 +1,111 @@
+"""Roles over a package: given to people, teams and repositories, and taken."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from registry.packages.refusals import Invalid, NotThere, Taken
+from storage.metadata import access, links, packages
+from storage.metadata.database import Database, Transaction
+from storage.metadata.links import Target
+from storage.metadata.packages import Held
+
+ROLES: Final = {"read": 1, "write": 2, "admin": 3}
+AUDIENCES: Final = ("actions", "codespaces")
+
+
+@dataclass(frozen=True, slots=True)
+class Accesses:
+    """The rules of roles; whether the caller may is asked before. A role of None takes it."""
+
+    db: Database
+
+    async def set_user(self, package_id: int, login: str, role: int | None) -> None:
+        """Raises NotThere, Taken (inherited), Invalid (no member of the organization)."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _granular(tx, package_id)
+            person = await access.person(tx, held.owner_id, login)
+            if person is None:
+                raise NotThere
+            if role is None:
+                _there(await access.revoke_user(tx, package_id, person.id))
+                return
+            if held.owner_kind == "Organization" and held.visibility != "public" and not person.member:
+                raise Invalid(
+                    f"Only members of the organization can have a role over a package that is {held.visibility}.",
+                    "Make the person a member first.",
+                )
+            await access.grant_user(tx, package_id, person.id, role)
+
+        await self.db.repeat(work)
+
+    async def set_team(self, package_id: int, slug: str, role: int | None) -> None:
+        """Raises NotThere, Taken (inherited), Invalid (a package of a user)."""
+
+        async def work(tx: Transaction) -> None:
+            held = await _granular(tx, package_id)
+            if held.owner_kind != "Organization":
+                raise Invalid("Teams can have roles only over packages of their organization.")
+            team = await access.team(tx, held.owner_id, slug)
+            if team is None:
+                raise NotThere
+            if role is None:
+                _there(await access.revoke_team(tx, package_id, team.id))
+            else:
+                await access.grant_team(tx, package_id, team.id, role)
+
+        await self.db.repeat(work)
+
+    async def grant_repository(
+        self, package_id: int, token_id: int, repository: tuple[str, str], role: int, audience: str
+    ) -> None:
+        """Beside what is inherited: the tokens of any repository of the owner. Raises NotThere, Invalid."""
+
+        async def work(tx: Transaction) -> None:
+            target = await _target(tx, package_id, token_id, repository)
+            await access.grant_repository(tx, package_id, target.id, role, audience)
+
+        await self.db.repeat(work)
+
+    async def revoke_repository(
+        self, package_id: int, token_id: int, repository: tuple[str, str], audience: str | None
+    ) -> None:
+        """For one audience, or for both. Raises NotThere, Invalid."""
+
+        async def work(tx: Transaction) -> None:
+            target = await _target(tx, package_id, token_id, repository)
+            _there(await access.revoke_repository(tx, package_id, target.id, audience))
+
+        await self.db.repeat(work)
+
+
+def _there(found: bool) -> None:
+    if not found:
+        raise NotThere
+
+
+async def _locked(tx: Transaction, package_id: int) -> Held:
+    held = await packages.lock(tx, package_id)
+    if held is None or not held.published:
+        raise NotThere
+    return held
+
+
+async def _granular(tx: Transaction, package_id: int) -> Held:
+    held = await _locked(tx, package_id)
+    if held.inherit_access:
+        raise Taken(
+            "This package inherits its access from its repository.",
+            'Change the roles over the repository, or PATCH the package with {"inherit_access": false}.',
+        )
+    return held
+
+
+async def _target(tx: Transaction, package_id: int, token_id: int, repository: tuple[str, str]) -> Target:
+    held = await _locked(tx, package_id)
+    target = await links.target(tx, token_id, *repository)
+    if target is None:
+        raise NotThere
+    if target.owner_id != held.owner_id:
+        raise Invalid("Only repositories of the account that owns the package can have a role over it.")
+    return target

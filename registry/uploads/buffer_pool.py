@@ -1,0 +1,78 @@
+"""The byte budget of a process: no upload holds more than 64 KiB before it has a slot, and slots are counted."""
+
+import asyncio
+import ctypes
+import mmap
+from typing import Final
+
+#: What one slot holds: a whole layer of this size, or two parts of a larger one.
+SLOT_BYTES: Final = 16 * 1024 * 1024
+#: How long a slot that nobody wants keeps its pages.
+_IDLE_SECONDS: Final = 5.0
+#: Gives the system back what is free in between (malloc_trim(3)): after 200 uploads 12 MiB of a process. glibc's only.
+_trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+class Slot:
+    """Memory that is used again and again: the bytes of a body are put here once, hashed here, and sent from here."""
+
+    __slots__ = ("_memory", "users", "view")
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, SLOT_BYTES)
+        self.view = memoryview(self._memory)
+        self.users = 0  # who collects in it, and each part that is on its way out of it
+
+    def forget(self) -> None:
+        """Gives the pages back to the system; what was in them is lost."""
+        self._memory.madvise(mmap.MADV_DONTNEED)
+
+
+class BufferPool:
+    """First come, first served. A holder that is waited for and slow is expected to write out and queue again.
+
+    A third of the budget is for what is in no slot: a tenth of a MiB of each upload that waits for one.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._free = asyncio.Semaphore(max(2, budget_bytes * 2 // 3 // SLOT_BYTES))
+        self._idle: list[Slot] = []  # the last one used is the next: its pages are there
+        self._waiting = 0
+        self._forgetting: asyncio.TimerHandle | None = None
+
+    @property
+    def contended(self) -> bool:
+        """Whether anybody waits."""
+        return self._waiting > 0
+
+    async def take(self) -> Slot:
+        """Waits for a slot: the caller stops reading, and TCP holds its client back."""
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        slot = self._idle.pop() if self._idle else Slot()
+        slot.users = 1
+        return slot
+
+    async def take_if_free(self) -> Slot | None:
+        """A slot that nobody waits for: who holds one already must not wait for another."""
+        return None if self._free.locked() else await self.take()
+
+    def give(self, slot: Slot) -> None:
+        """One user less; the last one returns the slot."""
+        slot.users -= 1
+        if slot.users:
+            return
+        self._idle.append(slot)
+        self._free.release()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._forget)
+
+    def _forget(self) -> None:
+        for slot in self._idle:
+            slot.forget()
+        if _trim is not None:
+            _trim(0)

@@ -1,0 +1,129 @@
+"""The parts of an upload on their way to the store: several travel at the same time, and are recorded in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.part_buffer import PendingPart
+from storage.metadata.uploads import Upload
+from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part
+
+#: Of one upload at the same time.
+_IN_FLIGHT: Final = 4
+
+
+class Parts:
+    """``recorded``: those that count. ``number`` gives a part its number, ``record`` makes it one that counts."""
+
+    def __init__(
+        self,
+        store: MultipartStore,
+        slots: BufferPool,
+        held: Upload,
+        number: Callable[[MultipartId], Awaitable[int]],
+        record: Callable[[PendingPart, Part], Awaitable[None]],
+    ) -> None:
+        self.recorded = held.parts
+        self._store = store
+        self._slots = slots
+        self._key = held.object_key
+        self._multipart = held.multipart
+        self._number = number
+        self._record = record
+        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        self._last: asyncio.Future[None] | None = None
+
+    async def send(self, cut: PendingPart, tasks: asyncio.TaskGroup) -> None:
+        """Sends a part on its way, in one of ``tasks``, that gives its slots back. Raises what ``number`` does."""
+        way = None
+        try:
+            await self._in_flight.acquire()
+            way = _Way(self._in_flight, self._slots, cut)
+            if self._multipart is None:
+                self._multipart = await self._store.create(self._key)
+            number = await self._number(self._multipart)
+        except BaseException:
+            if way is not None:
+                way.leave()
+            give(self._slots, cut)
+            raise
+        before, self._last = self._last, asyncio.get_running_loop().create_future()
+        task = tasks.create_task(self._send(cut, self._multipart, number, way, before, self._last))
+        task.add_done_callback(way.leave)  # a task that is cancelled before it began runs none of its code
+
+    async def _send(
+        self,
+        cut: PendingPart,
+        multipart: MultipartId,
+        number: int,
+        way: "_Way",
+        before: "asyncio.Future[None] | None",
+        recorded: "asyncio.Future[None]",
+    ) -> None:
+        part = await self._store.put_part(self._key, multipart, number, cut.pieces)
+        way.leave()
+        if before is not None:
+            await before
+        await self._record(cut, part)
+        self.recorded.append(part)
+        recorded.set_result(None)
+
+    async def settled(self) -> None:
+        """Waits until every part that was sent is recorded."""
+        if self._last is not None:
+            await self._last
+            self._last = None
+
+    async def complete(self) -> int:
+        """Makes the recorded parts the object; its size. Raises UploadGone, ObjectCorrupt."""
+        assert self._multipart is not None  # noqa: S101 - there are parts
+        return await self._store.complete(self._key, self._multipart, self.recorded)
+
+
+class _Way:
+    """A part's place among those in flight, and the memory it is in; given back once, however it ends."""
+
+    def __init__(self, in_flight: asyncio.Semaphore, slots: BufferPool, cut: PendingPart) -> None:
+        self._in_flight = in_flight
+        self._slots = slots
+        self._cut = cut
+        self._open = True
+
+    def leave(self, _task: object = None) -> None:
+        if self._open:
+            self._open = False
+            self._in_flight.release()
+            give(self._slots, self._cut)
+
+
+def give(slots: BufferPool, cut: PendingPart) -> None:
+    """Gives back what a cut is in; whoever still holds the cut has no bytes any more."""
+    cut.pieces.clear()
+    for slot in cut.slots:
+        slots.give(slot)
+    cut.slots.clear()
+
+
+async def put_before(
+    cut: PendingPart, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: BufferPool | None
+) -> None:
+    """Reads objects, of these sizes, to the front of ``cut``: into a slot of ``slots``, which the cut has then.
+
+    The cut is the caller's to give back, also after an error. Raises as the store's reader.
+    """
+    size = sum(size for _, size in segments)
+    if slots is None:
+        room = memoryview(bytearray(size))
+    else:
+        slot = await slots.take()
+        cut.slots.append(slot)
+        room = slot.view
+    at = 0
+    for key, _size in segments:
+        async with stores.reader(key) as reader:
+            async for chunk in reader:
+                room[at : at + len(chunk)] = chunk
+                at += len(chunk)
+    cut.pieces.insert(0, room[:size])
+    cut.size += size

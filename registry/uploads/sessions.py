@@ -1,0 +1,250 @@
+"""Uploads: received in pieces, by any process, and published once the digest is right.
+
+Between requests everything is in Postgres (``storage.metadata.uploads``) and in the object store. Within a request:
+claim the lease → receive, hash, cut parts → make the rest durable → give the lease back. What a client is told it has
+sent is durable. Nothing is copied and nothing read back, but to join pieces that are too small to be parts.
+
+A body that is short and all here takes a shorter way, without a lease (``storage.metadata.sessions``); what that way
+will not do, a refusal among it, is done by the long one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Literal, cast
+from uuid import UUID
+
+from registry.errors import (
+    BlobUploadUnknown,
+    DigestInvalid,
+    LayerTooLarge,
+    RangeInvalid,
+    TooManyRequests,
+    UploadBusy,
+    UploadExpired,
+)
+from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.stall_timeout import StallTimeout
+from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
+from storage.errors import UploadGone
+from storage.metadata import sessions, uploads
+from storage.metadata.access_facts import AccessFacts
+from storage.metadata.database import Database, ForeignKeyMissing
+from storage.metadata.sessions import Known, Session
+from storage.metadata.uploads import Upload
+from storage.names import Digest, UploadId
+from storage.objects.base import ObjectKey, Stores
+from storage.objects.hashing import ResumableHash
+
+#: How often a request looks whether the one that holds its session is over.
+_BUSY_POLL_SECONDS: Final = 0.2
+_PUBLISH_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSettings:
+    layer_limit_bytes: int = 10 * 1024**3
+    upload_seconds: float = 600.0
+    lease_seconds: float = 9.0
+    busy_seconds: float = 10.0  # how long a request waits for another one that holds the same session
+    sessions_max: int = 1000  # open at once, per account
+    buffer_bytes: int = 48 * 1024**2  # per process
+    link_grace_seconds: float = 24 * 3600.0
+    stall_timeout: StallTimeout = field(default_factory=StallTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a session belongs to: nobody else finds it."""
+
+    package_id: int
+    account_id: int
+    token_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The rules of uploads."""
+
+    db: Database
+    stores: Stores
+    settings: UploadSettings
+    slots: BufferPool
+    new_id: Callable[[], UUID]
+    known: Known
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
+        """Opens a session that ends after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
+        upload = UploadId(self.new_id())
+        at = await uploads.start(
+            self.db,
+            upload,
+            owner.package_id,
+            owner.account_id,
+            owner.token_id,
+            algorithm=algorithm,
+            object_key=ObjectKey(f"b/{upload.hex[:2]}/{upload.hex}"),
+            lives_seconds=self.settings.upload_seconds,
+            most_open=self.settings.sessions_max,
+        )
+        if at is None:
+            raise TooManyRequests(retry_after_seconds=30)
+        self.known.begun(upload, standing, owner.token_id, algorithm, at)
+        return upload
+
+    async def status(self, owner: Owner, upload: UploadId) -> int:
+        """The durable offset, bytes. Raises BlobUploadUnknown, UploadExpired."""
+        state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
+        if state is None or state.state != "open":
+            raise BlobUploadUnknown(upload)
+        if state.expired:
+            raise UploadExpired(upload)
+        return state.received
+
+    async def cancel(self, owner: Owner, upload: UploadId) -> None:
+        """Ends a session, even one that is receiving. Raises BlobUploadUnknown."""
+        if not await uploads.abort(self.db, upload, owner.package_id, owner.account_id):
+            raise BlobUploadUnknown(upload)
+
+    async def append(self, upload: UploadId, found: Session, body: bytes, at: int | None) -> int | None:
+        """Takes a short body whole, as ``open`` would; the durable offset. None: only ``open`` can tell what to do."""
+        hasher = self._short(found, body, at)
+        if hasher is None or found.fence is None or found.received is None:
+            return None
+        self.known.drop(upload)
+        end, state = found.received + len(body), hasher.state()
+        if not await sessions.append(self.db, upload, found.fence, body, state):
+            return None
+        self.known.appended(upload, found, end, state)
+        return end
+
+    async def finish(self, upload: UploadId, found: Session, body: bytes, at: int | None, digest: Digest) -> bool:
+        """Publishes a session whose last bytes are a short body, as ``commit`` would. False as None of ``append``."""
+        self.known.drop(upload)
+        hasher = self._short(found, body, at)
+        fence = found.fence
+        if hasher is None or fence is None or found.algorithm != digest.algorithm or hasher.hexdigest() != digest.hex:
+            return False
+        grace = self.settings.link_grace_seconds
+        return await _repeated(lambda: sessions.finish(self.db, upload, fence, digest, body, grace_seconds=grace))
+
+    async def put(self, package_id: int, body: bytes, digest: Digest) -> bool:
+        """Publishes a short body that needs no session. False: it has another digest, or the package is gone."""
+        if len(body) > self.settings.layer_limit_bytes or Digest.of(body, digest.algorithm) != digest:
+            return False
+        grace = self.settings.link_grace_seconds
+        return await _repeated(lambda: sessions.put(self.db, package_id, digest, body, grace_seconds=grace))
+
+    def _short(self, found: Session, body: bytes, at: int | None) -> ResumableHash | None:
+        """The hash of a session with ``body`` behind it, if all of that can stay in its row."""
+        if not found.free or not found.in_row or found.received is None or at not in {None, found.received}:
+            return None
+        if found.received + len(body) > min(INLINE_BYTES, self.settings.layer_limit_bytes):
+            return None
+        algorithm = cast('Literal["sha256", "sha512"]', found.algorithm)
+        hasher = ResumableHash.restore(found.hash_state) if found.hash_state else ResumableHash(algorithm)
+        hasher.update(body)
+        return hasher
+
+    @asynccontextmanager
+    async def open(
+        self, owner: Owner, upload: UploadId, *, at: int | None, expected_bytes: int | None
+    ) -> AsyncIterator[UploadWriter]:
+        """One request's hold on a session. Leaving it makes durable what arrived, even when the client is gone.
+
+        ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
+        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
+        """
+        self.known.drop(upload)
+        held = await self._claim(owner, upload, stores=expected_bytes != 0)
+        receiver = UploadWriter(
+            held,
+            self.db,
+            self.stores,
+            self.slots,
+            self.draining,
+            limit=self.settings.layer_limit_bytes,
+            stall_timeout=self.settings.stall_timeout,
+        )
+        try:
+            self._check(held, at, expected_bytes)
+            async with receiver.running(self.settings.lease_seconds):
+                yield receiver
+        except (LayerTooLarge, DigestInvalid):
+            receiver.released = await uploads.fail(self.db, upload, held.fence)
+            raise
+        except UploadGone as error:
+            # The store has dropped its parts: nobody can go on with this one.
+            receiver.released = await uploads.fail(self.db, upload, held.fence)
+            raise BlobUploadUnknown(upload) from error
+        except UploadBusy:
+            await self.status(owner, upload)  # it may be cancelled or finished rather than busy
+            raise
+        finally:
+            if not receiver.released:
+                await asyncio.shield(uploads.release(self.db, upload, held.fence))
+
+    def _check(self, held: Upload, at: int | None, expected_bytes: int | None) -> None:
+        if at is not None and at != held.received:
+            raise RangeInvalid(expected=held.received, got=at)
+        if held.received + (expected_bytes or 0) > self.settings.layer_limit_bytes:
+            raise LayerTooLarge(self.settings.layer_limit_bytes)
+
+    async def _claim(self, owner: Owner, upload: UploadId, *, stores: bool) -> Upload:
+        waited = 0.0
+        while True:
+            held = await uploads.claim(
+                self.db,
+                upload,
+                owner.package_id,
+                owner.account_id,
+                lease_seconds=self.settings.lease_seconds,
+                stores=stores,
+            )
+            if held is not None:
+                return held
+            await self.status(owner, upload)  # raises when there is nothing to wait for
+            if waited >= self.settings.busy_seconds:
+                raise UploadBusy(upload)
+            await asyncio.sleep(_BUSY_POLL_SECONDS)
+            waited += _BUSY_POLL_SECONDS
+
+    async def commit(self, receiver: UploadWriter, digest: Digest) -> int:
+        """Publishes what was received as a blob of the package; its size in bytes.
+
+        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
+        """
+        if not await receiver.matches(digest):
+            raise receiver.mismatch(digest)
+        stored = await receiver.finish()
+        if not await self._publish(receiver, digest, stored):
+            raise UploadBusy(receiver.id)
+        receiver.released = True
+        return stored.size
+
+    async def _publish(self, receiver: UploadWriter, digest: Digest, stored: Stored) -> bool:
+        return await _repeated(
+            lambda: uploads.publish(
+                self.db,
+                receiver.id,
+                receiver.fence,
+                digest,
+                stored.size,
+                object_key=stored.object_key,
+                body=stored.body,
+                grace_seconds=self.settings.link_grace_seconds,
+            )
+        )
+
+
+async def _repeated(publish: Callable[[], Awaitable[bool]]) -> bool:
+    """What ``publish`` returns; again, when the collector took the digest in that moment: our insert wins then."""
+    for left in reversed(range(_PUBLISH_TRIES)):
+        try:
+            return await publish()
+        except ForeignKeyMissing:
+            if not left:
+                raise
+    return False

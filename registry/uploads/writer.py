@@ -1,0 +1,394 @@
+"""One request's hold on an upload: receives, hashes, cuts parts, and makes durable what came.
+
+The order of things, each step only after the one before: a part is in the store → it is in Postgres with the offset
+and the hash state behind it → the client may be told. Parts travel at the same time, but are recorded in order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
+from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
+from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
+from registry.uploads.part_sender import Parts, give, put_before
+from registry.uploads.stall_timeout import Body, Paced, StallTimeout
+from storage.errors import ObjectCorrupt, StorageError, Unavailable
+from storage.metadata import uploads
+from storage.metadata.database import Database
+from storage.metadata.uploads import Upload
+from storage.names import Digest, UploadId
+from storage.objects.base import MultipartId, ObjectKey, Part, Stores
+from storage.objects.hashing import ResumableHash
+
+#: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
+INLINE_BYTES: Final = 64 * 1024
+#: Read while there is no slot, to be copied: what comes first, and what comes when a slot is full.
+_SPARE_BYTES: Final = 4 * 1024
+#: After these there is nothing worth making durable, or nobody to do it with.
+_NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a finished upload's bytes are: under a key, or here."""
+
+    size: int
+    object_key: ObjectKey | None
+    body: bytes | None
+
+
+class UploadWriter:
+    """The lease on an upload, for as long as a request lives. ``limit``: bytes of a whole blob."""
+
+    def __init__(
+        self,
+        held: Upload,
+        db: Database,
+        stores: Stores,
+        slots: BufferPool,
+        draining: asyncio.Event,
+        *,
+        limit: int,
+        stall_timeout: StallTimeout,
+    ) -> None:
+        self.id: UploadId = held.id
+        self.fence = held.fence
+        self.durable = held.received
+        self.released = False
+        self._limit = limit
+        self._stall_timeout = stall_timeout
+        self._held = held
+        self._db = db
+        self._stores = stores
+        self._slots = slots
+        self._draining = draining
+        algorithm = cast('Literal["sha256", "sha512"]', held.algorithm)
+        hasher = ResumableHash.restore(held.hash_state) if held.hash_state else ResumableHash(algorithm)
+        self._segments = list(zip(held.segment_keys, held.segment_sizes, strict=True))
+        self._pending = Pending(hasher, held.received, base=sum(held.segment_sizes))
+        self._pending.resume(held.tail)
+        self._row = (held.hash_state or b"", held.tail)
+        self._parts = Parts(stores, slots, held, self._number, self._record_part)
+        self._keys_made = 0
+        self._spent = False
+        self._stop: int | None = None
+        self._may_be_whole = not self._parts.recorded and not self._segments
+        self._slot_since = 0.0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    # -- the life of a hold
+
+    @asynccontextmanager
+    async def running(self, lease_seconds: float) -> AsyncIterator[None]:
+        """Keeps the lease while the body runs; at its end what arrived is made durable, whatever ended it.
+
+        Raises what the body raised, or the first thing that went wrong with a part.
+        """
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                keeper = tasks.create_task(self._keep(lease_seconds))
+                try:
+                    yield
+                except Exception as error:
+                    failure = error
+                    if self._spent or isinstance(error, _NOTHING_TO_KEEP):
+                        raise  # parts that are still on their way are of no use: they are cut
+                if not self.released:
+                    await self._flush(release=True, whole=failure is None)
+                keeper.cancel()
+        except BaseExceptionGroup as group:
+            raise _reason(failure, group) from group
+        finally:
+            self._leave_slot()
+            give(self._slots, self._pending.cut_all())
+        if failure is not None:
+            raise failure
+
+    async def _keep(self, lease_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(lease_seconds / 3)
+            try:
+                kept = await uploads.renew(self._db, self.id, self.fence, lease_seconds)
+            except Unavailable:
+                continue  # every write asks for the fence: nothing is lost if nobody takes the lease meanwhile
+            if not kept:
+                raise UploadBusy(self.id)
+
+    # -- receiving
+
+    async def receive(self, body: Body, expected: int | None = None) -> None:
+        """Takes a whole body, of ``expected`` bytes if its length is known.
+
+        Raises LayerTooLarge, SizeInvalid, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable,
+        ConnectionError.
+        """
+        begin = self._pending.received
+        self._stop = None if expected is None else begin + expected
+        lifetime = asyncio.timeout(self._held.expires_in)
+        try:
+            async with lifetime:
+                await self._receive(Paced(body, self._stall_timeout))
+        except TimeoutError as error:
+            if lifetime.expired():
+                raise UploadExpired(self.id) from error
+            raise
+        finally:
+            body.close()
+        got = self._pending.received - begin
+        if expected is not None and got != expected:
+            raise SizeInvalid(expected, got)
+
+    async def _receive(self, body: Paced) -> None:
+        clock = asyncio.get_running_loop().time
+        # A slot is queued for when there are bytes for it, not before: a client may announce them and stand still.
+        spare = memoryview(bytearray(_SPARE_BYTES))
+        while (count := await body.fill(room := self._pending.room() or spare)) != 0:
+            if count is not None:
+                self._check(self._pending.received + count)
+                if room is spare:
+                    await self._take(spare[:count])
+                else:
+                    self._pending.add(count)
+                await self._ship_ready()
+            held_seconds = clock() - self._slot_since
+            if self._pending.slot and self._slots.contended and held_seconds > self._stall_timeout.slow_seconds:
+                await self._flush()
+            if self._draining.is_set():
+                raise UnavailableNow(retry_after_seconds=1)
+
+    @property
+    def _coming(self) -> int:
+        """Bytes that are announced and have not come."""
+        return 0 if self._stop is None else self._stop - self._pending.received
+
+    def _check(self, end: int) -> None:
+        if end > self._limit:
+            raise LayerTooLarge(self._limit)
+        if self._stop is not None and end > self._stop:
+            raise SizeInvalid(self._stop - self._held.received, end - self._held.received)
+
+    async def _take(self, data: memoryview) -> None:
+        """Takes what did not come to its place."""
+        pending = self._pending
+        if pending.slot is None and pending.size + max(len(data), self._coming) <= INLINE_BYTES:
+            pending.keep(data)
+            return
+        if pending.slot is None:
+            await self._make_room()
+        await self._place(data)
+
+    async def _place(self, data: bytes | bytearray | memoryview, *, hashed: bool = False) -> None:
+        left = memoryview(data)
+        while left:
+            room = self._pending.room()
+            if not room:
+                await self._make_room()
+                continue
+            count = min(len(room), len(left))
+            room[:count] = left[:count]
+            self._pending.add(count, hashed=hashed)
+            left = left[count:]
+
+    async def _make_room(self) -> None:
+        """A slot to go on in. What is in a full one is sent, or held back in it if there is another one to be had."""
+        slot = None
+        if self._pending.slot is not None:
+            self._may_be_whole = False
+            await self._ship_ready()
+            if self._pending.size:
+                slot = await self._slots.take_if_free()
+                if slot is None:
+                    await self._ship(self._pending.cut_all())
+            self._leave_slot()
+        hashed, new = self._pending.take_up(slot or await self._slots.take())
+        self._slot_since = asyncio.get_running_loop().time()
+        if self._pending.base >= HELD_BYTES:
+            await self._read_back()
+        await self._place(hashed, hashed=True)
+        await self._place(new)
+
+    async def _read_back(self) -> None:
+        """Takes segments in hand again that are too large to be joined with a part as it is sent."""
+        self._pending.read_back()
+        segments, self._segments = self._segments, []
+        for key, _size in segments:
+            async with self._stores.reader(key) as reader:
+                async for chunk in reader:
+                    await self._place(chunk, hashed=True)
+
+    def _leave_slot(self) -> None:
+        slot = self._pending.leave()
+        if slot is not None:
+            self._slots.give(slot)
+
+    # -- making it durable
+
+    async def _ship_ready(self) -> None:
+        """Sends what is a part, unless all there is may fit into one object: that costs one request, not four."""
+        if self._may_be_whole and (self._stop is None or self._stop <= SLOT_BYTES):
+            return
+        while count := self._pending.ready(self._coming):
+            await self._ship(self._pending.cut(count))
+
+    async def _ship(self, cut: PendingPart) -> None:
+        """Sends a part on its way."""
+        assert self._tasks is not None  # noqa: S101 - running() was entered
+        self._may_be_whole = False
+        try:
+            await self._join_segments(cut)
+        except BaseException:
+            give(self._slots, cut)
+            raise
+        await self._parts.send(cut, self._tasks)
+
+    async def _number(self, multipart: MultipartId) -> int:
+        number = await uploads.number_part(self._db, self.id, self.fence, multipart)
+        if number is None:
+            raise UploadBusy(self.id)
+        return number
+
+    async def _join_segments(self, cut: PendingPart) -> None:
+        """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
+        segments, self._segments = self._segments, []
+        if segments:
+            # Who has a slot has room beside it, and must not wait for another.
+            slots = None if cut.slots or self._pending.slot is not None else self._slots
+            await put_before(cut, segments, self._stores, slots)
+
+    def _new_key(self) -> ObjectKey:
+        """A key that nobody had or will have: the fence is this request's, the number is used once in it."""
+        self._keys_made += 1
+        return ObjectKey(f"{self._held.object_key}.{self.fence}.{self._keys_made}")
+
+    async def _record(
+        self,
+        cut: PendingPart,
+        *,
+        tail: bytes = b"",
+        part: Part | None = None,
+        segment: tuple[ObjectKey, int] | None = None,
+        release: bool = False,
+    ) -> None:
+        kept = await uploads.record(
+            self._db,
+            self.id,
+            self.fence,
+            received=cut.end,
+            hash_state=cut.state,
+            tail=tail,
+            part=part,
+            segment=segment,
+            release=release,
+        )
+        if not kept:
+            raise UploadBusy(self.id)
+        self.durable, self._row = cut.end, (cut.state, tail)
+
+    async def _record_part(self, cut: PendingPart, part: Part) -> None:
+        if cut.end > self.durable:
+            await self._record(cut, part=part)
+        else:
+            # It is what segments were: the tail behind them, which is durable as well, stays in the row.
+            state, tail = self._row
+            await self._record(PendingPart([], 0, self.durable, state), tail=tail, part=part)
+
+    async def _flush(self, *, release: bool = False, whole: bool = False) -> None:
+        """Makes everything durable that has come: as a part, as a segment, or in the row.
+
+        ``whole``: the body came to its end, so that the upload may be over: then one object is all it takes.
+        """
+        pending = self._pending
+        if pending.size and pending.total >= HELD_BYTES and not (whole and self._may_be_whole):
+            await self._ship(pending.cut_all())
+            self._leave_slot()
+            await self._parts.settled()
+            if release:
+                await uploads.release(self._db, self.id, self.fence)
+                self.released = True
+            return
+        await self._parts.settled()
+        cut = pending.cut_all()
+        try:
+            if cut.size <= INLINE_BYTES:
+                tail = b"".join(cut.pieces)
+                await self._record(cut, tail=tail, release=release)
+                pending.resume(tail)
+            else:
+                key = self._new_key()
+                await self._stores.put(key, cut.pieces)
+                await self._record(cut, segment=(key, cut.size), release=release)
+                self._segments.append((key, cut.size))
+                self._may_be_whole = False
+        finally:
+            give(self._slots, cut)
+            self._leave_slot()
+        pending.base = sum(size for _, size in self._segments)
+        self.released = release
+
+    # -- the end
+
+    async def matches(self, digest: Digest) -> bool:
+        """Whether what was received has this digest."""
+        self._pending.hash_small()
+        if digest.algorithm != self._held.algorithm:
+            return await self._rehashed(digest) == digest.hex
+        return self._pending.hasher.hexdigest() == digest.hex
+
+    def mismatch(self, digest: Digest) -> DigestInvalid:
+        """The error of a wrong digest."""
+        return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
+
+    async def finish(self) -> Stored:
+        """The bytes as they can be published: in one object, or in hand. Nothing is made durable after this."""
+        self._spent = True
+        size = self._pending.received
+        if self._pending.size and self._pending.base >= HELD_BYTES:
+            await self._make_room()
+        await self._parts.settled()
+        if self._parts.recorded:
+            if self._pending.total:
+                await self._ship(self._pending.cut_all())
+                await self._parts.settled()
+            if await self._parts.complete() != size:
+                raise ObjectCorrupt(f"the parts of upload {self.id} are not the {size} bytes that were received")
+            return Stored(size, self._held.object_key, None)
+        if len(self._segments) == 1 and not self._pending.size:
+            return Stored(size, self._segments[0][0], None)
+        inline = size <= INLINE_BYTES and not self._segments
+        cut = self._pending.cut_all()
+        try:
+            if inline:
+                return Stored(size, None, b"".join(cut.pieces))
+            await self._join_segments(cut)
+            key = self._new_key()
+            await self._stores.put(key, cut.pieces)
+        finally:
+            give(self._slots, cut)
+        return Stored(size, key, None)
+
+    async def _rehashed(self, digest: Digest) -> str:
+        """The hash by another algorithm than the session's: only that costs reading the bytes again."""
+        hasher = ResumableHash(cast('Literal["sha256", "sha512"]', digest.algorithm))
+        stored = await self.finish()
+        if stored.body is not None:
+            hasher.update(stored.body)
+            self._pending.resume(stored.body)
+        elif stored.object_key is not None:
+            async with self._stores.reader(stored.object_key) as reader:
+                async for chunk in reader:
+                    hasher.update(chunk)
+            self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments
+        return hasher.hexdigest()
+
+
+def _reason(failure: Exception | None, group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that began it; the others are its echoes."""
+    if isinstance(failure, _NOTHING_TO_KEEP):
+        return failure
+    first = group.exceptions[0]
+    return _reason(None, first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,138 @@
+"""The look-ups of pulls, gathered: manifests by tag and by digest, blobs; and the bodies of manifests, remembered."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from storage.metadata import blobs, manifests, packages, sessions, tokens
+from storage.metadata.access_facts import NEEDS_FULL_QUERY, AccessFacts, Row
+from storage.metadata.blobs import LocatedBlob
+from storage.metadata.database import Database
+from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.query import Query
+from storage.metadata.reads.batching import Answer, Key
+from storage.metadata.reads.snapshot_cache import KNOWN_ROWS, SnapshotCache
+from storage.metadata.sessions import Known, Session
+from storage.metadata.tokens import StoredToken
+from storage.names import Digest, PackageName, TagName, UploadId
+
+#: What a process keeps of manifests' bodies, and of which: both in bytes. A body can never change under its digest.
+_BODIES_BYTES: Final = 16 * 1024 * 1024
+_BODY_BYTES: Final = 256 * 1024
+_UNSETTLED_MAX: Final = 4096  # of three short texts
+_BLOBS_KNOWN: Final = 64  # of 64 KiB each, where they are so small that they are in their row
+
+
+def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str, str, str, str]:
+    """Of a look-up with the caller's standing."""
+    return "" if token_id is None else str(token_id), package.owner, package.image, reference
+
+
+class _FastThenFull(SnapshotCache[Row]):
+    """Asks at sight, and in full where that does not settle it, or did not before.
+
+    Which callers were not settled is remembered only as the shorter of two right ways.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        at_sight: Query[Row],
+        full: Query[Row],
+        tasks: asyncio.TaskGroup,
+        known: int = KNOWN_ROWS,
+    ) -> None:
+        super().__init__(db, at_sight, tasks, known)
+        self._full = SnapshotCache(db, full, tasks, known)
+        self._unsettled: set[Key] = set()
+
+    def ask(self, key: Key, answer: Answer[Row]) -> None:
+        if key[:3] in self._unsettled:
+            self._full.ask(key, answer)
+        else:
+            super().ask(key, answer)
+
+    def _found(self, key: Key, row: Row, answers: list[Answer[Row]]) -> None:
+        if row.role != NEEDS_FULL_QUERY:
+            super()._found(key, row, answers)
+            return
+        if len(self._unsettled) >= _UNSETTLED_MAX:
+            self._unsettled.clear()
+        self._unsettled.add(key[:3])
+        for answer in answers:
+            self._full.ask(key, answer)
+
+
+class Lookups:
+    """One for a process; each answer comes with the caller's standing of this moment."""
+
+    def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
+        self._db = db
+        self.tags: Final = _FastThenFull(db, manifests.BY_TAG_FAST, manifests.BY_TAG, tasks)
+        self.digests: Final = _FastThenFull(db, manifests.BY_DIGEST_FAST, manifests.BY_DIGEST, tasks)
+        self.blobs: Final = _FastThenFull(db, blobs.LOCATE_FAST, blobs.LOCATE, tasks, _BLOBS_KNOWN)
+        self.known: Final = Known()
+        self._sessions = _FastThenFull(db, sessions.FIND_FAST, sessions.FIND, tasks)
+        self._standings = _FastThenFull(db, packages.ACCESS_FACTS_FAST, packages.ACCESS_FACTS, tasks)
+        self._tokens = SnapshotCache(db, tokens.BY_HASH, tasks)
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
+        self._bodies_bytes = 0
+
+    async def token(self, digest: bytes) -> StoredToken | None:
+        """The usable token with this SHA-256 (32 bytes)."""
+        found = await self._tokens.one(digest.hex())
+        return found if found.id else None
+
+    async def standing(self, token_id: int | None, package: PackageName) -> AccessFacts:
+        """The caller's standing with a package that may not be there."""
+        return await self._standings.one(*key(token_id, package, ""))
+
+    async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
+        """The manifest under a tag."""
+        return await self.tags.one(*key(token_id, package, tag))
+
+    async def by_digest(self, token_id: int | None, package: PackageName, digest: Digest) -> ResolvedManifest:
+        """The manifest of a digest."""
+        return await self.digests.one(*key(token_id, package, digest))
+
+    async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
+        """Where a blob's bytes are."""
+        return await self.blobs.one(*key(token_id, package, digest))
+
+    async def session(self, token_id: int | None, package: PackageName, upload: UploadId) -> Session:
+        """The caller's upload of that id; as this process left it, if it wrote it last."""
+        if upload in self.known:
+            known = self.known.of(upload, await self.standing(token_id, package))
+            if known is not None:
+                return known
+        return await self._sessions.one(*key(token_id, package, str(upload)))
+
+    def known_body(self, digest: str) -> bytes | None:
+        """The bytes of a manifest that was looked up and may be read, if they are at hand."""
+        known = self._bodies.get(digest)
+        if known is not None:
+            self._bodies.move_to_end(digest)
+        return known
+
+    async def body(self, package_id: int, digest: Digest) -> bytes | None:
+        """The bytes of a manifest that was looked up and may be read; None: it was purged in this moment."""
+        known = self.known_body(digest)
+        if known is not None:
+            return known
+        body = await manifests.body_of(self._db, package_id, digest)
+        if body is not None and len(body) <= _BODY_BYTES and digest not in self._bodies:
+            self._bodies[digest] = body
+            self._bodies_bytes += len(body)
+            while self._bodies_bytes > _BODIES_BYTES:
+                _, dropped = self._bodies.popitem(last=False)
+                self._bodies_bytes -= len(dropped)
+        return body
+
+
+@asynccontextmanager
+async def open_lookups(db: Database) -> AsyncIterator[Lookups]:
+    """Look-ups, as long as the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        yield Lookups(db, tasks)

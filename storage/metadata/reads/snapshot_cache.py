@@ -1,0 +1,70 @@
+"""Look-ups whose answers hold until somebody writes.
+
+What a statement sees is settled by which transactions had ended when it began, and Postgres names them
+(``pg_current_snapshot()``; PostgreSQL's manual, «Transaction ID and Snapshot Information Functions»): the same name,
+the same rows. To ask for the name takes a sixth of what eight look-ups take. So each batch asks for it, and while
+nothing was written reads no more: what is answered is what it would have read.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.database import Database
+from storage.metadata.query import Query, select
+from storage.metadata.reads.batching import Batching, Key, Row
+
+#: What a look-up remembers at most, unless its rows are more than a kilobyte.
+KNOWN_ROWS: Final = 1024
+#: After a name that was of no use so many batches do not ask for it: where much is written, or everybody looks for
+#: something else, it would be a statement more for each.
+_REST: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    name: str
+
+
+# With the second, for what ends by the clock, and the start of the server, for another one that took its place.
+_NAME: Final = select(
+    _Snapshot,
+    """
+    SELECT concat_ws(' ', pg_current_snapshot(), floor(extract(epoch FROM now())),
+                     extract(epoch FROM pg_postmaster_start_time())) AS name
+    """,
+)
+
+
+class SnapshotCache(Batching[Row]):
+    """A Batching of a statement that writes nothing; what the clock changes in its rows may show at the full second.
+
+    It remembers ``known`` rows at most.
+    """
+
+    def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup, known: int = KNOWN_ROWS) -> None:
+        super().__init__(db, query, tasks)
+        self._known_most = known
+        self._snapshot: _Snapshot | None = None
+        self._known: dict[Key, Row] = {}
+        self._rest = 0
+
+    async def _rows(self, keys: Collection[Key]) -> list[Row]:
+        if self._rest:
+            self._rest -= 1
+            return await super()._rows(keys)
+        snapshot = await _NAME.one(self._db)
+        if snapshot != self._snapshot:
+            self._snapshot = snapshot
+            self._known.clear()
+        missing = [key for key in keys if key not in self._known]
+        if missing:
+            # These are of a later snapshot, perhaps. But where the name comes again, nothing was written in between.
+            self._known.update(zip(missing, await super()._rows(missing), strict=True))
+            if len(missing) == len(keys):
+                self._rest = _REST
+        rows = [self._known[key] for key in keys]
+        if len(self._known) > self._known_most:
+            self._known.clear()
+        return rows

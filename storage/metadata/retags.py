@@ -1,0 +1,150 @@
+"""Tags that move to manifests which are here already, those of one package together.
+
+Whoever changes a package holds its row until the change is on disk, one at a time. So the moves that come while one is
+on its way wait for it in this process, without a connection each, and then go in one statement; and it waits for those
+whose manifest is just being looked up, who would have to wait for it: a look-up is shorter than the disk takes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from storage.metadata.database import Database
+from storage.metadata.query import lines, select
+from storage.metadata.reads.batching import Batching
+from storage.names import Digest, PackageName, TagName
+
+#: Moves in one statement: so many that a few more of them wait no longer than the disk takes.
+_MOST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    done: bool
+
+
+# The package is written before its manifest is, as by all who change either, and a manifest is looked at once more when
+# its row is held. Of two moves of one tag the later one counts; the last manifest says what the package says of itself.
+# The package's row is written at once and not locked first: one statement that did both was seen to wait in a circle,
+# for its own row's older version and those who queue there (PostgreSQL 18.4). A manifest is looked up by its key alone
+# and written by its id: with more conditions at hand, and no statistics yet, all manifests of the package were read.
+_MOVE: Final = select(
+    _Done,
+    f"""
+    WITH asked AS (
+        SELECT * FROM unnest({lines("$2")}, {lines("$3")}, {lines("$4")})
+               WITH ORDINALITY AS asked (name, digest, media_type, place)
+    ), known AS MATERIALIZED (
+        SELECT asked.name, asked.place, manifest.*
+          FROM asked
+         CROSS JOIN LATERAL (
+                SELECT id, digest, media_type, description, licenses, licenses_spdx, source_url, deleted_at
+                  FROM manifests WHERE package_id = $1 AND digest = asked.digest LIMIT 1
+               ) AS manifest
+          JOIN packages package ON package.id = $1
+         WHERE manifest.deleted_at IS NULL AND manifest.media_type = asked.media_type
+           AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
+    ), package AS (
+        UPDATE packages
+           SET updated_at = now(), description = said.description, licenses = said.licenses,
+               licenses_spdx = said.licenses_spdx, source_url = said.source_url
+          FROM (SELECT * FROM known ORDER BY place DESC LIMIT 1) AS said
+         WHERE packages.id = $1 AND packages.deleted_at IS NULL
+        RETURNING packages.repository_id
+    ), manifest AS (
+        UPDATE manifests manifest SET updated_at = now()
+          FROM package
+         WHERE manifest.id IN (SELECT id FROM known) AND manifest.deleted_at IS NULL
+           AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
+        RETURNING manifest.id, manifest.media_type
+    ), found AS (
+        SELECT known.name, known.place, known.digest FROM known JOIN manifest USING (id, media_type)
+    ), moved AS (
+        INSERT INTO tags (package_id, name, digest)
+        SELECT DISTINCT ON (name) $1, name, digest FROM found ORDER BY name, place DESC
+        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
+    )
+    SELECT EXISTS (SELECT 1 FROM found WHERE found.place = asked.place) AS done FROM asked ORDER BY asked.place
+    """,
+)
+
+
+class _Looking:
+    """Who is looking a manifest up that it may move a tag to, by package."""
+
+    def __init__(self) -> None:
+        self._ends: dict[PackageName, set[asyncio.Future[None]]] = {}
+
+    @contextmanager
+    def look(self, package: PackageName) -> Iterator[None]:
+        ends = self._ends.setdefault(package, set())
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ends.add(end)
+        try:
+            yield
+        finally:
+            end.set_result(None)
+            ends.discard(end)
+            if not ends:
+                del self._ends[package]
+
+    async def over(self, package: PackageName) -> None:
+        """Comes back when those who are looking now have looked."""
+        ends = self._ends.get(package)
+        if ends:
+            await asyncio.wait(tuple(ends))
+
+
+class _Moving(Batching[_Done]):
+    """The moves of one package; ``waiting`` of them are not done."""
+
+    def __init__(
+        self, db: Database, tasks: asyncio.TaskGroup, package: PackageName, package_id: int, looking: _Looking
+    ) -> None:
+        super().__init__(db, _MOVE, tasks, package_id, most=_MOST)
+        self.waiting = 0
+        self._package = package
+        self._looking = looking
+
+    async def _complete(self) -> None:
+        await self._looking.over(self._package)
+
+
+class Retags:
+    """One for a process."""
+
+    def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
+        self._db = db
+        self._tasks = tasks
+        self._packages: dict[int, _Moving] = {}  # those that have a move on its way
+        self._looking = _Looking()
+
+    def expected(self, package: PackageName) -> AbstractContextManager[None]:
+        """For a look-up that a move may follow at once: moves of the package that have not begun wait for its end."""
+        return self._looking.look(package)
+
+    async def move(self, package: PackageName, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
+        """Moves a tag to an image of the package that describes it, as if it were pushed again.
+
+        False, and nothing done: it is not there as this media type, or names a repository that the package may have
+        to be linked to. Raises Unavailable.
+        """
+        moving = self._packages.get(package_id)
+        if moving is None:
+            moving = self._packages[package_id] = _Moving(self._db, self._tasks, package, package_id, self._looking)
+        moving.waiting += 1
+        try:
+            return (await moving.one(name, digest, media_type)).done
+        finally:
+            moving.waiting -= 1
+            if not moving.waiting:
+                del self._packages[package_id]
+
+
+@asynccontextmanager
+async def open_retags(db: Database) -> AsyncIterator[Retags]:
+    """Moves, as long as the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        yield Retags(db, tasks)
