@@ -11,6 +11,7 @@ from registry.login_throttle import LoginThrottle
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
+from registry.packages.roles import Accesses
 from registry.packages.versions import Versions
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database

@@ -34,8 +34,8 @@ _MAY_BLOCK = (
     ("storage/metadata/migrate.py", "files"),  # lists the migrations
     ("storage/objects/s3.py", "_trust"),  # botocore reads its files for credentials
     ("storage/objects/local.py", "open"),  # waits for the threads that write
-    ("registry/http/tls.py", "_stamps"),  # two stats in five minutes
-    ("registry/http/sending.py", "_from_file"),  # sendfile of what the page cache holds
+    ("registry/http/server/tls.py", "_stamps"),  # two stats in five minutes
+    ("registry/http/server/sending.py", "_from_file"),  # sendfile of what the page cache holds
 )
 
 

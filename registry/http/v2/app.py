@@ -85,7 +85,7 @@ def look_up(services: Services, http: Request, respond: Respond) -> bool:
     def render(found: Any) -> None:
         try:
             if isinstance(found, Exception):
-                raise found
+                raise found  # noqa: TRY301 - told below, like what rendering raises
             respond(http, kind.render(call, found) or _continued(call, found))
         except (Unauthenticated, RegistryError, StorageError) as error:
             respond(http, _refused(services, http, oci, error))
