@@ -53,7 +53,7 @@ _LEEWAY_SECONDS: Final = 30
 
 @asynccontextmanager
 async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
-    """Everything that a process needs, opened and closed; ``now`` is Unix seconds. Raises Unavailable."""
+    """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
         stores = await stack.enter_async_context(_stores(settings.store, now))
@@ -87,7 +87,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
 
 
 def preload(settings: Settings) -> None:
-    """Imports what only these settings need: before processes are forked, which share it then."""
+    """Import the modules these settings need before the fork, so that the processes share their memory."""
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
         import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
@@ -109,7 +109,7 @@ def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> A
 
 
 def make_app(services: Services) -> web.Application:
-    """The HTTP application over these services."""
+    """Return the HTTP application over these services."""
     app = web.Application()
     app[SERVICES] = services
     v2.add_routes(app)
@@ -127,7 +127,7 @@ def make_app(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def answering(services: Services, listener: socket.socket) -> AsyncIterator[None]:
-    """Answers on ``listener`` within the block."""
+    """Serve HTTP on ``listener`` within the block."""
     app = make_app(services)
     async with (
         asyncio.TaskGroup() as tasks,
@@ -137,7 +137,7 @@ async def answering(services: Services, listener: socket.socket) -> AsyncIterato
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
-    """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
+    """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
     uvloop.run(_serve(settings, index, listener))
 
@@ -155,7 +155,7 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
 
 
 def run_worker(settings: Settings) -> None:
-    """``moorage worker``: runs the jobs until SIGTERM or SIGINT."""
+    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT."""
     logs.configure()
     uvloop.run(_work(settings))
 

@@ -1,4 +1,4 @@
-"""How many requests a process works on at once; who comes when it is full waits in line, and not for long.
+"""The concurrency limit of a process: above the limit requests wait in a queue, and are refused after two seconds.
 
 Without a bound each more makes all of them slower, until what is answered comes too late for everybody. To wait costs
 next to nothing, to be refused may cost a client its pull: docker asks for a manifest once. So most of a crowd waits,
@@ -27,17 +27,17 @@ _RETRY_SECONDS: Final = (1, 2, 3)
 
 
 class Waiting(Protocol):
-    """One in the line. Neither method raises."""
+    """A request that waits in the queue. Neither method raises."""
 
     def go_in(self) -> bool:
-        """It is its turn; False: it has left."""
+        """Start the request; False if the client has gone meanwhile."""
 
     def turn_away(self, retry_after_seconds: int) -> None:
-        """Its patience is at its end."""
+        """Reject the request: the wait has timed out."""
 
 
 class ConcurrencyLimit:
-    """``working``: requests that are being worked on, ``most`` of them; who cannot wait comes in on top of that."""
+    """A limit of ``most`` requests at work, ``working`` now; requests that cannot wait are admitted above the limit."""
 
     def __init__(self, most: int = _MOST, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         self.most = most
@@ -50,20 +50,20 @@ class ConcurrencyLimit:
 
     @property
     def full(self) -> bool:
-        """Whether who comes now is to wait: nobody overtakes the line."""
+        """True when a new request must wait: the limit is reached, or earlier requests are queued."""
         return bool(self._line) or self.working + self._coming >= self.most
 
     @property
     def crammed(self) -> bool:
-        """Whether even who cannot wait in line is to be refused."""
+        """True when even a request that cannot wait must be rejected: twice the limit is at work."""
         return self.working >= 2 * self.most
 
     def retry_after_seconds(self) -> int:
-        """For the next one who is refused."""
+        """Return the Retry-After of the next rejected request, varied so that clients do not return together."""
         return next(self._seconds)
 
     def come(self) -> None:
-        """One goes in, and is counted before the loop reads again: of what it reads at once none is forgotten."""
+        """Count an admitted request until the loop's next turn: requests read in one turn must not exceed the limit."""
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._came)
         self._coming += 1
@@ -72,7 +72,7 @@ class ConcurrencyLimit:
         self._coming = 0
 
     def wait(self, who: Waiting) -> None:
-        """Puts ``who`` at the end of the line. Within a running loop only."""
+        """Append ``who`` to the queue. Within a running loop only."""
         loop = asyncio.get_running_loop()
         self._line.append((loop.time() + self.patience_seconds, who))
         if not self._looking:
@@ -80,13 +80,13 @@ class ConcurrencyLimit:
             loop.call_later(_LOOK_SECONDS, self._look, loop)
 
     def leave(self) -> None:
-        """One who was counted is done: the next one's turn."""
+        """Release the place of a finished request and start the next one of the queue."""
         self.working -= 1
         self._let_in()
 
     @contextmanager
     def left(self) -> Iterator[None]:
-        """For one who is counted, and waits for a client within the block."""
+        """Release the request's place within the block, in which the request waits for its client."""
         self.leave()
         try:
             yield
@@ -99,7 +99,7 @@ class ConcurrencyLimit:
                 self.come()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ends the patience of who has waited long enough; and fills the places of who went in and is not counted."""
+        """Reject the requests whose wait has timed out, after starting others in the free places."""
         self._let_in()
         now = loop.time()
         while self._line and self._line[0][0] <= now:
