@@ -31,7 +31,7 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
 
 
 class _FastThenFull(SnapshotCache[Row]):
-    """Asks at sight, and in full where that does not settle it, or did not before.
+    """Answer with the fast query, and with the full one where the fast query leaves the role open, or did before.
 
     The set of such callers is a hint: a caller missing from it costs one more query, never a wrong answer.
     """
