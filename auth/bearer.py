@@ -1,9 +1,9 @@
 """The registry's own JWTs: issued by the token endpoint, verified on each request of ``/v2`` without I/O.
 
-They are EdDSA (RFC 8037) and nothing else. The header that a key writes is constant, so verification begins with a
-look into the table of those few headers: what is not in it is refused unread. Thus ``alg``, ``kid``, ``jwk``, ``jku``,
-``x5c``, ``x5u`` and ``crit`` of a stranger are never parsed, let alone believed, and claims are parsed only after the
-signature held.
+The tokens are EdDSA (RFC 8037) only. The header of a key's tokens is constant, so verification begins with a lookup in
+the table of those few headers: a token with any other header is refused unread. Thus ``alg``, ``kid``, ``jwk``,
+``jku``, ``x5c``, ``x5u`` and ``crit`` of foreign tokens are never parsed, and claims are parsed only after the
+signature is verified.
 
 A verified token is an upper bound of what its bearer may do; rights are read again for each request.
 Times are seconds since the epoch.
@@ -38,7 +38,7 @@ _SUBJECT: Final = re.compile(r"(?:[1-9][0-9]{0,18})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BearerSettings:
-    """Who issues tokens (``iss``), for what (``aud``), for how long, and how far clocks may differ (at most 60 s)."""
+    """Settings of bearer tokens: issuer (``iss``), service (``aud``), lifetime and clock leeway (at most 60 s)."""
 
     issuer: str
     service: str
@@ -55,7 +55,7 @@ class BearerSettings:
 
 
 class BearerKeys:
-    """Ed25519 keys: the first signs, all verify. So a secret is changed by putting the new one in front for a while."""
+    """Ed25519 keys: the first signs, all verify. To rotate a secret, put the new one first and keep the old one."""
 
     __slots__ = ("_signing", "_verifying", "signing_header")
 
@@ -72,7 +72,7 @@ class BearerKeys:
         return cls([Ed25519PrivateKey.from_private_bytes(_derived(secret)) for secret in secrets])
 
     def sign(self, data: bytes) -> bytes:
-        """64 bytes."""
+        """Sign ``data``; the signature has 64 bytes."""
         return self._signing.sign(data)
 
     def verifying(self, header: str) -> Ed25519PublicKey | None:
@@ -85,8 +85,10 @@ class BearerKeys:
 
 @dataclass(frozen=True, slots=True)
 class BearerClaims:
-    """What a verified token says. ``account_id`` None is an anonymous bearer; ``token_id`` is the personal access token
-    that it was fetched with, if any.
+    """Claims of a verified bearer token.
+
+    ``account_id`` None is an anonymous bearer; ``token_id`` is the access token that the bearer token was fetched with,
+    if any.
     """
 
     account_id: int | None
@@ -98,7 +100,7 @@ class BearerClaims:
 
 
 class _Payload(msgspec.Struct):
-    """Required claims and their types; others are left alone, so that a newer release may add some."""
+    """Required claims and their types; unknown claims are ignored, so that a newer release may add some."""
 
     iss: str
     aud: str  # RFC 7519 §4.1.3 would allow a list; nothing here issues one
@@ -112,7 +114,7 @@ class _Payload(msgspec.Struct):
 
 
 class Bearer:
-    """Issues and verifies tokens. For one event loop; verified tokens are remembered, for they cannot change."""
+    """Issues and verifies bearer tokens, for one event loop; verified tokens are cached, for they never change."""
 
     def __init__(
         self, keys: BearerKeys, settings: BearerSettings, *, new_id: Callable[[], str] = lambda: uuid4().hex
@@ -131,7 +133,7 @@ class Bearer:
         now: float,
         ttl_seconds: int | None = None,
     ) -> str:
-        """A signed token that is good from ``now`` on for ``ttl_seconds``, at most ``settings.ttl_seconds``.
+        """Issue a signed token, valid from ``now`` for ``ttl_seconds``, at most ``settings.ttl_seconds``.
 
         Raises MalformedScope where the grants make it longer than TOKEN_MAX.
         """
@@ -155,11 +157,11 @@ class Bearer:
         return token
 
     def mine(self, token: str) -> bool:
-        """Whether ``token`` says that a key of ours signed it, so that it is not another issuer's."""
+        """Return whether ``token`` has the header of one of our keys; the signature is not verified."""
         return self._keys.verifying(token.partition(".")[0]) is not None
 
     def verify(self, token: str, now: float, *, expired_ok: bool = False) -> BearerClaims:
-        """What ``token`` says. Raises Unauthenticated.
+        """Verify ``token`` and return its claims. Raises Unauthenticated.
 
         ``expired_ok``: also when its only defect is that it has expired; the caller looks at ``end(claims)``.
         """
@@ -178,11 +180,11 @@ class Bearer:
         return claims
 
     def end(self, claims: BearerClaims) -> int:
-        """When the time of a token is over (Unix seconds)."""
+        """The time at which a token is no longer accepted, leeway included (Unix seconds)."""
         return claims.expires_at + self.settings.leeway_seconds
 
     def _checked(self, token: str) -> bytes:
-        """The payload (JSON) of a token that one of our keys signed."""
+        """Verify the signature of a token and return its payload (JSON). Raises Unauthenticated."""
         if len(token) > TOKEN_MAX:
             raise Unauthenticated(f"the bearer token is longer than {TOKEN_MAX} characters")
         if not token.isascii():
@@ -243,7 +245,7 @@ def _encoded(data: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """Raises ValueError for anything but what ``_encoded`` writes.
+    """Decode base64url in its canonical form. Raises ValueError for any other text.
 
     Python's decoder skips characters that it does not know, and base64 has spare bits: one token must have one text.
     """

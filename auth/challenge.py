@@ -11,7 +11,7 @@ _UNQUOTABLE: Final = re.compile(r'[^ -~]|["\\]')
 
 
 def challenge(realm: str, service: str, scope: str | None = None, error: str | None = None) -> str:
-    """Where to fetch a bearer token, for which service, and with which scope.
+    """Render the Bearer challenge: the token endpoint (``realm``), the service and the scope.
 
     The order of parameters is distribution's. Characters that a header cannot carry become ``?``.
     """
@@ -24,7 +24,7 @@ def challenge(realm: str, service: str, scope: str | None = None, error: str | N
 
 
 def basic_challenge(realm: str) -> str:
-    """What the API answers: a user name and a token, in UTF-8."""
+    """Render the Basic challenge of the REST API: user name and token, in UTF-8."""
     return f'Basic realm="{_quoted(realm)}", charset="UTF-8"'
 
 

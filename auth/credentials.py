@@ -1,8 +1,8 @@
-"""The Authorization header → Credentials. Pure: nothing is looked up, no signature is checked.
+"""Parse the Authorization header into Credentials; pure: no lookup, no check of signatures.
 
-A personal access token comes in four ways: as the password of Basic (docker login), as ``Bearer <token>`` and
+A personal access token is sent in one of four ways: as the password of Basic (docker login), as ``Bearer <token>`` and
 ``token <token>`` (GitHub's REST API), and as ``Bearer base64(<token>)`` (what scripts send to ghcr.io).
-The identity token of another issuer comes as the password of the user ``oidc``, or as Bearer.
+The identity token of another issuer is sent as the password of the user ``oidc``, or as Bearer.
 """
 
 import base64
@@ -21,7 +21,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class BearerCredentials:
-    """A JWT as it came, not verified. Only ``reveal()`` gives the text (no dataclass: see PlainToken)."""
+    """An unverified JWT sent as Bearer; only ``reveal()`` returns its text (no dataclass: see PlainToken)."""
 
     __slots__ = ("_jwt",)
 
@@ -37,7 +37,7 @@ class BearerCredentials:
 
 
 class OidcCredentials:
-    """The identity token of some issuer as it came, not verified. Only ``reveal()`` gives the text."""
+    """An unverified identity token of an OpenID Connect issuer; only ``reveal()`` returns its text."""
 
     __slots__ = ("_jwt",)
 
@@ -54,9 +54,9 @@ class OidcCredentials:
 
 @dataclass(frozen=True, slots=True)
 class TokenCredentials:
-    """A well-formed personal access token, which may or may not exist, and how it came.
+    """A well-formed personal access token, which may not exist, with the user name and scheme of the request.
 
-    ``username`` is what Basic gave, else None. It need not be the token's account: as on ghcr.io the token says who.
+    ``username`` is that of Basic, else None; it need not be the token's account: as on ghcr.io the token decides.
     """
 
     token: PlainToken
@@ -68,7 +68,7 @@ Credentials = BearerCredentials | OidcCredentials | TokenCredentials
 
 
 def parse_authorization(values: Sequence[str]) -> Credentials | None:
-    """The credentials in all the Authorization headers of a request; None where there are none.
+    """Parse the credentials of a request's Authorization headers; None when there is no header.
 
     Raises Unauthenticated for anything else, also for a token that cannot be one of ours and for several headers (one
     proxy may read the first, and the next the last).
@@ -93,7 +93,7 @@ def parse_authorization(values: Sequence[str]) -> Credentials | None:
 
 
 def of_password(username: str, password: str) -> OidcCredentials | TokenCredentials:
-    """What Basic, or a form, gives. Raises Unauthenticated."""
+    """Parse the password of Basic or of a form: an identity token or an access token. Raises Unauthenticated."""
     if username.lower() == _OIDC_USER and _JWT.fullmatch(password):
         return OidcCredentials(password)
     return TokenCredentials(_recognised(password, username), username, "basic")

@@ -1,4 +1,4 @@
-"""What goes wrong between a request and a decision. No HTTP here: the renderers above turn these into answers.
+"""Errors of authentication and authorization, without HTTP: the renderers above turn the errors into responses.
 
 No message ever holds a credential, or any part of one.
 """
@@ -7,11 +7,11 @@ from collections.abc import Collection
 
 
 class AuthError(Exception):
-    """The root of what auth raises."""
+    """The base class of the errors of auth."""
 
 
 class Unauthenticated(AuthError):
-    """Nobody knows who is asking: 401 with a challenge.
+    """The caller has no valid credentials: 401 with a challenge.
 
     ``error`` is the code of RFC 6750 §3.1 for the challenge, or None where nothing was sent at all (the same section
     asks that a request without credentials gets no code). ``username``: who it was said to be, if anybody.
@@ -25,7 +25,7 @@ class Unauthenticated(AuthError):
 
 
 class Forbidden(AuthError):
-    """It is known who asks, and they may not: what was missing, what they had, and what would help (a sentence)."""
+    """The authenticated caller lacks a right; ``missing``, ``have`` and ``fix`` (a sentence) explain the refusal."""
 
     def __init__(self, missing: str, have: Collection[str], fix: str) -> None:
         held = ", ".join(sorted(have)) or "nothing"
@@ -40,7 +40,7 @@ class MalformedScope(AuthError, ValueError):
 
 
 class UnknownTokenScope(AuthError, ValueError):
-    """Scopes for a new personal access token that do not exist; the message lists those that do."""
+    """Scopes for a new personal access token that do not exist; the message lists the known scopes."""
 
     def __init__(self, unknown: Collection[str], known: Collection[str]) -> None:
         shown = ", ".join(repr(name[:40]) for name in sorted(unknown)[:5])

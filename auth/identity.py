@@ -1,4 +1,4 @@
-"""Who is asking: what the credentials say, before Postgres says what they are worth."""
+"""The caller's identity as the credentials state it, before Postgres supplies the caller's rights."""
 
 from enum import StrEnum
 from typing import Final
@@ -9,7 +9,7 @@ from auth.scopes import Grant
 
 
 class Action(StrEnum):
-    """What may be done with a package."""
+    """An action on a package that needs a right."""
 
     PULL = "pull"
     PUSH = "push"
@@ -19,7 +19,7 @@ class Action(StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A caller. ``token_id`` None: nobody. ``grants`` None: not narrowed by a bearer token (the token itself came).
+    """A caller. ``token_id`` None: anonymous. ``grants`` None: no bearer token narrows the rights of the access token.
 
     ``expired_at`` (Unix seconds): when the bearer token expired; such a caller may go on with the upload sessions that
     it opened before, and may do nothing else. None: it has not.
@@ -31,7 +31,7 @@ class Identity(msgspec.Struct, frozen=True):
     expired_at: int | None = None
 
     def granted(self, name: str, action: Action) -> bool:
-        """Whether the bearer token, if it is one, was issued for this."""
+        """Return whether the bearer token grants ``action`` on the package ``name``; True without a bearer token."""
         if self.grants is None:
             return True
         for grant in self.grants:  # no generator: this runs for every request

@@ -1,6 +1,6 @@
-"""The issuers of identity tokens (OpenID Connect) that a configuration trusts, and how far.
+"""Configuration of the trusted issuers of identity tokens (OpenID Connect), and the limits of the trust.
 
-What their tokens say is read by ``auth.oidc``, which is only imported where there is an issuer.
+Their tokens are verified by ``auth.oidc``, which is only imported where an issuer is configured.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ Algorithm = Literal["RS256", "ES256", "EdDSA"]
 
 
 class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An issuer that is trusted, and how far.
+    """A trusted issuer of identity tokens, and the limits of the trust.
 
     ``owners`` are the accounts here that it may speak for, or ["*"]: an account of the same name there need not be the
     same people. ``repository`` makes owner/name from its claims; ``claims`` are globs that claims must match;
@@ -34,7 +34,7 @@ class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     insecure_http: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError, which msgspec tells as its own."""
+        """Validate the fields. Raises ValueError, which msgspec reports as a ValidationError."""
         check_url(self.issuer, insecure_http=self.insecure_http)
         if not (self.owners and self.algorithms):
             raise ValueError("owners and algorithms must not be empty")
@@ -43,7 +43,7 @@ class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
-    """The JSON list of a configuration. Raises ValueError with what is wrong and where."""
+    """Parse a configuration's JSON list of issuers. Raises ValueError that names the fault and its place."""
     try:
         issuers = msgspec.json.decode(text, type=list[OidcIssuer])
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -54,7 +54,7 @@ def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
 
 
 def check_url(url: str, *, insecure_http: bool) -> None:
-    """Whether the registry may fetch from ``url``: https, or http to this machine where that is configured.
+    """Check that the registry may fetch from ``url``: https, or http to this machine with ``insecure_http``.
 
     Raises ValueError.
     """

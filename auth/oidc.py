@@ -1,4 +1,4 @@
-"""Keyless: the JWTs of other issuers (OpenID Connect), trusted as far as the configuration says.
+"""Keyless login: verification of the JWTs of other issuers (OpenID Connect) that the configuration trusts.
 
 Pure: the issuer's keys come in as an argument (registry.accounts.oidc_login fetches them, from configured issuers
 only). Nothing that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is
@@ -32,7 +32,7 @@ _JWK_FIELDS: Final = ("kty", "alg", "kid", "use", "n", "e", "crv", "x", "y")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a verified token says: the repository it runs for (``owner`` in lower case), and until when."""
+    """The workload of a verified token: its repository (``owner`` in lower case), subject and expiry."""
 
     owner: str
     repository: str
@@ -66,7 +66,7 @@ def issuer_of(token: str) -> str:
 
 
 def key_id(token: str, issuer: OidcIssuer) -> str:
-    """The ``kid`` of a header that holds nothing it must not. Raises Unauthenticated."""
+    """Check a token's header (algorithm, forbidden fields) and return its ``kid``. Raises Unauthenticated."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
@@ -83,7 +83,7 @@ def key_id(token: str, issuer: OidcIssuer) -> str:
 
 
 def keys_of(document: bytes) -> Mapping[str, jwt.PyJWK]:
-    """The public signing keys of a JWKS (RFC 7517), by ``kid``; what cannot be used is left out. Raises ValueError."""
+    """The public signing keys of a JWKS (RFC 7517), by ``kid``; unusable keys are left out. Raises ValueError."""
     found: dict[str, jwt.PyJWK] = {}
     entries = msgspec.json.decode(document, type=dict[str, Any]).get("keys")
     for entry in entries[:_KEYS_MAX] if isinstance(entries, list) else []:
@@ -94,7 +94,7 @@ def keys_of(document: bytes) -> Mapping[str, jwt.PyJWK]:
 
 
 def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: float) -> Workload:
-    """What ``token`` says, if it holds. ``audience`` is what the registry goes by. Raises Unauthenticated."""
+    """Verify ``token`` and return its workload; ``audience``: of issuers without their own. Raises Unauthenticated."""
     try:
         payload = jwt.decode(
             token,
@@ -168,5 +168,5 @@ def _key(entry: object) -> jwt.PyJWK | None:
 
 
 def known(issuers: Iterable[OidcIssuer]) -> dict[str, OidcIssuer]:
-    """The table that ``issuer_of`` is looked up in."""
+    """The issuers by ``iss``, for lookups with the result of ``issuer_of``."""
     return {issuer.issuer: issuer for issuer in issuers}

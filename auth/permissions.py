@@ -1,7 +1,7 @@
-"""The whole policy: who may do what with a package. Pure; the facts come in a AccessFacts.
+"""The access policy for packages: a pure decision over the AccessFacts of a caller and a package.
 
-Effective right = what the bearer token was issued for ∩ what the access token may ∩ the role over the package.
-Who may not even read is told what somebody is told who asks for a package that is not there.
+Effective right = grants of the bearer token ∩ rights of the access token ∩ role over the package.
+A caller who may not even read gets the response of a missing package, so that existence is not disclosed.
 """
 
 from dataclasses import dataclass
@@ -47,26 +47,26 @@ _RULE_ACTIONS: Final = {
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """Go on. ``package_id`` is None when the package is to be made by this push."""
+    """The action is permitted. ``package_id`` is None when this push is to create the package."""
 
     package_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """Ask again with (other) credentials: 401. ``error`` is the code of RFC 6750, None when nothing was sent."""
+    """The caller must send (other) credentials: 401. ``error`` is the code of RFC 6750, None without credentials."""
 
     error: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """The caller may not even know whether it is there: the answer of a missing package."""
+    """The caller may not know whether the package exists: the response is that of a missing package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """403: in GHCR's ``words``, with what is missing, what there is, and what to do."""
+    """The action is refused with 403, in GHCR's ``words``, with the missing right, the rights held and a fix."""
 
     words: str
     missing: str
@@ -75,7 +75,7 @@ class Denied:
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Of a fine-grained token: a glob over full package names, and read, write or delete."""
+    """A rule of a fine-grained token: a glob over full package names, and actions (read, write or delete)."""
 
     packages: str
     actions: list[str]
@@ -85,7 +85,7 @@ Decision = Allowed | Challenged | Hidden | Denied
 
 
 def decide(identity: Identity, action: Action, package: PackageName, standing: AccessFacts) -> Decision:
-    """Whether ``identity`` may do ``action`` with ``package``."""
+    """Decide whether ``identity`` may do ``action`` with ``package``."""
     if not standing.token_usable:
         return Challenged("invalid_token")
     role = _role(standing)
@@ -101,12 +101,12 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: A
 
 
 def may(identity: Identity, action: Action, package: PackageName, standing: AccessFacts) -> bool:
-    """``decide`` for those who only ask (tokens, mounts, lists)."""
+    """Return whether ``decide`` allows the action, for callers that need no reason (tokens, mounts, lists)."""
     return isinstance(decide(identity, action, package, standing), Allowed)
 
 
 def grantable(identity: Identity, package: PackageName, standing: AccessFacts) -> frozenset[Action]:
-    """All that a bearer token may be issued for now; for a package that the caller may make, as if it were there."""
+    """The actions that a bearer token may be issued for; a package that the caller may create counts as existing."""
     if standing.package_id is None:
         standing = msgspec.structs.replace(standing, package_id=0, role=standing.namespace_role)
     return frozenset(action for action in _NEEDS if may(identity, action, package, standing))

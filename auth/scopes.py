@@ -1,4 +1,4 @@
-"""``repository:alice/app:pull,push`` ↔ Grant. Pure text: whether anybody may have what is asked is decided elsewhere.
+"""Scopes such as ``repository:alice/app:pull,push``, parsed and rendered; ``auth.permissions`` decides on them.
 
 Grammar: distribution, «Token scope documentation» (scope, resourcescope, resourcename, action).
 """
@@ -25,9 +25,9 @@ _ACTION: Final = re.compile(r"[a-z]+|\*")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Actions on one resource, asked for or given.
+    """Actions on one resource, requested or granted.
 
-    ``type`` is "repository" or "registry" or what else a client came up with; "*" in ``actions`` stays what it is.
+    ``type`` is "repository" or "registry" or another word of a client; "*" in ``actions`` is not expanded.
     """
 
     type: str
@@ -36,7 +36,7 @@ class Grant:
 
 
 def parse(values: Iterable[str]) -> tuple[Grant, ...]:
-    """What is asked by all the ``scope=`` parameters of a request, each of which may hold several, set apart by spaces.
+    """Parse all ``scope=`` parameters of a request; a parameter may hold several scopes, separated by spaces.
 
     Grants of the same resource are merged, in the order of their first appearance; nothing asked is ``()``.
     Raises MalformedScope, also for more than SCOPES_MAX.
@@ -48,17 +48,17 @@ def parse(values: Iterable[str]) -> tuple[Grant, ...]:
 
 
 def render(grants: Iterable[Grant]) -> str:
-    """The ``scope`` that asks for ``grants``; ``parse`` reads it back."""
+    """Render ``grants`` as a ``scope`` parameter; the inverse of ``parse``."""
     return " ".join(f"{grant.type}:{grant.name}:{','.join(sorted(grant.actions))}" for grant in grants)
 
 
 def to_access(grants: Iterable[Grant]) -> list[dict[str, object]]:
-    """The ``access`` claim of distribution's «Token Authentication Implementation»."""
+    """Render ``grants`` as the ``access`` claim of distribution's «Token Authentication Implementation»."""
     return [{"type": grant.type, "name": grant.name, "actions": sorted(grant.actions)} for grant in grants]
 
 
 def from_access(value: object) -> tuple[Grant, ...]:
-    """The grants of an ``access`` claim, held to the same grammar as ``parse``. Raises MalformedScope."""
+    """Parse the grants of an ``access`` claim, by the grammar of ``parse``. Raises MalformedScope."""
     if not isinstance(value, list):
         raise MalformedScope("the access claim is no list")
     return _merged(_grant_of(entry) for entry in value)
@@ -108,5 +108,5 @@ def _merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
 
 
 def _shown(text: str) -> str:
-    """The beginning of hostile text, in printable ASCII: it goes into answers and logs."""
+    """The beginning of untrusted text in printable ASCII, safe for responses and logs."""
     return ascii(text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "...")

@@ -1,4 +1,4 @@
-"""Personal access tokens: how they look, how garbage is told from them without asking Postgres, what is stored.
+"""Personal access tokens: their format, the checksum that rejects garbage without a query, their hash and scopes.
 
 A token is ``<prefix>_`` + 36 random characters of base62 (214 bits) + 6 characters of base62 with the CRC-32 of all
 that stands before. The layout is GitHub's (github.blog, «Behind GitHub's new authentication token formats», 2021), so
@@ -25,7 +25,7 @@ _RANDOM_BYTES: Final = 32  # 256 bits into 62**36 (214 bits): the bias is below 
 
 
 class TokenKind(StrEnum):
-    """What a token was made for; the values are stored."""
+    """The purpose of a token; the values are stored."""
 
     CLASSIC = "classic"
     FINE_GRAINED = "fine_grained"
@@ -47,7 +47,7 @@ _TOKEN: Final = re.compile(rf"({'|'.join(PREFIXES.values())})[0-9A-Za-z]{{{_BODY
 
 
 class PlainToken:
-    """A well-formed token in clear. Only ``reveal()`` gives the text.
+    """A well-formed token in clear text; only ``reveal()`` returns the text.
 
     It is no dataclass on purpose: orjson, and so a log line, would write out the fields of one.
     """
@@ -67,7 +67,7 @@ class PlainToken:
 
 
 class HashedToken(bytes):
-    """The 32 bytes of a token's SHA-256: what is stored and looked up. It is ``bytes``, so it goes to SQL as it is.
+    """The SHA-256 of a token (32 bytes), as stored and looked up; a ``bytes``, so a query parameter unchanged.
 
     One round of a plain hash is enough, for the token is random: nothing shorter than 214 bits is there to guess.
     """
@@ -81,14 +81,14 @@ class HashedToken(bytes):
 
 
 def mint(kind: TokenKind, randomness: Callable[[int], bytes] = secrets.token_bytes) -> PlainToken:
-    """A new token. ``randomness(n)`` gives ``n`` unguessable bytes."""
+    """Mint a new token. ``randomness(n)`` returns ``n`` unguessable bytes."""
     number = int.from_bytes(randomness(_RANDOM_BYTES)) % 62**_BODY_LENGTH
     unchecked = PREFIXES[kind] + _base62(number, _BODY_LENGTH)
     return PlainToken(kind, unchecked + _checksum(unchecked))
 
 
 def recognise(text: str) -> PlainToken | None:
-    """The token that ``text`` is, or None where no such token can have been minted here (so no SQL need be asked)."""
+    """Parse a token; None where no such token can have been minted here, so that no query is needed."""
     match = _TOKEN.fullmatch(text)
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
@@ -96,12 +96,12 @@ def recognise(text: str) -> PlainToken | None:
 
 
 def hash_of(token: PlainToken) -> HashedToken:
-    """What is stored in place of ``token``."""
+    """The hash that is stored in place of ``token``."""
     return hash_of_text(token.reveal())
 
 
 def hash_of_text(text: str) -> HashedToken:
-    """What is stored in place of a token that is no PlainToken: the identity token of another issuer."""
+    """The hash that is stored in place of an identity token of another issuer, which is no PlainToken."""
     return HashedToken(hashlib.sha256(text.encode()).digest())
 
 
@@ -142,7 +142,7 @@ _IMPLIED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 
 def parse_scopes(texts: Iterable[str]) -> frozenset[str]:
-    """The scopes asked for, as asked for: ``effective`` adds what they imply. Raises UnknownTokenScope."""
+    """Parse the requested scopes, without the implied ones (see ``effective``). Raises UnknownTokenScope."""
     asked = frozenset(texts)
     if not asked <= SCOPES:
         raise UnknownTokenScope(asked - SCOPES, SCOPES)
@@ -150,7 +150,7 @@ def parse_scopes(texts: Iterable[str]) -> frozenset[str]:
 
 
 def effective(scopes: Iterable[str]) -> frozenset[str]:
-    """``scopes`` and everything they imply."""
+    """The scopes ``scopes`` with all scopes that they imply."""
     return _effective(frozenset(scopes))
 
 

@@ -21,7 +21,7 @@ app.add_typer(admin.app, name="admin")
 
 
 def main() -> None:
-    """Run the command line. What the operator can mend is told in a line each, without a traceback."""
+    """Run the command line. An error the operator can fix is printed as one line, without a traceback."""
     try:
         app()
     except Exception as error:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _told(error: Exception) -> tuple[int, str] | None:
-    """Exit status and text for what the operator can mend; None for what only we can."""
+    """Return the exit status and message of an error that the operator can fix; None for a bug."""
     from auth.errors import AuthError
     from registry.accounts.names import AccountError
     from registry.config import SettingsInvalid

@@ -47,7 +47,7 @@ _LEEWAY_SECONDS: Final = 30
 
 @asynccontextmanager
 async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
-    """Everything that a process needs, opened and closed; ``now`` is Unix seconds. Raises Unavailable."""
+    """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
         stores = await stack.enter_async_context(_stores(settings.store, now))
@@ -81,7 +81,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
 
 
 def preload(settings: Settings) -> None:
-    """Imports what only these settings need: before processes are forked, which share it then."""
+    """Import the modules these settings need before the fork, so that the processes share their memory."""
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
         import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
@@ -112,7 +112,7 @@ async def answering(services: Services, listener: socket.socket) -> AsyncIterato
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
-    """One process of ``moorage serve``: answers on ``listener`` until SIGTERM or SIGINT, then drains."""
+    """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
     uvloop.run(_serve(settings, index, listener))
 
@@ -130,7 +130,7 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
 
 
 def run_worker(settings: Settings) -> None:
-    """``moorage worker``: runs the jobs until SIGTERM or SIGINT."""
+    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT."""
     logs.configure()
     uvloop.run(_work(settings))
 

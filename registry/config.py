@@ -41,14 +41,14 @@ class SettingsInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Paths of PEM files; whether they have changed is looked at every ``poll_seconds``."""
+    """Paths of PEM files, checked for changes every ``poll_seconds``."""
 
     certificate: str
     key: str
     poll_seconds: float = 5.0
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Raises OSError, of which SSLError is one, when they are not a certificate and its key without a passphrase.
+        """Load the certificate and its unencrypted key into a context. Raises OSError, of which SSLError is one.
 
         The passphrase is given so that OpenSSL does not ask for it at the terminal.
         """
@@ -71,7 +71,7 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a process of ours is told."""
+    """The settings of a process."""
 
     database: DatabaseSettings
     store: S3Settings | LocalSettings
@@ -154,7 +154,7 @@ _HTTP: Final = HttpSettings()
 
 
 class _Reader:
-    """Reads settings and collects what is wrong with them."""
+    """A reader of settings that collects their errors."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
@@ -207,7 +207,7 @@ def _store(read: _Reader) -> S3Settings | LocalSettings:
 
 
 def _credentials(read: _Reader) -> Credentials | None:
-    """Those of the environment, where boto would look first; None: it is asked."""
+    """Return the S3 credentials of the environment, where boto looks first; None leaves the search to boto."""
     key, secret = read.optional("AWS_ACCESS_KEY_ID", str), read.optional("AWS_SECRET_ACCESS_KEY", str)
     if key is None or secret is None:
         return None
@@ -250,7 +250,7 @@ def _origin(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """``text`` for a message, without what may be a password in it."""
+    """Return ``text`` for a message, without a password in it."""
     scheme, _, rest = text.rpartition("://")
     return repr(f"{scheme}://…@{rest.rpartition('@')[2]}") if "@" in rest else repr(text)
 
@@ -300,7 +300,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _issuers(text: str) -> tuple[OidcIssuer, ...]:
-    """JSON, or the path of a file that holds it."""
+    """Parse the issuers from JSON, or from the JSON file at a path."""
     if text.startswith("["):
         return parse_issuers(text)
     try:

@@ -1,4 +1,4 @@
-"""Everything a client can be told: one class per condition, raised by the rules and by ``registry.oci``.
+"""The errors of the OCI API: one class per condition, raised by the rules and by ``registry.oci``.
 
 Import errors from here. The constructor takes the facts; the sentence, the code and the headers are written here
 or in ``registry.oci.errors``, never by the caller.
@@ -92,7 +92,7 @@ class BlobInUse(RegistryError):
 
 
 class UploadExpired(RegistryError):
-    """The upload was there and is gone: cancelled, finished or too old."""
+    """The upload existed and has ended: cancelled, finished or expired."""
 
     code = ErrorCode.BLOB_UPLOAD_UNKNOWN
 
@@ -129,7 +129,7 @@ class RangeInvalid(RegistryError):
 
 
 class DigestInvalid(RegistryError):
-    """The bytes that came have another digest than the one the client named."""
+    """The received bytes have another digest than the client stated."""
 
     code = ErrorCode.DIGEST_INVALID
 
@@ -155,7 +155,7 @@ class LayerTooLarge(RegistryError):
 
 
 class ManifestUnknown(RegistryError):
-    """``reference`` is the tag or the digest asked for."""
+    """The package has no such manifest; ``reference`` is the tag or the digest asked for."""
 
     code = ErrorCode.MANIFEST_UNKNOWN
 
@@ -175,7 +175,7 @@ class ManifestBlobUnknown(RegistryError):
 
 
 class Unauthorized(RegistryError):
-    """``challenge`` is the value of WWW-Authenticate."""
+    """The request needs credentials; ``challenge`` is the value of WWW-Authenticate."""
 
     code = ErrorCode.UNAUTHORIZED
 
@@ -184,7 +184,7 @@ class Unauthorized(RegistryError):
 
 
 class Denied(RegistryError):
-    """``missing``: the right that was needed; ``have``: the rights held; ``fix``: a sentence on how to get it.
+    """The caller lacks a right. ``missing``: the right; ``have``: the rights held; ``fix``: how to get the missing one.
 
     ``words``: what GHCR says in this case, which scripts and people search for.
     """
@@ -206,7 +206,7 @@ class TooManyRequests(RegistryError):
 
 
 class UnavailableNow(RegistryError):
-    """Postgres or S3 is not there, or the server is full or stopping."""
+    """Postgres or S3 is unreachable, or the server is overloaded or stopping."""
 
     code = ErrorCode.UNAVAILABLE
 

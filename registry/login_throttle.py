@@ -1,4 +1,4 @@
-"""How often credentials failed, so that guessing gets no faster than ten tries in five minutes.
+"""Rate limit of failed logins: at most ten failures in five minutes for each address and user name.
 
 Only failures count, and only failures are refused for them: whoever has a good token is never locked out by others
 behind the same address or under the same name. (There are no passwords here: a token has 214 random bits, so this
@@ -16,14 +16,14 @@ _KEYS_MAX: Final = 10_000
 
 @dataclass(slots=True)
 class LoginThrottle:
-    """``most`` failures in ``window_seconds`` for each key (an address, a user name)."""
+    """A limit of ``most`` failures in ``window_seconds`` for each key (an address, a user name)."""
 
     most: int = 10
     window_seconds: float = 300.0
     _times: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
 
     def note(self, keys: Iterable[str], now: float) -> int | None:
-        """Counts one more failure at ``now`` (seconds); where that is one too many, the seconds to wait, else None."""
+        """Count a failure at ``now`` (seconds); return the seconds to wait if a key exceeds the limit, else None."""
         waits = [self._note(key, now) for key in keys]
         longest = max(waits, default=0.0)
         return int(longest) + 1 if longest > 0 else None

@@ -1,4 +1,4 @@
-"""What the composition root built and handlers and jobs are given."""
+"""The services of a process, built by the composition root and passed to handlers and jobs."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""What can go wrong below; the rule that called storage says what it means to the caller."""
+"""Errors of the storage layer; the rule that called storage translates the errors for its own caller."""
 
 
 class StorageError(Exception):
-    """The root of what storage raises."""
+    """The base class of the errors of storage."""
 
 
 class Unavailable(StorageError):
@@ -14,8 +14,8 @@ class ObjectNotFound(StorageError):
 
 
 class UploadGone(StorageError):
-    """The multipart upload is unknown to the object store: completed, aborted or never made."""
+    """The multipart upload is unknown to the object store: completed, aborted or never created."""
 
 
 class ObjectCorrupt(StorageError):
-    """The store holds something else under this key than what was sent (size differs)."""
+    """The stored object differs from the sent data: in its size, or in a recorded part."""

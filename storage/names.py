@@ -1,4 +1,4 @@
-"""The names everything else is keyed by, parsed once at the edge and valid ever after.
+"""Digests, tags and package names: parsed once at the edge, and valid from there on.
 
 Grammar: OCI Distribution 1.1, «Pulling manifests» (names, tags) and OCI Image 1.1, «Digests».
 """
@@ -21,23 +21,23 @@ NAME_MAX: Final = 255
 
 
 class InvalidName(ValueError):
-    """A text that is no digest, name or tag; the message says what was expected and what came."""
+    """A text that is no digest, name or tag; the message states the expected and the received text."""
 
 
 class UnsupportedAlgorithm(InvalidName):
-    """A well-formed digest of an algorithm that is not kept here."""
+    """A well-formed digest of an unsupported algorithm."""
 
 
 _SHOWN_MAX: Final = 80
 
 
 def _shown(text: str) -> str:
-    """The beginning of hostile text, printable."""
+    """The beginning of untrusted text, printable."""
     return repr(text[:_SHOWN_MAX] + ("…" if len(text) > _SHOWN_MAX else ""))
 
 
 class Digest(str):
-    """``algorithm:hex`` of sha256 or sha512. It is a ``str``, so it goes to SQL and into headers as it is."""
+    """``algorithm:hex`` of sha256 or sha512; a ``str``, so usable in SQL and headers unchanged."""
 
     __slots__ = ()
 
@@ -79,7 +79,7 @@ class TagName(str):
 
 @dataclass(frozen=True, slots=True)
 class PackageName:
-    """``owner/image``: the account's login in lower case, and the rest, which may hold slashes."""
+    """``owner/image``: the account's login in lower case, and the image, which may contain slashes."""
 
     owner: str
     image: str

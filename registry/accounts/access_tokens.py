@@ -1,4 +1,4 @@
-"""A person's own access tokens. A token never mints what may do more than itself, or lives longer (S15).
+"""Personal access tokens. A token never mints another token with more rights or a longer life than its own (S15).
 
 Classic tokens have GitHub's scopes, fine-grained ones rules: globs over full package names and what may be done there.
 """
@@ -23,14 +23,14 @@ _NEEDS: Final = {"read": "read:packages", "write": "write:packages", "delete": "
 
 
 class TokenRule(msgspec.Struct, frozen=True):
-    """``packages``: a glob over full names; ``*`` also matches slashes, ``?`` is one character."""
+    """A rule of a fine-grained token. ``packages``: a glob over full names, in which ``*`` matches slashes too."""
 
     packages: str
     actions: list[Literal["read", "write", "delete"]]
 
 
 class TokenInvalid(Exception):
-    """What is wrong with a token that was asked for, and in which field."""
+    """The requested token is invalid; ``field`` names the field at fault."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class TokenInvalid(Exception):
 
 
 class TokenUnknown(Exception):
-    """The account has no such token, or there is no such organization."""
+    """The account has no such token, or the organization is unknown to the caller."""
 
 
 async def create(
@@ -52,7 +52,7 @@ async def create(
     now: datetime,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> tuple[PlainToken, CreatedToken]:
-    """A new token of the minter's account: with ``rules`` a fine-grained one, else a classic one with ``scopes``.
+    """Create a token of the minter's account: fine-grained with ``rules``, else classic with ``scopes``.
 
     Without ``expires_at`` it ends with the minter's own. Raises TokenInvalid, Forbidden, UnknownTokenScope.
     """
@@ -79,7 +79,7 @@ async def create(
 
 
 async def find(db: Executor, account_id: int, token_id: int) -> OwnToken:
-    """One of the account's own tokens. Raises TokenUnknown."""
+    """Return one of the account's own tokens. Raises TokenUnknown."""
     found = await tokens.own(db, account_id, token_id)
     if found is None:
         raise TokenUnknown
@@ -87,7 +87,7 @@ async def find(db: Executor, account_id: int, token_id: int) -> OwnToken:
 
 
 async def revoke(db: Executor, account_id: int, token_id: int) -> None:
-    """Ends it with its next request, on every replica, and with it the bearer tokens it was exchanged for.
+    """Revoke the token, and the bearer tokens it was exchanged for, from the next request on, on every replica.
 
     Raises TokenUnknown.
     """
@@ -96,7 +96,7 @@ async def revoke(db: Executor, account_id: int, token_id: int) -> None:
 
 
 async def authorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
-    """Lets the token act in an organization that requires it (``packages_sso_required``).
+    """Authorize the token for an organization that requires SSO (``packages_sso_required``).
 
     Raises TokenUnknown, also where the account has no seat in the organization: who is outside learns nothing of it.
     """
@@ -106,7 +106,7 @@ async def authorize(db: Executor, account_id: int, token_id: int, org: str) -> N
 
 
 async def deauthorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
-    """Takes that back. Raises TokenUnknown."""
+    """Revoke the token's SSO authorization. Raises TokenUnknown."""
     seat = await tokens.seat(db, account_id, org)
     if seat is None or not await tokens.deauthorize(db, account_id, token_id, seat.org_id):
         raise TokenUnknown

@@ -1,4 +1,4 @@
-"""Accounts and their tokens, as the command line and the API make them, rename them and take them away."""
+"""Accounts and their tokens: the rules by which the command line and the API create, rename and delete them."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -18,25 +18,25 @@ RETIRED_ABOVE: Final = 5000
 
 
 class LastAdministrator(AccountError):
-    """Without him nobody could administer this registry."""
+    """The user is the registry's last administrator, and cannot be removed, demoted or suspended."""
 
     resource, field, code = "User", "site_admin", "custom"
 
 
 class OnlyOwner(AccountError):
-    """Organizations would have no owner without this user."""
+    """The user is the only owner of an organization, and cannot be deleted."""
 
     resource, code = "User", "custom"
 
 
 class NameRetired(AccountError):
-    """The full names of popular packages that were there are not given away again."""
+    """The new login has retired package names: no other account reuses the full name of a popular package."""
 
     code = "custom"
 
 
 async def create_user(db: Executor, login: str, *, email: str | None = None, site_admin: bool = False) -> Account:
-    """A new user. Raises LoginInvalid, LoginTaken, Unavailable."""
+    """Create a user. Raises LoginInvalid, LoginTaken, Unavailable."""
     try:
         return await accounts.insert(db, "User", checked_login(login), email=email, site_admin=site_admin)
     except AlreadyThere as error:
@@ -44,7 +44,7 @@ async def create_user(db: Executor, login: str, *, email: str | None = None, sit
 
 
 async def find(db: Executor, login: str) -> Account:
-    """The account of that login. Raises AccountUnknown."""
+    """Return the account with this login. Raises AccountUnknown."""
     account = await accounts.by_login(db, login) if is_login(login) else None
     return _known(account, login)
 
@@ -58,7 +58,7 @@ async def create_token(
     expires_at: datetime | None = None,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> tuple[PlainToken, CreatedToken]:
-    """A new access token for a user; its text is known only now. Raises AccountUnknown, UnknownTokenScope."""
+    """Create an access token for a user and return its plain text once. Raises AccountUnknown, UnknownTokenScope."""
     account = await find(db, login)
     if account.kind != "User":
         raise AccountUnknown(f"{login!r} is an organization; tokens belong to users")
@@ -77,7 +77,7 @@ async def create_token(
 
 
 async def rename(db: Database, login: str, new: str, *, kind: str, retired_above: int = RETIRED_ABOVE) -> Account:
-    """Gives the account another login; its packages go with it, and its tokens stay.
+    """Rename the account; its packages move to the new login, and its tokens stay valid.
 
     Raises AccountUnknown, LoginInvalid, LoginTaken, NameRetired.
     """
@@ -101,7 +101,7 @@ async def rename(db: Database, login: str, new: str, *, kind: str, retired_above
 async def delete(
     db: Database, login: str, *, kind: str, deleted_by: int | None, retired_above: int = RETIRED_ABOVE
 ) -> None:
-    """Deletes the account with its packages, repositories and tokens.
+    """Delete the account with its packages, repositories and tokens.
 
     Raises AccountUnknown, OnlyOwner, LastAdministrator.
     """
@@ -122,7 +122,7 @@ async def delete(
 
 
 async def suspend(db: Database, login: str, *, suspended: bool) -> None:
-    """Refuses a user's tokens from the next request on, or no longer. Raises AccountUnknown, LastAdministrator."""
+    """Suspend or reinstate a user, from the next request on. Raises AccountUnknown, LastAdministrator."""
 
     async def work(tx: Transaction) -> None:
         account = await _locked(tx, login, "User")
@@ -134,7 +134,7 @@ async def suspend(db: Database, login: str, *, suspended: bool) -> None:
 
 
 async def promote(db: Database, login: str, *, site_admin: bool) -> None:
-    """Makes a user an administrator of this registry, or no longer one. Raises AccountUnknown, LastAdministrator."""
+    """Grant or revoke a user's administrator role. Raises AccountUnknown, LastAdministrator."""
 
     async def work(tx: Transaction) -> None:
         account = await _locked(tx, login, "User")

@@ -1,4 +1,4 @@
-"""What a login may be, and what is wrong with a request about accounts, organizations, teams and repositories."""
+"""The syntax of logins, and the base class of the errors about accounts, organizations, teams and repositories."""
 
 import re
 from typing import ClassVar, Final
@@ -17,7 +17,7 @@ RESERVED: Final = frozenset(_RESERVED.split())
 
 
 class AccountError(Exception):
-    """What is wrong with a request; the message is for its caller, and so is where in the request it lies."""
+    """An invalid request about an account. The caller is sent the message, the resource, the field and the code."""
 
     resource: ClassVar[str] = "Account"
     field: ClassVar[str] = "login"
@@ -25,28 +25,28 @@ class AccountError(Exception):
 
 
 class LoginInvalid(AccountError):
-    """The login breaks the rule or is reserved."""
+    """The login violates the syntax or is reserved."""
 
 
 class LoginTaken(AccountError):
-    """Somebody has the login."""
+    """Another account has the login."""
 
     code = "already_exists"
 
 
 class AccountUnknown(AccountError):
-    """Nobody has the login."""
+    """No account has the login."""
 
     code = "missing"
 
 
 def is_login(text: str) -> bool:
-    """Whether an account could have this login, so that Postgres need not be asked about what is none."""
+    """Return whether the text is a login by its syntax, which saves a query for a name that no account can have."""
     return len(text) <= _LOGIN_MAX and _LOGIN.fullmatch(text) is not None
 
 
 def checked_login(login: str) -> str:
-    """``login``, if a new account may have it. Raises LoginInvalid."""
+    """Return ``login`` if a new account may have it. Raises LoginInvalid."""
     if not is_login(login):
         raise LoginInvalid(
             f"a login has 1 to {_LOGIN_MAX} letters and digits, with single hyphens between them; got {login[:60]!r}"

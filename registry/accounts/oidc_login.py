@@ -1,4 +1,4 @@
-"""Keyless: an identity token of a configured issuer is taken as a workflow token of the repository it runs for.
+"""Keyless login: the identity token of a configured issuer is accepted as a workflow token of its repository.
 
 The identity token is stored as tokens are, by its hash: it becomes one row however often it comes, and may be revoked.
 The issuer's keys are fetched from the issuer as configured, never from what a token says; kept for a while, and kept
@@ -40,7 +40,7 @@ _CEILINGS: Final = {"read": 1, "write": 3}
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """The workflow token that an identity token is; the latter is good for ``seconds_left``."""
+    """The workflow token that an identity token was exchanged for; the identity token is valid for ``seconds_left``."""
 
     token: StoredToken
     seconds_left: float
@@ -48,7 +48,7 @@ class Exchanged:
 
 @dataclass(slots=True)
 class IssuerKeys:
-    """The keys of one issuer, as they were fetched last. ``clock``: monotonic seconds."""
+    """A cache of one issuer's signing keys. ``clock``: monotonic seconds."""
 
     issuer: OidcIssuer
     fetch: Fetch
@@ -60,7 +60,7 @@ class IssuerKeys:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def key(self, kid: str) -> PyJWK:
-        """Raises Unauthenticated, Unavailable."""
+        """Return the key with this id, fetched if needed. Raises Unauthenticated, Unavailable."""
         if not self._good(kid):
             async with self._lock:
                 # Meanwhile another request may have fetched them.
@@ -77,7 +77,7 @@ class IssuerKeys:
         return kid in self._keys and self.clock() - self._fetched_at < _KEYS_SECONDS
 
     def _rested(self) -> bool:
-        """Whether the issuer may be asked again: what anybody sends must not make us ask it all the time."""
+        """Return whether the keys may be fetched again: the rate is limited, since any client can cause a fetch."""
         return self.clock() - self._tried_at > (_FAILED_SECONDS if self._failed else _UNKNOWN_KEY_SECONDS)
 
     async def _refresh(self) -> None:
@@ -107,7 +107,7 @@ class IssuerKeys:
 
 
 class Keyless:
-    """The issuers of a configuration. ``audience``: what identity tokens must be for, where an issuer has no own.
+    """Login by the configured issuers. ``audience``: the one that tokens must have, where an issuer sets none.
 
     ``grace_seconds``: how long upload sessions may go on with what the token let them begin.
     """
@@ -119,7 +119,7 @@ class Keyless:
         self._grace_seconds: Final = grace_seconds
 
     async def exchange(self, db: Executor, text: str, now: float) -> Exchanged:
-        """What the identity token ``text`` is worth at ``now`` (Unix seconds). Raises Unauthenticated, Unavailable."""
+        """Exchange an identity token for a workflow token; ``now``: Unix time. Raises Unauthenticated, Unavailable."""
         issuer = self._issuers.get(oidc.issuer_of(text))
         if issuer is None:
             raise Unauthenticated("the identity token is of an issuer that this registry does not trust")

@@ -1,4 +1,4 @@
-"""Organizations and their teams: who belongs to them, and that somebody always owns them."""
+"""Organizations and their teams: memberships, and the invariant that every organization has an owner."""
 
 import re
 import unicodedata
@@ -15,31 +15,31 @@ _SLUG_GAPS: Final = re.compile(r"[^a-z0-9_]+")
 
 
 class LastOwner(AccountError):
-    """Without him the organization would have no owner."""
+    """The member is the organization's last owner, and cannot be removed or demoted."""
 
     resource, field, code = "Membership", "role", "custom"
 
 
 class NotMember(AccountError):
-    """What an organization has to give is for its members only."""
+    """The user is no member of the organization, which grants roles to members only."""
 
     resource, field, code = "Membership", "user", "custom"
 
 
 class TeamNameInvalid(AccountError):
-    """The name has no letter or digit to make a slug of."""
+    """The team's name has no letter or digit, so that its slug would be empty."""
 
     resource, field = "Team", "name"
 
 
 class TeamTaken(AccountError):
-    """The organization has a team whose name makes the same slug."""
+    """Another team of the organization has the same slug."""
 
     resource, field, code = "Team", "name", "already_exists"
 
 
 async def create(db: Database, login: str, owner: str, *, name: str | None = None) -> Account:
-    """A new organization, owned by that user. Raises LoginInvalid, LoginTaken, AccountUnknown."""
+    """Create an organization, with the user ``owner`` as its owner. Raises LoginInvalid, LoginTaken, AccountUnknown."""
     checked_login(login)
 
     async def work(tx: Transaction) -> Account:
@@ -55,7 +55,7 @@ async def create(db: Database, login: str, owner: str, *, name: str | None = Non
 
 
 async def set_role(db: Database, org: str, login: str, role: str) -> Member:
-    """Makes a user a member, or changes what he is: admin or member. Raises AccountUnknown, LastOwner."""
+    """Add a member with a role (admin or member), or change a member's role. Raises AccountUnknown, LastOwner."""
 
     async def work(tx: Transaction) -> Member:
         org_id = await _locked(tx, org)
@@ -69,7 +69,7 @@ async def set_role(db: Database, org: str, login: str, role: str) -> Member:
 
 
 async def remove(db: Database, org: str, login: str) -> None:
-    """Takes a member and all that was granted to him here out. Raises AccountUnknown, LastOwner."""
+    """Remove a member and every role the organization granted to the member. Raises AccountUnknown, LastOwner."""
 
     async def work(tx: Transaction) -> None:
         org_id = await _locked(tx, org)
@@ -82,7 +82,7 @@ async def remove(db: Database, org: str, login: str) -> None:
 
 
 def slug_of(name: str) -> str:
-    """As GitHub makes it: «My TEam Näme» is ``my-team-name``. Raises TeamNameInvalid."""
+    """Return the slug of a name by GitHub's rule: «My TEam Näme» is ``my-team-name``. Raises TeamNameInvalid."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = _SLUG_GAPS.sub("-", plain).strip("-")
     if not slug:
@@ -91,7 +91,7 @@ def slug_of(name: str) -> str:
 
 
 async def create_team(db: Database, org_id: int, name: str, description: str, members: list[str]) -> str:
-    """A new team; its slug. Raises TeamNameInvalid, TeamTaken, NotMember."""
+    """Create a team with its members and return its slug. Raises TeamNameInvalid, TeamTaken, NotMember."""
     slug = slug_of(name)
 
     async def work(tx: Transaction) -> None:
@@ -108,7 +108,7 @@ async def create_team(db: Database, org_id: int, name: str, description: str, me
 
 
 async def rename_team(db: Executor, org_id: int, team_id: int, name: str | None, description: str | None) -> str | None:
-    """Changes a team; its new slug, if its name changed. Raises TeamNameInvalid, TeamTaken."""
+    """Update a team and return its new slug, or None if the name stays. Raises TeamNameInvalid, TeamTaken."""
     slug = None if name is None else slug_of(name)
     try:
         await teams.update(db, org_id, team_id, slug=slug, name=name, description=description)
@@ -118,7 +118,7 @@ async def rename_team(db: Executor, org_id: int, team_id: int, name: str | None,
 
 
 async def add_to_team(db: Executor, org_id: int, team_id: int, login: str) -> None:
-    """Puts a member of the organization into a team. Raises NotMember."""
+    """Add a member of the organization to a team. Raises NotMember."""
     if not is_login(login) or not await teams.add_member(db, org_id, team_id, login):
         raise NotMember(f"{login[:60]!r} is no member of the organization: make them one first")
 

@@ -1,4 +1,4 @@
-"""Source repositories: named, moved, deleted; and who works on them."""
+"""Source repositories and their collaborators: the rules to create, update, transfer and delete them."""
 
 import re
 from typing import Final
@@ -16,42 +16,42 @@ PERMISSIONS: Final = {"pull": 1, "triage": 1, "push": 2, "maintain": 2, "admin":
 
 
 class RepositoryError(AccountError):
-    """What is wrong with a request about repositories."""
+    """An invalid request about a repository."""
 
     resource, field, code = "Repository", "name", "custom"
 
 
 class RepositoryNameInvalid(RepositoryError):
-    """The name breaks GitHub's rule."""
+    """The name violates GitHub's syntax of repository names."""
 
 
 class RepositoryTaken(RepositoryError):
-    """The owner has a repository of that name."""
+    """The owner has another repository with the same name."""
 
 
 class VisibilityInvalid(RepositoryError):
-    """Internal is for members of an organization, and there is none."""
+    """A user's repository cannot be internal: only an organization has members."""
 
     field = "visibility"
 
 
 class CollaboratorInvalid(RepositoryError):
-    """The owner, or nobody who may have a role here."""
+    """The account cannot be a collaborator: an organization, the owner, or no member of the organization."""
 
     resource, field = "Collaborator", "user"
 
 
 class RepositoryMoved(RepositoryError):
-    """Somebody else moved or deleted it meanwhile."""
+    """The repository was moved or deleted by another request meanwhile."""
 
 
 def is_name(text: str) -> bool:
-    """Whether a repository could have this name."""
+    """Return whether the text is a repository name by GitHub's syntax."""
     return _NAME.fullmatch(text) is not None and text not in {".", ".."} and not text.lower().endswith(".git")
 
 
 def checked_name(name: str) -> str:
-    """``name``, if a repository may have it. Raises RepositoryNameInvalid."""
+    """Return ``name`` if a repository may have it. Raises RepositoryNameInvalid."""
     if not is_name(name):
         raise RepositoryNameInvalid(
             "the name of a repository has 1 to 100 letters, digits, '.', '-' and '_', and does not end with .git"
@@ -60,7 +60,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_visibility(visibility: str | None, private: bool | None, owner_kind: str) -> str | None:
-    """What ``visibility``, or else ``private``, asks for; None: nothing. Raises VisibilityInvalid."""
+    """Return the visibility by ``visibility``, else by ``private``; None without either. Raises VisibilityInvalid."""
     if visibility == "internal" and owner_kind != "Organization":
         raise VisibilityInvalid("only a repository of an organization can be internal")
     if visibility is not None or private is None:
@@ -71,7 +71,7 @@ def checked_visibility(visibility: str | None, private: bool | None, owner_kind:
 async def create(
     db: Executor, owner: Account, name: str, visibility: str, *, description: str, homepage: str, creator_id: int
 ) -> None:
-    """A new repository. Raises RepositoryNameInvalid, RepositoryTaken."""
+    """Create a repository. Raises RepositoryNameInvalid, RepositoryTaken."""
     try:
         await repositories.insert(
             db,
@@ -95,7 +95,7 @@ async def update(
     description: str | None,
     homepage: str | None,
 ) -> None:
-    """Changes a repository; its packages stay linked. Raises RepositoryNameInvalid, RepositoryTaken."""
+    """Update a repository; its packages stay linked. Raises RepositoryNameInvalid, RepositoryTaken."""
     if name is not None:
         checked_name(name)
     try:
@@ -107,7 +107,7 @@ async def update(
 
 
 async def delete(db: Database, repository: Repository) -> None:
-    """Deletes a repository. Its packages stay, unlinked: who had access by it has none. Raises RepositoryMoved."""
+    """Delete a repository. Its packages stay, unlinked, and lose the access they inherited. Raises RepositoryMoved."""
 
     async def work(tx: Transaction) -> None:
         await _lock(tx, repository)
@@ -118,7 +118,7 @@ async def delete(db: Database, repository: Repository) -> None:
 
 
 async def transfer(db: Database, repository: Repository, owner: Account, name: str | None, mover_id: int) -> None:
-    """Moves a repository to another account, there to be called ``name``. Its packages stay behind, unlinked.
+    """Transfer a repository to another account, under the new name ``name`` if given. Its packages stay, unlinked.
 
     Raises RepositoryNameInvalid, RepositoryTaken, VisibilityInvalid, RepositoryMoved.
     """
@@ -137,7 +137,7 @@ async def transfer(db: Database, repository: Repository, owner: Account, name: s
 
 
 async def put_collaborator(db: Executor, repository: Repository, person: Account, role: int) -> None:
-    """Gives a user a role. Raises CollaboratorInvalid."""
+    """Grant a user a role over a repository. Raises CollaboratorInvalid."""
     if person.kind != "User":
         raise CollaboratorInvalid(f"{person.login} is an organization")
     if person.id == repository.owner_id:

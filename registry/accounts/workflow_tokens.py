@@ -1,4 +1,4 @@
-"""Tokens of repositories, for what runs there: workflows (GitHub's GITHUB_TOKEN) and workspaces (Codespaces).
+"""Repository tokens, for workflows (GitHub's GITHUB_TOKEN) and workspaces (Codespaces).
 
 Who may mint: an admin of the repository with the scope ``repo``, as a trusted runner is (a site administrator is an
 admin of all). The token may do no more than the one that minted it (S15): ``packages: write`` needs write:packages,
@@ -22,7 +22,7 @@ LIFE_MAX_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """``plain`` is known only now."""
+    """A new token; its plain text is available only now."""
 
     plain: PlainToken
     stored: CreatedToken
@@ -38,7 +38,7 @@ async def create(
     ttl_seconds: int = LIFE_SECONDS,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> Minted:
-    """A token of the repository, of which the minter is an admin, that lives for ``ttl_seconds``. Raises Forbidden."""
+    """Create a token of a repository that the minter administers, valid for ``ttl_seconds``. Raises Forbidden."""
     ceiling = _ceiling(minter, permission)
     plain = new_token(kind)
     stored = await tokens.insert_workload(
@@ -56,7 +56,7 @@ async def create(
 
 
 async def revoke(db: Executor, token: StoredToken) -> None:
-    """Ends a token of a repository before its time: a job that is done gives it back."""
+    """Revoke a repository's token before its expiry, as a finished job does with its own."""
     await tokens.revoke_workload(db, token.id)
 
 

@@ -1,4 +1,4 @@
-"""The commands of `moorage admin`: what only the operator does. Imports stand in the commands: `--help` needs none."""
+"""The commands of `moorage admin`, for the operator. Imports stand in the commands: `--help` needs none."""
 # ruff: noqa: PLC0415
 
 import asyncio

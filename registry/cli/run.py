@@ -49,12 +49,12 @@ _STOPPING: Final = "stopping"
 
 
 class Stopped(Exception):
-    """A signal came before everything was up."""
+    """A signal to stop arrived during the start."""
 
 
 @dataclass(slots=True)
 class Standalone:
-    """One run; `data` is DATA, `workers` the number of serving processes. Main thread only.
+    """One run of the registry; `data` is DATA, `workers` the number of serving processes. Main thread only.
 
     `local`: objects are kept in a directory of DATA, and there is no S3 server.
     """
@@ -69,7 +69,7 @@ class Standalone:
     monotonic: Callable[[], float] = time.monotonic
 
     def run(self, started: float) -> int:
-        """Serve until a signal; the exit status. Raises CannotStart, AddressInUse, SettingsInvalid.
+        """Serve until a signal and return the exit status. Raises CannotStart, AddressInUse, SettingsInvalid.
 
         ``started``: when the person began to wait, on the clock `monotonic`.
         """
@@ -109,7 +109,7 @@ class Standalone:
 
     @contextmanager
     def _servers(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3 | None]]:
-        """PostgreSQL, ready, and S3, still starting; both are stopped at the end, whatever happens."""
+        """Start PostgreSQL, yield it ready with S3 still starting, and always stop both servers at the end."""
         _check_store(self.data, local=self.local)
         postgres, s3 = EmbeddedPostgres(self.data / "postgres"), None if self.local else EmbeddedS3(self.data / "s3")
         fresh = "" if (self.data / "postgres" / "data").exists() else " for the first time"
@@ -126,7 +126,7 @@ class Standalone:
             postgres.stop()
 
     def _settings(self, postgres: EmbeddedPostgres, s3: EmbeddedS3 | None) -> Settings:
-        """What `moorage serve` would be given in its environment."""
+        """Return the settings, as `moorage serve` would read them from its environment."""
         key = self.data / "secret-key"
         if not key.exists():
             write_private(key, secrets.token_urlsafe(48) + "\n")
@@ -159,7 +159,7 @@ class Standalone:
         return settings
 
     def _prepare(self, settings: Settings) -> bool:
-        """Bring the schema up to date and see that there is an admin; whether one was made. Raises CannotStart."""
+        """Migrate the schema and ensure the admin account; True if its token is new. Raises CannotStart."""
         token = self.data / "admin-token"
         first = not token.exists()
         status = run_in_child(partial(_prepare_database, settings, token), self.signals)
@@ -170,7 +170,7 @@ class Standalone:
         return first
 
     def _wait_ready(self, supervisor: Supervisor) -> None:
-        """Come back when a worker asks for credentials, as the specification has it (end-1). Raises CannotStart."""
+        """Wait until a worker answers GET /v2/ (end-1) with a challenge. Raises CannotStart."""
         deadline = self.monotonic() + _READY_SECONDS
         while _status_of(self.host, self.port) != http.client.UNAUTHORIZED:
             supervisor.keep(0.05)
@@ -182,7 +182,7 @@ class Standalone:
                 raise CannotStart(f"the registry does not answer on port {self.port}: see above")
 
     def _keep(self, supervisor: Supervisor, postgres: EmbeddedPostgres, s3: EmbeddedS3 | None) -> None:
-        """Keep everything running until a signal."""
+        """Restart dead workers and servers until a signal."""
         while not self.signals.received and not supervisor.status:
             supervisor.keep(1.0)
             for name, server in (("PostgreSQL", postgres), ("S3", s3)):
@@ -220,7 +220,7 @@ def _address_of(server: EmbeddedPostgres | EmbeddedS3) -> str:
 
 
 def _spare_proxies() -> None:
-    """Has no proxy of the person at the terminal asked for what is here."""
+    """Exclude 127.0.0.1 from the proxies of the environment, so that the local servers are reached directly."""
     environ = os.environ  # noqa: TID251  -- the workers inherit it
     for name in ("NO_PROXY", "no_proxy"):
         environ[name] = ",".join(sorted({*environ.get(name, "").split(","), "127.0.0.1"} - {""}))
@@ -236,7 +236,7 @@ def _prepare_database(settings: Settings, file: Path) -> None:
 
 
 async def _admit(settings: Settings, file: Path) -> None:
-    """The first account, with a token that may do everything, kept where its owner finds it."""
+    """Create the admin account and a token with every scope, and write the token to the file."""
     async with open_database(settings.database) as db:
         with suppress(LoginTaken):  # the file was taken away, or never written: a new token then
             await create_user(db, ADMIN, site_admin=True)
@@ -245,7 +245,7 @@ async def _admit(settings: Settings, file: Path) -> None:
 
 
 def _status_of(host: str, port: int) -> int:
-    """The status of GET /v2/, or 0 when there is no answer yet."""
+    """Return the status of GET /v2/, or 0 while the server does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1" if host in _ANY else host, port, timeout=1)
     try:
         connection.request("GET", "/v2/")
@@ -258,7 +258,7 @@ def _status_of(host: str, port: int) -> int:
 
 @contextmanager
 def hold(data: Path, note: Callable[[str], None], free_bytes: int = _FREE_BYTES) -> Iterator[Callable[[], None]]:
-    """DATA, made if need be, held for this process and those it forks; gives what to call when it begins to stop.
+    """Create and lock DATA for this process and its forks; yield the callback that marks the lock as stopping.
 
     Raises CannotStart when it is another instance's, of another release, somebody else's files, or on a full disk.
     """
@@ -279,7 +279,7 @@ def hold(data: Path, note: Callable[[str], None], free_bytes: int = _FREE_BYTES)
 
 
 def _lock(lock: TextIO, data: Path, note: Callable[[str], None]) -> None:
-    """Take the lock; where the holder is dead or on its way out, wait for what is left of it."""
+    """Acquire the lock; if its holder is dead or stopping, wait until its last process is gone."""
     deadline = time.monotonic() + _HANDOVER_SECONDS
     noted = False
     while True:
@@ -332,5 +332,5 @@ def _check_store(data: Path, *, local: bool) -> None:
 
 
 def follow_parent() -> None:
-    """Stop when the process that started us (make) is killed (Linux only)."""
+    """Stop this process when its parent (make) is killed (Linux only)."""
     die_with_parent(os.getppid(), signal.SIGTERM)

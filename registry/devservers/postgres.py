@@ -67,7 +67,7 @@ class EmbeddedPostgres:
         self._port = 0
 
     def start(self) -> Self:
-        """Make the cluster if there is none, and come back when the server takes connections. Raises CannotStart."""
+        """Start the server, with a new cluster if there is none, and wait until ready. Raises CannotStart."""
         binaries = find_binaries()
         account = choose_account(self._data)
         try:
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
         return self
 
     def dsn(self, database: str = DATABASE) -> str:
-        """The address of ``database`` on the running server; it holds the password."""
+        """Return the URL of ``database`` on the running server, with the password."""
         password = (self._path / "password").read_text().strip()
         return f"postgresql://{USER}:{quote(password)}@127.0.0.1:{self._port}/{quote(database)}"
 
@@ -106,7 +106,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def _initialise(self, binaries: Path, account: Account, major: int) -> None:
-        """A cluster beside its place, renamed when it is whole: a crash in between leaves nothing half made."""
+        """Initialise a cluster in a temporary directory, renamed when complete: a crash leaves no partial cluster."""
         fresh, password_file = self._path / "data.new", self._path / "password.initdb"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -190,7 +190,7 @@ class EmbeddedPostgres:
             time.sleep(0.2)
 
     def _ready(self, pid: int) -> bool:
-        """What pg_ctl reads: line 8 of postmaster.pid (miscadmin.h, LOCK_FILE_LINE_PM_STATUS)."""
+        """Return the readiness, as pg_ctl does: line 8 of postmaster.pid (miscadmin.h, LOCK_FILE_LINE_PM_STATUS)."""
         with contextlib.suppress(OSError):
             lines = (self._data / "postmaster.pid").read_text().splitlines()
             return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004
@@ -241,7 +241,7 @@ def _major(binaries: Path) -> int:
 
 
 def _reason(output: str) -> str:
-    """The line of ``output`` that tells most."""
+    """Return the line of ``output`` that names the cause of a failure."""
     lines = [
         re.sub(r"^[-0-9]+ [:.0-9]+ UTC \[\d+\] ", "", line.strip()) for line in output.splitlines() if line.strip()
     ]

@@ -39,7 +39,7 @@ class _Data(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a program runs as; ``keeps_access``: it passes closed directories all the same."""
+    """The user a program runs as; ``keeps_access``: the program may enter closed directories (CAP_DAC_OVERRIDE)."""
 
     name: str
     uid: int
@@ -47,12 +47,12 @@ class Account:
     keeps_access: bool
 
     def own(self, path: Path) -> None:
-        """Give ``path`` to this account."""
+        """Change the owner of ``path`` to this account."""
         if os.geteuid() == 0:
             os.chown(path, self.uid, self.gid)
 
     def become(self) -> Callable[[], None] | None:
-        """What to call between fork and exec; None when we are this account already."""
+        """Return the callback that drops to this account between fork and exec; None if the process runs as it."""
         if os.geteuid() == self.uid:
             return None
         libc = ctypes.CDLL(None, use_errno=True)
@@ -74,7 +74,7 @@ class Account:
 
 
 def choose_account(data: Path) -> Account:
-    """Who runs the server of ``data``: ourselves, or, as root, the owner of ``data``, or else nobody.
+    """Choose the user for the server of ``data``: the current one; for root the owner of ``data``, or else `nobody`.
 
     Raises CannotStart where root cannot become somebody else.
     """
@@ -119,7 +119,7 @@ def _all_of(permitted: int, *capabilities: int) -> bool:
 
 
 def _permitted() -> int:
-    """A bit a capability (proc(5), CapPrm)."""
+    """Return the process's permitted capabilities, one bit each (proc(5), CapPrm)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapPrm:"):
             return int(line.split()[1], 16)

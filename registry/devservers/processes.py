@@ -27,7 +27,7 @@ _PORTS: Final = range(20_000, 32_768)
 
 
 class CannotStart(StorageError):
-    """A server of ours does not come up; the message is one line for the person at the terminal."""
+    """A local server cannot start; the message is one line for the terminal."""
 
 
 class Program:
@@ -81,14 +81,14 @@ class Program:
         return self._process.poll() is None
 
     def output(self) -> str:
-        """What it has written since its start; the last 64 KiB."""
+        """Return the last 64 KiB of the program's output since its start."""
         with self._log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(self._log_start, end - 65536))
             return file.read().decode(errors="replace")
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status, or None when it still runs after ``seconds``."""
+        """Wait for the exit status; None if the program still runs after ``seconds``."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -107,7 +107,7 @@ class Program:
 
 
 def wait_until(done: Callable[[], bool], seconds: float) -> bool:
-    """Whether ``done`` came true within ``seconds``."""
+    """Poll ``done`` and return whether the condition held within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
@@ -130,7 +130,7 @@ def command_of(pid: int) -> str:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process is no more, its files and ports closed; a zombie that nobody reaps is gone too (proc(5))."""
+    """Return whether the process has ended and closed its files and ports, as an unreaped zombie has (proc(5))."""
     if sys.platform != "linux":
         return not command_of(pid)
     try:
@@ -142,7 +142,7 @@ def is_gone(pid: int) -> bool:
 
 
 def end_process(pid: int, *steps: tuple[signal.Signals, float]) -> bool:
-    """Whether the process (no child of ours) is gone after these signals and SIGKILL."""
+    """End a process (no child of this one) by signals, at last SIGKILL; return whether the process is gone."""
     for number, seconds in (*steps, (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -162,7 +162,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -173,7 +173,7 @@ def is_free(port: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all, also across a crash."""
+    """Write a file with mode 0600 atomically and durably: a crash leaves the old file or the new one."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -97,7 +97,7 @@ class EmbeddedS3:
         return f"http://127.0.0.1:{self._ports[0]}"
 
     def launch(self) -> None:
-        """Start the process and come back at once; `wait_ready` does the rest. Raises CannotStart."""
+        """Start the process without waiting for readiness: see `wait_ready`. Raises CannotStart."""
         weed = find_weed()
         data = self._path / "data"
         try:
@@ -126,7 +126,7 @@ class EmbeddedS3:
             raise CannotStart(f"cannot prepare {self._path}: {error.strerror}") from error
 
     def wait_ready(self) -> None:
-        """Come back when an object can be written. Raises CannotStart."""
+        """Wait until an object can be written. Raises CannotStart."""
         deadline = time.monotonic() + _READY_SECONDS
         while (
             not wait_until(lambda: not self.alive() or self._ready(), deadline - time.monotonic()) or not self.alive()
@@ -139,7 +139,7 @@ class EmbeddedS3:
             raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
 
     def start(self) -> Self:
-        """`launch` and `wait_ready`. Raises CannotStart."""
+        """Start the server and wait until an object can be written. Raises CannotStart."""
         self.launch()
         self.wait_ready()
         return self
@@ -148,7 +148,7 @@ class EmbeddedS3:
         return self._program is not None and self._program.alive()
 
     def stop(self) -> None:
-        """Idempotent; every object that was acknowledged is kept."""
+        """Stop the server, keeping every acknowledged object. Idempotent."""
         if self._program is not None:
             self._program.stop(*_STOP)
             self._program = None
@@ -171,7 +171,7 @@ class EmbeddedS3:
         return access_key, secret_key
 
     def _choose_ports(self) -> list[int]:
-        """Those of the last time, if they are free, so that a server that died comes back where it was."""
+        """Choose the former ports if they are free, so that a restarted server keeps its address."""
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
@@ -191,7 +191,7 @@ class EmbeddedS3:
                 raise CannotStart(f"the S3 server {pid} still runs in {self._path} and cannot be stopped")
 
     def _ready(self) -> bool:
-        """Whether bytes can be written: the volumes report to the master only after the port is open."""
+        """Return whether an object can be written: the volumes register with the master only after the port is open."""
         key = f"/{BUCKET}/.ready"
         try:
             return self._request("PUT", key, b"ready") == http.client.OK and self._request("DELETE", key) < 300  # noqa: PLR2004
@@ -199,7 +199,7 @@ class EmbeddedS3:
             return False
 
     def _request(self, method: str, path: str, body: bytes = b"") -> int:
-        """The status of one signed request (AWS Signature Version 4, «Create a signed request»)."""
+        """Send one signed request and return its status (AWS Signature Version 4, «Create a signed request»)."""
         host = f"127.0.0.1:{self._ports[0]}"
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         digest = hashlib.sha256(body).hexdigest()
@@ -224,7 +224,7 @@ class EmbeddedS3:
 
 
 def find_weed() -> Path:
-    """The program `weed` of the wheel, or of the PATH. Raises CannotStart."""
+    """Find the program `weed` of the wheel, or on the PATH. Raises CannotStart."""
     beside = Path(sys.executable).with_name("weed")
     if beside.exists():
         return beside
@@ -242,7 +242,7 @@ def _arguments(flags: dict[str, str]) -> list[str]:
 
 
 def _remove_sockets(ports: list[int]) -> None:
-    """It leaves its sockets in /tmp, named by port, wherever it keeps its data."""
+    """Remove the sockets that a server leaves in /tmp, named by port, whatever its data directory is."""
     for port in ports:
         for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  -- its choice
             with contextlib.suppress(OSError):

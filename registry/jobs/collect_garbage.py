@@ -1,4 +1,4 @@
-"""Looks at links whose grace is over: without a manifest they go, and after them blobs without links.
+"""Garbage collection: deletes the links past their grace that no manifest needs, then the blobs without links.
 
 Online: under row locks that a push waits for, in short transactions; foreign keys are the backstop.
 """
@@ -16,7 +16,7 @@ _DELAY_SECONDS: Final = 3600.0
 
 
 async def collect_garbage(services: Services) -> int:
-    """One batch; how many links were looked at."""
+    """Collect one batch and return the number of links examined."""
     grace = services.settings.uploads.link_grace_seconds
     delay = min(_DELAY_SECONDS, grace)
     outcomes: dict[Review, bool | None] = {}

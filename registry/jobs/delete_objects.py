@@ -1,4 +1,4 @@
-"""Deletes objects that no blob has, in the store and then in the queue. No key is used twice, so nothing can race."""
+"""Deletes the objects without a blob, in the store and then in the queue. No key is used twice, so nothing can race."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ _BATCH: Final = 1000
 
 
 async def delete_objects(services: Services) -> int:
-    """One batch; how many objects are gone."""
+    """Delete one batch and return the number of objects."""
     keys = await garbage.due_objects(services.db, _BATCH)
     if keys:
         await services.stores.delete(keys)

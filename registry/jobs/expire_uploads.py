@@ -17,7 +17,7 @@ _UNPUBLISHED_SECONDS: Final = 24 * 3600.0
 
 
 async def expire_uploads(services: Services) -> int:
-    """One batch; how many sessions are gone, or where there were none, how many packages that were only begun."""
+    """Delete one batch and return the number of sessions, or if there were none, of packages never published."""
     expired = await uploads.take_expired(services.db, _LEASE_SECONDS, _BATCH)
     await uploads.forget(services.db, [upload.id for upload in expired if not upload.in_store])
     stored = [upload for upload in expired if upload.in_store]
@@ -37,7 +37,7 @@ async def _sweep(services: Services, several: Sequence[Expired]) -> None:
 
 
 async def _clear(services: Services, upload: Expired) -> None:
-    """Every object and multipart upload under the session's key goes, but the one that became a blob."""
+    """Delete every object and multipart upload under the session's key, except the blob's object."""
     stores = services.stores
     if upload.multipart is not None:
         await stores.abort(upload.object_key, upload.multipart)

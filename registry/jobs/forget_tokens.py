@@ -1,4 +1,4 @@
-"""Deletes the tokens of repositories whose time is over; those of people stay, for their owners to see them so."""
+"""Deletes the expired tokens of repositories; the expired tokens of people stay visible to their owners."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _BATCH: Final = 1000
 
 
 async def forget_tokens(services: Services) -> int:
-    """One batch; how many tokens are gone."""
+    """Delete one batch and return the number of tokens."""
     try:
         return await tokens.forget_expired(services.db, _BATCH)
     except ForeignKeyMissing:

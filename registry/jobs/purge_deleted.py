@@ -1,4 +1,4 @@
-"""Removes for good what was deleted before the window in which it could be restored: one version a transaction.
+"""Purges the packages and versions whose restore window is over, one version per transaction.
 
 Blobs are only let go of; whether anybody else has them is the business of ``collect_garbage``.
 """
@@ -14,7 +14,7 @@ _BATCH: Final = 200
 
 
 async def purge_deleted(services: Services) -> int:
-    """One batch; how many packages and versions went a step further."""
+    """Purge one batch and return the number of packages and versions that advanced a step."""
     window = services.settings.lifetimes.restore_seconds
     done = await packages.expire(services.db, window)
     for found in await versions.due(services.db, window, _BATCH):

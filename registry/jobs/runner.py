@@ -19,7 +19,7 @@ _AFTER_FAILURE_SECONDS: Final = 10.0
 
 
 def stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -53,7 +53,7 @@ async def _repeat(services: Services, name: str, job: Job, pause_seconds: float,
 
 
 async def run_once(services: Services) -> dict[str, int]:
-    """Every job, in the order of the schedule, until none finds anything to do; how many items each did."""
+    """Run every job in the order of the schedule until all are idle; return the number of items per job."""
     totals = dict.fromkeys(SCHEDULE, 0)
     while True:
         round_total = 0

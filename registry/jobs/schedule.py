@@ -1,4 +1,4 @@
-"""What runs, and how long it pauses in between, in seconds."""
+"""The schedule of the background jobs: each job with its pause in seconds."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

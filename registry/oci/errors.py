@@ -70,12 +70,12 @@ _SHOWN: Final = 80
 
 
 def shown(text: str) -> str:
-    """At most 80 characters of hostile text, quoted and printable, for a message."""
+    """Quote hostile text for a message: printable, at most 80 characters."""
     return ascii(text[:_SHOWN] + ("…" if len(text) > _SHOWN else ""))
 
 
 class RegistryError(Exception):
-    """What a client is told. A subclass is one condition; its constructor takes the facts and writes the sentence.
+    """An error response of the API. A subclass is one condition; its constructor makes the message from the facts.
 
     ``message`` says what was expected and what came, ``detail`` is any JSON value, ``headers`` go on the response.
     """
@@ -119,7 +119,7 @@ class EndpointUnknown(RegistryError):
 
 
 class TagInvalid(RegistryError):
-    """The spec has no code for a tag; it calls name and tag alike the «name» of a manifest's URL."""
+    """The tag violates the grammar. The spec has no code for tags; a manifest's URL names both «name»."""
 
     code = ErrorCode.NAME_INVALID
 
@@ -144,7 +144,7 @@ class DigestUnsupported(RegistryError):
 
 
 class Unsupported(RegistryError):
-    """405; ``allow`` are the methods that the path has (RFC 9110 §15.5.6)."""
+    """The path does not have the method: 405. ``allow``: the methods it has (RFC 9110 §15.5.6)."""
 
     code = ErrorCode.UNSUPPORTED
 
@@ -167,7 +167,7 @@ class ParameterInvalid(RegistryError):
 
 
 class PageInvalid(ParameterInvalid):
-    """``n`` or ``last``."""
+    """A page parameter, ``n`` or ``last``, is invalid."""
 
     code = ErrorCode.PAGINATION_NUMBER_INVALID
 

@@ -21,7 +21,7 @@ _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")', re.ASCII)
 
 
 def parse_content_range(text: str) -> Span:
-    """The bytes of a chunk. Raises BlobUploadInvalid.
+    """Parse Content-Range into the byte span of a chunk. Raises BlobUploadInvalid.
 
     The spec writes ``0-41`` («Pushing a blob in chunks»); some clients send RFC 9110's ``bytes 0-41/*``.
     """
@@ -35,7 +35,7 @@ def parse_content_range(text: str) -> Span:
 
 
 def parse_range(text: str | None, size: int) -> Span | None:
-    """The bytes that a GET asks for of ``size`` bytes, or None for all of them with status 200 (RFC 9110 §14.2).
+    """Parse Range for a body of ``size`` bytes; None means the whole body with status 200 (RFC 9110 §14.2).
 
     None also for what may be ignored: other units, garbage, and several ranges at once.
     Raises RangeNotSatisfiable for a range past the end, a suffix of 0 bytes, and a range that ends before it begins:
@@ -76,7 +76,7 @@ def etag(digest: str) -> str:
 
 
 def none_match(lines: Iterable[str], current: str) -> bool:
-    """Whether If-None-Match names ``current``, so that 304 is the answer: weak comparison (RFC 9110 §13.1.2).
+    """Return whether If-None-Match names ``current``, for status 304: weak comparison (RFC 9110 §13.1.2).
 
     ``lines`` are all header lines of the name; none of them means False. The tag is also taken without its quotes,
     as Docker's registry does.
@@ -91,7 +91,7 @@ def none_match(lines: Iterable[str], current: str) -> bool:
 
 
 def if_range(text: str | None, current: str) -> bool:
-    """Whether Range applies: no If-Range, or exactly ``current``: strong comparison (RFC 9110 §13.1.5).
+    """Return whether Range applies: no If-Range, or exactly ``current``: strong comparison (RFC 9110 §13.1.5).
 
     A date never matches: content is named by its digest and has no other validator.
     """
@@ -99,7 +99,7 @@ def if_range(text: str | None, current: str) -> bool:
 
 
 def parse_page_size(text: str | None) -> int | None:
-    """The parameter ``n``, at most MAX_PAGE; 0 asks for an empty list, None says nothing. Raises PageInvalid."""
+    """Parse the parameter ``n``, capped at MAX_PAGE; 0 means an empty list, None no limit. Raises PageInvalid."""
     if text is None:
         return None
     if not _COUNT.fullmatch(text):

@@ -1,4 +1,4 @@
-"""What the pages of a package show of an image's config (OCI Image 1.1, «Image Configuration»). Never refuses."""
+"""The metadata of an image's config that packages show (OCI Image 1.1, «Image Configuration»). Never raises."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from registry.oci.manifest import MAX_MARKS, marks
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What could be read; ``created`` has a time zone."""
+    """The readable fields of an image's config; ``created`` has a time zone."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     architecture: str | None = None
@@ -21,7 +21,7 @@ class ImageConfig:
 
 
 def parse_config(body: bytes) -> ImageConfig:
-    """The config in ``body``. It may be a blob of any type: what is odd or missing is None, and nothing is raised."""
+    """Parse the config in ``body``, which may be any blob: invalid or missing fields are None. Never raises."""
     if marks(body) > MAX_MARKS:
         return ImageConfig()
     try:
@@ -51,7 +51,7 @@ def _labels(config: object) -> Mapping[str, str]:
 
 
 def _created(value: object) -> datetime | None:
-    """RFC 3339, as the spec says. A time without a zone is taken for UTC."""
+    """Parse a time of RFC 3339, as the spec requires; without a zone the time is UTC."""
     if not isinstance(value, str):
         return None
     try:

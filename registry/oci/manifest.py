@@ -1,4 +1,4 @@
-"""Image manifests and indexes: bytes to what they name (OCI Image 1.1, Docker schema 2).
+"""The parser of image manifests and indexes (OCI Image 1.1, Docker schema 2).
 
 Strict where two readers could see two things (CVE-2021-41190): duplicate keys, keys that differ only in case,
 ``layers`` beside ``manifests``, a Content-Type that is not the ``mediaType``. Unknown fields are let be. The bytes
@@ -51,7 +51,7 @@ class ManifestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """OCI Image 1.1, «Image Index»: what a child of an index runs on."""
+    """The platform of an index's child (OCI Image 1.1, «Image Index»)."""
 
     os: str
     architecture: str
@@ -61,7 +61,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """OCI Image 1.1, «Descriptor»; ``size`` in bytes. ``foreign``: kept elsewhere, need not be here."""
+    """A descriptor (OCI Image 1.1); ``size`` in bytes. ``foreign``: kept elsewhere, need not be pushed."""
 
     media_type: str
     digest: Digest
@@ -74,7 +74,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says. ``artifact_type`` is what the referrers API shows: of an image, else its config's type."""
+    """A parsed manifest. ``artifact_type`` is the referrers API's: an image without one has its config's media type."""
 
     media_type: str
     kind: ManifestKind
@@ -87,7 +87,7 @@ class Manifest:
 
     @property
     def blobs(self) -> tuple[Digest, ...]:
-        """What must be there as a blob: config and layers, and entries of an index that are no manifests.
+        """The digests of required blobs: config, layers, and entries of an index that are no manifests.
 
         BuildKit's caches are an index over layers and a ``cacheconfig``.
         """
@@ -97,18 +97,18 @@ class Manifest:
 
     @property
     def foreign(self) -> tuple[Digest, ...]:
-        """Layers that may be elsewhere; those that are here belong to the manifest all the same."""
+        """The digests of foreign layers, which need not be pushed; the pushed ones belong to the manifest."""
         kept = frozenset(self.blobs)
         return tuple(digest for digest in _distinct(part for part in self.layers if part.foreign) if digest not in kept)
 
     @property
     def children(self) -> tuple[Digest, ...]:
-        """What must be there as a manifest: the entries of an index. The subject need not be."""
+        """The digests of required manifests: the entries of an index. The subject is not required."""
         return _distinct(entry for entry in self.manifests if entry.media_type in MANIFESTS)
 
     @property
     def size(self) -> int:
-        """Bytes of config and layers as they are named, each digest once; 0 of an index."""
+        """The size in bytes of config and layers by their descriptors, each digest once; 0 for an index."""
         config = () if self.config is None else (self.config,)
         return sum({part.digest: part.size for part in (*config, *self.layers) if not part.foreign}.values())
 
@@ -149,7 +149,7 @@ class _Document(msgspec.Struct, rename="camel"):
 
 
 def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
-    """The manifest in ``body``, which was sent as ``content_type``. Raises ManifestInvalid, ManifestTooLarge.
+    """Parse the manifest in ``body``, sent as ``content_type``. Raises ManifestInvalid, ManifestTooLarge.
 
     Costs about 5 microseconds a layer, and up to 100 ms for the largest: bodies above 256 KiB belong in a thread.
     """
@@ -172,12 +172,12 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
 
 
 def marks(body: bytes) -> int:
-    """About how many values there are in JSON, told without making them: see MAX_MARKS."""
+    """Estimate the number of values in JSON without decoding them: see MAX_MARKS."""
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def _tree(body: bytes) -> dict[str, object]:
-    """The JSON object in ``body``, every key of it once."""
+    """Parse the JSON object in ``body`` and reject duplicate keys."""
     try:
         # First reading: refuses what is no JSON, a BOM, bytes that are no UTF-8, lone surrogates, NaN, numbers beyond
         # a double and nesting beyond 1024, all of which the second would let pass or fail on in its own way.
@@ -204,7 +204,7 @@ _READER: Final = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _media_type(tree: Mapping[str, object], sent_as: str) -> str:
-    """One of MANIFESTS: the Content-Type, which ``mediaType`` must equal if it is there («Pushing Manifests»)."""
+    """Return the Content-Type, one of MANIFESTS; a ``mediaType`` must be equal («Pushing Manifests»)."""
     stated = tree.get("mediaType")
     if isinstance(stated, str) and sent_as and stated != sent_as:
         raise ManifestInvalid(f"the Content-Type {shown(sent_as)} is not the mediaType {shown(stated)}")
@@ -217,12 +217,12 @@ def _media_type(tree: Mapping[str, object], sent_as: str) -> str:
 
 
 def _guessed(tree: Mapping[str, object]) -> str:
-    """Both ``mediaType`` and Content-Type may be missing, and then it is OCI: Docker's formats require the field."""
+    """Return the OCI type of a manifest without ``mediaType`` and Content-Type: Docker's formats require the field."""
     return OCI_INDEX if "manifests" in tree else OCI_IMAGE
 
 
 def _exclusive(tree: Mapping[str, object], media_type: str) -> None:
-    """Refuse what another reader could take for the other kind of manifest."""
+    """Reject a manifest that another parser could read as the other kind."""
     _cased(tree, _DOCUMENT_KEYS)
     wrong = {"config", "layers"} if media_type in INDEXES else {"manifests"}
     found = sorted(wrong & tree.keys())
@@ -242,7 +242,7 @@ def _exclusive(tree: Mapping[str, object], media_type: str) -> None:
 
 
 def _cased(members: object, known: frozenset[str]) -> None:
-    """Go matches keys without regard to case: «Digest» would be another digest to some clients than to us."""
+    """Reject keys in another case: Go ignores case, so that «Digest» would be another digest for some clients."""
     if not isinstance(members, dict):
         return
     for key in members.keys() - known:
@@ -288,12 +288,12 @@ def _subject(document: _Document) -> Descriptor | None:
 
 
 def _layer(raw: _Descriptor, where: str) -> Descriptor:
-    """A layer. Only layers can be foreign; ``urls`` of a config or of a child let nobody leave it out."""
+    """Parse a layer. Only layers can be foreign: a config or child with ``urls`` is required all the same."""
     return _part(raw, where, foreign=bool(raw.urls) or is_foreign(raw.media_type))
 
 
 def _part(raw: _Descriptor, where: str, *, foreign: bool = False) -> Descriptor:
-    """A config or layer: never something that a client would pull as a manifest."""
+    """Parse the descriptor of a config or layer, and reject the media types of manifests."""
     if raw.media_type in MANIFESTS | SCHEMA1:
         raise ManifestInvalid(f"expected a blob in {where}, got the manifest type {raw.media_type}")
     return _descriptor(raw, where, foreign=foreign)

@@ -25,10 +25,10 @@ _FOREIGN: Final = (
 
 
 def essence(content_type: str) -> str:
-    """``content_type`` without its parameters and in lower case (RFC 9110 §8.3.1); empty stays empty."""
+    """Return ``content_type`` without its parameters, in lower case (RFC 9110 §8.3.1); empty stays empty."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def is_foreign(media_type: str) -> bool:
-    """Whether layers of this type are kept elsewhere and need not be pushed."""
+    """Return whether layers of this type are kept elsewhere and need not be pushed."""
     return media_type.startswith(_FOREIGN)

@@ -1,4 +1,4 @@
-"""The texts of a request, parsed into names, with the errors that clients are told.
+"""The parsers of a request's names, digests and query parameters, with the errors of the specification.
 
 A parameter that comes more than once where one is expected is refused: two readers might not choose the same one.
 """

@@ -1,4 +1,4 @@
-"""The routing table of ``/v2``: one pure function from method, path and query to what is asked, and one back.
+"""The routing table of ``/v2``: a pure function from method, path and query to a request, and its inverse.
 
 The path is read as it came over the wire. Nothing in it is decoded, folded or normalised, so the path that
 authorisation sees is the path that the handler sees: a percent sign, a backslash, ``;``, ``//``, ``..``, another
@@ -43,7 +43,7 @@ _UPLOAD: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0
 
 
 class Kind(StrEnum):
-    """What is asked; each with its line of the spec's table of endpoints. HEAD of a list counts as its GET."""
+    """The kinds of requests, each with its line of the spec's table of endpoints. HEAD of a list counts as its GET."""
 
     BASE = "base"  # end-1 GET /v2/
     CATALOG = "catalog"  # Docker Registry HTTP API V2: GET /v2/_catalog?n=<integer>&last=<name>
@@ -64,7 +64,7 @@ class Kind(StrEnum):
 
 
 class OCIRequest(msgspec.Struct, frozen=True):
-    """One request of the specification; what a kind does not have is None or empty.
+    """A request of the specification; a field that its kind does not have is None or empty.
 
     A Struct and no dataclass: it is made once a request, in a tenth of the time.
     """
@@ -84,7 +84,7 @@ class OCIRequest(msgspec.Struct, frozen=True):
 
     @property
     def package(self) -> PackageName:
-        """The name, of every kind but BASE and CATALOG. Raises ValueError for these."""
+        """The package's name; every kind but BASE and CATALOG has one. Raises ValueError for these."""
         if self.name is None:
             raise ValueError(f"a request of the kind {self.kind} has no package")
         return self.name
@@ -120,7 +120,7 @@ _REFERRERS_KINDS: Final = {"GET": Kind.REFERRERS, "HEAD": Kind.REFERRERS}
 
 
 def parse(method: str, raw_path: str, query: Mapping[str, str]) -> OCIRequest:
-    """What is asked by ``method`` (upper case), ``raw_path`` (as it came, without the query) and ``query`` (decoded).
+    """Parse ``method`` (upper case), ``raw_path`` (still encoded, without the query) and ``query`` (decoded).
 
     Raises EndpointUnknown, Unsupported (405 with Allow), NameInvalid, TagInvalid, DigestMalformed, DigestUnsupported,
     BlobUploadUnknown, PageInvalid, ParameterInvalid, TooManyTags. Unknown parameters, ``ns`` among them, are ignored.
@@ -136,7 +136,7 @@ def parse(method: str, raw_path: str, query: Mapping[str, str]) -> OCIRequest:
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """Name, word of the API and reference of a path after ``/v2/``; the word is empty if there is no such form."""
+    """Split a path after ``/v2/`` into name, verb of the API and reference; the verb is empty for an unknown form."""
     parts = rest.rsplit("/", 2)
     if len(parts) != 3:  # noqa: PLR2004 - name, word, reference
         return "", "", ""
@@ -216,7 +216,7 @@ def _start(method: str, name: str, query: Mapping[str, str]) -> OCIRequest:
 
 
 def _implied(digest: Digest | None, mount: Digest | None) -> str:
-    """The algorithm of an upload that says none: a mount that fails goes on as an upload of the same digest."""
+    """Return the default algorithm of an upload: the mount's, as a failed mount becomes an upload."""
     named = digest or mount
     return named.algorithm if named else "sha256"
 
@@ -288,7 +288,7 @@ def next_page(request: OCIRequest, last: str, n: int) -> str:
 
 
 def build(request: OCIRequest) -> tuple[str, str]:
-    """The method, and the path with its query, that ``parse`` reads as ``request``."""
+    """Return the method and the path with its query that ``parse`` reads as ``request``."""
     parameters = _parameters(request)
     path = _path(request)
     return _METHODS[request.kind], f"{path}?{urlencode(parameters, safe=':/')}" if parameters else path

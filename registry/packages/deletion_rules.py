@@ -1,4 +1,4 @@
-"""How long what was deleted can be restored, and what cannot be deleted."""
+"""The rules of deletion: the restore window, and the conditions that forbid a deletion."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ _DAY_SECONDS: Final = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class LifetimeSettings:
-    """``downloads_lock``: what is public and was downloaded more often cannot be deleted; None: all can."""
+    """Settings of deletion. ``downloads_lock``: a public version with more downloads stays; None: no limit."""
 
     restore_days: float = 30.0
     downloads_lock: int | None = None

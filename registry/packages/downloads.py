@@ -1,4 +1,4 @@
-"""Counts downloads in memory and writes them every few seconds, so that no pull waits for it.
+"""Download counts, kept in memory and written every few seconds, so that no pull waits for the write.
 
 A process that is killed loses the counts of its last seconds, and nothing else.
 """
@@ -31,19 +31,19 @@ def _day(number: int) -> date:
 
 
 class Downloads:
-    """What was downloaded since the last flush."""
+    """The download counts since the last flush."""
 
     def __init__(self, db: Executor) -> None:
         self._db = db
         self._counts = Counter[tuple[int, date]]()
 
     def note(self, version_id: int, now: float) -> None:
-        """One download of a version at ``now``, Unix seconds."""
+        """Count one download of a version at ``now``, Unix seconds."""
         key = version_id, _day(int(now // _DAY_SECONDS))
         self._counts[key] = self._counts.get(key, 0) + 1
 
     async def flush(self) -> None:
-        """Writes what was counted. Raises Unavailable, and keeps the counts for the next time then."""
+        """Write the counts to Postgres. Raises Unavailable, and then keeps the counts for the next flush."""
         counts, self._counts = self._counts, Counter()
         if not counts:
             return
@@ -57,7 +57,7 @@ class Downloads:
 
 @asynccontextmanager
 async def counting(db: Executor, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
-    """Downloads that are flushed within the block and at its end."""
+    """Yield a counter of downloads that is flushed regularly within the block and at its end."""
     counted = Downloads(db)
     async with asyncio.TaskGroup() as tasks:
         flusher = tasks.create_task(_keep_flushing(counted, pause_seconds))

@@ -1,4 +1,4 @@
-"""What an image says of itself: its labels and annotations, and which source repository they mean. Pure.
+"""The metadata of images: labels, annotations, platforms, and the source repository they name. Pure functions.
 
 Keys of OCI Image 1.1, «Pre-Defined Annotation Keys»: source, description, licenses; an annotation of the manifest goes
 before a label of its config. Of an index the annotations count alone.
@@ -38,14 +38,14 @@ _LOGIN: Final = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """``forge_origins``: whose repositories the label may name, ``scheme://host[:port]``."""
+    """Settings of links. ``forge_origins``: the forges whose repositories a label may name, ``scheme://host[:port]``."""
 
     forge_origins: tuple[str, ...] = ("https://github.com",)
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """``licenses_spdx``: whether ``licenses`` is a valid SPDX expression, and then in its canonical form."""
+    """The labels of an image. ``licenses_spdx``: ``licenses`` is a valid SPDX expression, in its canonical form."""
 
     source: str | None = None
     description: str | None = None
@@ -54,12 +54,12 @@ class Labels:
 
 
 def has_image_config(manifest: Manifest) -> bool:
-    """Whether the config is one that can have labels."""
+    """Return whether the manifest has an image config, which can have labels."""
     return manifest.config is not None and manifest.config.media_type in {OCI_CONFIG, DOCKER_CONFIG}
 
 
 def labels_of(manifest: Manifest, config: ImageConfig) -> Labels:
-    """What is kept of the labels and annotations. What is too long is cut, but a URL: cut, it names something else."""
+    """Return the labels to store. Long texts are truncated; a long URL is dropped, as its prefix is another URL."""
     said: Mapping[str, str] = {**config.labels, **manifest.annotations}
     source = said.get(f"{_PREFIX}source", "").strip()
     description = said.get(f"{_PREFIX}description", "").strip()[:_DESCRIPTION_MAX]
@@ -69,7 +69,7 @@ def labels_of(manifest: Manifest, config: ImageConfig) -> Labels:
 
 
 def _clean(text: str) -> str | None:
-    """Postgres keeps neither NUL nor lone surrogates."""
+    """Remove NUL and lone surrogates, which Postgres cannot store."""
     return text.replace("\0", "").encode("utf-8", "replace").decode() or None
 
 
@@ -88,7 +88,7 @@ def _licenses(text: str) -> tuple[str, bool]:
 
 
 def repository_of(source: str, origins: Iterable[str]) -> tuple[str, str] | None:
-    """The ``(owner, name)`` that a URL names on one of the forges, however it is spelt; None: on none of them."""
+    """Return the ``(owner, name)`` of a repository's URL on a forge, in any spelling; None for another URL."""
     try:
         parts = urlsplit(source.removeprefix("git+"))
         host = _host(parts.scheme, parts.netloc)
@@ -110,7 +110,7 @@ def _host(scheme: str, netloc: str) -> tuple[str, str]:
 
 
 def sort_of(manifest: Manifest, tags: Collection[str]) -> str:
-    """Image, or signature: what is pulled to check an image is counted apart from it."""
+    """Return the sort of a manifest, image or signature: downloads of signatures are counted separately."""
     types = [manifest.artifact_type or "", *(layer.media_type for layer in manifest.layers)]
     if manifest.config is not None:
         types.append(manifest.config.media_type)
@@ -119,7 +119,7 @@ def sort_of(manifest: Manifest, tags: Collection[str]) -> str:
 
 
 def platforms_of(manifest: Manifest, config: ImageConfig) -> tuple[str, ...]:
-    """``os/architecture[/variant]`` of an image, or of the children of an index; not of attestations."""
+    """Return ``os/architecture[/variant]`` of an image, or of an index's children without attestations."""
     if manifest.manifests:
         named = (_platform_of(child) for child in manifest.manifests)
         return tuple(dict.fromkeys(platform for platform in named if platform is not None))

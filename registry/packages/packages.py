@@ -1,4 +1,4 @@
-"""Packages as wholes: deleted, restored within the window, purged after it, and made visible to more or fewer."""
+"""The rules of packages: create, delete, restore within the window, change visibility, link to a repository."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,13 +17,13 @@ VISIBILITIES: Final = ("public", "private", "internal")
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """The rules of packages; whether the caller may is asked before."""
+    """The rules of packages; the callers check access before."""
 
     db: Database
     settings: LifetimeSettings
 
     async def ensure(self, name: PackageName, standing: AccessFacts, token_id: int | None) -> int:
-        """The id of a package that the caller may push to, made if it is not there. Raises Forbidden."""
+        """Return the id of a package that the caller may push to, created if missing. Raises NotThere, Forbidden."""
         if standing.package_id is not None:
             return standing.package_id
         if standing.owner_id is None or standing.account_id is None:
@@ -37,7 +37,7 @@ class Packages:
         return made
 
     async def delete(self, package_id: int, deleted_by: int) -> None:
-        """Hides a package with all that is in it, until it is restored or purged. Raises NotThere, PopularPackage."""
+        """Hide a package with its versions until restored or purged. Raises NotThere, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -49,7 +49,7 @@ class Packages:
         await self.db.repeat(work)
 
     async def restore(self, package_id: int) -> None:
-        """Brings a package back as it was, under its id. Raises NotThere, Taken."""
+        """Restore a deleted package unchanged, under its id. Raises NotThere, Taken."""
 
         async def work(tx: Transaction) -> None:
             if not await packages.unhide(tx, package_id, self.settings.restore_seconds):
@@ -66,7 +66,7 @@ class Packages:
     async def configure(
         self, package_id: int, standing: AccessFacts, *, visibility: str | None, inherit: bool | None
     ) -> None:
-        """Changes who may read, and where people's roles come from. Raises NotThere, Forbidden, Invalid."""
+        """Change a package's visibility or the inheritance of its roles. Raises NotThere, Forbidden, Invalid."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -91,7 +91,7 @@ class Packages:
     async def link(
         self, package_id: int, standing: AccessFacts, token_id: int, repository: tuple[str, str], *, inherit: bool
     ) -> None:
-        """Links a package to a repository of its owner. Raises NotThere, Forbidden, Invalid."""
+        """Link a package to a repository of its owner. Raises NotThere, Forbidden, Invalid."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -109,7 +109,7 @@ class Packages:
         await self.db.repeat(work)
 
     async def unlink(self, package_id: int, standing: AccessFacts) -> None:
-        """Takes the link away, with the roles that were inherited by it. Raises NotThere."""
+        """Unlink a package from its repository; the inherited roles are lost. Raises NotThere."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -143,7 +143,7 @@ async def _check_visibility(tx: Transaction, held: Held, visibility: str, standi
 
 
 async def _forget_roles(tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
-    """Another mode begins without roles, but that of the person who chose it: somebody must go on from there."""
+    """Clear the roles for another mode; the person who chose granular roles stays admin, to grant the others."""
     await access.clear(tx, held.id)
     owns = standing.namespace_role == ADMIN
     if inherit or owns or standing.account_id is None or standing.token_repository_id is not None:

@@ -1,4 +1,4 @@
-"""Manifests: a manifest, its references and its tags land together or not at all."""
+"""The rules of manifests: a manifest, its references and its tags are committed together or not at all."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ _THREAD_BYTES: Final = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A manifest as it came. ``body`` is stored byte for byte; ``token_id`` is the pusher's."""
+    """A pushed manifest. ``body`` is stored byte for byte; ``token_id`` is the pusher's."""
 
     name: PackageName
     digest: Digest
@@ -61,7 +61,7 @@ class Manifests:
     moves: Retags
 
     async def publish(self, package_id: int, push: Push) -> None:
-        """Stores a manifest and moves its tags to it. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""
+        """Store a manifest and set its tags. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""
         if push.known and await self._renamed(package_id, push):
             return
         config = await self._config(package_id, push.manifest)
@@ -81,7 +81,7 @@ class Manifests:
                 return
 
     async def _insert(self, package_id: int, new: NewManifest, source: Target | None) -> bool:
-        """Stores it, and links the package to ``source``; False: the package is gone. Raises ForeignKeyMissing."""
+        """Insert the manifest and link the package; False if the package is gone. Raises ForeignKeyMissing."""
         if source is None:
             return await manifests.insert(self.db, package_id, new)
 
@@ -95,7 +95,7 @@ class Manifests:
         return await self.db.repeat(work)
 
     async def _renamed(self, package_id: int, push: Push) -> bool:
-        """Whether it was enough to move a tag: to an image that is here, with all that it names."""
+        """Retag a complete image that the package has already; False if the manifest must be stored."""
         manifest = push.manifest
         foreign = any(layer.foreign for layer in manifest.layers)
         plain = not manifest.manifests and not foreign and manifest.subject is None
@@ -130,7 +130,7 @@ class Manifests:
         )
 
     async def _config(self, package_id: int, manifest: Manifest) -> ImageConfig:
-        """The config of an image, as far as it is there and not too large."""
+        """Read the config of an image; empty if the config is missing or too large."""
         if manifest.config is None or not has_image_config(manifest):
             return ImageConfig()
         found = await manifests.config(self.db, package_id, manifest.config.digest)
@@ -145,7 +145,7 @@ class Manifests:
         return await asyncio.to_thread(parse_config, body) if len(body) > _THREAD_BYTES else parse_config(body)
 
     async def _source(self, push: Push, labels: Labels) -> Target | None:
-        """The repository that the label names, if the pusher may write to it."""
+        """Return the repository named by the label, if the pusher has write access to the repository."""
         if labels.source is None or push.token_id is None:
             return None
         named = repository_of(labels.source, (*self.settings.forge_origins, push.origin))
@@ -156,7 +156,7 @@ class Manifests:
 
 
 async def _link(tx: Transaction, held: Held, source: Target) -> None:
-    """Links a package that has no link. Only the first publish decides where the roles come from, not later ones."""
+    """Link a package that has no link. Only the first publish turns on the inheritance of roles, not later ones."""
     if held.repository_id is not None or source.owner_id != held.owner_id:
         return
     await links.link(tx, held.id, source.id, inherit=not held.published, forced=False)

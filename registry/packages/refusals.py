@@ -1,10 +1,10 @@
-"""What the rules of packages refuse. The message is for the caller; ``status`` is what HTTP calls such a thing."""
+"""The errors of the rules of packages. The message is for the caller; ``status`` is the HTTP status."""
 
 from typing import ClassVar
 
 
 class Refusal(Exception):
-    """Nothing was changed. ``fix``: what would help, if anything does."""
+    """A rule refuses the change, and nothing was changed. ``fix``: advice for the caller, if there is any."""
 
     status: ClassVar[int] = 422
 
@@ -15,7 +15,7 @@ class Refusal(Exception):
 
 
 class NotThere(Refusal):
-    """Nothing of that name or id is there, or was deleted too long ago to be restored."""
+    """Not found: no object has the name or id, or its restore window is over."""
 
     status = 404
 
@@ -24,22 +24,22 @@ class NotThere(Refusal):
 
 
 class NotDeletable(Refusal):
-    """A rule of deleting stands against it; in GitHub's words."""
+    """A rule of deletion forbids the deletion; the messages are GitHub's."""
 
     status = 400
 
 
 class Taken(Refusal):
-    """Another thing is in the place."""
+    """Conflict: the name is taken, or the package inherits its roles."""
 
     status = 409
 
 
 class Forbidden(Refusal):
-    """The caller's role is enough for less: a policy, or a role over something else, is missing."""
+    """Forbidden: a policy of the organization, a missing role over the repository, or a retired name."""
 
     status = 403
 
 
 class Invalid(Refusal):
-    """It makes no sense for this package."""
+    """Invalid: the package's state or owner does not allow the change."""

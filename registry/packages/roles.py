@@ -1,4 +1,4 @@
-"""Roles over a package: given to people, teams and repositories, and taken."""
+"""The rules of roles over a package: grants to people, teams and repositories."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +15,12 @@ AUDIENCES: Final = ("actions", "codespaces")
 
 @dataclass(frozen=True, slots=True)
 class Accesses:
-    """The rules of roles; whether the caller may is asked before. A role of None takes it."""
+    """The rules of roles; the callers check access before. The role None revokes a role."""
 
     db: Database
 
     async def set_user(self, package_id: int, login: str, role: int | None) -> None:
-        """Raises NotThere, Taken (inherited), Invalid (no member of the organization)."""
+        """Set a user's role. Raises NotThere, Taken (inherited), Invalid (no member of the organization)."""
 
         async def work(tx: Transaction) -> None:
             held = await _granular(tx, package_id)
@@ -40,7 +40,7 @@ class Accesses:
         await self.db.repeat(work)
 
     async def set_team(self, package_id: int, slug: str, role: int | None) -> None:
-        """Raises NotThere, Taken (inherited), Invalid (a package of a user)."""
+        """Set a team's role. Raises NotThere, Taken (inherited), Invalid (a package of a user)."""
 
         async def work(tx: Transaction) -> None:
             held = await _granular(tx, package_id)
@@ -59,7 +59,7 @@ class Accesses:
     async def grant_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], role: int, audience: str
     ) -> None:
-        """Beside what is inherited: the tokens of any repository of the owner. Raises NotThere, Invalid."""
+        """Grant a role to the tokens of an owner's repository, beside inherited roles. Raises NotThere, Invalid."""
 
         async def work(tx: Transaction) -> None:
             target = await _target(tx, package_id, token_id, repository)
@@ -70,7 +70,7 @@ class Accesses:
     async def revoke_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], audience: str | None
     ) -> None:
-        """For one audience, or for both. Raises NotThere, Invalid."""
+        """Revoke a repository's role for one audience, or for both. Raises NotThere, Invalid."""
 
         async def work(tx: Transaction) -> None:
             target = await _target(tx, package_id, token_id, repository)

@@ -1,4 +1,4 @@
-"""Versions: deleted with their signatures, restored with their tags, and purged when nobody can restore them."""
+"""The rules of versions: delete with referrers and tags, restore within the window."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from storage.metadata.versions import Leaving
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The rules of versions; whether the caller may is asked before."""
+    """The rules of versions; the callers check access before."""
 
     db: Database
     settings: LifetimeSettings
 
     async def delete(self, package_id: int, version_id: int, deleted_by: int, *, may_be_last: bool = False) -> None:
-        """Hides a version, its referrers and its tags. Raises NotThere, NotDeletable.
+        """Hide a version with its referrers and tags until restored or purged. Raises NotThere, NotDeletable.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
         """
@@ -37,7 +37,7 @@ class Versions:
         await self.db.repeat(work)
 
     async def restore(self, package_id: int, version_id: int) -> None:
-        """Brings a version back with what went with it, its children, and those of its tags that are free.
+        """Restore a version with its referrers, its children, and its tags that no other version has.
 
         Raises NotThere.
         """

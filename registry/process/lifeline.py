@@ -15,7 +15,7 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else
 
 
 def prctl(option: int, *arguments: int) -> bool:
-    """Whether the kernel did it (prctl is Linux's; elsewhere it never does)."""
+    """Call the system's prctl and return whether the call succeeded; False outside Linux."""
     if _LIBC is None:
         return False
     padded = (*arguments, 0, 0, 0, 0)[:4]
@@ -23,7 +23,7 @@ def prctl(option: int, *arguments: int) -> bool:
 
 
 def die_with_parent(parent: int, death: signal.Signals) -> None:
-    """Have the kernel send ``death`` to this process when the process ``parent`` is gone (Linux only).
+    """Ask the kernel to send ``death`` to this process when the process ``parent`` ends (Linux only).
 
     A change of uid clears it, so it comes after that.
     """

@@ -14,7 +14,7 @@ request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=Non
 
 
 def configure() -> None:
-    """Sets structlog up for this process."""
+    """Configure structlog for this process."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -38,7 +38,7 @@ def _with_request(_logger: object, _method: str, event: MutableMapping[str, Any]
 
 
 class _Foreign(logging.Handler):
-    """What libraries log, as lines of ours."""
+    """A logging handler that writes the records of libraries through structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()

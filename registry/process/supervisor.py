@@ -1,4 +1,4 @@
-"""The processes of `moorage serve`: fork them, start a dead one again, stop all of them in order.
+"""The supervisor of `moorage serve`: forks the workers, restarts a dead one, stops all of them in order.
 
 Invariants: the parent runs no event loop and serves nothing; it holds every listening socket, so that connections wait
 in the queue of a worker that died until its successor takes them; no worker outlives the parent.
@@ -40,12 +40,12 @@ _YOUNG_OBJECTS: Final = 50_000
 
 
 class AddressInUse(Exception):
-    """The address cannot be listened on; the message is one line for the person at the terminal."""
+    """The address cannot be listened on; the message is one line for the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one worker process does until SIGTERM; ``listener`` is the socket only this one accepts from."""
+    """The work of one worker process until SIGTERM; ``listener`` is the socket that only this worker accepts from."""
 
     name: str
     run: Callable[[], None]
@@ -53,7 +53,7 @@ class Task:
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:
-    """One listening socket per worker, all on the same address; port 0 takes a free one.
+    """Open one listening socket per worker, all on the same address; port 0 chooses a free port.
 
     Linux spreads connections over them (SO_REUSEPORT, socket(7)); elsewhere it is one socket under many names.
     Raises AddressInUse.
@@ -92,7 +92,7 @@ def _bound(family: int, address: tuple[object, ...], *, shared: bool) -> socket.
 
 
 class Signals:
-    """Asked to stop? SIGTERM, SIGINT and SIGHUP are counted, SIGCHLD only wakes `wait`. Main thread only."""
+    """Signal handlers: SIGTERM, SIGINT and SIGHUP are recorded, SIGCHLD only wakes `wait`. Main thread only."""
 
     def __init__(self) -> None:
         self.received: list[signal.Signals] = []
@@ -114,7 +114,7 @@ class Signals:
         self.restore()
 
     def restore(self) -> None:
-        """Give the signals back; a forked child does so before anything else."""
+        """Restore the former signal handlers; a forked child does so first."""
         signal.set_wakeup_fd(-1)
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # as signal.signal gave it
@@ -123,7 +123,7 @@ class Signals:
 
     @contextmanager
     def raising(self, kind: type[Exception]) -> Iterator[None]:
-        """A signal to stop raises ``kind`` in the block, also one that came before: for long waits of others."""
+        """Raise ``kind`` in the block at a signal to stop, also an earlier one; for blocking calls of other modules."""
         if self.received:
             raise kind
         self._raised = kind
@@ -133,7 +133,7 @@ class Signals:
             self._raised = None
 
     def wait(self, seconds: float) -> None:
-        """Come back at a signal, or after ``seconds``."""
+        """Wait for a signal, at most ``seconds``."""
         select.select([self._reader], [], [], max(0.0, seconds))
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(4096):
@@ -181,14 +181,14 @@ class Supervisor:
             self._fork(worker)
 
     def run(self, grace_seconds: float) -> int:
-        """Start, keep going until a signal says stop, stop; the exit status."""
+        """Start the workers, keep them running until a signal, stop them; return the exit status."""
         self.start()
         while not self.signals.received and self.status == 0:
             self.keep(1.0)
         return self.stop(grace_seconds)
 
     def keep(self, seconds: float) -> None:
-        """Wait for at most ``seconds`` or a signal; then see who died, and start again whose time has come."""
+        """Wait at most ``seconds`` or for a signal; reap dead workers, and restart workers whose backoff is over."""
         now = self.monotonic()
         due = [worker.due - now for worker in self._workers if not worker.pid]
         self.signals.wait(min([seconds, *due]))
@@ -198,7 +198,7 @@ class Supervisor:
                 self._fork(worker)
 
     def stop(self, grace_seconds: float) -> int:
-        """SIGTERM to all, their ``grace_seconds`` to finish requests, SIGKILL to the rest; the exit status.
+        """Send SIGTERM to the workers, after ``grace_seconds`` SIGKILL to the rest; return the exit status.
 
         A second signal ends the grace at once.
         """
@@ -257,14 +257,14 @@ class Supervisor:
 
 
 def _allow_descriptors() -> None:
-    """As many as this user may have: shells and systemd begin with 1,024, and a pull takes three."""
+    """Raise the limit of open files to the hard limit: the default is 1,024, and a pull needs three descriptors."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS says «infinity» and does not mean it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def run_in_child(run: Callable[[], None], signals: Signals) -> int:
-    """Run in a forked process, so that no event loop ever was in this one; its exit status.
+    """Run ``run`` in a forked process, which keeps event loops out of this one; return the exit status.
 
     A signal to stop ends it at once.
     """
@@ -279,7 +279,7 @@ def run_in_child(run: Callable[[], None], signals: Signals) -> int:
 
 
 def _fork(task: Task, tasks: Sequence[Task], signals: Signals) -> int:
-    """Fork a process that does ``task``; its id. In the child this never comes back."""
+    """Fork a process that runs ``task`` and return its id. In the child the call never returns."""
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -293,7 +293,7 @@ def _fork(task: Task, tasks: Sequence[Task], signals: Signals) -> int:
 
 
 def _live(task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask: set[int | signal.Signals]) -> int:
-    """The life of a forked process; its exit status. Nothing may be raised into the parent's stack."""
+    """Run a forked process to its end; return the exit status. No exception may reach the parent's stack."""
     status = 0
     try:
         signals.restore()
@@ -316,7 +316,7 @@ def _live(task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask
 
 
 def _die_with(parent: int) -> None:
-    """What was not acknowledged may be lost, and a half dead instance would keep the port and the lock: SIGKILL."""
+    """SIGKILL this process when the parent dies: a survivor would keep the port; acknowledged work is safe."""
     if sys.platform == "linux":
         die_with_parent(parent, signal.SIGKILL)
         return

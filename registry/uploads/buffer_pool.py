@@ -14,7 +14,7 @@ _trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 class Slot:
-    """Memory that is used again and again: the bytes of a body are put here once, hashed here, and sent from here."""
+    """A reusable buffer: the bytes of a body are received here once, hashed here, and sent from here."""
 
     __slots__ = ("_memory", "users", "view")
 
@@ -24,12 +24,12 @@ class Slot:
         self.users = 0  # who collects in it, and each part that is on its way out of it
 
     def forget(self) -> None:
-        """Gives the pages back to the system; what was in them is lost."""
+        """Return the pages to the system; their content is lost."""
         self._memory.madvise(mmap.MADV_DONTNEED)
 
 
 class BufferPool:
-    """First come, first served. A holder that is waited for and slow is expected to write out and queue again.
+    """A pool of buffers, first come, first served. A slow holder must flush and queue again when others wait.
 
     A third of the budget is for what is in no slot: a tenth of a MiB of each upload that waits for one.
     """
@@ -42,11 +42,11 @@ class BufferPool:
 
     @property
     def contended(self) -> bool:
-        """Whether anybody waits."""
+        """True when an upload waits for a slot."""
         return self._waiting > 0
 
     async def take(self) -> Slot:
-        """Waits for a slot: the caller stops reading, and TCP holds its client back."""
+        """Wait for a slot; meanwhile the caller does not read, and TCP slows its client down."""
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -57,11 +57,11 @@ class BufferPool:
         return slot
 
     async def take_if_free(self) -> Slot | None:
-        """A slot that nobody waits for: who holds one already must not wait for another."""
+        """Return a free slot without waiting, or None: the holder of a slot must not wait for another (deadlock)."""
         return None if self._free.locked() else await self.take()
 
     def give(self, slot: Slot) -> None:
-        """One user less; the last one returns the slot."""
+        """Release one use of the slot; the last release returns the slot to the pool."""
         slot.users -= 1
         if slot.users:
             return

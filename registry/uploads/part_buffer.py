@@ -34,7 +34,7 @@ class PendingPart:
 
 @dataclass(slots=True)
 class _Run:
-    """Bytes in one half of a slot; ``state`` is the hash state behind them once the half is full."""
+    """A run of bytes in one half of a slot; ``state`` is the hash state behind the run once the half is full."""
 
     slot: Slot
     start: int
@@ -47,7 +47,7 @@ class _Run:
 
 
 class Pending:
-    """What is in hand of an upload, in order: in ``_small`` as long as there is no slot, then in the halves of slots.
+    """The buffered bytes of an upload, in order: in ``_small`` while there is no slot, then in the halves of slots.
 
     ``received``: the offset behind it. ``base``: bytes before it of the part in the making that are in the store
     already (segments). ``solid``: bytes at its front that were read back from there, and go into one part.
@@ -67,24 +67,24 @@ class Pending:
 
     @property
     def total(self) -> int:
-        """Bytes of the part in the making, wherever they are."""
+        """The bytes of the current part, buffered or stored as segments."""
         return self.base + self.size
 
     # -- receiving
 
     def resume(self, tail: bytes) -> None:
-        """Takes up bytes that were received and hashed before; nothing else is in hand."""
+        """Load bytes that were received and hashed by an earlier request; the buffer is empty before."""
         self._small = bytearray(tail)
         self.size = self._small_hashed = len(tail)
 
     def keep(self, data: memoryview) -> None:
-        """Takes a few bytes while there is no slot."""
+        """Append a few bytes while there is no slot."""
         self._small += data
         self.size += len(data)
         self.received += len(data)
 
     def take_up(self, slot: Slot) -> tuple[bytearray, bytearray]:
-        """Goes on in this slot: the caller has one use of it, until ``leave``.
+        """Continue in this slot, one use of which is the caller's until ``leave``; return the bytes to copy.
 
         What was in hand without one is not any more: bytes that were hashed, and bytes behind them that were not.
         """
@@ -96,24 +96,24 @@ class Pending:
         return hashed, new
 
     def read_back(self) -> None:
-        """What is in the store is put in hand again, by ``add``, before anything else."""
+        """Prepare for the stored segments, which the caller adds again with ``add`` before other bytes."""
         self.received -= self.base
         self.solid, self.base = self.base, 0
 
     def leave(self) -> Slot | None:
-        """The slot that is collected in no longer."""
+        """Detach the current slot and return it, for the caller to release."""
         slot, self.slot = self.slot, None
         return slot
 
     def room(self) -> memoryview:
-        """Where the next bytes belong; none when there is no slot, or it is full."""
+        """Return the memory for the next bytes; empty when there is no slot, or the slot is full."""
         if self.slot is None:
             return memoryview(b"")
         edge = (self._filled // PART_BYTES + 1) * PART_BYTES
         return self.slot.view[self._filled : min(edge, self._filled + _READ_BYTES, SLOT_BYTES)]
 
     def add(self, count: int, *, hashed: bool = False) -> None:
-        """Takes the first ``count`` bytes of ``room``; ``hashed``: by an earlier request."""
+        """Append the first ``count`` bytes of ``room``; ``hashed``: an earlier request hashed them."""
         slot = self.slot
         assert slot is not None  # noqa: S101 - there was room
         if self._filled % PART_BYTES == 0:
@@ -130,14 +130,14 @@ class Pending:
             run.state = self.hasher.state()
 
     def hash_small(self) -> None:
-        """Brings the hash up to all that is in hand; what is in slots is hashed as it comes."""
+        """Hash the buffered bytes that are in no slot; bytes in slots are hashed on arrival."""
         self.hasher.update(bytes(self._small[self._small_hashed :]))
         self._small_hashed = len(self._small)
 
     # -- making it durable
 
     def ready(self, coming: int) -> int:
-        """How many runs are a part: full, and followed by enough. ``coming``: bytes sure to be received yet."""
+        """Return the number of full runs that form a part, with enough behind. ``coming``: bytes announced."""
         size = 0
         for count, run in enumerate(self._runs, 1):
             size += run.size
@@ -148,7 +148,7 @@ class Pending:
         return 0
 
     def cut(self, count: int) -> PendingPart:
-        """Takes the first ``count`` runs out, which are full."""
+        """Remove the first ``count`` runs, which are full, and return them as a part."""
         runs, self._runs = self._runs[:count], self._runs[count:]
         size = sum(run.size for run in runs)
         self.size -= size
@@ -157,7 +157,7 @@ class Pending:
         return PendingPart(pieces, size, self.received - self.size, runs[-1].state, [run.slot for run in runs])
 
     def cut_all(self) -> PendingPart:
-        """Takes everything out."""
+        """Remove all buffered bytes and return them as a part."""
         self.hash_small()
         runs, self._runs = self._runs, []
         pieces: list[bytes | memoryview] = [run.slot.view[run.start : run.stop] for run in runs]

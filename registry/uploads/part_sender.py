@@ -1,4 +1,4 @@
-"""The parts of an upload on their way to the store: several travel at the same time, and are recorded in order."""
+"""The sender of an upload's parts: several are in flight at the same time, and they are recorded in order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ _IN_FLIGHT: Final = 4
 
 
 class Parts:
-    """``recorded``: those that count. ``number`` gives a part its number, ``record`` makes it one that counts."""
+    """The parts of an upload. ``recorded``: the durable ones. ``number`` allocates a number, ``record`` commits."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Parts:
         self._last: asyncio.Future[None] | None = None
 
     async def send(self, cut: PendingPart, tasks: asyncio.TaskGroup) -> None:
-        """Sends a part on its way, in one of ``tasks``, that gives its slots back. Raises what ``number`` does."""
+        """Send a part in a task that releases its slots. Raises the errors of ``number`` and of the store."""
         way = None
         try:
             await self._in_flight.acquire()
@@ -70,19 +70,19 @@ class Parts:
         recorded.set_result(None)
 
     async def settled(self) -> None:
-        """Waits until every part that was sent is recorded."""
+        """Wait until every sent part is recorded."""
         if self._last is not None:
             await self._last
             self._last = None
 
     async def complete(self) -> int:
-        """Makes the recorded parts the object; its size. Raises UploadGone, ObjectCorrupt."""
+        """Complete the multipart upload and return the object's size. Raises UploadGone, ObjectCorrupt."""
         assert self._multipart is not None  # noqa: S101 - there are parts
         return await self._store.complete(self._key, self._multipart, self.recorded)
 
 
 class _Way:
-    """A part's place among those in flight, and the memory it is in; given back once, however it ends."""
+    """A part in flight: its place in the limit and its memory, released exactly once, whatever the outcome."""
 
     def __init__(self, in_flight: asyncio.Semaphore, slots: BufferPool, cut: PendingPart) -> None:
         self._in_flight = in_flight
@@ -98,7 +98,7 @@ class _Way:
 
 
 def give(slots: BufferPool, cut: PendingPart) -> None:
-    """Gives back what a cut is in; whoever still holds the cut has no bytes any more."""
+    """Release the slots of a pending part, which is empty afterwards."""
     cut.pieces.clear()
     for slot in cut.slots:
         slots.give(slot)
@@ -108,7 +108,7 @@ def give(slots: BufferPool, cut: PendingPart) -> None:
 async def put_before(
     cut: PendingPart, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: BufferPool | None
 ) -> None:
-    """Reads objects, of these sizes, to the front of ``cut``: into a slot of ``slots``, which the cut has then.
+    """Prepend stored objects of these sizes to a part: in a slot that the part then owns, or in new memory.
 
     The cut is the caller's to give back, also after an error. Raises as the store's reader.
     """

@@ -1,4 +1,4 @@
-"""Uploads: received in pieces, by any process, and published once the digest is right.
+"""The rules of upload sessions: received in chunks, by any process, and published when the digest matches.
 
 Between requests everything is in Postgres (``storage.metadata.uploads``) and in the object store. Within a request:
 claim the lease → receive, hash, cut parts → make the rest durable → give the lease back. What a client is told it has
@@ -56,7 +56,7 @@ class UploadSettings:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom a session belongs to: nobody else finds it."""
+    """The owner of a session: other callers get BlobUploadUnknown."""
 
     package_id: int
     account_id: int
@@ -76,7 +76,7 @@ class Uploads:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
-        """Opens a session that ends after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
+        """Start a session that expires after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
         upload = UploadId(self.new_id())
         at = await uploads.start(
             self.db,
@@ -95,7 +95,7 @@ class Uploads:
         return upload
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
-        """The durable offset, bytes. Raises BlobUploadUnknown, UploadExpired."""
+        """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired."""
         state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
         if state is None or state.state != "open":
             raise BlobUploadUnknown(upload)
@@ -104,12 +104,12 @@ class Uploads:
         return state.received
 
     async def cancel(self, owner: Owner, upload: UploadId) -> None:
-        """Ends a session, even one that is receiving. Raises BlobUploadUnknown."""
+        """Cancel a session, even one that is receiving. Raises BlobUploadUnknown."""
         if not await uploads.abort(self.db, upload, owner.package_id, owner.account_id):
             raise BlobUploadUnknown(upload)
 
     async def append(self, upload: UploadId, found: Session, body: bytes, at: int | None) -> int | None:
-        """Takes a short body whole, as ``open`` would; the durable offset. None: only ``open`` can tell what to do."""
+        """Append a short body in one query and return the durable offset; None if the caller must use ``open``."""
         hasher = self._short(found, body, at)
         if hasher is None or found.fence is None or found.received is None:
             return None
@@ -121,7 +121,7 @@ class Uploads:
         return end
 
     async def finish(self, upload: UploadId, found: Session, body: bytes, at: int | None, digest: Digest) -> bool:
-        """Publishes a session whose last bytes are a short body, as ``commit`` would. False as None of ``append``."""
+        """Publish a session that ends with a short body; False if the caller must use ``open`` and ``commit``."""
         self.known.drop(upload)
         hasher = self._short(found, body, at)
         fence = found.fence
@@ -131,14 +131,14 @@ class Uploads:
         return await _repeated(lambda: sessions.finish(self.db, upload, fence, digest, body, grace_seconds=grace))
 
     async def put(self, package_id: int, body: bytes, digest: Digest) -> bool:
-        """Publishes a short body that needs no session. False: it has another digest, or the package is gone."""
+        """Publish a short body without a session; False: too large, another digest, or the package is gone."""
         if len(body) > self.settings.layer_limit_bytes or Digest.of(body, digest.algorithm) != digest:
             return False
         grace = self.settings.link_grace_seconds
         return await _repeated(lambda: sessions.put(self.db, package_id, digest, body, grace_seconds=grace))
 
     def _short(self, found: Session, body: bytes, at: int | None) -> ResumableHash | None:
-        """The hash of a session with ``body`` behind it, if all of that can stay in its row."""
+        """Return the hash of a session with ``body`` appended; None if the bytes do not fit into the row."""
         if not found.free or not found.in_row or found.received is None or at not in {None, found.received}:
             return None
         if found.received + len(body) > min(INLINE_BYTES, self.settings.layer_limit_bytes):
@@ -152,7 +152,7 @@ class Uploads:
     async def open(
         self, owner: Owner, upload: UploadId, *, at: int | None, expected_bytes: int | None
     ) -> AsyncIterator[UploadWriter]:
-        """One request's hold on a session. Leaving it makes durable what arrived, even when the client is gone.
+        """Lease a session for one request. Received bytes are made durable at exit, even if the client is gone.
 
         ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
         Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
@@ -212,7 +212,7 @@ class Uploads:
             waited += _BUSY_POLL_SECONDS
 
     async def commit(self, receiver: UploadWriter, digest: Digest) -> int:
-        """Publishes what was received as a blob of the package; its size in bytes.
+        """Publish the received bytes as a blob of the package and return its size in bytes.
 
         Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
         """
@@ -240,7 +240,7 @@ class Uploads:
 
 
 async def _repeated(publish: Callable[[], Awaitable[bool]]) -> bool:
-    """What ``publish`` returns; again, when the collector took the digest in that moment: our insert wins then."""
+    """Call ``publish``, again if the collector deletes the blob's row meanwhile: the next insert wins."""
     for left in reversed(range(_PUBLISH_TRIES)):
         try:
             return await publish()

@@ -1,4 +1,4 @@
-"""How slow the client of an upload may be."""
+"""The timeouts of slow clients of uploads."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from registry.errors import BlobUploadInvalid
 
 @dataclass(frozen=True, slots=True)
 class StallTimeout:
-    """Whoever has held a slot for ``slow_seconds`` writes out what it has when others wait for one.
+    """Limits for slow clients: an upload flushes and releases its slot after ``slow_seconds`` when others wait for one.
 
     A connection that brings less than ``stall_bytes`` while we wait for it ``stall_seconds`` long is given up.
     """
@@ -20,20 +20,20 @@ class StallTimeout:
 
 
 class Body(Protocol):
-    """The body of a request, as its bytes come."""
+    """The body of a request, read as its bytes arrive."""
 
     async def fill(self, room: memoryview, seconds: float) -> int | None:
-        """Puts what comes next at the front of ``room``; how many bytes, 0 at the end, None when none came in time.
+        """Read the next bytes into ``room`` and return their number: 0 at the end, None on a timeout.
 
         Raises ConnectionError for a client that is gone, and what is wrong with the body.
         """
 
     def close(self) -> None:
-        """No more is wanted of it, whether or not it came to its end."""
+        """Close the body, read to its end or not."""
 
 
 class Paced:
-    """A body whose client is given up when it stands still."""
+    """A body with a stall timeout."""
 
     def __init__(self, body: Body, stall_timeout: StallTimeout) -> None:
         self._body = body
@@ -42,7 +42,7 @@ class Paced:
         self._idle, self._came = 0.0, 0
 
     async def fill(self, room: memoryview) -> int | None:
-        """As the body's, None after ``slow_seconds``. Raises BlobUploadInvalid for a client that stands still."""
+        """Read as ``Body.fill`` does, None after ``slow_seconds``. Raises BlobUploadInvalid for a stalled client."""
         asked = self._clock()
         count = await self._body.fill(room, self._stall_timeout.slow_seconds)
         self._idle += self._clock() - asked  # the time in which we waited for the client, not it for us

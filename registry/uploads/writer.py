@@ -1,4 +1,4 @@
-"""One request's hold on an upload: receives, hashes, cuts parts, and makes durable what came.
+"""The writer of one request to an upload: receives, hashes, cuts parts, and makes the bytes durable.
 
 The order of things, each step only after the one before: a part is in the store → it is in Postgres with the offset
 and the hash state behind it → the client may be told. Parts travel at the same time, but are recorded in order.
@@ -33,7 +33,7 @@ _NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpir
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where a finished upload's bytes are: under a key, or here."""
+    """The bytes of a finished upload: an object's key, or the body itself."""
 
     size: int
     object_key: ObjectKey | None
@@ -41,7 +41,7 @@ class Stored:
 
 
 class UploadWriter:
-    """The lease on an upload, for as long as a request lives. ``limit``: bytes of a whole blob."""
+    """The lease on an upload for the time of one request. ``limit``: the bytes of a blob at most."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class UploadWriter:
 
     @asynccontextmanager
     async def running(self, lease_seconds: float) -> AsyncIterator[None]:
-        """Keeps the lease while the body runs; at its end what arrived is made durable, whatever ended it.
+        """Renew the lease within the block; at its end the received bytes are made durable, whatever ended the block.
 
         Raises what the body raised, or the first thing that went wrong with a part.
         """
@@ -122,7 +122,7 @@ class UploadWriter:
     # -- receiving
 
     async def receive(self, body: Body, expected: int | None = None) -> None:
-        """Takes a whole body, of ``expected`` bytes if its length is known.
+        """Receive a whole body, of ``expected`` bytes if its length is known.
 
         Raises LayerTooLarge, SizeInvalid, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable,
         ConnectionError.
@@ -163,7 +163,7 @@ class UploadWriter:
 
     @property
     def _coming(self) -> int:
-        """Bytes that are announced and have not come."""
+        """The announced bytes that have not arrived."""
         return 0 if self._stop is None else self._stop - self._pending.received
 
     def _check(self, end: int) -> None:
@@ -173,7 +173,7 @@ class UploadWriter:
             raise SizeInvalid(self._stop - self._held.received, end - self._held.received)
 
     async def _take(self, data: memoryview) -> None:
-        """Takes what did not come to its place."""
+        """Append bytes that were received outside the slot: to the small buffer, or copied into a slot."""
         pending = self._pending
         if pending.slot is None and pending.size + max(len(data), self._coming) <= INLINE_BYTES:
             pending.keep(data)
@@ -195,7 +195,7 @@ class UploadWriter:
             left = left[count:]
 
     async def _make_room(self) -> None:
-        """A slot to go on in. What is in a full one is sent, or held back in it if there is another one to be had."""
+        """Get a slot for the next bytes. The bytes of a full one are sent, or kept there if another slot is free."""
         slot = None
         if self._pending.slot is not None:
             self._may_be_whole = False
@@ -213,7 +213,7 @@ class UploadWriter:
         await self._place(new)
 
     async def _read_back(self) -> None:
-        """Takes segments in hand again that are too large to be joined with a part as it is sent."""
+        """Read back into slots the segments that are too large to be joined with a part when sent."""
         self._pending.read_back()
         segments, self._segments = self._segments, []
         for key, _size in segments:
@@ -229,14 +229,14 @@ class UploadWriter:
     # -- making it durable
 
     async def _ship_ready(self) -> None:
-        """Sends what is a part, unless all there is may fit into one object: that costs one request, not four."""
+        """Send the complete parts, unless the upload may fit into one object: one request instead of four."""
         if self._may_be_whole and (self._stop is None or self._stop <= SLOT_BYTES):
             return
         while count := self._pending.ready(self._coming):
             await self._ship(self._pending.cut(count))
 
     async def _ship(self, cut: PendingPart) -> None:
-        """Sends a part on its way."""
+        """Send a part, joined with the segments before its bytes."""
         assert self._tasks is not None  # noqa: S101 - running() was entered
         self._may_be_whole = False
         try:
@@ -253,7 +253,7 @@ class UploadWriter:
         return number
 
     async def _join_segments(self, cut: PendingPart) -> None:
-        """Puts the segments that lie before the cut into it, read back; they are too small to be a part alone."""
+        """Prepend the segments before a part, read back from the store; alone they are too small for a part."""
         segments, self._segments = self._segments, []
         if segments:
             # Who has a slot has room beside it, and must not wait for another.
@@ -261,7 +261,7 @@ class UploadWriter:
             await put_before(cut, segments, self._stores, slots)
 
     def _new_key(self) -> ObjectKey:
-        """A key that nobody had or will have: the fence is this request's, the number is used once in it."""
+        """Return a unique object key: the fence is this request's, and each number is used once in the request."""
         self._keys_made += 1
         return ObjectKey(f"{self._held.object_key}.{self.fence}.{self._keys_made}")
 
@@ -298,7 +298,7 @@ class UploadWriter:
             await self._record(PendingPart([], 0, self.durable, state), tail=tail, part=part)
 
     async def _flush(self, *, release: bool = False, whole: bool = False) -> None:
-        """Makes everything durable that has come: as a part, as a segment, or in the row.
+        """Make all received bytes durable: as a part, as a segment, or in the session's row.
 
         ``whole``: the body came to its end, so that the upload may be over: then one object is all it takes.
         """
@@ -333,18 +333,18 @@ class UploadWriter:
     # -- the end
 
     async def matches(self, digest: Digest) -> bool:
-        """Whether what was received has this digest."""
+        """Return whether the received bytes have this digest."""
         self._pending.hash_small()
         if digest.algorithm != self._held.algorithm:
             return await self._rehashed(digest) == digest.hex
         return self._pending.hasher.hexdigest() == digest.hex
 
     def mismatch(self, digest: Digest) -> DigestInvalid:
-        """The error of a wrong digest."""
+        """Return the error of a wrong digest."""
         return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
 
     async def finish(self) -> Stored:
-        """The bytes as they can be published: in one object, or in hand. Nothing is made durable after this."""
+        """Return the bytes for publishing: in one object, or inline. Nothing is made durable after this call."""
         self._spent = True
         size = self._pending.received
         if self._pending.size and self._pending.base >= HELD_BYTES:
@@ -372,7 +372,7 @@ class UploadWriter:
         return Stored(size, key, None)
 
     async def _rehashed(self, digest: Digest) -> str:
-        """The hash by another algorithm than the session's: only that costs reading the bytes again."""
+        """Compute the hash by another algorithm than the session's, which costs reading the bytes again."""
         hasher = ResumableHash(cast('Literal["sha256", "sha512"]', digest.algorithm))
         stored = await self.finish()
         if stored.body is not None:
@@ -387,7 +387,7 @@ class UploadWriter:
 
 
 def _reason(failure: Exception | None, group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that began it; the others are its echoes."""
+    """Return the first error of a group, or the failure that caused the others."""
     if isinstance(failure, _NOTHING_TO_KEEP):
         return failure
     first = group.exceptions[0]

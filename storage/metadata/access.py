@@ -1,4 +1,4 @@
-"""Who has which role over a package: people, teams, and the tokens of repositories. Roles: 1 read, 2 write, 3 admin."""
+"""Access to packages, granted to users, teams and the tokens of repositories. Roles: 1 read, 2 write, 3 admin."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from storage.metadata.query import Executor, command, select
 
 @dataclass(frozen=True, slots=True)
 class UserGrant:
-    """``inherited``: by the linked repository."""
+    """A user's role over a package; ``inherited``: from the linked repository."""
 
     account_id: int
     login: str
@@ -64,7 +64,7 @@ _TEAMS: Final = select(
 
 @dataclass(frozen=True, slots=True)
 class RepositoryGrant:
-    """``audience``: actions (workflow tokens) or codespaces (workspace tokens)."""
+    """The role of a repository's tokens; ``audience``: actions (workflow) or codespaces (workspace tokens)."""
 
     id: int
     full_name: str
@@ -96,7 +96,7 @@ _REPOSITORIES: Final = select(
 
 
 async def users(db: Executor, package_id: int) -> list[UserGrant]:
-    """People with a role over a package; its owners, who need none, are not among them."""
+    """Users with a granted role over a package; its owners need no grant and are not listed."""
     return await _USERS.all(db, package_id)
 
 
@@ -112,7 +112,7 @@ async def repositories(db: Executor, package_id: int) -> list[RepositoryGrant]:
 
 @dataclass(frozen=True, slots=True)
 class Grantee:
-    """``member``: of the organization that owns the package."""
+    """A user or team to be granted a role; ``member``: of the organization that owns the package."""
 
     id: int
     member: bool
@@ -136,12 +136,12 @@ _TEAM: Final = select(
 
 
 async def person(db: Executor, owner_id: int, login: str) -> Grantee | None:
-    """The user of that login."""
+    """Find a user by login, with the membership in the owning organization; None: no such user."""
     return await _PERSON.maybe(db, owner_id, login)
 
 
 async def team(db: Executor, owner_id: int, slug: str) -> Grantee | None:
-    """The team of that slug, if it is one of the package's owner."""
+    """Find a team of the package's owner by slug; None: no such team."""
     return await _TEAM.maybe(db, owner_id, slug)
 
 
@@ -174,32 +174,32 @@ _REVOKE_REPOSITORY: Final = command(
 
 
 async def grant_user(db: Executor, package_id: int, user_id: int, role: int) -> None:
-    """Gives a person a role, in place of the one they had."""
+    """Grant a user a role, replacing the former role."""
     await _GRANT_USER.run(db, package_id, user_id, role)
 
 
 async def grant_team(db: Executor, package_id: int, team_id: int, role: int) -> None:
-    """Gives a team a role, in place of the one it had."""
+    """Grant a team a role, replacing the former role."""
     await _GRANT_TEAM.run(db, package_id, team_id, role)
 
 
 async def grant_repository(db: Executor, package_id: int, repository_id: int, role: int, audience: str) -> None:
-    """Gives the tokens of a repository a role, in place of the one they had."""
+    """Grant the tokens of a repository a role, replacing the former role."""
     await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, audience)
 
 
 async def revoke_user(db: Executor, package_id: int, user_id: int) -> bool:
-    """False: there was no such grant."""
+    """Revoke a user's role; False: there was no such grant."""
     return await _REVOKE_USER.run(db, package_id, user_id) == 1
 
 
 async def revoke_team(db: Executor, package_id: int, team_id: int) -> bool:
-    """False: there was no such grant."""
+    """Revoke a team's role; False: there was no such grant."""
     return await _REVOKE_TEAM.run(db, package_id, team_id) == 1
 
 
 async def revoke_repository(db: Executor, package_id: int, repository_id: int, audience: str | None) -> bool:
-    """For one audience, or for both; False: there was no such grant."""
+    """Revoke the role of a repository's tokens, for one audience or both; False: there was no such grant."""
     return await _REVOKE_REPOSITORY.run(db, package_id, repository_id, audience) > 0
 
 
@@ -214,7 +214,7 @@ _CLEAR: Final = command(
 
 
 async def clear(db: Executor, package_id: int) -> None:
-    """Takes the roles of people and teams; those of repositories stay."""
+    """Revoke the roles of all users and teams; the roles of repositories stay."""
     await _CLEAR.run(db, package_id)
 
 
@@ -230,7 +230,7 @@ _EXPEL: Final = command(
 
 
 async def expel_strangers(db: Executor, package_id: int) -> None:
-    """Takes the roles of people who are no members, from what is not public any more."""
+    """Revoke the roles of non-members over an organization's package, unless the package is public."""
     await _EXPEL.run(db, package_id)
 
 
@@ -239,18 +239,18 @@ _INHERIT: Final = command("UPDATE packages SET inherit_access = $2, updated_at =
 
 
 async def show_as(db: Executor, package_id: int, visibility: str) -> None:
-    """Changes who may read: private, internal or public."""
+    """Change the visibility of a package: private, internal or public."""
     await _SHOW_AS.run(db, package_id, visibility)
 
 
 async def inherit(db: Executor, package_id: int, *, on: bool) -> None:
-    """Changes whether people have their roles from the linked repository."""
+    """Set whether a package inherits the access of its linked repository."""
     await _INHERIT.run(db, package_id, on)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What members of the owner may make their packages."""
+    """The visibilities that members of an organization may give their packages."""
 
     public: bool
     private: bool

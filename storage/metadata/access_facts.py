@@ -1,7 +1,7 @@
-"""What Postgres says now of a caller and a package: the facts that ``auth.permissions.decide`` judges.
+"""Access facts of a caller and a package, read from Postgres: the input of ``auth.permissions.decide``.
 
-Every statement that answers a request carries these columns, so that what is asked for and whether it may be had come
-from one snapshot, and a right that was taken away is gone with the very next request.
+Every statement that serves a request selects these columns, so that the requested rows and the rights to them come
+from one snapshot, and a revoked right is gone with the very next request.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from storage.metadata.query import Query, lines, select
 
 
 class AccessFacts(msgspec.Struct, frozen=True):
-    """The caller is the holder of a token (``$1``, NULL: nobody); the package is named by ``$2`` owner, ``$3`` image.
+    """Facts of a caller, the holder of token ``$1`` (NULL: anonymous), and a package, ``$2`` owner and ``$3`` image.
 
     A Struct and no dataclass: one is made for each request, in a tenth of the time.
 
@@ -75,7 +75,7 @@ END"""
 def _columns(
     *, usable: LiteralString, sso_missing: LiteralString, of_repository: LiteralString, role: LiteralString
 ) -> LiteralString:
-    """``usable``: of a token whose account is; ``of_repository``: the role of a repository's token in the namespace."""
+    """Build the columns; ``usable``: of a token with a usable account; ``of_repository``: its namespace role."""
     return f"""
     caller.id AS account_id,
     (asked.token_id IS NULL OR (caller.id IS NOT NULL AND {usable})) AS token_usable,

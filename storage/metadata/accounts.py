@@ -1,4 +1,4 @@
-"""Accounts: users and organizations, who administers, and what an account leaves behind."""
+"""Accounts: users and organizations, site administrators, renames and deletion."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ async def insert(
     email: str | None = None,
     site_admin: bool = False,
 ) -> Account:
-    """A new account. Raises AlreadyThere when the login is taken, in whatever case."""
+    """Insert an account. Raises AlreadyThere when the login is taken, in whatever case."""
     return await _INSERT.one(db, kind, login, name, email, site_admin)
 
 
@@ -54,7 +54,7 @@ _BY_LOGIN: Final = select(
 
 
 async def by_login(db: Executor, login: str) -> Account | None:
-    """The account of that login, whatever its case."""
+    """Find an account by login, case-insensitively."""
     return await _BY_LOGIN.maybe(db, login)
 
 
@@ -62,7 +62,7 @@ _BY_ID: Final = select(Account, f"SELECT {_COLUMNS} FROM accounts WHERE id = $1 
 
 
 async def by_id(db: Executor, account_id: int) -> Account | None:
-    """The account with that number."""
+    """Find an account by id."""
     return await _BY_ID.maybe(db, account_id)
 
 
@@ -74,7 +74,7 @@ _LOCK: Final = select(
 
 
 async def lock(db: Executor, login: str) -> Account | None:
-    """``by_login``, and nobody else changes the account or its memberships before the transaction ends."""
+    """Find and lock an account by login: the account and its memberships do not change before the transaction ends."""
     return await _LOCK.maybe(db, login)
 
 
@@ -93,7 +93,7 @@ _REPOSITORIES: Final = select(
 
 
 async def public_repositories(db: Executor, account_id: int) -> int:
-    """How many public repositories the account has."""
+    """Count the account's public repositories."""
     return (await _REPOSITORIES.one(db, account_id)).count
 
 
@@ -112,7 +112,7 @@ _ADMINISTRATORS: Final = select(
 
 
 async def lock_administrators(db: Executor) -> list[int]:
-    """Who administers this registry now; none of them comes or goes before the transaction ends."""
+    """Lock the active site administrators until the transaction ends, and return their ids."""
     return [row.id for row in await _ADMINISTRATORS.all(db)]
 
 
@@ -125,7 +125,7 @@ _SUSPEND: Final = command(
 
 
 async def suspend(db: Executor, account_id: int, *, suspended: bool) -> None:
-    """Every token of a suspended user is refused, and works again once the suspension ends."""
+    """Suspend a user, or end the suspension; the tokens of a suspended user are refused, and work again afterwards."""
     await _SUSPEND.run(db, account_id, suspended)
 
 
@@ -133,7 +133,7 @@ _PROMOTE: Final = command("UPDATE accounts SET site_admin = $2, updated_at = now
 
 
 async def promote(db: Executor, account_id: int, *, site_admin: bool) -> None:
-    """Makes a user an administrator of this registry, or no longer one."""
+    """Make a user an administrator of this registry, or an ordinary user again."""
     await _PROMOTE.run(db, account_id, site_admin)
 
 
@@ -155,7 +155,7 @@ _TAKEN_FROM_EVERYBODY: Final = select(
 
 
 async def retired_under(db: Executor, account_id: int, login: str) -> list[str]:
-    """At most ten packages of the account whose full names are retired if its login is ``login``."""
+    """At most ten packages of the account whose full names would be retired names under the login ``login``."""
     return [row.name for row in await _TAKEN_FROM_EVERYBODY.all(db, account_id, login)]
 
 
@@ -173,7 +173,7 @@ _RETIRE: Final = command(
 
 
 async def retire_names(db: Executor, account_id: int, downloads: int) -> int:
-    """Retires the full names of the public packages that have a version with more than so many downloads; how many."""
+    """Retire the full names of public packages with a version above ``downloads`` downloads; returns the number."""
     return await _RETIRE.run(db, account_id, downloads)
 
 
@@ -181,7 +181,7 @@ _RENAME: Final = command("UPDATE accounts SET login = $2, updated_at = now() WHE
 
 
 async def rename(db: Executor, account_id: int, login: str) -> None:
-    """Raises AlreadyThere when the login is taken."""
+    """Rename an account. Raises AlreadyThere when the login is taken."""
     await _RENAME.run(db, account_id, login)
 
 
@@ -231,7 +231,7 @@ _FORGET_TEAMS: Final = command("DELETE FROM teams WHERE org_id = $1")
 
 
 async def forget(db: Executor, account_id: int, deleted_by: int | None) -> None:
-    """Deletes the account and what is its own: packages (as by hand), repositories, tokens, seats, grants, teams.
+    """Delete an account with its packages (as by hand), repositories, tokens, memberships, grants and teams.
 
     Its login is free from now on; whoever takes it gets another id, and with it none of this.
     """

@@ -1,4 +1,4 @@
-"""Blobs and their links into packages. A blob is read only through a link of the package it is asked of."""
+"""Blobs and their links into packages; a blob is read only through a link of the requested package."""
 
 from dataclasses import dataclass
 from typing import Final, LiteralString
@@ -11,7 +11,7 @@ from storage.objects.base import ObjectKey
 
 
 class LocatedBlob(AccessFacts, frozen=True):
-    """``size`` is None when the package has no such blob; ``body`` is set for blobs kept in Postgres."""
+    """The location of a blob; ``size`` None: not in the package; ``body``: the bytes of a blob kept in Postgres."""
 
     size: int | None
     object_key: ObjectKey | None
@@ -46,7 +46,7 @@ _TOUCH: Final = command(
 
 
 async def touch(db: Executor, package_id: int, digest: Digest) -> bool:
-    """Renews the grace of a link, for a pusher who was told that the blob is here; False: it is gone after all."""
+    """Renew the grace period of a link, for a client that was told of the blob; False: the link is gone."""
     return await _TOUCH.run(db, package_id, digest) == 1
 
 
@@ -73,7 +73,7 @@ _MOUNT: Final = command(
 
 
 async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
-    """Links a blob of one package into another; False when the source has no such blob."""
+    """Link a blob of one package into another; False when the source has no such blob."""
     return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 
 
@@ -102,14 +102,14 @@ _READABLE_SOURCE: Final = select(
 
 
 async def readable_source(db: Executor, token_id: int | None, digest: Digest) -> int | None:
-    """Some package that the caller may read and that has the blob (mount without ``from``)."""
+    """Find a package that has the blob and that the caller may read (mount without ``from``)."""
     found = await _READABLE_SOURCE.maybe(db, token_id, digest)
     return None if found is None else found.package_id
 
 
 @dataclass(frozen=True, slots=True)
 class Unlinking:
-    """``users``: live manifests that need the blob; ``gone``: whether the link was there and is no longer."""
+    """The result of ``unlink``; ``users``: live manifests that need the blob; ``gone``: the link was removed."""
 
     users: list[str]
     gone: bool
@@ -141,7 +141,7 @@ _UNLINK: Final = select(
 
 
 async def unlink(db: Executor, package_id: int, digest: Digest) -> Unlinking:
-    """Takes a blob out of a package at once, unless a live manifest needs it.
+    """Remove a blob from a package at once, unless a live manifest needs the blob.
 
     Inside a transaction that holds the package: what publishes or restores a manifest holds it too, and then the
     snapshot of this statement is younger than theirs.

@@ -1,4 +1,4 @@
-"""Packages as they are shown to somebody: one, or a page of those of an account."""
+"""Packages as shown to a viewer: one package, or a page of an account's packages."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from storage.metadata.query import COUNTED, Executor, select
 
 @dataclass(frozen=True, slots=True)
 class ShownPackage:
-    """``version_count``: what is not deleted. The repository is None when there is none that the viewer may see."""
+    """A package as shown; ``version_count``: without deleted versions; repository None: not visible to the viewer."""
 
     id: int
     name: str
@@ -33,7 +33,7 @@ class ShownPackage:
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage(ShownPackage):
-    """``total``: of all pages, as far as is counted."""
+    """A package of a page; ``total``: the packages of all pages, as far as they are counted."""
 
     total: int
 
@@ -68,7 +68,7 @@ _SHOW: Final = select(
 
 
 async def show(db: Executor, token_id: int, package_id: int) -> ShownPackage | None:
-    """A package that the viewer may read; None: nothing was ever published under it, or it is deleted."""
+    """A package that the viewer may read; None: the package is deleted or was never published."""
     return await _SHOW.maybe(db, token_id, package_id)
 
 

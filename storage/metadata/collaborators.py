@@ -1,4 +1,4 @@
-"""Who works on a repository: people by name, by team, by owning it. Roles: 1 read, 2 write, 3 admin."""
+"""Collaborators of a repository: users with a role by name, by team or as owner. Roles: 1 read, 2 write, 3 admin."""
 
 from dataclasses import dataclass
 from typing import Final, LiteralString
@@ -9,7 +9,7 @@ from storage.metadata.query import Executor, command, select
 
 @dataclass(frozen=True, slots=True)
 class Collaborator:
-    """``role`` is the highest of those a person has; whom nobody named has read where everybody has."""
+    """A user with the highest of the user's roles; a user without a grant has read where everybody has."""
 
     id: int
     login: str
@@ -48,7 +48,7 @@ _COUNT: Final = select(Number, f"SELECT count(*) AS count {_PEOPLE}")
 
 
 async def of_repository(db: Executor, repository_id: int, *, limit: int, offset: int) -> tuple[list[Collaborator], int]:
-    """A page of all that somebody gave a role, by login, and how many they are."""
+    """A page of the users with a granted role, ordered by login, and their total."""
     total = (await _COUNT.one(db, repository_id)).count
     return await _LIST.all(db, repository_id, limit, offset), total
 
@@ -83,7 +83,7 @@ _NAMED: Final = select(
 
 
 async def is_one(db: Executor, repository_id: int, login: str) -> bool:
-    """Whether somebody gave this user a role."""
+    """Return whether the user has a granted role."""
     return (await _NAMED.one(db, repository_id, login)).count > 0
 
 
@@ -106,7 +106,7 @@ _PUT: Final = command(
 
 
 async def put(db: Executor, repository_id: int, user_id: int, role: int, *, members_only: bool) -> bool:
-    """Gives a user a role; ``members_only``: False if he is no member of the organization that owns it."""
+    """Grant a user a role; ``members_only``: False if the user is no member of the owning organization."""
     statement = _PUT_MEMBER if members_only else _PUT
     return await statement.run(db, repository_id, user_id, role) > 0
 
@@ -115,7 +115,7 @@ _REMOVE: Final = command("DELETE FROM repository_users WHERE repository_id = $1 
 
 
 async def remove(db: Executor, repository_id: int, user_id: int) -> None:
-    """Takes the role by name away."""
+    """Revoke the role that was granted to the user by name."""
     await _REMOVE.run(db, repository_id, user_id)
 
 
@@ -149,7 +149,7 @@ _PUT_TEAM: Final = command(
 
 
 async def put_team(db: Executor, repository_id: int, team_id: int, role: int) -> bool:
-    """Gives a team a role; False: the repository is not of the team's organization, or the team is gone."""
+    """Grant a team a role; False: the repository is not of the team's organization, or the team is gone."""
     return await _PUT_TEAM.run(db, repository_id, team_id, role) > 0
 
 
@@ -157,5 +157,5 @@ _REMOVE_TEAM: Final = command("DELETE FROM repository_teams WHERE repository_id 
 
 
 async def remove_team(db: Executor, repository_id: int, team_id: int) -> None:
-    """Takes the team's role away."""
+    """Revoke the team's role."""
     await _REMOVE_TEAM.run(db, repository_id, team_id)

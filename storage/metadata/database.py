@@ -1,4 +1,4 @@
-"""The pool, and the one place that turns what Postgres can do to us into Unavailable."""
+"""The connection pool, and the one place that translates errors of Postgres into StorageErrors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -49,7 +49,7 @@ _TRIES: Final = 3
 
 
 class ForeignKeyMissing(StorageError):
-    """What the statement refers to is gone; ``constraint`` names the foreign key."""
+    """A referenced row is missing; ``constraint`` names the foreign key."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -57,7 +57,7 @@ class ForeignKeyMissing(StorageError):
 
 
 class AlreadyThere(StorageError):
-    """A unique key is taken; ``constraint`` names it."""
+    """A unique key is taken; ``constraint`` names the key."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -72,7 +72,7 @@ class DatabaseSettings:
 
 
 def _known(error: Exception) -> StorageError | None:
-    """What an error of asyncpg means to us; None: it goes on as it is."""
+    """Translate an error of asyncpg; None: the error is to be raised unchanged."""
     if isinstance(error, asyncpg.ForeignKeyViolationError):
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
@@ -94,7 +94,7 @@ def _translated() -> Iterator[None]:
 
 
 async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
-    """What ``run`` returns. Without a context manager, and on purpose: it is on the way of every statement."""
+    """Run with retries and translated errors; no context manager on purpose, as every statement passes here."""
     left = _TRIES
     while True:
         try:
@@ -130,11 +130,11 @@ class Transaction:
 
 
 async def _no_reset(_connection: object) -> None:
-    """Nothing here leaves session state behind, so a connection goes back as it is (saves a round trip)."""
+    """Skip the reset of a returned connection: no statement leaves session state (saves a round trip)."""
 
 
 class Database:
-    """The pool as an Executor: each statement its own transaction.
+    """The connection pool as an Executor: each statement is its own transaction.
 
     A connection that a statement leaves as it was stays here, and not in the pool, unless somebody waits there: to take
     one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
@@ -156,7 +156,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A transaction; rules open it, storage never does."""
+        """Open a transaction; only rules call this method, never storage."""
         with _translated():
             async with self._taken() as connection, connection.transaction():
                 yield Transaction(connection)
@@ -201,7 +201,7 @@ class Database:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """Ends all connections, at the latest within 5 s."""
+        """Close all connections, within 5 s at the latest."""
         try:
             async with asyncio.timeout(5):
                 while self._idle:
@@ -211,7 +211,7 @@ class Database:
             self._pool.terminate()
 
     async def repeat(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Runs ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like."""
+        """Run ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like."""
 
         async def run() -> T:
             async with self.transaction() as tx:
@@ -222,7 +222,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """The pool, opened and closed. Raises Unavailable."""
+    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable."""
     with _translated():
         pool = await asyncpg.create_pool(
             settings.url,

@@ -1,4 +1,4 @@
-"""Downloads: how often a manifest was fetched, by version and day (UTC)."""
+"""Downloads of manifests, counted by version and day (UTC)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ _ADD: Final = command(
 
 
 async def add(db: Executor, counts: Mapping[tuple[int, date], int]) -> None:
-    """Adds to the counts of versions and days; those of purged versions are dropped."""
+    """Add to the download counts of versions and days; counts of purged versions are dropped."""
     await _ADD.run(db, [key[0] for key in counts], [key[1] for key in counts], list(counts.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """``kind``: image, or signature (or attestation)."""
+    """Downloads of one day; ``kind``: image, or signature (or attestation)."""
 
     day: date
     kind: str
@@ -69,7 +69,7 @@ _DAYS: Final = select(
 
 
 async def days(db: Executor, package_id: int, version_id: int) -> list[Downloaded]:
-    """The downloads of a version, and apart from them those of its signatures and attestations."""
+    """The downloads of a version by day, with the downloads of its signatures and attestations apart."""
     return await _DAYS.all(db, package_id, version_id)
 
 
@@ -88,5 +88,5 @@ _POPULAR: Final = select(
 
 
 async def popular(db: Executor, package_id: int, above: int) -> bool:
-    """Whether a version of the package, not a deleted one, was downloaded more than so many times."""
+    """Return whether a version of the package that is not deleted has more than ``above`` downloads."""
     return (await _POPULAR.one(db, package_id, above)).found

@@ -1,4 +1,4 @@
-"""What nobody refers to any more: links, then blobs, then objects; each step repeatable, no lock held over S3."""
+"""Garbage collection: unused links, then blobs, then objects; each step repeatable, no lock held over S3."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _DUE: Final = select(
 
 
 async def due_objects(db: Executor, limit: int) -> list[ObjectKey]:
-    """Keys that may be deleted from the store now."""
+    """Keys of objects that are due for deletion from the store."""
     return [row.object_key for row in await _DUE.all(db, limit)]
 
 
@@ -28,7 +28,7 @@ _BURIED: Final = command("DELETE FROM dead_objects WHERE object_key = ANY ($1::t
 
 
 async def forget_objects(db: Executor, keys: Sequence[ObjectKey]) -> int:
-    """Removes the rows of objects that are gone."""
+    """Remove the rows of deleted objects; returns their number."""
     return await _BURIED.run(db, list(keys))
 
 
@@ -36,7 +36,7 @@ _LIVING: Final = select(DeadObject, "SELECT object_key FROM blobs WHERE object_k
 
 
 async def living(db: Executor, keys: Sequence[ObjectKey]) -> set[ObjectKey]:
-    """Which of these keys a blob has."""
+    """The subset of ``keys`` that belong to a blob."""
     return {row.object_key for row in await _LIVING.all(db, list(keys))}
 
 
@@ -56,7 +56,7 @@ _REVIEWS: Final = select(
 
 
 async def due_reviews(db: Executor, limit: int) -> list[Review]:
-    """Links whose grace is over, locked for the caller's transaction."""
+    """Links whose grace period is over, locked for the caller's transaction."""
     return await _REVIEWS.all(db, limit)
 
 
@@ -92,9 +92,9 @@ _GONE: Final = command(
 
 
 async def drop_link(db: Executor, review: Review, grace_seconds: float) -> bool | None:
-    """Removes a link that no manifest uses and whose grace is over, inside the caller's transaction; False: kept.
+    """Remove a link after its grace period if no manifest uses it, inside the caller's transaction; False: kept.
 
-    None: somebody is working with the link, look again later. The row is locked by one statement and looked at by the
+    None: another transaction has locked the link, try again later. The row is locked by one statement and read by the
     next, whose snapshot is younger than the lock: a push that wants the link waits, and one that had it is seen.
     """
     where = (review.package_id, review.digest)
@@ -121,6 +121,6 @@ _DROP_BLOB: Final = command(
 
 
 async def drop_blob(db: Executor, digest: str, delay_seconds: float) -> None:
-    """Removes a blob without links, and expires its object once the longest pull and backup are over."""
+    """Remove a blob without links, and schedule its object for deletion after the longest pull and backup."""
     await _LOCK_BLOB.maybe(db, digest)
     await _DROP_BLOB.run(db, digest, delay_seconds)

@@ -1,4 +1,4 @@
-"""Packages and their source repositories: what a caller may do with a repository, and what is linked to which."""
+"""Links of packages to source repositories, and the caller's role over a repository."""
 
 from dataclasses import dataclass
 from typing import Final, LiteralString
@@ -26,7 +26,7 @@ END"""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A repository that a package may be linked to; ``role`` is the caller's over it."""
+    """A repository that a package may be linked to; ``role``: the caller's role over the repository."""
 
     id: int
     owner_id: int
@@ -46,7 +46,7 @@ _TARGET: Final = select(
 
 
 async def target(db: Executor, token_id: int, owner: str, name: str) -> Target | None:
-    """The repository ``owner/name``, whatever its case, if the caller may know of it."""
+    """Find the repository ``owner/name``, case-insensitively; None: missing, or hidden from the caller."""
     found = await _TARGET.maybe(db, token_id, owner, name)
     return found if found is not None and found.role > 0 else None
 
@@ -64,9 +64,9 @@ _LINK: Final = command(
 
 
 async def link(db: Executor, package_id: int, repository_id: int, *, inherit: bool, forced: bool) -> bool:
-    """Links a package to a repository of the same owner; False: there is none.
+    """Link a package to a repository of the same owner; False: there is no such repository.
 
-    ``inherit``: take the access of the repository; only where its owner wants it so for new ones, unless ``forced``.
+    ``inherit``: inherit the repository's access; only where the owner enables that for new ones, unless ``forced``.
     """
     return await _LINK.run(db, package_id, repository_id, inherit, forced) == 1
 
@@ -77,5 +77,5 @@ _UNLINK: Final = command(
 
 
 async def unlink(db: Executor, package_id: int) -> None:
-    """Takes the link away, and the access that was inherited by it."""
+    """Remove the link of a package, and the access that was inherited by the link."""
     await _UNLINK.run(db, package_id)

@@ -1,4 +1,4 @@
-"""Manifests: their bytes, what they refer to, and who refers to them."""
+"""Manifests: their bytes, their references and their referrers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from storage.objects.base import ObjectKey
 
 
 class ResolvedManifest(AccessFacts, frozen=True):
-    """``version_id`` and the rest are None when the package has no such manifest; ``size`` is in bytes."""
+    """A resolved manifest, ``size`` in bytes; its fields are None when the package has no such manifest."""
 
     version_id: int | None
     digest: str | None
@@ -94,15 +94,15 @@ _MISSING: Final = select(
 
 
 async def missing(db: Executor, package_id: int, blobs: Sequence[Digest], children: Sequence[Digest]) -> list[Digest]:
-    """Which of these the package does not have."""
+    """The digests of ``blobs`` and ``children`` that the package does not have."""
     return [Digest(row.digest) for row in await _MISSING.all(db, package_id, list(blobs), list(children))]
 
 
 @dataclass(frozen=True, slots=True)
 class NewManifest:
-    """What is kept of a manifest; ``blobs`` and ``children`` must be in the package.
+    """A manifest to be stored; ``blobs`` and ``children`` must be in the package.
 
-    ``sort`` is image or signature. ``describes``: what it says of itself is said of the package too.
+    ``sort`` is image or signature. ``describes``: its description, licenses and source URL become the package's too.
     """
 
     digest: Digest
@@ -182,7 +182,7 @@ _INSERT: Final = select(
 
 
 async def insert(db: Executor, package_id: int, new: NewManifest) -> bool:
-    """Stores a manifest with its references and moves its tags to it; False: the package is gone.
+    """Store a manifest with its references and move its tags to it; False: the package is gone.
 
     Raises ForeignKeyMissing, and nothing is stored, when the package does not have all that it refers to.
     """
@@ -211,7 +211,7 @@ async def insert(db: Executor, package_id: int, new: NewManifest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConfigBytes:
-    """A config that the package has: its size in bytes, and where it is kept."""
+    """The location of a config blob: its size in bytes, and its object key or its bytes."""
 
     size: int
     object_key: ObjectKey | None
@@ -229,12 +229,12 @@ _CONFIG: Final = select(
 
 
 async def config(db: Executor, package_id: int, digest: Digest) -> ConfigBytes | None:
-    """Where the bytes of a config are, if the package has it."""
+    """Locate the bytes of a config blob; None: the package has no such blob."""
     return await _CONFIG.maybe(db, package_id, digest)
 
 
 class Referrers(AccessFacts, frozen=True):
-    """Parallel arrays, one element a referrer; ``more``: another page follows."""
+    """A page of referrers in parallel arrays, one element a referrer; ``more``: another page follows."""
 
     digests: list[str]
     media_types: list[str]
@@ -280,7 +280,7 @@ async def referrers(
     after: str,
     limit: int,
 ) -> Referrers:
-    """Manifests of the package that name ``subject``, in the order of their digests, past ``after``.
+    """Manifests of the package whose subject is ``subject``, in the order of their digests, past ``after``.
 
     At most ``limit``, and about 3 MiB of annotations: a list is not to be larger than a manifest may be.
     """

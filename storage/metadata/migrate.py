@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 
 
 class MigrationChanged(StorageError):
-    """A file that was already applied reads differently now, or the database is ahead of this release."""
+    """An applied migration file has changed since, or the database is newer than this release."""
 
 
 def files() -> dict[str, str]:
@@ -34,9 +34,9 @@ def files() -> dict[str, str]:
 
 
 async def migrate(database_url: str, texts: Mapping[str, str] | None = None) -> list[str]:
-    """Brings the schema up to date; the names applied now. Raises Unavailable, MigrationChanged.
+    """Bring the schema up to date; returns the migrations applied now. Raises Unavailable, MigrationChanged.
 
-    Whoever asks for a table waits behind a migration that waits for it: so none waits long. ``texts``: as of ``files``.
+    Requests queue behind a migration that waits for a table's lock: so it gives up soon. ``texts``: as of ``files``.
     """
     try:
         connection = await asyncpg.connect(database_url, timeout=10, server_settings={"lock_timeout": "4000"})

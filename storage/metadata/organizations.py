@@ -1,4 +1,4 @@
-"""Organizations: their switches, their members, and what the caller is to them."""
+"""Organizations: their settings, their members, and the caller's role."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from storage.metadata.query import COUNTED, Executor, command, select
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization as the holder of a token stands to it: ``role`` is admin, member or None."""
+    """An organization with the caller's ``role``: admin, member or None."""
 
     id: int
     login: str
@@ -52,13 +52,13 @@ _SEEN: Final = select(
 
 
 async def seen(db: Executor, token_id: int | None, login: str) -> Organization | None:
-    """The organization of that login, and the caller's standing with it."""
+    """Find an organization by login, with the caller's role."""
     return await _SEEN.maybe(db, token_id, login)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an owner may change. None keeps what is there; of the texts, an empty one takes it away."""
+    """Settings that an owner may change; None keeps a value, and an empty text removes a text."""
 
     name: str | None = None
     email: str | None = None
@@ -88,7 +88,7 @@ _UPDATE: Final = command(
 
 
 async def update(db: Executor, org_id: int, new: Settings) -> None:
-    """Changes the organization's settings."""
+    """Update the organization's settings."""
     await _UPDATE.run(
         db,
         org_id,
@@ -127,7 +127,7 @@ _COUNT_MEMBERS: Final = select(
 
 
 async def members(db: Executor, org_id: int, role: str | None, *, limit: int, offset: int) -> tuple[list[Member], int]:
-    """A page of the members, in the order of their numbers, and how many there are; ``role``: only those."""
+    """A page of the members, ordered by user id, and their total; ``role``: members with this role only."""
     total = (await _COUNT_MEMBERS.one(db, org_id, role)).count
     return await _LIST_MEMBERS.all(db, org_id, role, limit, offset), total
 
@@ -143,7 +143,7 @@ _MEMBER: Final = select(
 
 
 async def member(db: Executor, org_id: int, login: str) -> Member | None:
-    """The member of that login."""
+    """Find a member by login."""
     return await _MEMBER.maybe(db, org_id, login)
 
 
@@ -156,7 +156,7 @@ _SEAT: Final = command(
 
 
 async def seat(db: Executor, org_id: int, user_id: int, role: str) -> None:
-    """Makes the user a member with this role, whatever was there before."""
+    """Make the user a member with this role, replacing the former role."""
     await _SEAT.run(db, org_id, user_id, role)
 
 
@@ -167,7 +167,7 @@ _OTHER_OWNERS: Final = select(
 
 
 async def other_owners(db: Executor, org_id: int, user_id: int) -> int:
-    """How many owners there are besides this user."""
+    """Count the owners besides this user."""
     return (await _OTHER_OWNERS.one(db, org_id, user_id)).count
 
 
@@ -193,7 +193,7 @@ _UNGRANT: Final = command(
 
 
 async def unseat(db: Executor, org_id: int, user_id: int) -> bool:
-    """Takes the membership away and every grant that came with it, inside a transaction; whether there was one.
+    """Remove a membership with all grants that came with it, inside a transaction; False: no such membership.
 
     A statement that grants something to a member locks his seat (FOR KEY SHARE), so that the second of these
     statements, with a snapshot of its own, sees all that was granted before the seat was gone.
@@ -229,7 +229,7 @@ _COUNT_BELONGINGS: Final = select(Number, f"SELECT count(*) AS count {_BELONGING
 async def of_user(
     db: Executor, user_id: int, viewer_id: int, *, limit: int, offset: int
 ) -> tuple[list[Belonging], int]:
-    """A page of the organizations that a user belongs to and the viewer too, and how many there are."""
+    """A page of the organizations that both the user and the viewer belong to, and their total."""
     total = (await _COUNT_BELONGINGS.one(db, user_id, viewer_id)).count
     return await _LIST_BELONGINGS.all(db, user_id, viewer_id, limit, offset), total
 
@@ -253,7 +253,7 @@ _SOLE_OWNER: Final = select(
 
 
 async def only_owner_of(db: Executor, user_id: int) -> list[str]:
-    """At most ten organizations that would have no owner without this user."""
+    """Logins of at most ten organizations that would have no owner without this user."""
     return [row.login for row in await _SOLE_OWNER.all(db, user_id)]
 
 
@@ -269,5 +269,5 @@ _LOCK_OF_USER: Final = select(
 
 
 async def lock_owned_by(db: Executor, user_id: int) -> None:
-    """Nobody changes the members of the user's own organizations before the transaction ends."""
+    """Lock the organizations that the user owns: their members do not change before the transaction ends."""
     await _LOCK_OF_USER.all(db, user_id)

@@ -1,4 +1,4 @@
-"""Packages: found, made, listed."""
+"""Packages: lookup, creation, deletion, restore and purge."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -74,7 +74,7 @@ _ENSURE: Final = select(
 
 
 async def ensure(db: Executor, owner_id: int, image: str, creator_id: int, token_id: int | None) -> int | None:
-    """The id of the package, made if it was not there; None: the name is retired, or its owner has just gone."""
+    """The id of the package, created if missing; None: the name is retired, or its owner has just been deleted."""
     where = (owner_id, image, creator_id, token_id)
     # A row that a concurrent statement has just made is not in this one's snapshot; it is in the next.
     made = await _ENSURE.maybe(db, *where) or await _ENSURE.maybe(db, *where)
@@ -83,7 +83,7 @@ async def ensure(db: Executor, owner_id: int, image: str, creator_id: int, token
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A package under the lock of a transaction. ``published``: it has had a manifest."""
+    """A package locked by a transaction; ``published``: the package has had a manifest."""
 
     id: int
     owner_id: int
@@ -107,10 +107,10 @@ _LOCK: Final = select(
 
 
 async def lock(db: Executor, package_id: int) -> Held | None:
-    """Holds a package for the caller's transaction; None: it is gone.
+    """Lock a package for the caller's transaction; None: the package is gone.
 
-    Whatever changes manifests, tags or settings of a package takes this first, or writes the row itself first: one at a
-    time, and never in a circle.
+    Every change of a package's manifests, tags or settings first takes this lock or writes the row: changes are serial,
+    and never deadlock.
     """
     return await _LOCK.maybe(db, package_id)
 
@@ -127,7 +127,7 @@ _HIDE: Final = command(
 
 
 async def hide(db: Executor, package_id: int, deleted_by: int) -> bool:
-    """Deletes a package until it is restored or purged, and ends the uploads to it; False: it was gone."""
+    """Soft-delete a package until its restore or purge, and abort its uploads; False: the package was gone."""
     return await _HIDE.run(db, package_id, deleted_by) == 1
 
 
@@ -157,9 +157,9 @@ _UNHIDE: Final = select(
 
 
 async def unhide(db: Executor, package_id: int, window_seconds: float) -> bool:
-    """Restores a package, inside the caller's transaction; one of its name that was only begun makes way.
+    """Restore a package, inside the caller's transaction; an unpublished package of the same name is deleted.
 
-    False: it is not deleted, or for too long. Raises AlreadyThere when a published package has its name.
+    False: the package is not deleted, or its window is over. Raises AlreadyThere when a published package has its name.
     """
     await _GIVE_WAY.run(db, package_id)
     return await _UNHIDE.maybe(db, package_id, window_seconds) is not None
@@ -191,7 +191,7 @@ _CATALOG: Final = select(
 
 
 async def readable(db: Executor, token_id: int, after: str, limit: int) -> list[str]:
-    """At most ``limit`` full names that the token's account may read, in byte order, past ``after``."""
+    """At most ``limit`` full names of packages that the token may read, in byte order, past ``after``."""
     return [row.name for row in await _CATALOG.all(db, token_id, after, limit)]
 
 
@@ -210,7 +210,7 @@ _FORGET_UNPUBLISHED: Final = command(
 
 
 async def forget_unpublished(db: Executor, older_than_seconds: float, limit: int) -> int:
-    """Removes packages that were begun and never got a manifest; how many."""
+    """Remove packages that were created long ago and never got a manifest; returns their number."""
     return await _FORGET_UNPUBLISHED.run(db, older_than_seconds, limit)
 
 
@@ -246,10 +246,10 @@ _PURGE: Final = command(
 
 
 async def expire(db: Executor, window_seconds: float) -> int:
-    """Makes packages that were deleted before the window beyond restoring; how many."""
+    """End the restore window of packages that were deleted before the window; returns their number."""
     return await _EXPIRE.run(db, window_seconds)
 
 
 async def purge(db: Executor) -> int:
-    """Removes packages beyond restoring that have no manifests left, and lets go of their blobs; how many of both."""
+    """Release the blobs of expired packages without manifests, and remove the packages; returns the number of both."""
     return await _LET_GO.run(db) + await _PURGE.run(db)

@@ -1,4 +1,4 @@
-"""SQL with a declared row type.
+"""SQL statements with a declared row type.
 
 A statement stands as a constant in the module of the function that runs it; ``ALL`` knows every one, so that a single
 test prepares them on the migrated schema and compares their columns with the row's fields.
@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 
 
 class Executor(Protocol):
-    """A database, or a connection inside a transaction: the caller decides. Each raises errors.Unavailable."""
+    """A database, or a connection inside a transaction: the caller decides. Each method raises errors.Unavailable."""
 
     async def fetch(self, query: str, *args: object) -> list[Record]: ...
     async def fetchrow(self, query: str, *args: object) -> Record | None: ...
@@ -39,7 +39,7 @@ class Query(Generic[Row]):
         return None if record is None else self.row(*record)
 
     async def one(self, db: Executor, *args: object) -> Row:
-        """The first row of a statement that always has one."""
+        """The first row of a statement that always has a row."""
         record = await db.fetchrow(self.sql, *args)
         if record is None:
             raise LookupError(f"no row from: {self.sql}")
@@ -51,7 +51,7 @@ class Query(Generic[Row]):
 
     @property
     def columns(self) -> list[str]:
-        """The names that the statement must return, in order."""
+        """The column names that the statement must return, in order."""
         struct = getattr(self.row, "__struct_fields__", None)
         return list(struct) if struct is not None else [f.name for f in fields(self.row)]  # type: ignore[arg-type]
 
@@ -63,13 +63,13 @@ class Command:
     sql: LiteralString
 
     async def run(self, db: Executor, *args: object) -> int:
-        """Runs it; the number of rows it changed."""
+        """Run the statement and return the number of changed rows."""
         tag = await db.execute(self.sql, *args)
         return int(tag.rpartition(" ")[2])
 
 
 def lines(parameter: LiteralString) -> LiteralString:
-    """The array of texts that ``parameter`` has a line for each of; an empty line is NULL.
+    """SQL that splits the text ``parameter`` into an array of its lines; an empty line is NULL.
 
     asyncpg takes 5 microseconds to send an array of eight texts, as much as Postgres takes to look one of them up; and
     of arrays of most types it asks the catalogs first, on each new connection (8 ms).
@@ -78,14 +78,14 @@ def lines(parameter: LiteralString) -> LiteralString:
 
 
 def select(row: type[Row], sql: LiteralString) -> Query[Row]:
-    """Declares a statement that returns rows of ``row``."""
+    """Declare a statement that returns rows of ``row``."""
     query = Query(row, sql)
     ALL.append(query)
     return query
 
 
 def command(sql: LiteralString) -> Command:
-    """Declares a statement that returns nothing."""
+    """Declare a statement that returns nothing."""
     statement = Command(sql)
     ALL.append(statement)
     return statement

@@ -1,4 +1,4 @@
-"""Records of source repositories, and who may do what with them. Roles: 1 read, 2 write, 3 admin."""
+"""Source repositories, and the caller's role over them. Roles: 0 none, 1 read, 2 write, 3 admin."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from storage.metadata.query import COUNTED, Executor, Query, command, select
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository as the holder of a token stands to it: ``role`` is 0 where it is hidden from him.
+    """A repository with the caller's ``role``: 0 where the repository is hidden from the caller.
 
     A workflow or workspace token reads its own repository and the public ones, whoever minted it.
     """
@@ -83,7 +83,7 @@ _SEEN: Final = select(
 
 
 async def seen(db: Executor, token_id: int | None, owner: str, name: str) -> Repository | None:
-    """The repository ``owner/name``, and the caller's standing with it."""
+    """Find the repository ``owner/name``, case-insensitively, with the caller's role."""
     return await _SEEN.maybe(db, token_id, owner, name)
 
 
@@ -101,13 +101,13 @@ _BY_ID: Final = select(
 
 
 async def by_id(db: Executor, token_id: int | None, repository_id: int) -> Repository | None:
-    """``seen``, of the repository with that number."""
+    """Find a repository by id, with the caller's role."""
     return await _BY_ID.maybe(db, token_id, repository_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRepository(Repository):
-    """``total``: of all pages, as far as is counted."""
+    """A repository of a page; ``total``: the repositories of all pages, as far as they are counted."""
 
     total: int
 
@@ -142,7 +142,7 @@ _PAGE: Final[LiteralString] = f"""
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What of a list is wanted. ``private``: whether the token shows more than what is public."""
+    """The filter and the page of a list. ``private``: whether the token shows more than public repositories."""
 
     private: bool
     visibility: str | None
@@ -176,7 +176,7 @@ _OWNED: Final = select(
 async def of_owner(
     db: Executor, token_id: int | None, owner_id: int, wanted: Filter
 ) -> tuple[list[ListedRepository], int]:
-    """A page of an account's repositories that the caller may read, by name, and how many there are."""
+    """A page of an account's repositories that the caller may read, ordered by name, and their total."""
     return await _listed(db, _OWNED, token_id, owner_id, wanted)
 
 
@@ -204,7 +204,7 @@ _MINE: Final = select(
 
 
 async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter) -> tuple[list[ListedRepository], int]:
-    """A page of what the account owns, works on or has by its organizations, by full name, and how many there are."""
+    """A page of the repositories that the account owns, works on or has by its organizations, and their total."""
     return await _listed(db, _MINE, token_id, account_id, wanted)
 
 
@@ -228,7 +228,7 @@ _OF_TEAM: Final = select(
 async def of_team(
     db: Executor, token_id: int | None, team_id: int, wanted: Filter
 ) -> tuple[list[ListedRepository], int]:
-    """A page of what a team may use and the caller may read, in the order of their numbers, and how many there are."""
+    """A page of a team's repositories that the caller may read, ordered by id, and their total."""
     return await _listed(db, _OF_TEAM, token_id, team_id, wanted)
 
 
@@ -257,7 +257,7 @@ _INSERT: Final = select(
 async def insert(
     db: Executor, owner_id: int, name: str, visibility: str, *, description: str, homepage: str, creator_id: int
 ) -> int:
-    """A new repository, whose creator, if a member of the organization that owns it, is its admin.
+    """Insert a repository; its creator, if a member of the owning organization, becomes its admin.
 
     Raises AlreadyThere when the owner has one of that name.
     """
@@ -285,7 +285,7 @@ async def update(
     description: str | None,
     homepage: str | None,
 ) -> None:
-    """None keeps what is there; an empty text takes it away. Raises AlreadyThere when the name is taken."""
+    """Update a repository: None keeps a value, an empty text removes it. Raises AlreadyThere for a taken name."""
     await _UPDATE.run(db, repository_id, name, visibility, description, homepage)
 
 
@@ -295,7 +295,7 @@ _LOCK: Final = command(
 
 
 async def lock(db: Executor, repository_id: int, owner_id: int) -> bool:
-    """Nobody else changes the repository before the transaction ends; False: it is gone, or somebody else's."""
+    """Lock a repository until the transaction ends; False: the repository is gone, or has another owner."""
     return await _LOCK.run(db, repository_id, owner_id) > 0
 
 
@@ -313,7 +313,7 @@ _UNLINK: Final = command(
 
 
 async def unlink(db: Executor, repository_id: int) -> None:
-    """Takes the repository from its packages: inherited access, of people and of workflows, ends. Its tokens die."""
+    """Unlink a repository from its packages, which ends all inherited access, and revoke its tokens."""
     await _UNLINK.run(db, repository_id)
 
 
@@ -328,7 +328,7 @@ _DELETE: Final = command(
 
 
 async def delete(db: Executor, repository_id: int) -> None:
-    """Deletes the repository and every grant to it and by it; ``unlink`` comes first."""
+    """Delete a repository with every grant to it and by it; call ``unlink`` first."""
     await _DELETE.run(db, repository_id)
 
 
@@ -356,7 +356,7 @@ _GRANT_MOVER: Final = command(
 
 
 async def transfer(db: Executor, repository_id: int, owner_id: int, name: str, mover_id: int) -> None:
-    """Gives the repository to another account, where whoever moved it, if a member, is its admin.
+    """Transfer a repository to another account; the mover, if a member there, becomes its admin.
 
     ``unlink`` comes first. Raises AlreadyThere when the new owner has one of that name.
     """

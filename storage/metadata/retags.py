@@ -1,8 +1,8 @@
-"""Tags that move to manifests which are here already, those of one package together.
+"""Retags: moves of tags to manifests that are stored already, batched by package.
 
-Whoever changes a package holds its row until the change is on disk, one at a time. So the moves that come while one is
-on its way wait for it in this process, without a connection each, and then go in one statement; and it waits for those
-whose manifest is just being looked up, who would have to wait for it: a look-up is shorter than the disk takes.
+A change of a package locks its row until the commit is durable, one change at a time. So the moves that arrive while a
+statement runs wait in this process, without a connection each, and then run as one statement. The batch first waits for
+pending lookups whose moves would otherwise have to wait for it: a lookup is shorter than a commit.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ _MOVE: Final = select(
 
 
 class _Looking:
-    """Who is looking a manifest up that it may move a tag to, by package."""
+    """Pending lookups of manifests, by package, that a move of a tag may follow."""
 
     def __init__(self) -> None:
         self._ends: dict[PackageName, set[asyncio.Future[None]]] = {}
@@ -91,14 +91,14 @@ class _Looking:
                 del self._ends[package]
 
     async def over(self, package: PackageName) -> None:
-        """Comes back when those who are looking now have looked."""
+        """Wait until the lookups that are now pending for the package have ended."""
         ends = self._ends.get(package)
         if ends:
             await asyncio.wait(tuple(ends))
 
 
 class _Moving(Batching[_Done]):
-    """The moves of one package; ``waiting`` of them are not done."""
+    """The batched moves of one package; ``waiting`` moves are not done."""
 
     def __init__(
         self, db: Database, tasks: asyncio.TaskGroup, package: PackageName, package_id: int, looking: _Looking
@@ -113,7 +113,7 @@ class _Moving(Batching[_Done]):
 
 
 class Retags:
-    """One for a process."""
+    """The batched tag moves of a process."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
@@ -122,14 +122,14 @@ class Retags:
         self._looking = _Looking()
 
     def expected(self, package: PackageName) -> AbstractContextManager[None]:
-        """For a look-up that a move may follow at once: moves of the package that have not begun wait for its end."""
+        """Register a lookup that a move may follow: moves of the package that have not begun wait for its end."""
         return self._looking.look(package)
 
     async def move(self, package: PackageName, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
-        """Moves a tag to an image of the package that describes it, as if it were pushed again.
+        """Move a tag to an image that describes its package, as if the image were pushed again.
 
-        False, and nothing done: it is not there as this media type, or names a repository that the package may have
-        to be linked to. Raises Unavailable.
+        False, without any change: there is no such manifest of this media type, or the manifest names a repository that
+        the package may have to be linked to. Raises Unavailable.
         """
         moving = self._packages.get(package_id)
         if moving is None:
@@ -145,6 +145,6 @@ class Retags:
 
 @asynccontextmanager
 async def open_retags(db: Database) -> AsyncIterator[Retags]:
-    """Moves, as long as the block lasts."""
+    """Open the retags until the block ends."""
     async with asyncio.TaskGroup() as tasks:
         yield Retags(db, tasks)

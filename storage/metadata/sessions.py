@@ -1,7 +1,7 @@
-"""Uploads so short that they stay in their row: each request is one look-up, and one write of what was looked up.
+"""Short uploads, kept in their database row: each request is one lookup, and one write of the looked-up session.
 
-No lease is taken, for nothing happens between the two that another process could take over. The write is bound to the
-fence that was seen: whoever took the lease or wrote meanwhile has raised it, and then nothing is written here.
+No lease is taken, for nothing happens between the two that another process could take over. The write requires the
+fence of the lookup: a process that took the lease or wrote meanwhile has raised the fence, and then nothing is written.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ _FREE: Final[LiteralString] = """(
 
 
 class Session(AccessFacts, frozen=True):
-    """An upload of the caller to the package; all None where there is none of that id.
+    """An upload session of the caller in the package; all fields are None when there is no session with this id.
 
     ``received`` bytes are durable, ``in_row`` all of them; ``free``: open, and nobody has the lease. ``opened_by``: the
     id of the token; ``opened_at``: Unix seconds.
@@ -64,7 +64,7 @@ _KNOWN_MAX: Final = 256
 
 
 class Known:
-    """The sessions that this process wrote last, as it has left their rows.
+    """A cache of the sessions that this process wrote last, as it left their rows.
 
     The requests of a short upload follow each other over one connection, so what the next one would look up is known.
     Somebody else may have written meanwhile: then the fence is not what it was, and the next write fails by that.
@@ -75,7 +75,7 @@ class Known:
         self._sessions: OrderedDict[UploadId, Session] = OrderedDict()
 
     def of(self, upload: UploadId, standing_now: AccessFacts) -> Session | None:
-        """The session, with the caller's standing of now; None: not known, or not the caller's to this package."""
+        """The cached session with the current access facts; None: not cached, or not the caller's in this package."""
         known = self._sessions.get(upload)
         if known is None:
             return None
@@ -83,7 +83,7 @@ class Known:
         return replace(known, **asdict(standing_now)) if mine else None
 
     def begun(self, upload: UploadId, by: AccessFacts, token_id: int | None, algorithm: str, opened_at: float) -> None:
-        """It was opened; ``opened_at`` in Unix seconds."""
+        """Cache a new session; ``opened_at`` in Unix seconds."""
         session = Session(
             **asdict(by),
             state="open",
@@ -101,12 +101,12 @@ class Known:
         self._note(upload, session)
 
     def appended(self, upload: UploadId, found: Session, end: int, hash_state: bytes) -> None:
-        """It was found so, and now ends at ``end``."""
+        """Cache the session ``found`` after an append that ends at byte ``end``."""
         fence = None if found.fence is None else found.fence + 1
         self._note(upload, replace(found, received=end, hash_state=hash_state, fence=fence))
 
     def drop(self, upload: UploadId) -> None:
-        """It is no longer as it was left."""
+        """Remove a session from the cache."""
         self._sessions.pop(upload, None)
 
     def _note(self, upload: UploadId, session: Session) -> None:
@@ -129,7 +129,7 @@ _APPEND: Final = command(
 
 
 async def append(db: Executor, upload: UploadId, fence: int, body: bytes, hash_state: bytes) -> bool:
-    """Makes ``body`` durable behind what is in the row; False: the session is no longer as it was seen."""
+    """Make ``body`` durable behind the bytes in the row; False: the session has changed since the lookup."""
     return await _APPEND.run(db, upload, fence, body, hash_state) == 1
 
 
@@ -164,7 +164,7 @@ _PUT: Final = command(
 async def finish(
     db: Executor, upload: UploadId, fence: int, digest: Digest, body: bytes, *, grace_seconds: float
 ) -> bool:
-    """Makes what is in the row, and ``body`` behind it, a blob of the session's package; False: as of ``append``.
+    """Make the bytes in the row, followed by ``body``, a blob of the session's package; False: as of ``append``.
 
     Raises ForeignKeyMissing when the garbage collector took the digest meanwhile: repeat, the next insert wins.
     """
@@ -172,5 +172,5 @@ async def finish(
 
 
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:
-    """Makes ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``."""
+    """Make ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``."""
     return await _PUT.run(db, grace_seconds, digest, package_id, body) == 1

@@ -1,4 +1,4 @@
-"""Tags: names that move."""
+"""Tags: mutable names of a package's manifests."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ _PAGE, _PAGE_FAST = access_facts.full_and_fast(
 
 
 async def page(db: Executor, token_id: int | None, package: PackageName, after: str, limit: int) -> TagPage:
-    """At most ``limit`` tags past ``after``, in byte order, with the caller's standing."""
+    """At most ``limit`` tags past ``after``, in byte order, with the caller's access facts."""
     asked = token_id, package.owner, package.image, after, limit
     found = await _PAGE_FAST.one(db, *asked)
     return found if found.role != access_facts.NEEDS_FULL_QUERY else await _PAGE.one(db, *asked)
@@ -37,5 +37,5 @@ _REMOVE: Final = command("DELETE FROM tags WHERE package_id = $1 AND name = $2")
 
 
 async def remove(db: Executor, package_id: int, tag: TagName) -> bool:
-    """Takes the name away; the manifest stays. False when there was no such tag."""
+    """Delete a tag; the manifest stays. False when there was no such tag."""
     return await _REMOVE.run(db, package_id, tag) == 1

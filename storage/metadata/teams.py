@@ -1,4 +1,4 @@
-"""Teams of an organization: who is in them, and which repositories they may use."""
+"""Teams of an organization, and their members."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,7 @@ _COUNT: Final = select(Number, "SELECT count(*) AS count FROM teams WHERE org_id
 
 
 async def of_organization(db: Executor, org_id: int, *, limit: int, offset: int) -> tuple[list[Team], int]:
-    """A page of the teams, by slug, and how many there are."""
+    """A page of the organization's teams, ordered by slug, and their total."""
     return await _LIST.all(db, org_id, limit, offset), (await _COUNT.one(db, org_id)).count
 
 
@@ -41,7 +41,7 @@ _BY_SLUG: Final = select(Team, f"SELECT {_COLUMNS} FROM teams team WHERE team.or
 
 
 async def by_slug(db: Executor, org_id: int, slug: str) -> Team | None:
-    """The team of that slug in this organization."""
+    """Find a team of the organization by slug, case-insensitively."""
     return await _BY_SLUG.maybe(db, org_id, slug)
 
 
@@ -49,7 +49,7 @@ _INSERT: Final = command("INSERT INTO teams (org_id, slug, name, description) VA
 
 
 async def insert(db: Executor, org_id: int, slug: str, name: str, description: str) -> None:
-    """A new team. Raises AlreadyThere when the slug is taken."""
+    """Insert a team. Raises AlreadyThere when the slug is taken."""
     await _INSERT.run(db, org_id, slug, name, description)
 
 
@@ -65,7 +65,7 @@ _UPDATE: Final = command(
 async def update(
     db: Executor, org_id: int, team_id: int, *, slug: str | None, name: str | None, description: str | None
 ) -> None:
-    """None keeps what is there; an empty description takes it away. Raises AlreadyThere when the slug is taken."""
+    """Update a team: None keeps a value, an empty description removes it. Raises AlreadyThere for a taken slug."""
     await _UPDATE.run(db, org_id, team_id, slug, name, description)
 
 
@@ -73,7 +73,7 @@ _DELETE: Final = command("DELETE FROM teams WHERE org_id = $1 AND id = $2")
 
 
 async def delete(db: Executor, org_id: int, team_id: int) -> None:
-    """Deletes the team and, with it, all that it was granted."""
+    """Delete a team with all its grants."""
     await _DELETE.run(db, org_id, team_id)
 
 
@@ -100,13 +100,13 @@ _MEMBER: Final = select(
 
 
 async def members(db: Executor, org_id: int, team_id: int, *, limit: int, offset: int) -> tuple[list[TeamMember], int]:
-    """A page of the team's members, in the order of their numbers, and how many there are."""
+    """A page of the team's members, ordered by user id, and their total."""
     total = (await _COUNT_MEMBERS.one(db, org_id, team_id)).count
     return await _LIST_MEMBERS.all(db, org_id, team_id, limit, offset), total
 
 
 async def member(db: Executor, org_id: int, team_id: int, login: str) -> TeamMember | None:
-    """The member of that login."""
+    """Find a member of the team by login."""
     return await _MEMBER.maybe(db, org_id, team_id, login)
 
 
@@ -128,7 +128,7 @@ _ADD: Final = select(
 
 
 async def add_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
-    """Puts a member of the organization into the team; False: nobody of that login is a member, or the team is gone."""
+    """Add a member of the organization to the team; False: no member has this login, or the team is gone."""
     return (await _ADD.one(db, org_id, team_id, login)).count > 0
 
 
@@ -142,5 +142,5 @@ _REMOVE: Final = command(
 
 
 async def remove_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
-    """Takes a user out of the team; whether he was in it."""
+    """Remove a user from the team; False: the user was no member."""
     return await _REMOVE.run(db, org_id, team_id, login) > 0

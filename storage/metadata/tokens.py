@@ -1,4 +1,4 @@
-"""Access tokens, known by the hash of their text: people's own, and those of repositories."""
+"""Access tokens of users and of repositories, stored by the hash of their text."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from storage.metadata.query import Executor, command, lines, select
 
 
 class StoredToken(msgspec.Struct, frozen=True):
-    """A token that may be used now; ``id`` 0: there is none. ``noted``: its use was, within the last minute."""
+    """A token that may be used now; ``id`` 0: no such token. ``noted``: its use was recorded within the last minute."""
 
     id: int
     kind: str
@@ -85,7 +85,7 @@ async def insert(
     expires_at: datetime | None,
     rules: str | None = None,
 ) -> CreatedToken:
-    """A new token of a person; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained."""
+    """Insert a user's token; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained."""
     return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), rules, expires_at)
 
 
@@ -98,7 +98,7 @@ _USED: Final = command(
 
 
 async def note_use(db: Executor, token: StoredToken) -> None:
-    """Keeps ``last_used_at``, to the minute, where Postgres has room for it: one without answers who may read."""
+    """Record ``last_used_at``, to the minute; skipped when Postgres cannot write, for it may still answer reads."""
     if not token.noted:
         with suppress(Unavailable):
             await _USED.run(db, token.id)
@@ -106,7 +106,7 @@ async def note_use(db: Executor, token: StoredToken) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OwnToken:
-    """A token as its owner sees it; never its text. ``organizations``: those it is authorised for."""
+    """A token as shown to its owner, without its text; ``organizations``: logins for which the token is authorized."""
 
     id: int
     kind: str
@@ -134,7 +134,7 @@ _PAGE: Final = select(
 
 
 async def page(db: Executor, account_id: int, limit: int, offset: int) -> list[OwnToken]:
-    """The account's own tokens that are not revoked, the newest first; expired ones are shown as such."""
+    """The account's own tokens that are not revoked, newest first, expired tokens included."""
     return await _PAGE.all(db, account_id, limit, offset)
 
 
@@ -147,7 +147,7 @@ _COUNT: Final = select(Counted, f"SELECT count(*) AS total FROM tokens token WHE
 
 
 async def count(db: Executor, account_id: int) -> int:
-    """How many tokens ``page`` has in all."""
+    """Count the tokens of all pages of ``page``."""
     return (await _COUNT.one(db, account_id)).total
 
 
@@ -155,7 +155,7 @@ _ONE: Final = select(OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {
 
 
 async def own(db: Executor, account_id: int, token_id: int) -> OwnToken | None:
-    """One of the account's own tokens."""
+    """Find one of the account's own tokens by id."""
     return await _ONE.maybe(db, account_id, token_id)
 
 
@@ -163,7 +163,7 @@ _REVOKE: Final = command(f"UPDATE tokens token SET revoked_at = now() WHERE {_OW
 
 
 async def revoke(db: Executor, account_id: int, token_id: int) -> bool:
-    """Ends one of the account's own tokens at once and for ever; False: it has no such token."""
+    """Revoke one of the account's own tokens, at once and for ever; False: the account has no such token."""
     return await _REVOKE.run(db, account_id, token_id) == 1
 
 
@@ -173,13 +173,13 @@ _REVOKE_WORKLOAD: Final = command(
 
 
 async def revoke_workload(db: Executor, token_id: int) -> None:
-    """Ends a token of a repository."""
+    """Revoke a token of a repository."""
     await _REVOKE_WORKLOAD.run(db, token_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """The organization a person has a seat in (or would have to have)."""
+    """An organization, and whether the account counts as a member."""
 
     org_id: int
     member: bool
@@ -198,7 +198,7 @@ _SEAT: Final = select(
 
 
 async def seat(db: Executor, account_id: int, org: str) -> Seat | None:
-    """Where the account stands with the organization of that login; None: there is none."""
+    """Find an organization by login, with the account's membership; None: no such organization."""
     return await _SEAT.maybe(db, account_id, org)
 
 
@@ -212,7 +212,7 @@ _AUTHORIZE: Final = command(
 
 
 async def authorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
-    """Lets one of the account's own tokens act in an organization that requires it; False: no such token."""
+    """Authorize one of the account's own tokens for an organization that requires SSO; False: no such token."""
     return await _AUTHORIZE.run(db, account_id, token_id, org_id) == 1
 
 
@@ -225,7 +225,7 @@ _DEAUTHORIZE: Final = command(
 
 
 async def deauthorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
-    """Takes that back; False: the token was not authorised, or is not the account's."""
+    """Revoke the token's SSO authorization; False: the token was not authorized, or is not the account's."""
     return await _DEAUTHORIZE.run(db, account_id, token_id, org_id) == 1
 
 
@@ -251,7 +251,7 @@ async def insert_workload(
     ceiling: int,
     lives_seconds: float,
 ) -> CreatedToken:
-    """A new token of a repository; the account is who minted it: where it is suspended, so is the token."""
+    """Insert a token of a repository, minted by the account: while the account is suspended, so is the token."""
     return await _INSERT_WORKLOAD.one(
         db, account_id, kind, digest, last_eight, note, repository_id, ceiling, lives_seconds
     )
@@ -282,10 +282,10 @@ async def insert_keyless(
     ceiling: int,
     lives_seconds: float,
 ) -> bool:
-    """A workflow token whose text is an identity token, for the account that owns the repository.
+    """Insert a workflow token whose text is an identity token, for the account that owns the repository.
 
-    False: there is no such repository, or the identity token was taken before (``by_hash`` tells whether it may be
-    used still: one that was revoked stays so).
+    False: there is no such repository, or the identity token was inserted before (``by_hash`` shows whether it may
+    still be used: a revoked token stays revoked).
     """
     made = await _INSERT_KEYLESS.maybe(db, owner, repository, digest, note, subject, ceiling, lives_seconds)
     return made is not None
@@ -303,5 +303,5 @@ _FORGET: Final = command(
 
 
 async def forget_expired(db: Executor, limit: int) -> int:
-    """Removes tokens of repositories whose time is over; how many. Raises ForeignKeyMissing: an upload just began."""
+    """Remove expired tokens of repositories; returns their number. Raises ForeignKeyMissing: an upload just began."""
     return await _FORGET.run(db, limit)

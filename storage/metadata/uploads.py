@@ -1,4 +1,4 @@
-"""Uploads between their requests: the durable offset, the hash state, the parts, and the lease on all of it.
+"""Upload sessions between requests: the durable offset, the hash state, the parts, and the lease on the session.
 
 Every write carries the fence of the lease it was made under; a process that lost its lease changes nothing. Only the
 database's clock counts. Protocol: a lease is renewed while its request lives, and free soon after its process died.
@@ -16,7 +16,7 @@ from storage.objects.base import MultipartId, ObjectKey, Part
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """``open_sessions``: how many this account had open before; ``at``: Unix seconds."""
+    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds."""
 
     open_sessions: int
     at: float
@@ -54,7 +54,7 @@ async def start(
     lives_seconds: float,
     most_open: int,
 ) -> float | None:
-    """Opens a session; when, in Unix seconds. None: the account has ``most_open`` already."""
+    """Open a session and return the time, in Unix seconds; None: the account has ``most_open`` sessions already."""
     row = await _START.one(
         db, upload, package_id, account_id, token_id, algorithm, object_key, lives_seconds, most_open
     )
@@ -63,7 +63,7 @@ async def start(
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session as its lease holder finds it. ``received`` bytes = parts + segments + ``tail``, in this order."""
+    """A session as read by its lease holder. ``received`` bytes = parts + segments + ``tail``, in this order."""
 
     id: UploadId
     package_id: int
@@ -107,7 +107,7 @@ _CLAIM: Final = select(
 async def claim(
     db: Executor, upload: UploadId, package_id: int, account_id: int, *, lease_seconds: float, stores: bool
 ) -> Upload | None:
-    """Takes the lease; None: somebody has it, or the session is not open (``state`` tells).
+    """Acquire the lease; None: another request has the lease, or the session is not open (see ``state``).
 
     ``stores``: objects may be written under this lease; noted before the first of them is.
     """
@@ -116,7 +116,7 @@ async def claim(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``state``: open, done or aborted; ``digest`` once it is done."""
+    """The state of a session; ``state``: open, done or aborted; ``digest`` once the session is done."""
 
     state: str
     received: int
@@ -135,7 +135,7 @@ _STATE: Final = select(
 
 
 async def state(db: Executor, upload: UploadId, package_id: int, account_id: int) -> State | None:
-    """The session without its lease; None: this account has none of that id in this package."""
+    """Read a session without its lease; None: the account has no session of that id in this package."""
     return await _STATE.maybe(db, upload, package_id, account_id)
 
 
@@ -145,7 +145,7 @@ _RENEW: Final = command(
 
 
 async def renew(db: Executor, upload: UploadId, fence: int, lease_seconds: float) -> bool:
-    """Keeps the lease; False: it is lost."""
+    """Renew the lease; False: the lease is lost."""
     return await _RENEW.run(db, upload, fence, lease_seconds) == 1
 
 
@@ -165,7 +165,7 @@ _NUMBER: Final = select(
 
 
 async def number_part(db: Executor, upload: UploadId, fence: int, multipart: MultipartId) -> int | None:
-    """A part number that nobody had or will have, noting the multipart upload; None: the lease is lost."""
+    """Allocate a part number that is never reused, and record the multipart upload; None: the lease is lost."""
     row = await _NUMBER.maybe(db, upload, fence, multipart)
     return None if row is None else row.number
 
@@ -206,9 +206,9 @@ async def record(
     segment: tuple[ObjectKey, int] | None = None,
     release: bool = False,
 ) -> bool:
-    """Makes ``received`` the durable offset; False: the lease is lost and nothing was written.
+    """Make ``received`` the durable offset; False: the lease is lost, and nothing was written.
 
-    A part swallows all segments before it; their objects become garbage in the same statement.
+    A part replaces all segments before it; their objects become garbage in the same statement.
     """
     number, etag, size = (None, None, None) if part is None else (part.number, part.etag, part.size)
     key, length = (None, None) if segment is None else segment
@@ -221,7 +221,7 @@ _RELEASE: Final = command("UPDATE uploads SET lease_until = NULL WHERE id = $1 A
 
 
 async def release(db: Executor, upload: UploadId, fence: int) -> None:
-    """Gives the lease back, if it is still ours."""
+    """Release the lease, if this process still has the lease."""
     await _RELEASE.run(db, upload, fence)
 
 
@@ -232,7 +232,7 @@ _FAIL: Final = command(
 
 
 async def fail(db: Executor, upload: UploadId, fence: int) -> bool:
-    """Ends a session by its lease holder, who writes nothing any more; False: the lease was lost."""
+    """Abort a session by its lease holder, who writes nothing any more; False: the lease was lost."""
     return await _FAIL.run(db, upload, fence) == 1
 
 
@@ -246,7 +246,7 @@ _ABORT: Final = command(
 
 
 async def abort(db: Executor, upload: UploadId, package_id: int, account_id: int) -> bool:
-    """Ends a session, whoever holds its lease, and leaves the cleaning to the sweeper; False: it was not open."""
+    """Abort a session, whoever has its lease, and leave cleanup to the sweeper; False: the session was not open."""
     return await _ABORT.run(db, upload, package_id, account_id) == 1
 
 
@@ -286,7 +286,7 @@ async def publish(
     body: bytes | None,
     grace_seconds: float,
 ) -> bool:
-    """Makes the verified bytes a blob of the session's package and ends the session; False: the lease is lost.
+    """Make the verified bytes a blob of the session's package and end the session; False: the lease is lost.
 
     A digest that is here already keeps its first key and this one becomes garbage. Raises ForeignKeyMissing when the
     garbage collector took the digest meanwhile: repeat, the next insert wins.
@@ -316,7 +316,7 @@ _EXPIRED: Final = select(
 
 
 async def take_expired(db: Executor, lease_seconds: float, limit: int) -> list[Expired]:
-    """Sessions whose time is over, leased to the sweeper."""
+    """Lease expired sessions to the sweeper."""
     return await _EXPIRED.all(db, lease_seconds, limit)
 
 
@@ -324,5 +324,5 @@ _FORGET: Final = command("DELETE FROM uploads WHERE id = ANY ($1::uuid[])")
 
 
 async def forget(db: Executor, ids: Sequence[UploadId]) -> int:
-    """Removes rows whose objects are gone."""
+    """Remove the rows of sessions whose objects are deleted; returns their number."""
     return await _FORGET.run(db, list(ids))

@@ -1,4 +1,4 @@
-"""Versions: a version of a package is a manifest of it, with an id that is never used again."""
+"""Versions of packages: a version is a manifest of its package, with an id that is never reused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from storage.metadata.query import COUNTED, Executor, command, select
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """``tags``: the names it has; of a deleted one those that it had."""
+    """A version; ``tags``: the tags of the version; of a deleted version its former tags."""
 
     id: int
     digest: str
@@ -25,7 +25,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion(Version):
-    """``total``: of all pages, as far as is counted."""
+    """A version of a page; ``total``: the versions of all pages, as far as they are counted."""
 
     total: int
 
@@ -46,7 +46,7 @@ _GET: Final = select(
 
 
 async def get(db: Executor, package_id: int, version_id: int) -> Version | None:
-    """The version of that id, if it is one of this package and not deleted."""
+    """Find a version of the package by id; None: no such version, or a deleted one."""
     return await _GET.maybe(db, package_id, version_id)
 
 
@@ -92,7 +92,7 @@ async def deleted(
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What deleting a version would do. ``digests``: the version and its followers, in order.
+    """The effect of deleting a version; ``digests``: the version and its followers, in order.
 
     ``others`` and ``tagged_others``: whether versions, and tagged ones, would be left; ``downloads``: of the version.
     """
@@ -146,7 +146,7 @@ _LEAVING: Final = select(
 
 
 async def leaving(db: Executor, package_id: int, version_id: int) -> Leaving | None:
-    """What deleting a version would take along: its referrers, and theirs. None: there is no such version."""
+    """The effect of deleting a version, with its direct and indirect referrers; None: no such version."""
     return await _LEAVING.maybe(db, package_id, version_id)
 
 
@@ -166,7 +166,7 @@ _HIDE: Final = command(
 
 
 async def hide(db: Executor, package_id: int, version_id: int, digests: Sequence[str], deleted_by: int) -> int:
-    """Deletes a version and those that follow it, with their tags, until they are restored or purged; how many."""
+    """Soft-delete a version and its followers, with their tags, until restore or purge; returns their number."""
     return await _HIDE.run(db, package_id, version_id, list(digests), deleted_by)
 
 
@@ -209,10 +209,10 @@ _RETURNING: Final = select(
 
 
 async def returning(db: Executor, package_id: int, version_id: int, window_seconds: float) -> list[str]:
-    """The digests that come back with a deleted version, locked: its children and all that went with it.
+    """Lock and return the digests to be restored with a deleted version: its children, and versions deleted with it.
 
-    The row of the version is the one that a purge locks: it is restored, or purged, never both. Empty: it is not
-    deleted, or for too long, or purged.
+    The row of the version is the one that a purge locks: it is restored, or purged, never both. Empty: the
+    version is not deleted, is purged, or its window is over.
     """
     if await _LOCK_DELETED.maybe(db, package_id, version_id, window_seconds) is None:
         return []
@@ -251,7 +251,7 @@ _UNHIDE: Final = command(
 
 
 async def unhide(db: Executor, package_id: int, digests: Sequence[str]) -> int:
-    """Restores versions with their blobs and the tags whose names are free, inside the caller's transaction."""
+    """Restore versions with their blobs and the tags whose names are free, inside the caller's transaction."""
     # A blob that its user deletes in this moment waits for the lock, and is looked at anew behind it.
     links = await _LOCK_LINKS.all(db, package_id, list(digests))
     await _UNHIDE_LINKS.run(db, package_id, [link.digest for link in links])
@@ -272,7 +272,7 @@ _DUE: Final = select(
 
 
 async def due(db: Executor, window_seconds: float, limit: int) -> list[Identified]:
-    """Versions to purge; ``id`` is their package's."""
+    """Versions that are due for purge; ``id`` is the id of the package."""
     return await _DUE.all(db, window_seconds, limit)
 
 
@@ -309,9 +309,9 @@ _PURGE: Final = command(
 
 
 async def purge(db: Executor, package_id: int, digest: str, window_seconds: float) -> bool:
-    """Removes a version for good and hands its blobs to the garbage collector, inside the caller's transaction.
+    """Remove a version for good and release its blobs to the garbage collector, inside the caller's transaction.
 
-    False: somebody restores or pushes it in this moment, or has.
+    False: the version is being restored or pushed, or has been.
     """
     held = await _LOCK_DUE.maybe(db, package_id, digest, window_seconds)
     return held is not None and await _PURGE.run(db, package_id, digest, held.id) == 1

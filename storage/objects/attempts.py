@@ -1,4 +1,4 @@
-"""What an object store's refusals mean here, and how often something is tried again."""
+"""Error responses of S3 translated into StorageErrors, and retries with backoff."""
 
 import asyncio
 import re
@@ -27,21 +27,21 @@ _NOT_FOUND: Final = 404
 
 
 class Transient(Unavailable):
-    """Unavailable, but the next attempt may well succeed."""
+    """A temporary failure: the next attempt may well succeed."""
 
 
 class AlreadyThere(Unavailable):
-    """The bucket that was to be made is ours already."""
+    """The bucket to be created exists already, and is ours."""
 
 
 def code_in(body: bytes) -> str:
-    """S3's code in the body of an error, as far as that was read; "" where there is none yet."""
+    """S3's error code in the body of an error, as far as the body was read; "" where there is none yet."""
     found = _CODE.search(body)
     return found[1].decode() if found else ""
 
 
 def refusal(where: str, status: int, code: str) -> StorageError:
-    """The error for an answer of S3: ``where`` names operation and bucket, ``code`` is S3's («SlowDown»).
+    """The error for an error response of S3: ``where`` names operation and bucket, ``code`` is S3's («SlowDown»).
 
     S3's own message stays out of it: it may quote the request.
     """
@@ -61,13 +61,13 @@ def refusal(where: str, status: int, code: str) -> StorageError:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often an operation is tried; ``jitter`` gives a number in [0, 1)."""
+    """The retry policy of operations; ``jitter`` returns a number in [0, 1)."""
 
     most: int
     jitter: Callable[[], float]
 
     async def run(self, where: str, attempt: Callable[[], Awaitable[_T]], *, seconds: float) -> _T:
-        """What ``attempt`` returns, tried again after Transient, all of it within ``seconds``.
+        """Run ``attempt``, again after Transient, with all attempts within ``seconds``.
 
         Raises Unavailable in the end, and whatever else ``attempt`` raises at once.
         """
@@ -83,5 +83,5 @@ class Attempts:
             raise Unavailable(f"{where}: no success within {seconds:g} s") from error
 
     def _pause(self, done: int) -> float:
-        """Seconds; «full jitter», so that those who failed together do not come back together."""
+        """The backoff in seconds, with «full jitter», so that clients that failed together do not retry together."""
         return self.jitter() * min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2.0**done)

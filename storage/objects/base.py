@@ -23,7 +23,7 @@ Pieces = Sequence[bytes | memoryview]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Half-open ``[start, stop)``, in bytes."""
+    """A half-open range ``[start, stop)`` of bytes."""
 
     start: int
     stop: int
@@ -58,7 +58,7 @@ class MultipartInfo:
 
 @dataclass(slots=True)
 class Source:
-    """Where the kernel finds a reader's bytes: ``size`` of them in ``fd``, which is the reader's and closed by it.
+    """The descriptor of a reader's bytes: ``size`` bytes in ``fd``, which the reader owns and closes.
 
     ``offset`` is that in a regular file (os.sendfile), None in a stream, which never blocks, is read from where it
     stands and may be silent for ``silence_seconds``; ``first``: what has been read of the stream, to go before.
@@ -73,7 +73,7 @@ class Source:
 
 
 class ObjectReader(Protocol):
-    """Bytes of one object, in order; raises Unavailable from the iteration when the store dies midway."""
+    """Bytes of one object, in order; the iteration raises Unavailable when the store fails midway."""
 
     @property
     def size(self) -> int: ...  # bytes this reader will yield
@@ -82,7 +82,7 @@ class ObjectReader(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Whole objects. Every method may raise Unavailable."""
+    """A store of whole objects. Every method may raise Unavailable."""
 
     async def put(self, key: ObjectKey, data: Pieces) -> None: ...  # atomic: all of it, or nothing
     def reader(
@@ -102,7 +102,7 @@ class ObjectStore(Protocol):
 
 
 class MultipartStore(Protocol):
-    """Objects in parts. Part numbers are the caller's, from 1, and never used twice within an upload."""
+    """A store of objects in parts. The caller numbers the parts, from 1, and never twice within an upload."""
 
     async def create(self, key: ObjectKey) -> MultipartId: ...
     async def put_part(
@@ -116,6 +116,6 @@ class MultipartStore(Protocol):
 
 
 class Stores(ObjectStore, MultipartStore, Protocol):
-    """An object store that does both."""
+    """An object store with whole objects and with multipart uploads."""
 
     async def ping(self) -> None: ...  # raises Unavailable

@@ -1,6 +1,6 @@
-"""What boto finds: credentials by its usual chain (profile, web identity, container, instance), and whom to believe.
+"""Credentials and CA bundle from boto's usual chain (profile, web identity, container, instance).
 
-To import it and to look takes a process 10 MiB: it is left alone where credentials are given.
+Importing boto and searching the chain takes 10 MiB of memory: neither is done where credentials are configured.
 """
 
 from typing import Self
@@ -14,7 +14,7 @@ from storage.objects.signing import Credentials
 
 
 class Chain:
-    """Credentials of the moment, renewed when they expire. Make it with ``search``."""
+    """The current credentials, renewed when they expire. Create with ``search``."""
 
     def __init__(self, session: AioSession, found: AioCredentials) -> None:
         self._session = session
@@ -23,7 +23,7 @@ class Chain:
 
     @classmethod
     async def search(cls) -> Self:
-        """Raises Unavailable without any."""
+        """Search the chain for credentials. Raises Unavailable when there are none."""
         session = AioSession()
         try:
             found = await session.get_credentials()
@@ -34,7 +34,7 @@ class Chain:
         return cls(session, found)
 
     async def current(self) -> Credentials:
-        """Raises Unavailable."""
+        """The current credentials, renewed if need be. Raises Unavailable."""
         try:
             frozen = await self._found.get_frozen_credentials()
         except BotoCoreError as error:
@@ -51,6 +51,6 @@ class Chain:
 
     @property
     def ca_bundle(self) -> str | None:
-        """The path of the certificates of authorities, if not the system's."""
+        """The path of the CA bundle; None: the system's certificate authorities."""
         path: str | None = self._session.get_config_variable("ca_bundle")
         return path

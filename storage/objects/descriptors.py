@@ -1,25 +1,25 @@
-"""Waiting for sockets that no transport has."""
+"""Readiness of sockets that have no asyncio transport."""
 
 import asyncio
 
 
 async def readable(fd: int, seconds: float | None) -> None:
-    """Come back when something can be read from ``fd``, or it has ended. Raises TimeoutError."""
+    """Wait until ``fd`` can be read, or has ended. Raises TimeoutError."""
     await _ready(fd, seconds, read=True)
 
 
 async def writable(fd: int, seconds: float | None) -> None:
-    """Come back when something can be written to ``fd``, or that would fail. Raises TimeoutError."""
+    """Wait until ``fd`` can be written, or a write would fail. Raises TimeoutError."""
     await _ready(fd, seconds, write=True)
 
 
 async def writable_first(fd: int, seconds: float | None) -> bool:
-    """Whether ``fd`` can be written to before something can be read from it, or it ends. Raises TimeoutError."""
+    """Return whether ``fd`` can be written before it can be read or ends. Raises TimeoutError."""
     return await _ready(fd, seconds, write=True, read=True)
 
 
 async def _ready(fd: int, seconds: float | None, *, write: bool = False, read: bool = False) -> bool:
-    """Whether it is writing that can be done."""
+    """Wait until ``fd`` is ready; True: ready to be written."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[bool] = loop.create_future()
     if read:

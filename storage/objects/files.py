@@ -1,4 +1,4 @@
-"""What a store on a local disk does to files; all of it waits for the disk, so it is called in threads.
+"""File operations of the local store; all of them block on the disk, so they are called in threads.
 
 Every function may raise OSError.
 """
@@ -24,7 +24,7 @@ _ABSENT: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 @contextmanager
 def opened(path: Path, flags: int) -> Iterator[int]:
-    """A descriptor, closed at the end; a new file is for nobody else."""
+    """Open a descriptor, closed at the end of the block; a new file is private to its owner."""
     fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield fd
@@ -34,7 +34,7 @@ def opened(path: Path, flags: int) -> Iterator[int]:
 
 @contextmanager
 def absent(error: StorageError) -> Iterator[None]:
-    """Raises ``error`` where there is no such file."""
+    """Raise ``error`` where the file does not exist."""
     try:
         yield
     except _ABSENT:
@@ -42,13 +42,13 @@ def absent(error: StorageError) -> Iterator[None]:
 
 
 def sync_folder(path: Path) -> None:
-    """Waits until the names in a directory are on the disk."""
+    """Sync a directory: wait until the names in it are durable."""
     with opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
         os.fsync(fd)
 
 
 def write(fd: int, data: Pieces, offset: int) -> None:
-    """All of ``data``, from ``offset`` on."""
+    """Write all of ``data`` from ``offset`` on."""
     for batch in _batches(data):
         size, written = sum(map(len, batch)), os.pwritev(fd, batch, offset)
         if written < size:  # the disk is full, and says so the next time, or nearly
@@ -75,7 +75,7 @@ def _batches(data: Pieces) -> Iterator[list[memoryview]]:
 
 
 def copy(source: int, target: int, places: Sequence[Span]) -> None:
-    """Appends ``places`` of a file to another, within the kernel (on XFS and Btrfs by sharing them).
+    """Append ``places`` of a file to another, within the kernel (on XFS and Btrfs with shared extents).
 
     Raises ObjectCorrupt when the file ends before.
     """
@@ -89,14 +89,14 @@ def copy(source: int, target: int, places: Sequence[Span]) -> None:
 
 
 def open_to_read(path: Path) -> tuple[FileIO, int]:
-    """The file and its size, bytes. Raises ObjectNotFound."""
+    """Open a file and return the file with its size in bytes. Raises ObjectNotFound."""
     with absent(ObjectNotFound("nothing is stored under this key")):
         file = FileIO(path)
     return file, os.fstat(file.fileno()).st_size
 
 
 def look_up(path: Path, key: ObjectKey) -> ObjectInfo:
-    """Size and time of a file. Raises ObjectNotFound."""
+    """The size and modification time of a file. Raises ObjectNotFound."""
     with absent(ObjectNotFound("nothing is stored under this key")):
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
@@ -105,7 +105,7 @@ def look_up(path: Path, key: ObjectKey) -> ObjectInfo:
 
 
 def delete(paths: Sequence[Path]) -> None:
-    """Deletes what is there of ``paths``, for good."""
+    """Delete the files ``paths`` durably; missing files are ignored."""
     for path in paths:
         with suppress(*_ABSENT):
             path.unlink()
@@ -116,7 +116,7 @@ def delete(paths: Sequence[Path]) -> None:
 
 
 def walk(root: Path, folder: str, start: str) -> Iterator[ObjectInfo]:
-    """What is in ``folder`` ("" or with a slash at its end) under names that begin with ``start``, in order."""
+    """Walk the files of ``folder`` ("" or with a slash at its end) whose names begin with ``start``, in order."""
     try:
         entries = [entry for entry in os.scandir(root / folder) if entry.name.startswith(start)]
     except _ABSENT:

@@ -1,11 +1,11 @@
-"""SHA-2 that can be put down in one process and taken up in another.
+"""Resumable SHA-2: the hash state is saved in one process and restored in another.
 
 ``hashlib`` cannot tell its state. The wheel ``rehashes`` can; it is made for Linux, and on macOS the compression runs
 in CommonCrypto, whose context is plain memory. Either is tried when this module is imported, with a known digest and
 with a save and restore in the middle of a block.
 
 The state is ours and the same for all of them (FIPS 180-4's variables, big-endian), so that a replica on another
-machine, with another library, takes it up:
+machine, with another library, can restore it:
 
     ``SH2`` | version 1 | algorithm 1 | h[0..7] | length in bytes, 8 bytes | the bytes after the last whole block
 
@@ -29,7 +29,7 @@ _LENGTH_MAX: Final = 1 << 61  # the length in bits has 64 bits (FIPS 180-4 §5.1
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What an algorithm's state looks like: sizes in bytes, ``word`` as a ``struct`` code."""
+    """The layout of an algorithm's state: sizes in bytes, ``word`` as a ``struct`` code."""
 
     code: int
     block: int
@@ -48,7 +48,7 @@ _SHAPES: Final[dict[Algorithm, _Shape]] = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state between two blocks, and the bytes that do not fill one yet; ``length`` in bytes, of everything."""
+    """The state after the last whole block, and the bytes of the unfinished block; ``length`` in bytes, of all."""
 
     words: tuple[int, ...]
     length: int
@@ -61,7 +61,7 @@ class Snapshot:
 
     @classmethod
     def decode(cls, state: bytes) -> tuple[Algorithm, Self]:
-        """What ``encode`` made. Raises ValueError for anything else."""
+        """Decode a state that ``encode`` returned. Raises ValueError for anything else."""
         for algorithm, shape in _SHAPES.items():
             prefix = _MAGIC + bytes((shape.code,))
             if state.startswith(prefix):
@@ -81,7 +81,7 @@ class Snapshot:
 
 
 class Running(Protocol):
-    """One computation in some library."""
+    """A running computation in some library."""
 
     def update(self, data: bytes | memoryview) -> None: ...  # not empty; a view of what can be written to
     def save(self) -> Snapshot: ...
@@ -89,7 +89,7 @@ class Running(Protocol):
 
 
 class Backend(Protocol):
-    """A library that computes SHA-2 and lets its state be read and written."""
+    """A library that computes SHA-2 with a state that can be read and written."""
 
     @property
     def name(self) -> str: ...
@@ -99,7 +99,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where a C library's context keeps what: offsets and ``size`` in bytes, integers in the machine's order."""
+    """The layout of a C library's context: offsets and ``size`` in bytes, integers in the machine's byte order."""
 
     size: int
     words: int
@@ -123,7 +123,7 @@ class _Functions:
 
 
 class _ContextRunning:
-    """A context in C memory. ctypes lets go of the GIL during each call."""
+    """A hash context in C memory; ctypes releases the GIL during each call."""
 
     __slots__ = ("_algorithm", "_context", "_functions", "_layout")
 
@@ -209,7 +209,7 @@ _COPY_BYTES: Final = 256 * 1024
 
 
 class _RehashesRunning:
-    """An object of the wheel; it holds the GIL while it computes.
+    """A hash object of the wheel ``rehashes``, which holds the GIL while it computes.
 
     Its state (0.3): 8 words, the number of whole blocks (8 or 16 bytes), all little-endian; then the length of the
     tail in one byte and room for a tail of a block less one.
@@ -244,12 +244,12 @@ class _RehashesRunning:
 
 
 class _RehashesBackend:
-    """The wheel ``rehashes``: Rust, no library of the system needed."""
+    """The backend of the wheel ``rehashes``: Rust, no library of the system needed."""
 
     name = "rehashes"
 
     def __init__(self) -> None:
-        """Raises ImportError when the wheel is not installed (it is made for Linux only)."""
+        """Import the wheel. Raises ImportError when the wheel is not installed (it is made for Linux only)."""
         rehashes = importlib.import_module("rehashes")  # it may be missing, and is then not needed
         self._classes: dict[Algorithm, _RehashesClass] = {"sha256": rehashes.PySha256, "sha512": rehashes.PySha512}
 
@@ -261,7 +261,7 @@ class _RehashesBackend:
 
 
 def _computes(backend: Backend) -> bool:
-    """Whether ``backend`` finds known digests, also across a save and restore inside a block."""
+    """Test ``backend`` for known digests, also across a save and restore inside a block."""
     data = bytes(range(251)) * 3
     for algorithm in _SHAPES:
         expected = hashlib.new(algorithm, data).hexdigest()
@@ -303,7 +303,7 @@ class ResumableHash:
     __slots__ = ("_running", "algorithm")
 
     def __init__(self, algorithm: Algorithm, backend: Backend = BACKENDS[0]) -> None:
-        """Begin with no bytes. Raises ValueError for an algorithm other than sha256 and sha512."""
+        """Start a hash of no bytes. Raises ValueError for an algorithm other than sha256 and sha512."""
         if algorithm not in _SHAPES:
             raise ValueError(f"expected sha256 or sha512, got {algorithm!r}")
         self.algorithm: Algorithm = algorithm
@@ -311,19 +311,19 @@ class ResumableHash:
 
     @classmethod
     def restore(cls, state: bytes, backend: Backend = BACKENDS[0]) -> Self:
-        """Go on from what ``state()`` gave, here or elsewhere. Raises ValueError for anything else."""
+        """Restore a hash from its ``state()``, here or elsewhere. Raises ValueError for anything else."""
         algorithm, snapshot = Snapshot.decode(bytes(state))
         restored = cls(algorithm, backend)
         restored._running = backend.resume(algorithm, snapshot)
         return restored
 
     def update(self, data: bytes | memoryview) -> None:
-        """Hash ``data``, where it is; only a view of what cannot be written to is copied first."""
+        """Hash ``data`` in place; only a read-only view is copied first."""
         if data:
             self._running.update(bytes(data) if isinstance(data, memoryview) and data.readonly else data)
 
     def state(self) -> bytes:
-        """Everything needed to go on; see the module."""
+        """The serialized state of the hash, for ``restore``; see the module."""
         return self._running.save().encode(self.algorithm)
 
     def hexdigest(self) -> str:

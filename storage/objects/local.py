@@ -1,11 +1,11 @@
-"""Objects on the local disk of one node (Linux); as many processes of that node as there are share the directory.
+"""Object store on the local disk of one node (Linux), shared by all processes of the node.
 
     objects/b/ab/abcd…         an object under its key: complete, on the disk, and never written again
-    uploads/b%2Fab%2Fabcd…@ID  one that is being written; after a crash ``uploads`` tells it, for somebody to abort
+    uploads/b%2Fab%2Fabcd…@ID  an object being written; after a crash ``uploads`` lists it, to be aborted
 
 The parts of an upload are written straight to their places in one file, so that nothing is copied to complete it. A
-part is given its place at the end of the file, which gets longer by it under a lock: nobody else is ever given that
-place, not even when its writer stands still and goes on after another process has taken over. The ETag is the place.
+part is allocated its place at the end of the file, which is extended under a lock: no other part ever gets that place,
+not even when its writer stalls and goes on after another process has taken over. The ETag encodes the place.
 """
 
 import asyncio
@@ -54,19 +54,19 @@ def _chance() -> str:
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """``path``: a directory that is there."""
+    """Settings of the local store; ``path``: an existing directory."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class _Threads:
-    """Where the disk is waited for."""
+    """Threads for blocking operations of the disk."""
 
     pool: Executor
 
     async def run(self, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T:
-        """What ``function`` returns; cancelled or not, it has ended when this has, and its memory may be used again.
+        """Run ``function`` in a thread and wait for its end, even when cancelled, so that its memory can be reused.
 
         Raises what it raises, Unavailable for what the system refuses (a full disk).
         """
@@ -81,7 +81,7 @@ class _Threads:
 
 
 class LocalStore:
-    """Both Protocols, ``ObjectStore`` and ``MultipartStore``, over one directory. Make it with ``open``."""
+    """An ``ObjectStore`` and ``MultipartStore`` over one directory. Create with ``open``."""
 
     def __init__(
         self, root: Path, disk: _Threads, places: _Threads, now_ns: Callable[[], int], chance: Callable[[], str]
@@ -99,9 +99,9 @@ class LocalStore:
     async def open(
         cls, settings: LocalSettings, *, now_ns: Callable[[], int] = time.time_ns, chance: Callable[[], str] = _chance
     ) -> AsyncIterator["LocalStore"]:
-        """The store, with its threads, until the block ends; nobody else needs to be able to enter the directory.
+        """Open the store with its threads until the block ends; no other user needs access to the directory.
 
-        ``now_ns``: Unix time; ``chance``: 16 hexadecimal digits. Raises Unavailable when the directory is of no use.
+        ``now_ns``: Unix time; ``chance``: 16 hexadecimal digits. Raises Unavailable when the directory is unusable.
         """
         with (
             ThreadPoolExecutor(_THREADS, "disk") as disk,
@@ -150,7 +150,7 @@ class LocalStore:
             yield _Reader(Source(file.fileno(), found.start, found.size), found, self._disk)
 
     async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
-        """None: nobody else can read this disk."""
+        """Return None: there is no URL of a local disk."""
         return
 
     def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
@@ -158,11 +158,11 @@ class LocalStore:
         return
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
-        """Size and time of an object. Raises ObjectNotFound."""
+        """The size and modification time of an object. Raises ObjectNotFound."""
         return await self._disk.run(look_up, self._path(key), key)
 
     async def delete(self, keys: Sequence[ObjectKey]) -> None:
-        """Delete what is there of ``keys``. Raises Unavailable; some may be gone then."""
+        """Delete the objects ``keys``, ignoring missing ones. Raises Unavailable; some may be deleted then."""
         await self._disk.run(delete, [self._path(key) for key in keys])
 
     async def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]:
@@ -178,7 +178,7 @@ class LocalStore:
     # MultipartStore
 
     async def create(self, key: ObjectKey) -> MultipartId:
-        """A new multipart upload."""
+        """Create a multipart upload."""
         multipart = self._new_id()
         await self._disk.run(self._create, self._draft(key, multipart))
         return multipart
@@ -196,7 +196,7 @@ class LocalStore:
         return Part(number, f'"{number}-{offset}-{size}"', size)
 
     async def complete(self, key: ObjectKey, multipart: MultipartId, parts: Sequence[Part]) -> int:
-        """Make ``parts``, by their numbers, the object; its size. Raises UploadGone, ObjectCorrupt, ValueError."""
+        """Assemble the object of ``parts``, by number; its size. Raises UploadGone, ObjectCorrupt, ValueError."""
         if not parts:
             raise ValueError("a multipart upload has at least one part")
         size = await self._disk.run(self._complete, key, multipart, sorted(parts, key=lambda part: part.number))
@@ -225,11 +225,11 @@ class LocalStore:
         return size
 
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None:
-        """Drop an upload and its parts; nothing happens when there is none, or it was completed."""
+        """Abort an upload and delete its parts; a missing or completed upload is ignored."""
         await self._disk.run(delete, [self._draft(key, multipart)])
 
     async def uploads(self, prefix: str) -> AsyncIterator[MultipartInfo]:
-        """All that is being written under ``prefix``, in parts or as a whole, or was by a process that is dead."""
+        """Unfinished writes under ``prefix``, of multipart uploads and whole objects, also of dead processes."""
         for name in await self._disk.run(os.listdir, self._uploads):
             quoted, _, multipart = name.rpartition("@")
             key, form = quoted.replace("%2F", "/").replace("%25", "%"), _ID.fullmatch(multipart)
@@ -240,7 +240,7 @@ class LocalStore:
     # The directory
 
     async def ping(self) -> None:
-        """Look whether the directory is there. Raises Unavailable."""
+        """Check that the directory exists. Raises Unavailable."""
         await self._disk.run(os.stat, self._uploads)
 
     def _path(self, key: ObjectKey) -> Path:
@@ -262,7 +262,7 @@ class LocalStore:
         draft.rename(path)
 
     def _settle(self, key: ObjectKey) -> None:
-        """Waits until an object's name is on the disk: the directory's own is by then in the same transaction."""
+        """Sync the object's directory and the new directories above, so that the object's name is durable."""
         path = self._path(key)
         sync_folder(path.parent)
         made = self._new_folders(path)
@@ -271,13 +271,13 @@ class LocalStore:
         self._folders.update(made)
 
     def _new_folders(self, path: Path) -> list[Path]:
-        """Those above ``path``, the nearest first, that this process or another one has made perhaps only just now."""
+        """Directories above ``path``, nearest first, whose names this process has not yet synced."""
         return list(takewhile(lambda folder: folder not in self._folders, path.parents))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """``span`` of an open file."""
+    """A reader of ``span`` of an open file."""
 
     where: Source
     span: Span
@@ -303,16 +303,16 @@ class _Reader:
 
 @contextmanager
 def _to_continue(draft: Path, flags: int) -> Iterator[int]:
-    """The file of an upload. Raises UploadGone."""
+    """Open the file of an upload. Raises UploadGone."""
     with absent(UploadGone("no such upload for this key")), opened(draft, flags) as fd:
         yield fd
 
 
 @contextmanager
 def _locked(fd: int, draft: Path) -> Iterator[int]:
-    """The file's size, while nobody else gives places in it or completes it. Raises FileNotFoundError.
+    """Lock a file against allocation of places and completion; yields its size. Raises FileNotFoundError.
 
-    Only an instant long, so that who meets another here is late, or the other stands still: it is not waited for.
+    The lock is held for an instant only: a process that finds it taken is late, or the holder stalls; nobody waits.
     """
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -348,7 +348,7 @@ def _put_part(draft: Path, place: Span, data: Pieces) -> None:
 
 
 def _places(parts: Sequence[Part], end: int) -> list[Span]:
-    """Where parts lie in a file of ``end`` bytes. Raises ObjectCorrupt for what S3 refuses."""
+    """The ranges of parts in a file of ``end`` bytes. Raises ObjectCorrupt for parts that S3 refuses."""
     places: list[Span] = []
     for part in parts:
         form = _ETAG.fullmatch(part.etag)
@@ -362,7 +362,7 @@ def _places(parts: Sequence[Part], end: int) -> list[Span]:
 
 
 def _adjoin(places: Sequence[Span], end: int) -> bool:
-    """Whether places follow each other from 0 to ``end``: then no other part was ever given one."""
+    """Return whether places are contiguous from 0 to ``end``: then no other part was ever allocated a place."""
     at = 0
     for place in places:
         if place.start != at:

@@ -1,4 +1,4 @@
-"""Objects in this process: the store of tests. It refuses what S3 refuses, as S3 does."""
+"""Object store in the memory of this process, for tests; S3's refusals are reproduced."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -53,7 +53,7 @@ class _Reader:
         return len(self.data)
 
     def source(self) -> None:
-        """None: these bytes are in no file."""
+        """Return None: the bytes are in no file."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), _CHUNK_BYTES):
@@ -61,7 +61,7 @@ class _Reader:
 
 
 class MemoryStore:
-    """Both Protocols, ``ObjectStore`` and ``MultipartStore``; ``now`` is aware."""
+    """An ``ObjectStore`` and ``MultipartStore`` in memory; ``now`` is aware."""
 
     def __init__(self, *, now: Callable[[], datetime] = _utc_now, new_id: Callable[[], str] = _new_id) -> None:
         self._now = now
@@ -82,7 +82,7 @@ class MemoryStore:
         yield _Reader(data if span is None else data[span.start : span.stop])
 
     async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
-        """None: nobody else can read this memory."""
+        """Return None: there is no URL of this memory."""
         return
 
     def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
@@ -90,11 +90,11 @@ class MemoryStore:
         return
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
-        """Size and time of an object. Raises ObjectNotFound."""
+        """The size and modification time of an object. Raises ObjectNotFound."""
         return self._info(key, self._found(key))
 
     async def delete(self, keys: Sequence[ObjectKey]) -> None:
-        """Delete what is there of ``keys``."""
+        """Delete the objects ``keys``, ignoring missing ones."""
         for key in keys:
             self._objects.pop(key, None)
 
@@ -105,7 +105,7 @@ class MemoryStore:
                 yield self._info(key, found)
 
     async def create(self, key: ObjectKey) -> MultipartId:
-        """A new multipart upload."""
+        """Create a multipart upload."""
         multipart = MultipartId(self._new_id())
         self._uploads[multipart] = _Upload(key, self._now())
         return multipart
@@ -119,7 +119,7 @@ class MemoryStore:
         return Part(number, etag, len(joined))
 
     async def complete(self, key: ObjectKey, multipart: MultipartId, parts: Sequence[Part]) -> int:
-        """Make ``parts``, by their numbers, the object; its size. Raises UploadGone, ObjectCorrupt, ValueError."""
+        """Assemble the object of ``parts``, by number; its size. Raises UploadGone, ObjectCorrupt, ValueError."""
         if not parts:
             raise ValueError("a multipart upload has at least one part")
         if multipart in self._uploads:
@@ -134,7 +134,7 @@ class MemoryStore:
         return size
 
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None:  # noqa: ARG002
-        """Drop an upload and its parts; nothing happens when there is none, or it was completed."""
+        """Abort an upload and delete its parts; a missing or completed upload is ignored."""
         self._uploads.pop(multipart, None)
 
     async def uploads(self, prefix: str) -> AsyncIterator[MultipartInfo]:
@@ -161,7 +161,7 @@ class MemoryStore:
 
 
 def _joined(upload: _Upload, parts: Sequence[Part]) -> bytes:
-    """The listed parts, joined; the others are dropped. Raises ObjectCorrupt for what S3 refuses."""
+    """Join the listed parts; all other parts are dropped. Raises ObjectCorrupt for parts that S3 refuses."""
     ordered = sorted(parts, key=lambda part: part.number)
     for part in ordered:
         etag, data = upload.parts.get(part.number, ("", b""))

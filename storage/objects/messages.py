@@ -1,4 +1,4 @@
-"""What S3 is told and tells in XML, beside the bytes of objects: no I/O."""
+"""XML bodies of S3's requests and responses; no I/O."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +16,13 @@ def parts_to_complete(parts: Sequence[Part]) -> bytes:
 
 
 def keys_to_delete(keys: Sequence[ObjectKey]) -> bytes:
-    """The body of DeleteObjects; it asks to be told of failures only."""
+    """The body of DeleteObjects, in quiet mode: S3 reports failures only."""
     listed = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
     return f"<Delete><Quiet>true</Quiet>{listed}</Delete>".encode()
 
 
 def location(region: str) -> bytes:
-    """The body of CreateBucket; none for us-east-1, which must not be named."""
+    """The body of CreateBucket; empty for us-east-1, which must not be named."""
     if region == "us-east-1":
         return b""
     constraint = f"<LocationConstraint>{escape(region)}</LocationConstraint>"
@@ -30,14 +30,14 @@ def location(region: str) -> bytes:
 
 
 class Document:
-    """An answer; the elements of S3 are found by their names, whatever the namespace."""
+    """An XML response of S3; elements are found by name, whatever the namespace."""
 
     def __init__(self, root: ET.Element) -> None:
         self._root = root
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises ValueError for what is no XML."""
+        """Parse the body of a response. Raises ValueError for anything but XML."""
         try:
             # AWS sends white space while it puts parts together.
             return cls(ET.fromstring(body.strip()))  # noqa: S314 - from the store that holds our bytes
@@ -46,11 +46,11 @@ class Document:
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an error; S3 may say so under status 200, when it had begun to answer before it knew."""
+        """Return whether the document is an error; S3 may send one under status 200, before the result is known."""
         return self._root.tag.rpartition("}")[2] == "Error"
 
     def text(self, name: str) -> str:
-        """What stands in the first element of that name; "" when there is none."""
+        """The text of the first element of that name; "" when there is none."""
         return self._root.findtext(f"{{*}}{name}") or ""
 
     def all(self, name: str) -> list["Document"]:
@@ -58,14 +58,14 @@ class Document:
         return [Document(found) for found in self._root.findall(f"{{*}}{name}")]
 
     def objects(self) -> list[ObjectInfo]:
-        """Of an answer to ListObjectsV2."""
+        """The objects of a response to ListObjectsV2."""
         return [
             ObjectInfo(ObjectKey(found.text("Key")), int(found.text("Size")), _time(found.text("LastModified")))
             for found in self.all("Contents")
         ]
 
     def multiparts(self) -> list[MultipartInfo]:
-        """Of an answer to ListMultipartUploads."""
+        """The multipart uploads of a response to ListMultipartUploads."""
         return [
             MultipartInfo(
                 ObjectKey(found.text("Key")), MultipartId(found.text("UploadId")), _time(found.text("Initiated"))

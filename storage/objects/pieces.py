@@ -1,4 +1,4 @@
-"""Bytes to be written, in sizes that are good to write."""
+"""Slices of data, in sizes that are efficient to write."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,7 +11,7 @@ _JOINED_BYTES: Final = 256 * 1024
 
 
 def slices(data: Pieces) -> Iterator[bytes | memoryview]:
-    """The pieces in sizes that are good to write: small ones joined, large ones cut, the rest as they are."""
+    """Slice the pieces into sizes that are efficient to write: small ones joined, large ones cut, others unchanged."""
     small: list[bytes | memoryview] = []
     held = 0
     for piece in data:

@@ -1,7 +1,7 @@
-"""Objects in S3, or in what speaks its protocol.
+"""Object store in S3, or in a server that speaks its protocol.
 
-All of it goes over ``wire`` (aiohttp, own signature): boto's client takes 14 MiB of memory in each process, and several
-times the CPU. Credentials that are not given come by boto's usual chain (``chain``).
+All requests go over ``wire`` (own signature): boto's client takes 14 MiB of memory in each process, and several times
+the CPU. Without configured credentials boto's usual chain is searched (``chain``).
 Rights needed on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket,
 s3:ListBucketMultipartUploads.
 
@@ -39,7 +39,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """Which bucket, how it is addressed, and how long to wait.
+    """Settings of the S3 store: the bucket, its address, the credentials and the timeouts.
 
     ``endpoint`` is a URL, None for AWS; ``public_endpoint`` is how clients reach the same server, for presigned URLs.
     ``credentials`` None: whatever boto finds. ``ca_bundle``: the path of the authorities that are believed.
@@ -71,7 +71,7 @@ class S3Settings:
 
 
 class S3Store:
-    """Both Protocols, ``ObjectStore`` and ``MultipartStore``, over one bucket. Make it with ``open``."""
+    """An ``ObjectStore`` and ``MultipartStore`` over one bucket. Create with ``open``."""
 
     def __init__(self, settings: S3Settings, wire: Wire, attempts: Attempts) -> None:
         self._settings = settings
@@ -90,7 +90,7 @@ class S3Store:
         now: Callable[[], datetime] = _utc_now,
         jitter: Callable[[], float] = random.random,
     ) -> AsyncIterator["S3Store"]:
-        """The store, with its connections, until the block ends; the bucket is not asked for anything yet.
+        """Open the store with its connections until the block ends; no request is sent yet.
 
         ``now`` is aware and in UTC. Raises Unavailable when there are no credentials, ValueError for a bad endpoint.
         """
@@ -166,14 +166,14 @@ class S3Store:
         return self._wire.signer.presigned(credentials, request, self._wire.now(), ttl)
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
-        """Size and time of an object. Raises ObjectNotFound."""
+        """The size and modification time of an object. Raises ObjectNotFound."""
         answer = await self._ask("HeadObject", Request("HEAD", self._address, self._address.path(key), {}))
         return ObjectInfo(
             key, int(answer.headers["Content-Length"]), parsedate_to_datetime(answer.headers["Last-Modified"])
         )
 
     async def delete(self, keys: Sequence[ObjectKey]) -> None:
-        """Delete what is there of ``keys``. Raises Unavailable; some may be gone then."""
+        """Delete the objects ``keys``, ignoring missing ones. Raises Unavailable; some may be deleted then."""
         for start in range(0, len(keys), _DELETE_MAX):
             await self._delete(keys[start : start + _DELETE_MAX])
 
@@ -202,19 +202,19 @@ class S3Store:
     # MultipartStore
 
     async def create(self, key: ObjectKey) -> MultipartId:
-        """A new multipart upload. Tried again after a lost answer, so that one more than is returned may be left."""
+        """Create a multipart upload; a retry after a lost response may leave one more upload behind."""
         extra = {"content-type": BINARY}
         request = Request("POST", self._address, self._address.path(key), {"uploads": ""})
         answer = await self._ask("CreateMultipartUpload", request, extra=extra)
         return MultipartId(answer.document().text("UploadId"))
 
     async def put_part(self, key: ObjectKey, multipart: MultipartId, number: int, data: Pieces) -> Part:
-        """Store ``data`` as part ``number``, again if need be. Raises UploadGone."""
+        """Store ``data`` as part ``number``, with retries. Raises UploadGone."""
         etag = await self._send("UploadPart", key, {"partNumber": str(number), "uploadId": multipart}, data)
         return Part(number, etag, sum(map(len, data)))
 
     async def complete(self, key: ObjectKey, multipart: MultipartId, parts: Sequence[Part]) -> int:
-        """Make ``parts``, by their numbers, the object; its size in bytes, as the store tells it.
+        """Assemble the object of ``parts``, by number; its size in bytes, as the store reports it.
 
         Success is what the store shows afterwards, not what it answered: the answer may be lost, and then a second
         attempt finds no upload. Raises UploadGone when there is neither upload nor object, ObjectCorrupt when the
@@ -246,7 +246,7 @@ class S3Store:
         await self._ask("CompleteMultipartUpload", request, messages.parts_to_complete(parts), seconds=seconds)
 
     async def abort(self, key: ObjectKey, multipart: MultipartId) -> None:
-        """Drop an upload and its parts; nothing happens when there is none, or it was completed."""
+        """Abort an upload and delete its parts; a missing or completed upload is ignored."""
         with suppress(UploadGone, ObjectNotFound):
             await self._ask("AbortMultipartUpload", self._multipart("DELETE", key, multipart))
 
@@ -265,7 +265,7 @@ class S3Store:
     # The bucket
 
     async def ping(self) -> None:
-        """Ask once whether the bucket answers. Raises Unavailable."""
+        """Check once that the bucket responds. Raises Unavailable."""
         where, request = self._where("HeadBucket"), self._bucket("HEAD", {})
         try:
             await Attempts(1, self._attempts.jitter).run(
@@ -275,7 +275,7 @@ class S3Store:
             raise Unavailable(str(error)) from error
 
     async def ensure_bucket(self) -> None:
-        """Create the bucket when it is not there: for a store that is ours alone. Raises Unavailable."""
+        """Create the bucket when it is missing: for a store that is ours alone. Raises Unavailable."""
         try:
             await self._ask("HeadBucket", self._bucket("HEAD", {}))
         except ObjectNotFound:
@@ -302,14 +302,14 @@ class S3Store:
         *,
         seconds: float | None = None,
     ) -> Answer:
-        """What S3 answers, tried again. Raises what ``refusal`` gives, Unavailable in the end."""
+        """Send a request, with retries, and return the answer. Raises errors of ``refusal``, Unavailable in the end."""
         where = self._where(operation)
         return await self._attempts.run(
             where, lambda: self._wire.ask(where, request, body, extra), seconds=seconds or self._settings.call_seconds
         )
 
     async def _send(self, operation: str, key: ObjectKey, query: Mapping[str, str], data: Pieces) -> str:
-        """PUT ``data`` over the wire; the ETag. Raises Unavailable, and UploadGone for a part."""
+        """PUT ``data``, with retries, and return the ETag. Raises Unavailable, and UploadGone for a part."""
         where = self._where(operation)
         request = Request("PUT", self._address, self._address.path(key), query)
         try:
@@ -321,12 +321,12 @@ class S3Store:
 
 
 class _Nothing:
-    """The reader of no bytes."""
+    """A reader of no bytes."""
 
     size = 0
 
     def source(self) -> None:
-        """None: there is nothing to read."""
+        """Return None: there is nothing to read."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         return

@@ -21,7 +21,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key; ``token`` belongs to temporary ones (STS). It prints no secret."""
+    """An access key; ``token`` belongs to temporary credentials (STS); ``repr`` shows no secret."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -30,18 +30,18 @@ class Credentials:
 
 @lru_cache(maxsize=256)  # names, content types and scopes come again and again
 def escaped(text: str) -> str:
-    """``text`` percent-encoded as SigV4 wants it, for a query."""
+    """Percent-encode ``text`` for a query, by the rules of SigV4."""
     return quote(text, safe="-_.~")
 
 
 def query_string(query: Mapping[str, str]) -> str:
-    """The canonical query: encoded, sorted by encoded name; also what is sent."""
+    """The canonical query string, as signed and as sent: encoded, sorted by encoded name."""
     return "&".join(f"{name}={value}" for name, value in sorted((escaped(n), escaped(v)) for n, v in query.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a bucket answers: ``origin`` is scheme and host, ``prefix`` the path before a key (no slash at its end)."""
+    """A bucket's address: ``origin`` is scheme and host, ``prefix`` the path before a key, no slash at its end."""
 
     origin: str
     host: str
@@ -49,7 +49,7 @@ class Address:
 
     @classmethod
     def of(cls, endpoint: str, bucket: str, *, path_style: bool) -> Self:
-        """The bucket at ``endpoint`` (a URL). Raises ValueError when that is no http or https URL with a host."""
+        """The address of a bucket at ``endpoint``. Raises ValueError when the URL is not http or https with a host."""
         parts = urlsplit(endpoint)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"expected http://host[:port] or https://host[:port], got {endpoint!r}")
@@ -66,7 +66,7 @@ class Address:
 
 
 class Signer:
-    """Signs for one region; keeps the last signing key, which is good for a day."""
+    """Signs requests for one region; caches the last signing key, which is valid for a day."""
 
     __slots__ = ("_key", "_key_of", "_region")
 
@@ -78,7 +78,7 @@ class Signer:
     def headers(
         self, credentials: Credentials, request: "Request", now: datetime, extra: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """``extra`` (names in lower case) and what makes the request authentic; all of them are signed.
+        """Sign a request: returns ``extra`` (names in lower case) and the headers of the signature; all are signed.
 
         ``now`` is aware and in UTC, here and below.
         """
@@ -98,7 +98,7 @@ class Signer:
         return headers
 
     def presigned(self, credentials: Credentials, request: "Request", now: datetime, ttl: timedelta) -> str:
-        """A URL good for ``request.method``, as it is, for ``ttl``. Raises ValueError beyond 1 s to 7 days."""
+        """Presign the URL of ``request``, for its method, valid for ``ttl``. Raises ValueError beyond 1 s to 7 days."""
         if not timedelta(seconds=1) <= ttl <= _TTL_MAX:
             raise ValueError(f"expected a time from 1 s to 7 days, got {ttl}")
         stamp = _stamp(now)
@@ -139,7 +139,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is signed of a request; ``path`` is encoded, ``query`` is not."""
+    """The signed fields of a request; ``path`` is encoded, ``query`` is not."""
 
     method: str
     address: Address
@@ -148,7 +148,7 @@ class Request:
 
     @property
     def url(self) -> str:
-        """The whole URL, encoded as signed: hand it on as it is."""
+        """The whole URL, encoded as signed: send the URL unchanged."""
         return f"{self.address.origin}{self.target}"
 
     @property

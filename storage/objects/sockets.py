@@ -1,7 +1,7 @@
-"""GET and PUT over plain HTTP, on sockets that no transport has: their bytes go where they are wanted, uncopied.
+"""GET and PUT over plain HTTP, on sockets without an asyncio transport, so that the bytes need not be copied.
 
 A GET takes a tenth of the CPU that it takes by aiohttp; a PUT half if it is small, two thirds if it has 16 MiB. aiohttp
-does the rest: TLS, proxies, and all that is answered in XML.
+does the rest: TLS, proxies, and all requests with a response in XML.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head of an answer says: ``length`` None: it is told otherwise, or not at all."""
+    """The parsed head of a response; ``length`` None: the head has no Content-Length."""
 
     status: int
     length: int | None
@@ -44,7 +44,7 @@ class Head:
 
 
 def parsed(head: bytes) -> Head:
-    """The head of an answer, without its empty line. Raises ValueError for what leaves any doubt of what follows."""
+    """Parse the head of a response, without its empty line. Raises ValueError for a malformed or ambiguous head."""
     first, *lines = head.split(b"\r\n")
     status = _STATUS.fullmatch(first)
     if status is None:
@@ -69,7 +69,7 @@ def parsed(head: bytes) -> Head:
 
 
 class Sockets:
-    """Connections to one server, kept for some seconds; at most ``connections`` at once, others wait."""
+    """A pool of connections to one server, kept for some seconds; at most ``connections`` at once, others wait."""
 
     def __init__(self, origin: str, *, connect_seconds: float, silence_seconds: float, connections: int) -> None:
         parts = urlsplit(origin)
@@ -80,7 +80,7 @@ class Sockets:
         self._free = asyncio.Semaphore(connections)
 
     async def get(self, where: str, request: bytes, expected: int) -> "SocketReader":
-        """The answer to ``request``, read a little further than its head; close it.
+        """Send ``request`` and read the head of the response, and some of the body; the caller closes the reader.
 
         Raises Transient without an answer, what ``refusal`` gives when its status is not ``expected``.
         """
@@ -92,7 +92,7 @@ class Sockets:
         return SocketReader(where, self, connection, source, keeps=head.keeps)
 
     async def put(self, where: str, request: bytes, body: Pieces) -> str:
-        """Send ``body`` behind ``request``; the ETag of the answer, "" without one. Raises as ``get``, for 200."""
+        """Send ``request`` with ``body`` and return the ETag, "" without one. Raises as ``get``, for 200."""
         connection, head, first = await self._asked(where, request, body, _OK)
         self.release(connection, keep=head.keeps and head.length == len(first))
         return head.etag
@@ -100,7 +100,7 @@ class Sockets:
     async def _asked(
         self, where: str, request: bytes, body: Pieces, expected: int
     ) -> tuple[socket.socket, Head, bytes]:
-        """A connection to be released, the head that was answered on it, and what came behind that."""
+        """Send a request; returns the connection, to be released by the caller, the head and the body's first bytes."""
         await self._free.acquire()
         try:
             while (kept := self._kept()) is not None:
@@ -116,7 +116,7 @@ class Sockets:
             raise Transient(f"{where}: {type(error).__name__}") from error
 
     def release(self, connection: socket.socket, *, keep: bool) -> None:
-        """Take back what ``get`` gave; it is closed unless the next one may ask on it."""
+        """Return the connection of a response to the pool, or close the connection unless ``keep``."""
         self._free.release()
         if keep:
             self._idle.append((time.monotonic(), connection))
@@ -124,7 +124,7 @@ class Sockets:
             connection.close()
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the idle connections."""
         for _, connection in self._idle:
             connection.close()
         self._idle.clear()
@@ -147,7 +147,7 @@ class Sockets:
         raise refused
 
     async def _sent(self, connection: socket.socket, pieces: Pieces) -> bool:
-        """Whether all was sent: not when the answer, or the end, comes before. Raises TimeoutError."""
+        """Send the pieces; False: the response, or the end, came before all was sent. Raises TimeoutError."""
         for piece in slices(pieces):
             left = memoryview(piece)
             while left:
@@ -161,7 +161,7 @@ class Sockets:
         return True
 
     async def _answered(self, connection: socket.socket) -> tuple[Head, bytes]:
-        """The head of the answer, and what came with it. Raises OSError, ValueError."""
+        """Read the head of the response, and the bytes that came with it. Raises OSError, ValueError."""
         came = b""
         while (end := came.find(b"\r\n\r\n")) < 0:
             if len(came) > _HEAD_BYTES:
@@ -182,7 +182,7 @@ class Sockets:
         return refusal(where, head.status, code_in(body))
 
     async def _received(self, connection: socket.socket, count: int) -> bytes:
-        """Some bytes, at least one. Raises TimeoutError, ConnectionError."""
+        """Read some bytes, at least one. Raises TimeoutError, ConnectionError."""
         while True:
             try:
                 data = connection.recv(count)
@@ -194,7 +194,7 @@ class Sockets:
             return data
 
     def _kept(self) -> socket.socket | None:
-        """The connection that was used last, unless all have been idle for too long."""
+        """The idle connection that was used last, unless all have been idle for too long."""
         since = time.monotonic() - KEEPALIVE_SECONDS
         while self._idle and self._idle[0][0] < since:
             self._idle.pop(0)[1].close()
@@ -227,7 +227,7 @@ class Sockets:
 
 
 async def _connect(connection: socket.socket, address: object) -> None:
-    """Raises OSError."""
+    """Connect a socket, without blocking. Raises OSError."""
     connection.setblocking(False)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     code = connection.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gives it
@@ -239,7 +239,7 @@ async def _connect(connection: socket.socket, address: object) -> None:
 
 
 class SocketReader:
-    """The body of an answer; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` in bytes."""
 
     __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "size")
 
@@ -252,11 +252,11 @@ class SocketReader:
         self.size = source.size + len(source.first)
 
     def source(self) -> Source | None:
-        """The socket; None when all has been read."""
+        """The socket; None when all bytes have been read, or without os.splice."""
         return self._source if _SPLICES and self._source.size else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks as they come. Raises Unavailable when they end early or stand still."""
+        """Chunks as they arrive. Raises Unavailable when the body ends early or stalls."""
         source = self._source
         if source.first:
             yield source.first
@@ -283,5 +283,5 @@ class SocketReader:
         return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.size} of {self.size} bytes missing")
 
     def close(self) -> None:
-        """Give the connection back when all was read, else cut it."""
+        """Return the connection to the pool when the body was read to its end, else close the connection."""
         self._sockets.release(self._connection, keep=self._keeps and self._source.size == 0)

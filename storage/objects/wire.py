@@ -1,4 +1,4 @@
-"""The path to S3 and back: aiohttp with our own signature.
+"""HTTP transport to S3: aiohttp, or plain sockets, with our own signature.
 
 aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue`` and cannot repeat a body it streams.
 """
@@ -32,7 +32,7 @@ _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 class _Body(aiohttp.Payload):
-    """Pieces as a body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
+    """A request body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
 
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
         super().__init__(data, content_type=BINARY)
@@ -57,7 +57,7 @@ class _Body(aiohttp.Payload):
 
 
 def _abort(writer: AbstractStreamWriter) -> None:
-    """Cut the connection: to close it would be to wait for bytes that nobody takes."""
+    """Abort the connection: closing would wait for the peer to read the remaining bytes."""
     transport = writer.transport if isinstance(writer, aiohttp.http.StreamWriter) else None
     if transport is not None:
         transport.abort()
@@ -65,7 +65,7 @@ def _abort(writer: AbstractStreamWriter) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Single attempts of signed requests; who calls tries again.
+    """Single attempts of signed requests; the caller retries.
 
     ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: where nothing
     stands between us and the server.
@@ -81,7 +81,7 @@ class Wire:
     sockets: Sockets | None = None
 
     async def put(self, where: str, request: Request, data: Pieces) -> str:
-        """Send ``data``; the ETag S3 answers with. Raises what ``refusal`` gives, Transient without an answer."""
+        """PUT ``data`` and return S3's ETag. Raises the error of ``refusal``, Transient without a response."""
         if self.sockets is not None:
             extra = {"content-length": str(sum(map(len, data))), "content-type": BINARY}
             headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
@@ -99,7 +99,7 @@ class Wire:
     async def ask(
         self, where: str, request: Request, body: bytes = b"", extra: Mapping[str, str] | None = None
     ) -> "Answer":
-        """Send ``body`` and read all that is answered. Raises as ``put``."""
+        """Send ``body`` and read the whole response. Raises as ``put``."""
         response = await self._send(where, request, extra or {}, body or None)
         async with response:
             if response.status not in _DONE:
@@ -113,7 +113,7 @@ class Wire:
         return answer
 
     async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
-        """The answer to a GET as far as its headers; close it. Raises as ``put``."""
+        """Send a GET and read the head of the response; the caller closes the reader. Raises as ``put``."""
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
         expected = _OK if span is None else _PARTIAL
         if self.sockets is not None:
@@ -139,21 +139,21 @@ class Wire:
 
 
 def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
-    """A request as far as its body, as it is sent."""
+    """Serialize a request up to its body."""
     lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What S3 has answered to what it did; ``headers`` by names in any case."""
+    """A successful response of S3; ``headers`` by names in any case."""
 
     where: str
     headers: Mapping[str, str]
     body: bytes
 
     def document(self) -> Document:
-        """The body. Raises Transient for what is no XML: a gateway on the way, or half of an answer."""
+        """Parse the body. Raises Transient for anything but XML: from a gateway on the way, or half of a response."""
         try:
             return Document.parse(self.body)
         except ValueError as error:
@@ -169,7 +169,7 @@ async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
 
 
 class WireReader:
-    """The body of an answer; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` in bytes."""
 
     __slots__ = ("_response", "_where", "size")
 
@@ -179,10 +179,10 @@ class WireReader:
         self.size = size
 
     def source(self) -> None:
-        """None: aiohttp reads the socket."""
+        """Return None: aiohttp reads the socket."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks as they come. Raises Unavailable when they end early or stand still."""
+        """Chunks as they arrive. Raises Unavailable when the body ends early or stalls."""
         left = self.size
         try:
             async for chunk in self._response.content.iter_any():
@@ -194,7 +194,7 @@ class WireReader:
             raise Unavailable(f"{self._where}: {left} of {self.size} bytes missing")
 
     def close(self) -> None:
-        """Give the connection back when all was read, else cut it."""
+        """Return the connection to the pool when the body was read to its end, else close the connection."""
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -204,7 +204,7 @@ class WireReader:
 def client_session(
     *, connect_seconds: float, silence_seconds: float, connections: int, tls: ssl.SSLContext | None
 ) -> aiohttp.ClientSession:
-    """A session for ``Wire``: no cookies, no decompression, no deadline over a whole transfer, but over silence."""
+    """Create a session for ``Wire``: no cookies, no decompression, a deadline over silence, none over a transfer."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=True if tls is None else tls

@@ -1,8 +1,8 @@
-"""Many look-ups in one statement: what the requests of one turn of the event loop ask is asked together.
+"""Batched lookups: the lookups of one turn of the event loop run as one statement.
 
-A look-up waits for no clock, only for the end of the turn and for the statement under way; so one that is alone is not
-slowed down, and under load the statements grow instead of the queue: to begin one costs as much as a dozen rows of it.
-Each answer is read after it was asked for: nothing is older than the last write that was acknowledged.
+No timer delays a lookup: it waits only for the end of the turn and for the running statement, so that a single lookup
+is not slowed down. Under load the statements grow instead of the queue: starting a statement costs as much as a dozen
+of its rows. Each row is read after the call that asks for it, so no row is older than the last acknowledged write.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ _CANCELLED: Final = Unavailable("the look-up was cancelled")
 
 
 class Batching(Generic[Row]):
-    """A statement over ``query.lines``, one for each part of a key, that returns a row a key, in their order.
+    """A query over ``query.lines``, one parameter for each part of a key, with a row for each key in order.
 
-    ``first``: what it is given before them. It has ``most`` keys at most.
+    ``first``: the query's parameters before these. A batch has ``most`` keys at most.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Batching(Generic[Row]):
         self._at_work = False
 
     def ask(self, key: Key, answer: Answer[Row]) -> None:
-        """Calls ``answer`` once with the row of ``key``, or with what went wrong. It must not raise."""
+        """Call ``answer`` once with the row of ``key``, or with the error; ``answer`` must not raise."""
         asked = self._asked.get(key)
         if asked is not None:
             asked.append(answer)
@@ -64,7 +64,7 @@ class Batching(Generic[Row]):
         self._tasks.create_task(self._work())
 
     async def _work(self) -> None:
-        """Asks until nobody waits."""
+        """Run batches until no lookup waits."""
         try:
             while self._asked:
                 await self._complete()
@@ -75,7 +75,7 @@ class Batching(Generic[Row]):
                 self._begin()
 
     async def _complete(self) -> None:
-        """Comes back when the next batch may go: here at once."""
+        """Wait until the next batch may run: here not at all."""
 
     def _batch(self) -> _Batch[Row]:
         batch, self._asked = self._asked, {}
@@ -85,7 +85,7 @@ class Batching(Generic[Row]):
         return batch
 
     async def _answer(self, batch: _Batch[Row]) -> None:
-        """Tells all of ``batch``; what fails for them, it need not for those that came meanwhile."""
+        """Answer every lookup of ``batch``; an error of the batch does not affect lookups that arrived meanwhile."""
         try:
             rows = await self._rows(batch)
         except Exception as error:  # noqa: BLE001 - it is raised where the row was asked for

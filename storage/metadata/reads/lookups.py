@@ -1,4 +1,4 @@
-"""The look-ups of pulls, gathered: manifests by tag and by digest, blobs; and the bodies of manifests, remembered."""
+"""Batched and cached lookups: manifests, blobs, upload sessions, access facts, tokens and the bodies of manifests."""
 
 import asyncio
 from collections import OrderedDict
@@ -26,14 +26,14 @@ _BLOBS_KNOWN: Final = 64  # of 64 KiB each, where they are so small that they ar
 
 
 def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str, str, str, str]:
-    """Of a look-up with the caller's standing."""
+    """The key of a lookup with the caller's access facts."""
     return "" if token_id is None else str(token_id), package.owner, package.image, reference
 
 
 class _FastThenFull(SnapshotCache[Row]):
-    """Asks at sight, and in full where that does not settle it, or did not before.
+    """Answer with the fast query, and with the full one where the fast query leaves the role open, or did before.
 
-    Which callers were not settled is remembered only as the shorter of two right ways.
+    The set of such callers is a hint: a caller missing from it costs one more query, never a wrong answer.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class _FastThenFull(SnapshotCache[Row]):
 
 
 class Lookups:
-    """One for a process; each answer comes with the caller's standing of this moment."""
+    """The lookups of a process; a lookup in a package returns the caller's current access facts as well."""
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
@@ -86,7 +86,7 @@ class Lookups:
         return found if found.id else None
 
     async def standing(self, token_id: int | None, package: PackageName) -> AccessFacts:
-        """The caller's standing with a package that may not be there."""
+        """The caller's access facts for a package, which may not exist."""
         return await self._standings.one(*key(token_id, package, ""))
 
     async def by_tag(self, token_id: int | None, package: PackageName, tag: TagName) -> ResolvedManifest:
@@ -98,11 +98,11 @@ class Lookups:
         return await self.digests.one(*key(token_id, package, digest))
 
     async def blob(self, token_id: int | None, package: PackageName, digest: Digest) -> LocatedBlob:
-        """Where a blob's bytes are."""
+        """The location of a blob's bytes."""
         return await self.blobs.one(*key(token_id, package, digest))
 
     async def session(self, token_id: int | None, package: PackageName, upload: UploadId) -> Session:
-        """The caller's upload of that id; as this process left it, if it wrote it last."""
+        """The caller's upload session of that id; from memory, if this process wrote the session last."""
         if upload in self.known:
             known = self.known.of(upload, await self.standing(token_id, package))
             if known is not None:
@@ -110,14 +110,14 @@ class Lookups:
         return await self._sessions.one(*key(token_id, package, str(upload)))
 
     def known_body(self, digest: str) -> bytes | None:
-        """The bytes of a manifest that was looked up and may be read, if they are at hand."""
+        """The cached bytes of a manifest that was looked up and may be read; None: not cached."""
         known = self._bodies.get(digest)
         if known is not None:
             self._bodies.move_to_end(digest)
         return known
 
     async def body(self, package_id: int, digest: Digest) -> bytes | None:
-        """The bytes of a manifest that was looked up and may be read; None: it was purged in this moment."""
+        """The bytes of a manifest that was looked up and may be read; None: the manifest has just been purged."""
         known = self.known_body(digest)
         if known is not None:
             return known
@@ -133,6 +133,6 @@ class Lookups:
 
 @asynccontextmanager
 async def open_lookups(db: Database) -> AsyncIterator[Lookups]:
-    """Look-ups, as long as the block lasts."""
+    """Open the lookups until the block ends."""
     async with asyncio.TaskGroup() as tasks:
         yield Lookups(db, tasks)

@@ -1,9 +1,9 @@
-"""Look-ups whose answers hold until somebody writes.
+"""Cached lookups: a row stays valid until the next write, as shown by the snapshot's name.
 
-What a statement sees is settled by which transactions had ended when it began, and Postgres names them
-(``pg_current_snapshot()``; PostgreSQL's manual, «Transaction ID and Snapshot Information Functions»): the same name,
-the same rows. To ask for the name takes a sixth of what eight look-ups take. So each batch asks for it, and while
-nothing was written reads no more: what is answered is what it would have read.
+The rows that a statement sees depend on the transactions that had ended when the statement began, and Postgres names
+that set (``pg_current_snapshot()``; PostgreSQL's manual, «Transaction ID and Snapshot Information Functions»): the same
+name, the same rows. Reading the name costs a sixth of eight lookups. So each batch reads the name, and while it is
+unchanged answers from the cache with the rows that the query would return.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ _NAME: Final = select(
 
 
 class SnapshotCache(Batching[Row]):
-    """A Batching of a statement that writes nothing; what the clock changes in its rows may show at the full second.
+    """A Batching of a read-only query with cached rows; changes by the clock show at the next full second.
 
-    It remembers ``known`` rows at most.
+    The cache keeps ``known`` rows at most.
     """
 
     def __init__(self, db: Database, query: Query[Row], tasks: asyncio.TaskGroup, known: int = KNOWN_ROWS) -> None:
