@@ -1,4 +1,4 @@
-"""Whose address a request counts for."""
+"""The client's address of a request, by which failed logins are counted."""
 
 from asyncio import Transport
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From the Authorization header to an Identity; what it is worth is asked with each request's own statement.
+"""Authentication: the Authorization header to an Identity, whose rights each request's own statement reads.
 
 Credentials that fail are counted, here for all the dialects together (registry.login_throttle); a bearer token of ours
 that fails is not: an expired one is how clients learn that they need a new one.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has shown a token: what it is, and for how long it is good, seconds, where it came with its own end."""
+    """The stored token of a caller; ``seconds_left``: the lifetime of a token with an expiry of its own."""
 
     token: StoredToken
     seconds_left: float | None = None
@@ -90,7 +90,7 @@ def identity_at_hand(services: Services, credentials: BearerCredentials | None) 
 
 
 class Counted:
-    """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place.
+    """Count each Unauthenticated of the block by address and user name. Raises TooManyRequests in its place.
 
     No generator, which takes three times as long: it is on the way of every request.
     """

@@ -1,4 +1,4 @@
-"""How clients reach us, for the few places that need an absolute URL; and what they ask for."""
+"""The registry's own URL, for the few absolute URLs, and the path of a request."""
 
 import re
 from typing import Final, Protocol

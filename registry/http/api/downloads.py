@@ -14,7 +14,7 @@ _INTERVALS: Final = ("day",)
 
 
 async def list_downloads(call: ApiCall) -> web.Response:
-    """Days are of UTC; a pull shows some seconds after it."""
+    """List a version's downloads by UTC day; a pull is counted some seconds late."""
     version_id = call.number("package_version_id")
     one_of(call, "interval", _INTERVALS)
     package_id, _ = await allowed(call, Action.PULL)

@@ -1,4 +1,4 @@
-"""One request of ``/v2``: who asks, for what, and the answer in the dialect of its clients."""
+"""One request of ``/v2``: the caller, the parsed request, and responses in the dialect of OCI clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Call:
     services: Services
 
     def authorize(self, action: Action, standing: AccessFacts) -> Allowed:
-        """Raises Unauthorized, NameUnknown (hidden and missing are one answer) or Denied."""
+        """Check that the caller may do ``action``. Raises Unauthorized, NameUnknown (hidden or missing) or Denied."""
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
             case Allowed():
@@ -54,7 +54,7 @@ class Call:
                 raise errors.NameUnknown(self.oci.package)
 
     async def package_to_push(self, standing: AccessFacts) -> int:
-        """The id of the package of an allowed push, made if it is not there. Raises NameUnknown, Denied."""
+        """Return the package's id for an allowed push, creating a missing package. Raises NameUnknown, Denied."""
         try:
             return await self.services.packages.ensure(self.oci.package, standing, self.identity.token_id)
         except NotThere as error:
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def origin(self) -> str:
-        """Our own URL, as this client knows it."""
+        """The registry's own URL, as the client knows it."""
         return origin(self.http, self.services.settings.public_url)
 
     def next_page(self, last: str, size: int) -> str:

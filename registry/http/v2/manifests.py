@@ -69,7 +69,7 @@ async def _parsed(body: bytes, content_type: str | None) -> Manifest:
 
 @lru_cache(maxsize=128)
 def _known(body: bytes, content_type: str | None) -> Manifest:
-    """What was pushed under one name is often pushed under the next."""
+    """Parse a manifest, cached: the same manifest is often pushed under several names."""
     return parse_manifest(body, content_type)
 
 

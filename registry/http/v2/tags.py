@@ -1,4 +1,4 @@
-"""Lists on the wire: tags (end-8a, 8b) and the catalog."""
+"""List endpoints: tags (end-8a, end-8b) and the catalog."""
 
 from typing import Final
 

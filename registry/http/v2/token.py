@@ -129,7 +129,7 @@ def _second(unix: int) -> str:
 
 
 async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant | None:
-    """All that the caller may do with what is asked for; None: nothing."""
+    """Return the caller's allowed actions within the requested scope; None: no action is allowed."""
     if ask.type == "registry":
         known = identity.token_id is not None and ask.name == "catalog"
         return Grant("registry", "catalog", frozenset({"*"})) if known else None

@@ -1,4 +1,4 @@
-"""Uploads on the wire: end-4a, 4b, 5, 6, 11, 13, 14 of the distribution specification."""
+"""Upload endpoints of the distribution specification: end-4a, 4b, 5, 6, 11, 13, 14."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _OPENING_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where the bytes of a request begin, how many it announces, and they themselves if they were at hand."""
+    """A request's chunk: its start offset, its announced size, and its bytes if already received."""
 
     at: int | None
     size: int | None
@@ -35,7 +35,7 @@ class Chunk:
 
     @property
     def short(self) -> bytes | None:
-        """The bytes, if they are all here and as many as announced."""
+        """The chunk's bytes, if all were received and match the announced size."""
         return self.body if self.body is not None and self.size in {None, len(self.body)} else None
 
 
@@ -145,7 +145,7 @@ async def cancel(call: Call) -> Response:  # end-14
 
 
 async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
-    """The session as it is, if it is one of the caller's, and whom it must belong to, by the rights of this moment."""
+    """Look up the session, and its required owner by the caller's current rights."""
     identity = call.identity
     found = await call.services.lookups.session(identity.token_id, call.oci.package, upload)
     if identity.expired_at is not None and not _opened_before(found, identity.token_id, identity.expired_at):
@@ -157,7 +157,7 @@ async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
 
 
 def _opened_before(found: Session, token_id: int | None, at: float) -> bool:
-    """Whether it is open and was opened with this token at that time (Unix seconds), or earlier."""
+    """Return whether the session is open and was opened with the token by the time ``at`` (Unix seconds)."""
     latest = at + _OPENING_SECONDS
     mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= latest
     return mine and found.state == "open" and not found.expired
