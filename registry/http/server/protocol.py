@@ -24,8 +24,9 @@ log = structlog.get_logger()
 
 LINE_BYTES: Final = 8190
 HEADERS_MAX: Final = 128
-#: What may come without a byte of a body among it: a head, the frame of a chunk, trailers.
-_FRAME_BYTES: Final = 64 * 1024
+#: What may come of a head; and without a byte of the body among it, of the frame of a chunk, or of trailers.
+_HEAD_BYTES: Final = 64 * 1024
+_FRAME_BYTES: Final = 4096
 #: Where bytes are on their way from the kernel: they are parsed at once, so all connections may share it.
 _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
@@ -150,8 +151,10 @@ class Connection(asyncio.BufferedProtocol):
             if not self._deaf:
                 self._refuse(self._refusal or self._malformed(bytes(data[:1])), type(error).__name__)
         else:
-            if self._frame_bytes > _FRAME_BYTES:
-                self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX), "frame")
+            if self._receiving is None and self._frame_bytes > _HEAD_BYTES:
+                self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX), "head")
+            elif self._receiving is not None and self._frame_bytes > _FRAME_BYTES:
+                self._refuse(BodyMalformed(), "frame")
 
     def _malformed(self, first: bytes) -> RegistryError:
         if self._receiving is not None:

@@ -71,7 +71,7 @@ async def serve(services: Services, http: Request) -> Response:
 
 def look_up(services: Services, http: Request, respond: Respond) -> bool:
     """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
-    asked = _asked(http.method, http.target, http.fields.get(b"authorization"))
+    asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
         return False
     oci, credentials = asked
@@ -104,7 +104,9 @@ async def _continued(call: Call, found: Any) -> Response:
 
 
 @lru_cache(maxsize=_HEADS_MAX)
-def _asked(method: str, target: str, authorization: bytes | None) -> tuple[OCIRequest, BearerCredentials | None] | None:
+def parsed_pull(
+    method: str, target: str, authorization: bytes | None
+) -> tuple[OCIRequest, BearerCredentials | None] | None:
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
         oci = parse(method, raw_path(target), {}) if "?" not in target else None
