@@ -91,7 +91,7 @@ class Router:
             if done is not None:
                 done()
 
-    def _respond(self, request: Request, answer: Awaitable[Response] | Response | Exception) -> None:
+    def _respond(self, request: Request, answer: v2.Answer) -> None:
         """Send what a handler has found; a coroutine is awaited first."""
         if isinstance(answer, Response):
             try:

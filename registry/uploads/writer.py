@@ -28,7 +28,7 @@ INLINE_BYTES: Final = 64 * 1024
 #: Read while there is no slot, to be copied: what comes first, and what comes when a slot is full.
 _SPARE_BYTES: Final = 4 * 1024
 #: After these there is nothing worth making durable, or nobody to do it with.
-_NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, UploadBusy, UploadExpired, StorageError)
+_NOTHING_TO_KEEP: Final = (DigestInvalid, LayerTooLarge, SizeInvalid, UploadBusy, UploadExpired, StorageError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ class Registry:
     urls: list[str]
     replicas: list[Services]
     http: aiohttp.ClientSession
-    admissions: list[Admission] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
+    admissions: list[Admission] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -210,7 +210,7 @@ async def running(
         if isinstance(store := services[0].stores, S3Store):
             await store.ensure_bucket()
         http = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
-        yield Registry(urls, services, http, admissions)
+        yield Registry(urls, services, http, admissions=admissions)
 
 
 async def until(true: Callable[[], bool]) -> None:

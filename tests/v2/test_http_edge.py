@@ -190,6 +190,55 @@ async def test_an_upgrade_is_declined_and_the_connection_goes_on(registry: Regis
     assert (await wire.answer()).status == 200
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_is_sent_behind_a_declined_upgrade_is_answered(
+    registry: Registry, connect: Connect, together: bool
+) -> None:
+    token = await registry.user("alice")
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA")
+    form = ("Content-Type: application/x-www-form-urlencoded", LENGTH.format(len(f"password={token}")))
+    framed = b"%x\r\npassword=%b\r\n0\r\n\r\n" % (len(token) + 9, token.encode())
+    sent = [
+        request("GET", "/healthz", *upgrade),
+        request("POST", "/token", *upgrade, *form, body=f"password={token}".encode()),
+        request("GET", "/healthz"),
+        request("POST", "/token", *upgrade, form[0], "Transfer-Encoding: chunked", body=framed),
+        request("GET", "/api/v3/nothing", *upgrade),
+        request("GET", "/v2/", authorization(token)),
+    ]
+    wire = await connect(registry.url)
+    for piece in [b"".join(sent)] if together else [bytes([byte]) for byte in b"".join(sent)]:
+        await wire.send(piece)
+    assert [(await wire.answer()).status for _ in sent] == [200, 200, 200, 200, 404, 200]
+
+
+ROUTES = [
+    "/v2/",
+    "/v2/alice/app/manifests/v1",
+    "/v2/alice/app/blobs/uploads/",
+    "/token",
+    "/api/v3/user",
+    "/healthz",
+    "/",
+]
+
+
+async def test_headers_that_stand_twice_are_refused_alike_on_every_route(registry: Registry) -> None:
+    for header in (
+        "Authorization: Basic eA==", "Content-Length: 0", "Content-Range: 0-1", "Content-Type: a/b", EXPECT,
+        "If-Range: a", "Range: bytes=0-1", "Transfer-Encoding: chunked", "User-Agent: a",
+    ):  # fmt: skip
+        name, _, value = header.partition(": ")
+        answers = {
+            (answer.status, answer.body)
+            for target in ROUTES
+            for method in ("GET", "POST", "PATCH")
+            for answer in [await ask(registry.url, request(method, target, header, f"{name.upper()}: {value}"))]
+        }
+        assert {status for status, _ in answers} == {400}, header
+        assert len(answers) == 1, header
+
+
 async def test_http_1_0_is_answered_and_closed(registry: Registry, connect: Connect) -> None:
     wire = await connect(registry.url)
     await wire.send(b"GET /healthz HTTP/1.0\r\n\r\n")

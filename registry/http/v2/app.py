@@ -23,9 +23,10 @@ from storage.errors import StorageError, Unavailable
 log = structlog.get_logger()
 
 Handler = Callable[[Call], Awaitable[Response]]
-#: What a caller of ``look_up`` does with a response, with an error that is no response, and with a coroutine.
-Respond = Callable[[Request, Awaitable[Response] | Response | Exception], None]
+#: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
+Answer = Response | Awaitable[Response] | Exception
 
+_EXPECTED: Final = (Unauthenticated, RegistryError, StorageError)
 _HEADS_MAX: Final = 1024  # of a few hundred bytes
 
 
@@ -65,13 +66,13 @@ async def serve(services: Services, http: Request) -> Response:
         identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.context.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
-    except (Unauthenticated, RegistryError, StorageError) as error:
+    except _EXPECTED as error:
         return _refused(services, http, oci, error)
 
 
-def look_up(services: Services, http: Request, respond: Respond) -> bool:
+def look_up(services: Services, http: Request, respond: Callable[[Request, Answer], None]) -> bool:
     """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
-    asked = _asked(http.method, http.target, http.fields.get(b"authorization"))
+    asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
         return False
     oci, credentials = asked
@@ -80,31 +81,36 @@ def look_up(services: Services, http: Request, respond: Respond) -> bool:
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
     http.context.account_id = identity.account_id
-    call, kind = Call(http, oci, identity, services), LOOK_UPS[oci.kind]
-
-    def render(found: Any) -> None:
-        try:
-            if isinstance(found, Exception):
-                raise found  # noqa: TRY301 - told below, like what rendering raises
-            respond(http, kind.render(call, found) or _continued(call, found))
-        except (Unauthenticated, RegistryError, StorageError) as error:
-            respond(http, _refused(services, http, oci, error))
-        except Exception as error:  # noqa: BLE001 - the last resort is the router's
-            respond(http, error)
-
-    kind.rows(services.lookups, oci).ask(key_of(call), render)
+    call = Call(http, oci, identity, services)
+    rows = LOOK_UPS[oci.kind].rows(services.lookups, oci)
+    rows.ask(key_of(call), lambda found: respond(http, _rendered(call, found)))
     return True
+
+
+def _rendered(call: Call, found: Any) -> Answer:
+    try:
+        if isinstance(found, Exception):
+            return _told(call, found)
+        return LOOK_UPS[call.oci.kind].render(call, found) or _continued(call, found)
+    except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
+        return _told(call, error)
 
 
 async def _continued(call: Call, found: Any) -> Response:
     try:
         return await LOOK_UPS[call.oci.kind].go_on(call, found)
-    except (Unauthenticated, RegistryError, StorageError) as error:
+    except _EXPECTED as error:
         return _refused(call.services, call.http, call.oci, error)
 
 
+def _told(call: Call, error: Exception) -> Response | Exception:
+    return _refused(call.services, call.http, call.oci, error) if isinstance(error, _EXPECTED) else error
+
+
 @lru_cache(maxsize=_HEADS_MAX)
-def _asked(method: str, target: str, authorization: bytes | None) -> tuple[OCIRequest, BearerCredentials | None] | None:
+def parsed_pull(
+    method: str, target: str, authorization: bytes | None
+) -> tuple[OCIRequest, BearerCredentials | None] | None:
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
         oci = parse(method, raw_path(target), {}) if "?" not in target else None

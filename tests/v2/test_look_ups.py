@@ -1,4 +1,4 @@
-"""The short way of pulls answers as the long way does; what it leaves to the long way is not lost on the way."""
+"""Pulls that are look-ups: answered without a task, whatever comes around them on their connection."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,9 @@ import time
 import orjson
 import pytest
 
+from registry.http.v2.app import parsed_pull
 from tests.support.raw import RawAnswer, Wire, request
-from tests.support.server import Registry, running
-
-#: Sends a request the long way: what else it says does not matter to the answer.
-LONG = "Connection: Keep-Alive, X-Nothing"
+from tests.support.server import Registry, basic, running
 
 
 async def bearer(registry: Registry, token: str, name: str) -> str:
@@ -30,32 +28,60 @@ def plain(answer: RawAnswer) -> tuple[int, set[tuple[str, str]], bytes]:
     return answer.status, {(k.lower(), v) for k, v in answer.headers.items() if k.lower() not in own}, answer.body
 
 
-async def test_the_short_way_answers_as_the_long_way(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_look_up_answers_as_the_coroutine_does(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever comes with a bearer token is answered by a look-up, with Basic by a coroutine; conditions and all."""
     token = await registry.user("alice")
     digest = await registry.push_image("alice/app", "v1", token)
     blob = await registry.push_blob("alice/app", b"some bytes", token)
+    large = await registry.push_blob("alice/app", b"x" * 100_000, token)
     allowed = await bearer(registry, token, "alice/app")
+    login = f"Authorization: {basic(token)['Authorization']}"
+    name = "/v2/alice/app"
     targets = [
-        *(
-            (method, f"/v2/alice/app/manifests/{reference}")
-            for method in ("GET", "HEAD")
-            for reference in ("v1", digest)
-        ),
-        ("HEAD", f"/v2/alice/app/blobs/{blob}"),
-        ("HEAD", f"/v2/alice/app/blobs/sha256:{'0' * 64}"),
-        ("GET", "/v2/alice/app/manifests/v2"),
-        ("GET", "/v2/alice/other/manifests/v1"),
-        ("GET", "/v2/alice/app/manifests/~"),
+        *(f"{name}/manifests/{reference}" for reference in ("v1", digest, "v2", "~")),
+        *(f"{name}/blobs/{reference}" for reference in (blob, large, f"sha256:{'0' * 64}")),
+        "/v2/alice/other/manifests/v1",
     ]
+    conditions: list[tuple[str, ...]] = [
+        (), ("Range: bytes=1-3",), ("Range: bytes=1000000-",), (f'If-None-Match: "{digest}"',),
+        (f'If-None-Match: "{blob}", "x"', "If-None-Match: *"), ("Range: bytes=1-3", 'If-Range: "other"'),
+    ]  # fmt: skip
     async with Wire.to(registry.url) as wire:
-        for method, target in targets:
-            for headers in ((allowed,), (), ("Authorization: Bearer a.b.c",)):
-                short = await counted(wire, request(method, target, *headers), head=method == "HEAD")
-                long = await counted(wire, request(method, target, *headers, LONG), head=method == "HEAD")
-                again = await counted(wire, request(method, target, *headers), head=method == "HEAD")
-                assert plain(short) == plain(long) == plain(again), (method, target, headers)
-                assert len({one.headers["X-Moorage-Request-Id"] for one in (short, long, again)}) == 3
+        for method in ("GET", "HEAD"):
+            for target in targets:
+                for condition in conditions:
+                    sent = [request(method, target, who, *condition) for who in (allowed, login, allowed)]
+                    answers = [await counted(wire, one, head=method == "HEAD") for one in sent]
+                    assert plain(answers[0]) == plain(answers[1]) == plain(answers[2]), (method, target, condition)
+                    assert len({one.headers["X-Moorage-Request-Id"] for one in answers}) == 3
     assert [r for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+async def test_a_redirected_blob_is_a_look_up(env: dict[str, str]) -> None:
+    """It waits for no place among the requests that are worked on."""
+    async with running({**env, "MOORAGE_REDIRECT": "on"}) as registry:
+        token = await registry.user("alice")
+        blob = await registry.push_blob("alice/app", b"x" * 100_000, token)
+        sent = request("GET", f"/v2/alice/app/blobs/{blob}", await bearer(registry, token, "alice/app"))
+        registry.admission.working += registry.admission.most
+        async with Wire.to(registry.url) as wire, asyncio.timeout(1):
+            answer = await counted(wire, sent)
+        registry.admission.working -= registry.admission.most
+        assert answer.status == 307
+        assert (await registry.http.get(answer.headers["Location"])).status == 200
+
+
+async def test_headers_that_mean_nothing_here_cost_nothing(registry: Registry) -> None:
+    """Requests that differ in their traces only are parsed once."""
+    token = await registry.user("alice")
+    await registry.push_image("alice/app", "v1", token)
+    allowed = await bearer(registry, token, "alice/app")
+    async with Wire.to(registry.url) as wire:
+        for number in range(5):
+            before = parsed_pull.cache_info()
+            trace = (f"traceparent: 00-{number:032x}-{number:016x}-01", f"X-Request-Id: {number}")
+            assert (await counted(wire, request("GET", "/v2/alice/app/manifests/v1", allowed, *trace))).status == 200
+            assert parsed_pull.cache_info().misses == before.misses + (number == 0)
 
 
 async def test_requests_that_come_at_once_are_answered_in_their_order(registry: Registry) -> None:
@@ -126,7 +152,7 @@ async def test_who_reads_nothing_is_waited_for(registry: Registry) -> None:
             assert (await wire.answer()).status == 200
 
 
-async def test_a_connection_of_short_ways_ends_when_it_is_idle(env: dict[str, str]) -> None:
+async def test_a_connection_of_look_ups_ends_when_it_is_idle(env: dict[str, str]) -> None:
     async with running({**env, "MOORAGE_IDLE_SECONDS": "1"}) as registry:
         token = await registry.user("alice")
         await registry.push_image("alice/app", "v1", token)

@@ -1,4 +1,4 @@
-"""Bodies that are read past the parser, byte by byte on the wire; on the loop of the tests and on that of a server."""
+"""Bodies of uploads, byte by byte on the wire; on the loop of the tests and on that of a server."""
 
 import asyncio
 import ssl
