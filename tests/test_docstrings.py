@@ -9,7 +9,33 @@ from typing import Final
 _ROOT: Final = Path(__file__).parent.parent
 #: Words that stand for a thing without naming it.
 _PRONOUNS: Final = frozenset(
-    ["as", "he", "here", "his", "it", "its", "she", "such", "that", "their", "them", "there", "these", "they", "this", "those", "we", "what", "where", "whether", "which", "who", "whoever", "whom", "whose"]
+    [
+        "as",
+        "he",
+        "here",
+        "his",
+        "it",
+        "its",
+        "she",
+        "such",
+        "that",
+        "their",
+        "them",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "we",
+        "what",
+        "where",
+        "whether",
+        "which",
+        "who",
+        "whoever",
+        "whom",
+        "whose",
+    ]
 )
 #: Words of a private dialect, each with the field's word for it.
 _RETIRED: Final = re.compile(

@@ -36,13 +36,13 @@ class Holder:
 
 
 def credentials_of(services: Services, http: Headed) -> Credentials | None:
-    """What the request's headers hold. Raises Unauthenticated, TooManyRequests."""
+    """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
     with Counted(services, http):
         return parse_authorization(http.headers.getall("Authorization", ()))
 
 
 async def authenticate(services: Services, http: Headed, *, expired_ok: bool = False) -> Identity:
-    """Who asks on ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
+    """Return the identity of a caller of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
     """
@@ -61,7 +61,7 @@ async def authenticate(services: Services, http: Headed, *, expired_ok: bool = F
 
 
 async def holder(services: Services, http: Headed, credentials: OidcCredentials | TokenCredentials) -> Holder:
-    """Whose token this is. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    """Return the account and token behind the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
     with Counted(services, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
         if isinstance(credentials, OidcCredentials):
             exchanged = await _exchanged(services, credentials.reveal(), services.now())

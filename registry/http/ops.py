@@ -1,4 +1,4 @@
-"""What load balancers and operators ask."""
+"""The routes of load balancers and operators."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final

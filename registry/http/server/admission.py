@@ -56,7 +56,7 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether the next request is to wait: nothing overtakes the queue."""
+        """Return whether the next request is to wait: nothing overtakes the queue."""
         return bool(self._queue) or self.working >= self.most
 
     def admit(self, request: Request, *, counted: bool, waits: bool) -> None:

@@ -71,7 +71,7 @@ class Body:
 
     @property
     def wants_bytes(self) -> bool:
-        """Whether the connection is to read on."""
+        """Return whether the connection is to read on."""
         if self.complete or self.error is not None or self.dropping or self._room:
             return True
         short = self.length is not None and self.length <= SHORT_BYTES
@@ -79,7 +79,7 @@ class Body:
 
     @property
     def filling(self) -> bool:
-        """Whether a reader waits for bytes, or nobody does and all may be dropped."""
+        """Return whether a reader waits for bytes, or nobody does and all may be dropped."""
         return self._room is not None or self.dropping
 
     def direct(self) -> memoryview | None:

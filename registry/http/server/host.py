@@ -1,4 +1,4 @@
-"""What a connection is given: limits, request ids, the access log, and who answers."""
+"""The interface of a server to its connections: limits, request ids, the access log, and who answers."""
 
 import asyncio
 from dataclasses import dataclass

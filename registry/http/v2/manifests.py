@@ -97,7 +97,7 @@ async def _delete_version(call: Call, package_id: int, version_id: int, account_
 
 
 async def referrers(call: Call) -> Response:  # end-12a, end-12b
-    """Who names this digest as subject; an unknown subject has an empty list."""
+    """List the referrers of a digest; an unknown subject has an empty list."""
     subject, wanted = call.oci.digest, call.oci.artifact_type
     assert subject is not None  # noqa: S101 - the parser demands it
     size = call.oci.n or _PAGE

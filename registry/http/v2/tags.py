@@ -26,7 +26,7 @@ async def page(call: Call) -> Response:  # end-8a, end-8b
 
 
 async def catalog(call: Call) -> Response:
-    """What the caller may read. Docker's ``_catalog``; the specification leaves it out."""
+    """List the packages that the caller may read. Docker's ``_catalog``; the specification leaves it out."""
     granted = call.identity.grants is None or any(g.type == "registry" for g in call.identity.grants)
     if call.identity.token_id is None or not granted:
         raise unauthorized(call.http, call.services, call.oci, None if granted else "insufficient_scope")
