@@ -42,7 +42,7 @@ def credentials_of(services: Services, http: Headed) -> Credentials | None:
 
 
 async def authenticate(services: Services, http: Headed, *, expired_ok: bool = False) -> Identity:
-    """Return the identity of a caller of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
+    """Identify the caller of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
     """

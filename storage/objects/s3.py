@@ -336,7 +336,7 @@ class _Nothing:
 async def _trust(
     settings: S3Settings,
 ) -> tuple[Callable[[], Awaitable[Credentials]], Callable[[], Credentials | None], str | None]:
-    """Find what gives the credentials, with and without waiting, and whom to believe. Raises Unavailable without any."""
+    """Find the credentials, with and without waiting, and whom to believe. Raises Unavailable without any."""
     given = settings.credentials
     if given is None:
         from storage.objects.chain import Chain  # noqa: PLC0415 - see there what it costs
