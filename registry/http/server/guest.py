@@ -13,7 +13,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request
-from registry.http.server.protocol import HEADERS_MAX, LINE_BYTES, Connection
+from registry.http.server.parser import HEADERS_MAX, LINE_BYTES
+from registry.http.server.protocol import Connection
 
 _REQUEST: Final = "moorage_request"
 #: Fields of the connection, and of the body that stays with it.

@@ -15,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from registry.http.errors import MessageInvalid
 from registry.http.server.body import Body
+from registry.http.server.parser import Head
 from registry.oci.errors import RegistryError
 
 REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
@@ -71,25 +72,17 @@ class Request:
     )
 
     def __init__(
-        self,
-        method: str,
-        target: str,
-        raw_headers: Sequence[tuple[bytes, bytes]],
-        fields: Mapping[bytes, bytes],
-        body: Body,
-        context: RequestContext,
-        transport: asyncio.Transport,
-        client: Client,
+        self, head: Head, body: Body, context: RequestContext, transport: asyncio.Transport, client: Client
     ) -> None:
-        self.method = method
-        self.target = target
-        self.raw_headers = raw_headers
-        self.fields = fields
+        self.method = head.method
+        self.target = head.target
+        self.raw_headers = head.raw_headers
+        self.fields = head.fields
+        self.keep_alive = head.keep_alive
         self.body = body
         self.context = context
         self.transport = transport
         self.client = client
-        self.keep_alive = True
         self.status: int | None = None
         self.sent_bytes = 0
         self._headers: CIMultiDictProxy[str] | None = None

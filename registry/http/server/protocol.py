@@ -1,8 +1,8 @@
-"""One connection of a client: HTTP/1.1 as llhttp reads it, one request after the other, deadlines, and the end.
+"""One connection of a client: one request after the other, deadlines, back-pressure, and the end.
 
 Invariants: one request is answered at a time, in the order in which they came; what is read beside it is bounded; a
-response is written once. Collaborators: ``Site`` says who answers, ``Body`` holds what comes of a body, ``Server`` (in
-listen.py) knows all connections and ends late ones.
+response is written once. Collaborators: ``Parser`` reads requests, ``Site`` says who answers, ``Body`` holds what comes
+of a body, ``Server`` (in listen.py) knows all connections and ends late ones.
 """
 
 import asyncio
@@ -10,37 +10,24 @@ import time
 from collections import deque
 from typing import Final, cast
 
-import httptools
 import structlog
 
-from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.http.errors import MessageInvalid
 from registry.http.server.access_log import Line
-from registry.http.server.body import Body, BodyMalformed
+from registry.http.server.body import Body
 from registry.http.server.host import Host
 from registry.http.server.message import Request, RequestContext, Response, error_response, render
+from registry.http.server.parser import Head, Parser
 from registry.oci.errors import RegistryError
 
 log = structlog.get_logger()
 
-LINE_BYTES: Final = 8190
-HEADERS_MAX: Final = 128
-#: What may come of a head; and without a byte of the body among it, of the frame of a chunk, or of trailers.
-_HEAD_BYTES: Final = 64 * 1024
-_FRAME_BYTES: Final = 4096
 #: Where bytes are on their way from the kernel: they are parsed at once, so all connections may share it.
 _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
-#: Header fields that stand once in a request (RFC 9110 §5.3), and mean two things where they do not.
-_ONCE: Final = frozenset(
-    {
-        b"authorization", b"content-length", b"content-range", b"content-type", b"expect", b"host", b"if-range",
-        b"range", b"transfer-encoding", b"user-agent",
-    }
-)  # fmt: skip
-_FIELDS: Final = _ONCE | {b"if-none-match"}
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -52,7 +39,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, server: Host) -> None:
         self._server = server
         self._clock = asyncio.get_running_loop().time
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = Parser(self)
         self.transport: asyncio.Transport | None = None
         self.remote = ""
         self.deadline: float | None = None
@@ -61,13 +48,8 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: deque[Request] = deque()
         #: The request whose body is on the wire; None between messages.
         self._receiving: Request | None = None
-        self._target = b""
-        self._raw_headers: list[tuple[bytes, bytes]] = []
-        self._in_head = False
-        self._frame_bytes = 0
-        self._trailers = 0
         #: What is wrong with the bytes that came last: they are answered when it is their turn.
-        self._refusal: RegistryError | None = None
+        self._refusal: MessageInvalid | None = None
         #: Whether nothing of what comes now is read as a request.
         self._deaf = False
         self._lingering = False
@@ -124,14 +106,12 @@ class Connection(asyncio.BufferedProtocol):
             # Small chunks take long to parse, and uvloop reads on as long as there is something.
             self._small_chunks = body.taken - taken < nbytes - nbytes // 16
         else:
-            # The parser has read the head, and there is a new one for the next.
             if body.direct() is not None:
                 body.filled(nbytes)
             else:
                 body.feed(_INLET[:nbytes])
             if not body.left:
-                self._parser = httptools.HttpRequestParser(self)
-                self.on_message_complete()
+                self._parser.skip_body()
         if self._small_chunks and self.transport is not None and self._reading:
             self._reading = False
             self.transport.pause_reading()
@@ -142,36 +122,11 @@ class Connection(asyncio.BufferedProtocol):
     def _parse(self, data: memoryview) -> None:
         if self._deaf:
             return
-        self._frame_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
+            self._parser.feed(data)
+        except MessageInvalid as error:
             if not self._deaf:
-                self._refuse(self._refusal or self._malformed(bytes(data[:1])), type(error).__name__)
-        else:
-            if self._receiving is None and self._frame_bytes > _HEAD_BYTES:
-                self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX), "head")
-            elif self._receiving is not None and self._frame_bytes > _FRAME_BYTES:
-                self._refuse(BodyMalformed(), "frame")
-
-    def _malformed(self, first: bytes) -> RegistryError:
-        if self._receiving is not None:
-            return BodyMalformed()
-        if first == b"\x16" and not self._target:
-            return MessageInvalid("this port speaks HTTP; a TLS handshake came")
-        return MessageInvalid()
-
-    def _decline_upgrade(self, rest: memoryview) -> None:
-        """Read on in HTTP/1.1: the parser has ended with the head, and the body of that request may follow."""
-        self._parser = httptools.HttpRequestParser(self)
-        if self._receiving is not None:
-            length = self._receiving.body.length
-            framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
-            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
-        if rest:
-            self._parse(rest)
+                self._refuse(error)
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -210,88 +165,30 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- the parser's side
 
-    def on_message_begin(self) -> None:
-        if self._receiving is not None:
-            return  # see _decline_upgrade
-        self._target, self._raw_headers = b"", []
-        self._in_head = True
-        self._frame_bytes = self._trailers = 0
+    def head_begun(self) -> None:
         if self.current is None:
             self.deadline = self._clock() + self._server.limits.head_seconds
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > LINE_BYTES:
-            self._refusal = TargetTooLong(LINE_BYTES)
-            raise self._refusal
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            self._raw_headers.append((name, value.strip(b" \t")))
-        else:
-            self._trailers += 1  # nobody asked for one
-        if len(name) + len(value) > LINE_BYTES or len(self._raw_headers) + self._trailers > HEADERS_MAX:
-            self._refusal = HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
-            raise self._refusal
-
-    def on_headers_complete(self) -> None:
-        if not self._in_head:
-            return  # see _decline_upgrade
+    def head_read(self, head: Head) -> None:
         assert self.transport is not None  # noqa: S101 - nothing is parsed before or after
-        fields = self._checked_fields()
-        version = self._parser.get_http_version()
-        length = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", b"0"))
-        if version not in {"1.0", "1.1"} or (version == "1.1" and b"host" not in fields):
-            self._invalid("expected HTTP/1.1, with one header Host")
-        if length is None and (fields[b"transfer-encoding"].lower() != b"chunked" or version == "1.0"):
-            self._invalid("expected no Transfer-Encoding but chunked")
-        expects = version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue"
-        self._in_head = False
-        self._frame_bytes = 0
-        request = self._receiving = Request(
-            self._parser.get_method().decode("ascii"),
-            self._target.decode("ascii", "surrogateescape"),
-            self._raw_headers,
-            fields,
-            Body(length, self.transport, self._flow, expects_continue=expects),
-            RequestContext(self._server.new_id(), time.monotonic()),
-            self.transport,
-            self,
-        )
-        request.keep_alive = version == "1.1" and self._parser.should_keep_alive()
-        self._waiting.append(request)
+        body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
+        context = RequestContext(self._server.new_id(), time.monotonic())
+        self._receiving = Request(head, body, context, self.transport, self)
+        self._waiting.append(self._receiving)
         self._next()
 
-    def _checked_fields(self) -> dict[bytes, bytes]:
-        fields: dict[bytes, bytes] = {}
-        for raw, value in self._raw_headers:
-            name = raw.lower()
-            if name in _FIELDS:
-                if name in fields and name in _ONCE:
-                    self._invalid(f"expected the header {name.decode()} once")
-                fields[name] = value
-        return fields
-
-    def _invalid(self, why: str) -> None:
-        self._refusal = MessageInvalid(why)
-        raise self._refusal
-
-    def on_body(self, data: bytes) -> None:
-        self._frame_bytes = 0
+    def body_read(self, data: bytes) -> None:
         if self._receiving is not None:
             self._receiving.body.feed(data)
 
-    def on_message_complete(self) -> None:
-        request = self._receiving
-        if request is None or (self._parser.should_upgrade() and request.body.length != 0 and not request.body.taken):
-            return  # see _decline_upgrade
-        self._receiving = None
-        self._frame_bytes = 0
+    def message_read(self) -> None:
+        request, self._receiving = self._receiving, None
         self._small_chunks = False
-        self._deaf = self._deaf or not request.keep_alive
-        request.body.finish()
-        if self._lingering:
-            self._advance(request)
+        if request is not None:
+            self._deaf = self._deaf or not request.keep_alive
+            request.body.finish()
+            if self._lingering:
+                self._advance(request)
 
     # -- one request after the other
 
@@ -360,7 +257,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         limits = self._server.limits
         if request.keep_alive:
-            self.deadline = self._clock() + (limits.head_seconds if self._in_head else limits.idle_seconds)
+            self.deadline = self._clock() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
             self._next()
             self._flow()
         else:
@@ -379,17 +276,17 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- the end
 
-    def _refuse(self, error: RegistryError, problem: str) -> None:
+    def _refuse(self, error: MessageInvalid) -> None:
         """Take what came for no HTTP: it is answered when it is its turn, and nothing is read any more."""
-        log.info("http.malformed", remote=self.remote, problem=problem, status=error.status)
+        log.info(
+            "http.malformed", remote=self.remote, problem=type(error.__cause__ or error).__name__, status=error.status
+        )
         self._deaf = True
-        self._in_head = False
         request, self._receiving = self._receiving, None
         if request is None:
             self._refusal = error
             self._next()
             return
-        self._refusal = None
         request.keep_alive = False
         request.body.fail(error)
         if self._lingering:
@@ -412,7 +309,7 @@ class Connection(asyncio.BufferedProtocol):
         self.deadline = None
         if self.transport is None:
             return
-        if self._in_head and self.current is None:
+        if self._parser.in_head and self.current is None and not self._deaf:
             self.transport.write(_TOO_LATE)
             self.transport.close()
         else:
