@@ -68,8 +68,11 @@ async def guests(app: web.Application) -> AsyncIterator[Guests]:
         await runner.cleanup()
 
 
-class Facade(asyncio.Transport):
-    """The transport of a guest: what is written goes to the client; its close ends the response, not the connection."""
+class Facade(asyncio.Transport, asyncio.Protocol):
+    """The transport of a guest: what is written goes to the client; its close ends the response, not the connection.
+
+    The client's connection sees it as a protocol, which passes on what a guest has to know.
+    """
 
     def __init__(self, request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
         super().__init__()
@@ -130,14 +133,6 @@ class Facade(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._request.transport.get_write_buffer_size()
 
-
-class _Observer(asyncio.Protocol):
-    """The client's connection as a guest sees it."""
-
-    def __init__(self, guest: asyncio.Protocol, facade: Facade) -> None:
-        self._guest = guest
-        self._facade = facade
-
     def pause_writing(self) -> None:
         self._guest.pause_writing()
 
@@ -145,7 +140,7 @@ class _Observer(asyncio.Protocol):
         self._guest.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
-        self._facade.abort()
+        self.abort()
 
 
 def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
@@ -153,7 +148,7 @@ def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -
     connection = request.client
     assert isinstance(connection, Connection)  # noqa: S101 - only a facade needs to know
     facade = Facade(request, guest, done)
-    connection.observer = _Observer(guest, facade)
+    connection.observer = facade
     guest.connection_made(facade)
     fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in request.raw_headers if name.lower() not in _OURS)
     target = request.target.encode("ascii", "surrogateescape")

@@ -116,7 +116,7 @@ class Request:
         if self._headers is None:
             headers = CIMultiDict[str]()
             for name, value in self.raw_headers:
-                headers.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
+                headers.add(name.decode("ascii"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
             self._headers = CIMultiDictProxy(headers)
         return self._headers
 

@@ -69,7 +69,6 @@ class Parser:
         self._target = b""
         self._raw_headers: list[tuple[bytes, bytes]] = []
         self._length: int | None = 0
-        self._trailers = 0
         self._frame_bytes = 0
         self._refusal: MessageInvalid | None = None
 
@@ -82,8 +81,13 @@ class Parser:
             self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise self._refusal or self._malformed(bytes(data[:1])) from error
-        if self._frame_bytes > (_FRAME_BYTES if self.in_body else _HEAD_BYTES):
-            raise BodyMalformed if self.in_body else HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
+        if self.in_body:
+            if len(self._raw_headers) > HEADERS_MAX:  # trailers, which nobody asked for
+                raise HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
+            if self._frame_bytes > _FRAME_BYTES:
+                raise BodyMalformed
+        elif self._frame_bytes > _HEAD_BYTES:
+            raise HeadersTooLarge(LINE_BYTES, HEADERS_MAX)
 
     def skip_body(self) -> None:
         """Take the body for read: its bytes went past the parser."""
@@ -113,7 +117,7 @@ class Parser:
         if not self.in_body:
             self._target, self._raw_headers = b"", []
             self.in_head = True
-            self._frame_bytes = self._trailers = 0
+            self._frame_bytes = 0
             self._events.head_begun()
 
     def on_url(self, url: bytes) -> None:
@@ -122,17 +126,13 @@ class Parser:
             self._refuse(TargetTooLong(LINE_BYTES))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.in_head:
-            self._raw_headers.append((name, value.strip(b" \t")))
-        else:
-            self._trailers += 1  # nobody asked for one
-        if len(name) + len(value) > LINE_BYTES or len(self._raw_headers) + self._trailers > HEADERS_MAX:
-            self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX))
+        self._raw_headers.append((name, value))  # once for each of them: what there is to check is checked later
 
     def on_headers_complete(self) -> None:
         if self.in_body:
             return
-        fields, version = self._checked_fields(), self._llhttp.get_http_version()
+        raw_headers, self._raw_headers = self._raw_headers, []
+        fields, version = self._fields_of(raw_headers), self._llhttp.get_http_version()
         if version not in {"1.0", "1.1"} or (version == "1.1" and b"host" not in fields):
             self._refuse(MessageInvalid("expected HTTP/1.1, with one header Host"))
         chunked = b"transfer-encoding" in fields
@@ -145,7 +145,7 @@ class Parser:
             Head(
                 method=self._llhttp.get_method().decode("ascii"),
                 target=self._target.decode("ascii", "surrogateescape"),
-                raw_headers=self._raw_headers,
+                raw_headers=raw_headers,
                 fields=fields,
                 length=self._length,
                 keep_alive=version == "1.1" and self._llhttp.should_keep_alive(),
@@ -153,14 +153,18 @@ class Parser:
             )
         )
 
-    def _checked_fields(self) -> Mapping[bytes, bytes]:
+    def _fields_of(self, raw_headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+        if len(raw_headers) > HEADERS_MAX:
+            self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX))
         fields: dict[bytes, bytes] = {}
-        for raw, value in self._raw_headers:
+        for raw, value in raw_headers:
             name = raw.lower()
+            if len(name) + len(value) > LINE_BYTES:
+                self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX))
             if name in _FIELDS:
                 if name in fields and name in _ONCE:
                     self._refuse(MessageInvalid(f"expected the header {name.decode()} once"))
-                fields[name] = value
+                fields[name] = value.strip(b" \t")
         return fields
 
     def _refuse(self, refusal: MessageInvalid) -> NoReturn:

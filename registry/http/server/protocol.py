@@ -2,20 +2,23 @@
 
 Invariants: one request is answered at a time, in the order in which they came; what is read beside it is bounded; a
 response is written once. Collaborators: ``Parser`` reads requests, ``Site`` says who answers, ``Body`` holds what comes
-of a body, ``Server`` (in listen.py) knows all connections and ends late ones.
+of a body. ``Server`` knows all connections, ends late ones, and all of them in the end.
 """
 
 import asyncio
+import contextlib
+import itertools
+import secrets
 import time
 from collections import deque
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
 
 import structlog
 
 from registry.http.errors import MessageInvalid
-from registry.http.server.access_log import Line
+from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import Body
-from registry.http.server.host import Host
 from registry.http.server.message import Request, RequestContext, Response, error_response, render
 from registry.http.server.parser import Head, Parser
 from registry.oci.errors import RegistryError
@@ -28,6 +31,25 @@ _UNASKED_BYTES: Final = 32 * 1024
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
+#: What requests under way get when the process stops; then once half as long for what is cancelled.
+_SHUTDOWN_SECONDS: Final = 9.0
+_LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Deadlines: for a head from its first byte, between two requests, for the rest of a body that nobody wants."""
+
+    head_seconds: float
+    idle_seconds: float
+    linger_seconds: float = 5.0
+
+
+class Site(Protocol):
+    """All that is served."""
+
+    def answer(self, request: Request) -> None:
+        """Answer with ``request.client.respond`` or ``cut``, now or later. Does not raise."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -36,7 +58,7 @@ class Connection(asyncio.BufferedProtocol):
     ``observer`` is told, beside this connection, when the transport can be written to, and when it is lost.
     """
 
-    def __init__(self, server: Host) -> None:
+    def __init__(self, server: "Server") -> None:
         self._server = server
         self._clock = asyncio.get_running_loop().time
         self._parser = Parser(self)
@@ -234,7 +256,7 @@ class Connection(asyncio.BufferedProtocol):
     def finish_begun(self, request: Request) -> None:
         """End the exchange of a request whose response was written by its handler."""
         assert request.status is not None  # noqa: S101 - it was begun
-        self._log(request, request.status)
+        self._log(request.context, request.method, request.target, request.status, request.sent_bytes)
         if request.body.complete or request.body.error is not None:
             self._advance(request)
         else:
@@ -245,7 +267,7 @@ class Connection(asyncio.BufferedProtocol):
     def cut(self, request: Request) -> None:
         """Abort the connection: the response cannot be told, or not to its end."""
         if request is self.current and not self._lingering:
-            self._log(request, _CLIENT_LEFT)
+            self._log(request.context, request.method, request.target, _CLIENT_LEFT, request.sent_bytes)
             self.current = None
             if self.transport is not None:
                 self.transport.abort()
@@ -266,10 +288,7 @@ class Connection(asyncio.BufferedProtocol):
             self.deadline = self._clock() + limits.idle_seconds  # until the client has read all
             self.transport.close()
 
-    def _log(self, request: Request, status: int) -> None:
-        self._note(request.context, request.method, request.target, status, request.sent_bytes)
-
-    def _note(self, context: RequestContext, method: str, target: str, status: int, sent_bytes: int) -> None:
+    def _log(self, context: RequestContext, method: str, target: str, status: int, sent_bytes: int) -> None:
         if self._server.access is not None:
             line = Line(time.monotonic(), context, self.remote, method, target, status, sent_bytes)
             self._server.access.note(line)
@@ -300,7 +319,7 @@ class Connection(asyncio.BufferedProtocol):
         response = error_response(error)
         data = render(response, context.id, close=True) + response.body
         self.transport.write(data)
-        self._note(context, "UNKNOWN", "/", error.status, len(data))
+        self._log(context, "UNKNOWN", "/", error.status, len(data))
         self.deadline = self._clock() + self._server.limits.linger_seconds
         self.transport.close()
 
@@ -321,3 +340,59 @@ class Connection(asyncio.BufferedProtocol):
             self.current.keep_alive = False
         elif self.transport is not None:
             self.transport.close()
+
+
+class Server:
+    """All connections of a process, ``most`` of them at a time."""
+
+    def __init__(self, site: Site, limits: Limits, access: AccessLog | None, leaving: asyncio.Event, most: int) -> None:
+        self.site = site
+        self.limits = limits
+        self.access = access
+        self.leaving = leaving
+        self._most = most
+        self._connections: set[Connection] = set()
+        # What a client sends is never an id, or it could forge lines of the log.
+        self._prefix, self._numbers = secrets.token_hex(6), itertools.count(1)
+
+    def new_id(self) -> str:
+        """Return an id that no other request of any process has."""
+        return f"{self._prefix}-{next(self._numbers):06x}"
+
+    def enter(self, connection: Connection) -> bool:
+        """Count a connection; False: it is one too many."""
+        self._connections.add(connection)
+        return len(self._connections) <= self._most
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+
+    async def watch(self) -> None:
+        """End late connections, until cancelled. One look at all of them costs less than a timer for each request."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(min(1.0, self.limits.head_seconds / 4))
+            now = clock()
+            for connection in list(self._connections):
+                if connection.deadline is not None and connection.deadline <= now:
+                    connection.expire()
+
+    async def shutdown(self) -> None:
+        """Close idle connections, give requests under way their time, then abort them."""
+        for connection in list(self._connections):
+            connection.finish()
+        await self._closed(_SHUTDOWN_SECONDS)
+
+    async def abort(self) -> None:
+        """Abort what is left after ``shutdown``, once its handlers were cancelled."""
+        await self._closed(_SHUTDOWN_SECONDS / 2)
+        for connection in list(self._connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _closed(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._connections:  # noqa: ASYNC110 - at the end of a process only
+                    await asyncio.sleep(_LOOK_SECONDS)
