@@ -5,9 +5,10 @@ by reading on in HTTP/1.1.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 import httptools
+import msgspec
 
 from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.server.body import BodyMalformed
@@ -27,7 +28,7 @@ _ONCE: Final = frozenset(
 _FIELDS: Final = _ONCE | {b"if-none-match"}
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """The head of a request; ``length`` of its body in bytes, None for chunks.
 
     ``fields`` are those that the edge itself reads, by their names in lower case.
