@@ -79,7 +79,7 @@ class Router:
         task.add_done_callback(self.running.discard)
 
     async def _run(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
-        request_id.set(request.context.id)
+        request_id.set(request.id)
         try:
             self._respond(request, await answering)
         except asyncio.CancelledError:

@@ -11,14 +11,13 @@ import orjson
 import pytest
 
 from registry.http.server.access_log import AccessLog, Line, printable
-from registry.http.server.message import RequestContext
 from tests.support.raw import Wire, ask, request
 from tests.support.server import Registry, basic, running
 
 
 def a_line(target: str = "/v2/", status: int = 200) -> Line:
     now = time.monotonic()
-    return Line(now, RequestContext("abc-000001", now - 0.25, 7), "192.0.2.1", "GET", target, status, 321)
+    return Line(now - 0.25, now, "abc-000001", "192.0.2.1", 7, "GET", target, status, 321)
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:
@@ -28,7 +27,7 @@ def lines_of(text: str) -> list[dict[str, Any]]:
 async def test_a_line_says_who_what_and_how() -> None:
     written: list[bytes] = []
     log = AccessLog(written.append, now=lambda: 1_800_000_000.25)
-    log.note(a_line("/v2/alice/app/tags/list?token=SECRET"))
+    log.add(a_line("/v2/alice/app/tags/list?token=SECRET"))
     assert written == [], "it waits for others"
     log.flush()
     log.flush()
@@ -46,7 +45,7 @@ async def test_lines_are_written_together_and_never_torn() -> None:
     written: list[bytes] = []
     log = AccessLog(written.append)
     for i in range(1000):
-        log.note(a_line(f"/{i}/" + "x" * (i % 900)))
+        log.add(a_line(f"/{i}/" + "x" * (i % 900)))
     await asyncio.sleep(0.4)
     assert 1 < len(written) < 300
     assert all(len(batch) <= 4096 and batch.endswith(b"\n") for batch in written)
@@ -72,7 +71,7 @@ async def test_a_note_costs_little() -> None:
     for _ in range(5):
         began = time.process_time()
         for _ in range(2000):
-            log.note(line)
+            log.add(line)
         best = min(best, (time.process_time() - began) / 2000)
     assert best < 50e-6, "3 µs where it was written; much more is another mistake than a slow machine"
 

@@ -198,3 +198,7 @@ class Body:
         self.dropping = True
         self._buffer = bytearray()
         self._flow()
+
+
+#: The body of every request that has none: whole from the beginning, so that nothing of it changes.
+NO_BODY: Final = Body(0, asyncio.Transport(), lambda: None, expects_continue=False)

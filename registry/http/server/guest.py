@@ -39,7 +39,7 @@ def request_of(http: web.BaseRequest) -> Request:
 async def prepared(http: web.Request, response: web.StreamResponse) -> None:
     """Add the headers of every response; the ``on_response_prepare`` of an application."""
     request = request_of(http)
-    response.headers[REQUEST_ID_HEADER] = request.context.id
+    response.headers[REQUEST_ID_HEADER] = request.id
     response.headers["Server"] = SERVER
     request.settle(response.status)
     if request.keep_alive:

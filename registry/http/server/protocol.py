@@ -11,15 +11,16 @@ import itertools
 import secrets
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import structlog
 
 from registry.http.errors import MessageInvalid
-from registry.http.server.access_log import AccessLog, Line
-from registry.http.server.body import Body
-from registry.http.server.message import Request, RequestContext, Response, error_response, render
+from registry.http.server.access_log import AccessLog
+from registry.http.server.body import NO_BODY, Body
+from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import Head, Parser
 from registry.oci.errors import RegistryError
 
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 #: Where bytes are on their way from the kernel: they are parsed at once, so all connections may share it.
 _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
+_UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
@@ -53,14 +55,13 @@ class Site(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on the clock of the loop.
+    """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on time.monotonic().
 
     ``observer`` is told, beside this connection, when the transport can be written to, and when it is lost.
     """
 
     def __init__(self, server: "Server") -> None:
         self._server = server
-        self._clock = asyncio.get_running_loop().time
         self._parser = Parser(self)
         self.transport: asyncio.Transport | None = None
         self.remote = ""
@@ -88,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
-        self.deadline = self._clock() + self._server.limits.head_seconds
+        self.deadline = time.monotonic() + self._server.limits.head_seconds
         if not self._server.enter(self):
             transport.abort()
 
@@ -110,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         if self._receiving is None:
-            return _INLET[:_UNASKED_BYTES]
+            return _UNASKED
         body = self._receiving.body
         room = body.direct()
         if room is not None:
@@ -119,36 +120,46 @@ class Connection(asyncio.BufferedProtocol):
         return _INLET[: most if body.left is None else min(most, body.left)]
 
     def buffer_updated(self, nbytes: int) -> None:
-        body = None if self._receiving is None else self._receiving.body
-        if body is None:
+        if self._receiving is None:
             self._parse(_INLET[:nbytes])
-        elif body.left is None:
+        else:
+            self._receive(self._receiving.body, nbytes)
+        if self._receiving is not None or self._waiting or not self._reading:
+            self._flow()
+
+    def _receive(self, body: Body, nbytes: int) -> None:
+        """Pass on what came of a body, and what came behind it."""
+        if body.left is None:
             taken = body.taken
             self._parse(_INLET[:nbytes])
             # Small chunks take long to parse, and uvloop reads on as long as there is something.
-            self._small_chunks = body.taken - taken < nbytes - nbytes // 16
+            self._small_chunks = self._receiving is not None and body.taken - taken < nbytes - nbytes // 16
+            if self._small_chunks and self.transport is not None and self._reading:
+                self._reading = False
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._flow)
+            return
+        if body.direct() is not None:
+            body.filled(nbytes)
         else:
-            if body.direct() is not None:
-                body.filled(nbytes)
-            else:
-                body.feed(_INLET[:nbytes])
-            if not body.left:
-                self._parser.skip_body()
-        if self._small_chunks and self.transport is not None and self._reading:
-            self._reading = False
-            self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._flow)
-        else:
-            self._flow()
+            body.feed(_INLET[:nbytes])
+        if not body.left:
+            self._parser.skip_body()
 
     def _parse(self, data: memoryview) -> None:
         if self._deaf:
             return
+        in_head = self._parser.in_head
         try:
             self._parser.feed(data)
         except MessageInvalid as error:
             if not self._deaf:
                 self._refuse(error)
+        if self.current is None:
+            if self._waiting:
+                self._next()
+            elif self._parser.in_head and not in_head:
+                self.deadline = time.monotonic() + self._server.limits.head_seconds
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -187,23 +198,23 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- the parser's side
 
-    def head_begun(self) -> None:
-        if self.current is None:
-            self.deadline = self._clock() + self._server.limits.head_seconds
-
     def head_read(self, head: Head) -> None:
         assert self.transport is not None  # noqa: S101 - nothing is parsed before or after
-        body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
-        context = RequestContext(self._server.new_id(), time.monotonic())
-        self._receiving = Request(head, body, context, self.transport, self)
-        self._waiting.append(self._receiving)
-        self._next()
+        if head.length == 0:
+            body = NO_BODY
+            self._deaf = self._deaf or not head.keep_alive
+        else:
+            body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
+        request = Request(head, body, next(self._server.ids), self.transport, self)
+        if head.length != 0:
+            self._receiving = request
+        self._waiting.append(request)
 
     def body_read(self, data: bytes) -> None:
         if self._receiving is not None:
             self._receiving.body.feed(data)
 
-    def message_read(self) -> None:
+    def body_ended(self) -> None:
         request, self._receiving = self._receiving, None
         self._small_chunks = False
         if request is not None:
@@ -224,8 +235,6 @@ class Connection(asyncio.BufferedProtocol):
                 break
             request = self.current = self._waiting.popleft()
             self.deadline = None
-            if self._server.leaving.is_set():
-                request.keep_alive = False
             self._server.site.answer(request)
         self._advancing = False
         if self.current is None and self._refusal is not None and self._deaf and not self._waiting:
@@ -238,36 +247,37 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is None or self.transport.is_closing():
             self.cut(request)
             return
-        if request.status is not None:
-            self.finish_begun(request)
-            return
-        body = request.body
-        if isinstance(body.error, RegistryError):
-            response = error_response(body.error)
-        if self._server.leaving.is_set():
-            request.keep_alive = False
-        request.settle(response.status)
-        head = render(response, request.context.id, close=not request.keep_alive)
-        data = head if request.method == "HEAD" or not response.body else head + response.body
-        request.sent_bytes += len(data)
-        self.transport.write(data)
+        if request.status is None:
+            if isinstance(request.body.error, RegistryError):
+                response = error_response(request.body.error)
+            request.settle(response.status)
+            data = render(response, request.id, close=not request.keep_alive)
+            if response.body and request.method != "HEAD":
+                data += response.body
+            request.sent_bytes += len(data)
+            self.transport.write(data)
         self.finish_begun(request)
+
+    @property
+    def leaving(self) -> bool:
+        """Return whether each response is to be the last of its connection."""
+        return self._server.leaving.is_set()
 
     def finish_begun(self, request: Request) -> None:
         """End the exchange of a request whose response was written by its handler."""
         assert request.status is not None  # noqa: S101 - it was begun
-        self._log(request.context, request.method, request.target, request.status, request.sent_bytes)
+        self._log(request, request.status)
         if request.body.complete or request.body.error is not None:
             self._advance(request)
         else:
             self._lingering = True
-            self.deadline = self._clock() + self._server.limits.linger_seconds
+            self.deadline = time.monotonic() + self._server.limits.linger_seconds
             request.body.close()
 
     def cut(self, request: Request) -> None:
         """Abort the connection: the response cannot be told, or not to its end."""
         if request is self.current and not self._lingering:
-            self._log(request.context, request.method, request.target, _CLIENT_LEFT, request.sent_bytes)
+            self._log(request, _CLIENT_LEFT)
             self.current = None
             if self.transport is not None:
                 self.transport.abort()
@@ -278,20 +288,22 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is None:
             return
         limits = self._server.limits
-        if request.keep_alive:
-            self.deadline = self._clock() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
-            self._next()
-            self._flow()
-        else:
+        if not request.keep_alive:
             self._deaf = True
             self._waiting.clear()
-            self.deadline = self._clock() + limits.idle_seconds  # until the client has read all
+            self.deadline = time.monotonic() + limits.idle_seconds  # until the client has read all
             self.transport.close()
+            return
+        self.deadline = time.monotonic() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
+        if self._waiting or self._refusal is not None:
+            self._next()
+        if not self._reading:
+            self._flow()
 
-    def _log(self, context: RequestContext, method: str, target: str, status: int, sent_bytes: int) -> None:
-        if self._server.access is not None:
-            line = Line(time.monotonic(), context, self.remote, method, target, status, sent_bytes)
-            self._server.access.note(line)
+    def _log(self, request: Request, status: int) -> None:
+        access = self._server.access
+        if access is not None:
+            access.note(request, self.remote, status)
 
     # -- the end
 
@@ -315,12 +327,14 @@ class Connection(asyncio.BufferedProtocol):
         self._refusal = None
         if self.transport is None or self.transport.is_closing():
             return
-        context = RequestContext(self._server.new_id(), time.monotonic())
+        head = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
+        request = Request(head, NO_BODY, next(self._server.ids), self.transport, self)
         response = error_response(error)
-        data = render(response, context.id, close=True) + response.body
+        data = render(response, request.id, close=True) + response.body
+        request.sent_bytes = len(data)
         self.transport.write(data)
-        self._log(context, "UNKNOWN", "/", error.status, len(data))
-        self.deadline = self._clock() + self._server.limits.linger_seconds
+        self._log(request, error.status)
+        self.deadline = time.monotonic() + self._server.limits.linger_seconds
         self.transport.close()
 
     def expire(self) -> None:
@@ -342,6 +356,11 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
 
 
+def _ids(prefix: str) -> Iterator[str]:
+    for number in itertools.count(1):
+        yield f"{prefix}-{number:06x}"
+
+
 class Server:
     """All connections of a process, ``most`` of them at a time."""
 
@@ -352,12 +371,9 @@ class Server:
         self.leaving = leaving
         self._most = most
         self._connections: set[Connection] = set()
-        # What a client sends is never an id, or it could forge lines of the log.
-        self._prefix, self._numbers = secrets.token_hex(6), itertools.count(1)
-
-    def new_id(self) -> str:
-        """Return an id that no other request of any process has."""
-        return f"{self._prefix}-{next(self._numbers):06x}"
+        #: Ids that no other request of any process has. What a client sends is never an id, or it could forge lines
+        #: of the log.
+        self.ids: Final = _ids(secrets.token_hex(6))
 
     def enter(self, connection: Connection) -> bool:
         """Count a connection; False: it is one too many."""
@@ -370,10 +386,9 @@ class Server:
 
     async def watch(self) -> None:
         """End late connections, until cancelled. One look at all of them costs less than a timer for each request."""
-        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(min(1.0, self.limits.head_seconds / 4))
-            now = clock()
+            now = time.monotonic()
             for connection in list(self._connections):
                 if connection.deadline is not None and connection.deadline <= now:
                     connection.expire()

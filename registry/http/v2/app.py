@@ -64,7 +64,7 @@ async def serve(services: Services, http: Request) -> Response:
     try:
         oci = parse(http.method, raw_path(http.target), http.query)
         identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
-        http.context.account_id = identity.account_id
+        http.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except _EXPECTED as error:
         return _refused(services, http, oci, error)
@@ -80,7 +80,7 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
         identity = identity_at_hand(services, credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
-    http.context.account_id = identity.account_id
+    http.account_id = identity.account_id
     call = Call(http, oci, identity, services)
     rows = LOOK_UPS[oci.kind].rows(services.lookups, oci)
     rows.ask(key_of(call), lambda found: respond(http, _rendered(call, found)))

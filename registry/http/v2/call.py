@@ -1,8 +1,9 @@
 """One request of ``/v2``: the caller, the parsed request, and responses in the dialect of OCI clients."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from auth.challenge import challenge
 from auth.identity import Action, Identity
@@ -31,8 +32,7 @@ _ACTION: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A parsed request with its caller."""
 
     http: Request

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
-from registry.http.server.message import Response
+from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
@@ -92,8 +92,8 @@ def _counted(call: Call, found: ResolvedManifest, response: Response) -> Respons
 
 
 @lru_cache(maxsize=1024)
-def _manifest_headers(digest: Digest, media_type: str) -> Mapping[str, str]:
-    return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
+def _manifest_headers(digest: Digest, media_type: str) -> Rendered:
+    return Rendered({**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type})
 
 
 def _unchanged(call: Call, tag: str) -> bool:
@@ -185,15 +185,17 @@ def _blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, 
 
 
 @lru_cache(maxsize=1024)
-def _whole(digest: Digest) -> Mapping[str, str]:
-    return {
-        **HEADERS,
-        "Content-Type": OCTET_STREAM,
-        "Content-Disposition": "attachment",
-        "Docker-Content-Digest": digest,
-        "ETag": etag(digest),
-        "Accept-Ranges": "bytes",
-    }
+def _whole(digest: Digest) -> Rendered:
+    return Rendered(
+        {
+            **HEADERS,
+            "Content-Type": OCTET_STREAM,
+            "Content-Disposition": "attachment",
+            "Docker-Content-Digest": digest,
+            "ETag": etag(digest),
+            "Accept-Ranges": "bytes",
+        }
+    )
 
 
 _MANIFEST: Final = LookUp(

@@ -95,7 +95,7 @@ async def _issued(
     form: bool = False,
 ) -> Response:
     identity = ANONYMOUS if found is None else found.identity
-    http.context.account_id = identity.account_id
+    http.account_id = identity.account_id
     try:
         asked = scopes.parse(wanted)
     except MalformedScope as error:
