@@ -27,7 +27,7 @@ def lines_of(text: str) -> list[dict[str, Any]]:
 async def test_a_line_says_who_what_and_how() -> None:
     written: list[bytes] = []
     log = AccessLog(written.append, now=lambda: 1_800_000_000.25)
-    log.add(a_line("/v2/alice/app/tags/list?token=SECRET"))
+    log.note(a_line("/v2/alice/app/tags/list?token=SECRET"))
     assert written == [], "it waits for others"
     log.flush()
     log.flush()
@@ -45,7 +45,7 @@ async def test_lines_are_written_together_and_never_torn() -> None:
     written: list[bytes] = []
     log = AccessLog(written.append)
     for i in range(1000):
-        log.add(a_line(f"/{i}/" + "x" * (i % 900)))
+        log.note(a_line(f"/{i}/" + "x" * (i % 900)))
     await asyncio.sleep(0.4)
     assert 1 < len(written) < 300
     assert all(len(batch) <= 4096 and batch.endswith(b"\n") for batch in written)
@@ -71,7 +71,7 @@ async def test_a_note_costs_little() -> None:
     for _ in range(5):
         began = time.process_time()
         for _ in range(2000):
-            log.add(line)
+            log.note(line)
         best = min(best, (time.process_time() - began) / 2000)
     assert best < 50e-6, "3 µs where it was written; much more is another mistake than a slow machine"
 

@@ -14,8 +14,6 @@ from typing import Final
 import msgspec
 import orjson
 
-from registry.http.server.message import Request
-
 _FLUSH_SECONDS: Final = 0.2
 _FLUSH_LINES: Final = 256  # about 64 KiB
 #: Writes up to this size are not torn by those of the other processes on the same pipe (pipe(7), PIPE_BUF).
@@ -56,16 +54,7 @@ class AccessLog:
         self._lines: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, request: Request, remote: str, status: int) -> None:
-        """Buffer the line of a request that has just ended until the next flush."""
-        self.add(
-            Line(
-                request.started, time.monotonic(), request.id, remote, request.account_id,
-                request.method, request.target, status, request.sent_bytes,
-            )
-        )  # fmt: skip
-
-    def add(self, line: Line) -> None:
+    def note(self, line: Line) -> None:
         """Buffer a line until the next flush."""
         self._lines.append(line)
         if len(self._lines) >= _FLUSH_LINES:

@@ -30,7 +30,7 @@ async def serving(
     access = AccessLog() if settings.http.access_log else None
     server, loop = Server(site, limits, access, leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(server.watch())
+        watchers = [tasks.create_task(server.watch()), tasks.create_task(server.leave())]
         listening = [
             await loop.create_server(
                 lambda: Connection(server),
@@ -50,7 +50,8 @@ async def serving(
             for handler in list(handlers):
                 handler.cancel()
             await server.abort()
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
             if access is not None:
                 access.flush()
 

@@ -27,7 +27,9 @@ _NO_QUERY: Final = MultiDictProxy(MultiDict[str]())
 
 
 class Client(Protocol):
-    """The connection of a request, as those see it who answer."""
+    """The connection of a request, as handlers see it; ``leaving``: each response is its last."""
+
+    leaving: bool
 
     def respond(self, request: "Request", response: "Response") -> None:
         """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
@@ -37,10 +39,6 @@ class Client(Protocol):
 
     async def drain(self) -> None:
         """Wait until the transport takes more. Raises ConnectionResetError."""
-
-    @property
-    def leaving(self) -> bool:
-        """Return whether each response is to be the last of its connection."""
 
 
 class Request:
@@ -69,9 +67,7 @@ class Request:
         "transport",
     )
 
-    def __init__(
-        self, head: Head, body: Body, request_id: str, transport: asyncio.Transport, client: Client
-    ) -> None:
+    def __init__(self, head: Head, body: Body, request_id: str, transport: asyncio.Transport, client: Client) -> None:
         self.method = head.method
         self.target = head.target
         self.raw_headers = head.raw_headers

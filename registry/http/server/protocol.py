@@ -18,7 +18,7 @@ from typing import Final, Protocol, cast
 import structlog
 
 from registry.http.errors import MessageInvalid
-from registry.http.server.access_log import AccessLog
+from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import Head, Parser
@@ -57,7 +57,8 @@ class Site(Protocol):
 class Connection(asyncio.BufferedProtocol):
     """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on time.monotonic().
 
-    ``observer`` is told, beside this connection, when the transport can be written to, and when it is lost.
+    ``leaving``: each response is the last. ``observer`` is told, beside this connection, when the transport can be
+    written to, and when it is lost.
     """
 
     def __init__(self, server: "Server") -> None:
@@ -65,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = Parser(self)
         self.transport: asyncio.Transport | None = None
         self.remote = ""
+        self.leaving = server.leaving.is_set()
         self.deadline: float | None = None
         self.current: Request | None = None
         self.observer: asyncio.Protocol | None = None
@@ -96,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self.deadline = None
-        self._server.leave(self)
+        self._server.exit(self)
         self._waiting.clear()
         error = ConnectionResetError("the client has left")
         for request in (self.current, self._receiving):
@@ -258,11 +260,6 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.write(data)
         self.finish_begun(request)
 
-    @property
-    def leaving(self) -> bool:
-        """Return whether each response is to be the last of its connection."""
-        return self._server.leaving.is_set()
-
     def finish_begun(self, request: Request) -> None:
         """End the exchange of a request whose response was written by its handler."""
         assert request.status is not None  # noqa: S101 - it was begun
@@ -303,7 +300,11 @@ class Connection(asyncio.BufferedProtocol):
     def _log(self, request: Request, status: int) -> None:
         access = self._server.access
         if access is not None:
-            access.note(request, self.remote, status)
+            line = Line(
+                request.started, time.monotonic(), request.id, self.remote, request.account_id,
+                request.method, request.target, status, request.sent_bytes,
+            )  # fmt: skip
+            access.note(line)
 
     # -- the end
 
@@ -380,7 +381,7 @@ class Server:
         self._connections.add(connection)
         return len(self._connections) <= self._most
 
-    def leave(self, connection: Connection) -> None:
+    def exit(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.discard(connection)
 
@@ -392,6 +393,12 @@ class Server:
             for connection in list(self._connections):
                 if connection.deadline is not None and connection.deadline <= now:
                     connection.expire()
+
+    async def leave(self) -> None:
+        """Wait for the process to leave; from then on each response is the last of its connection."""
+        await self.leaving.wait()
+        for connection in self._connections:
+            connection.leaving = True
 
     async def shutdown(self) -> None:
         """Close idle connections, give requests under way their time, then abort them."""

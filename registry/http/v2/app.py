@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from auth.credentials import BearerCredentials, parse_authorization
@@ -15,10 +16,11 @@ from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
-from registry.http.v2.pulls import LOOK_UPS, key_of
+from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
 from registry.services import Services
 from storage.errors import StorageError, Unavailable
+from storage.metadata.reads.lookups import key
 
 log = structlog.get_logger()
 
@@ -75,30 +77,29 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
     asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
         return False
-    oci, credentials = asked
     try:
-        identity = identity_at_hand(services, credentials)
+        identity = identity_at_hand(services, asked.credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
     http.account_id = identity.account_id
-    call = Call(http, oci, identity, services)
-    rows = LOOK_UPS[oci.kind].rows(services.lookups, oci)
-    rows.ask(key_of(call), lambda found: respond(http, _rendered(call, found)))
+    call, how = Call(http, asked.oci, identity, services), asked.how
+    asked_for = str(identity.token_id or ""), *asked.place
+    how.rows(services.lookups, asked.oci).ask(asked_for, lambda found: respond(http, _rendered(call, how, found)))
     return True
 
 
-def _rendered(call: Call, found: Any) -> Answer:
+def _rendered(call: Call, how: LookUp[Any], found: Any) -> Answer:
     try:
         if isinstance(found, Exception):
             return _told(call, found)
-        return LOOK_UPS[call.oci.kind].render(call, found) or _continued(call, found)
+        return how.render(call, found) or _continued(call, how, found)
     except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
         return _told(call, error)
 
 
-async def _continued(call: Call, found: Any) -> Response:
+async def _continued(call: Call, how: LookUp[Any], found: Any) -> Response:
     try:
-        return await LOOK_UPS[call.oci.kind].go_on(call, found)
+        return await how.go_on(call, found)
     except _EXPECTED as error:
         return _refused(call.services, call.http, call.oci, error)
 
@@ -107,10 +108,17 @@ def _told(call: Call, error: Exception) -> Response | Exception:
     return _refused(call.services, call.http, call.oci, error) if isinstance(error, _EXPECTED) else error
 
 
+class Pull(msgspec.Struct, frozen=True):
+    """A parsed pull; ``place`` is the part of its look-up's key that the target has."""
+
+    oci: OCIRequest
+    how: LookUp[Any]
+    place: tuple[str, ...]
+    credentials: BearerCredentials | None
+
+
 @lru_cache(maxsize=_HEADS_MAX)
-def parsed_pull(
-    method: str, target: str, authorization: bytes | None
-) -> tuple[OCIRequest, BearerCredentials | None] | None:
+def parsed_pull(method: str, target: str, authorization: bytes | None) -> Pull | None:
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
         oci = parse(method, raw_path(target), {}) if "?" not in target else None
@@ -119,7 +127,7 @@ def parsed_pull(
         return None
     if oci is None or oci.kind not in LOOK_UPS or not isinstance(credentials, BearerCredentials | None):
         return None
-    return oci, credentials
+    return Pull(oci, LOOK_UPS[oci.kind], key(None, oci.package, oci.reference)[1:], credentials)
 
 
 def _refused(

@@ -23,7 +23,7 @@ from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.manifests import ResolvedManifest
-from storage.metadata.reads.batching import Batching, Key
+from storage.metadata.reads.batching import Batching
 from storage.metadata.reads.lookups import Lookups, key
 from storage.names import Digest
 from storage.objects.base import Span
@@ -45,13 +45,11 @@ class LookUp(Generic[Row]):
 
     async def answer(self, call: Call) -> Response:
         """Answer a caller that was identified by a coroutine."""
-        found = await self.rows(call.services.lookups, call.oci).one(*key_of(call))
+        oci = call.oci
+        found = await self.rows(call.services.lookups, oci).one(
+            *key(call.identity.token_id, oci.package, str(oci.reference))
+        )
         return self.render(call, found) or await self.go_on(call, found)
-
-
-def key_of(call: Call) -> Key:
-    """The key of the row that a pull asks for."""
-    return key(call.identity.token_id, call.oci.package, str(call.oci.reference))
 
 
 # -- manifests
