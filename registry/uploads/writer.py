@@ -75,6 +75,7 @@ class UploadWriter:
         self._keys_made = 0
         self._spent = False
         self._stop: int | None = None
+        self._revocable = False
         self._may_be_whole = not self._parts.recorded and not self._segments
         self._slot_since = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -102,7 +103,10 @@ class UploadWriter:
                     await self._flush(release=True, whole=failure is None)
                 keeper.cancel()
         except BaseExceptionGroup as group:
-            raise _reason(failure, group) from group
+            reason = _reason(failure, group)
+            if isinstance(reason, SizeInvalid):
+                self.released = await uploads.roll_back(self._db, self._held)
+            raise reason from group
         finally:
             self._leave_slot()
             give(self._slots, self._pending.cut_all())
@@ -124,11 +128,12 @@ class UploadWriter:
     async def receive(self, body: Body, expected: int | None = None) -> None:
         """Receive a whole body, of ``expected`` bytes if its length is known.
 
-        Raises LayerTooLarge, SizeInvalid, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable,
-        ConnectionError.
+        Raises LayerTooLarge, SizeInvalid (then no byte of the body is kept, however many were durable), UploadExpired,
+        BlobUploadInvalid, UnavailableNow, Unavailable, ConnectionError.
         """
         begin = self._pending.received
         self._stop = None if expected is None else begin + expected
+        self._revocable = expected is not None and body.length is None  # chunks: they may be more or fewer
         lifetime = asyncio.timeout(self._held.expires_in)
         try:
             async with lifetime:
@@ -284,6 +289,7 @@ class UploadWriter:
             part=part,
             segment=segment,
             release=release,
+            revocable=self._revocable,
         )
         if not kept:
             raise UploadBusy(self.id)

@@ -131,4 +131,4 @@ def test_what_is_remembered_of_heads_is_bounded() -> None:
     for number in range(2000):
         assert _read([request("GET", f"/{number}")]).messages[0][0].target == f"/{number}"
     assert _read([request("GET", "/0"), request("GET", "/" + "a" * 4000)]).messages[0][0].target == "/0"
-    assert len(Parser._repeated) <= 512  # noqa: SLF001 - memory that nobody sees otherwise
+    assert len(Parser._repeated) <= 512
