@@ -152,8 +152,8 @@ def _refuse(connection: Connection, request: Request) -> None:
 
 
 def _is_of_ours(record: logging.LogRecord) -> bool:
-    """Return whether a record of aiohttp's is of our doing: what a client sent is no error, and may be a secret."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    """Return whether a record of aiohttp's is of our doing: what a client sent, or that it left, is no error."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | ConnectionError)
 
 
 def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:

@@ -104,7 +104,7 @@ class Connection(asyncio.BufferedProtocol):
         for request in (self.current, self._receiving):
             if request is not None:
                 request.body.fail(error)
-        self.resume_writing()
+        self._wake_drained()
         if self.observer is not None:
             self.observer.connection_lost(exc)
 
@@ -170,11 +170,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self._wake_drained()
         if self.observer is not None:
             self.observer.resume_writing()
         self._next()
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     async def drain(self) -> None:
         """Wait until the transport takes more. Raises ConnectionResetError."""
