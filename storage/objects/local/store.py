@@ -36,7 +36,7 @@ from storage.objects.base import (
     Source,
     Span,
 )
-from storage.objects.files import absent, copy, delete, look_up, open_to_read, opened, sync_folder, walk, write
+from storage.objects.local.files import absent, copy, delete, look_up, open_to_read, opened, sync_folder, walk, write
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")

@@ -15,12 +15,12 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from storage.errors import Unavailable
-from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Pieces, Span
-from storage.objects.messages import Document
-from storage.objects.pieces import slices
-from storage.objects.signing import Credentials, Request, Signer
-from storage.objects.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
+from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
+from storage.objects.s3.messages import Document
+from storage.objects.s3.pieces import slices
+from storage.objects.s3.signing import Credentials, Request, Signer
+from storage.objects.s3.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
 
 BINARY: Final = "application/octet-stream"
 _OK: Final = 200

@@ -16,10 +16,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from storage.errors import StorageError, Unavailable
-from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Pieces, Source
 from storage.objects.descriptors import readable, writable, writable_first
-from storage.objects.pieces import slices
+from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
+from storage.objects.s3.pieces import slices
 
 _OK: Final = 200
 _HEAD_BYTES: Final = 32 * 1024

@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
-from storage.objects import messages
-from storage.objects.attempts import AlreadyThere, Attempts
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
-from storage.objects.signing import Address, Credentials, Request, Signer
-from storage.objects.sockets import Sockets
-from storage.objects.wire import BINARY, Answer, Wire, client_session
+from storage.objects.s3 import messages
+from storage.objects.s3.attempts import AlreadyThere, Attempts
+from storage.objects.s3.signing import Address, Credentials, Request, Signer
+from storage.objects.s3.sockets import Sockets
+from storage.objects.s3.wire import BINARY, Answer, Wire, client_session
 
 _DELETE_MAX: Final = 1000  # keys of one DeleteObjects
 
@@ -339,7 +339,7 @@ async def _trust(
     """Find the credentials, with and without waiting, and whom to believe. Raises Unavailable without any."""
     given = settings.credentials
     if given is None:
-        from storage.objects.chain import Chain  # noqa: PLC0415 - see there what it costs
+        from storage.objects.s3.chain import Chain  # noqa: PLC0415 - see there what it costs
 
         chain = await Chain.search()
         return chain.current, chain.at_hand, settings.ca_bundle or chain.ca_bundle

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from storage.errors import ObjectNotFound, StorageError, Unavailable, UploadGone
-from storage.objects.attempts import Transient
 from storage.objects.base import Pieces
-from storage.objects.sockets import Head, Sockets, parsed
+from storage.objects.s3.attempts import Transient
+from storage.objects.s3.sockets import Head, Sockets, parsed
 
 _ASKED = b"GET /bucket/key HTTP/1.1\r\nhost: there\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"

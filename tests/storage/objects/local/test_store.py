@@ -13,7 +13,7 @@ import pytest
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
 from storage.objects.base import MIN_PART_BYTES, MultipartId, ObjectKey, ObjectStore, Part, Span
-from storage.objects.local import LocalSettings, LocalStore
+from storage.objects.local.store import LocalSettings, LocalStore
 from tests.storage.objects.conformance import (
     ManyObjects,
     Multipart,
