@@ -16,12 +16,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from storage.errors import StorageError, Unavailable
-from storage.objects.base import Pieces, Source
+from storage.objects.base import Pieces, Source, Span
 from storage.objects.descriptors import readable, writable, writable_first
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
+from storage.objects.s3.messages import sizes
 from storage.objects.s3.pieces import slices
 
 _OK: Final = 200
+_PARTIAL: Final = 206
 _HEAD_BYTES: Final = 32 * 1024
 _FIRST_BYTES: Final = 64 * 1024  # read with the headers; more would only be copied
 _CHUNK_BYTES: Final = 256 * 1024
@@ -41,6 +43,7 @@ class Head:
     length: int | None
     keeps: bool  # the connection goes on after the body
     etag: str = ""
+    content_range: str = ""
 
 
 def parsed(head: bytes) -> Head:
@@ -49,7 +52,7 @@ def parsed(head: bytes) -> Head:
     status = _STATUS.fullmatch(first)
     if status is None:
         raise ValueError("expected a status line")
-    lengths, encoded, said, etag = set[bytes](), False, b"", ""
+    lengths, encoded, said, kept = set[bytes](), False, b"", {b"etag": "", b"content-range": ""}
     for line in lines:
         field = _FIELD.fullmatch(line)
         if field is None:
@@ -59,13 +62,14 @@ def parsed(head: bytes) -> Head:
             lengths.add(value)
         elif name == b"connection":
             said += b"," + value.lower()
-        elif name == b"etag":
-            etag = value.decode("latin-1")
+        elif name in kept:
+            kept[name] = value.decode("latin-1")
         encoded = encoded or name == b"transfer-encoding"
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)) or (lengths and encoded):
         raise ValueError("expected one length")
     closes = status[1] == b"0" or b"close" in (token.strip() for token in said.split(b","))
-    return Head(int(status[2]), int(lengths.pop()) if lengths else None, not closes, etag)
+    length = int(lengths.pop()) if lengths else None
+    return Head(int(status[2]), length, not closes, kept[b"etag"], kept[b"content-range"])
 
 
 class Sockets:
@@ -79,17 +83,22 @@ class Sockets:
         self._idle: list[tuple[float, socket.socket]] = []  # since, oldest first
         self._free = asyncio.Semaphore(connections)
 
-    async def get(self, where: str, request: bytes, expected: int) -> "SocketReader":
-        """Send ``request`` and read the head of the response, and some of the body; the caller closes the reader.
+    async def get(self, where: str, request: bytes, span: Span | None) -> "SocketReader":
+        """Send a GET of ``span``, or of all, and read the head of the response, and some of the body.
 
-        Raises Transient without an answer, what ``refusal`` gives when its status is not ``expected``.
+        The caller closes the reader. Raises Transient without an answer, what ``refusal`` gives for another status,
+        Unavailable for a response that is of other bytes.
         """
-        connection, head, first = await self._asked(where, request, (), expected)
-        if head.length is None:
+        connection, head, first = await self._asked(where, request, (), _OK if span is None else _PARTIAL)
+        try:
+            size, object_size = sizes(span, head.length, head.content_range)
+        except ValueError as error:
             self.release(connection, keep=False)
-            raise refusal(where, head.status, "")
-        source = Source(connection.fileno(), None, head.length - len(first), first, self._silence_seconds)
-        return SocketReader(where, self, connection, source, keeps=head.keeps)
+            raise Unavailable(f"{where}: {error}") from error
+        source = Source(
+            connection.fileno(), None, size - len(first), first=first, silence_seconds=self._silence_seconds
+        )
+        return SocketReader(where, self, connection, source, size=size, object_size=object_size, keeps=head.keeps)
 
     async def put(self, where: str, request: bytes, body: Pieces) -> str:
         """Send ``request`` with ``body`` and return the ETag, "" without one. Raises as ``get``, for 200."""
@@ -239,30 +248,41 @@ async def _connect(connection: socket.socket, address: object) -> None:
 
 
 class SocketReader:
-    """A reader of the body of a response; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "size")
+    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "object_size", "size")
 
-    def __init__(self, where: str, sockets: Sockets, connection: socket.socket, source: Source, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        where: str,
+        sockets: Sockets,
+        connection: socket.socket,
+        source: Source,
+        *,
+        size: int,
+        object_size: int,
+        keeps: bool,
+    ) -> None:
         self._where = where
         self._sockets = sockets
         self._connection = connection
         self._source = source
         self._keeps = keeps
-        self.size = source.size + len(source.first)
+        self.size = size
+        self.object_size = object_size
 
     def source(self) -> Source | None:
         """The socket; None when all bytes have been read, or without os.splice."""
-        return self._source if _SPLICES and self._source.size else None
+        return self._source if _SPLICES and self._source.left else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they arrive. Raises Unavailable when the body ends early or stalls."""
         source = self._source
-        if source.first:
-            yield source.first
-        while source.size:
+        if first := source.take_first():
+            yield first
+        while source.left:
             try:
-                chunk = self._connection.recv(min(source.size, _CHUNK_BYTES))
+                chunk = self._connection.recv(min(source.left, _CHUNK_BYTES))
                 if not chunk:
                     raise ConnectionResetError
             except BlockingIOError:
@@ -270,7 +290,7 @@ class SocketReader:
                 continue
             except OSError as error:
                 raise self._cut(error) from error
-            source.size -= len(chunk)
+            source.advance(len(chunk))
             yield chunk
 
     async def _silence(self) -> None:
@@ -280,8 +300,8 @@ class SocketReader:
             raise self._cut(error) from error
 
     def _cut(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.size} of {self.size} bytes missing")
+        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.left} of {self.size} bytes missing")
 
     def close(self) -> None:
         """Return the connection to the pool when the body was read to its end, else close the connection."""
-        self._sockets.release(self._connection, keep=self._keeps and self._source.size == 0)
+        self._sockets.release(self._connection, keep=self._keeps and self._source.left == 0)

@@ -136,9 +136,10 @@ class S3Store:
     async def reader(self, key: ObjectKey, span: Span | None = None) -> AsyncIterator[ObjectReader]:
         """The bytes of ``span``, or all. Raises ObjectNotFound, ObjectCorrupt when the object ends within ``span``."""
         if span is not None and span.size == 0:  # HTTP has no empty range
-            if (await self.stat(key)).size < span.stop:
+            size = (await self.stat(key)).size
+            if size < span.stop:
                 raise ObjectCorrupt(f"{self._where('GetObject')}: the object ends before byte {span.stop}")
-            yield _Nothing()
+            yield _Nothing(size)
             return
         where = self._where("GetObject")
         request = Request("GET", self._address, self._address.path(key), {})
@@ -320,10 +321,12 @@ class S3Store:
             raise (UploadGone(str(error)) if query else Unavailable(str(error))) from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Nothing:
-    """A reader of no bytes."""
+    """A reader of no bytes of an object."""
 
-    size = 0
+    object_size: int
+    size: int = 0
 
     def source(self) -> None:
         """Return None: there is nothing to read."""

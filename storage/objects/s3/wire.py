@@ -17,7 +17,7 @@ from yarl import URL
 from storage.errors import Unavailable
 from storage.objects.base import Pieces, Span
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
-from storage.objects.s3.messages import Document
+from storage.objects.s3.messages import Document, sizes
 from storage.objects.s3.pieces import slices
 from storage.objects.s3.signing import Credentials, Request, Signer
 from storage.objects.s3.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
@@ -115,15 +115,19 @@ class Wire:
     async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
         """Send a GET and read the head of the response; the caller closes the reader. Raises as ``put``."""
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
-        expected = _OK if span is None else _PARTIAL
         if self.sockets is not None:
             headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
-            return await self.sockets.get(where, _spelled(request, headers), expected)
+            return await self.sockets.get(where, _spelled(request, headers), span)
         response = await self._send(where, request, extra, None)
-        if response.status == expected and response.content_length is not None:
-            return WireReader(where, response, response.content_length)
-        async with response:
-            raise await _refused(where, response)
+        if response.status != (_OK if span is None else _PARTIAL):
+            async with response:
+                raise await _refused(where, response)
+        try:
+            size, whole = sizes(span, response.content_length, response.headers.get("Content-Range", ""))
+        except ValueError as error:
+            response.close()
+            raise Unavailable(f"{where}: {error}") from error
+        return WireReader(where, response, size, whole)
 
     async def _send(
         self, where: str, request: Request, extra: Mapping[str, str], body: _Body | bytes | None
@@ -169,14 +173,15 @@ async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
 
 
 class WireReader:
-    """A reader of the body of a response; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_response", "_where", "size")
+    __slots__ = ("_response", "_where", "object_size", "size")
 
-    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int) -> None:
+    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int, object_size: int) -> None:
         self._where = where
         self._response = response
         self.size = size
+        self.object_size = object_size
 
     def source(self) -> None:
         """Return None: aiohttp reads the socket."""

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from storage.errors import ObjectNotFound, StorageError, Unavailable, UploadGone
-from storage.objects.base import Pieces
+from storage.objects.base import Pieces, Span
 from storage.objects.s3.attempts import Transient
 from storage.objects.s3.sockets import Head, Sockets, parsed
 
@@ -25,8 +25,8 @@ _TAKEN = b'HTTP/1.1 200 OK\r\nETag: "tag"\r\nContent-Length: 0\r\n\r\n'
     [
         ("HTTP/1.1 200 OK\r\nContent-Length: 12", Head(200, 12, keeps=True)),
         (
-            'HTTP/1.1 206 Partial Content\r\nETag: "x"\r\ncontent-length:7\r\nServer:\tS3 \xfc',
-            Head(206, 7, True, '"x"'),
+            'HTTP/1.1 206 Partial Content\r\nETag: "x"\r\ncontent-length:7\r\ncontent-Range: bytes 1-7/9\r\nServer:\tS3 \xfc',
+            Head(206, 7, True, '"x"', "bytes 1-7/9"),
         ),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\nContent-Length: 0", Head(200, 0, keeps=True)),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close", Head(200, 1, keeps=False)),
@@ -113,8 +113,8 @@ async def answering(*answers: Sequence[bytes]) -> AsyncIterator[tuple[Server, So
         await asyncio.gather(*told.tasks)
 
 
-async def got(sockets: Sockets, expected: int = 200) -> bytes:
-    reader = await sockets.get("here", _ASKED, expected)
+async def got(sockets: Sockets, span: Span | None = None) -> bytes:
+    reader = await sockets.get("here", _ASKED, span)
     try:
         return b"".join([chunk async for chunk in reader])
     finally:
@@ -145,7 +145,7 @@ async def test_nor_when_it_says_that_it_will(said: bytes) -> None:
 
 async def test_nor_when_not_all_was_read() -> None:
     async with answering([_OK.replace(b"abcde", b"ab|cde")], [_OK]) as (server, sockets):
-        (await sockets.get("here", _ASKED, 200)).close()
+        (await sockets.get("here", _ASKED, None)).close()
         assert await got(sockets) == b"abcde"
         assert server.asked == [1, 1]
 
@@ -187,9 +187,40 @@ async def test_a_body_that_is_short_is_told(rest: bytes) -> None:
             await got(sockets)
 
 
+async def test_a_range_has_the_size_of_its_object() -> None:
+    answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-6/9\r\nContent-Length: 5\r\n\r\ncdefg"
+    async with answering([answer, answer]) as (server, sockets):
+        reader = await sockets.get("here", _ASKED, Span(2, 7))
+        assert (reader.size, reader.object_size) == (5, 9)
+        assert b"".join([chunk async for chunk in reader]) == b"cdefg"
+        reader.close()
+        assert await got(sockets, Span(2, 8)) == b"cdefg"  # it ends there: the store tells
+        assert server.asked == [2]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"Content-Range: bytes 2-6/*\r\n",
+        b"Content-Range: bytes 1-5/9\r\n",
+        b"Content-Range: bytes 2-7/9\r\n",
+        b"Content-Range: bytes 2-6/6\r\n",
+        b"Content-Range: items 2-6/9\r\n",
+    ],
+)
+async def test_a_range_of_other_bytes_is_refused(said: bytes) -> None:
+    answer = b"HTTP/1.1 206 Partial Content\r\n" + said + b"Content-Length: 5\r\n\r\ncdefg"
+    async with answering([answer], [_OK]) as (server, sockets):
+        with pytest.raises(Unavailable, match="here"):
+            await got(sockets, Span(2, 7))
+        assert await got(sockets) == b"abcde"
+        assert server.asked == [1, 1]
+
+
 async def test_no_more_connections_than_allowed() -> None:
     async with answering([_OK] * 4, [_OK] * 4) as (server, sockets):
-        readers = [await sockets.get("here", _ASKED, 200) for _ in range(2)]
+        readers = [await sockets.get("here", _ASKED, None) for _ in range(2)]
         third = asyncio.ensure_future(got(sockets))
         await asyncio.sleep(0.1)
         assert not third.done()
@@ -203,7 +234,7 @@ async def test_nobody_listens() -> None:
     sockets = Sockets("http://127.0.0.1:9", connect_seconds=1, silence_seconds=1, connections=1)
     for _ in range(2):
         with pytest.raises(Transient, match="here"):
-            await sockets.get("here", _ASKED, 200)
+            await sockets.get("here", _ASKED, None)
 
 
 class TestPut:
