@@ -203,11 +203,16 @@ class Sockets:
             return data
 
     def _kept(self) -> socket.socket | None:
-        """The idle connection that was used last, unless all have been idle for too long."""
+        """The connection that was used last, of those that are not idle for too long and still silent."""
         since = time.monotonic() - KEEPALIVE_SECONDS
         while self._idle and self._idle[0][0] < since:
             self._idle.pop(0)[1].close()
-        return self._idle.pop()[1] if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()[1]
+            if _is_silent(connection):
+                return connection
+            connection.close()
+        return None
 
     async def _connected(self) -> socket.socket:
         failure: OSError = ConnectionRefusedError()
@@ -233,6 +238,17 @@ class Sockets:
         except socket.gaierror:
             loop = asyncio.get_running_loop()
             return [*await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)]
+
+
+def _is_silent(connection: socket.socket) -> bool:
+    """Return whether nothing came on an idle connection: more bytes than a response announced, or the end."""
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 async def _connect(connection: socket.socket, address: object) -> None:

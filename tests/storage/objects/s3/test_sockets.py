@@ -150,6 +150,15 @@ async def test_nor_when_not_all_was_read() -> None:
         assert server.asked == [1, 1]
 
 
+async def test_nor_when_more_came_than_was_told() -> None:
+    """It would be taken for the response to the next request."""
+    async with answering([_OK + b"|HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"], [_OK]) as (server, sockets):
+        assert await got(sockets) == b"abcde"
+        await asyncio.sleep(0.1)
+        assert await got(sockets) == b"abcde"
+        assert server.asked == [1, 1]
+
+
 async def test_an_answer_may_come_in_pieces() -> None:
     async with answering([b"HTT|P/1.1 200 OK\r\nContent-Le|ngth: 5\r\n\r|\n|ab|cde"]) as (_, sockets):
         assert await got(sockets) == b"abcde"
