@@ -51,7 +51,7 @@ def _get(path: str, token: str, *headers: str, method: str = "GET") -> bytes:
 
 
 @pytest.mark.parametrize("wrong", _WRONG)
-async def test_a_pull_is_503_and_the_connection_goes_on(
+async def test_f19_a_pull_is_503_and_the_connection_goes_on(
     served: Registry, wrong: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     token, data = await served.user("alice"), noise(_SIZE)
@@ -78,7 +78,7 @@ async def test_a_pull_is_503_and_the_connection_goes_on(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
-async def test_a_file_that_shrinks_on_the_way_cuts_the_connection(
+async def test_f22_a_file_that_shrinks_on_the_way_cuts_the_connection(
     env: dict[str, str], tmp_path: Path, host: str
 ) -> None:
     async with running(on_disk(env, tmp_path), host=host) as registry:
@@ -100,7 +100,7 @@ async def test_a_file_that_shrinks_on_the_way_cuts_the_connection(
 
 
 @pytest.mark.parametrize("wrong", [50_000, 99_999, 100_001, 300_000])
-async def test_a_config_of_another_size_makes_no_version(served: Registry, wrong: int) -> None:
+async def test_f19_a_config_of_another_size_makes_no_version(served: Registry, wrong: int) -> None:
     token = await served.user("alice")
     config = b'{"architecture":"amd64","os":"linux"}'.ljust(100_000)
     digest = await served.push_blob(_NAME, config, token)
@@ -120,7 +120,7 @@ async def test_a_config_of_another_size_makes_no_version(served: Registry, wrong
 
 
 @pytest.mark.parametrize("wrong", [100_000, 199_999, 200_001, 8 * MIB])
-async def test_a_segment_of_another_size_is_not_published(served: Registry, wrong: int) -> None:
+async def test_f19_a_segment_of_another_size_is_not_published(served: Registry, wrong: int) -> None:
     token, data = await served.user("alice"), noise(12 * MIB)
     session = await Session.begin(served, _NAME, token)
     assert (await session.patch(data[:200_000])).status == 202
