@@ -1,7 +1,7 @@
-"""GET and PUT over plain HTTP, on sockets without an asyncio transport, so that the bytes need not be copied.
+"""GET over plain HTTP, on sockets without an asyncio transport, so that the bytes need not be copied.
 
-A GET takes a tenth of the CPU that it takes by aiohttp; a PUT half if it is small, two thirds if it has 16 MiB. aiohttp
-does the rest: TLS, proxies, and all requests with a response in XML.
+It takes a tenth of the CPU that it takes by aiohttp. aiohttp does the rest: TLS, proxies, PUT, which costs the same
+there, and all requests with a response in XML.
 """
 
 import asyncio
@@ -16,11 +16,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from storage.errors import StorageError, Unavailable
-from storage.objects.base import Pieces, Source, Span
-from storage.objects.descriptors import readable, writable, writable_first
+from storage.objects.base import Source, Span
+from storage.objects.descriptors import readable, writable
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.s3.messages import sizes
-from storage.objects.s3.pieces import slices
 
 _OK: Final = 200
 _PARTIAL: Final = 206
@@ -42,7 +41,6 @@ class Head:
     status: int
     length: int | None
     keeps: bool  # the connection goes on after the body
-    etag: str = ""
     content_range: str = ""
 
 
@@ -52,7 +50,7 @@ def parsed(head: bytes) -> Head:
     status = _STATUS.fullmatch(first)
     if status is None:
         raise ValueError("expected a status line")
-    lengths, encoded, said, kept = set[bytes](), False, b"", {b"etag": "", b"content-range": ""}
+    lengths, encoded, said, content_range = set[bytes](), False, b"", ""
     for line in lines:
         field = _FIELD.fullmatch(line)
         if field is None:
@@ -62,14 +60,14 @@ def parsed(head: bytes) -> Head:
             lengths.add(value)
         elif name == b"connection":
             said += b"," + value.lower()
-        elif name in kept:
-            kept[name] = value.decode("latin-1")
+        elif name == b"content-range":
+            content_range = value.decode("latin-1")
         encoded = encoded or name == b"transfer-encoding"
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)) or (lengths and encoded):
         raise ValueError("expected one length")
     closes = status[1] == b"0" or b"close" in (token.strip() for token in said.split(b","))
     length = int(lengths.pop()) if lengths else None
-    return Head(int(status[2]), length, not closes, kept[b"etag"], kept[b"content-range"])
+    return Head(int(status[2]), length, not closes, content_range)
 
 
 class Sockets:
@@ -89,7 +87,7 @@ class Sockets:
         The caller closes the reader. Raises Transient without an answer, what ``refusal`` gives for another status,
         Unavailable for a response that is of other bytes.
         """
-        connection, head, first = await self._asked(where, request, (), _OK if span is None else _PARTIAL)
+        connection, head, first = await self._asked(where, request, _OK if span is None else _PARTIAL)
         try:
             size, object_size = sizes(span, head.length, head.content_range)
         except ValueError as error:
@@ -100,24 +98,16 @@ class Sockets:
         )
         return SocketReader(where, self, connection, source, size=size, object_size=object_size, keeps=head.keeps)
 
-    async def put(self, where: str, request: bytes, body: Pieces) -> str:
-        """Send ``request`` with ``body`` and return the ETag, "" without one. Raises as ``get``, for 200."""
-        connection, head, first = await self._asked(where, request, body, _OK)
-        self.release(connection, keep=head.keeps and head.length == len(first))
-        return head.etag
-
-    async def _asked(
-        self, where: str, request: bytes, body: Pieces, expected: int
-    ) -> tuple[socket.socket, Head, bytes]:
+    async def _asked(self, where: str, request: bytes, expected: int) -> tuple[socket.socket, Head, bytes]:
         """Send a request; returns the connection, to be released by the caller, the head and the body's first bytes."""
         await self._free.acquire()
         try:
             while (kept := self._kept()) is not None:
                 try:
-                    return await self._answer(where, kept, request, body, expected)
+                    return await self._answer(where, kept, request, expected)
                 except ConnectionError:  # the server has closed it meanwhile
                     continue
-            return await self._answer(where, await self._connected(), request, body, expected)
+            return await self._answer(where, await self._connected(), request, expected)
         except BaseException as error:
             self._free.release()
             if isinstance(error, StorageError) or not isinstance(error, (OSError, ValueError)):
@@ -139,35 +129,28 @@ class Sockets:
         self._idle.clear()
 
     async def _answer(
-        self, where: str, connection: socket.socket, request: bytes, body: Pieces, expected: int
+        self, where: str, connection: socket.socket, request: bytes, expected: int
     ) -> tuple[socket.socket, Head, bytes]:
         try:
-            whole = await self._sent(connection, [request, *body])
+            await self._sent(connection, request)
             head, first = await self._answered(connection)
-            if whole and head.status == expected:
+            if head.status == expected:
                 return connection, head, first
-            refused: Exception = ConnectionResetError()  # content with what it has not had
-            if head.status != expected:
-                refused = await self._refused(where, connection, head, first)
+            refused = await self._refused(where, connection, head, first)
         except BaseException:
             connection.close()
             raise
         connection.close()
         raise refused
 
-    async def _sent(self, connection: socket.socket, pieces: Pieces) -> bool:
-        """Send the pieces; False: the response, or the end, came before all was sent. Raises TimeoutError."""
-        for piece in slices(pieces):
-            left = memoryview(piece)
-            while left:
-                try:
-                    left = left[connection.send(left) :]
-                except BlockingIOError:
-                    if not await writable_first(connection.fileno(), self._silence_seconds):
-                        return False
-                except ConnectionError:  # why may have been said
-                    return False
-        return True
+    async def _sent(self, connection: socket.socket, request: bytes) -> None:
+        """Send a request without a body. Raises TimeoutError, ConnectionError."""
+        left = memoryview(request)
+        while left:
+            try:
+                left = left[connection.send(left) :]
+            except BlockingIOError:
+                await writable(connection.fileno(), self._silence_seconds)
 
     async def _answered(self, connection: socket.socket) -> tuple[Head, bytes]:
         """Read the head of the response, and the bytes that came with it. Raises OSError, ValueError."""

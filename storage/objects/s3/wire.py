@@ -1,4 +1,4 @@
-"""HTTP transport to S3: aiohttp, or plain sockets, with our own signature.
+"""HTTP transport to S3: aiohttp, and plain sockets for GET, with our own signature.
 
 aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue`` and cannot repeat a body it streams.
 """
@@ -32,19 +32,25 @@ _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 class _Body(aiohttp.Payload):
-    """A request body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
+    """A request body of known length that can be sent again, also by aiohttp when a kept connection has gone away.
+
+    ``whole``: all of it has been written.
+    """
 
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
         super().__init__(data, content_type=BINARY)
         self._data = data
         self._size = sum(map(len, data))
         self._stall_seconds = stall_seconds
+        self.whole = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
+        self.whole = False
         try:
             for piece in slices(self._data):
                 async with asyncio.timeout(self._stall_seconds):  # aiohttp times only what it reads
                     await writer.write(piece)
+            self.whole = True
         except BaseException:
             _abort(writer)
             raise
@@ -67,8 +73,8 @@ def _abort(writer: AbstractStreamWriter) -> None:
 class Wire:
     """Single attempts of signed requests; the caller retries.
 
-    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: where nothing
-    stands between us and the server.
+    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: for GET where
+    nothing stands between us and the server.
     """
 
     http: aiohttp.ClientSession
@@ -82,16 +88,17 @@ class Wire:
 
     async def put(self, where: str, request: Request, data: Pieces) -> str:
         """PUT ``data`` and return S3's ETag. Raises the error of ``refusal``, Transient without a response."""
-        if self.sockets is not None:
-            extra = {"content-length": str(sum(map(len, data))), "content-type": BINARY}
-            headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
-            etag = await self.sockets.put(where, _spelled(request, headers), data)
-        else:
-            response = await self._send(where, request, {}, _Body(data, self.stall_seconds))
-            async with response:
-                if response.status != _OK:
-                    raise await _refused(where, response)
-                etag = response.headers.get("ETag", "")
+        body = _Body(data, self.stall_seconds)
+        response = await self._send(where, request, {}, body)
+        async with response:
+            refused = None if response.status == _OK else await _refused(where, response)
+            await asyncio.sleep(0)  # a body that has just been written has its turn to say so
+            if not body.whole:
+                response.close()  # the rest would be taken for another request
+                refused = refused or Transient(f"{where}: S3 answered before it had all bytes")
+            if refused is not None:
+                raise refused
+            etag = response.headers.get("ETag", "")
         if not etag:
             raise Unavailable(f"{where}: S3 answered without an ETag")
         return etag
@@ -143,7 +150,7 @@ class Wire:
 
 
 def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
-    """Serialize a request up to its body."""
+    """Serialize a request without a body."""
     lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
