@@ -57,11 +57,9 @@ async def _sent(reader: Reader) -> tuple[bytes, list[Exception]]:
     server = Server(site, Limits(head_seconds=5, idle_seconds=0.3), None, asyncio.Event(), 10)
     listening = await asyncio.get_running_loop().create_server(lambda: Connection(server), "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()
-    watching = asyncio.ensure_future(server.watch())
     async with listening, Wire.to(f"http://{host}:{port}") as wire:
-        await wire.send(request("GET", "/") * 2)
+        await wire.send(request("GET", "/") + request("GET", "/", "Connection: close"))
         got = await wire.rest()
-    watching.cancel()
     return got, site.errors
 
 
