@@ -25,7 +25,7 @@ from registry.devservers.processes import Program, free_ports, is_free, wait_unt
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.s3.store import S3Settings, S3Store
 from tests.support.server import PACKAGES, settings_env
 
 USER: Final = "octo"

@@ -26,7 +26,7 @@ import orjson
 
 from bench.deployment import USER, ObjectStore, deployed
 from registry.devservers.processes import Program, free_ports, is_free, wait_until
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.s3.store import S3Settings, S3Store
 
 #: What is compared: of each scenario the figures, and whether more is better.
 _PUSHED: Final = {"mib_per_second": True, "cpu_per_gib": False, "server_peak_mib": False}

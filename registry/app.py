@@ -35,8 +35,8 @@ from storage.metadata.database import open_database
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
 from storage.objects.base import Stores
-from storage.objects.local import LocalSettings, LocalStore
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.local.store import LocalSettings, LocalStore
+from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
     from registry.accounts.oidc_login import Keyless
@@ -85,7 +85,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
 def preload(settings: Settings) -> None:
     """Import the modules these settings need before the fork, so that the processes share their memory."""
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
-        import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
+        import storage.objects.s3.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
         import registry.accounts.oidc_login  # noqa: F401, PLC0415 - see below
 

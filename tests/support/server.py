@@ -23,7 +23,7 @@ from registry.app import answering, open_services
 from registry.config import Settings
 from registry.http.server.admission import Admission
 from registry.services import Services
-from storage.objects.s3 import S3Store
+from storage.objects.s3.store import S3Store
 
 PACKAGES = ("read:packages", "write:packages", "delete:packages")
 
