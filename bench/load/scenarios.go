@@ -35,6 +35,7 @@ var scenarios = []scenario{
 	{"manifest-get-digest", byDigest, each, forever},
 	{"manifest-head", byTag("HEAD"), each, forever},
 	{"blob-head", headBlob, each, forever},
+	{"blob-redirect", redirectedBlob, each, forever},
 	{"tag-write", writeTags, each, forever},
 	{"tag-page", pageTags, heavy, forever},
 	{"token", tokens, each, forever},
@@ -172,6 +173,22 @@ func headBlob(r *registry) (work, error) {
 	return func(int64) (int64, error) {
 		return r.ask("HEAD", name, "/v2/"+name+"/blobs/"+first.Layers[0].Digest, 200, 307)
 	}, err
+}
+
+// GET of a blob that is answered with a redirect, which is not followed: what it leads to has its own server.
+func redirectedBlob(r *registry) (work, error) {
+	name := r.name + "-redirect"
+	m, _, err := r.getManifest(name, "v0")
+	if err != nil { // more than 64 KiB, below which no registry would redirect
+		if _, err = r.pushImage(name, "v0", []blob{newBlob(1 << 20)}); err == nil {
+			m, _, err = r.getManifest(name, "v0")
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	path := "/v2/" + name + "/blobs/" + m.Layers[0].Digest
+	return func(int64) (int64, error) { return r.ask("GET", name, path, 307) }, nil
 }
 
 func writeTags(r *registry) (work, error) {
