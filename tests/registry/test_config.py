@@ -9,7 +9,7 @@ from registry.config import Settings, SettingsInvalid
 from storage.objects.local import LocalSettings
 from storage.objects.s3 import S3Settings
 from storage.objects.signing import Credentials
-from tests.support.certificates import write_certificate
+from registry.devservers.certificates import write_certificate
 
 GOOD = {
     "MOORAGE_DATABASE_URL": "postgresql://moorage:hunter2@db/moorage",
