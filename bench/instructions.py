@@ -42,8 +42,6 @@ _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _PACKAGE: Final = f"/v2/{USER}/hot"
 _BY_TAG: Final = "manifest GET by tag"
 _BY_TLS: Final = "manifest GET by tag, TLS"
-#: Python's own hashes are random from run to run, unless told not to be.
-_SETTINGS: Final = {"PYTHONHASHSEED": "0", "MOORAGE_REDIRECT": "on"}
 
 Ask = Callable[[int], None]
 
@@ -119,7 +117,8 @@ def _counted(place: Path, certificate: CertificateFiles | None) -> Iterator[Depl
     place.mkdir()
     valgrind = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={place}/count.%p")
     command = (*valgrind, sys.executable, "-m", "bench.worker")
-    with deployed(place, command, certificate=certificate, **_SETTINGS) as server:
+    # Python's own hashes are random from run to run, unless told not to be.
+    with deployed(place, command, certificate=certificate, PYTHONHASHSEED="0", MOORAGE_REDIRECT="on") as server:
         yield server
 
 

@@ -19,7 +19,7 @@ class CertificateFiles:
 
 
 def write_certificate(folder: Path, until: datetime, *, passphrase: bytes | None = None) -> CertificateFiles:
-    """Write a new key and its certificate in PEM into ``folder``; the certificate is good from yesterday ``until`` then."""
+    """Write a new key and its certificate, in PEM, over what was in ``folder``; valid from yesterday ``until`` then."""
     folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
