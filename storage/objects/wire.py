@@ -37,8 +37,11 @@ class _Body(aiohttp.Payload):
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
         super().__init__(data, content_type=BINARY)
         self._data = data
-        self._size = sum(map(len, data))
         self._stall_seconds = stall_seconds
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._data))
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         try:
