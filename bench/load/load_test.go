@@ -197,6 +197,19 @@ func TestARedirectOfABlobIsNotFollowed(t *testing.T) {
 	}
 }
 
+func TestWhatARegistryDoesNotDoIsNotMeasured(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"layers":[{"digest":"sha256:1"}]}`)
+	}))
+	defer server.Close()
+	for _, name := range []string{"blob-redirect", "token"} {
+		_, err := find(name).prepare(newRegistry(options{url: server.URL, name: "a/b"}))
+		if _, ok := err.(absent); !ok {
+			t.Error(name, err)
+		}
+	}
+}
+
 func TestACertificateIsChecked(t *testing.T) {
 	var requests int64
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { atomic.AddInt64(&requests, 1) }))

@@ -13,6 +13,11 @@ import (
 // What a client does again and again; number counts what all of them have done. The bytes that were moved.
 type work func(number int64) (int64, error)
 
+// What a registry does not do, so that there is nothing to measure.
+type absent string
+
+func (a absent) Error() string { return "this registry " + string(a) }
+
 // A scenario of small requests lasts a while; one of images is over with the last (count > 0).
 type scenario struct {
 	name    string
@@ -188,6 +193,13 @@ func redirectedBlob(r *registry) (work, error) {
 		return nil, err
 	}
 	path := "/v2/" + name + "/blobs/" + m.Layers[0].Digest
+	response, err := r.do("GET", name, path, nil, 0, "", 200, 307)
+	if err != nil {
+		return nil, err
+	}
+	if drop(response); response.StatusCode != 307 {
+		return nil, absent("redirects no blobs")
+	}
 	return func(int64) (int64, error) { return r.ask("GET", name, path, 307) }, nil
 }
 
@@ -220,7 +232,7 @@ func tokens(r *registry) (work, error) {
 	}
 	drop(response)
 	if response.StatusCode != http.StatusUnauthorized {
-		return func(int64) (int64, error) { return 0, fmt.Errorf("this registry asks nobody for a token") }, nil
+		return nil, absent("asks nobody for a token")
 	}
 	found := map[string]string{}
 	for _, pair := range parameters.FindAllStringSubmatch(response.Header.Get("WWW-Authenticate"), -1) {
