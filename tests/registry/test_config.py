@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from registry.config import Settings, SettingsInvalid
+from registry.devservers.certificates import write_certificate
 from storage.objects.local.store import LocalSettings
 from storage.objects.s3.signing import Credentials
 from storage.objects.s3.store import S3Settings
-from tests.support.certificates import write_certificate
 
 GOOD = {
     "MOORAGE_DATABASE_URL": "postgresql://moorage:hunter2@db/moorage",

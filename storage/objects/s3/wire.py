@@ -40,9 +40,12 @@ class _Body(aiohttp.Payload):
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
         super().__init__(data, content_type=BINARY)
         self._data = data
-        self._size = sum(map(len, data))
         self._stall_seconds = stall_seconds
         self.whole = False
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._data))
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         self.whole = False
