@@ -10,8 +10,9 @@ from typing import Final
 
 import structlog
 
+from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
-from registry.http.errors import is_for_api, too_many
+from registry.http.errors import github_body, is_for_api
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
@@ -19,7 +20,6 @@ from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
-from registry.oci.errors import RegistryError
 from registry.process.logs import request_id
 from registry.services import Services
 
@@ -112,8 +112,11 @@ class Router:
         request.client.respond(request, error_response(told))
 
     def _refuse(self, request: Request, retry_after_seconds: int) -> None:
-        api = is_for_api(request.target, request.field(b"host") or "", self._api_host)
-        request.client.respond(request, error_response(too_many(retry_after_seconds, api=api)))
+        error = TooManyRequests(retry_after_seconds)
+        response = error_response(error)
+        if is_for_api(request.target, request.field(b"host") or "", self._api_host):
+            response.body = github_body(error)
+        request.client.respond(request, response)
 
 
 def _unexpected(request: Request, error: Exception) -> RegistryError:

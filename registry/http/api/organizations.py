@@ -9,9 +9,9 @@ from msgspec import UNSET, UnsetType
 from registry.accounts import accounts as account_rules
 from registry.accounts import organizations as rules
 from registry.accounts.names import is_login
+from registry.errors import Denied, NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import forbidden, not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import simple_organization, simple_user
@@ -134,7 +134,7 @@ async def get_my_membership(call: ApiCall) -> web.Response:
     org = await rights.member_of(call)
     mine = await organizations.member(call.services.db, org.id, call.me.login)
     if mine is None:
-        raise not_found()
+        raise NotFound
     return answer(_membership(call, org, mine))
 
 
@@ -152,7 +152,7 @@ async def remove_member(call: ApiCall) -> web.Response:
     org = await rights.member_of(call)
     rights.myself(call)
     if org.role != "admin" and login.lower() != call.me.login.lower():
-        raise forbidden(f"owner of {org.login}", ["member"], f"Ask an owner of {org.login}.")
+        raise Denied(f"owner of {org.login}", ["member"], f"Ask an owner of {org.login}.")
     await rules.remove(call.services.db, org.login, login)
     return nothing()
 
@@ -161,7 +161,7 @@ async def _member(call: ApiCall, org: Organization) -> Member:
     login = call.param("username")
     found = await organizations.member(call.services.db, org.id, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 

@@ -4,13 +4,11 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final
 
-import structlog
-
 from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
-from registry import errors
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
+from registry.http.errors import unavailable
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
@@ -18,9 +16,7 @@ from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, key_of
 from registry.oci.request import Kind, OCIRequest, parse
 from registry.services import Services
-from storage.errors import StorageError, Unavailable
-
-log = structlog.get_logger()
+from storage.errors import StorageError
 
 Handler = Callable[[Call], Awaitable[Response]]
 #: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
@@ -130,12 +126,8 @@ def _refused(
     match error:
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
-        case Unavailable():
-            log.warning("storage.unavailable", error=str(error), path=raw_path(http.target))
-            told = errors.UnavailableNow(retry_after_seconds=2)
         case StorageError():
-            log.error("storage.failed", error=str(error), path=raw_path(http.target), exc_info=error)
-            told = errors.UnavailableNow(retry_after_seconds=5)
+            told = unavailable(error, raw_path(http.target))
         case RegistryError():
             told = error
     if http.status is not None:

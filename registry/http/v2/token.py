@@ -18,9 +18,8 @@ from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.errors import BadRequest, ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.authenticate import Counted, Holder, credentials_of, holder
-from registry.http.errors import FormInvalid
 from registry.http.forms import read_form
 from registry.http.server.message import Request, Response, error_response
 from registry.http.v2.call import HEADERS
@@ -56,7 +55,7 @@ async def _by_form(services: Services, http: Request) -> Response:
     form = await read_form(http, services.settings.http.body_seconds)
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
-        raise FormInvalid("expected the field grant_type to be password or refresh_token")
+        raise BadRequest("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
     with Counted(services, http):
         credentials = of_password(_one(form, "username"), secret)
@@ -68,7 +67,7 @@ async def _by_form(services: Services, http: Request) -> Response:
 def _one(form: Mapping[str, list[str]], name: str) -> str:
     values = form.get(name, [""])
     if len(values) > 1:
-        raise FormInvalid(f"expected the field {name} once, got it {len(values)} times")
+        raise BadRequest(f"expected the field {name} once, got it {len(values)} times")
     return values[0]
 
 

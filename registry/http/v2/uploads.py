@@ -57,7 +57,7 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Own
     """The answer, or the session that the body goes to. Raises ForeignKeyMissing; no more than is at hand is read."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
-    package_id = await call.package_to_push(standing)
+    package_id = await call.services.packages.ensure(call.oci.package, standing, call.identity.token_id)
     assert standing.account_id is not None  # noqa: S101 - allowed to push
     if call.oci.mount is not None and await _mounted(call, package_id, call.oci.mount):
         return created(call, call.oci.mount)
