@@ -15,6 +15,7 @@ import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry.config import Settings
+from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch
 from registry.http.pages import make_app
 from registry.http.router import Router
@@ -107,8 +108,9 @@ def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> A
 @asynccontextmanager
 async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
-    async with asyncio.TaskGroup() as tasks, guests(make_app(services)) as made:
-        router = Router(services, made, tasks)
+    throttle = LoginThrottle()
+    async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
+        router = Router(services, throttle, made, tasks)
         async with serving(router, services.settings, listener, services.leaving, router.running):
             yield router
 

@@ -8,21 +8,22 @@ from aiohttp.typedefs import Handler
 
 from registry.errors import BadRequest, PathUnknown, RegistryError
 from registry.http.api import app as api
-from registry.http.keys import SERVICES
+from registry.http.keys import SERVICES, THROTTLE
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import error_response
 from registry.services import Services
 
 log = structlog.get_logger()
 
 
-def make_app(services: Services) -> web.Application:
+def make_app(services: Services, throttle: LoginThrottle) -> web.Application:
     """Make the application over these services."""
     app = web.Application(middlewares=[_last_resort])
-    app[SERVICES] = services
+    app[SERVICES], app[THROTTLE] = services, throttle
     api.add_routes(app)
     if services.settings.api_host:
         own = web.Application()
-        own[SERVICES] = services
+        own[SERVICES], own[THROTTLE] = services, throttle
         api.add_routes(own, prefix="")
         app.add_domain(services.settings.api_host, own)
     return app

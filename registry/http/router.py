@@ -6,6 +6,7 @@ Admission control stands before the latter two. Here is the last resort for exce
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
 from registry.http.errors import github_body, is_for_api
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
@@ -25,7 +27,7 @@ from registry.services import Services
 
 log = structlog.get_logger()
 
-Handler = Callable[[Services, Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 _BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/?]*(?:\?|$)")
 _SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
@@ -34,9 +36,10 @@ _SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
 class Router:
     """The site that a process serves. ``tasks`` runs the handlers; ``running`` are their tasks."""
 
-    def __init__(self, services: Services, guests: Guests, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, services: Services, throttle: LoginThrottle, guests: Guests, tasks: asyncio.TaskGroup) -> None:
         self.admission = Admission(self._start, self._refuse)
         self.running: set[asyncio.Task[None]] = set()
+        self.throttle = throttle
         self._services = services
         self._guests = guests
         self._tasks = tasks
@@ -63,15 +66,17 @@ class Router:
         if not self._is_ours(request):
             return None
         if path.startswith("/v2"):
-            return v2.serve
-        return token.serve if path == "/token" else ops.HANDLERS.get(path)
+            return partial(v2.serve, self._services, self.throttle)
+        if path == "/token":
+            return partial(token.serve, self._services, self.throttle)
+        return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
 
     def _start(self, request: Request, done: Callable[[], None]) -> None:
         handler = self._handler(request)
         if handler is None:
             guest.serve(request, self._guests(), done)
         else:
-            self._spawn(request, handler(self._services, request), done)
+            self._spawn(request, handler(request), done)
 
     def _spawn(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
         task = self._tasks.create_task(self._run(request, answering, done))

@@ -30,7 +30,7 @@ from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
 from registry.http.errors import unavailable
-from registry.http.keys import SERVICES
+from registry.http.keys import SERVICES, THROTTLE
 from storage.errors import StorageError
 from storage.metadata.tokens import StoredToken
 
@@ -83,14 +83,14 @@ def _told(http: web.Request, error: Exception) -> RegistryError:
 
 
 async def _viewer(http: web.Request) -> StoredToken | None:
-    services = http.app[SERVICES]
+    services, throttle = http.app[SERVICES], http.app[THROTTLE]
     try:
-        credentials = credentials_of(services, http)
+        credentials = credentials_of(services, throttle, http)
         if credentials is None:
             return None
         if not isinstance(credentials, TokenCredentials):
             raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
-        return (await holder(services, http, credentials)).token
+        return (await holder(services, throttle, http, credentials)).token
     except Unauthenticated as error:
         raise bad_credentials() from error
 

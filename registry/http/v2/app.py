@@ -9,6 +9,7 @@ from auth.errors import Unauthenticated
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
@@ -54,12 +55,12 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
 
 
-async def serve(services: Services, http: Request) -> Response:
+async def serve(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, raw_path(http.target), http.query)
-        identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
+        identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.context.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except _EXPECTED as error:
