@@ -22,6 +22,7 @@ from registry.http.router import Router
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
+from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
@@ -73,6 +74,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             uploads=Uploads(
                 db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
             ),
+            blobs=Blobs(db, lookups, settings.uploads.link_grace_seconds),
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),

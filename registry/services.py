@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
 from registry.config import Settings
+from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
@@ -31,6 +32,7 @@ class Services:
     stores: Stores
     bearer: Bearer
     uploads: Uploads
+    blobs: Blobs
     manifests: Manifests
     packages: Packages
     versions: Versions

@@ -47,8 +47,7 @@ async def get_user_by_id(call: ApiCall) -> web.Response:
 
 
 async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
-    viewer = call.me
-    mine = viewer.repository_id is None and (viewer.account_id == found.id or viewer.site_admin)
+    mine = rights.is_own(call, found)
     return {
         **simple_user(call, found.id, found.login, found.kind, site_admin=found.site_admin),
         "name": found.name,

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from registry.accounts import accounts as account_rules
 from registry.accounts import organizations as rules
 from registry.accounts.names import is_login
-from registry.errors import Denied, NotFound
+from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.paging import page_of
@@ -102,7 +102,7 @@ async def _full(call: ApiCall, org: Organization) -> dict[str, Any]:
         "archived_at": None,
         "type": "Organization",
     }
-    if org.role == "admin" and not org.sso_missing and rights.has_scope(call, "read:org"):
+    if rights.shows_settings(call, org):
         body |= {name: getattr(org, name) for name in _OWNER_FIELDS}
         body |= {"default_repository_permission": "none", "members_can_create_repositories": True}
     return body
@@ -149,10 +149,7 @@ async def put_membership(call: ApiCall) -> web.Response:
 async def remove_member(call: ApiCall) -> web.Response:
     """Remove a member, or let the caller leave; all grants in the organization end with the membership."""
     login = call.param("username")
-    org = await rights.member_of(call)
-    rights.myself(call)
-    if org.role != "admin" and login.lower() != call.me.login.lower():
-        raise Denied(f"owner of {org.login}", ["member"], f"Ask an owner of {org.login}.")
+    org = await rights.owner_or_self(call, login)
     await rules.remove(call.services.db, org.login, login)
     return nothing()
 

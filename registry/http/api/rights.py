@@ -13,6 +13,7 @@ from storage.metadata import accounts, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.organizations import Organization
 from storage.metadata.repositories import Repository
+from storage.metadata.tokens import StoredToken
 
 
 def myself(call: ApiCall) -> int:
@@ -20,6 +21,14 @@ def myself(call: ApiCall) -> int:
     if call.me.repository_id is not None:
         raise Denied("an access token of a user", [f"a {call.me.kind} token"], "Use a personal access token.")
     return call.me.account_id
+
+
+def workload(call: ApiCall) -> StoredToken:
+    """The token of a repository that calls. Raises 403 for tokens of users."""
+    if call.me.repository_id is None:
+        fix = "Revoke your own tokens with DELETE /api/v3/user/tokens/TOKEN_ID."
+        raise Denied("a workflow or workspace token", [f"a {call.me.kind} token"], fix)
+    return call.me
 
 
 async def account(call: ApiCall, parameter: str = "username") -> Account:
@@ -60,7 +69,17 @@ async def member_of(call: ApiCall) -> Organization:
 
 async def owner_of(call: ApiCall) -> Organization:
     """The organization ``{org}``, for its owners. Raises 404 for others than members, 403."""
+    return _owned(await member_of(call))
+
+
+async def owner_or_self(call: ApiCall, login: str) -> Organization:
+    """The organization ``{org}``, for its owners and for the member ``login``. Raises 404 for others, 403."""
     found = await member_of(call)
+    myself(call)
+    return found if login.lower() == call.me.login.lower() else _owned(found)
+
+
+def _owned(found: Organization) -> Organization:
     if found.role != "admin":
         raise Denied(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
     return found
@@ -85,6 +104,17 @@ def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
         missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
         raise Denied(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
     return found
+
+
+def is_own(call: ApiCall, found: Account) -> bool:
+    """Return whether the viewer is the account, or may see all of every account as a site administrator."""
+    viewer = call.me
+    return viewer.repository_id is None and (viewer.account_id == found.id or viewer.site_admin)
+
+
+def shows_settings(call: ApiCall, found: Organization) -> bool:
+    """Return whether the viewer may see the organization's settings."""
+    return found.role == "admin" and not found.sso_missing and has_scope(call, "read:org")
 
 
 def has_scope(call: ApiCall, scope: str) -> bool:
