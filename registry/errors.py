@@ -387,5 +387,5 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
 }
 
 
-def _line(kind: type[RegistryError]) -> tuple[int, str]:
-    return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
+def _line(kind: type) -> tuple[int, str]:
+    return STATUSES.get(kind) or _line(kind.__mro__[1])
