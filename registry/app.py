@@ -15,12 +15,14 @@ import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry.config import Settings
+from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
+from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
@@ -72,6 +74,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             uploads=Uploads(
                 db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
             ),
+            blobs=Blobs(db, lookups, settings.uploads.link_grace_seconds),
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
@@ -107,8 +110,9 @@ def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> A
 @asynccontextmanager
 async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
-    async with asyncio.TaskGroup() as tasks, guests(make_app(services)) as made:
-        router = Router(services, made, tasks)
+    throttle = LoginThrottle()
+    async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
+        router = Router(services, throttle, made, tasks)
         async with serving(router, services.settings, listener, services.leaving, router.running):
             yield router
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid
 from registry.http.server.parser import Head, Parser
 from tests.support.raw import request
 

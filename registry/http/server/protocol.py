@@ -16,12 +16,11 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import Head, Parser
-from registry.oci.errors import RegistryError
 
 log = structlog.get_logger()
 
