@@ -20,7 +20,7 @@ from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import MultipartId, ObjectKey, Part, Stores
+from storage.objects.base import MultipartId, ObjectKey, Part, Stores, expect_size
 from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
@@ -221,8 +221,9 @@ class UploadWriter:
         """Read back into slots the segments that are too large to be joined with a part when sent."""
         self._pending.read_back()
         segments, self._segments = self._segments, []
-        for key, _size in segments:
+        for key, size in segments:
             async with self._stores.reader(key) as reader:
+                expect_size(reader, size)
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
 
@@ -386,6 +387,7 @@ class UploadWriter:
             self._pending.resume(stored.body)
         elif stored.object_key is not None:
             async with self._stores.reader(stored.object_key) as reader:
+                expect_size(reader, stored.size)
                 async for chunk in reader:
                     hasher.update(chunk)
             self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments

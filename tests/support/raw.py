@@ -71,6 +71,15 @@ class Wire:
         except TimeoutError:
             return False
 
+    async def rest(self, seconds: float = 10) -> bytes:
+        """All that comes until the server ends the connection, or resets it."""
+        got = bytearray()
+        async with asyncio.timeout(seconds):
+            with contextlib.suppress(ConnectionResetError):
+                while chunk := await self._reader.read(65_536):
+                    got += chunk
+        return bytes(got)
+
     async def silent(self, seconds: float = 0.2) -> bool:
         """Whether nothing comes within that time."""
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from registry.http.errors import BodyTooSlow, MessageInvalid
+from registry.errors import BodyTooSlow, MessageInvalid
 
 #: A body of at most this many bytes may be read before it is known who sends it.
 SHORT_BYTES: Final = 64 * 1024

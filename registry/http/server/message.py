@@ -12,10 +12,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.body import Body
 from registry.http.server.parser import Head
-from registry.oci.errors import RegistryError
 
 REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
 SERVER: Final = "Moorage"

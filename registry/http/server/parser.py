@@ -10,7 +10,7 @@ from typing import ClassVar, Final, NoReturn, Protocol
 import httptools
 import msgspec
 
-from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.server.body import BodyMalformed
 
 LINE_BYTES: Final = 8190

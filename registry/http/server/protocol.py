@@ -2,27 +2,25 @@
 
 Invariants: one request is answered at a time, in the order in which they came; what is read beside it is bounded; a
 response is written once. Collaborators: ``Parser`` reads requests, ``Site`` says who answers, ``Body`` holds what comes
-of a body. ``Server`` knows all connections, ends late ones, and all of them in the end.
+of a body; ``registry.http.server.connections`` ends late connections, and all of them in the end.
 """
 
 import asyncio
-import contextlib
 import itertools
 import secrets
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 import structlog
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import Head, Parser
-from registry.oci.errors import RegistryError
 
 log = structlog.get_logger()
 
@@ -33,9 +31,6 @@ _UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
-#: What requests under way get when the process stops; then once half as long for what is cancelled.
-_SHUTDOWN_SECONDS: Final = 9.0
-_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,29 @@ class Site(Protocol):
         """Answer with ``request.client.respond`` or ``cut``, now or later. Does not raise."""
 
 
+def _ids() -> Iterator[str]:
+    """Yield ids that no other request of any process has.
+
+    What a client sends is never an id, or it could forge lines of the log.
+    """
+    prefix = secrets.token_hex(6)
+    for number in itertools.count(1):
+        yield f"{prefix}-{number:06x}"
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """The site and the limits that the connections of a process share, ``most`` of them at a time."""
+
+    site: Site
+    limits: Limits
+    access: AccessLog | None
+    leaving: asyncio.Event
+    most: int
+    connections: "set[Connection]" = field(default_factory=set)
+    ids: Iterator[str] = field(default_factory=_ids)
+
+
 class Connection(asyncio.BufferedProtocol):
     """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on time.monotonic().
 
@@ -61,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
     written to, and when it is lost.
     """
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self._parser = Parser(self)
         self.transport: asyncio.Transport | None = None
@@ -92,13 +110,14 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self.deadline = time.monotonic() + self._server.limits.head_seconds
-        if not self._server.enter(self):
+        self._server.connections.add(self)
+        if len(self._server.connections) > self._server.most:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self.deadline = None
-        self._server.exit(self)
+        self._server.connections.discard(self)
         self._waiting.clear()
         error = ConnectionResetError("the client has left")
         for request in (self.current, self._receiving):
@@ -358,66 +377,3 @@ class Connection(asyncio.BufferedProtocol):
             self.current.keep_alive = False
         elif self.transport is not None:
             self.transport.close()
-
-
-def _ids(prefix: str) -> Iterator[str]:
-    for number in itertools.count(1):
-        yield f"{prefix}-{number:06x}"
-
-
-class Server:
-    """All connections of a process, ``most`` of them at a time."""
-
-    def __init__(self, site: Site, limits: Limits, access: AccessLog | None, leaving: asyncio.Event, most: int) -> None:
-        self.site = site
-        self.limits = limits
-        self.access = access
-        self.leaving = leaving
-        self._most = most
-        self._connections: set[Connection] = set()
-        #: Ids that no other request of any process has. What a client sends is never an id, or it could forge lines
-        #: of the log.
-        self.ids: Final = _ids(secrets.token_hex(6))
-
-    def enter(self, connection: Connection) -> bool:
-        """Count a connection; False: it is one too many."""
-        self._connections.add(connection)
-        return len(self._connections) <= self._most
-
-    def exit(self, connection: Connection) -> None:
-        """Forget a connection."""
-        self._connections.discard(connection)
-
-    async def watch(self) -> None:
-        """End late connections, until cancelled. One look at all of them costs less than a timer for each request."""
-        while True:
-            await asyncio.sleep(min(1.0, self.limits.head_seconds / 4))
-            now = time.monotonic()
-            for connection in list(self._connections):
-                if connection.deadline is not None and connection.deadline <= now:
-                    connection.expire()
-
-    async def leave(self) -> None:
-        """Wait for the process to leave; from then on each response is the last of its connection."""
-        await self.leaving.wait()
-        for connection in self._connections:
-            connection.leaving = True
-
-    async def shutdown(self) -> None:
-        """Close idle connections, give requests under way their time, then abort them."""
-        for connection in list(self._connections):
-            connection.finish()
-        await self._closed(_SHUTDOWN_SECONDS)
-
-    async def abort(self) -> None:
-        """Abort what is left after ``shutdown``, once its handlers were cancelled."""
-        await self._closed(_SHUTDOWN_SECONDS / 2)
-        for connection in list(self._connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-    async def _closed(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._connections:  # noqa: ASYNC110 - at the end of a process only
-                    await asyncio.sleep(_LOOK_SECONDS)

@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
-from registry import errors
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
+from registry.http.errors import unavailable
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
@@ -19,10 +19,8 @@ from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
 from registry.services import Services
-from storage.errors import StorageError, Unavailable
+from storage.errors import StorageError
 from storage.metadata.reads.lookups import key
-
-log = structlog.get_logger()
 
 Handler = Callable[[Call], Awaitable[Response]]
 #: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
@@ -60,12 +58,12 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
 
 
-async def serve(services: Services, http: Request) -> Response:
+async def serve(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, raw_path(http.target), http.query)
-        identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
+        identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except _EXPECTED as error:
@@ -138,12 +136,8 @@ def _refused(
     match error:
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
-        case Unavailable():
-            log.warning("storage.unavailable", error=str(error), path=raw_path(http.target))
-            told = errors.UnavailableNow(retry_after_seconds=2)
         case StorageError():
-            log.error("storage.failed", error=str(error), path=raw_path(http.target), exc_info=error)
-            told = errors.UnavailableNow(retry_after_seconds=5)
+            told = unavailable(error, raw_path(http.target))
         case RegistryError():
             told = error
     if http.status is not None:

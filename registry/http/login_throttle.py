@@ -1,0 +1,80 @@
+"""Rate limit of failed logins: at most ten failures in five minutes for each address and user name.
+
+Only failures count, and only failures are refused for them: whoever has a good token is never locked out by others
+behind the same address or under the same name. (There are no passwords here: a token has 214 random bits, so this
+keeps the logs and Postgres from noise more than it keeps anybody from guessing one.)
+Each process counts for itself: N processes allow up to N times as many.
+"""
+
+from asyncio import Transport
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final, Protocol
+
+from multidict import CIMultiDictProxy
+
+from registry.config import Network
+
+_KEYS_MAX: Final = 10_000
+
+
+@dataclass(slots=True)
+class LoginThrottle:
+    """A limit of ``most`` failures in ``window_seconds`` for each key (an address, a user name)."""
+
+    most: int = 10
+    window_seconds: float = 300.0
+    _times: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
+
+    def note(self, keys: Iterable[str], now: float) -> int | None:
+        """Count a failure at ``now`` (seconds); return the seconds to wait if a key exceeds the limit, else None."""
+        waits = [self._note(key, now) for key in keys]
+        longest = max(waits, default=0.0)
+        return int(longest) + 1 if longest > 0 else None
+
+    def _note(self, key: str, now: float) -> float:
+        times = self._times.setdefault(key, deque(maxlen=self.most))
+        self._times.move_to_end(key)
+        if len(self._times) > _KEYS_MAX:
+            self._times.popitem(last=False)
+        if len(times) == self.most and now - times[0] < self.window_seconds:
+            return self.window_seconds - (now - times[0])
+        times.append(now)
+        return 0.0
+
+
+class Headed(Protocol):
+    """A request, ours or aiohttp's, as far as callers are told by it; ``transport`` None: the client is gone."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def transport(self) -> Transport | None: ...
+
+
+def client_address(http: Headed, trusted: Sequence[Network]) -> str:
+    """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
+
+    ``X-Forwarded-For`` of anybody else means nothing. Of IPv6 the /64 is told: whoever has one address has them all.
+    """
+    peer = None if http.transport is None else http.transport.get_extra_info("peername")
+    address = _address(str(peer[0])) if isinstance(peer, tuple) else None
+    forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
+    while address is not None and forwarded and any(address in network for network in trusted):
+        written = _address(forwarded.pop())
+        if written is None:
+            break
+        address = written
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
