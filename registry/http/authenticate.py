@@ -14,7 +14,8 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
-from registry.http.login_throttle import Headed, LoginThrottle, client_address
+from registry.http.login_throttle import LoginThrottle, client_address
+from registry.http.server.message import Request
 from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
@@ -35,14 +36,15 @@ class Holder:
         return Identity(self.token.id, self.token.account_id)
 
 
-def credentials_of(services: Services, throttle: LoginThrottle, http: Headed) -> Credentials | None:
+def credentials_of(services: Services, throttle: LoginThrottle, http: Request) -> Credentials | None:
     """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
     with Counted(services, throttle, http):
-        return parse_authorization(http.headers.getall("Authorization", ()))
+        value = http.field(b"authorization")
+        return parse_authorization(() if value is None else (value,))
 
 
 async def authenticate(
-    services: Services, throttle: LoginThrottle, http: Headed, *, expired_ok: bool = False
+    services: Services, throttle: LoginThrottle, http: Request, *, expired_ok: bool = False
 ) -> Identity:
     """Identify the caller of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
@@ -63,7 +65,7 @@ async def authenticate(
 
 
 async def holder(
-    services: Services, throttle: LoginThrottle, http: Headed, credentials: OidcCredentials | TokenCredentials
+    services: Services, throttle: LoginThrottle, http: Request, credentials: OidcCredentials | TokenCredentials
 ) -> Holder:
     """Return the account and token behind the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
     with Counted(services, throttle, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
@@ -101,7 +103,7 @@ class Counted:
 
     __slots__ = ("_http", "_throttle", "_trusted", "_username")
 
-    def __init__(self, services: Services, throttle: LoginThrottle, http: Headed, username: str | None = None) -> None:
+    def __init__(self, services: Services, throttle: LoginThrottle, http: Request, username: str | None = None) -> None:
         self._trusted = services.settings.trusted_proxies
         self._throttle = throttle
         self._http = http

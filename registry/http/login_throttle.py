@@ -6,16 +6,14 @@ keeps the logs and Postgres from noise more than it keeps anybody from guessing 
 Each process counts for itself: N processes allow up to N times as many.
 """
 
-from asyncio import Transport
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final, Protocol
-
-from multidict import CIMultiDictProxy
+from typing import Final
 
 from registry.config import Network
+from registry.http.server.message import Request
 
 _KEYS_MAX: Final = 10_000
 
@@ -45,21 +43,12 @@ class LoginThrottle:
         return 0.0
 
 
-class Headed(Protocol):
-    """A request, ours or aiohttp's, as far as callers are told by it; ``transport`` None: the client is gone."""
-
-    @property
-    def headers(self) -> CIMultiDictProxy[str]: ...
-    @property
-    def transport(self) -> Transport | None: ...
-
-
-def client_address(http: Headed, trusted: Sequence[Network]) -> str:
+def client_address(http: Request, trusted: Sequence[Network]) -> str:
     """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
 
     ``X-Forwarded-For`` of anybody else means nothing. Of IPv6 the /64 is told: whoever has one address has them all.
     """
-    peer = None if http.transport is None else http.transport.get_extra_info("peername")
+    peer = http.transport.get_extra_info("peername")
     address = _address(str(peer[0])) if isinstance(peer, tuple) else None
     forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
     while address is not None and forwarded and any(address in network for network in trusted):

@@ -31,6 +31,10 @@ from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
 from registry.http.errors import unavailable
 from registry.http.keys import SERVICES, THROTTLE
+from registry.http.login_throttle import LoginThrottle
+from registry.http.server.guest import request_of
+from registry.http.server.message import Request
+from registry.services import Services
 from storage.errors import StorageError
 from storage.metadata.tokens import StoredToken
 
@@ -58,10 +62,11 @@ ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
         try:
-            viewer = await _viewer(http)
+            services, request = http.app[SERVICES], request_of(http)
+            viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
-            body = await read_body(http)
-            return await route.handler(ApiCall(http, http.app[SERVICES], viewer, body))
+            body = await read_body(request, services.settings.http.body_seconds)
+            return await route.handler(ApiCall(http, request, services, viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
@@ -82,15 +87,14 @@ def _told(http: web.Request, error: Exception) -> RegistryError:
             return RegistryError("This is our fault, and it is in our log")
 
 
-async def _viewer(http: web.Request) -> StoredToken | None:
-    services, throttle = http.app[SERVICES], http.app[THROTTLE]
+async def _viewer(services: Services, throttle: LoginThrottle, request: Request) -> StoredToken | None:
     try:
-        credentials = credentials_of(services, throttle, http)
+        credentials = credentials_of(services, throttle, request)
         if credentials is None:
             return None
         if not isinstance(credentials, TokenCredentials):
             raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
-        return (await holder(services, throttle, http, credentials)).token
+        return (await holder(services, throttle, request, credentials)).token
     except Unauthenticated as error:
         raise bad_credentials() from error
 

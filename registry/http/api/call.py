@@ -12,8 +12,7 @@ from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.api.errors import bad_credentials, requires_authentication
-from registry.http.keys import SERVICES
-from registry.http.server.guest import request_of
+from registry.http.server.message import Request
 from registry.http.urls import origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
@@ -34,6 +33,7 @@ class ApiCall:
     """A request of the API with its viewer's token; ``viewer`` is None for an anonymous request."""
 
     http: web.Request
+    request: Request
     services: Services
     viewer: StoredToken | None
     raw_body: bytes = b""
@@ -63,13 +63,13 @@ class ApiCall:
     @property
     def served_at(self) -> str:
         """The URL of the host that this request came to: the registry's, or the API's own."""
-        own = self.services.settings.api_url
-        return own if own is not None and self.http.host.lower() == own.partition("://")[2].lower() else self.origin
+        own, host = self.services.settings.api_url, self.request.field(b"host") or ""
+        return own if own is not None and host.lower() == own.partition("://")[2].lower() else self.origin
 
     @property
     def origin(self) -> str:
         """The URL of the registry and its pages."""
-        return origin(self.http, self.services.settings.public_url)
+        return origin(self.request, self.services.settings.public_url)
 
     def param(self, name: str) -> str:
         """Return a path parameter, decoded."""
@@ -122,10 +122,9 @@ def nothing(status: int = 204) -> web.Response:
     return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
 
 
-async def read_body(http: web.Request) -> bytes:
+async def read_body(request: Request, seconds: float) -> bytes:
     """Read the body, at most BODY_MAX bytes. Raises 400, 408, 413."""
-    seconds = http.app[SERVICES].settings.http.body_seconds
-    return await request_of(http).body.read(BODY_MAX, seconds, errors.TooLarge(f"A body has at most {BODY_MAX} bytes"))
+    return await request.body.read(BODY_MAX, seconds, errors.TooLarge(f"A body has at most {BODY_MAX} bytes"))
 
 
 def fields(**values: object) -> dict[str, Any]:

@@ -27,6 +27,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 Answer = Response | Awaitable[Response] | Exception
 
 _EXPECTED: Final = (Unauthenticated, RegistryError, StorageError)
+_PULLS: Final = frozenset({"GET", "HEAD"})
 _HEADS_MAX: Final = 1024  # of a few hundred bytes
 
 
@@ -72,6 +73,8 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
 
 def look_up(services: Services, http: Request, respond: Callable[[Request, Answer], None]) -> bool:
     """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
+    if http.method not in _PULLS:
+        return False
     asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
         return False
