@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.log import server_logger
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid
 from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request, error_response
 from registry.http.server.parser import HEADERS_MAX, LINE_BYTES
 from registry.http.server.protocol import Connection
