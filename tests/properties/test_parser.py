@@ -127,6 +127,15 @@ def test_a_head_that_is_repeated_is_the_same_only_where_a_head_begins() -> None:
     assert [(head.method, bytes(data)) for head, data, _ in body.messages] == [("PATCH", sent)]
 
 
+@pytest.mark.parametrize("first", ["Upgrade: h2c\r\nConnection: Upgrade", "X-A: b"])
+def test_two_heads_in_one_piece_are_two_however_often_they_come(first: str) -> None:
+    one, other = request("GET", "/first-of-two", first), request("GET", "/other-of-two")
+    for _ in range(3):
+        assert [head.target for head, *_ in _read([other]).messages] == ["/other-of-two"]
+        for pair in (one + other, one + other + b"\r\n", b"\r\n" + one + b"\r\n" + other):
+            assert [head.target for head, *_ in _read([pair, pair]).messages] == ["/first-of-two", "/other-of-two"] * 2
+
+
 def test_what_is_remembered_of_heads_is_bounded() -> None:
     for number in range(2000):
         assert _read([request("GET", f"/{number}")]).messages[0][0].target == f"/{number}"

@@ -89,6 +89,9 @@ class Wire:
             return True
         return False
 
+    def half_close(self) -> None:
+        self._writer.write_eof()
+
     def abort(self) -> None:
         """Leave without a word: what was sent and not yet acknowledged is lost."""
         sock = self._writer.get_extra_info("socket")

@@ -164,5 +164,7 @@ def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -
     connection.observer = facade
     guest.connection_made(facade)
     fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in request.raw_headers if name.lower() not in _OURS)
+    if b"host" not in request.fields:  # HTTP/1.0 may have none; what aiohttp is given is HTTP/1.1
+        fields += b"Host:\r\n"
     target = request.target.encode("ascii", "surrogateescape")
     guest.data_received(b"%b %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (request.method.encode(), target, fields))

@@ -133,7 +133,7 @@ class Parser:
             framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
             self._llhttp.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
         if rest:
-            self.feed(rest)
+            self._feed(rest)  # not the memory: this is within a piece whose heads are counted
 
     # -- llhttp's side; of the head that _decline_upgrade() makes up nothing is told
 
