@@ -23,7 +23,7 @@ _TEXT_MAX: Final = 1024  # characters
 
 
 def to_stderr(data: bytes) -> None:
-    """Writes ``data`` to standard error, the stream of the other logs."""
+    """Write ``data`` to standard error, the stream of the other logs."""
     sys.stderr.buffer.write(data)
     sys.stderr.buffer.flush()
 
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class AccessLog:
-    """Collects lines for ``write``; ``now`` is in Unix seconds. Within a running loop only.
+    """The buffer of access log lines for ``write``; ``now`` is in Unix seconds. Within a running loop only.
 
     They are made when they are written, many at a time: in the middle of a request that costs three times as much.
     """
@@ -54,7 +54,7 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, line: Line) -> None:
-        """Buffers a line until the next flush."""
+        """Buffer a line until the next flush."""
         self._lines.append(line)
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
@@ -62,7 +62,7 @@ class AccessLog:
             self._timer = self._loop.call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Writes the buffered lines, whole lines at a time."""
+        """Write the buffered lines, whole lines at a time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

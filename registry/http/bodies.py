@@ -24,7 +24,7 @@ async def no_early_continue(_http: web.Request) -> None:
 
 
 async def go_on(http: web.Request) -> None:
-    """Sends ``100 Continue`` if it is expected: only here, when the caller may send a body (RFC 9110 §10.1.1)."""
+    """Send ``100 Continue`` if expected: only here, when the caller may send a body (RFC 9110 §10.1.1)."""
     if http.headers.get("Expect", "").lower() == "100-continue" and http.version >= HttpVersion11:
         await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the response; aiohttp's own handler does the same.

@@ -54,7 +54,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Shortcut(Protocol):
-    """Answers some requests without the machinery of aiohttp."""
+    """A handler of some requests without aiohttp's request machinery."""
 
     def take(self, data: bytes, connection: "Connection") -> bool:
         """Accept ``data``, to answer by ``connection.answered`` in a later turn of the loop; False: not accepted."""

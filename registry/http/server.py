@@ -33,7 +33,7 @@ _ACCEPTED_AT_ONCE: Final = 16
 async def serving(
     app: web.Application, settings: Settings, listener: socket.socket, shortcut: Shortcut
 ) -> AsyncIterator[None]:
-    """Serves ``app`` on ``listener`` within the block; afterwards finishes the requests under way."""
+    """Serve ``app`` on ``listener`` within the block; afterwards finish the requests in progress."""
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
     app.on_response_prepare.append(edge.dressed)
     await runner.setup()

@@ -23,7 +23,7 @@ class NewRole(msgspec.Struct):
 
 
 class NewRepositoryRole(msgspec.Struct):
-    """``audience``: the workflow tokens of the repository, or the workspace tokens."""
+    """A role to grant; ``audience``: the workflow tokens of the repository, or the workspace tokens."""
 
     role: Role
     audience: Literal["actions", "codespaces"] = "actions"

@@ -33,7 +33,7 @@ class NewAuthorization(msgspec.Struct):
 
 
 class NewOrganization(msgspec.Struct):
-    """``admin``: the login of its first owner."""
+    """An organization to create; ``admin``: the login of its first owner."""
 
     login: str
     admin: str
@@ -56,7 +56,7 @@ async def rename_user(call: ApiCall) -> web.Response:
 
 
 async def delete_user(call: ApiCall) -> web.Response:
-    """Deletes a user and his packages."""
+    """Delete a user with the user's packages."""
     await rules.delete(call.services.db, call.param("username"), kind="User", deleted_by=rights.myself(call))
     return nothing()
 

@@ -1,4 +1,4 @@
-"""Downloads by API: by day, and those of signatures and attestations apart from those of the image."""
+"""Download counts of the API: by day, and apart for the image, and for its signatures and attestations."""
 
 from typing import Final
 

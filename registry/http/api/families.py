@@ -66,7 +66,7 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
 
 
 async def shown(call: ApiCall, package_id: int) -> ShownPackage:
-    """Return the package as visible to the viewer. Raises 404 for a package without a version."""
+    """Return the package as visible to the viewer. Raises 404 for a package that was never published."""
     found = await catalog.show(call.services.db, call.me.id, package_id)
     if found is None:
         raise not_found()

@@ -73,7 +73,7 @@ async def update(call: ApiCall) -> web.Response:
 
 
 async def delete(call: ApiCall) -> web.Response:
-    """Deletes the organization and its packages."""
+    """Delete the organization with its packages."""
     org = await rights.owner_of(call)
     deleted_by = rights.myself(call)
     await account_rules.delete(call.services.db, org.login, kind="Organization", deleted_by=deleted_by)

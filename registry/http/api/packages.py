@@ -1,4 +1,4 @@
-"""Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
+"""Packages of the API: GitHub's routes, and routes for the settings that GitHub offers on its web pages only."""
 
 import re
 from collections.abc import Sequence

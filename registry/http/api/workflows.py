@@ -1,4 +1,4 @@
-"""Tokens of repositories: for the workflows (Actions) and the workspaces (Codespaces) that run there."""
+"""Tokens of repositories, for their workflows (Actions) and workspaces (Codespaces)."""
 
 from typing import Annotated, Final, Literal
 

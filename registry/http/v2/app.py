@@ -57,7 +57,7 @@ _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPL
 
 
 async def serve(http: Asked) -> web.StreamResponse:
-    """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
+    """Answer one request of ``/v2``. Exceptions are rendered as responses by ``registry.http.edge``."""
     services = http.app[SERVICES]
     oci: OCIRequest | None = None
     try:

@@ -1,10 +1,10 @@
 """The fast path of pulls: GET and HEAD of a readable manifest, HEAD of a readable blob, without aiohttp.
 
-And the HEAD of a blob that is not there, by somebody who may know it: each blob of a push begins with one.
+HEAD of a missing blob is answered too, for callers who may know: each blob of a push begins with one.
 
-These are nearly all that a registry is asked. Their heads repeat byte for byte, so what a head says is remembered under
-its bytes; the row that is asked for, with the caller's rights, is read for every request. Whatever is not plain here,
-a refusal and any other absence among it, takes the long way through aiohttp, which answers everything.
+Nearly all requests of a registry are such. Their heads repeat byte for byte, so parsed heads are cached by their bytes;
+the row, with the caller's rights, is read for every request. A request that is not plain, is refused, or finds no row
+for another reason goes through aiohttp, which answers every request.
 """
 
 import time
