@@ -3,8 +3,8 @@
 HEAD of a missing blob is answered too, for callers who may know: each blob of a push begins with one.
 
 Nearly all requests of a registry are such. Their heads repeat byte for byte, so parsed heads are cached by their bytes;
-the row, with the caller's rights, is read for every request. A request that is not plain, is refused, or finds no row
-for another reason goes through aiohttp, which answers every request.
+the row, with the caller's rights, is read for every request. Requests that are
+not plain, refusals and all other missing rows go through aiohttp, which answers every request.
 """
 
 import time
