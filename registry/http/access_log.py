@@ -23,13 +23,13 @@ _TEXT_MAX: Final = 1024  # characters
 
 
 def to_stderr(data: bytes) -> None:
-    """Where the other logs go."""
+    """Write ``data`` to standard error, the stream of the other logs."""
     sys.stderr.buffer.write(data)
     sys.stderr.buffer.flush()
 
 
 class Line(NamedTuple):
-    """A request that is over. ``sent_bytes`` counts the headers too; the status 499: the client left before the end."""
+    """A finished request. ``sent_bytes`` counts the headers too; status 499: the client left before the end."""
 
     ended: float  # time.monotonic()
     visit: Visit
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class AccessLog:
-    """Collects lines for ``write``; ``now`` is in Unix seconds. Within a running loop only.
+    """The buffer of access log lines for ``write``; ``now`` is in Unix seconds. Within a running loop only.
 
     They are made when they are written, many at a time: in the middle of a request that costs three times as much.
     """
@@ -54,7 +54,7 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, line: Line) -> None:
-        """Keeps a line for the next flush."""
+        """Buffer a line until the next flush."""
         self._lines.append(line)
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
@@ -62,7 +62,7 @@ class AccessLog:
             self._timer = self._loop.call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Writes what there is, whole lines at a time."""
+        """Write the buffered lines, whole lines at a time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

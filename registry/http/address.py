@@ -1,4 +1,4 @@
-"""Whose address a request counts for."""
+"""The client's address of a request, by which failed logins are counted."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network

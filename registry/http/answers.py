@@ -18,7 +18,7 @@ INERT: Final[Mapping[str, str]] = {
 
 
 def error_answer(error: RegistryError, headers: Mapping[str, str] = INERT) -> web.Response:
-    """The status, the headers and the JSON of ``error``."""
+    """Render ``error`` as a response: its status, headers and JSON body."""
     return web.Response(
         status=error.status,
         body=error.body(),
@@ -29,5 +29,5 @@ def error_answer(error: RegistryError, headers: Mapping[str, str] = INERT) -> we
 
 @lru_cache(maxsize=2)
 def date_line(unix: int) -> str:
-    """The Date header of a second."""
+    """Render the Date header line of a Unix second."""
     return f"Date: {formatdate(unix, usegmt=True)}\r\n"

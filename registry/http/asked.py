@@ -1,4 +1,4 @@
-"""A request as handlers read it; and one that is short and plain, without the machinery of aiohttp.
+"""The request that handlers read: aiohttp's, or a short plain request parsed without aiohttp.
 
 Beside its statements, a request costs that machinery more than anything else; it is there for bodies that come as a
 stream, and for all that may be odd about a message. The same handlers answer a request that has neither: a ``Plain``.
@@ -36,12 +36,12 @@ _NONE: Final = MultiDictProxy(MultiDict[str]())
 
 
 class LongWay(Exception):
-    """Nothing has been done; aiohttp is to read this request, and what comes behind it."""
+    """The handler needs a stream and has done nothing: aiohttp must parse the request, and the bytes behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head of a plain request says; ``length`` of its body in bytes, if it says."""
+    """The parsed head of a plain request; ``length``: its Content-Length in bytes, if any."""
 
     method: str
     target: str
@@ -52,7 +52,7 @@ class Head:
 
 
 def read_head(head: bytes) -> Head | None:
-    """A head with its end; None: there is something about it that only aiohttp's parser may judge."""
+    """Parse a head including its final blank line; None: only aiohttp's parser may judge the head."""
     if len(head) > LINE_BYTES or not head.isascii():
         return None
     first, _, rest = head[: -len(HEAD_END)].decode().partition("\r\n")
@@ -70,7 +70,7 @@ def read_head(head: bytes) -> Head | None:
 
 @lru_cache(maxsize=_KNOWN_MAX)
 def _headers(block: str) -> CIMultiDictProxy[str] | None:
-    """Those of a push are often the same from request to request, byte for byte."""
+    """Parse the header block, cached: the headers of a push often repeat byte for byte. None: not plain."""
     headers = CIMultiDict[str]()
     for line in block.split("\r\n"):
         header = _HEADER.fullmatch(line)
@@ -86,7 +86,7 @@ def _headers(block: str) -> CIMultiDictProxy[str] | None:
 
 
 class Plain:
-    """A request on ``connection``; ``start``: its head as it came, ``began``: what came with that of its body."""
+    """A request on ``connection``; ``start``: the bytes of its head, ``began``: the first bytes of its body."""
 
     __slots__ = (
         "_body",
@@ -128,11 +128,11 @@ class Plain:
 
     @property
     def raw(self) -> bytes:
-        """All that was read of it."""
+        """The bytes of the request read so far."""
         return self._start + self._body
 
     def body(self) -> bytes | None:
-        """The whole body, if it has come."""
+        """The whole body, if it has arrived."""
         missing = (self.content_length or 0) - len(self._body)
         if missing:
             more = self._connection.behind(missing)
@@ -142,7 +142,7 @@ class Plain:
         return self._body
 
     def body_now(self) -> bytes:
-        """The whole body. Raises LongWay while it has not come."""
+        """The whole body. Raises LongWay while the body is incomplete."""
         body = self.body()
         if body is None:
             raise LongWay

@@ -1,4 +1,4 @@
-"""From the Authorization header to an Identity; what it is worth is asked with each request's own statement.
+"""Authentication: the Authorization header to an Identity, whose rights each request's own statement reads.
 
 Credentials that fail are counted, here for all the dialects together (registry.login_throttle); a bearer token of ours
 that fails is not: an expired one is how clients learn that they need a new one.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has shown a token: what it is, and for how long it is good, seconds, where it came with its own end."""
+    """The stored token of a caller; ``seconds_left``: the lifetime of a token with an expiry of its own."""
 
     token: StoredToken
     seconds_left: float | None = None
@@ -38,13 +38,13 @@ class Holder:
 
 
 def credentials_of(http: Asked) -> Credentials | None:
-    """What the request's headers hold. Raises Unauthenticated, TooManyRequests."""
+    """Parse the credentials of the request's headers. Raises Unauthenticated, TooManyRequests."""
     with Counted(http):
         return parse_authorization(http.headers.getall("Authorization", ()))
 
 
 async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
-    """Who asks on ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
+    """Authenticate a request of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
     """
@@ -64,7 +64,7 @@ async def authenticate(http: Asked, *, expired_ok: bool = False) -> Identity:
 
 
 async def holder(http: Asked, credentials: OidcCredentials | TokenCredentials) -> Holder:
-    """Whose token this is. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    """Look up the token of the credentials, and note its use. Raises Unauthenticated, TooManyRequests, Unavailable."""
     services = http.app[SERVICES]
     with Counted(http, credentials.username if isinstance(credentials, TokenCredentials) else None):
         if isinstance(credentials, OidcCredentials):
@@ -86,7 +86,7 @@ async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
 
 
 class Counted:
-    """Counts Unauthenticated from within, for the address and the user name. Raises TooManyRequests in its place.
+    """Count each Unauthenticated of the block by address and user name. Raises TooManyRequests in its place.
 
     No generator, which takes three times as long: it is on the way of every request.
     """

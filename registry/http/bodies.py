@@ -1,4 +1,4 @@
-"""Bodies of requests: asked for only when their sender may send them, and bounded in bytes and in time."""
+"""Request bodies: read only after authorization (``100 Continue``), and bounded in bytes and in time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 async def no_early_continue(_http: web.Request) -> None:
-    """The ``expect_handler`` of every route: ``100 Continue`` is sent by who wants the body (go_on), and not before."""
+    """The ``expect_handler`` of every route, a no-op: ``100 Continue`` is sent by the reader of the body (go_on)."""
 
 
 async def go_on(http: web.Request) -> None:
-    """Sends ``100 Continue`` if it is expected: only here, when the caller may send a body (RFC 9110 §10.1.1)."""
+    """Send ``100 Continue`` if expected: only here, when the caller may send a body (RFC 9110 §10.1.1)."""
     if http.headers.get("Expect", "").lower() == "100-continue" and http.version >= HttpVersion11:
         await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is no part of the response; aiohttp's own handler does the same.
@@ -32,7 +32,7 @@ async def go_on(http: web.Request) -> None:
 
 
 def at_hand(http: Asked) -> bytes | None:
-    """A body of at most 64 KiB that has come by now: to take it spares nobody's time or memory.
+    """Return a body of at most 64 KiB that has already arrived, without waiting.
 
     None, and nothing is taken: it is longer, or has not come yet.
     """
@@ -45,7 +45,7 @@ def at_hand(http: Asked) -> bytes | None:
 
 
 class Incoming:
-    """A body whose bytes go where they stay.
+    """A request body read directly into the caller's buffer.
 
     What aiohttp has parsed already is copied there; the rest comes there from the socket, or is parsed if it is odd.
     ``taken``: what was read of it before.
@@ -58,7 +58,7 @@ class Incoming:
         self._intake: Intake | None = None
 
     async def fill(self, room: memoryview, seconds: float) -> int | None:
-        """Puts what comes next at the front of ``room``; how many bytes, 0 at the end, None when none came in time.
+        """Read the next bytes into the front of ``room``; return their count, 0 at the end, None after the timeout.
 
         Raises ConnectionError for a client that is gone, RequestPayloadError for a body that is malformed.
         """
@@ -89,14 +89,14 @@ class Incoming:
         return count
 
     def close(self) -> None:
-        """No more is wanted of it, whether or not it came to its end."""
+        """Discard the rest of the body."""
         self._parsed = _NONE
         if self._intake is not None:
             self._intake.drop()
 
 
 async def read_body(http: Asked, limit_bytes: int, seconds: float, too_large: Exception) -> bytes:
-    """The whole body. Raises ``too_large`` (before a byte is read, where the length is told), BodyTooSlow, LongWay."""
+    """Read the whole body. Raises ``too_large`` (given a Content-Length, before reading), BodyTooSlow, LongWay."""
     if (http.content_length or 0) > limit_bytes:
         raise too_large
     if isinstance(http, Plain):
@@ -117,7 +117,7 @@ async def read_body(http: Asked, limit_bytes: int, seconds: float, too_large: Ex
 
 
 async def read_form(http: web.Request, seconds: float) -> Mapping[str, list[str]]:
-    """The fields of a form, each with all its values. Raises FormInvalid, FormTooLarge, BodyTooSlow."""
+    """Parse the fields of a form, each with all its values. Raises FormInvalid, FormTooLarge, BodyTooSlow."""
     if http.content_type != _FORM_TYPE:
         raise FormInvalid(f"expected the Content-Type {_FORM_TYPE}")
     body = await read_body(http, _FORM_BYTES, seconds, FormTooLarge(_FORM_BYTES))

@@ -1,4 +1,4 @@
-"""Where the data of a chunked body is (RFC 9112 §7.1), for what is read past aiohttp's parser.
+"""Decoder of the chunked transfer coding (RFC 9112 §7.1), for bodies read without aiohttp's parser.
 
 Clients of registries send layers so: in chunks of 32 KiB, since they compress as they send. Data stays in the memory
 where it came; what stood between the chunks is closed over.
@@ -18,7 +18,7 @@ _LABOR_BYTES: Final = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What stands between data: all of it, and what may still become that."""
+    """Patterns of the framing between data: the whole line, and its incomplete prefix."""
 
     whole: re.Pattern[bytes]
     begun: re.Pattern[bytes]
@@ -47,7 +47,7 @@ _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 
 
 class Chunks:
-    """A chunked body as it comes; ``data_bytes`` of it have come, and ``behind`` is what came after its end.
+    """A chunked body in decoding; ``data_bytes``: data decoded so far, ``behind``: bytes received after its end.
 
     ``laborious``: its chunks are small, so that others are to have a turn before more of it is read.
     """
@@ -62,11 +62,11 @@ class Chunks:
         self._held = b""
 
     def within(self, room: memoryview) -> memoryview:
-        """As much of ``room`` as may be read into at once."""
+        """The part of ``room`` that may be read into at once."""
         return room[: _LABOR_BYTES if self.laborious else _READ_BYTES]
 
     def unwrap(self, room: memoryview, count: int) -> int:
-        """Moves the data among the first ``count`` bytes of ``room`` to its front; how many bytes of it there are.
+        """Move the data among the first ``count`` bytes of ``room`` to the front of ``room``; return its size in bytes.
 
         Raises ValueError for what is not framed as chunks are.
         """
@@ -88,7 +88,7 @@ class Chunks:
         return kept
 
     def _framed(self, room: memoryview, at: int, count: int) -> int:
-        """Where the line at ``at`` ends, or what has come of it."""
+        """Parse the framing line at ``at``; return the index after the line, or ``count`` for an incomplete line."""
         found = None if self._held else self._line.whole.match(room, at, min(count, at + _LINE_BYTES))
         if found is not None:
             self._go_on(found)
@@ -114,7 +114,7 @@ class Chunks:
 
 
 class Counted:
-    """A body of which ``left`` bytes are to come."""
+    """A body with a Content-Length, of which ``left`` bytes are still to be received."""
 
     #: Nothing is read beyond its end.
     behind = b""
@@ -125,21 +125,21 @@ class Counted:
 
     @property
     def ended(self) -> bool:
-        """Whether all has come."""
+        """Return whether the whole body was received."""
         return not self._left
 
     def within(self, room: memoryview) -> memoryview:
-        """As much of ``room`` as may be read into at once."""
+        """The part of ``room`` that may be read into at once."""
         return room[: self._left]
 
     def unwrap(self, _room: memoryview, count: int) -> int:
-        """All of it is data."""
+        """Count ``count`` bytes as received: all of them are data."""
         self._left -= count
         return count
 
 
 def begun(data: bytes) -> Chunks | None:
-    """The chunks of the request that ``data`` begins with, as far as they have come.
+    """Decode the received chunks of the request at the start of ``data``.
 
     None: it has no such body, or there is anything odd about it; then only aiohttp's parser may judge.
     """
@@ -158,7 +158,7 @@ def begun(data: bytes) -> Chunks | None:
 
 
 def followed(chunks: Chunks, data: bytes) -> Chunks | None:
-    """``chunks`` after ``data``, which stays where it is; None: there are no more of them, or they are malformed."""
+    """Feed ``data`` to ``chunks``, leaving ``data`` unchanged; None: the body has ended or is malformed."""
     try:
         chunks.unwrap(memoryview(bytearray(data)), len(data))
     except ValueError:

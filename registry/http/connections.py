@@ -1,4 +1,4 @@
-"""One connection of a client: what it may take its time for, and what it is told when it speaks no HTTP.
+"""Client connections: deadlines for request heads, dispatch to shortcuts, and responses to malformed HTTP.
 
 aiohttp has one deadline, for connections that stand idle. A request line and headers that come by the byte would hold
 a connection for ever: here they are due within ``head_seconds`` of their first byte, the first ones of the accept.
@@ -37,14 +37,14 @@ CLIENT_LEFT: Final = 499
 
 @dataclass(slots=True)
 class Room:
-    """How many connections there are; beyond ``most`` of them a new one is closed at once."""
+    """The connection limit: beyond ``most`` open connections a new connection is closed at once."""
 
     most: int
     taken: int = 0
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A whole response, as bytes; and of what."""
+    """A rendered response, and the request for the access log."""
 
     visit: Visit
     method: str
@@ -54,10 +54,10 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Shortcut(Protocol):
-    """Answers some requests without the machinery of aiohttp."""
+    """A handler of some requests without aiohttp's request machinery."""
 
     def take(self, data: bytes, connection: "Connection") -> bool:
-        """Whether it will answer ``data``, with ``connection.answered``, in a later turn of the loop."""
+        """Accept ``data``, to answer by ``connection.answered`` in a later turn of the loop; False: not accepted."""
 
 
 class Connection(web.RequestHandler):
@@ -127,7 +127,7 @@ class Connection(web.RequestHandler):
 
     @property
     def _stands_still(self) -> bool:
-        """Whether what comes next begins a message, and nothing is under way."""
+        """Return whether the connection is idle: the next byte begins a message."""
         waits = self._awaits_head or self._request_count == 0
         ends = self._close or self._force_close or self._upgraded
         return self._whole and waits and not ends and not self._messages and not self._paused
@@ -137,7 +137,7 @@ class Connection(web.RequestHandler):
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
     def behind(self, count: int) -> bytes | None:
-        """Takes the next ``count`` bytes of what came while the shortcut is at work, if there are as many."""
+        """Remove and return the next ``count`` bytes received during the shortcut's work; None: fewer have arrived."""
         if self._behind is None or sum(map(len, self._behind)) < count:
             return None
         came = b"".join(self._behind)
@@ -146,7 +146,7 @@ class Connection(web.RequestHandler):
         return came[:count]
 
     def answered(self, data: bytes, told: Told | None) -> None:
-        """The end of what the shortcut took; None: aiohttp is to answer ``data`` after all."""
+        """Finish the shortcut's request: write the response ``told``; None: aiohttp must answer ``data``."""
         behind, self._behind = self._behind or (), None
         self._request_in_progress = False
         if self._handler_waiter is not None:
@@ -185,7 +185,7 @@ class Connection(web.RequestHandler):
                 self._head_since = self._loop.time()
 
     def expect_request(self) -> None:
-        """Has the next byte be the first of a request: the body before it was taken past the parser."""
+        """Reset the parser: the next byte starts a new request, as the last body was read without the parser."""
         self._whole = True
         self.chunks = None
         self._parser = HttpRequestParser(
@@ -201,7 +201,7 @@ class Connection(web.RequestHandler):
         )
 
     def _end_broken_body(self) -> None:
-        """A parser that fails within a body queues its error behind the request, whose handler would wait for ever."""
+        """Fail unfinished bodies: a parser's error is queued behind their request, whose handler would never end."""
         bodies = [payload for _, payload in self._messages]
         if self._current_request is not None:
             bodies.insert(0, self._current_request.content)
@@ -214,7 +214,7 @@ class Connection(web.RequestHandler):
         return self._waiter is not None and not self._waiter.done()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's name
-        """As aiohttp does, but only once the request under way is over and what is left of its body has been dropped.
+        """Shut the connection down once the current request has finished and the rest of its body was dropped.
 
         aiohttp closes as soon as there is an answer: what still comes then resets the connection, and who sends it
         has not read why.
@@ -224,7 +224,7 @@ class Connection(web.RequestHandler):
         await super().shutdown(timeout and timeout / 2)
 
     def close_if_late(self, since: float) -> None:
-        """Ends a connection whose headers have been on their way from before ``since``, on the clock of the loop."""
+        """Close the connection if its head is incomplete since before ``since`` (loop time); 408 if bytes arrived."""
         if self._head_since is None or self._head_since > since or self.transport is None or not self._awaits_head:
             return
         if self._bytes_came:
@@ -234,7 +234,7 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, _status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What the parser refused (400), or that the client has left: nobody reads that, but it is logged."""
+        """Render a parser's error; a client that has left is only logged, and raises ConnectionResetError."""
         if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
             self._note(request, CLIENT_LEFT, request.writer.output_size)
             raise ConnectionResetError
@@ -256,21 +256,21 @@ class Connection(web.RequestHandler):
             self._access.note(Line(time.monotonic(), visit, self._remote, method, target, status, sent_bytes))
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Logs the last words of aiohttp about a connection; what they would show may be the client's."""
+        """Log an aiohttp error of a connection without its traceback, which may contain the client's data."""
         if isinstance(kw.get("exc_info"), web.RequestPayloadError):
             return  # the rest of a body that is malformed, and has been answered so
         log.error("http.connection_failed", problem=str(args[0]) if args else "")
 
 
 def dress(response: web.StreamResponse, request: web.BaseRequest) -> None:
-    """The headers of every response."""
+    """Add the headers common to all responses."""
     headers = response.headers
     headers[REQUEST_ID_HEADER] = request[VISIT].id
     headers["Server"] = SERVER
 
 
 def _told(error: BaseException | None, message: str) -> RegistryError:
-    """In our words: the parser's own show what came."""
+    """Map a parser's error to a RegistryError; the parser's own message would quote the client's bytes."""
     if isinstance(error, LineTooLong):
         # The parser says how the line begins: a target with a slash or a scheme, a header with anything.
         shown = error.args[0]
@@ -288,7 +288,7 @@ def _is_target(shown: object) -> bool:
 
 
 class Inlet(asyncio.BufferedProtocol):
-    """What a transport reads into, and a connection is told of.
+    """The shared read buffer of transports; received bytes are passed to the connection.
 
     Without it uvloop reads a quarter of a MiB at once: of the body of an upload, perhaps, that waits for its turn.
     """
@@ -321,7 +321,7 @@ class Inlet(asyncio.BufferedProtocol):
 
 
 async def watch(server: web.Server, head_seconds: float) -> None:
-    """Ends late connections, until cancelled. One look at all of them costs less than a timer for each request."""
+    """Close late connections, until cancelled. One periodic scan costs less than a timer for each request."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(min(1.0, head_seconds / 4))

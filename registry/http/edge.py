@@ -1,4 +1,4 @@
-"""Around every request: its id, its last resort, its last words."""
+"""Server-wide middleware: request ids, admission control, unexpected exceptions to responses."""
 
 import itertools
 import re
@@ -30,13 +30,13 @@ _CLOSING: Final = frozenset({408, 413, 503})
 
 
 def request_ids() -> Callable[[], str]:
-    """Ids that no other process gives; what a client sends is never one, or it could forge lines of the log."""
+    """A generator of request ids, unique among processes; client ids are never used: log lines could be forged."""
     prefix, numbers = secrets.token_hex(6), itertools.count(1)
     return lambda: f"{prefix}-{next(numbers):06x}"
 
 
 def install(server: web.Server, services: Services) -> None:
-    """Puts the edge around what ``server`` does: when it is full it lets nobody in, when it leaves it keeps nobody."""
+    """Install the middleware on ``server``: it rejects requests when full, and closes connections on shutdown."""
     make, handle = server.request_factory, server.request_handler
     new_id, crowd, leaving, api_host = request_ids(), services.crowd, services.leaving, services.settings.api_host
 
@@ -78,12 +78,12 @@ def _moves_bytes(request: web.BaseRequest) -> bool:
 
 
 def may_wait(target: str) -> bool:
-    """An upload that was begun goes on, and the process can be asked how it is."""
+    """Return whether a request may be queued or rejected: open uploads and health checks are always admitted."""
     return not target.startswith(ops.PATHS) and _SESSION.search(target) is None
 
 
 def _ends(request: web.BaseRequest, response: web.StreamResponse) -> bool:
-    """Whether a connection ends with this response, for a body that was not read.
+    """Return whether the connection must close after the response, as the body was not read.
 
     After ``Expect`` it may come or not, and what comes next could not be told from it.
     """
@@ -109,7 +109,7 @@ def _last_resort(request: web.BaseRequest, error: Exception) -> web.StreamRespon
 
 
 def unexpected(request: web.BaseRequest | Plain, error: Exception) -> RegistryError:
-    """What a client is told of an error that nobody has expected."""
+    """Map an unexpected exception to the RegistryError of its response."""
     match error:
         case web.RequestPayloadError():
             return MessageInvalid("expected a well-formed body")

@@ -1,4 +1,4 @@
-"""What a client is told about its HTTP, before any dialect has understood it; rendered like every error of ours."""
+"""Errors of HTTP itself, before a dialect has parsed the request; rendered like all of the registry's errors."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,13 +13,13 @@ API_PREFIX: Final = "/api/v3/"
 
 
 def api_body(message: str, status: int, more: Mapping[str, object] | None = None) -> bytes:
-    """An error in the JSON of GitHub; ``more`` goes beside the message."""
+    """Render an error in GitHub's JSON; ``more`` has fields beside the message."""
     told = {"message": message, **(more or {}), "documentation_url": f"{API_PREFIX}openapi.json", "status": str(status)}
     return orjson.dumps(told)
 
 
 class MessageInvalid(RegistryError):
-    """What came is no HTTP/1.1. The message says nothing of what came: it may be a secret sent to the wrong place."""
+    """The request is malformed HTTP/1.1. The message quotes none of its bytes: they may be a misdirected secret."""
 
     code = ErrorCode.UNSUPPORTED
     own_status = HTTPStatus.BAD_REQUEST
@@ -29,7 +29,7 @@ class MessageInvalid(RegistryError):
 
 
 class TargetTooLong(MessageInvalid):
-    """RFC 9112 §3."""
+    """The request target is too long (RFC 9112 §3)."""
 
     own_status = HTTPStatus.REQUEST_URI_TOO_LONG
 
@@ -38,7 +38,7 @@ class TargetTooLong(MessageInvalid):
 
 
 class HeadersTooLarge(MessageInvalid):
-    """RFC 6585 §5."""
+    """The header fields are too large (RFC 6585 §5)."""
 
     own_status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
@@ -47,7 +47,7 @@ class HeadersTooLarge(MessageInvalid):
 
 
 class BodyTooSlow(RegistryError):
-    """The whole body was due within ``limit_seconds``."""
+    """The body was not complete within ``limit_seconds``."""
 
     code = ErrorCode.UNSUPPORTED
     own_status = HTTPStatus.REQUEST_TIMEOUT
@@ -78,17 +78,17 @@ class TooManyApiRequests(TooManyRequests):
 
 
 def is_for_api(target: str, host: str, api_host: str) -> bool:
-    """Whether it would be answered in the JSON of GitHub. ``host`` as it was asked; ``api_host`` as in the settings."""
+    """Return whether a request is for the API. ``host``: its Host header; ``api_host``: the setting."""
     return target.startswith(API_PREFIX) or (api_host != "" and host.lower() == api_host)
 
 
 def too_many(retry_after_seconds: int, *, api: bool) -> TooManyRequests:
-    """Of a request that no dialect has seen, in the one it is for."""
+    """Create the 429 error in the dialect of the request: ``api`` or OCI."""
     return (TooManyApiRequests if api else TooManyRequests)(retry_after_seconds)
 
 
 class NothingHere(RegistryError):
-    """No dialect has this path."""
+    """404: the path belongs to no dialect."""
 
     code = ErrorCode.UNSUPPORTED
     own_status = HTTPStatus.NOT_FOUND
@@ -98,7 +98,7 @@ class NothingHere(RegistryError):
 
 
 class Refused(RegistryError):
-    """An answer of the framework in our words."""
+    """An HTTP error of aiohttp, rendered as a registry error."""
 
     code = ErrorCode.UNSUPPORTED
 

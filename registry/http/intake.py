@@ -1,4 +1,4 @@
-"""The body of a request from its socket into the memory where it stays, past aiohttp's parser.
+"""Body reader: receives a request body from the socket directly into its final buffer, without aiohttp's parser.
 
 aiohttp copies the bytes of a body three times before a handler has them. From where its parser stands the bytes are
 counted here, or the chunks followed, and for the next request there is a new parser.
@@ -17,7 +17,7 @@ _NOWHERE: Final = memoryview(bytearray(64 * 1024))
 
 
 class Intake(Inlet):
-    """The protocol of a connection for the rest of one body. Make it with ``take_over``."""
+    """The protocol of a connection for the rest of one body. Create an instance with ``take_over``."""
 
     def __init__(
         self, connection: Connection, transport: asyncio.Transport, content: StreamReader, body: Chunks | Counted
@@ -32,7 +32,7 @@ class Intake(Inlet):
         self._waiter: asyncio.Future[None] | None = None
 
     async def fill(self, room: memoryview) -> None:
-        """Fills ``room`` with what comes, unless the body ends: ``came`` tells how much; it may be cancelled.
+        """Read into ``room`` until the buffer is full or the body ends; ``came`` returns the count; may be cancelled.
 
         Raises ConnectionError for a client that is gone, RequestPayloadError for chunks that are none, once what had
         come has been told.
@@ -56,12 +56,12 @@ class Intake(Inlet):
                 self._transport.pause_reading()
 
     def came(self) -> int:
-        """How many bytes the last room was given."""
+        """Return the number of bytes read since the last call, and reset the counter."""
         came, self._came = self._came, 0
         return came
 
     def drop(self) -> None:
-        """Takes the rest for nobody, so that the client gets to read our answer; aiohttp ends it if it is too long."""
+        """Discard the rest of the body, so that the client reads the response; aiohttp limits the time."""
         if not self._body.ended and self._content.exception() is None:
             self._room = _NOWHERE
             self._transport.resume_reading()
@@ -108,7 +108,7 @@ class Intake(Inlet):
 
 
 def take_over(http: web.Request, most: int) -> tuple[bytes, Intake | None]:
-    """What aiohttp has parsed of a body, and the intake for the rest: then nothing is read but what there is room for.
+    """Return the bytes of a body already parsed by aiohttp, and an Intake for the rest, with backpressure.
 
     None: there is no rest, or aiohttp has to go on; then it is asked for ``most`` bytes, as for what is taken it would
     read more of the connection.
@@ -134,7 +134,7 @@ def take_over(http: web.Request, most: int) -> tuple[bytes, Intake | None]:
 
 
 def _drained(content: StreamReader) -> bytes:
-    """All that has come. As it is taken, aiohttp goes on to parse what it had put off; none of it is long."""
+    """Read all parsed bytes of ``content``; reading makes aiohttp parse its deferred bytes, which are few."""
     came = [content.read_nowait()]
     while came[-1] and content.exception() is None:
         came.append(content.read_nowait())

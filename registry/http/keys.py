@@ -1,4 +1,4 @@
-"""The typed keys under which the application, and a request, keep things."""
+"""The typed keys of the application's and the requests' storage."""
 
 import msgspec
 from aiohttp import web
@@ -9,7 +9,7 @@ SERVICES = web.AppKey("services", Services)
 
 
 class Visit(msgspec.Struct):
-    """What is known of a request besides what it says: one object, as looking up keys is not for nothing."""
+    """The context of a request: id, start and account; one object, as each key look-up costs time."""
 
     id: str
     started: float  # time.monotonic(): the clock of uvloop has milliseconds

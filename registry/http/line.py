@@ -1,4 +1,4 @@
-"""The line before the door: a request that comes when the process is full waits as the bytes that came of it.
+"""Admission queue: above the concurrency limit a request waits unparsed, as its received bytes.
 
 It is read when it is its turn. Whose patience ends first is refused without having been read, but for where it ends.
 """
@@ -27,7 +27,7 @@ _STATUS: Final = 429
 
 
 class Line:
-    """The shortcut of who must wait; who need not takes that of ``inner``, or the long way."""
+    """The admission queue as a Shortcut: queues requests above the limit, passes others to ``inner``."""
 
     def __init__(self, services: Services, inner: Shortcut) -> None:
         self.inner = inner
@@ -37,7 +37,7 @@ class Line:
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
-        """Whether it waits, or ``inner`` has it."""
+        """Queue the request, or pass the request to ``inner``; False: neither accepts."""
         crowd = self._crowd
         if crowd.full and len(data) <= _HELD_BYTES and not self._leaving.is_set():
             first = _FIRST.match(data)
@@ -50,7 +50,7 @@ class Line:
 
 
 class _Waiting:
-    """A connection whose request waits; ``data``: how it begins."""
+    """A queued request; ``data``: its received bytes."""
 
     __slots__ = ("_connection", "_data", "_line", "_visit")
 
@@ -61,14 +61,14 @@ class _Waiting:
         self._visit = visit
 
     def go_in(self) -> bool:
-        """Whether the client is still there."""
+        """Start the request; return whether the client is still connected."""
         here = self._connection.transport is not None
         if not here or not self._line.inner.take(self._data, self._connection):
             self._connection.answered(self._data, None)
         return here
 
     def turn_away(self, retry_after_seconds: int) -> None:
-        """429, where the message is here to its end: else what is behind it would be taken for another one."""
+        """Reject the request with 429; an incomplete message is started, as its rest would be read as a new request."""
         first, missing = _FIRST.match(self._data), _missing(self._data)
         if first is None or missing is None or (missing and self._connection.behind(missing) is None):
             self.go_in()
@@ -83,7 +83,7 @@ class _Waiting:
 
 
 def _missing(data: bytes) -> int | None:
-    """How many bytes of its body are still to come; None: that cannot be told, or there is more than the message."""
+    """Return the count of missing body bytes; None: unknown, too many, or bytes follow the message."""
     head, end, body = data.partition(HEAD_END)
     head = head.lower()
     _, named, value = head.partition(b"\n" + _LENGTH)
@@ -96,7 +96,7 @@ def _missing(data: bytes) -> int | None:
 
 @lru_cache
 def _refusal(retry_after_seconds: int, *, api: bool) -> tuple[bytes, bytes]:
-    """The head as far as it is always the same, and the body."""
+    """Render the constant part of the 429 response's head, and the body."""
     error = too_many(retry_after_seconds, api=api)
     body = error.body()
     headers = {**INERT, **error.headers, "Content-Type": "application/json", "Content-Length": len(body)}

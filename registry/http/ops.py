@@ -1,4 +1,4 @@
-"""What load balancers and operators ask, and the answer to all that nobody should ask."""
+"""Health checks for load balancers and operators, and the 404 of all unknown paths."""
 
 from typing import Final
 
@@ -16,12 +16,12 @@ _READ: Final = ("GET", "HEAD")
 
 
 async def alive(http: web.Request) -> web.Response:
-    """The process runs its loop."""
+    """Liveness: the process runs its event loop."""
     return _text(http, 200, "ok")
 
 
 async def ready(http: web.Request) -> web.Response:
-    """Requests can be answered: Postgres and the store are there, and the process is not about to leave."""
+    """Readiness: Postgres and the object store respond, and the process is not shutting down."""
     services = http.app[SERVICES]
     if services.leaving.is_set():
         return _text(http, 503, "draining", retry_seconds=1)
@@ -41,16 +41,16 @@ def _text(http: web.Request, status: int, text: str, *, retry_seconds: int | Non
 
 
 async def nothing_here(_http: web.Request) -> web.Response:
-    """404, the same for every path that no dialect has."""
+    """Answer 404 for a path that belongs to no dialect."""
     return error_answer(NothingHere())
 
 
 def add_routes(app: web.Application) -> None:
-    """``/healthz`` and ``/readyz``."""
+    """Register the routes ``/healthz`` and ``/readyz``."""
     for path, handler in zip(PATHS, (alive, ready), strict=True):
         app.router.add_route("*", path, handler, expect_handler=no_early_continue)
 
 
 def add_nothing(app: web.Application) -> None:
-    """All other paths; after every route."""
+    """Register the 404 of all other paths; call after all other routes were added."""
     app.router.add_route("*", "/{rest:.*}", nothing_here, expect_handler=no_early_continue)

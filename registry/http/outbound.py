@@ -1,4 +1,4 @@
-"""The only requests that the registry makes by itself over HTTP: to the issuers of its settings, for their keys."""
+"""Outbound HTTP: the registry requests only the keys of the OIDC issuers in its settings."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 async def fetch(url: str) -> bytes:
-    """The document at ``url``, a few hundred KiB at most; redirects are not followed. Raises Unavailable."""
+    """Fetch the document at ``url``, a few hundred KiB at most; redirects are not followed. Raises Unavailable."""
     try:
         # Rare enough for a connection of its own; and no cookie or proxy of the environment has a say.
         async with (

@@ -1,4 +1,4 @@
-"""A blob on its way to the client: below aiohttp wherever there is a descriptor on both sides.
+"""Blob responses: sendfile and splice below aiohttp wherever both sides have a file descriptor.
 
 The kernel sends a file by itself, and what comes from S3 goes from socket to socket through a pipe, without being
 copied. TLS on either side leaves it to aiohttp. Only for a client on this machine, such as a proxy, a file is copied:
@@ -29,7 +29,7 @@ _ROOM: Final = memoryview(mmap.mmap(-1, _CHUNK_BYTES, flags=mmap.MAP_PRIVATE | m
 
 
 async def send(http: web.Request, response: web.StreamResponse, reader: ObjectReader, stall_seconds: float) -> None:
-    """The response, with the bytes of ``reader``.
+    """Send the response with the bytes of ``reader``.
 
     Raises Unavailable when they end early or stand still, ConnectionError when the client leaves, TimeoutError when it
     takes nothing for ``stall_seconds``; half a body is sent then.
@@ -76,7 +76,7 @@ async def _past(
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """A client's socket; ``writer`` counts what goes into it. ``here``: the client is on this machine."""
+    """A client's socket; ``writer`` counts the sent bytes. ``here``: the client is on this machine."""
 
     fd: int
     transport: asyncio.Transport
@@ -85,13 +85,13 @@ class _Client:
     here: bool
 
     async def writable(self) -> None:
-        """Come back when it takes bytes again. Raises TimeoutError, ConnectionResetError."""
+        """Wait until the socket is writable. Raises TimeoutError, ConnectionResetError."""
         await writable(self.fd, self.stall_seconds)
         if self.transport.is_closing():
             raise ConnectionResetError
 
     async def write(self, data: memoryview) -> None:
-        """All of ``data``."""
+        """Write all of ``data``."""
         while data:
             try:
                 sent = os.write(self.fd, data)
@@ -103,7 +103,7 @@ class _Client:
 
 
 class _Pipe:
-    """What all transfers of this process go through, each leaving it empty before the next one has its turn.
+    """The splice pipe shared by all transfers of this process; each transfer leaves the pipe empty.
 
     One for each of them would soon be more than an unprivileged user may have (pipe(7), pipe-user-pages-soft).
     """
@@ -113,14 +113,14 @@ class _Pipe:
         self._held = 0
 
     def fill(self, source: int, count: int) -> int:
-        """Takes up to ``count`` bytes, none at the end of ``source``. Raises BlockingIOError when it has none now."""
+        """Splice up to ``count`` bytes from ``source``; 0 at its end. Raises BlockingIOError when no byte is ready."""
         if self._held or self._in < 0:
             self._renew()  # an error has left another's bytes in it, or this process has none yet
         self._held = os.splice(source, self._in, count, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
         return self._held
 
     def empty(self, client: int) -> bytes:
-        """Gives all to ``client``; the bytes that it does not take now. Raises OSError."""
+        """Splice the pipe's bytes to ``client``; return the bytes that the socket did not accept. Raises OSError."""
         with contextlib.suppress(BlockingIOError):
             self._held -= os.splice(self._out, client, self._held, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
         rest = os.read(self._out, self._held) if self._held else b""
@@ -188,20 +188,20 @@ async def _from_file(source: Source, offset: int, client: _Client) -> None:
 
 
 def _copy(client: int, source: int, offset: int, count: int) -> int:
-    """As os.sendfile."""
+    """Copy ``count`` bytes of a file to the client by read and write, with the contract of os.sendfile."""
     room = _ROOM[:count]
     return os.write(client, room[: os.preadv(source, (room,), offset)])
 
 
 def _is_here(transport: asyncio.Transport) -> bool:
-    """Whether who is at the other end has the address that it came to."""
+    """Return whether the peer is on this machine: its address equals the socket's own."""
     peer: Any = transport.get_extra_info("peername")
     own: Any = transport.get_extra_info("sockname")
     return isinstance(peer, tuple) and isinstance(own, tuple) and peer[0] == own[0]
 
 
 def _is_cached(fd: int, offset: int, count: int) -> bool:
-    """Whether these bytes of a file are in memory, as far as its ends tell; True where the system does not tell."""
+    """Return whether the range of a file is in the page cache, by its two ends; True where the system cannot say."""
     if not hasattr(os, "RWF_NOWAIT"):
         return True
     try:
@@ -215,7 +215,7 @@ def _is_cached(fd: int, offset: int, count: int) -> bool:
 
 
 async def _to_thread(work: Callable[..., int], *args: int) -> int:
-    """What ``work`` returns; cancelled or not, it has ended when this has, and descriptors may be closed."""
+    """Run ``work`` in a thread; even when cancelled, wait for its end, so that descriptors may be closed."""
     future = asyncio.get_running_loop().run_in_executor(None, work, *args)
     try:
         return await asyncio.shield(future)

@@ -1,4 +1,4 @@
-"""How the application meets the network: limits, deadlines, TLS, and the end."""
+"""The HTTP server: listening, limits, deadlines, TLS, and graceful shutdown."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ _ACCEPTED_AT_ONCE: Final = 16
 async def serving(
     app: web.Application, settings: Settings, listener: socket.socket, shortcut: Shortcut
 ) -> AsyncIterator[None]:
-    """Serves ``app`` on ``listener`` within the block; afterwards finishes the requests under way."""
+    """Serve ``app`` on ``listener`` within the block; afterwards finish the requests in progress."""
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
     app.on_response_prepare.append(edge.dressed)
     await runner.setup()
@@ -82,6 +82,6 @@ async def serving(
 
 
 def _connections_most() -> int:
-    """Half of the descriptors; the other half is for what is done for them: connections to Postgres and S3, files."""
+    """The connection limit: half of the file descriptors; the other half is for Postgres, S3 and files."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if descriptors == resource.RLIM_INFINITY else descriptors // 2

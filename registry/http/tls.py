@@ -1,4 +1,4 @@
-"""The server's certificate, read again when its files change."""
+"""The server's TLS certificate, reloaded when its files change."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""How clients reach us, for the few places that need an absolute URL; and what they ask for."""
+"""The registry's own URL, for the few absolute URLs, and the path of a request."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
 def origin(http: Asked, public_url: str | None) -> str:
-    """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one."""
+    """The registry's ``scheme://host[:port]``: as configured, else by the Host header, if well-formed."""
     if public_url is not None:
         return public_url
     host = http.headers.get("Host", "")
@@ -18,7 +18,7 @@ def origin(http: Asked, public_url: str | None) -> str:
 
 
 def raw_path(http: Asked) -> str:
-    """The path as it came, undecoded, without the query.
+    """The raw path of a request, undecoded, without the query.
 
     A server must take the absolute form (RFC 9112 §3.2.2); whom it names is never believed.
     """

@@ -1,4 +1,4 @@
-"""Who may do what with a package: read by API, and given to people, teams, and the tokens of repositories."""
+"""Access to a package: routes that list, grant and revoke roles of users, teams and the tokens of repositories."""
 
 from typing import Any, Final, Literal
 
@@ -23,14 +23,14 @@ class NewRole(msgspec.Struct):
 
 
 class NewRepositoryRole(msgspec.Struct):
-    """``audience``: the workflow tokens of the repository, or the workspace tokens."""
+    """A role to grant; ``audience``: the workflow tokens of the repository, or the workspace tokens."""
 
     role: Role
     audience: Literal["actions", "codespaces"] = "actions"
 
 
 async def get_access(call: ApiCall) -> web.Response:
-    """Everybody with a role of their own; the owner of the package, and owners of the organization, need none."""
+    """List the explicit roles over the package; its owner, and owners of the organization, need none."""
     package_id, _ = await allowed(call, Action.ADMIN)
     found, db = await shown(call, package_id), call.services.db
     owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
@@ -73,7 +73,7 @@ def _repository(call: ApiCall, grant: RepositoryGrant) -> dict[str, Any]:
 
 
 async def grant_user(call: ApiCall) -> web.Response:
-    """Gives a person a role, in place of the one they had."""
+    """Grant a user a role, in place of the user's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
     await call.services.accesses.set_user(package_id, call.param("login"), ROLES[new.role])
@@ -81,14 +81,14 @@ async def grant_user(call: ApiCall) -> web.Response:
 
 
 async def revoke_user(call: ApiCall) -> web.Response:
-    """Takes the role of a person."""
+    """Revoke a user's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
     await call.services.accesses.set_user(package_id, call.param("login"), None)
     return nothing()
 
 
 async def grant_team(call: ApiCall) -> web.Response:
-    """Gives a team a role, in place of the one it had."""
+    """Grant a team a role, in place of the team's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
     await call.services.accesses.set_team(package_id, call.param("team_slug"), ROLES[new.role])
@@ -96,14 +96,14 @@ async def grant_team(call: ApiCall) -> web.Response:
 
 
 async def revoke_team(call: ApiCall) -> web.Response:
-    """Takes the role of a team."""
+    """Revoke a team's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
     await call.services.accesses.set_team(package_id, call.param("team_slug"), None)
     return nothing()
 
 
 async def grant_repository(call: ApiCall) -> web.Response:
-    """«Manage Actions access» and «Manage Codespaces access»."""
+    """Grant a repository's tokens a role: «Manage Actions access» and «Manage Codespaces access»."""
     new = call.body(NewRepositoryRole)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))
@@ -112,7 +112,7 @@ async def grant_repository(call: ApiCall) -> web.Response:
 
 
 async def revoke_repository(call: ApiCall) -> web.Response:
-    """For the audience that is named, or for both."""
+    """Revoke the role of a repository's tokens, for the audience named in the query or for both."""
     audience = one_of(call, "audience", AUDIENCES)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))

@@ -1,4 +1,4 @@
-"""Users: who one is, who others are, where they belong."""
+"""Users: profiles of the caller and of other accounts, and their organizations."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ _PAGED: Final = ("page", "per_page")
 
 
 async def get_myself(call: ApiCall) -> web.Response:
-    """«Private User»: the caller."""
+    """Return the caller as «Private User»."""
     found = await accounts.by_id(call.services.db, rights.myself(call))
     if found is None:
         raise not_found()
@@ -34,12 +34,12 @@ async def get_myself(call: ApiCall) -> web.Response:
 
 
 async def get_user(call: ApiCall) -> web.Response:
-    """«Public User»: a user or an organization."""
+    """Return a user or an organization as «Public User»."""
     return answer(await _profile(call, await rights.account(call)))
 
 
 async def get_user_by_id(call: ApiCall) -> web.Response:
-    """«Public User», by the number that never changes."""
+    """Return an account by its immutable numeric id as «Public User»."""
     found = await accounts.by_id(call.services.db, call.number("account_id"))
     if found is None:
         raise not_found()
@@ -71,7 +71,7 @@ async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
 
 
 async def list_organizations(call: ApiCall) -> web.Response:
-    """The organizations of a user that the caller belongs to as well: membership is nobody else's business."""
+    """List the organizations that a user shares with the caller: others are not told of a membership."""
     me, user, page = rights.myself(call), await rights.user(call), page_of(call)
     found, total = await organizations.of_user(call.services.db, user.id, me, limit=page.size, offset=page.offset)
     body = [simple_organization(call, org.id, org.login, org.description) for org in found]
@@ -79,7 +79,7 @@ async def list_organizations(call: ApiCall) -> web.Response:
 
 
 async def list_my_organizations(call: ApiCall) -> web.Response:
-    """The organizations of the caller."""
+    """List the caller's organizations."""
     me, page = rights.myself(call), page_of(call)
     found, total = await organizations.of_user(call.services.db, me, me, limit=page.size, offset=page.offset)
     body = [simple_organization(call, org.id, org.login, org.description) for org in found]
@@ -87,7 +87,7 @@ async def list_my_organizations(call: ApiCall) -> web.Response:
 
 
 async def list_my_memberships(call: ApiCall) -> web.Response:
-    """The caller's memberships; nobody is invited here, so all of them are active."""
+    """List the caller's memberships; all are active, as the registry has no invitations."""
     me, page = rights.myself(call), page_of(call)
     if call.http.query.get("state") == "pending":
         return answer([])

@@ -1,4 +1,4 @@
-"""What an administrator of the registry does: GitHub Enterprise Server's ``/admin``, and a little more."""
+"""Site administration: GitHub Enterprise Server's ``/admin`` routes, and a few more."""
 
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class NewAuthorization(msgspec.Struct):
 
 
 class NewOrganization(msgspec.Struct):
-    """``admin``: the login of its first owner."""
+    """An organization to create; ``admin``: the login of its first owner."""
 
     login: str
     admin: str
@@ -41,14 +41,14 @@ class NewOrganization(msgspec.Struct):
 
 
 async def create_user(call: ApiCall) -> web.Response:
-    """Makes a user."""
+    """Create a user."""
     new = call.body(NewUser)
     account = await rules.create_user(call.services.db, new.login, email=new.email, site_admin=new.site_admin)
     return answer(_simple(call, account), 201)
 
 
 async def rename_user(call: ApiCall) -> web.Response:
-    """Gives a user another login; his packages go with him."""
+    """Rename a user; the user's packages are renamed too."""
     login = call.body(NewLogin).login
     account = await rules.rename(call.services.db, call.param("username"), login, kind="User")
     message = "Job queued to rename user. It may take a few minutes to complete."
@@ -56,37 +56,37 @@ async def rename_user(call: ApiCall) -> web.Response:
 
 
 async def delete_user(call: ApiCall) -> web.Response:
-    """Deletes a user and his packages."""
+    """Delete a user with the user's packages."""
     await rules.delete(call.services.db, call.param("username"), kind="User", deleted_by=rights.myself(call))
     return nothing()
 
 
 async def suspend_user(call: ApiCall) -> web.Response:
-    """Refuses all tokens of a user from now on."""
+    """Suspend a user: all of the user's tokens are refused from now on."""
     await rules.suspend(call.services.db, call.param("username"), suspended=True)
     return nothing()
 
 
 async def unsuspend_user(call: ApiCall) -> web.Response:
-    """Lets a user's tokens work again."""
+    """Unsuspend a user: the user's tokens work again."""
     await rules.suspend(call.services.db, call.param("username"), suspended=False)
     return nothing()
 
 
 async def promote_user(call: ApiCall) -> web.Response:
-    """Makes a user an administrator of the registry."""
+    """Promote a user to site administrator."""
     await rules.promote(call.services.db, call.param("username"), site_admin=True)
     return nothing()
 
 
 async def demote_user(call: ApiCall) -> web.Response:
-    """Makes an administrator a user like others."""
+    """Demote a site administrator to an ordinary user."""
     await rules.promote(call.services.db, call.param("username"), site_admin=False)
     return nothing()
 
 
 async def authorize_user(call: ApiCall) -> web.Response:
-    """Makes an access token for a user; the only answer that shows it."""
+    """Create an access token for a user; the token's text is shown in this response only."""
     new = call.body(NewAuthorization)
     user = await rights.user(call)
     try:
@@ -112,7 +112,7 @@ async def authorize_user(call: ApiCall) -> web.Response:
 
 
 async def create_organization(call: ApiCall) -> web.Response:
-    """Makes an organization and its first owner."""
+    """Create an organization with its first owner."""
     new = call.body(NewOrganization)
     try:
         made = await organizations.create(call.services.db, new.login, new.admin, name=new.profile_name)
@@ -122,7 +122,7 @@ async def create_organization(call: ApiCall) -> web.Response:
 
 
 async def rename_organization(call: ApiCall) -> web.Response:
-    """Gives an organization another login; its packages go with it."""
+    """Rename an organization; its packages are renamed too."""
     login = call.body(NewLogin).login
     account = await rules.rename(call.services.db, call.param("org"), login, kind="Organization")
     message = "Job queued to rename organization. It may take a few minutes to complete."

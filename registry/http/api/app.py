@@ -72,7 +72,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
 
 
 def _refused(error: Exception) -> ApiError | None:
-    """What the caller is told of what the rules refuse."""
+    """Map an error of the rules or of access control to its API error; None for any other error."""
     match error:
         case ApiError():
             return error
@@ -95,7 +95,7 @@ def _ruled(error: Refusal | TooManyRequests) -> ApiError:
 
 
 def _failed(http: web.Request, error: Exception) -> ApiError:
-    """What the caller is told of what is not their fault."""
+    """Map a storage failure to 503 and an unexpected error to 500, and log the error."""
     match error:
         case Unavailable():
             log.warning("storage.unavailable", error=str(error), path=http.path)
@@ -129,7 +129,7 @@ async def _no_early_continue(_http: web.Request) -> None:
 
 
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:
-    """Everything under ``/api/v3``; a host of its own has the same without a prefix, as api.github.com does."""
+    """Register the routes under ``/api/v3``, and without the prefix on the API's own host, as on api.github.com."""
     for route in ROUTES:
         path = prefix + route.path
         app.router.add_route(route.method, path or "/", _endpoint(route), expect_handler=_no_early_continue)

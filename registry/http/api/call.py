@@ -1,4 +1,4 @@
-"""One request of the API: who asks, its parameters, its body; and the answer in GitHub's JSON."""
+"""One request of the API: the viewer, parameters and body; and the response in GitHub's JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=2000)]
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """``viewer`` is None for nobody."""
+    """A request of the API with its viewer's token; ``viewer`` is None for an anonymous request."""
 
     http: web.Request
     services: Services
@@ -72,7 +72,7 @@ class ApiCall:
         return origin(self.http, self.services.settings.public_url)
 
     def param(self, name: str) -> str:
-        """A path parameter, decoded."""
+        """Return a path parameter, decoded."""
         return self.http.match_info[name]
 
     def number(self, name: str) -> int:
@@ -83,7 +83,7 @@ class ApiCall:
         return int(text)
 
     def body(self, kind: type[Body]) -> Body:
-        """The JSON body. Raises 400 for what is no JSON, 422 for what does not fit."""
+        """Decode the JSON body. Raises 400 for malformed JSON, 422 for JSON that does not match the type."""
         try:
             return msgspec.json.decode(self.raw_body or b"{}", type=kind)
         except msgspec.ValidationError as error:
@@ -92,7 +92,7 @@ class ApiCall:
             raise ApiError(400, "Problems parsing JSON") from error
 
     def authorize(self, action: Action, package: PackageName, standing: AccessFacts) -> Allowed:
-        """Raises 401, 404 (hidden and missing are one answer) or 403."""
+        """Check that the viewer may do ``action``. Raises 401, 404 (hidden and missing are one answer) or 403."""
         decision = decide(self.identity, action, package, standing)
         match decision:
             case Allowed():
@@ -106,7 +106,7 @@ class ApiCall:
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """JSON; times as GitHub writes them."""
+    """Render a JSON response; times are formatted as GitHub formats them."""
     options = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
     return web.Response(
         status=status,
@@ -118,12 +118,12 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
 
 
 def nothing(status: int = 204) -> web.Response:
-    """No content."""
+    """Render an empty response: 204 No Content."""
     return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
 
 
 async def read_body(http: web.Request) -> bytes:
-    """At most BODY_MAX bytes. Raises 400, 408, 413."""
+    """Read the body, at most BODY_MAX bytes. Raises 400, 408, 413."""
     seconds = http.app[SERVICES].settings.http.body_seconds
     try:
         return await bodies.read_body(http, BODY_MAX, seconds, ApiError(413, f"A body has at most {BODY_MAX} bytes"))
@@ -134,5 +134,5 @@ async def read_body(http: web.Request) -> bytes:
 
 
 def fields(**values: object) -> dict[str, Any]:
-    """A JSON object."""
+    """Build a JSON object from keyword arguments."""
     return cast("dict[str, Any]", values)

@@ -1,4 +1,4 @@
-"""Who works on a repository."""
+"""Collaborators of a repository: routes that list, check, add and remove them."""
 
 from typing import Any, Final, Literal
 
@@ -25,7 +25,7 @@ class NewCollaborator(msgspec.Struct):
 
 
 async def list_all(call: ApiCall) -> web.Response:
-    """Everybody to whom somebody gave a role, for those who may write."""
+    """List the users with a granted role; for viewers with write access."""
     repository, page = await rights.repository(call, WRITE), page_of(call)
     found, total = await collaborators.of_repository(
         call.services.db, repository.id, limit=page.size, offset=page.offset
@@ -34,7 +34,7 @@ async def list_all(call: ApiCall) -> web.Response:
 
 
 async def check(call: ApiCall) -> web.Response:
-    """Whether somebody is a collaborator, for those who may write."""
+    """Check that a user is a collaborator (204, or 404); for viewers with write access."""
     repository, login = await rights.repository(call, WRITE), call.param("username")
     if not is_login(login) or not await collaborators.is_one(call.services.db, repository.id, login):
         raise not_found()
@@ -42,7 +42,7 @@ async def check(call: ApiCall) -> web.Response:
 
 
 async def get_permission(call: ApiCall) -> web.Response:
-    """What somebody may do, for those who may write."""
+    """Return a user's permission on the repository; for viewers with write access."""
     repository, login = await rights.repository(call, WRITE), call.param("username")
     found = await collaborators.of_person(call.services.db, repository.id, login) if is_login(login) else None
     if found is None:
@@ -52,7 +52,7 @@ async def get_permission(call: ApiCall) -> web.Response:
 
 
 async def put(call: ApiCall) -> web.Response:
-    """Gives somebody a role at once; nobody is invited here."""
+    """Add a collaborator with a role at once, without an invitation."""
     role = rules.PERMISSIONS[call.body(NewCollaborator).permission]
     repository, person = await rights.repository(call, ADMIN), await rights.user(call)
     await rules.put_collaborator(call.services.db, repository, person, role)
@@ -60,7 +60,7 @@ async def put(call: ApiCall) -> web.Response:
 
 
 async def remove(call: ApiCall) -> web.Response:
-    """Takes a role away; one's own anybody may give up."""
+    """Remove a collaborator; all users may give up their own role."""
     rights.myself(call)
     own = call.param("username").lower() == call.me.login.lower()
     repository, person = await rights.repository(call, READ if own else ADMIN), await rights.user(call)

@@ -1,4 +1,4 @@
-"""Downloads by API: by day, and those of signatures and attestations apart from those of the image."""
+"""Download counts of the API: by day, and apart for the image, and for its signatures and attestations."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _INTERVALS: Final = ("day",)
 
 
 async def list_downloads(call: ApiCall) -> web.Response:
-    """Days are of UTC; a pull shows some seconds after it."""
+    """List a version's downloads by UTC day; a pull is counted some seconds late."""
     version_id = call.number("package_version_id")
     one_of(call, "interval", _INTERVALS)
     package_id, _ = await allowed(call, Action.PULL)

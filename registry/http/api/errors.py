@@ -8,7 +8,7 @@ from registry.http.errors import api_body
 
 
 class ApiError(Exception):
-    """What a caller of the API is told. ``extra`` goes beside the message (``missing``, ``have``, ``fix``)."""
+    """An error response of the API; ``extra`` has fields beside the message (``missing``, ``have``, ``fix``)."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Render the error as a response."""
         more = {**self.extra, "errors": list(self.errors)} if self.errors else self.extra
         return web.Response(
             status=self.status,
@@ -38,27 +38,27 @@ class ApiError(Exception):
 
 
 def not_found() -> ApiError:
-    """Missing, or hidden: one answer."""
+    """404: the resource is missing or hidden; both have the same response."""
     return ApiError(404, "Not Found")
 
 
 def requires_authentication() -> ApiError:
-    """Nothing was sent where something is needed."""
+    """401: the request has no credentials, and the route needs some."""
     return ApiError(401, "Requires authentication", headers={"WWW-Authenticate": 'Basic realm="Moorage"'})
 
 
 def bad_credentials() -> ApiError:
-    """What was sent is no usable access token."""
+    """401: the credentials are no usable access token."""
     return ApiError(401, "Bad credentials", headers={"WWW-Authenticate": 'Basic realm="Moorage"'})
 
 
 def forbidden(missing: str, have: Sequence[str], fix: str, message: str | None = None) -> ApiError:
-    """Seen, but not allowed: what is missing, what there is, what to do."""
+    """403: the resource is visible, but the action is denied: the missing right, the present rights, and a fix."""
     extra = {"missing": missing, "have": list(have), "fix": fix}
     return ApiError(403, message or f"this needs {missing}. {fix}", extra=extra)
 
 
 def validation_failed(resource: str, field: str, code: str, message: str) -> ApiError:
-    """422, as GitHub words it."""
+    """422: validation failed, in GitHub's words."""
     error = {"resource": resource, "field": field, "code": code, "message": message}
     return ApiError(422, "Validation Failed", errors=[error])

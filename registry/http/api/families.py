@@ -1,4 +1,4 @@
-"""Packages hang under three prefixes, as on GitHub: of an organization, of a user, and one's own."""
+"""The three path prefixes of packages, as on GitHub: of an organization, of a user, and of the caller."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -25,7 +25,7 @@ _PREFIXES: Final = (
 
 
 def family(method: str, path: str, handler: Handler, summary: str, **more: Any) -> tuple[Route, ...]:
-    """The route under each of the prefixes; ``more`` as of Route."""
+    """Build the route under each of the prefixes; ``more`` are fields of Route."""
     return tuple(Route(method, prefix + path, handler, f"{summary} {whose}", **more) for prefix, whose in _PREFIXES)
 
 
@@ -66,7 +66,7 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
 
 
 async def shown(call: ApiCall, package_id: int) -> ShownPackage:
-    """What the viewer sees of a package. Raises 404: it has only been begun."""
+    """Return the package as visible to the viewer. Raises 404 for a package that was never published."""
     found = await catalog.show(call.services.db, call.me.id, package_id)
     if found is None:
         raise not_found()
@@ -80,7 +80,7 @@ def package_path(found: ShownPackage) -> str:
 
 
 def quoted(name: str) -> str:
-    """A package name as one segment of a path."""
+    """Quote a package name as one segment of a path."""
     return quote(name, safe="")
 
 

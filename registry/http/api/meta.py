@@ -1,4 +1,4 @@
-"""What clients ask a GitHub server about itself before anything else."""
+"""The server's description of itself, which GitHub clients request first: root, meta and rate limit."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ _LINKS: Final = {
 
 
 async def root(call: ApiCall) -> web.Response:
-    """Where things are. gh reads a token's scopes from the headers of this answer."""
+    """Return the URLs of the API. gh reads a token's scopes from the headers of this response."""
     headers = {}
     if call.viewer is not None and call.viewer.kind == "classic":
         headers["X-OAuth-Scopes"] = ", ".join(sorted(call.viewer.scopes))
@@ -37,7 +37,7 @@ async def root(call: ApiCall) -> web.Response:
 
 
 async def meta(_call: ApiCall) -> web.Response:
-    """Which API this is."""
+    """Return the versions of the API and of Moorage."""
     return answer(
         {
             "verifiable_password_authentication": False,
@@ -49,7 +49,7 @@ async def meta(_call: ApiCall) -> web.Response:
 
 
 async def rate_limit(call: ApiCall) -> web.Response:
-    """As much as ever: the API has no limits by the hour."""
+    """Return an untouched rate limit: the API has no hourly limits."""
     now = int(call.services.now())
     rate = {"limit": _LIMIT, "used": 0, "remaining": _LIMIT, "reset": now - now % _HOUR + _HOUR}
     core = {**rate, "resource": "core"}

@@ -140,7 +140,7 @@ def _operation(one: Route, body: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def statuses(one: Route) -> set[int]:
-    """All that the route may answer."""
+    """Every status that the route may answer with."""
     found = {*one.statuses, *_ALWAYS}
     if one.body is not None:
         found |= {*_OF_BODIES}
@@ -186,7 +186,7 @@ def _noun(one: Route) -> str:
 
 
 def _id(one: Route) -> str:
-    """As GitHub names operations: ``packages/get-package-for-user``."""
+    """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
         if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):

@@ -1,4 +1,4 @@
-"""What the OpenAPI document tells of ``/v2`` (OCI Distribution 1.1) and of ``/token``."""
+"""The OpenAPI paths of ``/v2`` (OCI Distribution 1.1) and of ``/token``."""
 
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Organizations: their profile and switches, and who belongs to them."""
+"""Organizations: their profiles, settings and members."""
 
 from typing import Any, Final, Literal
 
@@ -28,7 +28,7 @@ _OWNER_FIELDS: Final = (
 
 
 class OrganizationChange(msgspec.Struct):
-    """What is absent stays as it is; a text that is null or empty is taken away."""
+    """A change of an organization: an absent field is unchanged; a text that is null or empty is cleared."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -45,17 +45,17 @@ class NewMembership(msgspec.Struct):
 
 
 def change(text: str | UnsetType | None) -> str | None:
-    """Of a JSON text: None for what is absent (keep), an empty one for null (take away)."""
+    """Convert a JSON text to a change: None for an absent text (keep), the empty text for null (clear)."""
     return None if text is UNSET else text or ""
 
 
 async def get(call: ApiCall) -> web.Response:
-    """«Organization Full»; its switches are for its owners."""
+    """Return the organization as «Organization Full»; only owners see its settings."""
     return answer(await _full(call, await rights.organization(call)))
 
 
 async def update(call: ApiCall) -> web.Response:
-    """Changes profile and switches."""
+    """Change the organization's profile and settings."""
     new = call.body(OrganizationChange)
     org = await rights.owner_of(call)
     settings = Settings(
@@ -73,7 +73,7 @@ async def update(call: ApiCall) -> web.Response:
 
 
 async def delete(call: ApiCall) -> web.Response:
-    """Deletes the organization and its packages."""
+    """Delete the organization with its packages."""
     org = await rights.owner_of(call)
     deleted_by = rights.myself(call)
     await account_rules.delete(call.services.db, org.login, kind="Organization", deleted_by=deleted_by)
@@ -109,7 +109,7 @@ async def _full(call: ApiCall, org: Organization) -> dict[str, Any]:
 
 
 async def list_members(call: ApiCall) -> web.Response:
-    """The members, for members."""
+    """List the members; for members."""
     org, page = await rights.member_of(call), page_of(call)
     asked = call.http.query.get("role")
     role = asked if asked in {"admin", "member"} else None
@@ -118,19 +118,19 @@ async def list_members(call: ApiCall) -> web.Response:
 
 
 async def check_member(call: ApiCall) -> web.Response:
-    """Whether somebody is a member, for members."""
+    """Check that a user is a member (204, or 404); for members."""
     await _member(call, await rights.member_of(call))
     return nothing()
 
 
 async def get_membership(call: ApiCall) -> web.Response:
-    """What somebody is here, for members."""
+    """Return a user's membership; for members."""
     org = await rights.member_of(call)
     return answer(_membership(call, org, await _member(call, org)))
 
 
 async def get_my_membership(call: ApiCall) -> web.Response:
-    """What the caller is here."""
+    """Return the caller's membership."""
     org = await rights.member_of(call)
     mine = await organizations.member(call.services.db, org.id, call.me.login)
     if mine is None:
@@ -139,7 +139,7 @@ async def get_my_membership(call: ApiCall) -> web.Response:
 
 
 async def put_membership(call: ApiCall) -> web.Response:
-    """Makes somebody a member, or changes what he is. Nobody has to accept."""
+    """Add a member, or change a member's role; no invitation has to be accepted."""
     role = call.body(NewMembership).role
     org = await rights.owner_of(call)
     member = await rules.set_role(call.services.db, org.login, call.param("username"), role)
@@ -147,7 +147,7 @@ async def put_membership(call: ApiCall) -> web.Response:
 
 
 async def remove_member(call: ApiCall) -> web.Response:
-    """Takes a member out, or lets the caller leave: with the seat goes all that was granted here."""
+    """Remove a member, or let the caller leave; all grants in the organization end with the membership."""
     login = call.param("username")
     org = await rights.member_of(call)
     rights.myself(call)

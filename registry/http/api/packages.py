@@ -1,4 +1,4 @@
-"""Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
+"""Packages of the API: GitHub's routes, and routes for the settings that GitHub offers on its web pages only."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _FULL_NAME: Final = re.compile(r"([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})", 
 
 
 class Settings(msgspec.Struct):
-    """What is not named stays as it is."""
+    """The settings of a package to change; an absent field is unchanged."""
 
     visibility: Literal["public", "private", "internal"] | None = None
     inherit_access: bool | None = None
@@ -37,7 +37,7 @@ class NewLink(msgspec.Struct):
 
 
 async def list_packages(call: ApiCall) -> web.Response:
-    """Those that the viewer may read; with ``state=deleted`` those that he may restore."""
+    """List the packages that the viewer may read; with ``state=deleted`` the packages that the viewer may restore."""
     kind = one_of(call, "package_type", _TYPES)
     if kind is None:
         raise ApiError(422, 'Invalid request.\n\n"package_type" wasn\'t supplied.')
@@ -58,7 +58,7 @@ async def list_packages(call: ApiCall) -> web.Response:
 
 
 async def list_conflicts(call: ApiCall) -> web.Response:
-    """What could not be moved from GitHub's older Docker registry; there never was one here."""
+    """List migration conflicts with GitHub's older Docker registry: always none, as Moorage never had one."""
     await _owner_id(call)
     return answer([])
 
@@ -71,27 +71,27 @@ async def _owner_id(call: ApiCall) -> int:
 
 
 async def get_package(call: ApiCall) -> web.Response:
-    """One package."""
+    """Return one package."""
     package_id, _ = await allowed(call, Action.PULL)
     return answer(package(call, await shown(call, package_id)))
 
 
 async def delete_package(call: ApiCall) -> web.Response:
-    """Deletes it with all its versions; it can be restored for a while."""
+    """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
     await call.services.packages.delete(package_id, call.me.account_id)
     return nothing()
 
 
 async def restore_package(call: ApiCall) -> web.Response:
-    """Brings it back with its versions, tags, links and roles, unless its name has been given away."""
+    """Restore a package with its versions, tags, links and roles, unless its name is in use again."""
     package_id, _ = await allowed(call, Action.RESTORE, deleted=True)
     await call.services.packages.restore(package_id)
     return nothing()
 
 
 async def update_package(call: ApiCall) -> web.Response:
-    """Changes who may read it, and where people's roles come from."""
+    """Change a package's visibility, and the source of its users' roles."""
     new = call.body(Settings)
     package_id, standing = await allowed(call, Action.ADMIN)
     await call.services.packages.configure(package_id, standing, visibility=new.visibility, inherit=new.inherit_access)
@@ -99,7 +99,7 @@ async def update_package(call: ApiCall) -> web.Response:
 
 
 async def link_repository(call: ApiCall) -> web.Response:
-    """Links it to a repository of its owner."""
+    """Link a package to a repository of its owner."""
     new = call.body(NewLink)
     package_id, standing = await allowed(call, Action.ADMIN)
     named = _FULL_NAME.fullmatch(new.repository)
@@ -112,14 +112,14 @@ async def link_repository(call: ApiCall) -> web.Response:
 
 
 async def unlink_repository(call: ApiCall) -> web.Response:
-    """Takes the link away, and the roles that were inherited by it."""
+    """Unlink a package from its repository, and remove the inherited roles."""
     package_id, standing = await allowed(call, Action.ADMIN)
     await call.services.packages.unlink(package_id, standing)
     return nothing()
 
 
 def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:
-    """«Package»."""
+    """Render a package as «Package»."""
     owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
     path, name = package_path(found), quoted(found.name)
     shape = {

@@ -1,4 +1,4 @@
-"""Pages as GitHub has them: ``page``, ``per_page``, and a Link header (RFC 8288)."""
+"""Pagination as on GitHub: ``page``, ``per_page``, and a Link header (RFC 8288)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ _MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``number`` counts from 1."""
+    """A page of a list; ``number`` counts from 1."""
 
     number: int
     size: int
@@ -23,7 +23,7 @@ class Page:
         return (self.number - 1) * self.size
 
     def links(self, call: ApiCall, total: int) -> dict[str, str]:
-        """The Link header: prev, next, last, first, as far as they are there."""
+        """The Link header with the relations prev, next, last, first that the page has."""
         last = max(1, -(-total // self.size))
         wanted = {}
         if self.number > 1:
@@ -43,7 +43,7 @@ class Page:
 
 
 def page_of(call: ApiCall) -> Page:
-    """The page asked for; garbage is the default, as on GitHub. Raises 400 past the 10,000th item."""
+    """Parse the requested page; malformed values are the default, as on GitHub. Raises 400 past the 10,000th item."""
     size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
     number = max(_number(call.http.query.get("page"), 1), 1)
     if number * size > COUNTED + _MOST:

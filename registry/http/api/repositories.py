@@ -24,7 +24,7 @@ Visibility = Literal["public", "private", "internal"]
 
 
 class NewRepository(msgspec.Struct):
-    """Public, unless something else is asked for, as on GitHub."""
+    """A repository to create: public by default, as on GitHub."""
 
     name: str
     description: Text | None = None
@@ -34,7 +34,7 @@ class NewRepository(msgspec.Struct):
 
 
 class RepositoryChange(msgspec.Struct):
-    """What is absent stays as it is; a text that is null or empty is taken away."""
+    """A change of a repository: an absent field is unchanged; a text that is null or empty is cleared."""
 
     name: str | None = None
     description: Text | UnsetType | None = UNSET
@@ -49,7 +49,7 @@ class Transfer(msgspec.Struct):
 
 
 async def create_mine(call: ApiCall) -> web.Response:
-    """Makes a repository of the caller's own."""
+    """Create a repository owned by the caller."""
     new = call.body(NewRepository)
     owner = await accounts.by_id(call.services.db, rights.myself(call))
     if owner is None:
@@ -58,7 +58,7 @@ async def create_mine(call: ApiCall) -> web.Response:
 
 
 async def create_in_organization(call: ApiCall) -> web.Response:
-    """Makes a repository of an organization: for its members."""
+    """Create a repository owned by an organization; for its members."""
     new = call.body(NewRepository)
     org = await rights.member_of(call)
     owner = await accounts.by_login(call.services.db, org.login)
@@ -83,7 +83,7 @@ async def _created(call: ApiCall, owner: Account, new: NewRepository) -> web.Res
 
 
 def filter_of(call: ApiCall, page: Page) -> Filter:
-    """What the query asks for of a list of repositories, as far as the token shows it."""
+    """Parse the query into a filter of repositories, limited to the visibility of the token."""
     query = call.http.query
     asked = query.get("visibility", query.get("type"))
     visibility = asked if asked in {"public", "private", "internal"} else None
@@ -91,20 +91,20 @@ def filter_of(call: ApiCall, page: Page) -> Filter:
 
 
 async def list_mine(call: ApiCall) -> web.Response:
-    """What the caller owns, works on, or has by his organizations."""
+    """List the repositories of the caller: owned, as a collaborator, or by an organization."""
     me, page = rights.myself(call), page_of(call)
     found, total = await repositories.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
     return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
 
 
 async def list_of_account(call: ApiCall) -> web.Response:
-    """An account's repositories, as far as the caller may read them."""
+    """List an account's repositories that the caller may read."""
     owner, page = await rights.account(call), page_of(call)
     return await _owned(call, owner.id, page)
 
 
 async def list_of_organization(call: ApiCall) -> web.Response:
-    """An organization's repositories, as far as the caller may read them."""
+    """List an organization's repositories that the caller may read."""
     org, page = await rights.organization(call), page_of(call)
     return await _owned(call, org.id, page)
 
@@ -115,18 +115,18 @@ async def _owned(call: ApiCall, owner_id: int, page: Page) -> web.Response:
 
 
 async def get(call: ApiCall) -> web.Response:
-    """«Full Repository»."""
+    """Return a repository as «Full Repository»."""
     return answer(_full(call, await rights.repository(call)))
 
 
 async def get_by_id(call: ApiCall) -> web.Response:
-    """«Full Repository», by the number that never changes."""
+    """Return a repository by its immutable numeric id as «Full Repository»."""
     found = await repositories.by_id(call.services.db, call.token_id, call.number("repository_id"))
     return answer(_full(call, rights.checked(call, found, READ)))
 
 
 async def update(call: ApiCall) -> web.Response:
-    """Changes a repository; renamed, it keeps its packages."""
+    """Change a repository; a renamed repository keeps its packages."""
     new = call.body(RepositoryChange)
     found = await rights.repository(call, ADMIN)
     await rules.update(
@@ -142,13 +142,13 @@ async def update(call: ApiCall) -> web.Response:
 
 
 async def delete(call: ApiCall) -> web.Response:
-    """Deletes a repository; its packages stay, unlinked."""
+    """Delete a repository; its packages are unlinked and stay."""
     await rules.delete(call.services.db, await rights.repository(call, ADMIN))
     return nothing()
 
 
 async def transfer(call: ApiCall) -> web.Response:
-    """Moves a repository to where the caller may make one; its packages stay behind, unlinked."""
+    """Transfer a repository to an account where the caller may create one; its packages are unlinked and stay."""
     new = call.body(Transfer)
     found = await rights.repository(call, ADMIN)
     owner = await _receiver(call, new.new_owner)

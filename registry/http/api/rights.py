@@ -1,4 +1,4 @@
-"""What the path names, and what the viewer may do with it: one statement, and one answer for missing and hidden.
+"""Authorization of API routes: the resource of the path, and the viewer's rights; missing and hidden are one answer.
 
 For packages this is ``ApiCall.authorize``; here it is for accounts, organizations and repositories.
 """
@@ -16,7 +16,7 @@ from storage.metadata.repositories import Repository
 
 
 def myself(call: ApiCall) -> int:
-    """The account that calls. Raises 403: the token of a repository is nobody."""
+    """The caller's account. Raises 403 for a repository's token, which has no account."""
     if call.me.repository_id is not None:
         raise forbidden("an access token of a user", [f"a {call.me.kind} token"], "Use a personal access token.")
     return call.me.account_id
@@ -40,7 +40,7 @@ async def user(call: ApiCall, parameter: str = "username") -> Account:
 
 
 async def organization(call: ApiCall) -> Organization:
-    """``{org}``, for what everybody with a token may see of it. Raises 404."""
+    """The organization ``{org}``, for routes open to every token. Raises 404."""
     login = call.param("org")
     found = await organizations.seen(call.services.db, call.token_id, login) if is_login(login) else None
     if found is None:
@@ -49,7 +49,7 @@ async def organization(call: ApiCall) -> Organization:
 
 
 async def member_of(call: ApiCall) -> Organization:
-    """``{org}``, for its members. Raises 404: to others it is as if there were none; 403 without its authorisation."""
+    """The organization ``{org}``, for members. Raises 404 for others, 403 for a token without SSO authorization."""
     found = await organization(call)
     if found.role is None:
         raise not_found()
@@ -59,7 +59,7 @@ async def member_of(call: ApiCall) -> Organization:
 
 
 async def owner_of(call: ApiCall) -> Organization:
-    """``{org}``, for its owners. Raises 404 as ``member_of``, 403."""
+    """The organization ``{org}``, for its owners. Raises 404 for others than members, 403."""
     found = await member_of(call)
     if found.role != "admin":
         raise forbidden(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
@@ -67,7 +67,7 @@ async def owner_of(call: ApiCall) -> Organization:
 
 
 async def repository(call: ApiCall, needed: int = READ) -> Repository:
-    """``{owner}/{repo}``, for whom the role ``needed`` is his (1 read, 2 write, 3 admin). Raises 404, 403."""
+    """The repository ``{owner}/{repo}``, for the role ``needed`` (1 read, 2 write, 3 admin). Raises 404, 403."""
     owner, name = call.param("owner"), call.param("repo")
     found = None
     if is_login(owner) and is_name(name):
@@ -76,7 +76,7 @@ async def repository(call: ApiCall, needed: int = READ) -> Repository:
 
 
 def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
-    """The repository, if it is there for the viewer. Raises 404, 403."""
+    """Return the repository, if the viewer has the role ``needed``. Raises 404 (hidden and missing), 403."""
     if found is None or found.role < READ or not (found.visibility == "public" or _shows_private(call, found)):
         raise not_found()
     if found.sso_missing and (needed > READ or found.visibility != "public"):
@@ -88,13 +88,13 @@ def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
 
 
 def has_scope(call: ApiCall, scope: str) -> bool:
-    """Whether the viewer's token is a classic one with this scope."""
+    """Return whether the viewer's token is a classic token with the scope."""
     viewer = call.viewer
     return viewer is not None and viewer.kind == TokenKind.CLASSIC and scope in effective(viewer.scopes)
 
 
 def shows_private(call: ApiCall) -> bool:
-    """Whether the viewer's token shows more than public repositories."""
+    """Return whether the viewer's token has access to private repositories: the scope ``repo``."""
     return has_scope(call, "repo")
 
 

@@ -1,4 +1,4 @@
-"""What a route of the API is: the table of them is the single source for dispatch, tests and the OpenAPI document."""
+"""Routes of the API: the table of routes is the single source for dispatch, tests and the OpenAPI document."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Handler = Callable[[ApiCall], Awaitable[web.Response]]
 
 
 class Access(StrEnum):
-    """Who may call a route at all, before its handler asks for rights over what the path names."""
+    """The class of callers admitted to a route, before its handler checks rights over the resource of the path."""
 
     ANYBODY = "anybody"
     TOKEN = "token"  # noqa: S105 - any usable access token
@@ -42,7 +42,7 @@ class Route:
 
 
 def admit(route: Route, viewer: StoredToken | None) -> None:
-    """Whether the viewer may call the route at all. Raises 401, 403."""
+    """Check that the viewer may call the route at all. Raises 401, 403."""
     if route.access is Access.ANYBODY:
         return
     if viewer is None:

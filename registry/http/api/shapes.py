@@ -145,7 +145,7 @@ def repository(call: ApiCall, found: Repository) -> dict[str, Any]:
 
 
 def permissions(role: int) -> dict[str, bool]:
-    """A role over a repository (0 none, 1 read, 2 write, 3 admin) in GitHub's five words."""
+    """Render a role over a repository (0 none, 1 read, 2 write, 3 admin) as GitHub's five permissions."""
     return {"admin": role > 2, "maintain": role > 2, "push": role > 1, "triage": role > 1, "pull": role > 0}  # noqa: PLR2004
 
 

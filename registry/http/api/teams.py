@@ -23,7 +23,7 @@ from storage.metadata.teams import Team
 
 
 class NewTeam(msgspec.Struct):
-    """``maintainers``: logins of members who are in it from the beginning; keeping teams is for owners."""
+    """A team to create; ``maintainers``: logins of its first members, though only owners may manage teams."""
 
     name: Text
     description: Text | None = None
@@ -44,14 +44,14 @@ class NewTeamRepository(msgspec.Struct):
 
 
 async def list_teams(call: ApiCall) -> web.Response:
-    """The teams, for members."""
+    """List the organization's teams; for members."""
     org, page = await rights.member_of(call), page_of(call)
     found, total = await teams.of_organization(call.services.db, org.id, limit=page.size, offset=page.offset)
     return answer([_team(call, org, team) for team in found], headers=page.links(call, total))
 
 
 async def create(call: ApiCall) -> web.Response:
-    """Makes a team."""
+    """Create a team."""
     new = call.body(NewTeam)
     org = await rights.owner_of(call)
     slug = await rules.create_team(call.services.db, org.id, new.name, new.description or "", new.maintainers)
@@ -59,13 +59,13 @@ async def create(call: ApiCall) -> web.Response:
 
 
 async def get(call: ApiCall) -> web.Response:
-    """«Team Full», for members."""
+    """Return a team as «Team Full»; for members."""
     org = await rights.member_of(call)
     return answer(_full(call, org, await _named(call, org)))
 
 
 async def update(call: ApiCall) -> web.Response:
-    """Changes name, and slug with it, and description."""
+    """Change a team's name, with the slug, and description."""
     new = call.body(TeamChange)
     org = await rights.owner_of(call)
     team = await _named(call, org)
@@ -74,7 +74,7 @@ async def update(call: ApiCall) -> web.Response:
 
 
 async def delete(call: ApiCall) -> web.Response:
-    """Deletes a team, and what it was granted with it."""
+    """Delete a team with its grants."""
     org = await rights.owner_of(call)
     team = await _named(call, org)
     await teams.delete(call.services.db, org.id, team.id)
@@ -82,7 +82,7 @@ async def delete(call: ApiCall) -> web.Response:
 
 
 async def list_members(call: ApiCall) -> web.Response:
-    """Who is in the team."""
+    """List the members of the team."""
     org, page = await rights.member_of(call), page_of(call)
     team = await _named(call, org)
     found, total = await teams.members(call.services.db, org.id, team.id, limit=page.size, offset=page.offset)
@@ -91,7 +91,7 @@ async def list_members(call: ApiCall) -> web.Response:
 
 
 async def get_membership(call: ApiCall) -> web.Response:
-    """Whether somebody is in the team."""
+    """Return a user's membership of the team, or 404."""
     org, login = await rights.member_of(call), call.param("username")
     team = await _named(call, org)
     found = await teams.member(call.services.db, org.id, team.id, login) if is_login(login) else None
@@ -101,7 +101,7 @@ async def get_membership(call: ApiCall) -> web.Response:
 
 
 async def put_membership(call: ApiCall) -> web.Response:
-    """Puts a member of the organization into the team."""
+    """Add a member of the organization to the team."""
     call.body(NewTeamMembership)
     org, login = await rights.owner_of(call), call.param("username")
     team = await _named(call, org)
@@ -110,7 +110,7 @@ async def put_membership(call: ApiCall) -> web.Response:
 
 
 async def remove_membership(call: ApiCall) -> web.Response:
-    """Takes somebody out of the team."""
+    """Remove a member from the team."""
     org, login = await rights.owner_of(call), call.param("username")
     team = await _named(call, org)
     if not is_login(login) or not await teams.remove_member(call.services.db, org.id, team.id, login):
@@ -119,7 +119,7 @@ async def remove_membership(call: ApiCall) -> web.Response:
 
 
 async def list_repositories(call: ApiCall) -> web.Response:
-    """What the team may use, as far as the caller may see it."""
+    """List the team's repositories that the caller may read."""
     org, page = await rights.member_of(call), page_of(call)
     team = await _named(call, org)
     found, total = await repositories.of_team(call.services.db, call.token_id, team.id, filter_of(call, page))
@@ -127,7 +127,7 @@ async def list_repositories(call: ApiCall) -> web.Response:
 
 
 async def check_repository(call: ApiCall) -> web.Response:
-    """Whether the team may use a repository; the repository itself, if the caller asks for that."""
+    """Check that the team has a role over a repository (204, or 404); render the repository if Accept asks for one."""
     org = await rights.member_of(call)
     team, repository = await _named(call, org), await rights.repository(call)
     role = await collaborators.of_team(call.services.db, repository.id, team.id)
@@ -139,7 +139,7 @@ async def check_repository(call: ApiCall) -> web.Response:
 
 
 async def put_repository(call: ApiCall) -> web.Response:
-    """Lets the team use a repository of its organization: for the repository's admins."""
+    """Grant the team a role over a repository of its organization; for the repository's admins."""
     role = PERMISSIONS[call.body(NewTeamRepository).permission]
     org = await rights.member_of(call)
     team, repository = await _named(call, org), await rights.repository(call, ADMIN)
@@ -149,7 +149,7 @@ async def put_repository(call: ApiCall) -> web.Response:
 
 
 async def remove_repository(call: ApiCall) -> web.Response:
-    """Takes a repository from the team: for the repository's admins."""
+    """Revoke the team's role over a repository; for the repository's admins."""
     org = await rights.member_of(call)
     team, repository = await _named(call, org), await rights.repository(call, ADMIN)
     await collaborators.remove_team(call.services.db, repository.id, team.id)

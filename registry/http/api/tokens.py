@@ -20,7 +20,7 @@ _SCOPE: Final = "user"
 
 
 class NewToken(msgspec.Struct):
-    """Classic with ``scopes``, fine-grained with ``rules``; without ``expires_at`` it ends with the one that asks."""
+    """A token to create: classic with ``scopes``, fine-grained with ``rules``; by default expires with the caller's."""
 
     note: str = ""
     scopes: list[str] | None = None
@@ -29,7 +29,7 @@ class NewToken(msgspec.Struct):
 
 
 async def page(call: ApiCall) -> web.Response:
-    """Own tokens, the newest first."""
+    """List the caller's tokens, the newest first."""
     page = page_of(call)
     found = await tokens.page(call.services.db, call.me.account_id, page.size, page.offset)
     total = await tokens.count(call.services.db, call.me.account_id)
@@ -37,7 +37,7 @@ async def page(call: ApiCall) -> web.Response:
 
 
 async def create(call: ApiCall) -> web.Response:
-    """Makes a token; the only answer that shows its text."""
+    """Create a token; its text is shown in this response only."""
     new, db = call.body(NewToken), call.services.db
     now = datetime.fromtimestamp(call.services.now(), UTC)
     try:
@@ -53,7 +53,7 @@ async def create(call: ApiCall) -> web.Response:
 
 
 async def get(call: ApiCall) -> web.Response:
-    """One of the own tokens."""
+    """Return one of the caller's tokens."""
     try:
         return answer(_shown(call, await rules.find(call.services.db, call.me.account_id, call.number("token_id"))))
     except TokenUnknown as error:
@@ -61,7 +61,7 @@ async def get(call: ApiCall) -> web.Response:
 
 
 async def revoke(call: ApiCall) -> web.Response:
-    """Ends a token, with all that was got by it."""
+    """Revoke a token, and the tokens derived from it."""
     try:
         await rules.revoke(call.services.db, call.me.account_id, call.number("token_id"))
     except TokenUnknown as error:
@@ -70,7 +70,7 @@ async def revoke(call: ApiCall) -> web.Response:
 
 
 async def authorize(call: ApiCall) -> web.Response:
-    """Lets a token act in an organization that requires it."""
+    """Grant a token SSO authorization for an organization that requires one."""
     token_id, org = call.number("token_id"), call.param("org")
     try:
         await rules.authorize(call.services.db, call.me.account_id, token_id, org)
@@ -80,7 +80,7 @@ async def authorize(call: ApiCall) -> web.Response:
 
 
 async def deauthorize(call: ApiCall) -> web.Response:
-    """Takes that back."""
+    """Revoke a token's SSO authorization for an organization."""
     token_id, org = call.number("token_id"), call.param("org")
     try:
         await rules.deauthorize(call.services.db, call.me.account_id, token_id, org)

@@ -17,7 +17,7 @@ _STATES: Final = ("active", "deleted")
 
 
 async def list_versions(call: ApiCall) -> web.Response:
-    """The newest first; with ``state=deleted`` those that can be restored, for who may restore them."""
+    """List versions, the newest first; with ``state=deleted`` the restorable ones, for viewers who may restore."""
     deleted = one_of(call, "state", _STATES) == "deleted"
     page = page_of(call)
     package_id, _ = await allowed(call, Action.RESTORE if deleted else Action.PULL)
@@ -32,7 +32,7 @@ async def list_versions(call: ApiCall) -> web.Response:
 
 
 async def get_version(call: ApiCall) -> web.Response:
-    """One version."""
+    """Return one version."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.PULL)
     package = await shown(call, package_id)
@@ -43,7 +43,7 @@ async def get_version(call: ApiCall) -> web.Response:
 
 
 async def delete_version(call: ApiCall) -> web.Response:
-    """Deletes it with its tags, signatures and other referrers; it can be restored for a while."""
+    """Delete a version with its tags, signatures and other referrers; the version can be restored for a while."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.DELETE)
     await call.services.versions.delete(package_id, version_id, call.me.account_id)
@@ -51,7 +51,7 @@ async def delete_version(call: ApiCall) -> web.Response:
 
 
 async def restore_version(call: ApiCall) -> web.Response:
-    """Brings it back with what went with it, under the tags whose names are still free."""
+    """Restore a version with the referrers deleted along, and with the tags whose names are still free."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.RESTORE)
     await call.services.versions.restore(package_id, version_id)
@@ -59,7 +59,7 @@ async def restore_version(call: ApiCall) -> web.Response:
 
 
 def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, Any]:
-    """«Package Version»."""
+    """Render a version as «Package Version»."""
     path, name = package_path(package), quoted(package.name)
     shape = {
         "id": found.id,

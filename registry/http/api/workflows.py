@@ -1,4 +1,4 @@
-"""Tokens of repositories: for the workflows (Actions) and the workspaces (Codespaces) that run there."""
+"""Tokens of repositories, for their workflows (Actions) and workspaces (Codespaces)."""
 
 from typing import Annotated, Final, Literal
 
@@ -16,7 +16,7 @@ from registry.http.api.routes import Route
 
 
 class Permissions(msgspec.Struct):
-    """Of what GitHub knows, packages are all there is here."""
+    """The permissions of a workflow token; of GitHub's, only packages exist here."""
 
     packages: Literal["read", "write"] = "read"
 
@@ -27,12 +27,12 @@ class NewWorkload(msgspec.Struct):
 
 
 async def workflow_token(call: ApiCall) -> web.Response:
-    """A token for a run of a workflow of the repository."""
+    """Create a token for a workflow run of the repository."""
     return await _minted(call, TokenKind.WORKFLOW)
 
 
 async def workspace_token(call: ApiCall) -> web.Response:
-    """A token for a workspace of the repository."""
+    """Create a token for a workspace of the repository."""
     return await _minted(call, TokenKind.WORKSPACE)
 
 
@@ -57,7 +57,7 @@ async def _minted(call: ApiCall, kind: TokenKind) -> web.Response:
 
 
 async def give_back(call: ApiCall) -> web.Response:
-    """Ends the token that calls, as GitHub's installation tokens are."""
+    """Revoke the calling token, as GitHub's installation tokens are revoked."""
     if call.me.repository_id is None:
         fix = "Revoke your own tokens with DELETE /api/v3/user/tokens/TOKEN_ID."
         raise forbidden("a workflow or workspace token", [f"a {call.me.kind} token"], fix)

@@ -26,7 +26,7 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 async def base(call: Call) -> web.Response:  # end-1
-    """Tells clients to log in, and those who have that they have. Anonymous is 401, as everywhere."""
+    """Answer ``GET /v2/``: 200 for an authenticated client, 401 with the challenge for an anonymous one."""
     if call.identity.token_id is None:
         raise unauthorized(call.http, call.services, call.oci, None)
     return web.json_response({}, headers=HEADERS)
@@ -57,7 +57,7 @@ _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPL
 
 
 async def serve(http: Asked) -> web.StreamResponse:
-    """Answers one request of ``/v2``. What is raised here is answered by ``registry.http.edge``."""
+    """Answer one request of ``/v2``. Exceptions are rendered as responses by ``registry.http.edge``."""
     services = http.app[SERVICES]
     oci: OCIRequest | None = None
     try:
@@ -84,5 +84,5 @@ def _answer(http: Asked, error: RegistryError) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    """Everything under ``/v2``."""
+    """Register the routes under ``/v2``."""
     app.router.add_route("*", "/v2{rest:.*}", serve, expect_handler=no_early_continue)

@@ -1,4 +1,4 @@
-"""Blobs on the wire: end-2, end-10."""
+"""Blob endpoints of the distribution specification: end-2, end-10."""
 
 from datetime import timedelta
 from typing import Final
@@ -25,7 +25,7 @@ _URL_TTL: Final = timedelta(minutes=5)
 
 
 async def get(call: Call) -> web.StreamResponse:  # end-2
-    """The bytes: from Postgres, from the store through us, or by a redirect to the store."""
+    """Send the blob: from Postgres, streamed from the object store, or by a redirect to the store."""
     blob, digest = await _located(call)
     size = blob.size or 0
     if none_match(call.http.headers.getall("If-None-Match", ()), etag(digest)):
@@ -56,7 +56,7 @@ async def _streamed(call: Call, blob: LocatedBlob, digest: Digest, span: Span | 
 
 
 async def head(call: Call) -> web.StreamResponse:  # end-2
-    """Whether it is here. A pusher who is told so has the grace of the garbage collector from now on."""
+    """Answer HEAD of a blob; a pusher's stale link is renewed: the garbage collector spares the blob for its grace."""
     blob, digest = await _located(call)
     size = blob.size or 0
     if (
@@ -73,7 +73,7 @@ async def head(call: Call) -> web.StreamResponse:  # end-2
 
 
 async def delete(call: Call) -> web.Response:  # end-10
-    """Takes the blob out of this package, unless a manifest needs it."""
+    """Delete the blob's link to the package, unless a manifest references the blob."""
     digest = _digest(call)
     blob = await call.services.lookups.blob(call.identity.token_id, call.oci.package, digest)
     package_id = call.authorize(Action.DELETE, blob).package_id
@@ -108,7 +108,7 @@ def _digest(call: Call) -> Digest:
 
 
 def headers_of(digest: Digest, span: Span | None, size: int) -> dict[str, str]:
-    """Of an answer that has the blob of ``size`` bytes, or ``span`` of it."""
+    """Headers of a response with the blob of ``size`` bytes, or with its range ``span``."""
     headers = {
         **HEADERS,
         "Content-Type": OCTET_STREAM,

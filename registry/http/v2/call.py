@@ -1,4 +1,4 @@
-"""One request of ``/v2``: who asks, for what, and the answer in the dialect of its clients."""
+"""One request of ``/v2``: the caller, the parsed request, and responses in the dialect of OCI clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Call:
     services: Services
 
     def authorize(self, action: Action, standing: AccessFacts) -> Allowed:
-        """Raises Unauthorized, NameUnknown (hidden and missing are one answer) or Denied."""
+        """Check that the caller may do ``action``. Raises Unauthorized, NameUnknown (hidden or missing) or Denied."""
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
             case Allowed():
@@ -58,7 +58,7 @@ class Call:
                 raise errors.NameUnknown(self.oci.package)
 
     async def package_to_push(self, standing: AccessFacts) -> int:
-        """The id of the package of an allowed push, made if it is not there. Raises NameUnknown, Denied."""
+        """Return the package's id for an allowed push, creating a missing package. Raises NameUnknown, Denied."""
         try:
             return await self.services.packages.ensure(self.oci.package, standing, self.identity.token_id)
         except NotThere as error:
@@ -68,7 +68,7 @@ class Call:
 
     @property
     def origin(self) -> str:
-        """Our own URL, as this client knows it."""
+        """The registry's own URL, as the client knows it."""
         return origin(self.http, self.services.settings.public_url)
 
     def next_page(self, last: str, size: int) -> str:
@@ -76,7 +76,7 @@ class Call:
         return next_link(next_page(self.oci, last, size))
 
     async def body(self, taken: bytes | None = None) -> Incoming:
-        """The body as it comes, after the ``100 Continue`` that its client may wait for.
+        """Send ``100 Continue`` if expected, and return the body as a stream.
 
         ``taken``: what was read of it already.
         """
@@ -85,14 +85,14 @@ class Call:
         return Incoming(http, taken or b"")
 
     def stream(self) -> web.Request:
-        """The request, for a body or an answer that does not come at once. Raises LongWay, so ask before all else."""
+        """The aiohttp request, for streamed bodies. Raises LongWay, so call before any side effect."""
         if not isinstance(self.http, web.Request):
             raise LongWay
         return self.http
 
 
 def unauthorized(http: Asked, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
-    """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
+    """Create the 401 with the challenge, which names the token endpoint of the requested host."""
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"

@@ -1,4 +1,4 @@
-"""The handlers of short requests, called without aiohttp: what pushes are made of, tokens, and lists of tags."""
+"""Short requests handled without aiohttp: those of a push, tokens, and lists of tags."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _HEADS_MAX: Final = 256  # of about a KiB
 
 
 class Direct:
-    """A shortcut: what it takes is answered by a task of its own."""
+    """The Shortcut for short requests; each request is handled in its own task."""
 
     def __init__(self, app: web.Application, tasks: asyncio.TaskGroup) -> None:
         self._app = app
@@ -35,7 +35,7 @@ class Direct:
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
-        """Whether ``data`` begins with a request that is answered here, and has nothing behind it."""
+        """Accept ``data`` if it is exactly one short request (its body may be incomplete); False: not accepted."""
         services, end = self._services, data.find(HEAD_END) + len(HEAD_END)
         if end < len(HEAD_END) or not data.startswith(_BEGINS) or services.leaving.is_set():
             return False
@@ -78,7 +78,7 @@ def _known_head(head: bytes) -> Head | None:
 
 
 def _handler(head: Head) -> _Handler | None:
-    """Who answers it; None: it is not for here.
+    """The handler of a request; None: aiohttp must handle the request.
 
     A session may be opened with a body that nobody reads, unless there is a digest to come with it.
     """
@@ -96,7 +96,7 @@ def _handler(head: Head) -> _Handler | None:
 
 
 def _told(response: web.StreamResponse, plain: Plain) -> Told:
-    """Raises ValueError for a header that would be two."""
+    """Render the response to bytes. Raises ValueError for a line break in a header."""
     body = response.body if isinstance(response, web.Response) else None
     assert body is None or isinstance(body, bytes)  # noqa: S101 - handlers of short requests answer so
     lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())

@@ -1,10 +1,10 @@
-"""The short way of pulls: a HEAD or GET of a manifest, a HEAD of a blob, that is there and may be had.
+"""The fast path of pulls: GET and HEAD of a readable manifest, HEAD of a readable blob, without aiohttp.
 
-And the HEAD of a blob that is not there, by somebody who may know it: each blob of a push begins with one.
+HEAD of a missing blob is answered too, for callers who may know: each blob of a push begins with one.
 
-These are nearly all that a registry is asked. Their heads repeat byte for byte, so what a head says is remembered under
-its bytes; the row that is asked for, with the caller's rights, is read for every request. Whatever is not plain here,
-a refusal and any other absence among it, takes the long way through aiohttp, which answers everything.
+Nearly all requests of a registry are such. Their heads repeat byte for byte, so parsed heads are cached by their bytes;
+the row, with the caller's rights, is read for every request. Requests that are
+not plain, refusals and all other missing rows go through aiohttp, which answers every request.
 """
 
 import time
@@ -53,7 +53,7 @@ _HEADS_MAX: Final = 1024  # of about a KiB
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a head says; nothing of it is believed yet. ``bearer`` None: nobody's."""
+    """A parsed request head, not yet authenticated. ``bearer`` None: anonymous."""
 
     method: str
     target: str
@@ -66,7 +66,7 @@ class Ask:
 
 @lru_cache(maxsize=_HEADS_MAX)
 def read(head: bytes) -> Ask | None:
-    """What a whole head asks for; None: it takes the long way, or there is more than one head."""
+    """Parse a whole head, cached; None: the head is not plain, or the bytes are more than one head."""
     plain = read_head(head)
     if plain is None or plain.target != plain.path or "%" in plain.path:
         return None
@@ -86,7 +86,7 @@ def read(head: bytes) -> Ask | None:
 
 
 class Lane:
-    """The shortcut of pulls; what it does not take is for the ``other``."""
+    """The Shortcut for pulls; other requests are passed to the Shortcut ``other``."""
 
     def __init__(self, services: Services, other: Shortcut) -> None:
         self._services = services
@@ -95,7 +95,7 @@ class Lane:
         self._new_id = request_ids()
 
     def take(self, data: bytes, connection: Connection) -> bool:
-        """Whether ``data`` is a request that is answered here; then ``connection.answered`` is called later."""
+        """Accept ``data`` if it is a plain pull, or pass ``data`` to the other Shortcut; False: not accepted."""
         return self._take(data, connection) or self._other.take(data, connection)
 
     def _take(self, data: bytes, connection: Connection) -> bool:
@@ -128,7 +128,7 @@ class Lane:
         return Identity(claims.token_id, claims.account_id, claims.grants)
 
     def manifest(self, ask: Ask, identity: Identity, found: ResolvedManifest) -> _Answer | None:
-        """The answer; None: it takes the long way."""
+        """Render the response to GET or HEAD of a manifest; None: aiohttp must answer."""
         if found.digest is None or found.media_type is None or not _allowed(ask, identity, found):
             return None
         if ask.method == "HEAD":
@@ -142,7 +142,7 @@ class Lane:
 
     @staticmethod
     def blob(ask: Ask, identity: Identity, found: LocatedBlob) -> _Answer | None:
-        """As ``manifest``. A link that is to be renewed takes the long way."""
+        """Render the response to HEAD of a blob; None: aiohttp must answer, also to renew a stale link."""
         if found.stale_link or not _allowed(ask, identity, found):
             return None
         if found.size is None:
@@ -151,7 +151,7 @@ class Lane:
 
 
 class _Turn:
-    """A request on its way."""
+    """A request in progress, from its look-up to its response."""
 
     __slots__ = ("_ask", "_connection", "_data", "_identity", "_lane", "_visit")
 
@@ -166,11 +166,11 @@ class _Turn:
         self._visit = visit
 
     def manifest(self, found: ResolvedManifest | Exception) -> None:
-        """The answer of a look-up."""
+        """Answer the request with the manifest's look-up result."""
         self._tell(self._lane.manifest, found)
 
     def blob(self, found: LocatedBlob | Exception) -> None:
-        """The same of a blob."""
+        """Answer the request with the blob's look-up result."""
         self._tell(self._lane.blob, found)
 
     def _tell(self, render: Callable[[Ask, Identity, Row], _Answer | None], found: Row | Exception) -> None:
@@ -214,5 +214,5 @@ def _head(status: str, headers: Mapping[str, str], size: int) -> bytes:
 
 @lru_cache(maxsize=2)
 def _date(unix: int) -> bytes:
-    """The Date of a second, as far as the value of the header behind it."""
+    """Render the Date line of a Unix second, and the name of the request id's header behind the line."""
     return f"{date_line(unix)}{REQUEST_ID_HEADER}: ".encode()

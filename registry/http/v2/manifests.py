@@ -1,4 +1,4 @@
-"""Manifests on the wire: end-3, end-7a, end-7b, end-9, end-12."""
+"""Manifest endpoints of the distribution specification: end-3, end-7a, end-7b, end-9, end-12."""
 
 import asyncio
 from functools import lru_cache
@@ -31,7 +31,7 @@ _PAGE: Final = 100
 
 
 async def get(call: Call) -> web.StreamResponse:  # end-3
-    """The stored bytes, untouched. One statement tells what it is and whether the caller may have it."""
+    """Send the manifest's stored bytes. One statement reads the manifest and the caller's rights."""
     found = await _resolved(call)
     package_id = call.authorize(Action.PULL, found).package_id
     if found.digest is None or found.media_type is None or package_id is None:
@@ -54,7 +54,7 @@ async def get(call: Call) -> web.StreamResponse:  # end-3
 
 
 def headers_of(digest: Digest, media_type: str) -> dict[str, str]:
-    """Of an answer that has the manifest, or could."""
+    """Headers of a response to GET or HEAD of a manifest."""
     return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
 
 
@@ -67,7 +67,7 @@ async def _resolved(call: Call) -> ResolvedManifest:
 
 
 async def put(call: Call) -> web.Response:  # end-7a, end-7b
-    """Stores a manifest whose parts are all here, and moves its tags."""
+    """Store a manifest whose references all exist, and move its tags."""
     body = at_hand(call.http)
     if body is None:
         call.authorize(Action.PUSH, await call.services.lookups.standing(call.identity.token_id, call.oci.package))
@@ -102,12 +102,12 @@ async def _parsed(body: bytes, content_type: str | None) -> Manifest:
 
 @lru_cache(maxsize=128)
 def _known(body: bytes, content_type: str | None) -> Manifest:
-    """What was pushed under one name is often pushed under the next."""
+    """Parse a manifest, cached: the same manifest is often pushed under several names."""
     return parse_manifest(body, content_type)
 
 
 async def delete(call: Call) -> web.Response:  # end-9
-    """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
+    """Delete by tag: remove the tag. By digest: delete the manifest with its tags; both can be restored."""
     found = await _resolved(call)
     package_id = call.authorize(Action.DELETE, found).package_id
     if found.version_id is None or found.account_id is None or package_id is None:
@@ -130,7 +130,7 @@ async def _delete_version(call: Call, package_id: int, version_id: int, account_
 
 
 async def referrers(call: Call) -> web.Response:  # end-12a, end-12b
-    """Who names this digest as subject; an unknown subject has an empty list."""
+    """List the manifests with the digest as subject; an unknown subject has an empty list."""
     subject, wanted = call.oci.digest, call.oci.artifact_type
     assert subject is not None  # noqa: S101 - the parser demands it
     size = call.oci.n or _PAGE

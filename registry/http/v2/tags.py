@@ -1,4 +1,4 @@
-"""Lists on the wire: tags (end-8a, 8b) and the catalog."""
+"""List endpoints: tags (end-8a, end-8b) and the catalog."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _PAGE: Final = 100
 
 
 async def page(call: Call) -> web.Response:  # end-8a, end-8b
-    """Tags in byte order, past ``last``."""
+    """List tags in byte order, after ``last``."""
     size = MAX_PAGE if call.oci.n is None else call.oci.n
     found = await tags.page(call.services.db, call.identity.token_id, call.oci.package, call.oci.last or "", size + 1)
     call.authorize(Action.PULL, found)
@@ -27,7 +27,7 @@ async def page(call: Call) -> web.Response:  # end-8a, end-8b
 
 
 async def catalog(call: Call) -> web.Response:
-    """What the caller may read. Docker's ``_catalog``; the specification leaves it out."""
+    """List the packages that the caller may read: Docker's ``_catalog``, absent from the specification."""
     granted = call.identity.grants is None or any(g.type == "registry" for g in call.identity.grants)
     if call.identity.token_id is None or not granted:
         raise unauthorized(call.http, call.services, call.oci, None if granted else "insufficient_scope")

@@ -35,7 +35,7 @@ _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
 
 async def serve(http: Asked) -> web.Response:
-    """``GET /token?service=…&scope=…`` with Basic ``user:token`` or as nobody, or the form by ``POST``."""
+    """Answer ``GET /token?service=…&scope=…`` with Basic ``user:token`` or anonymous, or the form of ``POST``."""
     try:
         if http.method in {"GET", "HEAD"}:
             return await _issued(http, await _by_header(http), http.query.getall("scope", []))
@@ -51,7 +51,7 @@ async def serve(http: Asked) -> web.Response:
 
 
 async def _by_form(http: Asked) -> web.Response:
-    """OAuth2, as docker's engine and containerd do it: ``grant_type`` is ``password`` or ``refresh_token``.
+    """Answer an OAuth2 form of docker or containerd: ``grant_type`` is ``password`` or ``refresh_token``.
 
     The refresh token that ``access_type=offline`` asks for is the access token itself: it is what a client may keep,
     and it is revoked where tokens are.
@@ -135,7 +135,7 @@ def _second(unix: int) -> str:
 
 
 async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant | None:
-    """All that the caller may do with what is asked for; None: nothing."""
+    """Return the caller's allowed actions within the requested scope; None: no action is allowed."""
     if ask.type == "registry":
         known = identity.token_id is not None and ask.name == "catalog"
         return Grant("registry", "catalog", frozenset({"*"})) if known else None
@@ -151,5 +151,5 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
 
 
 def add_routes(app: web.Application) -> None:
-    """``/token``."""
+    """Register the routes of ``/token``."""
     app.router.add_route("*", "/token", serve, expect_handler=no_early_continue)

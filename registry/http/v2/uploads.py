@@ -1,4 +1,4 @@
-"""Uploads on the wire: end-4a, 4b, 5, 6, 11, 13, 14 of the distribution specification."""
+"""Upload endpoints of the distribution specification: end-4a, 4b, 5, 6, 11, 13, 14."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _OPENING_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where the bytes of a request begin, how many it announces, and they themselves if they were at hand."""
+    """A request's chunk: its start offset, its announced size, and its bytes if already received."""
 
     at: int | None
     size: int | None
@@ -36,12 +36,12 @@ class Chunk:
 
     @property
     def short(self) -> bytes | None:
-        """The bytes, if they are all here and as many as announced."""
+        """The chunk's bytes, if all were received and match the announced size."""
         return self.body if self.body is not None and self.size in {None, len(self.body)} else None
 
 
 async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
-    """Opens a session, or spares one: by mounting, or by taking the whole blob at once."""
+    """Open a session, or store the blob without one: by a mount, or from a whole body."""
     chunk = cache(partial(_chunk, call))  # the bytes that are at hand can be taken once
     try:
         begun = await _begin(call, chunk)
@@ -55,7 +55,7 @@ async def start(call: Call) -> web.Response:  # end-4a, end-4b, end-4c, end-11
 
 
 async def _begin(call: Call, taken: Callable[[], Chunk]) -> web.Response | tuple[Owner, UploadId]:
-    """The answer, or the session that the body goes to. Raises ForeignKeyMissing; no more than is at hand is read."""
+    """Return the response, or the session for the body, reading only received bytes. Raises ForeignKeyMissing."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
     package_id = await call.package_to_push(standing)
@@ -90,14 +90,14 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
 
 
 async def status(call: Call) -> web.Response:  # end-13
-    """How much is durable."""
+    """Return the durable size of the session."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     return _located(call, upload, await call.services.uploads.status(owner, upload), 204)
 
 
 async def append(call: Call) -> web.Response:  # end-5
-    """Takes a chunk. docker sends no Content-Range and no length."""
+    """Append a chunk. docker sends neither Content-Range nor Content-Length."""
     upload, sessions = _upload(call), call.services.uploads
     owner, found = await _session(call, upload)
     chunk = _chunk(call)
@@ -112,7 +112,7 @@ async def append(call: Call) -> web.Response:  # end-5
 
 
 async def finish(call: Call) -> web.Response:  # end-6
-    """Takes the last bytes, if there are any, and publishes the blob."""
+    """Append the last bytes, if any, and publish the blob."""
     upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
     owner, found = await _session(call, upload)
@@ -143,7 +143,7 @@ async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk,
 
 
 async def cancel(call: Call) -> web.Response:  # end-14
-    """Ends the session."""
+    """Cancel the session."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     await call.services.uploads.cancel(owner, upload)
@@ -151,7 +151,7 @@ async def cancel(call: Call) -> web.Response:  # end-14
 
 
 async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
-    """The session as it is, if it is one of the caller's, and whom it must belong to, by the rights of this moment."""
+    """Look up the session, and its required owner by the caller's current rights."""
     identity = call.identity
     found = await call.services.lookups.session(identity.token_id, call.oci.package, upload)
     if identity.expired_at is not None and not _opened_before(found, identity.token_id, identity.expired_at):
@@ -163,7 +163,7 @@ async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
 
 
 def _opened_before(found: Session, token_id: int | None, at: float) -> bool:
-    """Whether it is open and was opened with this token at that time (Unix seconds), or earlier."""
+    """Return whether the session is open and was opened with the token by the time ``at`` (Unix seconds)."""
     latest = at + _OPENING_SECONDS
     mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= latest
     return mine and found.state == "open" and not found.expired
@@ -175,7 +175,7 @@ def _upload(call: Call) -> UploadId:
 
 
 def _chunk(call: Call) -> Chunk:
-    """A request's bytes, as far as its headers tell of them, and those at hand. Raises SizeInvalid."""
+    """Parse a request's chunk from its headers, with the bytes already received. Raises SizeInvalid."""
     body = at_hand(call.http)
     length = call.http.content_length
     text = call.http.headers.get("Content-Range")
@@ -190,7 +190,7 @@ def _chunk(call: Call) -> Chunk:
 
 
 def accepted(call: Call, upload: UploadId, offset: int) -> web.Response:
-    """202: where to go on, and with what."""
+    """Render 202: the session's URL, its offset, and the minimum chunk length."""
     response = _located(call, upload, offset, 202)
     response.headers["OCI-Chunk-Min-Length"] = _CHUNK_MIN
     return response
@@ -207,6 +207,6 @@ def _located(call: Call, upload: UploadId, offset: int, status: int) -> web.Resp
 
 
 def created(call: Call, digest: Digest) -> web.Response:
-    """201: the blob is in the package."""
+    """Render 201: the blob is in the package."""
     headers = {**HEADERS, "Location": blob_path(call.oci.package, digest), "Docker-Content-Digest": digest}
     return web.Response(status=201, headers=headers)
