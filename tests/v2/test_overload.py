@@ -15,6 +15,7 @@ from tests.support.uploading import MIB, Session, noise, sha256
 _TAG = "/v2/alice/app/manifests/v1"
 _MOST = 20
 _PATIENCE_SECONDS = 0.5
+pytestmark = pytest.mark.alone
 
 
 @asynccontextmanager
