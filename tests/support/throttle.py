@@ -23,8 +23,15 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, byte
 async def throttled(host: str, port: int, bytes_per_second: int) -> AsyncIterator[str]:
     """``host:port`` of the near end of a line to ``host:port``, whose every connection is so slow upwards."""
 
+    connections: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
+
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
         up_reader, up_writer = await asyncio.open_connection(host, port)
+        writers.extend((writer, up_writer))
         await asyncio.gather(_pump(reader, up_writer, bytes_per_second), _pump(up_reader, writer, None))
 
     # A small buffer, so that what the client has sent is about what has arrived.
@@ -33,3 +40,7 @@ async def throttled(host: str, port: int, bytes_per_second: int) -> AsyncIterato
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        # A client may keep its connection for a later request: that must not outlive the loop.
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*connections, return_exceptions=True)
