@@ -35,6 +35,18 @@ _CALLS: Final = (
 )
 
 
+async def _executed(connection: asyncpg.Connection, statement: str) -> None:
+    """Runs a statement until PostgreSQL does not choose it to end a deadlock, as whoever migrates would."""
+    while True:
+        try:
+            await connection.execute(statement)
+        except asyncpg.DeadlockDetectedError:
+            if statement.startswith("CREATE INDEX"):
+                await connection.execute("DROP INDEX IF EXISTS remarked")  # an invalid one is left
+        else:
+            return
+
+
 async def _change(database_url: str, ends: float) -> None:
     """What migrations may do, to every table, again and again."""
     connection = await asyncpg.connect(database_url)
@@ -51,7 +63,7 @@ async def _change(database_url: str, ends: float) -> None:
                 f"ALTER TABLE {table} DROP COLUMN remark, DROP COLUMN weight",
                 *(f"ALTER TABLE {typed} ALTER COLUMN {column} TYPE {old}" for typed, column, old, _ in _TYPES),
             ):
-                await connection.execute(statement)
+                await _executed(connection, statement)
                 await asyncio.sleep(0.02)
             done += 1
     finally:
