@@ -4,9 +4,10 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -32,6 +33,7 @@ from registry.packages.publishing import Manifests
 from registry.packages.roles import Accesses
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.supervisor import Task
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -134,6 +136,11 @@ async def answering(services: Services, listener: socket.socket) -> AsyncIterato
         serving(app, services.settings, listener, Lane(services, Line(services, Direct(app, tasks)))),
     ):
         yield
+
+
+def serving_tasks(settings: Settings, listeners: Sequence[socket.socket]) -> list[Task]:
+    """Return the supervised processes that answer clients, one a listener."""
+    return [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
 
 
 def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:

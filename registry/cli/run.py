@@ -15,7 +15,6 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from typing import Final, TextIO
 from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token, create_user
 from registry.accounts.names import LoginTaken
-from registry.app import run_worker, serve_worker
+from registry.app import run_worker, serving_tasks
 from registry.config import Settings
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import CannotStart, is_gone, write_private
@@ -84,7 +83,8 @@ class Standalone:
                             s3.wait_ready()
                     settings = self._settings(postgres, s3)
                     listeners = listen(self.host, self.port, self.workers)
-                    supervisor = Supervisor(_tasks(settings, listeners), self.signals)
+                    tasks = [*serving_tasks(settings, listeners), Task("worker", partial(run_worker, settings))]
+                    supervisor = Supervisor(tasks, self.signals)
                     supervisor.start()
                     try:
                         self._wait_ready(supervisor)
@@ -208,11 +208,6 @@ class Standalone:
 
 
 _ANY: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  -- compared, not listened on
-
-
-def _tasks(settings: Settings, listeners: list[socket.socket]) -> list[Task]:
-    tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
-    return [*tasks, Task("worker", partial(run_worker, settings))]
 
 
 def _address_of(server: EmbeddedPostgres | EmbeddedS3) -> str:

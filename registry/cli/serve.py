@@ -15,20 +15,17 @@ _GRACE_SECONDS: Final = 25.0
 
 def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
-    from functools import partial
-
-    from registry.app import preload, serve_worker
+    from registry.app import preload, serving_tasks
     from registry.config import Settings
     from registry.process import logs
-    from registry.process.supervisor import Signals, Supervisor, Task, listen
+    from registry.process.supervisor import Signals, Supervisor, listen
 
     logs.configure()
     settings = Settings.from_env()
     preload(settings)
     listeners = listen(settings.host, settings.port, settings.processes)
-    tasks = [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
     with Signals() as signals:
-        status = Supervisor(tasks, signals).run(settings.drain_seconds + _GRACE_SECONDS)
+        status = Supervisor(serving_tasks(settings, listeners), signals).run(settings.drain_seconds + _GRACE_SECONDS)
     raise typer.Exit(status)
 
 
