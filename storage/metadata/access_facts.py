@@ -155,10 +155,24 @@ def _caller(source: LiteralString) -> LiteralString:
 
 _CALLER: Final[LiteralString] = _caller(_SOURCE)
 
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A statement's parts that say the facts: its columns, and FROM over one key (``once``) or lines (``many``)."""
+
+    columns: LiteralString
+    once: LiteralString
+    many: LiteralString
+
+
+def _parts(columns: LiteralString, caller: LiteralString) -> Parts:
+    found: LiteralString = f"{_OWNER}{_PACKAGE}{caller}"
+    return Parts(columns, f"{_ASKED}{found}", f"{_ASKED_MANY}{found}")
+
+
+_FULL: Final = _parts(COLUMNS, _CALLER)
 #: One row always, whatever of it is missing.
-FROM: Final[LiteralString] = f"{_ASKED}{_OWNER}{_PACKAGE}{_CALLER}"
-#: A row for each that was asked.
-FROM_MANY: Final[LiteralString] = f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER}"
+FROM: Final = _FULL.once
 #: The same over the package of that name that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
@@ -178,22 +192,7 @@ _COLUMNS_FAST: Final[LiteralString] = _columns(
         ELSE {NEEDS_FULL_QUERY}
     END""",
 )
-_CALLER_FAST: Final[LiteralString] = _caller("")
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A statement's parts that say the facts: its columns, and FROM over one key (``once``) or lines (``many``)."""
-
-    columns: LiteralString
-    once: LiteralString
-    many: LiteralString
-
-
-_FULL: Final = Parts(COLUMNS, FROM, FROM_MANY)
-_FAST: Final = Parts(
-    _COLUMNS_FAST, f"{_ASKED}{_OWNER}{_PACKAGE}{_CALLER_FAST}", f"{_ASKED_MANY}{_OWNER}{_PACKAGE}{_CALLER_FAST}"
-)
+_FAST: Final = _parts(_COLUMNS_FAST, _caller(""))
 
 
 def full_and_fast(row: type[Row], statement: Callable[[Parts], LiteralString]) -> tuple[Query[Row], Query[Row]]:

@@ -39,12 +39,12 @@ class _FastThenFull(SnapshotCache[Row]):
     def __init__(
         self,
         db: Database,
-        at_sight: Query[Row],
+        fast: Query[Row],
         full: Query[Row],
         tasks: asyncio.TaskGroup,
         known: int = KNOWN_ROWS,
     ) -> None:
-        super().__init__(db, at_sight, tasks, known)
+        super().__init__(db, fast, tasks, known)
         self._full = SnapshotCache(db, full, tasks, known)
         self._unsettled: set[Key] = set()
 
