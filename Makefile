@@ -38,7 +38,7 @@ test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
-	$(call pytest,$@) -n $(WORKERS) --dist loadgroup -m "$(OTHERS) and not alone"
+	$(call pytest,$@) -n $(WORKERS) -m "$(OTHERS) and not alone"
 	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
 endif
 

@@ -101,7 +101,7 @@ class UploadExpired(RegistryError):
 
 
 class UploadBusy(RegistryError):
-    """Another request is writing to this upload. go-containerregistry tries again on this code."""
+    """The upload is held by another request. go-containerregistry tries again on this code."""
 
     code = ErrorCode.BLOB_UPLOAD_INVALID
     own_status = CONFLICT

@@ -29,7 +29,7 @@ class LoginInvalid(AccountError):
 
 
 class LoginTaken(AccountError):
-    """Another account has the login."""
+    """The login is taken by another account."""
 
     code = "already_exists"
 

@@ -33,7 +33,7 @@ class TeamNameInvalid(AccountError):
 
 
 class TeamTaken(AccountError):
-    """Another team of the organization has the same slug."""
+    """The slug is taken by another team of the organization."""
 
     resource, field, code = "Team", "name", "already_exists"
 

@@ -8,7 +8,7 @@ from auth.permissions import Allowed, Challenged, Decision, Denied, Hidden, deci
 from auth.scopes import Grant
 from storage.metadata.access_facts import AccessFacts
 from storage.names import PackageName
-from tests.support.standings import BASE, standing
+from tests.support.access_facts import BASE, access_facts
 
 PACKAGE = PackageName.parse("acme/app")
 ALL = ("read:packages", "write:packages", "delete:packages")
@@ -48,7 +48,7 @@ def row(facts: AccessFacts, identity: Identity = ME) -> str:
     ],
 )
 def test_roles(role: int, visibility: str, expected: str) -> None:
-    assert row(standing(role=role, visibility=visibility)) == expected
+    assert row(access_facts(role=role, visibility=visibility)) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_roles(role: int, visibility: str, expected: str) -> None:
     [(0, "404 403 404 404 404"), (2, "404 ok 404 404 404"), (3, "404 ok 404 404 404")],
 )
 def test_a_package_that_is_not_there(namespace_role: int, expected: str) -> None:
-    missing = standing(package_id=None, visibility=None, namespace_role=namespace_role)
+    missing = access_facts(package_id=None, visibility=None, namespace_role=namespace_role)
     assert row(missing) == expected
     if not namespace_role:
         # Hidden and missing are one answer, down to its words.
         for action in Action:
-            assert decide(ME, action, PACKAGE, missing) == decide(ME, action, PACKAGE, standing())
+            assert decide(ME, action, PACKAGE, missing) == decide(ME, action, PACKAGE, access_facts())
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_nobody(visibility: str | None, expected: str) -> None:
     ],
 )
 def test_s31_an_admin_with_a_classic_token(scopes: tuple[str, ...], expected: str) -> None:
-    assert row(standing(role=3, scopes=list(scopes))) == expected
+    assert row(access_facts(role=3, scopes=list(scopes))) == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_s31_an_admin_with_a_classic_token(scopes: tuple[str, ...], expected: st
     ],
 )
 def test_an_admin_with_a_fine_grained_token(rules: str, expected: str) -> None:
-    assert row(standing(role=3, token_kind="fine_grained", scopes=[], rules=rules)) == expected
+    assert row(access_facts(role=3, token_kind="fine_grained", scopes=[], rules=rules)) == expected
 
 
 @pytest.mark.parametrize("kind", ["workflow", "workspace"])
@@ -127,23 +127,23 @@ def test_an_admin_with_a_fine_grained_token(rules: str, expected: str) -> None:
     ],
 )
 def test_a_token_of_a_repository(kind: str, role: int, ceiling: int, expected: str) -> None:
-    facts = standing(role=role, token_kind=kind, scopes=[], token_repository_id=9, ceiling=ceiling)
+    facts = access_facts(role=role, token_kind=kind, scopes=[], token_repository_id=9, ceiling=ceiling)
     assert row(facts) == expected
 
 
 @pytest.mark.parametrize("kind", ["classic", "fine_grained", "workflow", "workspace"])
 @pytest.mark.parametrize("visibility", ["private", "internal", "public"])
 def test_a_token_that_is_none_any_more(kind: str, visibility: str) -> None:
-    facts = standing(role=3, visibility=visibility, token_kind=kind, token_usable=False)
+    facts = access_facts(role=3, visibility=visibility, token_kind=kind, token_usable=False)
     for action in Action:
         assert decide(ME, action, PACKAGE, facts) == Challenged("invalid_token")
 
 
 def test_sso_stands_before_everything_but_what_is_public() -> None:
-    assert row(standing(role=3, sso_missing=True)) == "403 403 403 403 403"
-    assert row(standing(role=3, sso_missing=True, visibility="public")) == "ok 403 403 403 403"
-    assert row(standing(role=0, sso_missing=True)) == "404 403 404 404 404"
-    assert row(standing(role=1, sso_missing=True, rules="[]", token_kind="fine_grained")) == "403 403 403 403 403"
+    assert row(access_facts(role=3, sso_missing=True)) == "403 403 403 403 403"
+    assert row(access_facts(role=3, sso_missing=True, visibility="public")) == "ok 403 403 403 403"
+    assert row(access_facts(role=0, sso_missing=True)) == "404 403 404 404 404"
+    assert row(access_facts(role=1, sso_missing=True, rules="[]", token_kind="fine_grained")) == "403 403 403 403 403"
 
 
 def test_a_bearer_token_narrows_and_never_widens() -> None:
@@ -152,49 +152,49 @@ def test_a_bearer_token_narrows_and_never_widens() -> None:
     other = Identity(
         7, 1, (Grant("repository", "acme/ap", frozenset({"pull"})), Grant("x", "acme/app", frozenset("*")))
     )
-    assert row(standing(role=3), pull) == "ok 401 401 401 401"
-    assert row(standing(role=3), everything) == "ok ok ok ok ok"
-    assert row(standing(role=3), other) == "401 401 401 401 401"
-    assert row(standing(role=1), everything) == "ok 403 403 403 403"
-    assert decide(pull, Action.PUSH, PACKAGE, standing(role=3)) == Challenged("insufficient_scope")
+    assert row(access_facts(role=3), pull) == "ok 401 401 401 401"
+    assert row(access_facts(role=3), everything) == "ok ok ok ok ok"
+    assert row(access_facts(role=3), other) == "401 401 401 401 401"
+    assert row(access_facts(role=1), everything) == "ok 403 403 403 403"
+    assert decide(pull, Action.PUSH, PACKAGE, access_facts(role=3)) == Challenged("insufficient_scope")
 
 
 WORDS = [
-    (standing(role=1), Action.PUSH, "permission_denied: write_package"),
-    (standing(role=2), Action.DELETE, "permission_denied: admin_package"),
+    (access_facts(role=1), Action.PUSH, "permission_denied: write_package"),
+    (access_facts(role=2), Action.DELETE, "permission_denied: admin_package"),
     (
-        standing(role=0, token_kind="workflow", token_repository_id=9, ceiling=3),
+        access_facts(role=0, token_kind="workflow", token_repository_id=9, ceiling=3),
         Action.PUSH,
         "permission_denied: write_package",
     ),
     (
-        standing(
+        access_facts(
             package_id=None, visibility=None, namespace_role=2, token_kind="workflow", token_repository_id=9, ceiling=1
         ),
         Action.PUSH,
         "installation not allowed to Create organization package",
     ),
     (
-        standing(role=3, token_kind="workflow", token_repository_id=9, ceiling=1),
+        access_facts(role=3, token_kind="workflow", token_repository_id=9, ceiling=1),
         Action.PUSH,
         "installation not allowed to Write organization package",
     ),
     (
-        standing(role=3, owner_kind="User", token_kind="workspace", token_repository_id=9, ceiling=1),
+        access_facts(role=3, owner_kind="User", token_kind="workspace", token_repository_id=9, ceiling=1),
         Action.PUSH,
         "installation not allowed to Write user package",
     ),
     (
-        standing(role=3, scopes=["read:packages"]),
+        access_facts(role=3, scopes=["read:packages"]),
         Action.PUSH,
         "permission_denied: The token provided does not match expected scopes.",
     ),
     (
-        standing(role=3, token_kind="fine_grained", scopes=[], rules='[{"packages":"*","actions":["read"]}]'),
+        access_facts(role=3, token_kind="fine_grained", scopes=[], rules='[{"packages":"*","actions":["read"]}]'),
         Action.DELETE,
         "permission_denied: The token provided does not match expected scopes.",
     ),
-    (standing(role=3, sso_missing=True), Action.PULL, "permission_denied: resource protected by organization SSO"),
+    (access_facts(role=3, sso_missing=True), Action.PULL, "permission_denied: resource protected by organization SSO"),
 ]
 
 
@@ -209,7 +209,7 @@ def test_denials_have_ghcrs_words_and_say_what_to_do(facts: AccessFacts, action:
 
 
 def test_sso_says_where() -> None:
-    denied = decide(ME, Action.PULL, PACKAGE, standing(role=3, sso_missing=True))
+    denied = decide(ME, Action.PULL, PACKAGE, access_facts(role=3, sso_missing=True))
     assert isinstance(denied, Denied)
     assert "PUT /api/v3/user/tokens/7/organizations/acme," in denied.fix
 
@@ -217,13 +217,13 @@ def test_sso_says_where() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (standing(role=0), set()),
-        (standing(role=0, visibility="public"), {Action.PULL}),
-        (standing(role=2), {Action.PULL, Action.PUSH}),
-        (standing(role=3, scopes=["read:packages"]), {Action.PULL}),
-        (standing(package_id=None, visibility=None, namespace_role=3), set(Action)),
-        (standing(package_id=None, visibility=None, namespace_role=0), set()),
-        (standing(role=3, token_usable=False), set()),
+        (access_facts(role=0), set()),
+        (access_facts(role=0, visibility="public"), {Action.PULL}),
+        (access_facts(role=2), {Action.PULL, Action.PUSH}),
+        (access_facts(role=3, scopes=["read:packages"]), {Action.PULL}),
+        (access_facts(package_id=None, visibility=None, namespace_role=3), set(Action)),
+        (access_facts(package_id=None, visibility=None, namespace_role=0), set()),
+        (access_facts(role=3, token_usable=False), set()),
     ],
 )
 def test_s30_a_bearer_token_is_issued_for_no_more_than_may_be(facts: AccessFacts, expected: set[Action]) -> None:

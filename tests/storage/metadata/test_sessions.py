@@ -10,7 +10,7 @@ import pytest
 from storage.metadata import sessions, uploads
 from storage.metadata.sessions import Known
 from storage.names import UploadId
-from tests.support.standings import standing
+from tests.support.access_facts import access_facts
 
 _OPEN = 2000
 
@@ -66,26 +66,26 @@ async def test_who_is_open_is_not_gone_through(database_url: str, sql: str, valu
 
 def test_what_is_known_of_a_session_is_for_its_owner_and_as_rights_are_now() -> None:
     known, upload = Known(), UploadId(uuid.uuid4())
-    known.begun(upload, standing(), 7, "sha256", 1.0)
-    found = known.of(upload, standing(role=1))
+    known.begun(upload, access_facts(), 7, "sha256", 1.0)
+    found = known.of(upload, access_facts(role=1))
     assert found is not None
     assert (found.role, found.received, found.fence, found.opened_by) == (1, 0, 0, 7)
     known.appended(upload, found, 10, b"state")
-    found = known.of(upload, standing(role=3))
+    found = known.of(upload, access_facts(role=3))
     assert found is not None
     assert (found.role, found.received, found.fence, found.hash_state) == (3, 10, 1, b"state")
-    for other in (standing(package_id=9), standing(package_id=None), standing(account_id=9)):
+    for other in (access_facts(package_id=9), access_facts(package_id=None), access_facts(account_id=9)):
         assert known.of(upload, other) is None
     known.drop(upload)
-    assert known.of(upload, standing(role=3)) is None
+    assert known.of(upload, access_facts(role=3)) is None
 
 
 def test_the_sessions_that_were_written_last_are_known() -> None:
     known, uploads = Known(most=2), [UploadId(uuid.uuid4()) for _ in range(3)]
-    known.begun(uploads[0], standing(), 7, "sha256", 1.0)
-    known.begun(uploads[1], standing(), 7, "sha256", 1.0)
-    found = known.of(uploads[0], standing())
+    known.begun(uploads[0], access_facts(), 7, "sha256", 1.0)
+    known.begun(uploads[1], access_facts(), 7, "sha256", 1.0)
+    found = known.of(uploads[0], access_facts())
     assert found is not None
     known.appended(uploads[0], found, 1, b"")
-    known.begun(uploads[2], standing(), 7, "sha256", 1.0)
+    known.begun(uploads[2], access_facts(), 7, "sha256", 1.0)
     assert [upload in known for upload in uploads] == [True, False, True]

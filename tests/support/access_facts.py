@@ -25,6 +25,6 @@ BASE = AccessFacts(
 )
 
 
-def standing(**facts: Any) -> AccessFacts:
+def access_facts(**facts: Any) -> AccessFacts:
     """BASE, but for ``facts``."""
     return replace(BASE, **facts)
