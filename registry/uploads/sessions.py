@@ -27,7 +27,7 @@ from registry.errors import (
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.stall_timeout import StallTimeout
 from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
-from storage.errors import UploadGone
+from storage.errors import ObjectCorrupt, UploadGone
 from storage.metadata import sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
@@ -115,7 +115,7 @@ class Uploads:
             return None
         self.known.drop(upload)
         end, state = found.received + len(body), hasher.state()
-        if not await sessions.append(self.db, upload, found.fence, body, state):
+        if not await sessions.append(self.db, upload, found.fence, found.received, body, state):
             return None
         self.known.appended(upload, found, end, state)
         return end
@@ -124,11 +124,11 @@ class Uploads:
         """Publish a session that ends with a short body; False if the caller must use ``open`` and ``commit``."""
         self.known.drop(upload)
         hasher = self._short(found, body, at)
-        fence = found.fence
-        if hasher is None or fence is None or found.algorithm != digest.algorithm or hasher.hexdigest() != digest.hex:
+        fence, end = found.fence, found.received
+        if hasher is None or fence is None or end is None or not _proves(hasher, digest, found.algorithm):
             return False
         grace = self.settings.link_grace_seconds
-        return await _repeated(lambda: sessions.finish(self.db, upload, fence, digest, body, grace_seconds=grace))
+        return await _repeated(lambda: sessions.finish(self.db, upload, fence, end, digest, body, grace_seconds=grace))
 
     async def put(self, package_id: int, body: bytes, digest: Digest) -> bool:
         """Publish a short body without a session; False: too large, another digest, or the package is gone."""
@@ -155,7 +155,7 @@ class Uploads:
         """Lease a session for one request. Received bytes are made durable at exit, even if the client is gone.
 
         ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
-        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
+        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, ObjectCorrupt, Unavailable.
         """
         self.known.drop(upload)
         held = await self._claim(owner, upload, stores=expected_bytes != 0)
@@ -187,6 +187,8 @@ class Uploads:
                 await asyncio.shield(uploads.release(self.db, upload, held.fence))
 
     def _check(self, held: Upload, at: int | None, expected_bytes: int | None) -> None:
+        if held.found != held.received:
+            raise ObjectCorrupt(f"upload {held.id} has {held.found} of the {held.received} bytes that were received")
         if at is not None and at != held.received:
             raise RangeInvalid(expected=held.received, got=at)
         if held.received + (expected_bytes or 0) > self.settings.layer_limit_bytes:
@@ -214,7 +216,8 @@ class Uploads:
     async def commit(self, receiver: UploadWriter, digest: Digest) -> int:
         """Publish the received bytes as a blob of the package and return its size in bytes.
 
-        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
+        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, ObjectCorrupt,
+        Unavailable.
         """
         if not await receiver.matches(digest):
             raise receiver.mismatch(digest)
@@ -237,6 +240,11 @@ class Uploads:
                 grace_seconds=self.settings.link_grace_seconds,
             )
         )
+
+
+def _proves(hasher: ResumableHash, digest: Digest, algorithm: str | None) -> bool:
+    """Return whether the hashed bytes have this digest; False for a digest of another algorithm."""
+    return algorithm == digest.algorithm and hasher.hexdigest() == digest.hex
 
 
 async def _repeated(publish: Callable[[], Awaitable[bool]]) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
 from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
-from registry.uploads.part_sender import Parts, give, put_before
+from registry.uploads.part_sender import Parts, give, put_before, reading
 from registry.uploads.stall_timeout import Body, Paced, StallTimeout
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
@@ -216,8 +216,8 @@ class UploadWriter:
         """Read back into slots the segments that are too large to be joined with a part when sent."""
         self._pending.read_back()
         segments, self._segments = self._segments, []
-        for key, _size in segments:
-            async with self._stores.reader(key) as reader:
+        for key, size in segments:
+            async with reading(self._stores, key, size) as reader:
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
 
@@ -344,9 +344,17 @@ class UploadWriter:
         return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
 
     async def finish(self) -> Stored:
-        """Return the bytes for publishing: in one object, or inline. Nothing is made durable after this call."""
+        """Return the bytes for publishing: in one object, or inline. Nothing is made durable after this call.
+
+        Raises ObjectCorrupt if they are not as many as were received.
+        """
         self._spent = True
-        size = self._pending.received
+        stored, received = await self._whole(), self._pending.received
+        if stored.size != received:
+            raise ObjectCorrupt(f"upload {self.id} ends with {stored.size} of the {received} bytes that were received")
+        return stored
+
+    async def _whole(self) -> Stored:
         if self._pending.size and self._pending.base >= HELD_BYTES:
             await self._make_room()
         await self._parts.settled()
@@ -354,22 +362,20 @@ class UploadWriter:
             if self._pending.total:
                 await self._ship(self._pending.cut_all())
                 await self._parts.settled()
-            if await self._parts.complete() != size:
-                raise ObjectCorrupt(f"the parts of upload {self.id} are not the {size} bytes that were received")
-            return Stored(size, self._held.object_key, None)
+            return Stored(await self._parts.complete(), self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
-            return Stored(size, self._segments[0][0], None)
-        inline = size <= INLINE_BYTES and not self._segments
+            return Stored(self._segments[0][1], self._segments[0][0], None)
+        inline = self._pending.total <= INLINE_BYTES and not self._segments
         cut = self._pending.cut_all()
         try:
             if inline:
-                return Stored(size, None, b"".join(cut.pieces))
+                return Stored(cut.size, None, b"".join(cut.pieces))
             await self._join_segments(cut)
             key = self._new_key()
             await self._stores.put(key, cut.pieces)
+            return Stored(cut.size, key, None)
         finally:
             give(self._slots, cut)
-        return Stored(size, key, None)
 
     async def _rehashed(self, digest: Digest) -> str:
         """Compute the hash by another algorithm than the session's, which costs reading the bytes again."""
@@ -379,7 +385,7 @@ class UploadWriter:
             hasher.update(stored.body)
             self._pending.resume(stored.body)
         elif stored.object_key is not None:
-            async with self._stores.reader(stored.object_key) as reader:
+            async with reading(self._stores, stored.object_key, stored.size) as reader:
                 async for chunk in reader:
                     hasher.update(chunk)
             self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments

@@ -85,7 +85,14 @@ class Upload:
     def parts(self) -> list[Part]:
         return [Part(*p) for p in zip(self.part_numbers, self.part_etags, self.part_sizes, strict=True)]
 
+    @property
+    def found(self) -> int:
+        """The bytes that are there: ``received``, unless bytes were lost."""
+        return sum(self.part_sizes) + sum(self.segment_sizes) + len(self.tail)
 
+
+# The row that is claimed is the one that this statement's snapshot shows (xmin): had it waited for another write of the
+# row, it would return the offset after that write, and parts and segments as they were before.
 _CLAIM: Final = select(
     Upload,
     """
@@ -93,6 +100,7 @@ _CLAIM: Final = select(
        SET lease_until = now() + make_interval(secs => $4), fence = fence + 1, in_store = in_store OR $5
      WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open' AND expires_at > now()
        AND (lease_until IS NULL OR lease_until <= now())
+       AND xmin = (SELECT seen.xmin FROM uploads seen WHERE seen.id = $1)
     RETURNING id, package_id, algorithm, object_key, multipart_id AS multipart, received, hash_state, tail, fence,
         extract(epoch FROM expires_at - now())::float8 AS expires_in,
         ARRAY(SELECT number FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_numbers,
@@ -107,7 +115,7 @@ _CLAIM: Final = select(
 async def claim(
     db: Executor, upload: UploadId, package_id: int, account_id: int, *, lease_seconds: float, stores: bool
 ) -> Upload | None:
-    """Acquire the lease; None: another request has the lease, or the session is not open (see ``state``).
+    """Acquire the lease; None: another request has the lease or is writing, or the session is not open (see ``state``).
 
     ``stores``: objects may be written under this lease; noted before the first of them is.
     """

@@ -306,8 +306,8 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "sessions.FIND": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
         "sessions.FIND_FAST": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
-        "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
-        "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
+        "sessions._APPEND": [(s.upload, 0, 0, b"bytes", b"state")],
+        "sessions._FINISH": [(3600.0, d, s.upload, 0, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],
         "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100)],
         "uploads._CLAIM": [(s.upload, 500, 1, 60.0, True)],
