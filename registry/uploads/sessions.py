@@ -32,7 +32,7 @@ from storage.metadata import sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
 from storage.metadata.sessions import Known, Session
-from storage.metadata.uploads import Upload
+from storage.metadata.uploads import State, Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey, Stores
 from storage.objects.hashing import ResumableHash
@@ -95,13 +95,25 @@ class Uploads:
         return upload
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
-        """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired."""
+        """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired.
+
+        Waits for the end of the request that holds the session, ``busy_seconds`` at most: as long as the server has not
+        noticed that its client is gone, the offset moves.
+        """
+        waited = 0.0
+        while (state := await self._open(owner, upload)).leased and waited < self.settings.busy_seconds:
+            await asyncio.sleep(_BUSY_POLL_SECONDS)
+            waited += _BUSY_POLL_SECONDS
+        return state.received
+
+    async def _open(self, owner: Owner, upload: UploadId) -> State:
+        """Return the state of an open session. Raises BlobUploadUnknown, UploadExpired."""
         state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
         if state is None or state.state != "open":
             raise BlobUploadUnknown(upload)
         if state.expired:
             raise UploadExpired(upload)
-        return state.received
+        return state
 
     async def cancel(self, owner: Owner, upload: UploadId) -> None:
         """Cancel a session, even one that is receiving. Raises BlobUploadUnknown."""
@@ -180,7 +192,7 @@ class Uploads:
             receiver.released = await uploads.fail(self.db, upload, held.fence)
             raise BlobUploadUnknown(upload) from error
         except UploadBusy:
-            await self.status(owner, upload)  # it may be cancelled or finished rather than busy
+            await self._open(owner, upload)  # it may be cancelled or finished rather than busy
             raise
         finally:
             if not receiver.released:
@@ -207,7 +219,7 @@ class Uploads:
             )
             if held is not None:
                 return held
-            await self.status(owner, upload)  # raises when there is nothing to wait for
+            await self._open(owner, upload)  # raises when there is nothing to wait for
             if waited >= self.settings.busy_seconds:
                 raise UploadBusy(upload)
             await asyncio.sleep(_BUSY_POLL_SECONDS)

@@ -99,6 +99,7 @@ class UploadWriter:
                     if self._spent or isinstance(error, _NOTHING_TO_KEEP):
                         raise  # parts that are still on their way are of no use: they are cut
                 if not self.released:
+                    self._spent = True
                     await self._flush(release=True, whole=failure is None)
                 keeper.cancel()
         except BaseExceptionGroup as group:
@@ -116,7 +117,7 @@ class UploadWriter:
                 kept = await uploads.renew(self._db, self.id, self.fence, lease_seconds)
             except Unavailable:
                 continue  # every write asks for the fence: nothing is lost if nobody takes the lease meanwhile
-            if not kept:
+            if not kept and not self._spent:  # else whoever ends the session or lets it go is told
                 raise UploadBusy(self.id)
 
     # -- receiving
@@ -344,11 +345,8 @@ class UploadWriter:
         return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
 
     async def finish(self) -> Stored:
-        """Return the bytes for publishing: in one object, or inline. Nothing is made durable after this call.
-
-        Raises ObjectCorrupt if they are not as many as were received.
-        """
-        self._spent = True
+        """Return the bytes for publishing, in one object or inline. Raises ObjectCorrupt if bytes are missing."""
+        self._spent = True  # nothing is made durable any more
         stored, received = await self._whole(), self._pending.received
         if stored.size != received:
             raise ObjectCorrupt(f"upload {self.id} ends with {stored.size} of the {received} bytes that were received")

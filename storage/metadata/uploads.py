@@ -147,13 +147,17 @@ async def state(db: Executor, upload: UploadId, package_id: int, account_id: int
     return await _STATE.maybe(db, upload, package_id, account_id)
 
 
+# One that has waited for the write that lets the lease go does not take it again.
 _RENEW: Final = command(
-    "UPDATE uploads SET lease_until = now() + make_interval(secs => $3) WHERE id = $1 AND fence = $2 AND state = 'open'"
+    """
+    UPDATE uploads SET lease_until = now() + make_interval(secs => $3)
+     WHERE id = $1 AND fence = $2 AND state = 'open' AND lease_until IS NOT NULL
+    """
 )
 
 
 async def renew(db: Executor, upload: UploadId, fence: int, lease_seconds: float) -> bool:
-    """Renew the lease; False: the lease is lost."""
+    """Renew the lease; False: the lease is lost, or was let go."""
     return await _RENEW.run(db, upload, fence, lease_seconds) == 1
 
 

@@ -202,3 +202,28 @@ async def test_a_stored_object_of_another_size_is_not_joined(registry: Registry)
     await services.stores.put(ObjectKey(row["object_key"]), [noise(_OBJECT - 1)])
     assert (await push.put()).status == 503
     assert await services.db.fetch("SELECT 1 FROM blobs") == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in _CASES if case.name.startswith(("record a tail", "record a segment", "release", "publish"))],
+    ids=lambda case: case.name,
+)
+async def test_f49_a_lease_that_was_let_go_is_not_renewed(env: dict[str, str], case: Case) -> None:
+    """The renewal waits for the commit that lets the lease go, or ends the session, and comes after it."""
+    env["MOORAGE_UPLOAD_LEASE_SECONDS"] = "3"
+    async with running(env) as registry:
+        token = await registry.user("alice")
+        push = Push(await Session.begin(registry, "alice/app", token), noise(case.size))
+        for prepare in case.before:
+            await prepare(push)
+        async with stalled(registry, Commit("uploads", case.event, case.when)) as stall, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(case.first(push))
+            await stall.reached()
+            await asyncio.sleep(1.5)  # a third of the lease is over
+            stall.let_go()
+        answer = first.result()
+        assert answer is not None
+        assert answer.status in (201, 202), answer.body
+        await asyncio.sleep(0.1)
+        assert await registry.services.db.fetch("SELECT 1 FROM uploads WHERE lease_until > now()") == []

@@ -87,7 +87,7 @@ async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
 
 
 async def status(call: Call) -> Response:  # end-13
-    """How much is durable."""
+    """How much is durable; and stays so, if no other request holds the session for long."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     return _located(call, upload, await call.services.uploads.status(owner, upload), 204)
@@ -108,7 +108,10 @@ async def append(call: Call) -> Response:  # end-5
 
 
 async def finish(call: Call) -> Response:  # end-6
-    """Takes the last bytes, if there are any, and publishes the blob."""
+    """Takes the last bytes, if there are any, and publishes the blob.
+
+    The same request may have done so before, or be about to: then the session is done when it is looked up again.
+    """
     upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
     owner, found = await _session(call, upload)
@@ -116,12 +119,17 @@ async def finish(call: Call) -> Response:  # end-6
     if chunk.short is not None and found.free and found.in_row:
         if await sessions.finish(upload, found, chunk.short, chunk.at, digest):
             return created(call, digest)
-        owner, found = await _session(call, upload)  # the same request may have been faster elsewhere
-    if found.state == "done" and found.digest is not None:
-        if found.digest != digest:
-            raise DigestInvalid(digest, Digest(found.digest))
-        return created(call, digest)
-    return await _receive_all(call, owner, upload, chunk, digest)
+        owner, found = await _session(call, upload)
+    if found.state != "done":
+        try:
+            return await _receive_all(call, owner, upload, chunk, digest)
+        except BlobUploadUnknown:
+            _, found = await _session(call, upload)
+            if found.state != "done":
+                raise
+    if found.digest is not None and found.digest != digest:
+        raise DigestInvalid(digest, Digest(found.digest))
+    return created(call, digest)
 
 
 async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> Response:
