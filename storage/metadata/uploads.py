@@ -308,10 +308,13 @@ async def publish(
 
 @dataclass(frozen=True, slots=True)
 class Expired:
+    """A session to be swept; ``last``: long after its last writer, so that no object can come afterwards."""
+
     id: UploadId
     object_key: ObjectKey
     multipart: MultipartId | None
     in_store: bool
+    last: bool
 
 
 _EXPIRED: Final = select(
@@ -322,7 +325,7 @@ _EXPIRED: Final = select(
      WHERE id = ANY (ARRAY(SELECT id FROM uploads
                             WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
                             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-    RETURNING id, object_key, multipart_id AS multipart, in_store
+    RETURNING id, object_key, multipart_id AS multipart, in_store, swept OR state = 'done' AS last
     """,
 )
 
@@ -330,6 +333,20 @@ _EXPIRED: Final = select(
 async def take_expired(db: Executor, lease_seconds: float, limit: int) -> list[Expired]:
     """Lease expired sessions to the sweeper."""
     return await _EXPIRED.all(db, lease_seconds, limit)
+
+
+_SWEPT: Final = command(
+    """
+    UPDATE uploads
+       SET state = 'aborted', swept = true, lease_until = NULL, expires_at = now() + make_interval(secs => $2)
+     WHERE id = ANY ($1::uuid[])
+    """
+)
+
+
+async def sweep_again(db: Executor, ids: Sequence[UploadId], after_seconds: float) -> None:
+    """Have sessions that were swept be taken once more: the store may still be busy with what a writer sent."""
+    await _SWEPT.run(db, list(ids), after_seconds)
 
 
 _FORGET: Final = command("DELETE FROM uploads WHERE id = ANY ($1::uuid[])")

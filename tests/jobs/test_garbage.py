@@ -200,8 +200,9 @@ async def test_f33_a_blob_that_is_pushed_while_it_is_collected_is_here_afterward
         token, db = await registry.user("alice"), registry.services.db
         await registry.push_blob("alice/app", _DATA, token)
         await db.execute("DELETE FROM package_blobs")
+        package = await _package_id(registry, "app")
         async with db.transaction() as collector:
-            await garbage.drop_blob(collector, _DIGEST, 0)
+            assert await garbage.drop_blob(collector, _DIGEST, [package], 0) == 1
             pushing = tasks.create_task(registry.push_blob("alice/app", _DATA, token))
             await asyncio.sleep(0.3)
             assert not pushing.done()
