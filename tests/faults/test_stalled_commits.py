@@ -112,7 +112,8 @@ _CASES = [
     Case("fail", _OBJECT, "new.state = 'aborted'", Push.put_wrong, (Push.patch,)),
     Case("abort", _OBJECT, "new.state = 'aborted'", Push.cancel, (Push.patch,)),
     Case("take expired", _OBJECT, "new.fence > old.fence", Push.sweep, (Push.patch, Push.expire)),
-    Case("forget", _OBJECT, "true", Push.sweep, (Push.patch, Push.expire), "DELETE"),
+    Case("sweep again", _OBJECT, "new.swept", Push.sweep, (Push.patch, Push.expire)),
+    Case("forget", _OBJECT, "true", Push.sweep, (Push.patch, Push.put, Push.expire), "DELETE"),
 ]
 _RETRIES: dict[str, Step] = {
     "patch": Push.patch,
