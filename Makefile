@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients scenarios soak memory overload instructions bench scale lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -98,8 +98,25 @@ bench: .venv/.dev ## Measure this registry and distribution under the same load 
 	$(load) && $(call program,versitygw,$(VERSITYGW)) && $(call program,registry,$(DISTRIBUTION)) \
 		&& PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m bench.table $(ARGS)
 
+# Public names only, so that aiohttp needs no pin: each run asks for the newest anew.
+EDGE := tests/v2/test_http_edge.py tests/v2/test_look_ups.py tests/v2/test_short_requests.py tests/v2/test_bodies.py \
+	tests/api/test_own_host.py
+aiohttp: .venv/.dev ## Run the tests of the HTTP edge with the oldest and the newest aiohttp that is allowed
+	allowed=$$(sed -n 's/^ *"\(aiohttp>=[^"]*\)".*/\1/p' pyproject.toml); \
+	oldest=$$(echo "$${allowed%%,*}" | sed 's/>=/==/'); \
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for which in oldest newest; do \
+		case $$which in oldest) wanted=$$oldest;; newest) wanted=$$allowed;; esac; \
+		$(PIP) install --prefer-binary --target "$$folder/$$which" "$$wanted" || exit 1; \
+		export PYTHONPATH="$$folder/$$which"; \
+		$(PYTHON) -c 'import aiohttp; print("aiohttp", aiohttp.__version__, aiohttp.__file__)'; \
+		$(call pytest,aiohttp-$$which) -n $(WORKERS) $(EDGE) $(ARGS) || exit 1; \
+	done
+
 lint: .venv/.dev ## Check style, types and who imports whom
 	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff check --quiet --select SLF001 --ignore-noqa registry auth storage
+	$(PYTHON) -m pytest --quiet --durations=0 --durations-min=60 tests/test_private_attributes.py
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
 	$(PYTHON) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'

@@ -24,17 +24,6 @@ class Unauthenticated(AuthError):
         self.username = username
 
 
-class Forbidden(AuthError):
-    """The authenticated caller lacks a right; ``missing``, ``have`` and ``fix`` (a sentence) explain the refusal."""
-
-    def __init__(self, missing: str, have: Collection[str], fix: str) -> None:
-        held = ", ".join(sorted(have)) or "nothing"
-        super().__init__(f"this needs {missing}, the credentials have {held}; {fix}")
-        self.missing = missing
-        self.have = frozenset(have)
-        self.fix = fix
-
-
 class MalformedScope(AuthError, ValueError):
     """A ``scope=`` parameter, or an ``access`` claim, outside the grammar: 400 where a client sent it."""
 

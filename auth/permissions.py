@@ -112,6 +112,11 @@ def grantable(identity: Identity, package: PackageName, standing: AccessFacts) -
     return frozenset(action for action in _NEEDS if may(identity, action, package, standing))
 
 
+def may_list(identity: Identity) -> bool:
+    """Return whether the bearer token, if the caller has one, was issued for the catalog."""
+    return identity.grants is None or any(grant.type == "registry" for grant in identity.grants)
+
+
 def _role(standing: AccessFacts) -> int:
     """The role over the package, or over the namespace when there is no such package yet."""
     if standing.package_id is None:

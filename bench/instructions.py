@@ -9,16 +9,20 @@ version of Python that is not in it has nothing to be compared with: its figures
 """
 
 import argparse
+import base64
+import hashlib
 import http.client
 import platform
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,18 +30,18 @@ from urllib.parse import urlsplit
 import orjson
 
 from bench.deployment import USER, Deployment, deployed
-from tests.support.server import basic
-from tests.support.uploading import sha256
+from registry.devservers.certificates import CertificateFiles, write_certificate
 
 _BASELINE: Final = Path(__file__).with_name("instructions.json")
 _MORE: Final = 1.10
 #: What a process does now and then, by the clock, is in some of the batches only: the cheapest counts.
 _BATCHES: Final = 4
 _REQUESTS: Final = 75
+_LAYER_BYTES: Final = 1 << 20  # smaller ones are answered from PostgreSQL
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _PACKAGE: Final = f"/v2/{USER}/hot"
-#: Python's own hashes are random from run to run, unless told not to be.
-_SETTINGS: Final = {"PYTHONHASHSEED": "0"}
+_BY_TAG: Final = "manifest GET by tag"
+_BY_TLS: Final = "manifest GET by tag, TLS"
 
 Ask = Callable[[int], None]
 
@@ -45,9 +49,13 @@ Ask = Callable[[int], None]
 class Client:
     """One connection, one request after the other, with the headers of one user."""
 
-    def __init__(self, server: Deployment) -> None:
-        self._http = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=120)
-        self._basic = basic(server.token)
+    def __init__(self, server: Deployment, certificate: CertificateFiles | None) -> None:
+        host = urlsplit(server.url).netloc
+        self._http = http.client.HTTPConnection(host, timeout=120)
+        if certificate is not None:
+            trusted = ssl.create_default_context(cafile=str(certificate.certificate))
+            self._http = http.client.HTTPSConnection(host, timeout=120, context=trusted)
+        self._basic = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{server.token}".encode()).decode()}
         self._bearer: Mapping[str, str] = {}
         token: Any = orjson.loads(self.token())
         self._bearer = {"Authorization": f"Bearer {token['token']}"}
@@ -67,14 +75,20 @@ class Client:
         return got
 
 
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
 def _hot_paths(client: Client) -> dict[str, Ask]:
     config = b"{}"
-    client.ask("POST", f"{_PACKAGE}/blobs/uploads/?digest={sha256(config)}", 201, config)
+    layer = bytes(_LAYER_BYTES)
+    for blob in (config, layer):
+        client.ask("POST", f"{_PACKAGE}/blobs/uploads/?digest={_digest(blob)}", 201, blob)
     manifest = orjson.dumps(
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
-            "config": {"mediaType": "application/octet-stream", "digest": sha256(config), "size": len(config)},
+            "config": {"mediaType": "application/octet-stream", "digest": _digest(config), "size": len(config)},
             "layers": [],
         }
     )
@@ -84,9 +98,10 @@ def _hot_paths(client: Client) -> dict[str, Ask]:
 
     put(0)
     return {
-        "manifest GET by tag": lambda _: _none(client.ask("GET", f"{_PACKAGE}/manifests/v0", 200)),
+        _BY_TAG: lambda _: _none(client.ask("GET", f"{_PACKAGE}/manifests/v0", 200)),
         "manifest HEAD by tag": lambda _: _none(client.ask("HEAD", f"{_PACKAGE}/manifests/v0", 200)),
-        "blob HEAD": lambda _: _none(client.ask("HEAD", f"{_PACKAGE}/blobs/{sha256(config)}", 200)),
+        "blob HEAD": lambda _: _none(client.ask("HEAD", f"{_PACKAGE}/blobs/{_digest(config)}", 200)),
+        "blob GET, redirected": lambda _: _none(client.ask("GET", f"{_PACKAGE}/blobs/{_digest(layer)}", 307)),
         "tag write": put,
         "token": lambda _: _none(client.token()),
     }
@@ -97,10 +112,13 @@ def _none(_: object) -> None:
 
 
 @contextmanager
-def _counted(place: Path) -> Iterator[Deployment]:
+def _counted(place: Path, certificate: CertificateFiles | None) -> Iterator[Deployment]:
     """A server under callgrind, which counts nothing yet."""
+    place.mkdir()
     valgrind = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={place}/count.%p")
-    with deployed(place, (*valgrind, sys.executable, "-m", "bench.worker"), **_SETTINGS) as server:
+    command = (*valgrind, sys.executable, "-m", "bench.worker")
+    # Python's own hashes are random from run to run, unless told not to be.
+    with deployed(place, command, certificate=certificate, PYTHONHASHSEED="0", MOORAGE_REDIRECT="on") as server:
         yield server
 
 
@@ -127,13 +145,22 @@ def _batch(pid: int, place: Path, ask: Ask) -> int:
     return int(found[1])
 
 
-def measured() -> dict[str, int]:
-    """Instructions for a request of each path."""
-    with tempfile.TemporaryDirectory() as folder, _counted(place := Path(folder)) as server:
-        client, pid = Client(server), server.pid
+def _measured(place: Path, certificate: CertificateFiles | None = None, only: Sequence[str] = ()) -> dict[str, int]:
+    with _counted(place, certificate) as server:
+        client, pid = Client(server, certificate), server.pid
         paths = _hot_paths(client)
         _tell(pid, "--instr=on")
-        return {name: _count(pid, place, ask) for name, ask in paths.items()}
+        return {name: _count(pid, place, paths[name]) for name in only or paths}
+
+
+def measured() -> dict[str, int]:
+    """Instructions for a request of each path, and of one of them by TLS."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        found = _measured(place / "plain")
+        certificate = write_certificate(place / "tls", datetime.now(UTC) + timedelta(days=1))
+        found[_BY_TLS] = _measured(place / "by-tls", certificate, [_BY_TAG])[_BY_TAG]
+        return found
 
 
 def main() -> int:

@@ -36,8 +36,8 @@ def main() -> None:
 def _told(error: Exception) -> tuple[int, str] | None:
     """Return the exit status and message of an error that the operator can fix; None for a bug."""
     from auth.errors import AuthError
-    from registry.accounts.names import AccountError
     from registry.config import SettingsInvalid
+    from registry.errors import AccountError
     from registry.process.supervisor import AddressInUse
     from storage.errors import StorageError
 

@@ -15,12 +15,14 @@ import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry.config import Settings
+from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
+from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
@@ -35,8 +37,8 @@ from storage.metadata.database import open_database
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
 from storage.objects.base import Stores
-from storage.objects.local import LocalSettings, LocalStore
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.local.store import LocalSettings, LocalStore
+from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
     from registry.accounts.oidc_login import Keyless
@@ -72,6 +74,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             uploads=Uploads(
                 db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
             ),
+            blobs=Blobs(db, lookups, settings.uploads.link_grace_seconds),
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
@@ -85,7 +88,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
 def preload(settings: Settings) -> None:
     """Import the modules these settings need before the fork, so that the processes share their memory."""
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
-        import storage.objects.chain  # noqa: F401, PLC0415 - see there what it costs
+        import storage.objects.s3.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
         import registry.accounts.oidc_login  # noqa: F401, PLC0415 - see below
 
@@ -107,8 +110,9 @@ def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> A
 @asynccontextmanager
 async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
-    async with asyncio.TaskGroup() as tasks, guests(make_app(services)) as made:
-        router = Router(services, made, tasks)
+    throttle = LoginThrottle()
+    async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
+        router = Router(services, throttle, made, tasks)
         async with serving(router, services.settings, listener, services.leaving, router.running):
             yield router
 

@@ -17,9 +17,9 @@ from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.database import DatabaseSettings
-from storage.objects.local import LocalSettings
-from storage.objects.s3 import S3Settings
-from storage.objects.signing import Credentials
+from storage.objects.local.store import LocalSettings
+from storage.objects.s3.signing import Credentials
+from storage.objects.s3.store import S3Settings
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network

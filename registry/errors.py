@@ -1,81 +1,155 @@
-"""The errors of the OCI API: one class per condition, raised by the rules and by ``registry.oci``.
+"""The errors that a client is told of: one tree, and one table of their statuses and codes.
 
-Import errors from here. The constructor takes the facts; the sentence, the code and the headers are written here
-or in ``registry.oci.errors``, never by the caller.
+A class is one condition; its constructor takes the facts and makes the sentence and the headers. Parsers and rules
+raise errors and know no status; the dialects read it from STATUSES. A condition of one rule alone is a subclass beside
+that rule, and has the status of its base class.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
-from registry.oci.errors import (
-    CONFLICT,
-    TOO_LARGE,
-    BlobUploadInvalid,
-    BlobUploadUnknown,
-    DigestMalformed,
-    DigestUnsupported,
-    EndpointUnknown,
-    ErrorCode,
-    ManifestInvalid,
-    ManifestTooLarge,
-    NameInvalid,
-    PageInvalid,
-    ParameterInvalid,
-    RangeNotSatisfiable,
-    RegistryError,
-    TagInvalid,
-    TooManyTags,
-    Unsupported,
-)
-from registry.oci.headers import upload_range
+import orjson
+
 from storage.names import Digest, PackageName
 
-__all__ = [
-    "BlobInUse",
-    "BlobUnknown",
-    "BlobUploadInvalid",
-    "BlobUploadUnknown",
-    "Denied",
-    "DigestInvalid",
-    "DigestMalformed",
-    "DigestUnsupported",
-    "EndpointUnknown",
-    "ErrorCode",
-    "LayerTooLarge",
-    "ManifestBlobUnknown",
-    "ManifestInvalid",
-    "ManifestTooLarge",
-    "ManifestUnknown",
-    "NameInvalid",
-    "NameUnknown",
-    "PageInvalid",
-    "ParameterInvalid",
-    "RangeInvalid",
-    "RangeNotSatisfiable",
-    "RegistryError",
-    "SizeInvalid",
-    "TagInvalid",
-    "TooManyRequests",
-    "TooManyTags",
-    "Unauthorized",
-    "UnavailableNow",
-    "Unsupported",
-    "UploadBusy",
-    "UploadExpired",
-]
+_SHOWN: Final = 80
 
 
-class NameUnknown(RegistryError):
-    """The package does not exist, or this identity may not know that it does."""
+def shown(text: str) -> str:
+    """Quote hostile text for a message: printable, at most 80 characters."""
+    return ascii(text[:_SHOWN] + ("…" if len(text) > _SHOWN else ""))
 
-    code = ErrorCode.NAME_UNKNOWN
 
-    def __init__(self, name: PackageName) -> None:
-        super().__init__("no package with this name is known to you", {"name": str(name)})
+class RegistryError(Exception):
+    """An error that a client is told of; by itself, a fault of ours.
+
+    ``message`` says what was expected and what came, ``detail`` has facts for JSON, ``headers`` go on the response.
+    """
+
+    def __init__(
+        self, message: str, detail: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.headers: dict[str, str] = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """The status of the response."""
+        return _line(type(self))[0]
+
+    @property
+    def code(self) -> str:
+        """The code of OCI Distribution."""
+        return _line(type(self))[1]
+
+    def body(self) -> bytes:
+        """The JSON of OCI Distribution 1.1, «Error Codes»."""
+        error: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.detail is not None:
+            error["detail"] = self.detail
+        return orjson.dumps({"errors": [error]})
+
+
+class BadRequest(RegistryError):
+    """The request is well-formed HTTP, and its content is not; the spec's table has no code for such requests."""
+
+
+class MessageInvalid(BadRequest):
+    """The request is malformed HTTP/1.1. The message quotes none of its bytes: they may be a misdirected secret."""
+
+    def __init__(self, why: str = "expected a well-formed HTTP/1.1 request") -> None:
+        super().__init__(why)
+
+
+class TargetTooLong(MessageInvalid):
+    """The request target is too long (RFC 9112 §3)."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"expected a URL of at most {limit_bytes} bytes")
+
+
+class HeadersTooLarge(MessageInvalid):
+    """The header fields are too large (RFC 6585 §5)."""
+
+    def __init__(self, limit_bytes: int, limit_count: int) -> None:
+        super().__init__(f"expected at most {limit_count} headers of at most {limit_bytes} bytes each")
+
+
+class BodyTooSlow(RegistryError):
+    """The body was not complete within ``limit_seconds``."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(f"expected the whole body within {limit_seconds:g} s")
+
+
+class TooLarge(RegistryError):
+    """413: the body is too large. SIZE_INVALID is the code of the spec's table that docker prints best."""
+
+
+class PathUnknown(RegistryError):
+    """404: the path belongs to no dialect."""
+
+    def __init__(self) -> None:
+        super().__init__("there is nothing at this path; the registry is at /v2/")
+
+
+class EndpointUnknown(RegistryError):
+    """No endpoint of the specification has this path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no endpoint of the distribution API has the path {shown(path)}")
+
+
+class Unsupported(RegistryError):
+    """The path does not have the method: 405. ``allow``: the methods it has (RFC 9110 §15.5.6)."""
+
+    def __init__(self, what: str, allow: Sequence[str] = ()) -> None:
+        methods = ", ".join(allow)
+        message = f"{what} is not supported" + (f"; use one of {methods}" if allow else "")
+        super().__init__(message, headers={"Allow": methods})
+
+
+class ParameterInvalid(BadRequest):
+    """A query parameter other than a digest or a tag is invalid."""
+
+    def __init__(self, parameter: str, expected: str, got: str) -> None:
+        message = f"expected {expected} in the parameter {parameter}, got {shown(got)}"
+        super().__init__(message, {"parameter": parameter})
+
+
+class PageInvalid(ParameterInvalid):
+    """A page parameter, ``n`` or ``last``, is invalid."""
+
+
+class NameInvalid(RegistryError):
+    """The name of the package violates the grammar."""
+
+
+class TagInvalid(NameInvalid):
+    """The tag violates the grammar. The spec has no code for tags; a manifest's URL names both «name»."""
+
+
+class DigestMalformed(RegistryError):
+    """The digest violates the grammar."""
+
+
+class DigestUnsupported(DigestMalformed):
+    """A digest, or ``digest-algorithm``, of an algorithm that is not kept here: 400 by «Pushing blobs»."""
+
+
+class RangeNotSatisfiable(RegistryError):
+    """416 of a download (RFC 9110 §15.5.17); ``size`` of the blob in bytes."""
+
+    def __init__(self, size: int) -> None:
+        message = f"the range holds no byte of this blob of {size} bytes"
+        super().__init__(message, {"size": size}, {"Content-Range": f"bytes */{size}"})
 
 
 class BlobUnknown(RegistryError):
-    code = ErrorCode.BLOB_UNKNOWN
+    """The package has no such blob."""
 
     def __init__(self, digest: Digest) -> None:
         super().__init__("this package has no blob with this digest", {"digest": digest})
@@ -84,27 +158,31 @@ class BlobUnknown(RegistryError):
 class BlobInUse(RegistryError):
     """A blob that manifests of the package name cannot be deleted: 405 by «Deleting Blobs»."""
 
-    code = ErrorCode.UNSUPPORTED
-
     def __init__(self, digest: Digest, manifests: Sequence[Digest]) -> None:
         message = f"manifests of this package need the blob ({len(manifests)} named in detail); delete them first"
         super().__init__(message, {"digest": digest, "manifests": list(manifests)}, {"Allow": "GET, HEAD"})
 
 
+class BlobUploadUnknown(RegistryError):
+    """No such upload is open in the package."""
+
+    def __init__(self, upload: object) -> None:
+        super().__init__(f"no upload with the id {shown(str(upload))} is open in this package")
+
+
 class UploadExpired(RegistryError):
     """The upload existed and has ended: cancelled, finished or expired."""
-
-    code = ErrorCode.BLOB_UPLOAD_UNKNOWN
 
     def __init__(self, upload: UUID) -> None:
         super().__init__(f"the upload {upload} is over; begin a new one with POST")
 
 
+class BlobUploadInvalid(RegistryError):
+    """The request does not fit the upload."""
+
+
 class UploadBusy(RegistryError):
     """The upload is held by another request. go-containerregistry tries again on this code."""
-
-    code = ErrorCode.BLOB_UPLOAD_INVALID
-    own_status = CONFLICT
 
     def __init__(self, upload: UUID, retry_after_seconds: int = 1) -> None:
         message = f"another request is writing to the upload {upload}; try again when it is over"
@@ -118,10 +196,8 @@ class RangeInvalid(RegistryError):
     at once («Pushing a blob in chunks»: 416).
     """
 
-    code = ErrorCode.RANGE_INVALID
-
     def __init__(self, expected: int, got: int, location: str | None = None) -> None:
-        headers = {"Range": upload_range(expected)}
+        headers = {"Range": f"0-{max(expected - 1, 0)}"}  # docker and the spec have no other way to say «none»
         if location is not None:
             headers["Location"] = location
         message = f"expected the next chunk to begin at byte {expected}, got {got}"
@@ -131,8 +207,6 @@ class RangeInvalid(RegistryError):
 class DigestInvalid(RegistryError):
     """The received bytes have another digest than the client stated."""
 
-    code = ErrorCode.DIGEST_INVALID
-
     def __init__(self, expected: Digest, got: Digest) -> None:
         super().__init__(f"expected content of {expected}, got {got}", {"expected": expected, "got": got})
 
@@ -140,24 +214,28 @@ class DigestInvalid(RegistryError):
 class SizeInvalid(RegistryError):
     """Content-Length and Content-Range, or Content-Length and the body, disagree; sizes in bytes."""
 
-    code = ErrorCode.SIZE_INVALID
-
     def __init__(self, expected: int, got: int) -> None:
         super().__init__(f"expected {expected} bytes, got {got}", {"expected": expected, "got": got})
 
 
-class LayerTooLarge(RegistryError):
-    code = ErrorCode.SIZE_INVALID
-    own_status = TOO_LARGE
-
+class LayerTooLarge(TooLarge):
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"a blob has at most {limit_bytes} bytes, this one has more", {"limit_bytes": limit_bytes})
 
 
+class ManifestInvalid(RegistryError):
+    """The manifest violates the specification of images."""
+
+
+class ManifestTooLarge(TooLarge):
+    """The spec's 413 of end-7."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"a manifest has at most {limit_bytes} bytes, this one has more", {"limit_bytes": limit_bytes})
+
+
 class ManifestUnknown(RegistryError):
     """The package has no such manifest; ``reference`` is the tag or the digest asked for."""
-
-    code = ErrorCode.MANIFEST_UNKNOWN
 
     def __init__(self, reference: str) -> None:
         super().__init__("this package has no manifest with this tag or digest", {"reference": reference})
@@ -166,18 +244,71 @@ class ManifestUnknown(RegistryError):
 class ManifestBlobUnknown(RegistryError):
     """The manifest names blobs or manifests that the package does not have: push them first."""
 
-    code = ErrorCode.MANIFEST_BLOB_UNKNOWN
-
     def __init__(self, digests: Sequence[Digest]) -> None:
         named = ", ".join(digests[:3]) + (", …" if len(digests) > 3 else "")  # noqa: PLR2004 - three fit on a line
         message = f"the manifest names {len(digests)} blobs or manifests that this package does not have: {named}"
         super().__init__(message, {"digests": list(digests)})
 
 
+class TooManyTags(RegistryError):
+    """«Pushing Manifests» lets a registry answer 414 when too many ``tag`` parameters come."""
+
+    def __init__(self, limit: int, got: int) -> None:
+        super().__init__(f"expected at most {limit} tag parameters, got {got}", {"limit": limit, "got": got})
+
+
+class NameUnknown(RegistryError):
+    """The package does not exist, or this identity may not know that it does."""
+
+    def __init__(self, name: PackageName) -> None:
+        super().__init__("no package with this name is known to you", {"name": str(name)})
+
+
+class Refusal(RegistryError):
+    """A rule refuses the change, and nothing was changed. ``fix``: advice for the caller, if there is any."""
+
+    def __init__(self, message: str, fix: str | None = None) -> None:
+        super().__init__(message, {"fix": fix} if fix else None)
+        self.fix = fix
+
+
+class NotFound(Refusal):
+    """Not found: no object has the name or id, the caller may not see it, or its restore window is over."""
+
+    def __init__(self) -> None:
+        super().__init__("Not Found")
+
+
+class NotDeletable(Refusal):
+    """A rule of deletion forbids the deletion; the messages are GitHub's."""
+
+
+class Conflict(Refusal):
+    """Conflict: the name is taken, or the package inherits its roles."""
+
+
+class NotAllowed(Refusal):
+    """A policy of the organization or a missing role over the repository forbids the change."""
+
+
+class Invalid(Refusal):
+    """Invalid: a value of the request, or the package's state or owner, does not allow the change."""
+
+
+class AccountError(RegistryError):
+    """An invalid field of a request about accounts and what they own; GitHub's 422 names resource, field and code."""
+
+    resource: str = "Account"
+    field: str = "login"
+    problem: str = "invalid"
+
+
+class AccountUnknown(AccountError):
+    """No account has the login."""
+
+
 class Unauthorized(RegistryError):
     """The request needs credentials; ``challenge`` is the value of WWW-Authenticate."""
-
-    code = ErrorCode.UNAUTHORIZED
 
     def __init__(self, why: str, challenge: str | None = None) -> None:
         super().__init__(why, headers=None if challenge is None else {"WWW-Authenticate": challenge})
@@ -189,17 +320,14 @@ class Denied(RegistryError):
     ``words``: what GHCR says in this case, which scripts and people search for.
     """
 
-    code = ErrorCode.DENIED
-
-    def __init__(self, missing: str, have: Sequence[str], fix: str, words: str = "permission_denied") -> None:
+    def __init__(self, missing: str, have: Sequence[str], fix: str, words: str | None = None) -> None:
         held = ", ".join(have) or "nothing"
-        detail: Mapping[str, object] = {"missing": missing, "have": list(have), "fix": fix}
-        super().__init__(f"{words}; this needs {missing}, and these credentials give {held}. {fix}", detail)
+        message = f"{words or 'permission_denied'}; this needs {missing}, and these credentials give {held}. {fix}"
+        super().__init__(message, {"missing": missing, "have": list(have), "fix": fix})
+        self.words = words or f"this needs {missing}. {fix}"
 
 
 class TooManyRequests(RegistryError):
-    code = ErrorCode.TOOMANYREQUESTS
-
     def __init__(self, retry_after_seconds: int) -> None:
         message = f"too many requests; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
@@ -208,8 +336,56 @@ class TooManyRequests(RegistryError):
 class UnavailableNow(RegistryError):
     """Postgres or S3 is unreachable, or the server is overloaded or stopping."""
 
-    code = ErrorCode.UNAVAILABLE
-
     def __init__(self, retry_after_seconds: int) -> None:
         message = f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+
+
+#: The statuses and codes, in the order of the spec's «Error Codes»; a class that is not here has those of its base.
+STATUSES: Final[Mapping[type, tuple[int, str]]] = {
+    BlobUnknown: (404, "BLOB_UNKNOWN"),  # code-1
+    BlobUploadInvalid: (400, "BLOB_UPLOAD_INVALID"),  # code-2
+    UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
+    BlobUploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),  # code-3
+    UploadExpired: (404, "BLOB_UPLOAD_UNKNOWN"),
+    DigestInvalid: (400, "DIGEST_INVALID"),  # code-4
+    DigestMalformed: (400, "DIGEST_INVALID"),
+    ManifestBlobUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),  # code-5
+    ManifestInvalid: (400, "MANIFEST_INVALID"),  # code-6
+    TooManyTags: (414, "MANIFEST_INVALID"),
+    ManifestUnknown: (404, "MANIFEST_UNKNOWN"),  # code-7
+    NameInvalid: (400, "NAME_INVALID"),  # code-8
+    NameUnknown: (404, "NAME_UNKNOWN"),  # code-9
+    EndpointUnknown: (404, "NAME_UNKNOWN"),
+    NotFound: (404, "NAME_UNKNOWN"),
+    AccountUnknown: (404, "NAME_UNKNOWN"),
+    SizeInvalid: (400, "SIZE_INVALID"),  # code-10
+    TooLarge: (413, "SIZE_INVALID"),
+    Unauthorized: (401, "UNAUTHORIZED"),  # code-11
+    Denied: (403, "DENIED"),  # code-12
+    NotAllowed: (403, "DENIED"),
+    Unsupported: (405, "UNSUPPORTED"),  # code-13; the nearest where the spec has none
+    BlobInUse: (405, "UNSUPPORTED"),
+    BadRequest: (400, "UNSUPPORTED"),
+    NotDeletable: (400, "UNSUPPORTED"),
+    PathUnknown: (404, "UNSUPPORTED"),
+    BodyTooSlow: (408, "UNSUPPORTED"),
+    Conflict: (409, "UNSUPPORTED"),
+    TargetTooLong: (414, "UNSUPPORTED"),
+    Invalid: (422, "UNSUPPORTED"),
+    AccountError: (422, "UNSUPPORTED"),
+    HeadersTooLarge: (431, "UNSUPPORTED"),
+    TooManyRequests: (429, "TOOMANYREQUESTS"),  # code-14
+    # The spec names no code for its 416; Docker's registry and its clients have this one.
+    RangeInvalid: (416, "RANGE_INVALID"),
+    RangeNotSatisfiable: (416, "RANGE_INVALID"),
+    # Docker's registry answers a bad ``n`` with it; the spec says nothing.
+    PageInvalid: (400, "PAGINATION_NUMBER_INVALID"),
+    # The spec's table is for 4XX only; clients know these two of Docker's as «try again» and «our fault».
+    UnavailableNow: (503, "UNAVAILABLE"),
+    RegistryError: (500, "UNKNOWN"),
+}
+
+
+def _line(kind: type) -> tuple[int, str]:
+    return STATUSES.get(kind) or _line(kind.__mro__[1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
 from registry.config import Settings
-from registry.login_throttle import LoginThrottle
+from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
@@ -32,6 +32,7 @@ class Services:
     stores: Stores
     bearer: Bearer
     uploads: Uploads
+    blobs: Blobs
     manifests: Manifests
     packages: Packages
     versions: Versions
@@ -39,7 +40,6 @@ class Services:
     downloads: Downloads
     keyless: "Keyless | None"  # None: no issuer is trusted
     now: Callable[[], float]  # Unix seconds
-    failures: LoginThrottle = field(default_factory=LoginThrottle)
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -32,8 +32,8 @@ _UNSAFE = {
 _MAY_BLOCK = (
     ("asyncpg/connect_utils.py", "_parse_connect_arguments"),  # looks for a client certificate of the user's
     ("storage/metadata/migrate.py", "files"),  # lists the migrations
-    ("storage/objects/s3.py", "_trust"),  # botocore reads its files for credentials
-    ("storage/objects/local.py", "open"),  # waits for the threads that write
+    ("storage/objects/s3/store.py", "_trust"),  # botocore reads its files for credentials
+    ("storage/objects/local/store.py", "open"),  # waits for the threads that write
     ("registry/http/server/tls.py", "_stamps"),  # two stats in five minutes
     ("registry/http/server/sending.py", "_from_file"),  # sendfile of what the page cache holds
 )

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,5 +97,125 @@ func TestAConnectionThatTheServerHasEndedIsReplaced(t *testing.T) {
 	}
 	if requests != 3 {
 		t.Errorf("%d requests", requests)
+	}
+}
+
+func TestAnUploadIsSentInChunksOf32KiB(t *testing.T) {
+	for _, size := range []int64{0, 7, small, 100 << 10} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads, found := make(chan string, 1), make(chan []int64, 1)
+		go func() {
+			connection, _ := listener.Accept()
+			defer connection.Close()
+			reader := bufio.NewReader(connection)
+			head, lengths := readChunked(reader)
+			heads <- head
+			found <- lengths
+			io.WriteString(connection, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+		}()
+		r := newRegistry(options{url: "http://" + listener.Addr().String()})
+		sent := newBlob(size)
+		response, err := r.do("PATCH", "a/b", "/upload", upload{sent.open(), size}, -1, "", 202)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drop(response)
+		if head := <-heads; !strings.Contains(head, "Transfer-Encoding: chunked") || strings.Contains(head, "Content-Length") {
+			t.Errorf("%d bytes: %s", size, head)
+		}
+		left := size
+		for _, length := range <-found {
+			if length != min(left, 32<<10) {
+				t.Errorf("%d bytes: a chunk of %d", size, length)
+			}
+			left -= length
+		}
+		if left != 0 {
+			t.Errorf("%d of %d bytes are missing", left, size)
+		}
+		listener.Close()
+	}
+}
+
+func TestABlobIsPushedAsDockerDoesIt(t *testing.T) {
+	var seen []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		seen = append(seen, fmt.Sprintf("%s %d%v", r.Method, r.ContentLength, r.TransferEncoding))
+		w.Header().Set("Location", "/upload")
+		w.WriteHeader(map[string]int{"HEAD": 404, "POST": 202, "PATCH": 202, "PUT": 201}[r.Method])
+	}))
+	defer server.Close()
+	for _, size := range []int64{7, 100 << 10} {
+		seen = nil
+		err := newRegistry(options{url: server.URL}).pushBlob("a/b", newBlob(size))
+		if got := strings.Join(seen, " "); err != nil || got != "HEAD 0[] POST 0[] PATCH -1[chunked] PUT 0[]" {
+			t.Error(err, got)
+		}
+	}
+}
+
+// The head of a request, and the lengths of its chunks.
+func readChunked(reader *bufio.Reader) (head string, lengths []int64) {
+	for line := ""; line != "\r\n"; head += line {
+		line, _ = reader.ReadString('\n')
+	}
+	for {
+		line, _ := reader.ReadString('\n')
+		length, _ := strconv.ParseInt(strings.TrimSpace(line), 16, 64)
+		io.CopyN(io.Discard, reader, length+2)
+		if length == 0 {
+			return head, lengths
+		}
+		lengths = append(lengths, length)
+	}
+}
+
+func TestARedirectOfABlobIsNotFollowed(t *testing.T) {
+	var followed int64
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/manifests/"):
+			io.WriteString(w, `{"layers":[{"digest":"sha256:1"}]}`)
+		case strings.Contains(r.URL.Path, "/blobs/"):
+			http.Redirect(w, r, server.URL+"/store", http.StatusTemporaryRedirect)
+		default:
+			atomic.AddInt64(&followed, 1)
+		}
+	}))
+	defer server.Close()
+	act, err := find("blob-redirect").prepare(newRegistry(options{url: server.URL, name: "a/b"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = act(0); err != nil || followed != 0 {
+		t.Error(err, followed)
+	}
+}
+
+func TestWhatARegistryDoesNotDoIsNotMeasured(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"layers":[{"digest":"sha256:1"}]}`)
+	}))
+	defer server.Close()
+	for _, name := range []string{"blob-redirect", "token"} {
+		_, err := find(name).prepare(newRegistry(options{url: server.URL, name: "a/b"}))
+		if _, ok := err.(absent); !ok {
+			t.Error(name, err)
+		}
+	}
+}
+
+func TestACertificateIsChecked(t *testing.T) {
+	var requests int64
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { atomic.AddInt64(&requests, 1) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	if _, err := newRegistry(options{url: server.URL}).ask("GET", "a/b", "/v2/", 200); err == nil || requests != 0 {
+		t.Error("a server that nobody trusts was asked")
 	}
 }

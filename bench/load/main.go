@@ -111,6 +111,11 @@ func run(o options) error {
 	for _, name := range wanted(o.only) {
 		s := find(name)
 		work, err := s.prepare(r)
+		var none absent
+		if o.only == "" && errors.As(err, &none) {
+			fmt.Fprintf(os.Stderr, "%s: left out: %s\n", name, none)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -190,6 +190,14 @@ func digestOf(data []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// The body of a PATCH. Its length is not told: docker streams a layer in chunks of 32 KiB, the buffer of io.Copy.
+type upload struct {
+	io.Reader
+	size int64
+}
+
+func (upload) Close() error { return nil }
+
 // As docker does it: HEAD, POST, PATCH, PUT.
 func (r *registry) pushBlob(name string, b blob) error {
 	response, err := r.do("HEAD", name, "/v2/"+name+"/blobs/"+b.digest, nil, 0, "", 200, 307, 404)
@@ -203,7 +211,7 @@ func (r *registry) pushBlob(name string, b blob) error {
 	if where, err = r.step("POST", name, where, nil, 0, 202); err != nil {
 		return err
 	}
-	if where, err = r.step("PATCH", name, where, b.open(), b.size, 202); err != nil {
+	if where, err = r.step("PATCH", name, where, upload{b.open(), b.size}, -1, 202); err != nil {
 		return err
 	}
 	separator := "?"

@@ -13,6 +13,11 @@ import (
 // What a client does again and again; number counts what all of them have done. The bytes that were moved.
 type work func(number int64) (int64, error)
 
+// What a registry does not do, so that there is nothing to measure.
+type absent string
+
+func (a absent) Error() string { return "this registry " + string(a) }
+
 // A scenario of small requests lasts a while; one of images is over with the last (count > 0).
 type scenario struct {
 	name    string
@@ -35,6 +40,7 @@ var scenarios = []scenario{
 	{"manifest-get-digest", byDigest, each, forever},
 	{"manifest-head", byTag("HEAD"), each, forever},
 	{"blob-head", headBlob, each, forever},
+	{"blob-redirect", redirectedBlob, each, forever},
 	{"tag-write", writeTags, each, forever},
 	{"tag-page", pageTags, heavy, forever},
 	{"token", tokens, each, forever},
@@ -174,6 +180,29 @@ func headBlob(r *registry) (work, error) {
 	}, err
 }
 
+// GET of a blob that is answered with a redirect, which is not followed: what it leads to has its own server.
+func redirectedBlob(r *registry) (work, error) {
+	name := r.name + "-redirect"
+	m, _, err := r.getManifest(name, "v0")
+	if err != nil { // more than 64 KiB, below which no registry would redirect
+		if _, err = r.pushImage(name, "v0", []blob{newBlob(1 << 20)}); err == nil {
+			m, _, err = r.getManifest(name, "v0")
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	path := "/v2/" + name + "/blobs/" + m.Layers[0].Digest
+	response, err := r.do("GET", name, path, nil, 0, "", 200, 307)
+	if err != nil {
+		return nil, err
+	}
+	if drop(response); response.StatusCode != 307 {
+		return nil, absent("redirects no blobs")
+	}
+	return func(int64) (int64, error) { return r.ask("GET", name, path, 307) }, nil
+}
+
 func writeTags(r *registry) (work, error) {
 	name, _, _, err := read(r)
 	if err != nil {
@@ -203,7 +232,7 @@ func tokens(r *registry) (work, error) {
 	}
 	drop(response)
 	if response.StatusCode != http.StatusUnauthorized {
-		return func(int64) (int64, error) { return 0, fmt.Errorf("this registry asks nobody for a token") }, nil
+		return nil, absent("asks nobody for a token")
 	}
 	found := map[string]string{}
 	for _, pair := range parameters.FindAllStringSubmatch(response.Header.Get("WWW-Authenticate"), -1) {

@@ -2,18 +2,20 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 )
 
-// Connections of plain HTTP/1.1 that whoever asks writes to and reads from: net/http gives each two goroutines, and takes
+// Connections of HTTP/1.1 that whoever asks writes to and reads from: net/http gives each two goroutines, and takes
 // twice the CPU for a small request. A client on the machine of the server takes from it what it measures.
 type wires struct {
-	large http.RoundTripper // for TLS, and for bodies that are more than a few KiB
+	large http.RoundTripper // for bodies that are more than a few KiB
 	mutex sync.Mutex
-	idle  map[string][]*wire
+	idle  map[string][]*wire // by scheme and host
 }
 
 const small = 16 << 10
@@ -25,17 +27,17 @@ type wire struct {
 }
 
 func (w *wires) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Scheme != "http" || request.Body != nil && (request.ContentLength < 0 || request.ContentLength > small) {
+	if length := lengthOf(request); length < 0 || length > small {
 		return w.large.RoundTrip(request)
 	}
 	for {
-		wire, fresh, err := w.take(request.URL.Host)
+		wire, fresh, err := w.take(request.URL.Scheme, request.URL.Host)
 		if err != nil {
 			return nil, err
 		}
 		response, err := wire.ask(request)
 		if err == nil {
-			response.Body = &body{response.Body, wire, w, request.URL.Host, response.Close}
+			response.Body = &body{response.Body, wire, w, request.URL.Scheme + request.URL.Host, response.Close}
 			return response, nil
 		}
 		wire.Close()
@@ -51,20 +53,44 @@ func (w *wires) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
-func (w *wires) take(host string) (taken *wire, fresh bool, err error) {
+// How long the body is, whether that is told or not; less than nothing: nobody knows.
+func lengthOf(request *http.Request) int64 {
+	switch body := request.Body.(type) {
+	case nil:
+		return 0
+	case upload:
+		return body.size
+	default:
+		return request.ContentLength
+	}
+}
+
+func (w *wires) take(scheme, host string) (taken *wire, fresh bool, err error) {
+	key := scheme + host
 	w.mutex.Lock()
-	if idle := w.idle[host]; len(idle) > 0 {
-		taken, w.idle[host] = idle[len(idle)-1], idle[:len(idle)-1]
+	if idle := w.idle[key]; len(idle) > 0 {
+		taken, w.idle[key] = idle[len(idle)-1], idle[:len(idle)-1]
 	}
 	w.mutex.Unlock()
 	if taken != nil {
 		return taken, false, nil
 	}
-	connection, err := net.Dial("tcp", host)
+	connection, err := dial(scheme, host)
 	if err != nil {
 		return nil, true, err
 	}
 	return &wire{connection, bufio.NewReader(connection), bufio.NewWriterSize(connection, small+(4<<10))}, true, nil
+}
+
+// Certificates are checked as Go does it: SSL_CERT_FILE names the one to trust.
+func dial(scheme, host string) (net.Conn, error) {
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(strings.Trim(host, "[]"), scheme)
+	}
+	if scheme == "https" {
+		return tls.Dial("tcp", host, &tls.Config{NextProtos: []string{"http/1.1"}})
+	}
+	return net.Dial("tcp", host)
 }
 
 func (w *wire) ask(request *http.Request) (*http.Response, error) {
@@ -82,7 +108,7 @@ type body struct {
 	io.ReadCloser
 	wire *wire
 	home *wires
-	host string
+	key  string
 	ends bool
 }
 
@@ -90,7 +116,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF && b.wire != nil && !b.ends {
 		b.home.mutex.Lock()
-		b.home.idle[b.host] = append(b.home.idle[b.host], b.wire)
+		b.home.idle[b.key] = append(b.home.idle[b.key], b.wire)
 		b.home.mutex.Unlock()
 		b.wire = nil
 	}

@@ -10,8 +10,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from auth.errors import Forbidden
+from auth.errors import UnknownTokenScope
 from auth.tokens import PlainToken, TokenKind, effective, hash_of, mint, parse_scopes
+from registry.errors import AccountError, Denied, NotFound
 from storage.metadata import tokens
 from storage.metadata.query import Executor
 from storage.metadata.tokens import CreatedToken, OwnToken, StoredToken
@@ -29,16 +30,14 @@ class TokenRule(msgspec.Struct, frozen=True):
     actions: list[Literal["read", "write", "delete"]]
 
 
-class TokenInvalid(Exception):
+class TokenInvalid(AccountError):
     """The requested token is invalid; ``field`` names the field at fault."""
+
+    resource = "Token"
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
-
-
-class TokenUnknown(Exception):
-    """The account has no such token, or the organization is unknown to the caller."""
 
 
 async def create(
@@ -54,13 +53,16 @@ async def create(
 ) -> tuple[PlainToken, CreatedToken]:
     """Create a token of the minter's account: fine-grained with ``rules``, else classic with ``scopes``.
 
-    Without ``expires_at`` it ends with the minter's own. Raises TokenInvalid, Forbidden, UnknownTokenScope.
+    Without ``expires_at`` it ends with the minter's own. Raises TokenInvalid, Denied.
     """
     if rules is not None and scopes is not None:
         raise TokenInvalid("rules", "a token has scopes (classic) or rules (fine-grained), not both")
     if len(note) > _NOTE_MAX:
         raise TokenInvalid("note", f"a note has at most {_NOTE_MAX} characters")
-    granted = sorted(parse_scopes(scopes or ()))
+    try:
+        granted = sorted(parse_scopes(scopes or ()))
+    except UnknownTokenScope as error:
+        raise TokenInvalid("scopes", str(error)) from error
     checked = None if rules is None else _checked(rules)
     wanted = granted if checked is None else [_NEEDS[name] for rule in checked for name in rule.actions]
     _no_more_than(minter, wanted)
@@ -79,37 +81,37 @@ async def create(
 
 
 async def find(db: Executor, account_id: int, token_id: int) -> OwnToken:
-    """Return one of the account's own tokens. Raises TokenUnknown."""
+    """Return one of the account's own tokens. Raises NotFound."""
     found = await tokens.own(db, account_id, token_id)
     if found is None:
-        raise TokenUnknown
+        raise NotFound
     return found
 
 
 async def revoke(db: Executor, account_id: int, token_id: int) -> None:
     """Revoke the token, and the bearer tokens it was exchanged for, from the next request on, on every replica.
 
-    Raises TokenUnknown.
+    Raises NotFound.
     """
     if not await tokens.revoke(db, account_id, token_id):
-        raise TokenUnknown
+        raise NotFound
 
 
 async def authorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
     """Authorize the token for an organization that requires SSO (``packages_sso_required``).
 
-    Raises TokenUnknown, also where the account has no seat in the organization: who is outside learns nothing of it.
+    Raises NotFound, also where the account has no seat in the organization: who is outside learns nothing of it.
     """
     seat = await tokens.seat(db, account_id, org)
     if seat is None or not seat.member or not await tokens.authorize(db, account_id, token_id, seat.org_id):
-        raise TokenUnknown
+        raise NotFound
 
 
 async def deauthorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
-    """Revoke the token's SSO authorization. Raises TokenUnknown."""
+    """Revoke the token's SSO authorization. Raises NotFound."""
     seat = await tokens.seat(db, account_id, org)
     if seat is None or not await tokens.deauthorize(db, account_id, token_id, seat.org_id):
-        raise TokenUnknown
+        raise NotFound
 
 
 def _checked(rules: Sequence[TokenRule]) -> list[TokenRule]:
@@ -127,8 +129,10 @@ def _checked(rules: Sequence[TokenRule]) -> list[TokenRule]:
 def _no_more_than(minter: StoredToken, wanted: Sequence[str]) -> None:
     held = effective(minter.scopes)
     if missing := sorted(effective(wanted) - held):
-        raise Forbidden(
-            f"scope {', '.join(missing)}", held, "A token cannot make one that may do more: use a token that has this."
+        raise Denied(
+            f"scope {', '.join(missing)}",
+            sorted(held),
+            "A token cannot make one that may do more: use a token that has this.",
         )
 
 
@@ -137,7 +141,7 @@ def _end(minter: StoredToken, asked: datetime | None, now: datetime) -> datetime
         raise TokenInvalid("expires_at", "a token ends in the future")
     if minter.expires_at is not None and asked is not None and asked > minter.expires_at:
         own = minter.expires_at.isoformat(timespec="seconds")
-        raise Forbidden(
+        raise Denied(
             "a token that lives as long",
             [f"one until {own}"],
             "A token cannot make one that outlives it: end it before.",

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from auth.errors import UnknownTokenScope
 from auth.tokens import PlainToken, TokenKind, hash_of, mint, parse_scopes
-from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from registry.accounts.names import LoginTaken, checked_login, is_login
+from registry.errors import AccountError, AccountUnknown
 from storage.metadata import accounts, organizations, tokens
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
@@ -20,19 +22,25 @@ RETIRED_ABOVE: Final = 5000
 class LastAdministrator(AccountError):
     """The user is the registry's last administrator, and cannot be removed, demoted or suspended."""
 
-    resource, field, code = "User", "site_admin", "custom"
+    resource, field, problem = "User", "site_admin", "custom"
 
 
 class OnlyOwner(AccountError):
     """The user is the only owner of an organization, and cannot be deleted."""
 
-    resource, code = "User", "custom"
+    resource, problem = "User", "custom"
 
 
 class NameRetired(AccountError):
     """The new login has retired package names: no other account reuses the full name of a popular package."""
 
-    code = "custom"
+    problem = "custom"
+
+
+class AuthorizationInvalid(AccountError):
+    """The token for a user has unknown scopes."""
+
+    resource, field = "Authorization", "scopes"
 
 
 async def create_user(db: Executor, login: str, *, email: str | None = None, site_admin: bool = False) -> Account:
@@ -58,11 +66,14 @@ async def create_token(
     expires_at: datetime | None = None,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> tuple[PlainToken, CreatedToken]:
-    """Create an access token for a user and return its plain text once. Raises AccountUnknown, UnknownTokenScope."""
+    """Create an access token for a user and return its plain text once. Raises AccountUnknown, AuthorizationInvalid."""
     account = await find(db, login)
     if account.kind != "User":
         raise AccountUnknown(f"{login!r} is an organization; tokens belong to users")
-    granted = sorted(parse_scopes(scopes))
+    try:
+        granted = sorted(parse_scopes(scopes))
+    except UnknownTokenScope as error:
+        raise AuthorizationInvalid(str(error)) from error
     plain = new_token(TokenKind.CLASSIC)
     stored = await tokens.insert(
         db,

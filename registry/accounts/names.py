@@ -1,7 +1,9 @@
-"""The syntax of logins, and the base class of the errors about accounts, organizations, teams and repositories."""
+"""The syntax of logins, and the errors about them."""
 
 import re
-from typing import ClassVar, Final
+from typing import Final
+
+from registry.errors import AccountError
 
 #: GitHub's rule for logins; a namespace of an image is its lower case.
 _LOGIN: Final = re.compile(r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*", re.ASCII)
@@ -16,14 +18,6 @@ _RESERVED: Final = """
 RESERVED: Final = frozenset(_RESERVED.split())
 
 
-class AccountError(Exception):
-    """An invalid request about an account. The caller is sent the message, the resource, the field and the code."""
-
-    resource: ClassVar[str] = "Account"
-    field: ClassVar[str] = "login"
-    code: ClassVar[str] = "invalid"
-
-
 class LoginInvalid(AccountError):
     """The login violates the syntax or is reserved."""
 
@@ -31,13 +25,7 @@ class LoginInvalid(AccountError):
 class LoginTaken(AccountError):
     """The login is taken by another account."""
 
-    code = "already_exists"
-
-
-class AccountUnknown(AccountError):
-    """No account has the login."""
-
-    code = "missing"
+    problem = "already_exists"
 
 
 def is_login(text: str) -> bool:

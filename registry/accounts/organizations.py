@@ -4,7 +4,8 @@ import re
 import unicodedata
 from typing import Final
 
-from registry.accounts.names import AccountError, AccountUnknown, LoginTaken, checked_login, is_login
+from registry.accounts.names import LoginTaken, checked_login, is_login
+from registry.errors import AccountError, AccountUnknown
 from storage.metadata import accounts, organizations, teams
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
@@ -14,16 +15,22 @@ from storage.metadata.query import Executor
 _SLUG_GAPS: Final = re.compile(r"[^a-z0-9_]+")
 
 
+class OwnerUnknown(AccountError):
+    """No user has the login of the organization's first owner."""
+
+    resource, field, problem = "Organization", "admin", "missing"
+
+
 class LastOwner(AccountError):
     """The member is the organization's last owner, and cannot be removed or demoted."""
 
-    resource, field, code = "Membership", "role", "custom"
+    resource, field, problem = "Membership", "role", "custom"
 
 
 class NotMember(AccountError):
     """The user is no member of the organization, which grants roles to members only."""
 
-    resource, field, code = "Membership", "user", "custom"
+    resource, field, problem = "Membership", "user", "custom"
 
 
 class TeamNameInvalid(AccountError):
@@ -35,11 +42,11 @@ class TeamNameInvalid(AccountError):
 class TeamTaken(AccountError):
     """The slug is taken by another team of the organization."""
 
-    resource, field, code = "Team", "name", "already_exists"
+    resource, field, problem = "Team", "name", "already_exists"
 
 
 async def create(db: Database, login: str, owner: str, *, name: str | None = None) -> Account:
-    """Create an organization, with the user ``owner`` as its owner. Raises LoginInvalid, LoginTaken, AccountUnknown."""
+    """Create an organization, with the user ``owner`` as its owner. Raises LoginInvalid, LoginTaken, OwnerUnknown."""
     checked_login(login)
 
     async def work(tx: Transaction) -> Account:
@@ -50,6 +57,8 @@ async def create(db: Database, login: str, owner: str, *, name: str | None = Non
 
     try:
         return await db.repeat(work)
+    except AccountUnknown as error:
+        raise OwnerUnknown(error.message) from error
     except AlreadyThere as error:
         raise LoginTaken(f"the login {login!r} is taken") from error
 

@@ -3,12 +3,14 @@
 import re
 from typing import Final
 
-from registry.accounts.names import AccountError
-from storage.metadata import collaborators, repositories
+from registry.accounts.names import is_login
+from registry.errors import AccountError, Denied
+from storage.metadata import accounts, collaborators, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.query import Executor
 from storage.metadata.repositories import Repository
+from storage.metadata.tokens import StoredToken
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 #: GitHub's words; here there are three roles, and the two between are the nearest below.
@@ -18,7 +20,7 @@ PERMISSIONS: Final = {"pull": 1, "triage": 1, "push": 2, "maintain": 2, "admin":
 class RepositoryError(AccountError):
     """An invalid request about a repository."""
 
-    resource, field, code = "Repository", "name", "custom"
+    resource, field, problem = "Repository", "name", "custom"
 
 
 class RepositoryNameInvalid(RepositoryError):
@@ -39,6 +41,18 @@ class CollaboratorInvalid(RepositoryError):
     """The account cannot be a collaborator: an organization, the owner, or no member of the organization."""
 
     resource, field = "Collaborator", "user"
+
+
+class ReceiverInvalid(RepositoryError):
+    """The repository cannot be transferred to the account."""
+
+    field, problem = "new_owner", "invalid"
+
+
+class ReceiverUnknown(ReceiverInvalid):
+    """No account has the login."""
+
+    problem = "missing"
 
 
 class RepositoryMoved(RepositoryError):
@@ -117,6 +131,24 @@ async def delete(db: Database, repository: Repository) -> None:
     await db.repeat(work)
 
 
+async def receiver(db: Executor, mover: StoredToken, repository: Repository, login: str) -> Account:
+    """Return an account where the mover may create repositories. Raises ReceiverUnknown, ReceiverInvalid, Denied."""
+    owner = await accounts.by_login(db, login) if is_login(login) else None
+    if owner is None:
+        raise ReceiverUnknown(f"nobody has the login {login[:60]!r}")
+    if owner.kind == "Organization":
+        org = await organizations.seen(db, mover.id, owner.login)
+        may = org is not None and org.role is not None and not org.sso_missing
+    else:
+        may = owner.id == mover.account_id or mover.site_admin
+    if not may:
+        missing = f"the right to make repositories of {owner.login}"
+        raise Denied(missing, [], "Transfer it to your own account, or to an organization whose member you are.")
+    if owner.id == repository.owner_id:
+        raise ReceiverInvalid(f"{owner.login} is its owner already")
+    return owner
+
+
 async def transfer(db: Database, repository: Repository, owner: Account, name: str | None, mover_id: int) -> None:
     """Transfer a repository to another account, under the new name ``name`` if given. Its packages stay, unlinked.
 
@@ -148,6 +180,12 @@ async def put_collaborator(db: Executor, repository: Repository, person: Account
             f"{person.login} is no member of {repository.owner_login}: make them one first, for the repositories of an "
             "organization are for its members"
         )
+
+
+async def grant_team(db: Executor, repository: Repository, organization: str, team_id: int, role: int) -> None:
+    """Grant a team of an organization a role over a repository. Raises CollaboratorInvalid."""
+    if not await collaborators.put_team(db, repository.id, team_id, role):
+        raise CollaboratorInvalid(f"a team of {organization} can be given repositories of {organization} only")
 
 
 async def _lock(tx: Transaction, repository: Repository) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from auth.errors import Forbidden
 from auth.tokens import PlainToken, TokenKind, effective, hash_of, mint
+from registry.errors import Denied
 from storage.metadata import tokens
 from storage.metadata.query import Executor
 from storage.metadata.tokens import CreatedToken, StoredToken
@@ -38,7 +38,7 @@ async def create(
     ttl_seconds: int = LIFE_SECONDS,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> Minted:
-    """Create a token of a repository that the minter administers, valid for ``ttl_seconds``. Raises Forbidden."""
+    """Create a token of a repository that the minter administers, valid for ``ttl_seconds``. Raises Denied."""
     ceiling = _ceiling(minter, permission)
     plain = new_token(kind)
     stored = await tokens.insert_workload(
@@ -64,7 +64,9 @@ def _ceiling(minter: StoredToken, permission: str) -> int:
     held = effective(minter.scopes)
     needed = f"{permission}:packages"
     if needed not in held:
-        raise Forbidden(f"scope {needed}", held, f"A token cannot make one that may do more: use one with {needed}.")
+        raise Denied(
+            f"scope {needed}", sorted(held), f"A token cannot make one that may do more: use one with {needed}."
+        )
     if permission == "read":
         return 1
     return 3 if "delete:packages" in held else 2

@@ -1,6 +1,6 @@
 """Authentication: the Authorization header to an Identity, whose rights each request's own statement reads.
 
-Credentials that fail are counted, here for all the dialects together (registry.login_throttle); a bearer token of ours
+Credentials that fail are counted, here for all the dialects together (login_throttle); a bearer token of ours
 that fails is not: an expired one is how clients learn that they need a new one.
 """
 
@@ -14,7 +14,8 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
-from registry.http.address import Headed, client_address
+from registry.http.login_throttle import LoginThrottle, client_address
+from registry.http.server.message import Request
 from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
@@ -35,22 +36,25 @@ class Holder:
         return Identity(self.token.id, self.token.account_id)
 
 
-def credentials_of(services: Services, http: Headed) -> Credentials | None:
+def credentials_of(services: Services, throttle: LoginThrottle, http: Request) -> Credentials | None:
     """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
-    with Counted(services, http):
-        return parse_authorization(http.headers.getall("Authorization", ()))
+    with Counted(services, throttle, http):
+        value = http.field(b"authorization")
+        return parse_authorization(() if value is None else (value,))
 
 
-async def authenticate(services: Services, http: Headed, *, expired_ok: bool = False) -> Identity:
+async def authenticate(
+    services: Services, throttle: LoginThrottle, http: Request, *, expired_ok: bool = False
+) -> Identity:
     """Identify the caller of ``/v2``. ``expired_ok``: a bearer token may have expired; the identity says so.
 
     Raises Unauthenticated, TooManyRequests, Unavailable.
     """
-    credentials = credentials_of(services, http)
+    credentials = credentials_of(services, throttle, http)
     if credentials is None:
         return ANONYMOUS
     if not isinstance(credentials, BearerCredentials):
-        return (await holder(services, http, credentials)).identity
+        return (await holder(services, throttle, http, credentials)).identity
     text, now = credentials.reveal(), services.now()
     if not services.bearer.mine(text):
         stored = (await _exchanged(services, text, now)).token
@@ -60,9 +64,11 @@ async def authenticate(services: Services, http: Headed, *, expired_ok: bool = F
     return Identity(claims.token_id, claims.account_id, claims.grants, end if now >= end else None)
 
 
-async def holder(services: Services, http: Headed, credentials: OidcCredentials | TokenCredentials) -> Holder:
+async def holder(
+    services: Services, throttle: LoginThrottle, http: Request, credentials: OidcCredentials | TokenCredentials
+) -> Holder:
     """Return the account and token behind the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
-    with Counted(services, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
+    with Counted(services, throttle, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
         if isinstance(credentials, OidcCredentials):
             exchanged = await _exchanged(services, credentials.reveal(), services.now())
             found = Holder(exchanged.token, exchanged.seconds_left)
@@ -95,10 +101,11 @@ class Counted:
     No generator, which takes three times as long: it is on the way of every request.
     """
 
-    __slots__ = ("_http", "_services", "_username")
+    __slots__ = ("_http", "_throttle", "_trusted", "_username")
 
-    def __init__(self, services: Services, http: Headed, username: str | None = None) -> None:
-        self._services = services
+    def __init__(self, services: Services, throttle: LoginThrottle, http: Request, username: str | None = None) -> None:
+        self._trusted = services.settings.trusted_proxies
+        self._throttle = throttle
         self._http = http
         self._username = username
 
@@ -110,11 +117,10 @@ class Counted:
     ) -> None:
         if not isinstance(error, Unauthenticated):
             return
-        services = self._services
-        keys = [f"address {client_address(self._http, services.settings.trusted_proxies)}"]
+        keys = [f"address {client_address(self._http, self._trusted)}"]
         name = self._username or error.username
         if name is not None:
             keys.append(f"user {name.lower()[:255]}")
-        wait = services.failures.note(keys, time.monotonic())
+        wait = self._throttle.note(keys, time.monotonic())
         if wait is not None:
             raise TooManyRequests(wait) from error

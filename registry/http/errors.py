@@ -1,80 +1,25 @@
-"""Errors of HTTP itself, before a dialect has parsed the request; rendered like all of the registry's errors."""
+"""Errors on their way to the client: in GitHub's JSON, and those of the stores."""
 
-from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Final
 
 import orjson
+import structlog
 
-from registry.errors import TooManyRequests
-from registry.oci.errors import ErrorCode, RegistryError
+from registry.errors import (
+    AccountError,
+    AccountUnknown,
+    BodyTooSlow,
+    Denied,
+    MessageInvalid,
+    NotFound,
+    RegistryError,
+    UnavailableNow,
+)
+from storage.errors import StorageError, Unavailable
+
+log = structlog.get_logger()
 
 API_PREFIX: Final = "/api/v3/"
-
-
-def api_body(message: str, status: int, more: Mapping[str, object] | None = None) -> bytes:
-    """Render an error in GitHub's JSON; ``more`` has fields beside the message."""
-    told = {"message": message, **(more or {}), "documentation_url": f"{API_PREFIX}openapi.json", "status": str(status)}
-    return orjson.dumps(told)
-
-
-class MessageInvalid(RegistryError):
-    """The request is malformed HTTP/1.1. The message quotes none of its bytes: they may be a misdirected secret."""
-
-    code = ErrorCode.UNSUPPORTED
-    own_status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self, why: str = "expected a well-formed HTTP/1.1 request") -> None:
-        super().__init__(why)
-
-
-class TargetTooLong(MessageInvalid):
-    """The request target is too long (RFC 9112 §3)."""
-
-    own_status = HTTPStatus.REQUEST_URI_TOO_LONG
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"expected a URL of at most {limit_bytes} bytes")
-
-
-class HeadersTooLarge(MessageInvalid):
-    """The header fields are too large (RFC 6585 §5)."""
-
-    own_status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-
-    def __init__(self, limit_bytes: int, limit_count: int) -> None:
-        super().__init__(f"expected at most {limit_count} headers of at most {limit_bytes} bytes each")
-
-
-class BodyTooSlow(RegistryError):
-    """The body was not complete within ``limit_seconds``."""
-
-    code = ErrorCode.UNSUPPORTED
-    own_status = HTTPStatus.REQUEST_TIMEOUT
-
-    def __init__(self, limit_seconds: float) -> None:
-        super().__init__(f"expected the whole body within {limit_seconds:g} s")
-
-
-class FormTooLarge(RegistryError):
-    code = ErrorCode.SIZE_INVALID
-    own_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"expected a form of at most {limit_bytes} bytes")
-
-
-class FormInvalid(RegistryError):
-    code = ErrorCode.UNSUPPORTED
-    own_status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-
-
-class TooManyApiRequests(TooManyRequests):
-    def body(self) -> bytes:
-        return api_body(self.message, self.status)
 
 
 def is_for_api(target: str, host: str, api_host: str) -> bool:
@@ -82,26 +27,31 @@ def is_for_api(target: str, host: str, api_host: str) -> bool:
     return target.startswith(API_PREFIX) or (api_host != "" and host.lower() == api_host)
 
 
-def too_many(retry_after_seconds: int, *, api: bool) -> TooManyRequests:
-    """Create the 429 error in the dialect of the request: ``api`` or OCI."""
-    return (TooManyApiRequests if api else TooManyRequests)(retry_after_seconds)
+def github_body(error: RegistryError) -> bytes:
+    """Render an error in GitHub's JSON: the facts of ``detail`` are fields beside the message."""
+    message, facts = error.message, error.detail or {}
+    match error:
+        case AccountUnknown():
+            return github_body(NotFound())
+        case AccountError(resource=resource, field=field, problem=problem):
+            facts = {"errors": [{"resource": resource, "field": field, "code": problem, "message": message}]}
+            message = "Validation Failed"
+        case Denied():
+            message = error.words
+        case BodyTooSlow() | MessageInvalid():
+            message = message[:1].upper() + message[1:]
+        case UnavailableNow():
+            message = "Try again later"
+        case _:
+            pass
+    documentation = f"{API_PREFIX}openapi.json"
+    return orjson.dumps({"message": message, **facts, "documentation_url": documentation, "status": str(error.status)})
 
 
-class NothingHere(RegistryError):
-    """404: the path belongs to no dialect."""
-
-    code = ErrorCode.UNSUPPORTED
-    own_status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("there is nothing at this path; the registry is at /v2/")
-
-
-class Refused(RegistryError):
-    """An HTTP error of aiohttp, rendered as a registry error."""
-
-    code = ErrorCode.UNSUPPORTED
-
-    def __init__(self, status: int) -> None:
-        super().__init__(HTTPStatus(status).phrase)
-        self.own_status = status  # type: ignore[misc]  # of this one only
+def unavailable(error: StorageError, path: str) -> UnavailableNow:
+    """Log a failure of the stores, and convert the failure to the error that a client is told of."""
+    if isinstance(error, Unavailable):
+        log.warning("storage.unavailable", error=str(error), path=path)
+        return UnavailableNow(retry_after_seconds=2)
+    log.error("storage.failed", error=str(error), path=path, exc_info=error)
+    return UnavailableNow(retry_after_seconds=5)

@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from registry.http.login_throttle import LoginThrottle
 from registry.services import Services
 
 SERVICES = web.AppKey("services", Services)
+THROTTLE = web.AppKey("throttle", LoginThrottle)

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from registry.errors import Unsupported
 from registry.http.server.message import INERT, Request, Response, error_response
-from registry.oci.errors import Unsupported
 from registry.services import Services
 from storage.errors import Unavailable
 

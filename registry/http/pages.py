@@ -1,31 +1,29 @@
 """The application of aiohttp: the API, and what is told of all other paths."""
 
-from typing import Final
+from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from registry.errors import BadRequest, PathUnknown, RegistryError
 from registry.http.api import app as api
-from registry.http.errors import NothingHere, Refused
-from registry.http.keys import SERVICES
+from registry.http.keys import SERVICES, THROTTLE
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import error_response
-from registry.oci.errors import RegistryError
 from registry.services import Services
 
 log = structlog.get_logger()
 
-_NOT_FOUND: Final = 404
 
-
-def make_app(services: Services) -> web.Application:
+def make_app(services: Services, throttle: LoginThrottle) -> web.Application:
     """Make the application over these services."""
     app = web.Application(middlewares=[_last_resort])
-    app[SERVICES] = services
+    app[SERVICES], app[THROTTLE] = services, throttle
     api.add_routes(app)
     if services.settings.api_host:
         own = web.Application()
-        own[SERVICES] = services
+        own[SERVICES], own[THROTTLE] = services, throttle
         api.add_routes(own, prefix="")
         app.add_domain(services.settings.api_host, own)
     return app
@@ -36,7 +34,9 @@ async def _last_resort(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return _told(NothingHere() if error.status == _NOT_FOUND else Refused(error.status))
+        if error.status == HTTPStatus.NOT_FOUND:
+            return _told(PathUnknown())
+        return _told(BadRequest(HTTPStatus(error.status).phrase), error.status)  # as aiohttp has it
     except ConnectionError:
         raise  # the client is gone: nobody is left to be told
     except Exception:
@@ -44,6 +44,6 @@ async def _last_resort(request: web.Request, handler: Handler) -> web.StreamResp
         return _told(RegistryError("this is our fault, and it is in our log under the id of this request"))
 
 
-def _told(error: RegistryError) -> web.Response:
+def _told(error: RegistryError, status: int | None = None) -> web.Response:
     told = error_response(error)
-    return web.Response(status=told.status, body=told.body, headers=told.headers)
+    return web.Response(status=status or told.status, body=told.body, headers=told.headers)

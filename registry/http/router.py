@@ -6,12 +6,15 @@ Admission control stands before the latter two. Here is the last resort for exce
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
 
+from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
-from registry.http.errors import is_for_api, too_many
+from registry.http.errors import github_body, is_for_api
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
@@ -19,13 +22,12 @@ from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
-from registry.oci.errors import RegistryError
 from registry.process.logs import request_id
 from registry.services import Services
 
 log = structlog.get_logger()
 
-Handler = Callable[[Services, Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 _BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/?]*(?:\?|$)")
 _SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
@@ -34,9 +36,10 @@ _SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
 class Router:
     """The site that a process serves. ``tasks`` runs the handlers; ``running`` are their tasks."""
 
-    def __init__(self, services: Services, guests: Guests, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, services: Services, throttle: LoginThrottle, guests: Guests, tasks: asyncio.TaskGroup) -> None:
         self.admission = Admission(self._start, self._refuse)
         self.running: set[asyncio.Task[None]] = set()
+        self.throttle = throttle
         self._services = services
         self._guests = guests
         self._tasks = tasks
@@ -45,7 +48,7 @@ class Router:
     def answer(self, request: Request) -> None:
         """Answer with ``request.client``, now or later. Does not raise."""
         target = request.target
-        if target.startswith("/v2/") and self._is_ours(request):
+        if target.startswith("/v2/") and (not self._api_host or self._is_ours(request)):
             if v2.look_up(self._services, request, self._respond):
                 return
         elif target in ops.HANDLERS:
@@ -63,15 +66,17 @@ class Router:
         if not self._is_ours(request):
             return None
         if path.startswith("/v2"):
-            return v2.serve
-        return token.serve if path == "/token" else ops.HANDLERS.get(path)
+            return partial(v2.serve, self._services, self.throttle)
+        if path == "/token":
+            return partial(token.serve, self._services, self.throttle)
+        return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
 
     def _start(self, request: Request, done: Callable[[], None]) -> None:
         handler = self._handler(request)
         if handler is None:
             guest.serve(request, self._guests(), done)
         else:
-            self._spawn(request, handler(self._services, request), done)
+            self._spawn(request, handler(request), done)
 
     def _spawn(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
         task = self._tasks.create_task(self._run(request, answering, done))
@@ -79,7 +84,7 @@ class Router:
         task.add_done_callback(self.running.discard)
 
     async def _run(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
-        request_id.set(request.context.id)
+        request_id.set(request.id)
         try:
             self._respond(request, await answering)
         except asyncio.CancelledError:
@@ -112,8 +117,11 @@ class Router:
         request.client.respond(request, error_response(told))
 
     def _refuse(self, request: Request, retry_after_seconds: int) -> None:
-        api = is_for_api(request.target, request.field(b"host") or "", self._api_host)
-        request.client.respond(request, error_response(too_many(retry_after_seconds, api=api)))
+        error = TooManyRequests(retry_after_seconds)
+        response = error_response(error)
+        if is_for_api(request.target, request.field(b"host") or "", self._api_host):
+            response.body = github_body(error)
+        request.client.respond(request, response)
 
 
 def _unexpected(request: Request, error: Exception) -> RegistryError:

@@ -1,28 +1,19 @@
 """The registry's own URL, for the few absolute URLs, and the path of a request."""
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
-from multidict import CIMultiDictProxy
+from registry.http.server.message import Request
 
 _HOST: Final = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
-class Addressed(Protocol):
-    """A request, ours or aiohttp's, as far as it tells how its client reaches us."""
-
-    @property
-    def headers(self) -> CIMultiDictProxy[str]: ...
-    @property
-    def scheme(self) -> str: ...
-
-
-def origin(http: Addressed, public_url: str | None) -> str:
+def origin(http: Request, public_url: str | None) -> str:
     """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one."""
     if public_url is not None:
         return public_url
-    host = http.headers.get("Host", "")
+    host = http.field(b"host") or ""
     return f"{http.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from registry.oci.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
+from registry.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
 from storage.objects.base import Span
 
 #: More entries than this are not sent in one page, whatever ``n`` says.

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import msgspec
 import orjson
 
-from registry.oci.errors import ManifestInvalid, ManifestTooLarge, shown
+from registry.errors import ManifestInvalid, ManifestTooLarge, shown
 from registry.oci.media_types import (
     INDEXES,
     MANIFESTS,

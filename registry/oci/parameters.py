@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol, runtime_checkable
 
-from registry.oci.errors import (
+from registry.errors import (
     DigestMalformed,
     DigestUnsupported,
     NameInvalid,

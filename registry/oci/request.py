@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from registry.oci.errors import (
+from registry.errors import (
     BlobUploadUnknown,
     DigestMalformed,
     DigestUnsupported,

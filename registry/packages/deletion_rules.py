@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from registry.packages.refusals import NotDeletable
+from registry.errors import NotDeletable
 
 _DAY_SECONDS: Final = 24 * 3600.0
 

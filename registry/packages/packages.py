@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
+from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound
 from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
-from registry.packages.refusals import Forbidden, Invalid, NotThere, Taken
 from storage.metadata import access, downloads, links, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
@@ -23,21 +23,19 @@ class Packages:
     settings: LifetimeSettings
 
     async def ensure(self, name: PackageName, standing: AccessFacts, token_id: int | None) -> int:
-        """Return the id of a package that the caller may push to, created if missing. Raises NotThere, Forbidden."""
+        """Return the id of a package that the caller may push to, created if missing. Raises NameUnknown, Denied."""
         if standing.package_id is not None:
             return standing.package_id
         if standing.owner_id is None or standing.account_id is None:
-            raise NotThere
+            raise NameUnknown(name)
         made = await packages.ensure(self.db, standing.owner_id, name.image, standing.account_id, token_id)
         if made is None:
-            raise Forbidden(
-                f"The name {name} is retired: another account had a popular public package under it.",
-                "Use another name.",
-            )
+            words = f"The name {name} is retired: another account had a popular public package under it."
+            raise Denied("a name that is free", (), "Use another name.", words)
         return made
 
     async def delete(self, package_id: int, deleted_by: int) -> None:
-        """Hide a package with its versions until restored or purged. Raises NotThere, PopularPackage."""
+        """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -49,16 +47,16 @@ class Packages:
         await self.db.repeat(work)
 
     async def restore(self, package_id: int) -> None:
-        """Restore a deleted package unchanged, under its id. Raises NotThere, Taken."""
+        """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
 
         async def work(tx: Transaction) -> None:
             if not await packages.unhide(tx, package_id, self.settings.restore_seconds):
-                raise NotThere
+                raise NotFound
 
         try:
             await self.db.repeat(work)
         except AlreadyThere as error:
-            raise Taken(
+            raise Conflict(
                 "A package with this name exists. Delete it before you restore the deleted one.",
                 "DELETE the new package, and restore again.",
             ) from error
@@ -66,7 +64,7 @@ class Packages:
     async def configure(
         self, package_id: int, standing: AccessFacts, *, visibility: str | None, inherit: bool | None
     ) -> None:
-        """Change a package's visibility or the inheritance of its roles. Raises NotThere, Forbidden, Invalid."""
+        """Change a package's visibility or the inheritance of its roles. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
@@ -91,17 +89,17 @@ class Packages:
     async def link(
         self, package_id: int, standing: AccessFacts, token_id: int, repository: tuple[str, str], *, inherit: bool
     ) -> None:
-        """Link a package to a repository of its owner. Raises NotThere, Forbidden, Invalid."""
+        """Link a package to a repository of its owner. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
             target = await links.target(tx, token_id, *repository)
             if target is None:
-                raise NotThere
+                raise NotFound
             if target.owner_id != held.owner_id:
                 raise Invalid("A package can be linked only to a repository of the account that owns it.")
             if target.role < WRITE:
-                raise Forbidden("Linking needs write access to the repository.", "Ask one of its admins for it.")
+                raise NotAllowed("Linking needs write access to the repository.", "Ask one of its admins for it.")
             await links.link(tx, package_id, target.id, inherit=inherit, forced=True)
             if inherit or held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=inherit)
@@ -109,12 +107,12 @@ class Packages:
         await self.db.repeat(work)
 
     async def unlink(self, package_id: int, standing: AccessFacts) -> None:
-        """Unlink a package from its repository; the inherited roles are lost. Raises NotThere."""
+        """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id)
             if held.repository_id is None:
-                raise NotThere
+                raise NotFound
             await links.unlink(tx, package_id)
             if held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=False)
@@ -125,7 +123,7 @@ class Packages:
 async def _held(tx: Transaction, package_id: int) -> Held:
     held = await packages.lock(tx, package_id)
     if held is None or not held.published:
-        raise NotThere
+        raise NotFound
     return held
 
 
@@ -136,7 +134,7 @@ async def _check_visibility(tx: Transaction, held: Held, visibility: str, standi
         return
     policy = await access.policy(tx, held.owner_id)
     if not {"public": policy.public, "private": policy.private, "internal": policy.internal}[visibility]:
-        raise Forbidden(
+        raise NotAllowed(
             f"The organization does not let its members make packages {visibility}.",
             f"An owner can do it, or allow it with members_can_create_{visibility}_packages.",
         )

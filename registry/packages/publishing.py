@@ -27,7 +27,7 @@ from storage.metadata.manifests import NewManifest
 from storage.metadata.packages import Held
 from storage.metadata.retags import Retags
 from storage.names import Digest, PackageName, TagName
-from storage.objects.base import ObjectStore, Span
+from storage.objects.base import ObjectStore, expect_size
 
 #: A config above this is not read for its labels.
 _CONFIG_MAX: Final = 1024 * 1024
@@ -138,7 +138,8 @@ class Manifests:
             return ImageConfig()
         body = found.body
         if body is None and found.object_key is not None:
-            async with self.stores.reader(found.object_key, Span(0, found.size)) as reader:
+            async with self.stores.reader(found.object_key) as reader:
+                expect_size(reader, found.size)
                 body = b"".join([chunk async for chunk in reader])
         if body is None:
             return ImageConfig()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from registry.packages.refusals import Invalid, NotThere, Taken
+from registry.errors import Conflict, Invalid, NotFound
 from storage.metadata import access, links, packages
 from storage.metadata.database import Database, Transaction
 from storage.metadata.links import Target
@@ -20,13 +20,13 @@ class Accesses:
     db: Database
 
     async def set_user(self, package_id: int, login: str, role: int | None) -> None:
-        """Set a user's role. Raises NotThere, Taken (inherited), Invalid (no member of the organization)."""
+        """Set a user's role. Raises NotFound, Conflict (inherited), Invalid (no member of the organization)."""
 
         async def work(tx: Transaction) -> None:
             held = await _granular(tx, package_id)
             person = await access.person(tx, held.owner_id, login)
             if person is None:
-                raise NotThere
+                raise NotFound
             if role is None:
                 _there(await access.revoke_user(tx, package_id, person.id))
                 return
@@ -40,7 +40,7 @@ class Accesses:
         await self.db.repeat(work)
 
     async def set_team(self, package_id: int, slug: str, role: int | None) -> None:
-        """Set a team's role. Raises NotThere, Taken (inherited), Invalid (a package of a user)."""
+        """Set a team's role. Raises NotFound, Conflict (inherited), Invalid (a package of a user)."""
 
         async def work(tx: Transaction) -> None:
             held = await _granular(tx, package_id)
@@ -48,7 +48,7 @@ class Accesses:
                 raise Invalid("Teams can have roles only over packages of their organization.")
             team = await access.team(tx, held.owner_id, slug)
             if team is None:
-                raise NotThere
+                raise NotFound
             if role is None:
                 _there(await access.revoke_team(tx, package_id, team.id))
             else:
@@ -59,7 +59,7 @@ class Accesses:
     async def grant_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], role: int, audience: str
     ) -> None:
-        """Grant a role to the tokens of an owner's repository, beside inherited roles. Raises NotThere, Invalid."""
+        """Grant a role to the tokens of an owner's repository, beside inherited roles. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
             target = await _target(tx, package_id, token_id, repository)
@@ -70,7 +70,7 @@ class Accesses:
     async def revoke_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], audience: str | None
     ) -> None:
-        """Revoke a repository's role for one audience, or for both. Raises NotThere, Invalid."""
+        """Revoke a repository's role for one audience, or for both. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
             target = await _target(tx, package_id, token_id, repository)
@@ -81,20 +81,20 @@ class Accesses:
 
 def _there(found: bool) -> None:
     if not found:
-        raise NotThere
+        raise NotFound
 
 
 async def _locked(tx: Transaction, package_id: int) -> Held:
     held = await packages.lock(tx, package_id)
     if held is None or not held.published:
-        raise NotThere
+        raise NotFound
     return held
 
 
 async def _granular(tx: Transaction, package_id: int) -> Held:
     held = await _locked(tx, package_id)
     if held.inherit_access:
-        raise Taken(
+        raise Conflict(
             "This package inherits its access from its repository.",
             'Change the roles over the repository, or PATCH the package with {"inherit_access": false}.',
         )
@@ -105,7 +105,7 @@ async def _target(tx: Transaction, package_id: int, token_id: int, repository: t
     held = await _locked(tx, package_id)
     target = await links.target(tx, token_id, *repository)
     if target is None:
-        raise NotThere
+        raise NotFound
     if target.owner_id != held.owner_id:
         raise Invalid("Only repositories of the account that owns the package can have a role over it.")
     return target

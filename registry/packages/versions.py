@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
-from registry.packages.refusals import NotThere
-from storage.metadata import packages, versions
+from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
+from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.versions import Leaving
+from storage.names import TagName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Versions:
     settings: LifetimeSettings
 
     async def delete(self, package_id: int, version_id: int, deleted_by: int, *, may_be_last: bool = False) -> None:
-        """Hide a version with its referrers and tags until restored or purged. Raises NotThere, NotDeletable.
+        """Hide a version with its referrers and tags until restored or purged. Raises NotFound, NotDeletable.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
         """
@@ -26,7 +28,7 @@ class Versions:
             held = await packages.lock(tx, package_id)
             leaving = None if held is None else await versions.leaving(tx, package_id, version_id)
             if held is None or leaving is None:
-                raise NotThere
+                raise NotFound
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and leaving.downloads > most:
                 raise PopularVersion(most)
@@ -36,19 +38,38 @@ class Versions:
 
         await self.db.repeat(work)
 
+    async def withdraw(self, found: ResolvedManifest, reference: str, tag: TagName | None) -> None:
+        """Delete a tag, or where none is named a manifest with its tags. Raises ManifestUnknown, Denied.
+
+        ``reference``: what the client has named. The last version may go, by the distribution specification.
+        """
+        if found.package_id is None or found.version_id is None or found.account_id is None:
+            raise ManifestUnknown(reference)
+        if tag is not None:
+            if not await tags.remove(self.db, found.package_id, tag):
+                raise ManifestUnknown(reference)
+            return
+        try:
+            await self.delete(found.package_id, found.version_id, found.account_id, may_be_last=True)
+        except NotFound as error:
+            raise ManifestUnknown(reference) from error
+        except NotDeletable as refused:
+            # GitHub's API answers this 400, of which OCI's clients would make an invalid request.
+            raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
+
     async def restore(self, package_id: int, version_id: int) -> None:
         """Restore a version with its referrers, its children, and its tags that no other version has.
 
-        Raises NotThere.
+        Raises NotFound.
         """
 
         async def work(tx: Transaction) -> None:
             if await packages.lock(tx, package_id) is None:
-                raise NotThere
+                raise NotFound
             window = self.settings.restore_seconds
             returning = await versions.returning(tx, package_id, version_id, window)
             if not returning:
-                raise NotThere
+                raise NotFound
             await versions.unhide(tx, package_id, returning)
 
         await self.db.repeat(work)

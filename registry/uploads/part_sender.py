@@ -1,15 +1,13 @@
 """The sender of an upload's parts: several are in flight at the same time, and they are recorded in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.part_buffer import PendingPart
-from storage.errors import ObjectCorrupt
 from storage.metadata.uploads import Upload
-from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectReader, ObjectStore, Part
+from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part, expect_size
 
 #: Of one upload at the same time.
 _IN_FLIGHT: Final = 4
@@ -122,19 +120,11 @@ async def put_before(
         cut.slots.append(slot)
         room = slot.view
     at = 0
-    for key, length in segments:
-        async with reading(stores, key, length) as reader:
+    for key, recorded in segments:
+        async with stores.reader(key) as reader:
+            expect_size(reader, recorded)
             async for chunk in reader:
                 room[at : at + len(chunk)] = chunk
                 at += len(chunk)
     cut.pieces.insert(0, room[:size])
     cut.size += size
-
-
-@asynccontextmanager
-async def reading(stores: ObjectStore, key: ObjectKey, size: int) -> AsyncIterator[ObjectReader]:
-    """Open an object of ``size`` bytes. Raises ObjectCorrupt when the object has another size, else as the reader."""
-    async with stores.reader(key) as reader:
-        if reader.size != size:
-            raise ObjectCorrupt(f"the object {key} has {reader.size} bytes, not {size}")
-        yield reader

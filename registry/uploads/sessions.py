@@ -40,6 +40,8 @@ from storage.objects.hashing import ResumableHash
 #: How often a request looks whether the one that holds its session is over.
 _BUSY_POLL_SECONDS: Final = 0.2
 _PUBLISH_TRIES: Final = 3
+#: Between the look at a token and the row of the session that it opens, and between two clocks.
+_OPENING_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,13 @@ class Owner:
     package_id: int
     account_id: int
     token_id: int | None
+
+
+def opened_before(found: Session, token_id: int | None, at: float) -> bool:
+    """Return whether the session is open and was opened with the token by the time ``at`` (Unix seconds)."""
+    latest = at + _OPENING_SECONDS
+    mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= latest
+    return mine and found.state == "open" and not found.expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,14 @@ class Uploads:
             return False
         grace = self.settings.link_grace_seconds
         return await _repeated(lambda: sessions.finish(self.db, upload, fence, end, digest, body, grace_seconds=grace))
+
+    def is_done(self, found: Session, digest: Digest) -> bool:
+        """Return whether the session was published already, as this digest. Raises DigestInvalid for another one."""
+        if found.state != "done" or found.digest is None:
+            return False
+        if found.digest != digest:
+            raise DigestInvalid(digest, Digest(found.digest))
+        return True
 
     async def put(self, package_id: int, body: bytes, digest: Digest) -> bool:
         """Publish a short body without a session; False: too large, another digest, or the package is gone."""

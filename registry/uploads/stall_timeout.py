@@ -22,6 +22,10 @@ class StallTimeout:
 class Body(Protocol):
     """The body of a request, read as its bytes arrive."""
 
+    @property
+    def length(self) -> int | None:
+        """The bytes that the head announced; None for chunks."""
+
     async def fill(self, room: memoryview, seconds: float) -> int | None:
         """Read the next bytes into ``room`` and return their number: 0 at the end, None on a timeout.
 

@@ -13,14 +13,14 @@ from typing import Final, Literal, cast
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
 from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
-from registry.uploads.part_sender import Parts, give, put_before, reading
+from registry.uploads.part_sender import Parts, give, put_before
 from registry.uploads.stall_timeout import Body, Paced, StallTimeout
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import MultipartId, ObjectKey, Part, Stores
+from storage.objects.base import MultipartId, ObjectKey, Part, Stores, expect_size
 from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
@@ -75,6 +75,7 @@ class UploadWriter:
         self._keys_made = 0
         self._spent = False
         self._stop: int | None = None
+        self._revocable = False
         self._may_be_whole = not self._parts.recorded and not self._segments
         self._slot_since = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -103,7 +104,10 @@ class UploadWriter:
                     await self._flush(release=True, whole=failure is None)
                 keeper.cancel()
         except BaseExceptionGroup as group:
-            raise _reason(failure, group) from group
+            reason = _reason(failure, group)
+            if isinstance(reason, SizeInvalid):
+                self.released = await uploads.roll_back(self._db, self._held)
+            raise reason from group
         finally:
             self._leave_slot()
             give(self._slots, self._pending.cut_all())
@@ -125,11 +129,12 @@ class UploadWriter:
     async def receive(self, body: Body, expected: int | None = None) -> None:
         """Receive a whole body, of ``expected`` bytes if its length is known.
 
-        Raises LayerTooLarge, SizeInvalid, UploadExpired, BlobUploadInvalid, UnavailableNow, Unavailable,
-        ConnectionError.
+        Raises LayerTooLarge, SizeInvalid (then no byte of the body is kept, however many were durable), UploadExpired,
+        BlobUploadInvalid, UnavailableNow, Unavailable, ConnectionError.
         """
         begin = self._pending.received
         self._stop = None if expected is None else begin + expected
+        self._revocable = expected is not None and body.length is None  # chunks: they may be more or fewer
         lifetime = asyncio.timeout(self._held.expires_in)
         try:
             async with lifetime:
@@ -218,7 +223,8 @@ class UploadWriter:
         self._pending.read_back()
         segments, self._segments = self._segments, []
         for key, size in segments:
-            async with reading(self._stores, key, size) as reader:
+            async with self._stores.reader(key) as reader:
+                expect_size(reader, size)
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
 
@@ -285,6 +291,7 @@ class UploadWriter:
             part=part,
             segment=segment,
             release=release,
+            revocable=self._revocable,
         )
         if not kept:
             raise UploadBusy(self.id)
@@ -383,7 +390,8 @@ class UploadWriter:
             hasher.update(stored.body)
             self._pending.resume(stored.body)
         elif stored.object_key is not None:
-            async with reading(self._stores, stored.object_key, stored.size) as reader:
+            async with self._stores.reader(stored.object_key) as reader:
+                expect_size(reader, stored.size)
                 async for chunk in reader:
                     hasher.update(chunk)
             self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments

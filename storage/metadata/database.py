@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -190,9 +190,12 @@ class Database:
     async def _take(self) -> _Held:
         while self._idle:
             connection = self._idle.pop()
-            with suppress(asyncpg.InterfaceError):  # the pool has noticed its end, and taken it back
-                if not connection.is_closed():
-                    return connection
+            try:
+                closed = connection.is_closed()
+            except asyncpg.InterfaceError:  # the pool has noticed its end, and taken it back
+                closed = True
+            if not closed:
+                return connection
             await self._pool.release(connection)
         self._waiting += 1
         try:

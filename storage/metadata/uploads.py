@@ -193,7 +193,7 @@ _RECORD: Final = command(
         DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM held) AND $6::int IS NOT NULL
         RETURNING object_key
     ), dead AS (
-        INSERT INTO dead_objects (object_key) SELECT object_key FROM used ON CONFLICT DO NOTHING
+        INSERT INTO dead_objects (object_key) SELECT object_key FROM used WHERE NOT $12 ON CONFLICT DO NOTHING
     ), segments AS (
         INSERT INTO upload_segments (upload_id, position, object_key, size)
         SELECT held.id, (SELECT count(*) FROM upload_segments WHERE upload_id = held.id), $9, $10
@@ -217,16 +217,53 @@ async def record(
     part: Part | None = None,
     segment: tuple[ObjectKey, int] | None = None,
     release: bool = False,
+    revocable: bool = False,
 ) -> bool:
     """Make ``received`` the durable offset; False: the lease is lost, and nothing was written.
 
-    A part replaces all segments before it; their objects become garbage in the same statement.
+    A part replaces all segments before it; their objects become garbage in the same statement, or if this is
+    ``revocable`` by ``roll_back``, when the session is swept.
     """
     number, etag, size = (None, None, None) if part is None else (part.number, part.etag, part.size)
     key, length = (None, None) if segment is None else segment
-    return (
-        await _RECORD.run(db, upload, fence, received, hash_state, tail, number, etag, size, key, length, release) == 1
+    values = (upload, fence, received, hash_state, tail, number, etag, size, key, length, release, revocable)
+    return await _RECORD.run(db, *values) == 1
+
+
+# The objects of what was recorded under the lease are garbage: parts in the multipart upload, which is asked for by the
+# numbers of its parts and takes no other, segments now. The fence is raised, so that nothing comes behind.
+_ROLL_BACK: Final = command(
+    """
+    WITH held AS (
+        SELECT id FROM uploads WHERE id = $1 AND fence = $2 AND state = 'open' FOR UPDATE
+    ), parts AS (
+        DELETE FROM upload_parts WHERE upload_id IN (SELECT id FROM held) AND number <> ALL ($6::int[])
+    ), found AS (
+        DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM held)
+        RETURNING object_key
+    ), dead AS (
+        INSERT INTO dead_objects (object_key) SELECT object_key FROM found WHERE object_key <> ALL ($7::text[])
+        ON CONFLICT DO NOTHING
+    ), segments AS (
+        INSERT INTO upload_segments (upload_id, position, object_key, size)
+        SELECT held.id, former.position - 1, former.object_key, former.size
+          FROM held CROSS JOIN unnest($7::text[], $8::bigint[]) WITH ORDINALITY AS former (object_key, size, position)
+         WHERE (SELECT count(*) FROM found) >= 0 -- so that their places are free by then
     )
+    UPDATE uploads SET received = $3, hash_state = $4, tail = $5, fence = fence + 1, lease_until = NULL
+     WHERE id IN (SELECT id FROM held)
+    """
+)
+
+
+async def roll_back(db: Executor, held: Upload) -> bool:
+    """Restore a session as it was claimed, and release the lease; False: the lease is lost, and nothing was written.
+
+    All that was recorded under the lease was ``revocable``.
+    """
+    numbers, keys, sizes = held.part_numbers, held.segment_keys, held.segment_sizes
+    values = (held.id, held.fence, held.received, held.hash_state, held.tail, numbers, keys, sizes)
+    return await _ROLL_BACK.run(db, *values) == 1
 
 
 _RELEASE: Final = command("UPDATE uploads SET lease_until = NULL WHERE id = $1 AND fence = $2")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NewType, Protocol
 
+from storage.errors import ObjectCorrupt
+
 ObjectKey = NewType("ObjectKey", str)
 MultipartId = NewType("MultipartId", str)
 
@@ -56,20 +58,40 @@ class MultipartInfo:
     started: datetime
 
 
-@dataclass(slots=True)
 class Source:
-    """The descriptor of a reader's bytes: ``size`` bytes in ``fd``, which the reader owns and closes.
+    """The descriptor of a reader's bytes: ``left`` bytes in ``fd``, which the reader owns and closes.
 
-    ``offset`` is that in a regular file (os.sendfile), None in a stream, which never blocks, is read from where it
-    stands and may be silent for ``silence_seconds``; ``first``: what has been read of the stream, to go before.
-    Who takes bytes out of ``fd`` counts them off ``size``: the reader learns from it whether all were taken.
+    ``offset`` is that of the first byte in a regular file (os.sendfile), None in a stream, which never blocks, is read
+    from where it stands and may be silent for ``silence_seconds``. A caller that takes bytes out of ``fd`` tells
+    ``advance``, from which the reader learns whether all were taken.
     """
 
-    fd: int
-    offset: int | None
-    size: int
-    first: bytes = b""
-    silence_seconds: float | None = None
+    __slots__ = ("_first", "_left", "fd", "offset", "silence_seconds")
+
+    def __init__(
+        self, fd: int, offset: int | None, left: int, *, first: bytes = b"", silence_seconds: float | None = None
+    ) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.silence_seconds = silence_seconds
+        self._left = left
+        self._first = first
+
+    @property
+    def left(self) -> int:
+        """The number of bytes that are still to be taken out of ``fd``."""
+        return self._left
+
+    def take_first(self) -> bytes:
+        """Return the bytes that were read of the stream already, which come before ``left``; b"" the next time."""
+        first, self._first = self._first, b""
+        return first
+
+    def advance(self, count: int) -> None:
+        """Count ``count`` bytes as taken out of ``fd``. Raises ValueError for more bytes than are left."""
+        if count > self._left:
+            raise ValueError(f"took {count} bytes of {self._left}")
+        self._left -= count
 
 
 class ObjectReader(Protocol):
@@ -77,8 +99,16 @@ class ObjectReader(Protocol):
 
     @property
     def size(self) -> int: ...  # bytes this reader will yield
+    @property
+    def object_size(self) -> int: ...  # bytes of the whole object, as the store has them
     def source(self) -> Source | None: ...  # instead of the iteration, not beside it; None: there is no descriptor
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+def expect_size(reader: ObjectReader, size: int) -> None:
+    """Compare the size of an object with the size that was recorded for the object. Raises ObjectCorrupt."""
+    if reader.object_size != size:
+        raise ObjectCorrupt(f"recorded with {size} bytes, the object has {reader.object_size}")
 
 
 class ObjectStore(Protocol):

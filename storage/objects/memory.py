@@ -47,6 +47,7 @@ class _Upload:
 @dataclass(frozen=True, slots=True)
 class _Reader:
     data: memoryview
+    object_size: int
 
     @property
     def size(self) -> int:
@@ -79,7 +80,7 @@ class MemoryStore:
         data = memoryview(self._found(key).data)
         if span is not None and span.stop > len(data):
             raise ObjectCorrupt(f"asked for bytes to {span.stop}, the object has {len(data)}")
-        yield _Reader(data if span is None else data[span.start : span.stop])
+        yield _Reader(data if span is None else data[span.start : span.stop], len(data))
 
     async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
         """Return None: there is no URL of this memory."""

@@ -1,19 +1,6 @@
 """The sentences that a person reads."""
 
-from auth.errors import AuthError, Forbidden, MalformedScope, Unauthenticated, UnknownTokenScope
-
-
-def test_forbidden_says_what_is_missing_what_is_there_and_what_helps() -> None:
-    error = Forbidden("write:packages", ["repo", "read:packages"], "make a token with write:packages")
-    assert str(error) == (
-        "this needs write:packages, the credentials have read:packages, repo; make a token with write:packages"
-    )
-    assert (error.missing, error.have, error.fix) == (
-        "write:packages",
-        frozenset({"read:packages", "repo"}),
-        "make a token with write:packages",
-    )
-    assert "have nothing" in str(Forbidden("pull", (), "log in"))
+from auth.errors import AuthError, MalformedScope, Unauthenticated, UnknownTokenScope
 
 
 def test_unauthenticated_has_a_code_for_the_challenge() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from auth.tokens import SCOPES
-from tests.support.certificates import write_certificate
+from registry.devservers.certificates import write_certificate
 from tests.support.server import Registry, running
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]

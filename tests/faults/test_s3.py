@@ -11,7 +11,7 @@ import pytest
 from registry.config import Settings
 from registry.jobs.runner import run_once
 from storage.objects.base import MultipartId, ObjectKey
-from storage.objects.s3 import S3Settings
+from storage.objects.s3.store import S3Settings
 from tests.faults.routes import ROUTES, image
 from tests.support.faults import Fault, FaultProxy
 from tests.support.server import Answer, Registry, basic, running

@@ -284,7 +284,7 @@ async def test_an_issuer_that_is_down_is_no_answer(env: dict[str, str], provider
 
 async def _refused(registry: Registry, identity: str, case: str = "") -> None:
     """Everywhere; and it leaves nothing behind."""
-    registry.services.failures._times.clear()
+    registry.routers[0].throttle._times.clear()
     before = await registry.services.db.fetchrow("SELECT count(*) FROM tokens")
     for headers in (basic(identity, "oidc"), {"Authorization": f"Bearer {identity}"}):
         answer = await registry.call("GET", f"/token?scope={PUSH}", headers=headers)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid
 from registry.http.server.parser import Head, Parser
 from tests.support.raw import request
 
@@ -25,16 +25,13 @@ class _Read:
         self.messages: list[tuple[Head, bytearray, list[str]]] = []
         self.refused = ""
 
-    def head_begun(self) -> None:
-        pass
-
     def head_read(self, head: Head) -> None:
-        self.messages.append((head, bytearray(), []))
+        self.messages.append((head, bytearray(), ["whole"] if head.length == 0 else []))
 
     def body_read(self, data: bytes) -> None:
         self.messages[-1][1].extend(data)
 
-    def message_read(self) -> None:
+    def body_ended(self) -> None:
         self.messages[-1][2].append("whole")
 
 
@@ -118,3 +115,29 @@ def test_what_frames_a_chunk_is_bounded(frame: bytes) -> None:
 def test_framing_that_could_be_read_in_two_ways_is_refused(sent: bytes) -> None:
     assert _read([sent]).refused
     assert not _read([sent]).messages
+
+
+def test_a_head_that_is_repeated_is_the_same_only_where_a_head_begins() -> None:
+    sent = request("GET", "/v2/a/b/manifests/c", "X-A: b")
+    once, again = _read([sent]), _read([sent, sent, sent])
+    assert [head for head, *_ in again.messages] == [head for head, *_ in once.messages] * 3
+    within = _read([b"GET /within HTTP/1.1\r\nX-B: ", sent])
+    assert [head.target for head, *_ in within.messages] == ["/within"]
+    body = _read([request("PATCH", "/", f"Content-Length: {len(sent)}"), sent])
+    assert [(head.method, bytes(data)) for head, data, _ in body.messages] == [("PATCH", sent)]
+
+
+@pytest.mark.parametrize("first", ["Upgrade: h2c\r\nConnection: Upgrade", "X-A: b"])
+def test_two_heads_in_one_piece_are_two_however_often_they_come(first: str) -> None:
+    one, other = request("GET", "/first-of-two", first), request("GET", "/other-of-two")
+    for _ in range(3):
+        assert [head.target for head, *_ in _read([other]).messages] == ["/other-of-two"]
+        for pair in (one + other, one + other + b"\r\n", b"\r\n" + one + b"\r\n" + other):
+            assert [head.target for head, *_ in _read([pair, pair]).messages] == ["/first-of-two", "/other-of-two"] * 2
+
+
+def test_what_is_remembered_of_heads_is_bounded() -> None:
+    for number in range(2000):
+        assert _read([request("GET", f"/{number}")]).messages[0][0].target == f"/{number}"
+    assert _read([request("GET", "/0"), request("GET", "/" + "a" * 4000)]).messages[0][0].target == "/0"
+    assert len(Parser._repeated) <= 512

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from registry.config import Settings, SettingsInvalid
-from storage.objects.local import LocalSettings
-from storage.objects.s3 import S3Settings
-from storage.objects.signing import Credentials
-from tests.support.certificates import write_certificate
+from registry.devservers.certificates import write_certificate
+from storage.objects.local.store import LocalSettings
+from storage.objects.s3.signing import Credentials
+from storage.objects.s3.store import S3Settings
 
 GOOD = {
     "MOORAGE_DATABASE_URL": "postgresql://moorage:hunter2@db/moorage",

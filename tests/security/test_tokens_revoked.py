@@ -64,8 +64,8 @@ CASES = [
 
 
 async def test_s19_s33_a_bearer_token_is_only_as_good_as_what_stands_behind_it(registry: Registry) -> None:
-    for replica in registry.replicas:
-        replica.failures.most = 1_000_000  # they are what this is about
+    for router in registry.routers:
+        router.throttle.most = 1_000_000  # they are what this is about
     for number, (given, taken, pull, push) in enumerate(CASES):
         await _case(registry, number, given, taken, pull, push)
 

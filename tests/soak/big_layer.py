@@ -26,7 +26,7 @@ from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.s3.store import S3Settings, S3Store
 from tests.support.faults import FaultProxy
 from tests.support.server import PACKAGES, basic, settings_env
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -69,6 +71,15 @@ class Wire:
         except TimeoutError:
             return False
 
+    async def rest(self, seconds: float = 10) -> bytes:
+        """All that comes until the server ends the connection, or resets it."""
+        got = bytearray()
+        async with asyncio.timeout(seconds):
+            with contextlib.suppress(ConnectionResetError):
+                while chunk := await self._reader.read(65_536):
+                    got += chunk
+        return bytes(got)
+
     async def silent(self, seconds: float = 0.2) -> bool:
         """Whether nothing comes within that time."""
         try:
@@ -77,6 +88,15 @@ class Wire:
         except TimeoutError:
             return True
         return False
+
+    def half_close(self) -> None:
+        self._writer.write_eof()
+
+    def abort(self) -> None:
+        """Leave without a word: what was sent and not yet acknowledged is lost."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     async def close(self) -> None:
         self._writer.close()

@@ -21,9 +21,10 @@ from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token, create_user
 from registry.app import answering, open_services
 from registry.config import Settings
+from registry.http.router import Router
 from registry.http.server.admission import Admission
 from registry.services import Services
-from storage.objects.s3 import S3Store
+from storage.objects.s3.store import S3Store
 
 PACKAGES = ("read:packages", "write:packages", "delete:packages")
 
@@ -90,7 +91,7 @@ class Registry:
     replicas: list[Services]
     http: aiohttp.ClientSession
     tokens: dict[str, str] = field(default_factory=dict)
-    admissions: list[Admission] = field(default_factory=list)
+    routers: list[Router] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -98,7 +99,7 @@ class Registry:
 
     @property
     def admission(self) -> Admission:
-        return self.admissions[0]
+        return self.routers[0].admission
 
     @property
     def services(self) -> Services:
@@ -197,20 +198,20 @@ async def running(
     ``ahead_seconds``: how wrong the clock of each replica is, where one is.
     """
     os.environ.update({k: v for k, v in env.items() if k.startswith("AWS_")})  # noqa: TID251 - boto's chain reads it
-    urls, services, admissions = [], [], []
+    urls, services, routers = [], [], []
     async with AsyncExitStack() as stack:
         for _, ahead in zip_longest(range(replicas), ahead_seconds, fillvalue=0.0):
             listener = socket.create_server((host, 0))
             url = f"http://{host}:{listener.getsockname()[1]}"
             settings = change(Settings.from_env(env))
             opened = await stack.enter_async_context(open_services(settings, _clock(ahead)))
-            admissions.append((await stack.enter_async_context(answering(opened, listener))).admission)
+            routers.append(await stack.enter_async_context(answering(opened, listener)))
             urls.append(url)
             services.append(opened)
         if isinstance(store := services[0].stores, S3Store):
             await store.ensure_bucket()
         http = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
-        yield Registry(urls, services, http, admissions=admissions)
+        yield Registry(urls, services, http, routers=routers)
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -11,14 +11,13 @@ import orjson
 import pytest
 
 from registry.http.server.access_log import AccessLog, Line, printable
-from registry.http.server.message import RequestContext
 from tests.support.raw import Wire, ask, request
 from tests.support.server import Registry, basic, running
 
 
 def a_line(target: str = "/v2/", status: int = 200) -> Line:
     now = time.monotonic()
-    return Line(now, RequestContext("abc-000001", now - 0.25, 7), "192.0.2.1", "GET", target, status, 321)
+    return Line(now - 0.25, now, "abc-000001", "192.0.2.1", 7, "GET", target, status, 321)
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:

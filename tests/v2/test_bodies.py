@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.certificates import write_certificate
+from registry.devservers.certificates import write_certificate
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, basic, running
 from tests.support.uploading import KIB, MIB, Session, chunks, noise, sha256

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.certificates import CertificateFiles, write_certificate
+from registry.devservers.certificates import CertificateFiles, write_certificate
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, running
 from tests.support.uploading import noise

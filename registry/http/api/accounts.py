@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
-from registry.http.api.errors import not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import simple_organization, simple_user
@@ -21,7 +21,7 @@ async def get_myself(call: ApiCall) -> web.Response:
     """Return the caller as «Private User»."""
     found = await accounts.by_id(call.services.db, rights.myself(call))
     if found is None:
-        raise not_found()
+        raise NotFound
     private = {
         "private_gists": 0,
         "total_private_repos": 0,
@@ -42,13 +42,12 @@ async def get_user_by_id(call: ApiCall) -> web.Response:
     """Return an account by its immutable numeric id as «Public User»."""
     found = await accounts.by_id(call.services.db, call.number("account_id"))
     if found is None:
-        raise not_found()
+        raise NotFound
     return answer(await _profile(call, found))
 
 
 async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
-    viewer = call.me
-    mine = viewer.repository_id is None and (viewer.account_id == found.id or viewer.site_admin)
+    mine = rights.is_own(call, found)
     return {
         **simple_user(call, found.id, found.login, found.kind, site_admin=found.site_admin),
         "name": found.name,

@@ -5,13 +5,10 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from auth.errors import UnknownTokenScope
 from registry.accounts import accounts as rules
 from registry.accounts import organizations
-from registry.accounts.names import AccountUnknown
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import validation_failed
 from registry.http.api.routes import Access, Route
 from registry.http.api.shapes import simple_organization, simple_user
 from storage.metadata.accounts import Account
@@ -89,10 +86,7 @@ async def authorize_user(call: ApiCall) -> web.Response:
     """Create an access token for a user; the token's text is shown in this response only."""
     new = call.body(NewAuthorization)
     user = await rights.user(call)
-    try:
-        plain, stored = await rules.create_token(call.services.db, user.login, new.scopes, note=new.note)
-    except UnknownTokenScope as error:
-        raise validation_failed("Authorization", "scopes", "invalid", str(error)) from error
+    plain, stored = await rules.create_token(call.services.db, user.login, new.scopes, note=new.note)
     body = {
         "id": stored.id,
         "url": f"{call.base}/authorizations/{stored.id}",
@@ -114,10 +108,7 @@ async def authorize_user(call: ApiCall) -> web.Response:
 async def create_organization(call: ApiCall) -> web.Response:
     """Create an organization with its first owner."""
     new = call.body(NewOrganization)
-    try:
-        made = await organizations.create(call.services.db, new.login, new.admin, name=new.profile_name)
-    except AccountUnknown as error:
-        raise validation_failed("Organization", "admin", "missing", str(error)) from error
+    made = await organizations.create(call.services.db, new.login, new.admin, name=new.profile_name)
     return answer(simple_organization(call, made.id, made.login, made.description), 201)
 
 

@@ -7,9 +7,8 @@ import structlog
 from aiohttp import web
 
 from auth.credentials import TokenCredentials
-from auth.errors import Forbidden, Unauthenticated
-from registry.accounts.names import AccountError, AccountUnknown
-from registry.errors import TooManyRequests
+from auth.errors import Unauthenticated
+from registry.errors import NotFound, RegistryError
 from registry.http.api import (
     access,
     accounts,
@@ -27,12 +26,16 @@ from registry.http.api import (
     workflows,
 )
 from registry.http.api.call import ApiCall, read_body
-from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, validation_failed
+from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
-from registry.http.keys import SERVICES
-from registry.packages.refusals import Refusal
-from storage.errors import StorageError, Unavailable
+from registry.http.errors import unavailable
+from registry.http.keys import SERVICES, THROTTLE
+from registry.http.login_throttle import LoginThrottle
+from registry.http.server.guest import request_of
+from registry.http.server.message import Request
+from registry.services import Services
+from storage.errors import StorageError
 from storage.metadata.tokens import StoredToken
 
 log = structlog.get_logger()
@@ -59,70 +62,45 @@ ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
         try:
-            viewer = await _viewer(http)
+            services, request = http.app[SERVICES], request_of(http)
+            viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
-            body = await read_body(http)
-            return await route.handler(ApiCall(http, http.app[SERVICES], viewer, body))
+            body = await read_body(request, services.settings.http.body_seconds)
+            return await route.handler(ApiCall(http, request, services, viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
-            return (_refused(error) or _failed(http, error)).response()
+            return error_response(_told(http, error))
 
     return endpoint
 
 
-def _refused(error: Exception) -> ApiError | None:
-    """Map an error of the rules or of access control to its API error; None for any other error."""
+def _told(http: web.Request, error: Exception) -> RegistryError:
+    """Convert an error to the one that the caller is told of; an unexpected error is logged."""
     match error:
-        case ApiError():
+        case RegistryError():
             return error
-        case AccountUnknown():
-            return not_found()
-        case AccountError():
-            return validation_failed(error.resource, error.field, error.code, str(error))
-        case Forbidden():
-            return forbidden(error.missing, sorted(error.have), error.fix)
-        case Refusal() | TooManyRequests():
-            return _ruled(error)
-        case _:
-            return None
-
-
-def _ruled(error: Refusal | TooManyRequests) -> ApiError:
-    if isinstance(error, TooManyRequests):
-        return ApiError(429, error.message, headers=error.headers)
-    return ApiError(error.status, error.message, extra={"fix": error.fix} if error.fix else {})
-
-
-def _failed(http: web.Request, error: Exception) -> ApiError:
-    """Map a storage failure to 503 and an unexpected error to 500, and log the error."""
-    match error:
-        case Unavailable():
-            log.warning("storage.unavailable", error=str(error), path=http.path)
-            return ApiError(503, "Try again later", headers={"Retry-After": "2"})
         case StorageError():
-            log.error("storage.failed", error=str(error), path=http.path, exc_info=error)
-            return ApiError(503, "Try again later", headers={"Retry-After": "5"})
+            return unavailable(error, http.path)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
-            return ApiError(500, "This is our fault, and it is in our log")
+            return RegistryError("This is our fault, and it is in our log")
 
 
-async def _viewer(http: web.Request) -> StoredToken | None:
-    services = http.app[SERVICES]
+async def _viewer(services: Services, throttle: LoginThrottle, request: Request) -> StoredToken | None:
     try:
-        credentials = credentials_of(services, http)
+        credentials = credentials_of(services, throttle, request)
         if credentials is None:
             return None
         if not isinstance(credentials, TokenCredentials):
             raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
-        return (await holder(services, http, credentials)).token
+        return (await holder(services, throttle, request, credentials)).token
     except Unauthenticated as error:
         raise bad_credentials() from error
 
 
 async def _unknown(_http: web.Request) -> web.Response:
-    return not_found().response()
+    return error_response(NotFound())
 
 
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:

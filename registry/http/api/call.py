@@ -10,11 +10,9 @@ from aiohttp import web
 
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
-from registry.http.api.errors import ApiError, bad_credentials, forbidden, not_found, requires_authentication
-from registry.http.errors import BodyTooSlow
-from registry.http.keys import SERVICES
-from registry.http.server.body import BodyMalformed
-from registry.http.server.guest import request_of
+from registry import errors
+from registry.http.api.errors import bad_credentials, requires_authentication
+from registry.http.server.message import Request
 from registry.http.urls import origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
@@ -35,6 +33,7 @@ class ApiCall:
     """A request of the API with its viewer's token; ``viewer`` is None for an anonymous request."""
 
     http: web.Request
+    request: Request
     services: Services
     viewer: StoredToken | None
     raw_body: bytes = b""
@@ -64,13 +63,13 @@ class ApiCall:
     @property
     def served_at(self) -> str:
         """The URL of the host that this request came to: the registry's, or the API's own."""
-        own = self.services.settings.api_url
-        return own if own is not None and self.http.host.lower() == own.partition("://")[2].lower() else self.origin
+        own, host = self.services.settings.api_url, self.request.field(b"host") or ""
+        return own if own is not None and host.lower() == own.partition("://")[2].lower() else self.origin
 
     @property
     def origin(self) -> str:
         """The URL of the registry and its pages."""
-        return origin(self.http, self.services.settings.public_url)
+        return origin(self.request, self.services.settings.public_url)
 
     def param(self, name: str) -> str:
         """Return a path parameter, decoded."""
@@ -80,7 +79,7 @@ class ApiCall:
         """A numeric id in the path. Raises 404: no such thing has an id of that form."""
         text = self.param(name)
         if not text.isascii() or not text.isdigit() or len(text) > _ID_DIGITS:
-            raise not_found()
+            raise errors.NotFound
         return int(text)
 
     def body(self, kind: type[Body]) -> Body:
@@ -88,9 +87,9 @@ class ApiCall:
         try:
             return msgspec.json.decode(self.raw_body or b"{}", type=kind)
         except msgspec.ValidationError as error:
-            raise ApiError(422, f"Invalid request.\n\n{error}") from error
+            raise errors.Invalid(f"Invalid request.\n\n{error}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ApiError(400, "Problems parsing JSON") from error
+            raise errors.BadRequest("Problems parsing JSON") from error
 
     def authorize(self, action: Action, package: PackageName, standing: AccessFacts) -> Allowed:
         """Check that the viewer may do ``action``. Raises 401, 404 (hidden and missing are one answer) or 403."""
@@ -101,9 +100,9 @@ class ApiCall:
             case Challenged(error=error):
                 raise requires_authentication() if error is None else bad_credentials()
             case Denied(words=words, missing=missing, have=have, fix=fix):
-                raise forbidden(missing, have, fix, words)
+                raise errors.Denied(missing, have, fix, words)
             case _:
-                raise not_found()
+                raise errors.NotFound
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -123,16 +122,9 @@ def nothing(status: int = 204) -> web.Response:
     return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
 
 
-async def read_body(http: web.Request) -> bytes:
+async def read_body(request: Request, seconds: float) -> bytes:
     """Read the body, at most BODY_MAX bytes. Raises 400, 408, 413."""
-    seconds = http.app[SERVICES].settings.http.body_seconds
-    too_large = ApiError(413, f"A body has at most {BODY_MAX} bytes")
-    try:
-        return await request_of(http).body.read(BODY_MAX, seconds, too_large)
-    except BodyTooSlow as error:
-        raise ApiError(408, f"E{error.message[1:]}") from error
-    except BodyMalformed as error:
-        raise ApiError(400, "Expected a well-formed body") from error
+    return await request.body.read(BODY_MAX, seconds, errors.TooLarge(f"A body has at most {BODY_MAX} bytes"))
 
 
 def fields(**values: object) -> dict[str, Any]:

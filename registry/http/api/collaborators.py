@@ -8,9 +8,9 @@ from aiohttp import web
 from auth.permissions import ADMIN, READ, WRITE
 from registry.accounts import repositories as rules
 from registry.accounts.names import is_login
+from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.errors import not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import permissions, simple_user
@@ -37,7 +37,7 @@ async def check(call: ApiCall) -> web.Response:
     """Check that a user is a collaborator (204, or 404); for viewers with write access."""
     repository, login = await rights.repository(call, WRITE), call.param("username")
     if not is_login(login) or not await collaborators.is_one(call.services.db, repository.id, login):
-        raise not_found()
+        raise NotFound
     return nothing()
 
 
@@ -46,7 +46,7 @@ async def get_permission(call: ApiCall) -> web.Response:
     repository, login = await rights.repository(call, WRITE), call.param("username")
     found = await collaborators.of_person(call.services.db, repository.id, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     word = _WORDS[found.role]
     return answer({"permission": word, "role_name": word, "user": _person(call, found)})
 

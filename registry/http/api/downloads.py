@@ -5,8 +5,8 @@ from typing import Final
 from aiohttp import web
 
 from auth.identity import Action
+from registry.errors import NotFound
 from registry.http.api.call import ApiCall, answer
-from registry.http.api.errors import not_found
 from registry.http.api.families import VERSION, allowed, family, one_of
 from storage.metadata import downloads, versions
 
@@ -19,7 +19,7 @@ async def list_downloads(call: ApiCall) -> web.Response:
     one_of(call, "interval", _INTERVALS)
     package_id, _ = await allowed(call, Action.PULL)
     if await versions.get(call.services.db, package_id, version_id) is None:
-        raise not_found()
+        raise NotFound
     days = await downloads.days(call.services.db, package_id, version_id)
     totals = {kind: sum(day.count for day in days if day.kind == kind) for kind in ("image", "signature")}
     body = {

@@ -4,9 +4,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from auth.identity import Action
+from registry.errors import Invalid, NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall
-from registry.http.api.errors import ApiError, not_found
 from registry.http.api.routes import Handler, Route
 from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
@@ -42,11 +42,11 @@ def package_name(call: ApiCall) -> PackageName:
     """The package that the path names. Raises 404 for what can be none, and for other types than container."""
     login, name = owner_login(call), call.param("package_name")
     if call.param("package_type") != CONTAINER:
-        raise not_found()
+        raise NotFound
     try:
         return PackageName.parse(f"{login.lower()}/{name}")
     except InvalidName as error:
-        raise not_found() from error
+        raise NotFound from error
 
 
 async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tuple[int, AccessFacts]:
@@ -58,10 +58,10 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
     find = packages.standing_of_deleted if deleted else packages.access_facts_of
     standing = await find(call.services.db, call.token_id, name)
     if "org" in call.http.match_info and standing.owner_kind != "Organization":
-        raise not_found()
+        raise NotFound
     package_id = call.authorize(action, name, standing).package_id
     if package_id is None:
-        raise not_found()
+        raise NotFound
     return package_id, standing
 
 
@@ -69,7 +69,7 @@ async def shown(call: ApiCall, package_id: int) -> ShownPackage:
     """Return the package as visible to the viewer. Raises 404 for a package without a version."""
     found = await catalog.show(call.services.db, call.me.id, package_id)
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 
@@ -89,5 +89,5 @@ def one_of(call: ApiCall, parameter: str, values: tuple[str, ...]) -> str | None
     text = call.http.query.get(parameter)
     if text is not None and text not in values:
         known = ", ".join(f'"{value}"' for value in values)
-        raise ApiError(422, f"Invalid request.\n\nFor '{parameter}', expected one of {known}.")
+        raise Invalid(f"Invalid request.\n\nFor '{parameter}', expected one of {known}.")
     return text

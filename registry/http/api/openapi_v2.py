@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from registry.oci.errors import ErrorCode
+from registry.errors import STATUSES
 from registry.oci.request import Kind
 
 SCHEMAS: Final[dict[str, Any]] = {
@@ -17,7 +17,7 @@ SCHEMAS: Final[dict[str, Any]] = {
                     "type": "object",
                     "required": ["code", "message"],
                     "properties": {
-                        "code": {"type": "string", "enum": [code.value for code in ErrorCode]},
+                        "code": {"type": "string", "enum": list(dict.fromkeys(code for _, code in STATUSES.values()))},
                         "message": {"type": "string"},
                         "detail": {},
                     },

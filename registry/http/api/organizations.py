@@ -9,9 +9,9 @@ from msgspec import UNSET, UnsetType
 from registry.accounts import accounts as account_rules
 from registry.accounts import organizations as rules
 from registry.accounts.names import is_login
+from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import forbidden, not_found
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import simple_organization, simple_user
@@ -102,7 +102,7 @@ async def _full(call: ApiCall, org: Organization) -> dict[str, Any]:
         "archived_at": None,
         "type": "Organization",
     }
-    if org.role == "admin" and not org.sso_missing and rights.has_scope(call, "read:org"):
+    if rights.shows_settings(call, org):
         body |= {name: getattr(org, name) for name in _OWNER_FIELDS}
         body |= {"default_repository_permission": "none", "members_can_create_repositories": True}
     return body
@@ -134,7 +134,7 @@ async def get_my_membership(call: ApiCall) -> web.Response:
     org = await rights.member_of(call)
     mine = await organizations.member(call.services.db, org.id, call.me.login)
     if mine is None:
-        raise not_found()
+        raise NotFound
     return answer(_membership(call, org, mine))
 
 
@@ -149,10 +149,7 @@ async def put_membership(call: ApiCall) -> web.Response:
 async def remove_member(call: ApiCall) -> web.Response:
     """Remove a member, or let the caller leave; all grants in the organization end with the membership."""
     login = call.param("username")
-    org = await rights.member_of(call)
-    rights.myself(call)
-    if org.role != "admin" and login.lower() != call.me.login.lower():
-        raise forbidden(f"owner of {org.login}", ["member"], f"Ask an owner of {org.login}.")
+    org = await rights.owner_or_self(call, login)
     await rules.remove(call.services.db, org.login, login)
     return nothing()
 
@@ -161,7 +158,7 @@ async def _member(call: ApiCall, org: Organization) -> Member:
     login = call.param("username")
     found = await organizations.member(call.services.db, org.id, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 

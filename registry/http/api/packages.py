@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from auth.identity import Action
+from registry.errors import Invalid, NotFound
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import ApiError, not_found
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.shapes import minimal_repository, simple_user
@@ -40,7 +40,7 @@ async def list_packages(call: ApiCall) -> web.Response:
     """List the packages that the viewer may read; with ``state=deleted`` the packages that the viewer may restore."""
     kind = one_of(call, "package_type", _TYPES)
     if kind is None:
-        raise ApiError(422, 'Invalid request.\n\n"package_type" wasn\'t supplied.')
+        raise Invalid('Invalid request.\n\n"package_type" wasn\'t supplied.')
     visibility = one_of(call, "visibility", VISIBILITIES)
     state = one_of(call, "state", _STATES)
     page, owner_id = page_of(call), await _owner_id(call)
@@ -66,7 +66,7 @@ async def list_conflicts(call: ApiCall) -> web.Response:
 async def _owner_id(call: ApiCall) -> int:
     owner = await accounts.by_login(call.services.db, owner_login(call))
     if owner is None or ("org" in call.http.match_info and owner.kind != "Organization"):
-        raise not_found()
+        raise NotFound
     return owner.id
 
 
@@ -104,7 +104,7 @@ async def link_repository(call: ApiCall) -> web.Response:
     package_id, standing = await allowed(call, Action.ADMIN)
     named = _FULL_NAME.fullmatch(new.repository)
     if named is None:
-        raise ApiError(422, "Invalid request.\n\nFor 'repository', expected \"owner/name\".")
+        raise Invalid("Invalid request.\n\nFor 'repository', expected \"owner/name\".")
     await call.services.packages.link(
         package_id, standing, call.me.id, (named[1], named[2]), inherit=new.inherit_access
     )

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from registry.errors import BadRequest
 from registry.http.api.call import ApiCall
-from registry.http.api.errors import ApiError
 from storage.metadata.query import COUNTED
 
 _DEFAULT: Final = 30
@@ -47,7 +47,7 @@ def page_of(call: ApiCall) -> Page:
     size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
     number = max(_number(call.http.query.get("page"), 1), 1)
     if number * size > COUNTED + _MOST:
-        raise ApiError(400, f"Only the first {COUNTED} results are available.")
+        raise BadRequest(f"Only the first {COUNTED} results are available.")
     return Page(number, size)
 
 

@@ -8,15 +8,14 @@ from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN, READ
 from registry.accounts import repositories as rules
-from registry.accounts.names import is_login
+from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import forbidden, not_found, validation_failed
 from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import repository as shape
-from storage.metadata import accounts, organizations, repositories
+from storage.metadata import accounts, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.repositories import Filter, Repository
 
@@ -53,7 +52,7 @@ async def create_mine(call: ApiCall) -> web.Response:
     new = call.body(NewRepository)
     owner = await accounts.by_id(call.services.db, rights.myself(call))
     if owner is None:
-        raise not_found()
+        raise NotFound
     return await _created(call, owner, new)
 
 
@@ -63,7 +62,7 @@ async def create_in_organization(call: ApiCall) -> web.Response:
     org = await rights.member_of(call)
     owner = await accounts.by_login(call.services.db, org.login)
     if owner is None:
-        raise not_found()
+        raise NotFound
     return await _created(call, owner, new)
 
 
@@ -151,27 +150,10 @@ async def transfer(call: ApiCall) -> web.Response:
     """Transfer a repository to an account where the caller may create one; its packages are unlinked and stay."""
     new = call.body(Transfer)
     found = await rights.repository(call, ADMIN)
-    owner = await _receiver(call, new.new_owner)
-    if owner.id == found.owner_id:
-        raise validation_failed("Repository", "new_owner", "invalid", f"{owner.login} is its owner already")
+    owner = await rules.receiver(call.services.db, call.me, found, new.new_owner)
     await rules.transfer(call.services.db, found, owner, new.new_name, rights.myself(call))
     moved = await repositories.by_id(call.services.db, call.token_id, found.id)
     return answer(shape(call, rights.checked(call, moved, READ)), 202)
-
-
-async def _receiver(call: ApiCall, login: str) -> Account:
-    owner = await accounts.by_login(call.services.db, login) if is_login(login) else None
-    if owner is None:
-        raise validation_failed("Repository", "new_owner", "missing", f"nobody has the login {login[:60]!r}")
-    if owner.kind == "Organization":
-        org = await organizations.seen(call.services.db, call.token_id, owner.login)
-        may = org is not None and org.role is not None and not org.sso_missing
-    else:
-        may = owner.id == call.me.account_id or call.me.site_admin
-    if not may:
-        missing = f"the right to make repositories of {owner.login}"
-        raise forbidden(missing, [], "Transfer it to your own account, or to an organization whose member you are.")
-    return owner
 
 
 def _full(call: ApiCall, found: Repository) -> dict[str, Any]:

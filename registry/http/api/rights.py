@@ -7,19 +7,28 @@ from auth.permissions import READ, ROLE_NAMES
 from auth.tokens import TokenKind, effective
 from registry.accounts.names import is_login
 from registry.accounts.repositories import is_name
+from registry.errors import Denied, NotFound
 from registry.http.api.call import ApiCall
-from registry.http.api.errors import ApiError, forbidden, not_found
 from storage.metadata import accounts, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.organizations import Organization
 from storage.metadata.repositories import Repository
+from storage.metadata.tokens import StoredToken
 
 
 def myself(call: ApiCall) -> int:
     """The caller's account. Raises 403 for a repository's token, which has no account."""
     if call.me.repository_id is not None:
-        raise forbidden("an access token of a user", [f"a {call.me.kind} token"], "Use a personal access token.")
+        raise Denied("an access token of a user", [f"a {call.me.kind} token"], "Use a personal access token.")
     return call.me.account_id
+
+
+def workload(call: ApiCall) -> StoredToken:
+    """The token of a repository that calls. Raises 403 for tokens of users."""
+    if call.me.repository_id is None:
+        fix = "Revoke your own tokens with DELETE /api/v3/user/tokens/TOKEN_ID."
+        raise Denied("a workflow or workspace token", [f"a {call.me.kind} token"], fix)
+    return call.me
 
 
 async def account(call: ApiCall, parameter: str = "username") -> Account:
@@ -27,7 +36,7 @@ async def account(call: ApiCall, parameter: str = "username") -> Account:
     login = call.param(parameter)
     found = await accounts.by_login(call.services.db, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 
@@ -35,7 +44,7 @@ async def user(call: ApiCall, parameter: str = "username") -> Account:
     """The user that the path names. Raises 404."""
     found = await account(call, parameter)
     if found.kind != "User":
-        raise not_found()
+        raise NotFound
     return found
 
 
@@ -44,7 +53,7 @@ async def organization(call: ApiCall) -> Organization:
     login = call.param("org")
     found = await organizations.seen(call.services.db, call.token_id, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 
@@ -52,7 +61,7 @@ async def member_of(call: ApiCall) -> Organization:
     """The organization ``{org}``, for members. Raises 404 for others, 403 for a token without SSO authorization."""
     found = await organization(call)
     if found.role is None:
-        raise not_found()
+        raise NotFound
     if found.sso_missing:
         raise _sso_missing(found.login)
     return found
@@ -60,9 +69,19 @@ async def member_of(call: ApiCall) -> Organization:
 
 async def owner_of(call: ApiCall) -> Organization:
     """The organization ``{org}``, for its owners. Raises 404 for others than members, 403."""
+    return _owned(await member_of(call))
+
+
+async def owner_or_self(call: ApiCall, login: str) -> Organization:
+    """The organization ``{org}``, for its owners and for the member ``login``. Raises 404 for others, 403."""
     found = await member_of(call)
+    myself(call)
+    return found if login.lower() == call.me.login.lower() else _owned(found)
+
+
+def _owned(found: Organization) -> Organization:
     if found.role != "admin":
-        raise forbidden(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
+        raise Denied(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
     return found
 
 
@@ -78,13 +97,24 @@ async def repository(call: ApiCall, needed: int = READ) -> Repository:
 def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
     """Return the repository, if the viewer has the role ``needed``. Raises 404 (hidden and missing), 403."""
     if found is None or found.role < READ or not (found.visibility == "public" or _shows_private(call, found)):
-        raise not_found()
+        raise NotFound
     if found.sso_missing and (needed > READ or found.visibility != "public"):
         raise _sso_missing(found.owner_login)
     if found.role < needed:
         missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
-        raise forbidden(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
+        raise Denied(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
     return found
+
+
+def is_own(call: ApiCall, found: Account) -> bool:
+    """Return whether the viewer is the account, or may see all of every account as a site administrator."""
+    viewer = call.me
+    return viewer.repository_id is None and (viewer.account_id == found.id or viewer.site_admin)
+
+
+def shows_settings(call: ApiCall, found: Organization) -> bool:
+    """Return whether the viewer may see the organization's settings."""
+    return found.role == "admin" and not found.sso_missing and has_scope(call, "read:org")
 
 
 def has_scope(call: ApiCall, scope: str) -> bool:
@@ -103,8 +133,8 @@ def _shows_private(call: ApiCall, found: Repository) -> bool:
     return own or shows_private(call)
 
 
-def _sso_missing(login: str) -> ApiError:
-    return forbidden(
+def _sso_missing(login: str) -> Denied:
+    return Denied(
         f"authorisation of this token for the organization {login}",
         ["a token that is not authorised for it"],
         f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{login}.",

@@ -8,8 +8,9 @@ import msgspec
 from aiohttp import web
 
 from auth.tokens import effective
+from registry.errors import Denied
 from registry.http.api.call import ApiCall
-from registry.http.api.errors import forbidden, requires_authentication
+from registry.http.api.errors import requires_authentication
 from storage.metadata.tokens import StoredToken
 
 Handler = Callable[[ApiCall], Awaitable[web.Response]]
@@ -48,13 +49,13 @@ def admit(route: Route, viewer: StoredToken | None) -> None:
     if viewer is None:
         raise requires_authentication()
     if route.access is Access.SITE_ADMIN and not viewer.site_admin:
-        raise forbidden("a site administrator", [viewer.login], "Ask an administrator of this registry.")
+        raise Denied("a site administrator", [viewer.login], "Ask an administrator of this registry.")
     needed = "site_admin" if route.access is Access.SITE_ADMIN else route.scope
     held = effective(viewer.scopes)
     if needed is None or needed in held:
         return
     if viewer.kind == "classic":
-        raise forbidden(f"scope {needed}", sorted(held), f"Use a token with the scope {needed}.")
+        raise Denied(f"scope {needed}", sorted(held), f"Use a token with the scope {needed}.")
     if not needed.endswith(":packages"):  # of packages, other kinds of tokens have rules or a ceiling: see decide()
         fix = f"Use a classic token with the scope {needed}."
-        raise forbidden(f"a classic token with the scope {needed}", [f"a {viewer.kind} token"], fix)
+        raise Denied(f"a classic token with the scope {needed}", [f"a {viewer.kind} token"], fix)

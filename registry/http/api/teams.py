@@ -8,11 +8,11 @@ from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN
 from registry.accounts import organizations as rules
+from registry.accounts import repositories as repository_rules
 from registry.accounts.names import is_login
-from registry.accounts.repositories import PERMISSIONS, CollaboratorInvalid
+from registry.errors import NotFound
 from registry.http.api import rights, shapes
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.errors import not_found
 from registry.http.api.organizations import change
 from registry.http.api.paging import page_of
 from registry.http.api.repositories import filter_of
@@ -96,7 +96,7 @@ async def get_membership(call: ApiCall) -> web.Response:
     team = await _named(call, org)
     found = await teams.member(call.services.db, org.id, team.id, login) if is_login(login) else None
     if found is None:
-        raise not_found()
+        raise NotFound
     return answer(_membership(call, org, team, found.login))
 
 
@@ -114,7 +114,7 @@ async def remove_membership(call: ApiCall) -> web.Response:
     org, login = await rights.owner_of(call), call.param("username")
     team = await _named(call, org)
     if not is_login(login) or not await teams.remove_member(call.services.db, org.id, team.id, login):
-        raise not_found()
+        raise NotFound
     return nothing()
 
 
@@ -132,7 +132,7 @@ async def check_repository(call: ApiCall) -> web.Response:
     team, repository = await _named(call, org), await rights.repository(call)
     role = await collaborators.of_team(call.services.db, repository.id, team.id)
     if not role:
-        raise not_found()
+        raise NotFound
     if "repository+json" not in call.http.headers.get("Accept", ""):
         return nothing()
     return answer({**shapes.repository(call, repository), "permissions": shapes.permissions(role)})
@@ -140,11 +140,10 @@ async def check_repository(call: ApiCall) -> web.Response:
 
 async def put_repository(call: ApiCall) -> web.Response:
     """Grant the team a role over a repository of its organization; for the repository's admins."""
-    role = PERMISSIONS[call.body(NewTeamRepository).permission]
+    role = repository_rules.PERMISSIONS[call.body(NewTeamRepository).permission]
     org = await rights.member_of(call)
     team, repository = await _named(call, org), await rights.repository(call, ADMIN)
-    if not await collaborators.put_team(call.services.db, repository.id, team.id, role):
-        raise CollaboratorInvalid(f"a team of {org.login} can be given repositories of {org.login} only")
+    await repository_rules.grant_team(call.services.db, repository, org.login, team.id, role)
     return nothing()
 
 
@@ -163,7 +162,7 @@ async def _named(call: ApiCall, org: Organization) -> Team:
 async def _by_slug(call: ApiCall, org: Organization, slug: str) -> Team:
     found = None if "\x00" in slug else await teams.by_slug(call.services.db, org.id, slug)
     if found is None:
-        raise not_found()
+        raise NotFound
     return found
 
 

@@ -6,11 +6,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import web
 
-from auth.errors import UnknownTokenScope
 from registry.accounts import access_tokens as rules
-from registry.accounts.access_tokens import TokenInvalid, TokenRule, TokenUnknown
+from registry.accounts.access_tokens import TokenRule
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.errors import not_found, validation_failed
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from storage.metadata import tokens
@@ -40,52 +38,35 @@ async def create(call: ApiCall) -> web.Response:
     """Create a token; its text is shown in this response only."""
     new, db = call.body(NewToken), call.services.db
     now = datetime.fromtimestamp(call.services.now(), UTC)
-    try:
-        plain, stored = await rules.create(
-            db, call.me, note=new.note, scopes=new.scopes, rules=new.rules, expires_at=new.expires_at, now=now
-        )
-    except TokenInvalid as error:
-        raise validation_failed("Token", error.field, "invalid", str(error)) from error
-    except UnknownTokenScope as error:
-        raise validation_failed("Token", "scopes", "invalid", str(error)) from error
+    plain, stored = await rules.create(
+        db, call.me, note=new.note, scopes=new.scopes, rules=new.rules, expires_at=new.expires_at, now=now
+    )
     made = await rules.find(db, call.me.account_id, stored.id)
     return answer({**_shown(call, made), "token": plain.reveal()}, 201)
 
 
 async def get(call: ApiCall) -> web.Response:
     """Return one of the caller's tokens."""
-    try:
-        return answer(_shown(call, await rules.find(call.services.db, call.me.account_id, call.number("token_id"))))
-    except TokenUnknown as error:
-        raise not_found() from error
+    return answer(_shown(call, await rules.find(call.services.db, call.me.account_id, call.number("token_id"))))
 
 
 async def revoke(call: ApiCall) -> web.Response:
     """Revoke a token, and the tokens derived from it."""
-    try:
-        await rules.revoke(call.services.db, call.me.account_id, call.number("token_id"))
-    except TokenUnknown as error:
-        raise not_found() from error
+    await rules.revoke(call.services.db, call.me.account_id, call.number("token_id"))
     return nothing()
 
 
 async def authorize(call: ApiCall) -> web.Response:
     """Grant a token SSO authorization for an organization that requires one."""
     token_id, org = call.number("token_id"), call.param("org")
-    try:
-        await rules.authorize(call.services.db, call.me.account_id, token_id, org)
-    except TokenUnknown as error:
-        raise not_found() from error
+    await rules.authorize(call.services.db, call.me.account_id, token_id, org)
     return nothing()
 
 
 async def deauthorize(call: ApiCall) -> web.Response:
     """Revoke a token's SSO authorization for an organization."""
     token_id, org = call.number("token_id"), call.param("org")
-    try:
-        await rules.deauthorize(call.services.db, call.me.account_id, token_id, org)
-    except TokenUnknown as error:
-        raise not_found() from error
+    await rules.deauthorize(call.services.db, call.me.account_id, token_id, org)
     return nothing()
 
 

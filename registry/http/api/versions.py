@@ -5,8 +5,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from auth.identity import Action
+from registry.errors import NotFound
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.errors import not_found
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from storage.metadata import versions
@@ -38,7 +38,7 @@ async def get_version(call: ApiCall) -> web.Response:
     package = await shown(call, package_id)
     found = await versions.get(call.services.db, package_id, version_id)
     if found is None:
-        raise not_found()
+        raise NotFound
     return answer(_version(call, package, found))
 
 

@@ -11,7 +11,6 @@ from registry.accounts import workflow_tokens
 from registry.accounts.workflow_tokens import LIFE_MAX_SECONDS, LIFE_SECONDS
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.errors import forbidden
 from registry.http.api.routes import Route
 
 
@@ -58,10 +57,7 @@ async def _minted(call: ApiCall, kind: TokenKind) -> web.Response:
 
 async def give_back(call: ApiCall) -> web.Response:
     """Revoke the calling token, as GitHub's installation tokens are revoked."""
-    if call.me.repository_id is None:
-        fix = "Revoke your own tokens with DELETE /api/v3/user/tokens/TOKEN_ID."
-        raise forbidden("a workflow or workspace token", [f"a {call.me.kind} token"], fix)
-    await workflow_tokens.revoke(call.services.db, call.me)
+    await workflow_tokens.revoke(call.services.db, rights.workload(call))
     return nothing()
 
 

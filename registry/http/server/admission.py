@@ -82,7 +82,8 @@ class Admission:
     def _begin(self, request: Request, *, counted: bool) -> None:
         if counted:
             self.working += 1
-            request.body.suspended = self.suspended
+            if not request.body.complete:
+                request.body.suspended = self.suspended
             self._start(request, self._leave)
         else:
             self._start(request, _nothing)

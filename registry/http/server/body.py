@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from registry.http.errors import BodyTooSlow, MessageInvalid
+from registry.errors import BodyTooSlow, MessageInvalid
 
 #: A body of at most this many bytes may be read before it is known who sends it.
 SHORT_BYTES: Final = 64 * 1024
@@ -198,3 +198,7 @@ class Body:
         self.dropping = True
         self._buffer = bytearray()
         self._flow()
+
+
+#: The body of every request that has none: whole from the beginning, so that nothing of it changes.
+NO_BODY: Final = Body(0, asyncio.Transport(), lambda: None, expects_continue=False)

@@ -6,13 +6,17 @@ Only public methods of its protocol are called.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.log import server_logger
 
-from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request
+from registry.errors import MessageInvalid
+from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request, error_response
 from registry.http.server.parser import HEADERS_MAX, LINE_BYTES
 from registry.http.server.protocol import Connection
 
@@ -21,7 +25,6 @@ _REQUEST: Final = "moorage_request"
 _OURS: Final = frozenset(
     {b"connection", b"content-length", b"expect", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
-_BAD_REQUEST: Final = 400
 
 Guests = Callable[[], asyncio.Protocol]
 
@@ -39,7 +42,7 @@ def request_of(http: web.BaseRequest) -> Request:
 async def prepared(http: web.Request, response: web.StreamResponse) -> None:
     """Add the headers of every response; the ``on_response_prepare`` of an application."""
     request = request_of(http)
-    response.headers[REQUEST_ID_HEADER] = request.context.id
+    response.headers[REQUEST_ID_HEADER] = request.id
     response.headers["Server"] = SERVER
     request.settle(response.status)
     if request.keep_alive:
@@ -50,9 +53,11 @@ async def prepared(http: web.Request, response: web.StreamResponse) -> None:
 async def guests(app: web.Application) -> AsyncIterator[Guests]:
     """Serve ``app`` to guests within the block; the block is given what makes aiohttp's protocol of one request."""
     app.on_response_prepare.append(prepared)
+    server_logger.addFilter(_is_of_ours)
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=server_logger,
         lingering_time=0,
         auto_decompress=False,
         max_line_size=2 * LINE_BYTES,
@@ -85,9 +90,13 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         return self._request if name == _REQUEST else self._request.transport.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.is_closing():
-            self._request.sent_bytes += len(data)
-            self._request.transport.write(data)
+        if self.is_closing():
+            return
+        if self._request.status is None:  # aiohttp refuses the head, past the application: in our words
+            self._end(_refuse)
+            return
+        self._request.sent_bytes += len(data)
+        self._request.transport.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -96,25 +105,19 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         return self._closing or self._request.transport.is_closing()
 
     def close(self) -> None:
-        self._end(whole=True)
+        self._end(Connection.cut if self._request.status is None else Connection.finish_begun)
 
     def abort(self) -> None:
-        self._end(whole=False)
+        self._end(Connection.cut)
 
-    def _end(self, *, whole: bool) -> None:
+    def _end(self, end: Callable[[Connection, Request], None]) -> None:
         if self._closing:
             return
         self._closing = True
-        request = self._request
-        connection = request.client
+        connection = self._request.client
         assert isinstance(connection, Connection)  # noqa: S101 - as serve() has found
         connection.observer = None
-        if whole and request.sent_bytes:
-            if request.status is None:  # aiohttp's own word on the head, past the application
-                request.status, request.keep_alive = _BAD_REQUEST, False
-            connection.finish_begun(request)
-        else:
-            connection.cut(request)
+        end(connection, self._request)
         self._done()
         asyncio.get_running_loop().call_soon(self._guest.connection_lost, None)
 
@@ -143,6 +146,16 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         self.abort()
 
 
+def _refuse(connection: Connection, request: Request) -> None:
+    request.keep_alive = False
+    connection.respond(request, error_response(MessageInvalid()))
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """Return whether a record of aiohttp's is of our doing: what a client sent, or that it left, is no error."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | ConnectionError)
+
+
 def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
     """Have ``guest`` answer ``request``; ``done`` is called when it has."""
     connection = request.client
@@ -151,5 +164,7 @@ def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -
     connection.observer = facade
     guest.connection_made(facade)
     fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in request.raw_headers if name.lower() not in _OURS)
+    if b"host" not in request.fields:  # HTTP/1.0 may have none; what aiohttp is given is HTTP/1.1
+        fields += b"Host:\r\n"
     target = request.target.encode("ascii", "surrogateescape")
     guest.data_received(b"%b %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (request.method.encode(), target, fields))

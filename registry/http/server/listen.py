@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from registry.config import Settings
+from registry.http.server import connections
 from registry.http.server.access_log import AccessLog
 from registry.http.server.protocol import Connection, Limits, Server, Site
 from registry.http.server.tls import tls_context
@@ -30,7 +31,7 @@ async def serving(
     access = AccessLog() if settings.http.access_log else None
     server, loop = Server(site, limits, access, leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(server.watch())
+        watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]
         listening = [
             await loop.create_server(
                 lambda: Connection(server),
@@ -46,11 +47,12 @@ async def serving(
         finally:
             for door in listening:
                 door.close()
-            await server.shutdown()
+            await connections.shutdown(server)
             for handler in list(handlers):
                 handler.cancel()
-            await server.abort()
-            watcher.cancel()
+            await connections.abort(server)
+            for watcher in watchers:
+                watcher.cancel()
             if access is not None:
                 access.flush()
 

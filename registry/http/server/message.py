@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -13,10 +12,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.body import Body
 from registry.http.server.parser import Head
-from registry.oci.errors import RegistryError
 
 REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
 SERVER: Final = "Moorage"
@@ -27,16 +25,10 @@ _CLOSING: Final = frozenset({408, 413, 503})
 _NO_QUERY: Final = MultiDictProxy(MultiDict[str]())
 
 
-class RequestContext(msgspec.Struct):
-    """A request's record for logs: its id, when it began (seconds of time.monotonic()), and whose it is."""
-
-    id: str
-    started: float
-    account_id: int | None = None
-
-
 class Client(Protocol):
-    """The connection of a request, as those see it who answer."""
+    """The connection of a request, as handlers see it; ``leaving``: each response is its last."""
+
+    leaving: bool
 
     def respond(self, request: "Request", response: "Response") -> None:
         """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
@@ -52,35 +44,38 @@ class Request:
     """One request: its head as parsed, and its body as it comes.
 
     ``raw_headers`` are pairs of name and value as sent; ``fields`` the values of those that the edge itself reads, by
-    their names in lower case. ``status`` and ``sent_bytes`` are of the response, for the access log.
+    their names in lower case. ``started`` is in seconds of time.monotonic(). ``account_id``, ``status`` and
+    ``sent_bytes`` are of the response, for the access log.
     """
 
     __slots__ = (
         "_headers",
         "_query",
+        "account_id",
         "body",
         "client",
-        "context",
         "fields",
+        "id",
         "keep_alive",
         "method",
         "raw_headers",
         "sent_bytes",
+        "started",
         "status",
         "target",
         "transport",
     )
 
-    def __init__(
-        self, head: Head, body: Body, context: RequestContext, transport: asyncio.Transport, client: Client
-    ) -> None:
+    def __init__(self, head: Head, body: Body, request_id: str, transport: asyncio.Transport, client: Client) -> None:
         self.method = head.method
         self.target = head.target
         self.raw_headers = head.raw_headers
         self.fields = head.fields
         self.keep_alive = head.keep_alive
         self.body = body
-        self.context = context
+        self.id = request_id
+        self.started = time.monotonic()
+        self.account_id: int | None = None
         self.transport = transport
         self.client = client
         self.status: int | None = None
@@ -94,8 +89,9 @@ class Request:
         After ``Expect`` a body may come or not, and the next request could not be told from it.
         """
         self.status = status
-        unread = not self.body.complete and (status in _CLOSING or self.body.expects_continue)
-        if unread or self.body.error is not None:
+        body = self.body
+        unread = not body.complete and (status in _CLOSING or body.expects_continue)
+        if unread or body.error is not None or self.client.leaving:
             self.keep_alive = False
 
     def field(self, name: bytes) -> str | None:
@@ -106,7 +102,7 @@ class Request:
     def begin(self, response: "Response") -> None:
         """Write the head of a response whose body its handler sends; errors can only cut the connection now."""
         self.settle(response.status)
-        head = render(response, self.context.id, close=not self.keep_alive)
+        head = render(response, self.id, close=not self.keep_alive)
         self.sent_bytes += len(head)
         self.transport.write(head)
 
@@ -138,8 +134,7 @@ class Request:
         return "http" if self.transport.get_extra_info("sslcontext") is None else "https"
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """A response whose body is whole.
 
     ``length`` announces the bytes of a body that is not sent: the response to HEAD, or one whose body ``stream`` sends
@@ -147,7 +142,7 @@ class Response:
     """
 
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
     length: int | None = None
     more_headers: Sequence[tuple[str, str]] = ()
@@ -166,23 +161,38 @@ def error_response(error: RegistryError, headers: Mapping[str, str] = INERT) -> 
     return Response(error.status, {**headers, **error.headers, "Content-Type": "application/json"}, error.body())
 
 
+class Rendered(dict[str, str]):
+    """Header fields that are rendered once, for responses that repeat them. Raises ValueError as ``render``."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self.lines: Final = _lines(self, ())
+
+
 def render(response: Response, request_id: str, *, close: bool = False) -> bytes:
     """Render the head of a response, with its end. Raises ValueError for a field that would be two lines."""
+    status, headers, more = response.status, response.headers, response.more_headers
+    lines = headers.lines if isinstance(headers, Rendered) and not more else _lines(headers, more)
     length = len(response.body) if response.length is None else response.length
-    head = _fixed(response.status, tuple(response.headers.items()), tuple(response.more_headers))
-    sized = b"" if response.status in _BODILESS else b"Content-Length: %d\r\n" % length
-    return b"%b%b%b%b%b\r\n\r\n" % (head, sized, _CLOSE if close else b"", _date(int(time.time())), request_id.encode())
+    sized = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length
+    common = _common(int(time.time()))
+    return b"".join((_line(status), lines, sized, _CLOSE if close else b"", common, request_id.encode(), _END))
 
 
 _CLOSE: Final = b"Connection: close\r\n"
+_END: Final = b"\r\n\r\n"
 
 
-@lru_cache(maxsize=1024)  # of about half a KiB; those of pulls repeat
-def _fixed(status: int, headers: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in (*headers, *more))
+def _lines(headers: Mapping[str, str], more: Sequence[tuple[str, str]]) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in (*headers.items(), *more)])
     if not lines.count("\n") == lines.count("\r") == len(headers) + len(more):
         raise ValueError("a line break in a header")
-    return f"HTTP/1.1 {status} {_phrase(status)}\r\n{lines}Server: {SERVER}\r\n".encode()
+    return lines.encode()
+
+
+@lru_cache
+def _line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {_phrase(status)}\r\n".encode()
 
 
 def _phrase(status: int) -> str:
@@ -193,6 +203,6 @@ def _phrase(status: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _date(unix: int) -> bytes:
-    """Render the Date of a second, and the name of the field behind it."""
-    return f"Date: {formatdate(unix, usegmt=True)}\r\n{REQUEST_ID_HEADER}: ".encode()
+def _common(unix: int) -> bytes:
+    """Render the fields that every response has in a second, and the name of the one behind them."""
+    return f"Server: {SERVER}\r\nDate: {formatdate(unix, usegmt=True)}\r\n{REQUEST_ID_HEADER}: ".encode()

@@ -5,12 +5,12 @@ by reading on in HTTP/1.1.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn, Protocol
+from typing import ClassVar, Final, NoReturn, Protocol
 
 import httptools
 import msgspec
 
-from registry.http.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.server.body import BodyMalformed
 
 LINE_BYTES: Final = 8190
@@ -26,6 +26,8 @@ _ONCE: Final = frozenset(
     }
 )  # fmt: skip
 _FIELDS: Final = _ONCE | {b"if-none-match"}
+_REPEATED_MAX: Final = 512
+_REPEATED_BYTES: Final = 2048
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -46,21 +48,21 @@ class Head(msgspec.Struct, frozen=True):
 class Events(Protocol):
     """The connection, which is told of what is parsed."""
 
-    def head_begun(self) -> None:
-        """The first byte of a head has come."""
-
     def head_read(self, head: Head) -> None:
-        """A head is whole."""
+        """A head is whole; without a body (length 0) the message is."""
 
     def body_read(self, data: bytes) -> None:
         """Bytes of the body have come."""
 
-    def message_read(self) -> None:
-        """The body has come to its end, or there was none."""
+    def body_ended(self) -> None:
+        """The body has come to its end."""
 
 
 class Parser:
     """Parses the bytes of one connection. ``in_head``, ``in_body``: what the next byte belongs to, if to a message."""
+
+    #: The heads parsed last, of all connections, by their bytes: a client that polls repeats its own to the byte.
+    _repeated: ClassVar[dict[bytes, Head]] = {}
 
     def __init__(self, events: Events) -> None:
         self.in_head = False
@@ -71,10 +73,31 @@ class Parser:
         self._raw_headers: list[tuple[bytes, bytes]] = []
         self._length: int | None = 0
         self._frame_bytes = 0
+        self._head: Head  # the last of so many
+        self._heads = 0
         self._refusal: MessageInvalid | None = None
 
     def feed(self, data: memoryview) -> None:
         """Parse ``data``. Raises MessageInvalid: nothing that comes behind can be told from anything else."""
+        if self.in_head or self.in_body or len(data) > _REPEATED_BYTES:
+            self._feed(data)
+            return
+        whole = bytes(data)
+        head = self._repeated.get(whole)
+        if head is not None:
+            self._events.head_read(head)
+            return
+        heads = self._heads
+        self._feed(data)
+        if self._heads == heads + 1 and self._length == 0 and self._stands_between():
+            if len(self._repeated) >= _REPEATED_MAX:
+                self._repeated.clear()
+            self._repeated[whole] = self._head
+
+    def _stands_between(self) -> bool:
+        return not self.in_head and not self.in_body
+
+    def _feed(self, data: memoryview) -> None:
         self._frame_bytes += len(data)
         try:
             self._llhttp.feed_data(data)
@@ -110,7 +133,7 @@ class Parser:
             framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
             self._llhttp.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
         if rest:
-            self.feed(rest)
+            self._feed(rest)  # not the memory: this is within a piece whose heads are counted
 
     # -- llhttp's side; of the head that _decline_upgrade() makes up nothing is told
 
@@ -119,7 +142,6 @@ class Parser:
             self._target, self._raw_headers = b"", []
             self.in_head = True
             self._frame_bytes = 0
-            self._events.head_begun()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -133,7 +155,8 @@ class Parser:
         if self.in_body:
             return
         raw_headers, self._raw_headers = self._raw_headers, []
-        fields, version = self._fields_of(raw_headers), self._llhttp.get_http_version()
+        fields, llhttp = self._fields_of(raw_headers), self._llhttp
+        version = llhttp.get_http_version()
         if version not in {"1.0", "1.1"} or (version == "1.1" and b"host" not in fields):
             self._refuse(MessageInvalid("expected HTTP/1.1, with one header Host"))
         chunked = b"transfer-encoding" in fields
@@ -142,26 +165,26 @@ class Parser:
         self._length = None if chunked else int(fields.get(b"content-length", b"0"))
         self.in_head, self.in_body = False, True
         self._frame_bytes = 0
-        self._events.head_read(
-            Head(
-                method=self._llhttp.get_method().decode("ascii"),
-                target=self._target.decode("ascii", "surrogateescape"),
-                raw_headers=raw_headers,
-                fields=fields,
-                length=self._length,
-                keep_alive=version == "1.1" and self._llhttp.should_keep_alive(),
-                expects_continue=version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
-            )
+        self._heads += 1
+        self._head = Head(
+            llhttp.get_method().decode("ascii"),
+            self._target.decode("ascii", "surrogateescape"),
+            raw_headers,
+            fields,
+            self._length,
+            keep_alive=version == "1.1" and llhttp.should_keep_alive(),
+            expects_continue=version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
         )
+        self._events.head_read(self._head)
 
     def _fields_of(self, raw_headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
         if len(raw_headers) > HEADERS_MAX:
             self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX))
         fields: dict[bytes, bytes] = {}
         for raw, value in raw_headers:
-            name = raw.lower()
-            if len(name) + len(value) > LINE_BYTES:
+            if len(raw) + len(value) > LINE_BYTES:
                 self._refuse(HeadersTooLarge(LINE_BYTES, HEADERS_MAX))
+            name = raw.lower()
             if name in _FIELDS:
                 if name in fields and name in _ONCE:
                     self._refuse(MessageInvalid(f"expected the header {name.decode()} once"))
@@ -181,4 +204,5 @@ class Parser:
             return  # its body is still to come
         self.in_body = False
         self._frame_bytes = 0
-        self._events.message_read()
+        if self._length != 0:
+            self._events.body_ended()

@@ -2,38 +2,35 @@
 
 Invariants: one request is answered at a time, in the order in which they came; what is read beside it is bounded; a
 response is written once. Collaborators: ``Parser`` reads requests, ``Site`` says who answers, ``Body`` holds what comes
-of a body. ``Server`` knows all connections, ends late ones, and all of them in the end.
+of a body; ``registry.http.server.connections`` ends late connections, and all of them in the end.
 """
 
 import asyncio
-import contextlib
 import itertools
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 import structlog
 
-from registry.http.errors import MessageInvalid
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.access_log import AccessLog, Line
-from registry.http.server.body import Body
-from registry.http.server.message import Request, RequestContext, Response, error_response, render
+from registry.http.server.body import NO_BODY, Body
+from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import Head, Parser
-from registry.oci.errors import RegistryError
 
 log = structlog.get_logger()
 
 #: Where bytes are on their way from the kernel: they are parsed at once, so all connections may share it.
 _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
+_UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
-#: What requests under way get when the process stops; then once half as long for what is cancelled.
-_SHUTDOWN_SECONDS: Final = 9.0
-_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +49,42 @@ class Site(Protocol):
         """Answer with ``request.client.respond`` or ``cut``, now or later. Does not raise."""
 
 
-class Connection(asyncio.BufferedProtocol):
-    """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on the clock of the loop.
+def _ids() -> Iterator[str]:
+    """Yield ids that no other request of any process has.
 
-    ``observer`` is told, beside this connection, when the transport can be written to, and when it is lost.
+    What a client sends is never an id, or it could forge lines of the log.
+    """
+    prefix = secrets.token_hex(6)
+    for number in itertools.count(1):
+        yield f"{prefix}-{number:06x}"
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """The site and the limits that the connections of a process share, ``most`` of them at a time."""
+
+    site: Site
+    limits: Limits
+    access: AccessLog | None
+    leaving: asyncio.Event
+    most: int
+    connections: "set[Connection]" = field(default_factory=set)
+    ids: Iterator[str] = field(default_factory=_ids)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on time.monotonic().
+
+    ``leaving``: each response is the last. ``observer`` is told, beside this connection, when the transport can be
+    written to, and when it is lost.
     """
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._clock = asyncio.get_running_loop().time
         self._parser = Parser(self)
         self.transport: asyncio.Transport | None = None
         self.remote = ""
+        self.leaving = server.leaving.is_set()
         self.deadline: float | None = None
         self.current: Request | None = None
         self.observer: asyncio.Protocol | None = None
@@ -88,20 +109,21 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
-        self.deadline = self._clock() + self._server.limits.head_seconds
-        if not self._server.enter(self):
+        self.deadline = time.monotonic() + self._server.limits.head_seconds
+        self._server.connections.add(self)
+        if len(self._server.connections) > self._server.most:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self.deadline = None
-        self._server.leave(self)
+        self._server.connections.discard(self)
         self._waiting.clear()
         error = ConnectionResetError("the client has left")
         for request in (self.current, self._receiving):
             if request is not None:
                 request.body.fail(error)
-        self.resume_writing()
+        self._wake_drained()
         if self.observer is not None:
             self.observer.connection_lost(exc)
 
@@ -110,7 +132,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         if self._receiving is None:
-            return _INLET[:_UNASKED_BYTES]
+            return _UNASKED
         body = self._receiving.body
         room = body.direct()
         if room is not None:
@@ -119,36 +141,46 @@ class Connection(asyncio.BufferedProtocol):
         return _INLET[: most if body.left is None else min(most, body.left)]
 
     def buffer_updated(self, nbytes: int) -> None:
-        body = None if self._receiving is None else self._receiving.body
-        if body is None:
+        if self._receiving is None:
             self._parse(_INLET[:nbytes])
-        elif body.left is None:
+        else:
+            self._receive(self._receiving.body, nbytes)
+        if self._receiving is not None or self._waiting or not self._reading:
+            self._flow()
+
+    def _receive(self, body: Body, nbytes: int) -> None:
+        """Pass on what came of a body, and what came behind it."""
+        if body.left is None:
             taken = body.taken
             self._parse(_INLET[:nbytes])
             # Small chunks take long to parse, and uvloop reads on as long as there is something.
-            self._small_chunks = body.taken - taken < nbytes - nbytes // 16
+            self._small_chunks = self._receiving is not None and body.taken - taken < nbytes - nbytes // 16
+            if self._small_chunks and self.transport is not None and self._reading:
+                self._reading = False
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._flow)
+            return
+        if body.direct() is not None:
+            body.filled(nbytes)
         else:
-            if body.direct() is not None:
-                body.filled(nbytes)
-            else:
-                body.feed(_INLET[:nbytes])
-            if not body.left:
-                self._parser.skip_body()
-        if self._small_chunks and self.transport is not None and self._reading:
-            self._reading = False
-            self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._flow)
-        else:
-            self._flow()
+            body.feed(_INLET[:nbytes])
+        if not body.left:
+            self._parser.skip_body()
 
     def _parse(self, data: memoryview) -> None:
         if self._deaf:
             return
+        in_head = self._parser.in_head
         try:
             self._parser.feed(data)
         except MessageInvalid as error:
             if not self._deaf:
                 self._refuse(error)
+        if self.current is None:
+            if self._waiting:
+                self._next()
+            elif self._parser.in_head and not in_head:
+                self.deadline = time.monotonic() + self._server.limits.head_seconds
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -157,11 +189,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self._wake_drained()
         if self.observer is not None:
             self.observer.resume_writing()
         self._next()
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     async def drain(self) -> None:
         """Wait until the transport takes more. Raises ConnectionResetError."""
@@ -187,23 +222,23 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- the parser's side
 
-    def head_begun(self) -> None:
-        if self.current is None:
-            self.deadline = self._clock() + self._server.limits.head_seconds
-
     def head_read(self, head: Head) -> None:
         assert self.transport is not None  # noqa: S101 - nothing is parsed before or after
-        body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
-        context = RequestContext(self._server.new_id(), time.monotonic())
-        self._receiving = Request(head, body, context, self.transport, self)
-        self._waiting.append(self._receiving)
-        self._next()
+        if head.length == 0:
+            body = NO_BODY
+            self._deaf = self._deaf or not head.keep_alive
+        else:
+            body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
+        request = Request(head, body, next(self._server.ids), self.transport, self)
+        if head.length != 0:
+            self._receiving = request
+        self._waiting.append(request)
 
     def body_read(self, data: bytes) -> None:
         if self._receiving is not None:
             self._receiving.body.feed(data)
 
-    def message_read(self) -> None:
+    def body_ended(self) -> None:
         request, self._receiving = self._receiving, None
         self._small_chunks = False
         if request is not None:
@@ -224,8 +259,6 @@ class Connection(asyncio.BufferedProtocol):
                 break
             request = self.current = self._waiting.popleft()
             self.deadline = None
-            if self._server.leaving.is_set():
-                request.keep_alive = False
             self._server.site.answer(request)
         self._advancing = False
         if self.current is None and self._refusal is not None and self._deaf and not self._waiting:
@@ -238,36 +271,32 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is None or self.transport.is_closing():
             self.cut(request)
             return
-        if request.status is not None:
-            self.finish_begun(request)
-            return
-        body = request.body
-        if isinstance(body.error, RegistryError):
-            response = error_response(body.error)
-        if self._server.leaving.is_set():
-            request.keep_alive = False
-        request.settle(response.status)
-        head = render(response, request.context.id, close=not request.keep_alive)
-        data = head if request.method == "HEAD" or not response.body else head + response.body
-        request.sent_bytes += len(data)
-        self.transport.write(data)
+        if request.status is None:
+            if isinstance(request.body.error, RegistryError):
+                response = error_response(request.body.error)
+            request.settle(response.status)
+            data = render(response, request.id, close=not request.keep_alive)
+            if response.body and request.method != "HEAD":
+                data += response.body
+            request.sent_bytes += len(data)
+            self.transport.write(data)
         self.finish_begun(request)
 
     def finish_begun(self, request: Request) -> None:
         """End the exchange of a request whose response was written by its handler."""
         assert request.status is not None  # noqa: S101 - it was begun
-        self._log(request.context, request.method, request.target, request.status, request.sent_bytes)
+        self._log(request, request.status)
         if request.body.complete or request.body.error is not None:
             self._advance(request)
         else:
             self._lingering = True
-            self.deadline = self._clock() + self._server.limits.linger_seconds
+            self.deadline = time.monotonic() + self._server.limits.linger_seconds
             request.body.close()
 
     def cut(self, request: Request) -> None:
         """Abort the connection: the response cannot be told, or not to its end."""
         if request is self.current and not self._lingering:
-            self._log(request.context, request.method, request.target, _CLIENT_LEFT, request.sent_bytes)
+            self._log(request, _CLIENT_LEFT)
             self.current = None
             if self.transport is not None:
                 self.transport.abort()
@@ -278,20 +307,26 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is None:
             return
         limits = self._server.limits
-        if request.keep_alive:
-            self.deadline = self._clock() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
-            self._next()
-            self._flow()
-        else:
+        if not request.keep_alive:
             self._deaf = True
             self._waiting.clear()
-            self.deadline = self._clock() + limits.idle_seconds  # until the client has read all
+            self.deadline = time.monotonic() + limits.idle_seconds  # until the client has read all
             self.transport.close()
+            return
+        self.deadline = time.monotonic() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
+        if self._waiting or self._refusal is not None:
+            self._next()
+        if not self._reading:
+            self._flow()
 
-    def _log(self, context: RequestContext, method: str, target: str, status: int, sent_bytes: int) -> None:
-        if self._server.access is not None:
-            line = Line(time.monotonic(), context, self.remote, method, target, status, sent_bytes)
-            self._server.access.note(line)
+    def _log(self, request: Request, status: int) -> None:
+        access = self._server.access
+        if access is not None:
+            line = Line(
+                request.started, time.monotonic(), request.id, self.remote, request.account_id,
+                request.method, request.target, status, request.sent_bytes,
+            )  # fmt: skip
+            access.note(line)
 
     # -- the end
 
@@ -315,12 +350,14 @@ class Connection(asyncio.BufferedProtocol):
         self._refusal = None
         if self.transport is None or self.transport.is_closing():
             return
-        context = RequestContext(self._server.new_id(), time.monotonic())
+        head = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
+        request = Request(head, NO_BODY, next(self._server.ids), self.transport, self)
         response = error_response(error)
-        data = render(response, context.id, close=True) + response.body
+        data = render(response, request.id, close=True) + response.body
+        request.sent_bytes = len(data)
         self.transport.write(data)
-        self._log(context, "UNKNOWN", "/", error.status, len(data))
-        self.deadline = self._clock() + self._server.limits.linger_seconds
+        self._log(request, error.status)
+        self.deadline = time.monotonic() + self._server.limits.linger_seconds
         self.transport.close()
 
     def expire(self) -> None:
@@ -340,59 +377,3 @@ class Connection(asyncio.BufferedProtocol):
             self.current.keep_alive = False
         elif self.transport is not None:
             self.transport.close()
-
-
-class Server:
-    """All connections of a process, ``most`` of them at a time."""
-
-    def __init__(self, site: Site, limits: Limits, access: AccessLog | None, leaving: asyncio.Event, most: int) -> None:
-        self.site = site
-        self.limits = limits
-        self.access = access
-        self.leaving = leaving
-        self._most = most
-        self._connections: set[Connection] = set()
-        # What a client sends is never an id, or it could forge lines of the log.
-        self._prefix, self._numbers = secrets.token_hex(6), itertools.count(1)
-
-    def new_id(self) -> str:
-        """Return an id that no other request of any process has."""
-        return f"{self._prefix}-{next(self._numbers):06x}"
-
-    def enter(self, connection: Connection) -> bool:
-        """Count a connection; False: it is one too many."""
-        self._connections.add(connection)
-        return len(self._connections) <= self._most
-
-    def leave(self, connection: Connection) -> None:
-        """Forget a connection."""
-        self._connections.discard(connection)
-
-    async def watch(self) -> None:
-        """End late connections, until cancelled. One look at all of them costs less than a timer for each request."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(min(1.0, self.limits.head_seconds / 4))
-            now = clock()
-            for connection in list(self._connections):
-                if connection.deadline is not None and connection.deadline <= now:
-                    connection.expire()
-
-    async def shutdown(self) -> None:
-        """Close idle connections, give requests under way their time, then abort them."""
-        for connection in list(self._connections):
-            connection.finish()
-        await self._closed(_SHUTDOWN_SECONDS)
-
-    async def abort(self) -> None:
-        """Abort what is left after ``shutdown``, once its handlers were cancelled."""
-        await self._closed(_SHUTDOWN_SECONDS / 2)
-        for connection in list(self._connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-    async def _closed(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._connections:  # noqa: ASYNC110 - at the end of a process only
-                    await asyncio.sleep(_LOOK_SECONDS)

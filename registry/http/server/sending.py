@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.http.server.message import Request, Response
-from storage.errors import Unavailable
-from storage.objects.base import ObjectReader, Source
+from storage.errors import ObjectCorrupt, Unavailable
+from storage.objects.base import ObjectReader, Source, expect_size
 from storage.objects.descriptors import readable, writable
 
 _CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
@@ -30,25 +30,40 @@ _ROOM: Final = memoryview(mmap.mmap(-1, _CHUNK_BYTES, flags=mmap.MAP_PRIVATE | m
 async def send(http: Request, response: Response, reader: ObjectReader, stall_seconds: float) -> None:
     """Send the head of ``response``, and the bytes of ``reader``.
 
-    Raises Unavailable when they end early or stand still, ConnectionError when the client leaves, TimeoutError when it
-    takes nothing for ``stall_seconds``; half a body is sent then.
+    Raises ObjectCorrupt, before anything is sent, when the object is not what the head announces; Unavailable when the
+    bytes end early or stand still, ConnectionError when the client leaves, TimeoutError when it takes nothing for
+    ``stall_seconds``; half a body is sent then, and never more than was announced.
     """
+    _compare(response, reader)
     transport = http.transport
     if transport.is_closing():
         raise ConnectionResetError
     source = reader.source() if transport.get_extra_info("sslcontext") is None else None
     if source is None:
         http.begin(response)
+        left = reader.size
         async for chunk in reader:
+            left -= len(chunk)
+            if left < 0:
+                break
             await _write(http, chunk, stall_seconds)
+        if left:
+            raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
         return
     transport.set_write_buffer_limits(0)  # nothing of the transport's may be left unsent when we go past it
     http.begin(response)
-    await _write(http, source.first, stall_seconds)
-    source.first = b""
+    await _write(http, source.take_first(), stall_seconds)
     await _past(http, source, stall_seconds)
     if not transport.is_closing():
         transport.set_write_buffer_limits()  # the usual ones
+
+
+def _compare(response: Response, reader: ObjectReader) -> None:
+    """Compare the announced lengths, of the body and of the blob, with the object's. Raises ObjectCorrupt."""
+    whole = response.headers.get("Content-Range", f"/{response.length}").rpartition("/")[2]
+    expect_size(reader, int(whole))
+    if reader.size != response.length:
+        raise ObjectCorrupt(f"announced {response.length} bytes, the store gives {reader.size}")
 
 
 async def _write(http: Request, data: bytes, stall_seconds: float) -> None:
@@ -142,20 +157,20 @@ _PIPE: Final = _Pipe()
 
 async def _from_stream(source: Source, client: _Client) -> None:
     room = _LEAST_BYTES
-    while source.size:
+    while source.left:
         try:
-            came = _PIPE.fill(source.fd, min(source.size, room))
+            came = _PIPE.fill(source.fd, min(source.left, room))
         except BlockingIOError:
             try:
                 await readable(source.fd, source.silence_seconds)
             except TimeoutError as error:
-                raise Unavailable(f"the object store is silent, {source.size} bytes missing") from error
+                raise Unavailable(f"the object store is silent, {source.left} bytes missing") from error
             continue
         except OSError as error:
-            raise Unavailable(f"the object store: {type(error).__name__}, {source.size} bytes missing") from error
+            raise Unavailable(f"the object store: {type(error).__name__}, {source.left} bytes missing") from error
         if not came:
-            raise Unavailable(f"the object store: {source.size} bytes missing")
-        source.size -= came
+            raise Unavailable(f"the object store: {source.left} bytes missing")
+        source.advance(came)
         rest = _PIPE.empty(client.fd)
         client.http.sent_bytes += came - len(rest)
         if rest:  # is in our memory: no more for a slow client than it takes
@@ -167,8 +182,8 @@ async def _from_stream(source: Source, client: _Client) -> None:
 
 
 async def _from_file(source: Source, offset: int, client: _Client) -> None:
-    while source.size:
-        count = min(source.size, _CHUNK_BYTES)
+    while source.left:
+        count = min(source.left, _CHUNK_BYTES)
         try:
             if not _is_cached(source.fd, offset, count):
                 sent = await _to_thread(os.sendfile, client.fd, source.fd, offset, count)
@@ -180,9 +195,9 @@ async def _from_file(source: Source, offset: int, client: _Client) -> None:
             await client.writable()
             continue
         if not sent:
-            raise Unavailable(f"the disk of the objects: {source.size} bytes missing")
+            raise Unavailable(f"the disk of the objects: {source.left} bytes missing")
         client.http.sent_bytes += sent
-        source.size -= sent
+        source.advance(sent)
         offset += sent
         await asyncio.sleep(0)
 

@@ -4,29 +4,30 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final
 
-import structlog
+import msgspec
 
 from auth.credentials import BearerCredentials, parse_authorization
 from auth.errors import Unauthenticated
-from registry import errors
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
+from registry.http.errors import unavailable
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
-from registry.http.v2.pulls import LOOK_UPS, key_of
+from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
 from registry.services import Services
-from storage.errors import StorageError, Unavailable
-
-log = structlog.get_logger()
+from storage.errors import StorageError
+from storage.metadata.reads.lookups import key
 
 Handler = Callable[[Call], Awaitable[Response]]
 #: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
 Answer = Response | Awaitable[Response] | Exception
 
 _EXPECTED: Final = (Unauthenticated, RegistryError, StorageError)
+_PULLS: Final = frozenset({"GET", "HEAD"})
 _HEADS_MAX: Final = 1024  # of a few hundred bytes
 
 
@@ -58,13 +59,13 @@ HANDLERS: Final[dict[Kind, Handler]] = {
 _OF_SESSIONS: Final = frozenset({Kind.UPLOAD_STATUS, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
 
 
-async def serve(services: Services, http: Request) -> Response:
+async def serve(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, raw_path(http.target), http.query)
-        identity = await authenticate(services, http, expired_ok=oci.kind in _OF_SESSIONS)
-        http.context.account_id = identity.account_id
+        identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
+        http.account_id = identity.account_id
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except _EXPECTED as error:
         return _refused(services, http, oci, error)
@@ -72,33 +73,34 @@ async def serve(services: Services, http: Request) -> Response:
 
 def look_up(services: Services, http: Request, respond: Callable[[Request, Answer], None]) -> bool:
     """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
+    if http.method not in _PULLS:
+        return False
     asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
         return False
-    oci, credentials = asked
     try:
-        identity = identity_at_hand(services, credentials)
+        identity = identity_at_hand(services, asked.credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
-    http.context.account_id = identity.account_id
-    call = Call(http, oci, identity, services)
-    rows = LOOK_UPS[oci.kind].rows(services.lookups, oci)
-    rows.ask(key_of(call), lambda found: respond(http, _rendered(call, found)))
+    http.account_id = identity.account_id
+    call, how = Call(http, asked.oci, identity, services), asked.how
+    asked_for = str(identity.token_id or ""), *asked.place
+    how.rows(services.lookups, asked.oci).ask(asked_for, lambda found: respond(http, _rendered(call, how, found)))
     return True
 
 
-def _rendered(call: Call, found: Any) -> Answer:
+def _rendered(call: Call, how: LookUp[Any], found: Any) -> Answer:
     try:
         if isinstance(found, Exception):
             return _told(call, found)
-        return LOOK_UPS[call.oci.kind].render(call, found) or _continued(call, found)
+        return how.render(call, found) or _continued(call, how, found)
     except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
         return _told(call, error)
 
 
-async def _continued(call: Call, found: Any) -> Response:
+async def _continued(call: Call, how: LookUp[Any], found: Any) -> Response:
     try:
-        return await LOOK_UPS[call.oci.kind].go_on(call, found)
+        return await how.go_on(call, found)
     except _EXPECTED as error:
         return _refused(call.services, call.http, call.oci, error)
 
@@ -107,10 +109,17 @@ def _told(call: Call, error: Exception) -> Response | Exception:
     return _refused(call.services, call.http, call.oci, error) if isinstance(error, _EXPECTED) else error
 
 
+class Pull(msgspec.Struct, frozen=True):
+    """A parsed pull; ``place`` is the part of its look-up's key that the target has."""
+
+    oci: OCIRequest
+    how: LookUp[Any]
+    place: tuple[str, ...]
+    credentials: BearerCredentials | None
+
+
 @lru_cache(maxsize=_HEADS_MAX)
-def parsed_pull(
-    method: str, target: str, authorization: bytes | None
-) -> tuple[OCIRequest, BearerCredentials | None] | None:
+def parsed_pull(method: str, target: str, authorization: bytes | None) -> Pull | None:
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
         oci = parse(method, raw_path(target), {}) if "?" not in target else None
@@ -119,7 +128,7 @@ def parsed_pull(
         return None
     if oci is None or oci.kind not in LOOK_UPS or not isinstance(credentials, BearerCredentials | None):
         return None
-    return oci, credentials
+    return Pull(oci, LOOK_UPS[oci.kind], key(None, oci.package, oci.reference)[1:], credentials)
 
 
 def _refused(
@@ -130,12 +139,8 @@ def _refused(
     match error:
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
-        case Unavailable():
-            log.warning("storage.unavailable", error=str(error), path=raw_path(http.target))
-            told = errors.UnavailableNow(retry_after_seconds=2)
         case StorageError():
-            log.error("storage.failed", error=str(error), path=raw_path(http.target), exc_info=error)
-            told = errors.UnavailableNow(retry_after_seconds=5)
+            told = unavailable(error, raw_path(http.target))
         case RegistryError():
             told = error
     if http.status is not None:

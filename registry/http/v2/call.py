@@ -1,8 +1,9 @@
 """One request of ``/v2``: the caller, the parsed request, and responses in the dialect of OCI clients."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from auth.challenge import challenge
 from auth.identity import Action, Identity
@@ -12,7 +13,6 @@ from registry.http.server.message import INERT, Request
 from registry.http.urls import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
-from registry.packages.refusals import Forbidden, NotThere
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
 
@@ -31,8 +31,7 @@ _ACTION: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A parsed request with its caller."""
 
     http: Request
@@ -52,15 +51,6 @@ class Call:
                 raise errors.Denied(missing=missing, have=have, fix=fix, words=words)
             case _:
                 raise errors.NameUnknown(self.oci.package)
-
-    async def package_to_push(self, standing: AccessFacts) -> int:
-        """Return the package's id for an allowed push, creating a missing package. Raises NameUnknown, Denied."""
-        try:
-            return await self.services.packages.ensure(self.oci.package, standing, self.identity.token_id)
-        except NotThere as error:
-            raise errors.NameUnknown(self.oci.package) from error
-        except Forbidden as refused:
-            raise errors.Denied("a name that is free", (), refused.fix or "", refused.message) from refused
 
     @property
     def origin(self) -> str:

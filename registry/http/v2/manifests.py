@@ -8,7 +8,7 @@ import orjson
 
 from auth.identity import Action
 from auth.permissions import may
-from registry.errors import Denied, DigestInvalid, ManifestTooLarge, ManifestUnknown
+from registry.errors import DigestInvalid, ManifestTooLarge
 from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
@@ -16,8 +16,7 @@ from registry.oci.media_types import OCI_INDEX
 from registry.oci.request import manifest_path
 from registry.oci.responses import referrers_index
 from registry.packages.publishing import Push
-from registry.packages.refusals import NotDeletable, NotThere
-from storage.metadata import manifests, tags
+from storage.metadata import manifests
 from storage.metadata.manifests import Referrers, ResolvedManifest
 from storage.names import Digest
 
@@ -54,7 +53,8 @@ async def put(call: Call) -> Response:  # end-7a, end-7b
         raise DigestInvalid(expected, digest)
     names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
     push = Push(call.oci.package, digest, manifest, body, names, token_id, call.origin, found.version_id is not None)
-    await call.services.manifests.publish(await call.package_to_push(found), push)
+    package_id = await call.services.packages.ensure(call.oci.package, found, token_id)
+    await call.services.manifests.publish(package_id, push)
     headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
     if manifest.subject is not None:
         headers["OCI-Subject"] = manifest.subject.digest
@@ -76,24 +76,9 @@ def _known(body: bytes, content_type: str | None) -> Manifest:
 async def delete(call: Call) -> Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
-    package_id = call.authorize(Action.DELETE, found).package_id
-    if found.version_id is None or found.account_id is None or package_id is None:
-        raise ManifestUnknown(call.oci.reference)
-    if call.oci.tag is not None:
-        if not await tags.remove(call.services.db, package_id, call.oci.tag):
-            raise ManifestUnknown(call.oci.reference)
-    else:
-        await _delete_version(call, package_id, found.version_id, found.account_id)
+    call.authorize(Action.DELETE, found)
+    await call.services.versions.withdraw(found, call.oci.reference, call.oci.tag)
     return Response(202, HEADERS)
-
-
-async def _delete_version(call: Call, package_id: int, version_id: int, account_id: int) -> None:
-    try:
-        await call.services.versions.delete(package_id, version_id, account_id, may_be_last=True)
-    except NotThere as error:
-        raise ManifestUnknown(call.oci.reference) from error
-    except NotDeletable as refused:
-        raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
 
 
 async def referrers(call: Call) -> Response:  # end-12a, end-12b

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
-from registry.http.server.message import Response
+from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
@@ -23,7 +23,7 @@ from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.manifests import ResolvedManifest
-from storage.metadata.reads.batching import Batching, Key
+from storage.metadata.reads.batching import Batching
 from storage.metadata.reads.lookups import Lookups, key
 from storage.names import Digest
 from storage.objects.base import Span
@@ -45,13 +45,11 @@ class LookUp(Generic[Row]):
 
     async def answer(self, call: Call) -> Response:
         """Answer a caller that was identified by a coroutine."""
-        found = await self.rows(call.services.lookups, call.oci).one(*key_of(call))
+        oci = call.oci
+        found = await self.rows(call.services.lookups, oci).one(
+            *key(call.identity.token_id, oci.package, str(oci.reference))
+        )
         return self.render(call, found) or await self.go_on(call, found)
-
-
-def key_of(call: Call) -> Key:
-    """The key of the row that a pull asks for."""
-    return key(call.identity.token_id, call.oci.package, str(call.oci.reference))
 
 
 # -- manifests
@@ -92,8 +90,8 @@ def _counted(call: Call, found: ResolvedManifest, response: Response) -> Respons
 
 
 @lru_cache(maxsize=1024)
-def _manifest_headers(digest: Digest, media_type: str) -> Mapping[str, str]:
-    return {**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type}
+def _manifest_headers(digest: Digest, media_type: str) -> Rendered:
+    return Rendered({**HEADERS, "Docker-Content-Digest": digest, "ETag": etag(digest), "Content-Type": media_type})
 
 
 def _unchanged(call: Call, tag: str) -> bool:
@@ -189,15 +187,17 @@ def _blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, 
 
 
 @lru_cache(maxsize=1024)
-def _whole(digest: Digest) -> Mapping[str, str]:
-    return {
-        **HEADERS,
-        "Content-Type": OCTET_STREAM,
-        "Content-Disposition": "attachment",
-        "Docker-Content-Digest": digest,
-        "ETag": etag(digest),
-        "Accept-Ranges": "bytes",
-    }
+def _whole(digest: Digest) -> Rendered:
+    return Rendered(
+        {
+            **HEADERS,
+            "Content-Type": OCTET_STREAM,
+            "Content-Disposition": "attachment",
+            "Docker-Content-Digest": digest,
+            "ETag": etag(digest),
+            "Accept-Ranges": "bytes",
+        }
+    )
 
 
 _MANIFEST: Final = LookUp(

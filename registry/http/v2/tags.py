@@ -3,6 +3,7 @@
 from typing import Final
 
 from auth.identity import Action
+from auth.permissions import may_list
 from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import MAX_PAGE
@@ -27,7 +28,7 @@ async def page(call: Call) -> Response:  # end-8a, end-8b
 
 async def catalog(call: Call) -> Response:
     """List the packages that the caller may read. Docker's ``_catalog``; the specification leaves it out."""
-    granted = call.identity.grants is None or any(g.type == "registry" for g in call.identity.grants)
+    granted = may_list(call.identity)
     if call.identity.token_id is None or not granted:
         raise unauthorized(call.http, call.services, call.oci, None if granted else "insufficient_scope")
     size = _PAGE if call.oci.n is None else call.oci.n

@@ -18,10 +18,10 @@ from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from registry.errors import ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.errors import BadRequest, ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.authenticate import Counted, Holder, credentials_of, holder
-from registry.http.errors import FormInvalid
 from registry.http.forms import read_form
+from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
 from registry.http.v2.call import HEADERS
 from registry.services import Services
@@ -31,13 +31,14 @@ from storage.names import InvalidName, PackageName
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
 
-async def serve(services: Services, http: Request) -> Response:
+async def serve(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     """``GET /token?service=…&scope=…`` with Basic ``user:token`` or as nobody, or the form by ``POST``."""
     try:
         if http.method in {"GET", "HEAD"}:
-            return await _issued(services, http, await _by_header(services, http), http.query.getall("scope", []))
+            found = await _by_header(services, throttle, http)
+            return await _issued(services, http, found, http.query.getall("scope", []))
         if http.method == "POST":
-            return await _by_form(services, http)
+            return await _by_form(services, throttle, http)
         raise Unsupported("this method", allow=("GET", "HEAD", "POST"))
     except Unauthenticated as error:
         return error_response(Unauthorized(error.reason, basic_challenge("Moorage")), HEADERS)
@@ -47,7 +48,7 @@ async def serve(services: Services, http: Request) -> Response:
         return error_response(UnavailableNow(retry_after_seconds=2), HEADERS)
 
 
-async def _by_form(services: Services, http: Request) -> Response:
+async def _by_form(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     """OAuth2, as docker's engine and containerd do it: ``grant_type`` is ``password`` or ``refresh_token``.
 
     The refresh token that ``access_type=offline`` asks for is the access token itself: it is what a client may keep,
@@ -56,24 +57,24 @@ async def _by_form(services: Services, http: Request) -> Response:
     form = await read_form(http, services.settings.http.body_seconds)
     kind = _one(form, "grant_type") or "password"
     if kind not in {"password", "refresh_token"}:
-        raise FormInvalid("expected the field grant_type to be password or refresh_token")
+        raise BadRequest("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
-    with Counted(services, http):
+    with Counted(services, throttle, http):
         credentials = of_password(_one(form, "username"), secret)
     offline = kind == "password" and _one(form, "access_type") == "offline"
-    found = await holder(services, http, credentials)
+    found = await holder(services, throttle, http, credentials)
     return await _issued(services, http, found, form.get("scope", ()), refresh=secret if offline else None, form=True)
 
 
 def _one(form: Mapping[str, list[str]], name: str) -> str:
     values = form.get(name, [""])
     if len(values) > 1:
-        raise FormInvalid(f"expected the field {name} once, got it {len(values)} times")
+        raise BadRequest(f"expected the field {name} once, got it {len(values)} times")
     return values[0]
 
 
-async def _by_header(services: Services, http: Request) -> Holder | None:
-    credentials = credentials_of(services, http)
+async def _by_header(services: Services, throttle: LoginThrottle, http: Request) -> Holder | None:
+    credentials = credentials_of(services, throttle, http)
     if isinstance(credentials, BearerCredentials):
         # The identity token of another issuer may come so too; one of ours is not exchanged for another.
         if services.bearer.mine(credentials.reveal()):
@@ -82,7 +83,7 @@ async def _by_header(services: Services, http: Request) -> Holder | None:
     elif isinstance(credentials, TokenCredentials) and credentials.scheme != "basic":
         # As GHCR does: a token is asked for with Basic.
         raise Unauthenticated("expected Authorization: Basic with an access token as the password")
-    return None if credentials is None else await holder(services, http, credentials)
+    return None if credentials is None else await holder(services, throttle, http, credentials)
 
 
 async def _issued(
@@ -95,7 +96,7 @@ async def _issued(
     form: bool = False,
 ) -> Response:
     identity = ANONYMOUS if found is None else found.identity
-    http.context.account_id = identity.account_id
+    http.account_id = identity.account_id
     try:
         asked = scopes.parse(wanted)
     except MalformedScope as error:

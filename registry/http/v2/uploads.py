@@ -6,23 +6,19 @@ from functools import cache, partial
 from typing import Final
 
 from auth.identity import Action
-from auth.permissions import may
-from registry.errors import BlobUploadUnknown, DigestInvalid, SizeInvalid
+from registry.errors import BlobUploadUnknown, SizeInvalid
 from registry.http.server.body import Body
 from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.oci.headers import parse_content_range, upload_range
 from registry.oci.request import blob_path, upload_path
-from registry.uploads.sessions import Owner
-from storage.metadata import blobs
+from registry.uploads.sessions import Owner, opened_before
 from storage.metadata.database import ForeignKeyMissing
 from storage.metadata.sessions import Session
 from storage.names import Digest, UploadId
 
 #: A chunk smaller than this costs an object of its own.
 _CHUNK_MIN: Final = str(5 * 1024 * 1024)
-#: Between the look at a token and the row of the session that it opens, and between two clocks.
-_OPENING_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +53,11 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Own
     """The answer, or the session that the body goes to. Raises ForeignKeyMissing; no more than is at hand is read."""
     standing = await call.services.lookups.standing(call.identity.token_id, call.oci.package)
     call.authorize(Action.PUSH, standing)
-    package_id = await call.package_to_push(standing)
+    package_id = await call.services.packages.ensure(call.oci.package, standing, call.identity.token_id)
     assert standing.account_id is not None  # noqa: S101 - allowed to push
-    if call.oci.mount is not None and await _mounted(call, package_id, call.oci.mount):
-        return created(call, call.oci.mount)
+    mount, source = call.oci.mount, call.oci.source
+    if mount is not None and await call.services.blobs.mount(call.identity, package_id, mount, source):
+        return created(call, mount)
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
     sessions, digest = call.services.uploads, call.oci.digest
     if digest is None:
@@ -69,21 +66,6 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Own
     if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
     return owner, await sessions.start(owner, standing, digest.algorithm)
-
-
-async def _mounted(call: Call, package_id: int, digest: Digest) -> bool:
-    db, token = call.services.db, call.identity.token_id
-    if call.oci.source is None:
-        # Over what the caller's account may read, whatever the bearer token was asked for: a client that mounts
-        # blindly cannot know which repository to name.
-        source_id = await blobs.readable_source(db, token, digest) or package_id
-    else:
-        found = await call.services.lookups.standing(token, call.oci.source)
-        if found.package_id is None or not may(call.identity, Action.PULL, call.oci.source, found):
-            return False
-        source_id = found.package_id
-    grace = call.services.settings.uploads.link_grace_seconds
-    return await blobs.mount(db, source_id, package_id, digest, grace_seconds=grace)
 
 
 async def status(call: Call) -> Response:  # end-13
@@ -119,16 +101,14 @@ async def finish(call: Call) -> Response:  # end-6
     if chunk.short is not None and found.free and found.in_row:
         if await sessions.finish(upload, found, chunk.short, chunk.at, digest):
             return created(call, digest)
-        owner, found = await _session(call, upload)
-    if found.state != "done":
+        owner, found = await _session(call, upload)  # the same request may have been faster elsewhere
+    if not sessions.is_done(found, digest):
         try:
             return await _receive_all(call, owner, upload, chunk, digest)
         except BlobUploadUnknown:
             _, found = await _session(call, upload)
-            if found.state != "done":
+            if not sessions.is_done(found, digest):
                 raise
-    if found.digest is not None and found.digest != digest:
-        raise DigestInvalid(digest, Digest(found.digest))
     return created(call, digest)
 
 
@@ -156,19 +136,12 @@ async def _session(call: Call, upload: UploadId) -> tuple[Owner, Session]:
     """Look up the session, and its required owner by the caller's current rights."""
     identity = call.identity
     found = await call.services.lookups.session(identity.token_id, call.oci.package, upload)
-    if identity.expired_at is not None and not _opened_before(found, identity.token_id, identity.expired_at):
+    if identity.expired_at is not None and not opened_before(found, identity.token_id, identity.expired_at):
         raise unauthorized(call.http, call.services, call.oci, "invalid_token")
     package_id = call.authorize(Action.PUSH, found).package_id
     if package_id is None or found.account_id is None:
         raise BlobUploadUnknown(upload)
     return Owner(package_id, found.account_id, identity.token_id), found
-
-
-def _opened_before(found: Session, token_id: int | None, at: float) -> bool:
-    """Return whether the session is open and was opened with the token by the time ``at`` (Unix seconds)."""
-    latest = at + _OPENING_SECONDS
-    mine = found.opened_at is not None and found.opened_by == token_id and found.opened_at <= latest
-    return mine and found.state == "open" and not found.expired
 
 
 def _upload(call: Call) -> UploadId:

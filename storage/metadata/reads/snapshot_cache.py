@@ -8,8 +8,9 @@ unchanged answers from the cache with the rows that the query would return.
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from storage.metadata.database import Database
 from storage.metadata.query import Query, select
@@ -22,8 +23,7 @@ KNOWN_ROWS: Final = 1024
 _REST: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Snapshot(msgspec.Struct, frozen=True):
     name: str
 
 

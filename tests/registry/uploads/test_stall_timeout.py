@@ -13,6 +13,8 @@ _TIMEOUT = StallTimeout(slow_seconds=0.02, stall_seconds=0.1, stall_bytes=100)
 class Chunks:
     """A body in chunks, each of which comes after so many seconds; an error instead of a chunk is raised."""
 
+    length: int | None = None
+
     def __init__(self, *chunks: tuple[float, bytes | Exception]) -> None:
         self._chunks = list(chunks)
         self._since: float | None = None

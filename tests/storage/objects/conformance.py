@@ -39,6 +39,7 @@ async def read(store: ObjectStore, key: ObjectKey, span: Span | None = None) -> 
     async with store.reader(key, span) as reader:
         data = b"".join([chunk async for chunk in reader])
         assert reader.size == len(data)
+        assert reader.object_size == (await store.stat(key)).size
     return data
 
 

@@ -7,7 +7,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from registry.devservers.seaweed import EmbeddedS3
-from storage.objects.s3 import S3Settings
+from storage.objects.s3.store import S3Settings
 from tests.support.faults import FaultProxy
 
 

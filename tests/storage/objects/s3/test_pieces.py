@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.objects.pieces import slices
+from storage.objects.s3.pieces import slices
 
 KIB = 1024
 

@@ -13,7 +13,7 @@ import pytest
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
 from storage.objects.base import MIN_PART_BYTES, MultipartId, ObjectKey, ObjectStore, Part, Span
-from storage.objects.local import LocalSettings, LocalStore
+from storage.objects.local.store import LocalSettings, LocalStore
 from tests.storage.objects.conformance import (
     ManyObjects,
     Multipart,
@@ -85,7 +85,7 @@ async def test_the_kernel_finds_the_bytes(store: LocalStore) -> None:
         source = reader.source()
         assert source is not None
         assert source.offset == 1_000_001
-        assert os.pread(source.fd, source.size, source.offset) == data[1_000_001:2_000_003]
+        assert os.pread(source.fd, source.left, source.offset) == data[1_000_001:2_000_003]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "a//b", "a/./b", "..", ".", "", "a/"])

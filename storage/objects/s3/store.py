@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
-from storage.objects import messages
-from storage.objects.attempts import AlreadyThere, Attempts
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
-from storage.objects.signing import Address, Credentials, Request, Signer
-from storage.objects.sockets import Sockets
-from storage.objects.wire import BINARY, Answer, Wire, client_session
+from storage.objects.s3 import messages
+from storage.objects.s3.attempts import AlreadyThere, Attempts
+from storage.objects.s3.signing import Address, Credentials, Request, Signer
+from storage.objects.s3.sockets import Sockets
+from storage.objects.s3.wire import BINARY, Answer, Wire, client_session
 
 _DELETE_MAX: Final = 1000  # keys of one DeleteObjects
 
@@ -136,9 +136,10 @@ class S3Store:
     async def reader(self, key: ObjectKey, span: Span | None = None) -> AsyncIterator[ObjectReader]:
         """The bytes of ``span``, or all. Raises ObjectNotFound, ObjectCorrupt when the object ends within ``span``."""
         if span is not None and span.size == 0:  # HTTP has no empty range
-            if (await self.stat(key)).size < span.stop:
+            size = (await self.stat(key)).size
+            if size < span.stop:
                 raise ObjectCorrupt(f"{self._where('GetObject')}: the object ends before byte {span.stop}")
-            yield _Nothing()
+            yield _Nothing(size)
             return
         where = self._where("GetObject")
         request = Request("GET", self._address, self._address.path(key), {})
@@ -320,10 +321,12 @@ class S3Store:
             raise (UploadGone(str(error)) if query else Unavailable(str(error))) from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Nothing:
-    """A reader of no bytes."""
+    """A reader of no bytes of an object."""
 
-    size = 0
+    object_size: int
+    size: int = 0
 
     def source(self) -> None:
         """Return None: there is nothing to read."""
@@ -339,7 +342,7 @@ async def _trust(
     """Find the credentials, with and without waiting, and whom to believe. Raises Unavailable without any."""
     given = settings.credentials
     if given is None:
-        from storage.objects.chain import Chain  # noqa: PLC0415 - see there what it costs
+        from storage.objects.s3.chain import Chain  # noqa: PLC0415 - see there what it costs
 
         chain = await Chain.search()
         return chain.current, chain.at_hand, settings.ca_bundle or chain.ca_bundle

@@ -36,7 +36,7 @@ from storage.objects.base import (
     Source,
     Span,
 )
-from storage.objects.files import absent, copy, delete, look_up, open_to_read, opened, sync_folder, walk, write
+from storage.objects.local.files import absent, copy, delete, look_up, open_to_read, opened, sync_folder, walk, write
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -147,7 +147,7 @@ class LocalStore:
             if span is not None and span.stop > size:
                 raise ObjectCorrupt(f"asked for bytes to {span.stop}, the object has {size}")
             found = Span(0, size) if span is None else span
-            yield _Reader(Source(file.fileno(), found.start, found.size), found, self._disk)
+            yield _Reader(Source(file.fileno(), found.start, found.size), found, size, self._disk)
 
     async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
         """Return None: there is no URL of a local disk."""
@@ -281,6 +281,7 @@ class _Reader:
 
     where: Source
     span: Span
+    object_size: int
     disk: _Threads
 
     @property

@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from storage.errors import Unavailable
-from storage.objects.signing import Credentials
+from storage.objects.s3.signing import Credentials
 
 
 class Chain:

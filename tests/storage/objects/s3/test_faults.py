@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
-from storage.objects.attempts import Attempts, Transient
 from storage.objects.base import MIN_PART_BYTES, MultipartId, ObjectKey, Part, Span
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.s3.attempts import Attempts, Transient
+from storage.objects.s3.store import S3Settings, S3Store
 from tests.storage.objects.conformance import filled, joined, new_key, put_parts, read
 from tests.support.faults import Fault, FaultProxy
 

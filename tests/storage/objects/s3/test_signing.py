@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.objects.signing import Address, Credentials, Request, Signer
+from storage.objects.s3.signing import Address, Credentials, Request, Signer
 
 NOW = datetime(2026, 11, 23, 14, 30, 59, tzinfo=UTC)
 REGION = "eu-central-1"

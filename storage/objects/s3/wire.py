@@ -1,4 +1,4 @@
-"""HTTP transport to S3: aiohttp, or plain sockets, with our own signature.
+"""HTTP transport to S3: aiohttp, and plain sockets for GET, with our own signature.
 
 aiobotocore costs several times the CPU for a small PUT, asks for ``100 Continue`` and cannot repeat a body it streams.
 """
@@ -15,12 +15,12 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from storage.errors import Unavailable
-from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.base import Pieces, Span
-from storage.objects.messages import Document
-from storage.objects.pieces import slices
-from storage.objects.signing import Credentials, Request, Signer
-from storage.objects.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
+from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
+from storage.objects.s3.messages import Document, sizes
+from storage.objects.s3.pieces import slices
+from storage.objects.s3.signing import Credentials, Request, Signer
+from storage.objects.s3.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
 
 BINARY: Final = "application/octet-stream"
 _OK: Final = 200
@@ -32,19 +32,28 @@ _HTTP_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 class _Body(aiohttp.Payload):
-    """A request body of known length that can be sent again, also by aiohttp when a kept connection has gone away."""
+    """A request body of known length that can be sent again, also by aiohttp when a kept connection has gone away.
+
+    ``whole``: all of it has been written.
+    """
 
     def __init__(self, data: Pieces, stall_seconds: float) -> None:
         super().__init__(data, content_type=BINARY)
         self._data = data
-        self._size = sum(map(len, data))
         self._stall_seconds = stall_seconds
+        self.whole = False
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._data))
 
     async def write(self, writer: AbstractStreamWriter) -> None:
+        self.whole = False
         try:
             for piece in slices(self._data):
                 async with asyncio.timeout(self._stall_seconds):  # aiohttp times only what it reads
                     await writer.write(piece)
+            self.whole = True
         except BaseException:
             _abort(writer)
             raise
@@ -67,8 +76,8 @@ def _abort(writer: AbstractStreamWriter) -> None:
 class Wire:
     """Single attempts of signed requests; the caller retries.
 
-    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: where nothing
-    stands between us and the server.
+    ``stall_seconds``: how long a body may stand still. ``proxy``: the URL of an HTTP proxy. ``sockets``: for GET where
+    nothing stands between us and the server.
     """
 
     http: aiohttp.ClientSession
@@ -82,16 +91,17 @@ class Wire:
 
     async def put(self, where: str, request: Request, data: Pieces) -> str:
         """PUT ``data`` and return S3's ETag. Raises the error of ``refusal``, Transient without a response."""
-        if self.sockets is not None:
-            extra = {"content-length": str(sum(map(len, data))), "content-type": BINARY}
-            headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
-            etag = await self.sockets.put(where, _spelled(request, headers), data)
-        else:
-            response = await self._send(where, request, {}, _Body(data, self.stall_seconds))
-            async with response:
-                if response.status != _OK:
-                    raise await _refused(where, response)
-                etag = response.headers.get("ETag", "")
+        body = _Body(data, self.stall_seconds)
+        response = await self._send(where, request, {}, body)
+        async with response:
+            refused = None if response.status == _OK else await _refused(where, response)
+            await asyncio.sleep(0)  # a body that has just been written has its turn to say so
+            if not body.whole:
+                response.close()  # the rest would be taken for another request
+                refused = refused or Transient(f"{where}: S3 answered before it had all bytes")
+            if refused is not None:
+                raise refused
+            etag = response.headers.get("ETag", "")
         if not etag:
             raise Unavailable(f"{where}: S3 answered without an ETag")
         return etag
@@ -115,15 +125,19 @@ class Wire:
     async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
         """Send a GET and read the head of the response; the caller closes the reader. Raises as ``put``."""
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
-        expected = _OK if span is None else _PARTIAL
         if self.sockets is not None:
             headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
-            return await self.sockets.get(where, _spelled(request, headers), expected)
+            return await self.sockets.get(where, _spelled(request, headers), span)
         response = await self._send(where, request, extra, None)
-        if response.status == expected and response.content_length is not None:
-            return WireReader(where, response, response.content_length)
-        async with response:
-            raise await _refused(where, response)
+        if response.status != (_OK if span is None else _PARTIAL):
+            async with response:
+                raise await _refused(where, response)
+        try:
+            size, whole = sizes(span, response.content_length, response.headers.get("Content-Range", ""))
+        except ValueError as error:
+            response.close()
+            raise Unavailable(f"{where}: {error}") from error
+        return WireReader(where, response, size, whole)
 
     async def _send(
         self, where: str, request: Request, extra: Mapping[str, str], body: _Body | bytes | None
@@ -139,7 +153,7 @@ class Wire:
 
 
 def _spelled(request: Request, headers: Mapping[str, str]) -> bytes:
-    """Serialize a request up to its body."""
+    """Serialize a request without a body."""
     lines = (f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
@@ -169,14 +183,15 @@ async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
 
 
 class WireReader:
-    """A reader of the body of a response; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_response", "_where", "size")
+    __slots__ = ("_response", "_where", "object_size", "size")
 
-    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int) -> None:
+    def __init__(self, where: str, response: aiohttp.ClientResponse, size: int, object_size: int) -> None:
         self._where = where
         self._response = response
         self.size = size
+        self.object_size = object_size
 
     def source(self) -> None:
         """Return None: aiohttp reads the socket."""

@@ -12,8 +12,8 @@ from yarl import URL
 
 from storage.errors import Unavailable
 from storage.objects.base import ObjectKey
-from storage.objects.s3 import S3Settings, S3Store
-from storage.objects.signing import Credentials
+from storage.objects.s3.signing import Credentials
+from storage.objects.s3.store import S3Settings, S3Store
 from tests.storage.objects.conformance import ManyObjects, Multipart, Store, WholeObjects, new_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

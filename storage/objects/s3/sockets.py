@@ -1,7 +1,7 @@
-"""GET and PUT over plain HTTP, on sockets without an asyncio transport, so that the bytes need not be copied.
+"""GET over plain HTTP, on sockets without an asyncio transport, so that the bytes need not be copied.
 
-A GET takes a tenth of the CPU that it takes by aiohttp; a PUT half if it is small, two thirds if it has 16 MiB. aiohttp
-does the rest: TLS, proxies, and all requests with a response in XML.
+It takes a tenth of the CPU that it takes by aiohttp. aiohttp does the rest: TLS, proxies, PUT, which costs the same
+there, and all requests with a response in XML.
 """
 
 import asyncio
@@ -16,12 +16,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from storage.errors import StorageError, Unavailable
-from storage.objects.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
-from storage.objects.base import Pieces, Source
-from storage.objects.descriptors import readable, writable, writable_first
-from storage.objects.pieces import slices
+from storage.objects.base import Source, Span
+from storage.objects.descriptors import readable, writable
+from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
+from storage.objects.s3.messages import sizes
 
 _OK: Final = 200
+_PARTIAL: Final = 206
 _HEAD_BYTES: Final = 32 * 1024
 _FIRST_BYTES: Final = 64 * 1024  # read with the headers; more would only be copied
 _CHUNK_BYTES: Final = 256 * 1024
@@ -40,7 +41,7 @@ class Head:
     status: int
     length: int | None
     keeps: bool  # the connection goes on after the body
-    etag: str = ""
+    content_range: str = ""
 
 
 def parsed(head: bytes) -> Head:
@@ -49,7 +50,7 @@ def parsed(head: bytes) -> Head:
     status = _STATUS.fullmatch(first)
     if status is None:
         raise ValueError("expected a status line")
-    lengths, encoded, said, etag = set[bytes](), False, b"", ""
+    lengths, encoded, said, content_range = set[bytes](), False, b"", ""
     for line in lines:
         field = _FIELD.fullmatch(line)
         if field is None:
@@ -59,13 +60,14 @@ def parsed(head: bytes) -> Head:
             lengths.add(value)
         elif name == b"connection":
             said += b"," + value.lower()
-        elif name == b"etag":
-            etag = value.decode("latin-1")
+        elif name == b"content-range":
+            content_range = value.decode("latin-1")
         encoded = encoded or name == b"transfer-encoding"
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)) or (lengths and encoded):
         raise ValueError("expected one length")
     closes = status[1] == b"0" or b"close" in (token.strip() for token in said.split(b","))
-    return Head(int(status[2]), int(lengths.pop()) if lengths else None, not closes, etag)
+    length = int(lengths.pop()) if lengths else None
+    return Head(int(status[2]), length, not closes, content_range)
 
 
 class Sockets:
@@ -79,36 +81,33 @@ class Sockets:
         self._idle: list[tuple[float, socket.socket]] = []  # since, oldest first
         self._free = asyncio.Semaphore(connections)
 
-    async def get(self, where: str, request: bytes, expected: int) -> "SocketReader":
-        """Send ``request`` and read the head of the response, and some of the body; the caller closes the reader.
+    async def get(self, where: str, request: bytes, span: Span | None) -> "SocketReader":
+        """Send a GET of ``span``, or of all, and read the head of the response, and some of the body.
 
-        Raises Transient without an answer, what ``refusal`` gives when its status is not ``expected``.
+        The caller closes the reader. Raises Transient without an answer, what ``refusal`` gives for another status,
+        Unavailable for a response that is of other bytes.
         """
-        connection, head, first = await self._asked(where, request, (), expected)
-        if head.length is None:
+        connection, head, first = await self._asked(where, request, _OK if span is None else _PARTIAL)
+        try:
+            size, object_size = sizes(span, head.length, head.content_range)
+        except ValueError as error:
             self.release(connection, keep=False)
-            raise refusal(where, head.status, "")
-        source = Source(connection.fileno(), None, head.length - len(first), first, self._silence_seconds)
-        return SocketReader(where, self, connection, source, keeps=head.keeps)
+            raise Unavailable(f"{where}: {error}") from error
+        source = Source(
+            connection.fileno(), None, size - len(first), first=first, silence_seconds=self._silence_seconds
+        )
+        return SocketReader(where, self, connection, source, size=size, object_size=object_size, keeps=head.keeps)
 
-    async def put(self, where: str, request: bytes, body: Pieces) -> str:
-        """Send ``request`` with ``body`` and return the ETag, "" without one. Raises as ``get``, for 200."""
-        connection, head, first = await self._asked(where, request, body, _OK)
-        self.release(connection, keep=head.keeps and head.length == len(first))
-        return head.etag
-
-    async def _asked(
-        self, where: str, request: bytes, body: Pieces, expected: int
-    ) -> tuple[socket.socket, Head, bytes]:
+    async def _asked(self, where: str, request: bytes, expected: int) -> tuple[socket.socket, Head, bytes]:
         """Send a request; returns the connection, to be released by the caller, the head and the body's first bytes."""
         await self._free.acquire()
         try:
             while (kept := self._kept()) is not None:
                 try:
-                    return await self._answer(where, kept, request, body, expected)
+                    return await self._answer(where, kept, request, expected)
                 except ConnectionError:  # the server has closed it meanwhile
                     continue
-            return await self._answer(where, await self._connected(), request, body, expected)
+            return await self._answer(where, await self._connected(), request, expected)
         except BaseException as error:
             self._free.release()
             if isinstance(error, StorageError) or not isinstance(error, (OSError, ValueError)):
@@ -130,35 +129,28 @@ class Sockets:
         self._idle.clear()
 
     async def _answer(
-        self, where: str, connection: socket.socket, request: bytes, body: Pieces, expected: int
+        self, where: str, connection: socket.socket, request: bytes, expected: int
     ) -> tuple[socket.socket, Head, bytes]:
         try:
-            whole = await self._sent(connection, [request, *body])
+            await self._sent(connection, request)
             head, first = await self._answered(connection)
-            if whole and head.status == expected:
+            if head.status == expected:
                 return connection, head, first
-            refused: Exception = ConnectionResetError()  # content with what it has not had
-            if head.status != expected:
-                refused = await self._refused(where, connection, head, first)
+            refused = await self._refused(where, connection, head, first)
         except BaseException:
             connection.close()
             raise
         connection.close()
         raise refused
 
-    async def _sent(self, connection: socket.socket, pieces: Pieces) -> bool:
-        """Send the pieces; False: the response, or the end, came before all was sent. Raises TimeoutError."""
-        for piece in slices(pieces):
-            left = memoryview(piece)
-            while left:
-                try:
-                    left = left[connection.send(left) :]
-                except BlockingIOError:
-                    if not await writable_first(connection.fileno(), self._silence_seconds):
-                        return False
-                except ConnectionError:  # why may have been said
-                    return False
-        return True
+    async def _sent(self, connection: socket.socket, request: bytes) -> None:
+        """Send a request without a body. Raises TimeoutError, ConnectionError."""
+        left = memoryview(request)
+        while left:
+            try:
+                left = left[connection.send(left) :]
+            except BlockingIOError:
+                await writable(connection.fileno(), self._silence_seconds)
 
     async def _answered(self, connection: socket.socket) -> tuple[Head, bytes]:
         """Read the head of the response, and the bytes that came with it. Raises OSError, ValueError."""
@@ -194,11 +186,16 @@ class Sockets:
             return data
 
     def _kept(self) -> socket.socket | None:
-        """The idle connection that was used last, unless all have been idle for too long."""
+        """The connection that was used last, of those that are not idle for too long and still silent."""
         since = time.monotonic() - KEEPALIVE_SECONDS
         while self._idle and self._idle[0][0] < since:
             self._idle.pop(0)[1].close()
-        return self._idle.pop()[1] if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()[1]
+            if _is_silent(connection):
+                return connection
+            connection.close()
+        return None
 
     async def _connected(self) -> socket.socket:
         failure: OSError = ConnectionRefusedError()
@@ -226,6 +223,17 @@ class Sockets:
             return [*await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)]
 
 
+def _is_silent(connection: socket.socket) -> bool:
+    """Return whether nothing came on an idle connection: more bytes than a response announced, or the end."""
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 async def _connect(connection: socket.socket, address: object) -> None:
     """Connect a socket, without blocking. Raises OSError."""
     connection.setblocking(False)
@@ -239,30 +247,41 @@ async def _connect(connection: socket.socket, address: object) -> None:
 
 
 class SocketReader:
-    """A reader of the body of a response; ``size`` in bytes."""
+    """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "size")
+    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "object_size", "size")
 
-    def __init__(self, where: str, sockets: Sockets, connection: socket.socket, source: Source, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        where: str,
+        sockets: Sockets,
+        connection: socket.socket,
+        source: Source,
+        *,
+        size: int,
+        object_size: int,
+        keeps: bool,
+    ) -> None:
         self._where = where
         self._sockets = sockets
         self._connection = connection
         self._source = source
         self._keeps = keeps
-        self.size = source.size + len(source.first)
+        self.size = size
+        self.object_size = object_size
 
     def source(self) -> Source | None:
         """The socket; None when all bytes have been read, or without os.splice."""
-        return self._source if _SPLICES and self._source.size else None
+        return self._source if _SPLICES and self._source.left else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they arrive. Raises Unavailable when the body ends early or stalls."""
         source = self._source
-        if source.first:
-            yield source.first
-        while source.size:
+        if first := source.take_first():
+            yield first
+        while source.left:
             try:
-                chunk = self._connection.recv(min(source.size, _CHUNK_BYTES))
+                chunk = self._connection.recv(min(source.left, _CHUNK_BYTES))
                 if not chunk:
                     raise ConnectionResetError
             except BlockingIOError:
@@ -270,7 +289,7 @@ class SocketReader:
                 continue
             except OSError as error:
                 raise self._cut(error) from error
-            source.size -= len(chunk)
+            source.advance(len(chunk))
             yield chunk
 
     async def _silence(self) -> None:
@@ -280,8 +299,8 @@ class SocketReader:
             raise self._cut(error) from error
 
     def _cut(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.size} of {self.size} bytes missing")
+        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.left} of {self.size} bytes missing")
 
     def close(self) -> None:
         """Return the connection to the pool when the body was read to its end, else close the connection."""
-        self._sockets.release(self._connection, keep=self._keeps and self._source.size == 0)
+        self._sockets.release(self._connection, keep=self._keeps and self._source.left == 0)

@@ -1,23 +1,19 @@
-"""GET and PUT on sockets of our own: what a server may answer, and when a connection may be used again."""
+"""GET on sockets of our own: what a server may answer, and when a connection may be used again."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
 
 import pytest
 
-from storage.errors import ObjectNotFound, StorageError, Unavailable, UploadGone
-from storage.objects.attempts import Transient
-from storage.objects.base import Pieces
-from storage.objects.sockets import Head, Sockets, parsed
+from storage.errors import ObjectNotFound, StorageError, Unavailable
+from storage.objects.base import Span
+from storage.objects.s3.attempts import Transient
+from storage.objects.s3.sockets import Head, Sockets, parsed
 
 _ASKED = b"GET /bucket/key HTTP/1.1\r\nhost: there\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"
-_BODY: Final[Pieces] = [b"x" * 100, memoryview(bytes(8_000_000)), b"y"]  # more than sockets keep
-_TOLD = b"PUT /bucket/key HTTP/1.1\r\nhost: there\r\ncontent-length: 8000101\r\n\r\n"
-_TAKEN = b'HTTP/1.1 200 OK\r\nETag: "tag"\r\nContent-Length: 0\r\n\r\n'
 
 
 @pytest.mark.parametrize(
@@ -25,8 +21,8 @@ _TAKEN = b'HTTP/1.1 200 OK\r\nETag: "tag"\r\nContent-Length: 0\r\n\r\n'
     [
         ("HTTP/1.1 200 OK\r\nContent-Length: 12", Head(200, 12, keeps=True)),
         (
-            'HTTP/1.1 206 Partial Content\r\nETag: "x"\r\ncontent-length:7\r\nServer:\tS3 \xfc',
-            Head(206, 7, True, '"x"'),
+            'HTTP/1.1 206 Partial Content\r\nETag: "x"\r\ncontent-length:7\r\ncontent-Range: bytes 1-7/9\r\nServer:\tS3 \xfc',
+            Head(206, 7, True, "bytes 1-7/9"),
         ),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\nContent-Length: 0", Head(200, 0, keeps=True)),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close", Head(200, 1, keeps=False)),
@@ -67,14 +63,10 @@ def test_a_head_that_leaves_a_doubt_is_refused(text: str) -> None:
 
 
 class Server:
-    """Answers as told, a list a connection, then it closes. ``asked``: how many requests came on each.
-
-    ``body``: what comes behind each, and is waited for.
-    """
+    """Answers as told, a list a connection, then it closes. ``asked``: how many requests came on each."""
 
     def __init__(self, *answers: Sequence[bytes]) -> None:
         self._answers = list(answers)
-        self.body = b""
         self.asked: list[int] = []
         self.tasks = set[asyncio.Task[None]]()
 
@@ -87,7 +79,6 @@ class Server:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
             for answer in self._answers[number]:
                 await reader.readuntil(b"\r\n\r\n")
-                assert await reader.readexactly(len(self.body)) == self.body
                 self.asked[number] += 1
                 for piece in answer.split(b"|"):
                     writer.write(piece)
@@ -113,8 +104,8 @@ async def answering(*answers: Sequence[bytes]) -> AsyncIterator[tuple[Server, So
         await asyncio.gather(*told.tasks)
 
 
-async def got(sockets: Sockets, expected: int = 200) -> bytes:
-    reader = await sockets.get("here", _ASKED, expected)
+async def got(sockets: Sockets, span: Span | None = None) -> bytes:
+    reader = await sockets.get("here", _ASKED, span)
     try:
         return b"".join([chunk async for chunk in reader])
     finally:
@@ -145,7 +136,16 @@ async def test_nor_when_it_says_that_it_will(said: bytes) -> None:
 
 async def test_nor_when_not_all_was_read() -> None:
     async with answering([_OK.replace(b"abcde", b"ab|cde")], [_OK]) as (server, sockets):
-        (await sockets.get("here", _ASKED, 200)).close()
+        (await sockets.get("here", _ASKED, None)).close()
+        assert await got(sockets) == b"abcde"
+        assert server.asked == [1, 1]
+
+
+async def test_nor_when_more_came_than_was_told() -> None:
+    """It would be taken for the response to the next request."""
+    async with answering([_OK + b"|HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"], [_OK]) as (server, sockets):
+        assert await got(sockets) == b"abcde"
+        await asyncio.sleep(0.1)
         assert await got(sockets) == b"abcde"
         assert server.asked == [1, 1]
 
@@ -187,9 +187,40 @@ async def test_a_body_that_is_short_is_told(rest: bytes) -> None:
             await got(sockets)
 
 
+async def test_a_range_has_the_size_of_its_object() -> None:
+    answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-6/9\r\nContent-Length: 5\r\n\r\ncdefg"
+    async with answering([answer, answer]) as (server, sockets):
+        reader = await sockets.get("here", _ASKED, Span(2, 7))
+        assert (reader.size, reader.object_size) == (5, 9)
+        assert b"".join([chunk async for chunk in reader]) == b"cdefg"
+        reader.close()
+        assert await got(sockets, Span(2, 8)) == b"cdefg"  # it ends there: the store tells
+        assert server.asked == [2]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"Content-Range: bytes 2-6/*\r\n",
+        b"Content-Range: bytes 1-5/9\r\n",
+        b"Content-Range: bytes 2-7/9\r\n",
+        b"Content-Range: bytes 2-6/6\r\n",
+        b"Content-Range: items 2-6/9\r\n",
+    ],
+)
+async def test_a_range_of_other_bytes_is_refused(said: bytes) -> None:
+    answer = b"HTTP/1.1 206 Partial Content\r\n" + said + b"Content-Length: 5\r\n\r\ncdefg"
+    async with answering([answer], [_OK]) as (server, sockets):
+        with pytest.raises(Unavailable, match="here"):
+            await got(sockets, Span(2, 7))
+        assert await got(sockets) == b"abcde"
+        assert server.asked == [1, 1]
+
+
 async def test_no_more_connections_than_allowed() -> None:
     async with answering([_OK] * 4, [_OK] * 4) as (server, sockets):
-        readers = [await sockets.get("here", _ASKED, 200) for _ in range(2)]
+        readers = [await sockets.get("here", _ASKED, None) for _ in range(2)]
         third = asyncio.ensure_future(got(sockets))
         await asyncio.sleep(0.1)
         assert not third.done()
@@ -203,52 +234,4 @@ async def test_nobody_listens() -> None:
     sockets = Sockets("http://127.0.0.1:9", connect_seconds=1, silence_seconds=1, connections=1)
     for _ in range(2):
         with pytest.raises(Transient, match="here"):
-            await sockets.get("here", _ASKED, 200)
-
-
-class TestPut:
-    """What has a body."""
-
-    async def test_a_connection_is_used_again(self) -> None:
-        async with answering([_TAKEN] * 3) as (server, sockets):
-            server.body = b"".join(_BODY)
-            assert [await sockets.put("here", _TOLD, _BODY) for _ in range(3)] == ['"tag"'] * 3
-            assert server.asked == [3]
-
-    @pytest.mark.parametrize("body", [b"", b"abcde"])
-    async def test_not_when_more_is_answered_than_a_head(self, body: bytes) -> None:
-        answer = b"HTTP/1.1 200 OK\r\n" + (b"Content-Length: 5\r\n" if body else b"") + b"\r\n|" + body
-        async with answering([answer], [_TAKEN]) as (server, sockets):
-            server.body = b"".join(_BODY)
-            assert [await sockets.put("here", _TOLD, _BODY) for _ in range(2)] == ["", '"tag"']
-            assert server.asked == [1, 1]
-
-    async def test_it_is_sent_again_where_the_server_has_closed(self) -> None:
-        async with answering([_TAKEN], [_TAKEN]) as (server, sockets):
-            server.body = b"".join(_BODY)
-            for _ in range(2):
-                assert await sockets.put("here", _TOLD, _BODY) == '"tag"'
-                await asyncio.sleep(0.1)
-            assert server.asked == [1, 1]
-
-    @pytest.mark.parametrize(
-        ("answer", "error"),
-        [
-            (b"HTTP/1.1 404 Not Found\r\nContent-Length: 25\r\n\r\n<Code>NoSuch|Upload</Code>", UploadGone),
-            (b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n", Transient),
-            (_TAKEN, Transient),
-            (b"", Transient),
-        ],
-    )
-    async def test_an_answer_before_all_was_sent_ends_it(self, answer: bytes, error: type[StorageError]) -> None:
-        async with answering([answer], [_TAKEN]) as (server, sockets):
-            with pytest.raises(error, match="here"):
-                await sockets.put("here", _TOLD, _BODY)
-            server.body = b"".join(_BODY)
-            assert await sockets.put("here", _TOLD, _BODY) == '"tag"'
-
-    async def test_a_server_that_takes_nothing_is_left(self) -> None:
-        async with answering([_TAKEN], [_TAKEN]) as (server, sockets):
-            server.body = bytes(20_000_000)
-            with pytest.raises(Transient, match="TimeoutError"):
-                await sockets.put("here", _TOLD, _BODY)
+            await sockets.get("here", _ASKED, None)

@@ -1,12 +1,15 @@
-"""XML bodies of S3's requests and responses; no I/O."""
+"""XML bodies of S3's requests and responses, and the Content-Range of responses; no I/O."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, Part
+from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, Part, Span
+
+_CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 def parts_to_complete(parts: Sequence[Part]) -> bytes:
@@ -27,6 +30,24 @@ def location(region: str) -> bytes:
         return b""
     constraint = f"<LocationConstraint>{escape(region)}</LocationConstraint>"
     return f"<CreateBucketConfiguration>{constraint}</CreateBucketConfiguration>".encode()
+
+
+def sizes(span: Span | None, length: int | None, content_range: str) -> tuple[int, int]:
+    """Return the size of the body of a response to GET of ``span``, and the size of its object.
+
+    Raises ValueError without a length, and for a Content-Range that is of other bytes.
+    """
+    if length is None:
+        raise ValueError("expected a length")
+    if span is None:
+        return length, length
+    form = _CONTENT_RANGE.fullmatch(content_range)
+    if form is None:
+        raise ValueError("expected a Content-Range")
+    start, last, size = map(int, form.groups())
+    if start != span.start or last + 1 - start != length or last >= size:
+        raise ValueError("expected the range that was asked for")
+    return length, size
 
 
 class Document:

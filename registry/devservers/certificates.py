@@ -1,4 +1,4 @@
-"""Certificates for 127.0.0.1, signed by themselves."""
+"""Certificates for 127.0.0.1 that sign themselves: TLS of tests and measurements."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @dataclass(frozen=True)
 class CertificateFiles:
+    """Paths of a certificate and of its key."""
+
     certificate: Path
     key: Path
 
 
 def write_certificate(folder: Path, until: datetime, *, passphrase: bytes | None = None) -> CertificateFiles:
-    """A new key and its certificate, in PEM, over what was there; good from yesterday ``until`` then."""
+    """Write a new key and its certificate, in PEM, over what was in ``folder``; valid from yesterday ``until`` then."""
     folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])

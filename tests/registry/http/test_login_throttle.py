@@ -1,4 +1,4 @@
-from registry.login_throttle import LoginThrottle
+from registry.http.login_throttle import LoginThrottle
 
 
 def test_the_eleventh_within_the_window_is_refused_until_the_first_is_out_of_it() -> None:
