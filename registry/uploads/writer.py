@@ -73,9 +73,8 @@ class UploadWriter:
         self._row = (held.hash_state or b"", held.tail)
         self._parts = Parts(stores, slots, held, self._number, self._record_part)
         self._keys_made = 0
-        self._spent = False
+        self._spent = self._revocable = False
         self._stop: int | None = None
-        self._revocable = False
         self._may_be_whole = not self._parts.recorded and not self._segments
         self._slot_since = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -127,10 +126,9 @@ class UploadWriter:
     # -- receiving
 
     async def receive(self, body: Body, expected: int | None = None) -> None:
-        """Receive a whole body, of ``expected`` bytes if its length is known.
+        """Receive a whole body, of ``expected`` bytes if its length is known. SizeInvalid: no byte of it is kept.
 
-        Raises LayerTooLarge, SizeInvalid (then no byte of the body is kept, however many were durable), UploadExpired,
-        BlobUploadInvalid, UnavailableNow, Unavailable, ConnectionError.
+        Raises SizeInvalid, LayerTooLarge, UploadExpired, BlobUploadInvalid, UnavailableNow, StorageError, OSError.
         """
         begin = self._pending.received
         self._stop = None if expected is None else begin + expected
