@@ -287,6 +287,7 @@ CREATE TABLE uploads (
     fence bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    swept boolean DEFAULT false NOT NULL,
     CONSTRAINT uploads_state_check CHECK ((state = ANY (ARRAY['open'::text, 'completing'::text, 'done'::text, 'aborted'::text])))
 )
 WITH (fillfactor='60');

@@ -1,4 +1,8 @@
-"""Sweeps sessions that were abandoned, cancelled, refused, or finished an hour ago: parts, objects, then the row."""
+"""Sweeps sessions that were abandoned, cancelled, refused, or finished an hour ago: parts, objects, then the row.
+
+The row is all that knows the key, and the store may finish a request long after its writer has gone: so a session that
+was not finished is swept once more after an hour, and only then forgotten.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,6 +17,8 @@ _BATCH: Final = 100
 _AT_ONCE: Final = 10
 #: Longer than a batch takes; after a crash another sweeper takes the rows again.
 _LEASE_SECONDS: Final = 120.0
+#: Longer than a store takes for a request that its client has given up.
+_AGAIN_SECONDS: Final = 3600.0
 _UNPUBLISHED_SECONDS: Final = 24 * 3600.0
 
 
@@ -33,7 +39,8 @@ async def _sweep(services: Services, several: Sequence[Expired]) -> None:
                 tasks.create_task(_clear(services, upload))
     except* StorageError as group:
         raise group.exceptions[0] from group
-    await uploads.forget(services.db, [upload.id for upload in several])
+    await uploads.forget(services.db, [upload.id for upload in several if upload.last])
+    await uploads.sweep_again(services.db, [upload.id for upload in several if not upload.last], _AGAIN_SECONDS)
 
 
 async def _clear(services: Services, upload: Expired) -> None:

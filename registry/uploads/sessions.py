@@ -27,12 +27,12 @@ from registry.errors import (
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.stall_timeout import StallTimeout
 from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
-from storage.errors import UploadGone
+from storage.errors import ObjectCorrupt, UploadGone
 from storage.metadata import sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
 from storage.metadata.sessions import Known, Session
-from storage.metadata.uploads import Upload
+from storage.metadata.uploads import State, Upload
 from storage.names import Digest, UploadId
 from storage.objects.base import ObjectKey, Stores
 from storage.objects.hashing import ResumableHash
@@ -104,13 +104,25 @@ class Uploads:
         return upload
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
-        """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired."""
+        """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired.
+
+        Waits for the end of the request that holds the session, ``busy_seconds`` at most: as long as the server has not
+        noticed that its client is gone, the offset moves.
+        """
+        waited = 0.0
+        while (state := await self._open(owner, upload)).leased and waited < self.settings.busy_seconds:
+            await asyncio.sleep(_BUSY_POLL_SECONDS)
+            waited += _BUSY_POLL_SECONDS
+        return state.received
+
+    async def _open(self, owner: Owner, upload: UploadId) -> State:
+        """Return the state of an open session. Raises BlobUploadUnknown, UploadExpired."""
         state = await uploads.state(self.db, upload, owner.package_id, owner.account_id)
         if state is None or state.state != "open":
             raise BlobUploadUnknown(upload)
         if state.expired:
             raise UploadExpired(upload)
-        return state.received
+        return state
 
     async def cancel(self, owner: Owner, upload: UploadId) -> None:
         """Cancel a session, even one that is receiving. Raises BlobUploadUnknown."""
@@ -124,7 +136,7 @@ class Uploads:
             return None
         self.known.drop(upload)
         end, state = found.received + len(body), hasher.state()
-        if not await sessions.append(self.db, upload, found.fence, body, state):
+        if not await sessions.append(self.db, upload, found.fence, found.received, body, state):
             return None
         self.known.appended(upload, found, end, state)
         return end
@@ -133,11 +145,11 @@ class Uploads:
         """Publish a session that ends with a short body; False if the caller must use ``open`` and ``commit``."""
         self.known.drop(upload)
         hasher = self._short(found, body, at)
-        fence = found.fence
-        if hasher is None or fence is None or found.algorithm != digest.algorithm or hasher.hexdigest() != digest.hex:
+        fence, end = found.fence, found.received
+        if hasher is None or fence is None or end is None or not _proves(hasher, digest, found.algorithm):
             return False
         grace = self.settings.link_grace_seconds
-        return await _repeated(lambda: sessions.finish(self.db, upload, fence, digest, body, grace_seconds=grace))
+        return await _repeated(lambda: sessions.finish(self.db, upload, fence, end, digest, body, grace_seconds=grace))
 
     def is_done(self, found: Session, digest: Digest) -> bool:
         """Return whether the session was published already, as this digest. Raises DigestInvalid for another one."""
@@ -172,7 +184,7 @@ class Uploads:
         """Lease a session for one request. Received bytes are made durable at exit, even if the client is gone.
 
         ``at``: where the client says its bytes begin; ``expected_bytes``: how many it announces, if it does.
-        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, Unavailable.
+        Raises BlobUploadUnknown, UploadExpired, UploadBusy, RangeInvalid, LayerTooLarge, ObjectCorrupt, Unavailable.
         """
         self.known.drop(upload)
         held = await self._claim(owner, upload, stores=expected_bytes != 0)
@@ -197,13 +209,15 @@ class Uploads:
             receiver.released = await uploads.fail(self.db, upload, held.fence)
             raise BlobUploadUnknown(upload) from error
         except UploadBusy:
-            await self.status(owner, upload)  # it may be cancelled or finished rather than busy
+            await self._open(owner, upload)  # it may be cancelled or finished rather than busy
             raise
         finally:
             if not receiver.released:
                 await asyncio.shield(uploads.release(self.db, upload, held.fence))
 
     def _check(self, held: Upload, at: int | None, expected_bytes: int | None) -> None:
+        if held.found != held.received:
+            raise ObjectCorrupt(f"upload {held.id} has {held.found} of the {held.received} bytes that were received")
         if at is not None and at != held.received:
             raise RangeInvalid(expected=held.received, got=at)
         if held.received + (expected_bytes or 0) > self.settings.layer_limit_bytes:
@@ -222,7 +236,7 @@ class Uploads:
             )
             if held is not None:
                 return held
-            await self.status(owner, upload)  # raises when there is nothing to wait for
+            await self._open(owner, upload)  # raises when there is nothing to wait for
             if waited >= self.settings.busy_seconds:
                 raise UploadBusy(upload)
             await asyncio.sleep(_BUSY_POLL_SECONDS)
@@ -231,7 +245,8 @@ class Uploads:
     async def commit(self, receiver: UploadWriter, digest: Digest) -> int:
         """Publish the received bytes as a blob of the package and return its size in bytes.
 
-        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, Unavailable.
+        Raises DigestInvalid (the session is over then: its parts are swept), BlobUploadUnknown, ObjectCorrupt,
+        Unavailable.
         """
         if not await receiver.matches(digest):
             raise receiver.mismatch(digest)
@@ -254,6 +269,11 @@ class Uploads:
                 grace_seconds=self.settings.link_grace_seconds,
             )
         )
+
+
+def _proves(hasher: ResumableHash, digest: Digest, algorithm: str | None) -> bool:
+    """Return whether the hashed bytes have this digest; False for a digest of another algorithm."""
+    return algorithm == digest.algorithm and hasher.hexdigest() == digest.hex
 
 
 async def _repeated(publish: Callable[[], Awaitable[bool]]) -> bool:

@@ -99,6 +99,7 @@ class UploadWriter:
                     if self._spent or isinstance(error, _NOTHING_TO_KEEP):
                         raise  # parts that are still on their way are of no use: they are cut
                 if not self.released:
+                    self._spent = True
                     await self._flush(release=True, whole=failure is None)
                 keeper.cancel()
         except BaseExceptionGroup as group:
@@ -119,7 +120,7 @@ class UploadWriter:
                 kept = await uploads.renew(self._db, self.id, self.fence, lease_seconds)
             except Unavailable:
                 continue  # every write asks for the fence: nothing is lost if nobody takes the lease meanwhile
-            if not kept:
+            if not kept and not self._spent:  # else whoever ends the session or lets it go is told
                 raise UploadBusy(self.id)
 
     # -- receiving
@@ -349,9 +350,14 @@ class UploadWriter:
         return DigestInvalid(digest, Digest(f"{self._held.algorithm}:{self._pending.hasher.hexdigest()}"))
 
     async def finish(self) -> Stored:
-        """Return the bytes for publishing: in one object, or inline. Nothing is made durable after this call."""
-        self._spent = True
-        size = self._pending.received
+        """Return the bytes for publishing, in one object or inline. Raises ObjectCorrupt if bytes are missing."""
+        self._spent = True  # nothing is made durable any more
+        stored, received = await self._whole(), self._pending.received
+        if stored.size != received:
+            raise ObjectCorrupt(f"upload {self.id} ends with {stored.size} of the {received} bytes that were received")
+        return stored
+
+    async def _whole(self) -> Stored:
         if self._pending.size and self._pending.base >= HELD_BYTES:
             await self._make_room()
         await self._parts.settled()
@@ -359,22 +365,20 @@ class UploadWriter:
             if self._pending.total:
                 await self._ship(self._pending.cut_all())
                 await self._parts.settled()
-            if await self._parts.complete() != size:
-                raise ObjectCorrupt(f"the parts of upload {self.id} are not the {size} bytes that were received")
-            return Stored(size, self._held.object_key, None)
+            return Stored(await self._parts.complete(), self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
-            return Stored(size, self._segments[0][0], None)
-        inline = size <= INLINE_BYTES and not self._segments
+            return Stored(self._segments[0][1], self._segments[0][0], None)
+        inline = self._pending.total <= INLINE_BYTES and not self._segments
         cut = self._pending.cut_all()
         try:
             if inline:
-                return Stored(size, None, b"".join(cut.pieces))
+                return Stored(cut.size, None, b"".join(cut.pieces))
             await self._join_segments(cut)
             key = self._new_key()
             await self._stores.put(key, cut.pieces)
+            return Stored(cut.size, key, None)
         finally:
             give(self._slots, cut)
-        return Stored(size, key, None)
 
     async def _rehashed(self, digest: Digest) -> str:
         """Compute the hash by another algorithm than the session's, which costs reading the bytes again."""

@@ -195,7 +195,7 @@ _FORGET: Final = command(
            SET deleted_at = now(), deleted_by = $2, repository_id = NULL, inherit_access = false
          WHERE owner_id = $1 AND deleted_at IS NULL),
     sessions AS (
-        UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+        UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
          WHERE state = 'open'
            AND package_id IN (SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL)),
     seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),

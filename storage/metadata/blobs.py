@@ -11,12 +11,15 @@ from storage.objects.base import ObjectKey
 
 
 class LocatedBlob(AccessFacts, frozen=True):
-    """The location of a blob; ``size`` None: not in the package; ``body``: the bytes of a blob kept in Postgres."""
+    """The location of a blob; ``size`` None: not in the package; ``body``: the bytes of a blob kept in Postgres.
+
+    ``link_age``: the seconds since the link was made or renewed.
+    """
 
     size: int | None
     object_key: ObjectKey | None
     body: bytes | None
-    stale_link: bool | None
+    link_age: float | None
 
 
 #: Over lines of tokens, owners, images and digests; a row each, in their order.
@@ -29,7 +32,7 @@ LOCATE, LOCATE_FAST = access_facts.full_and_fast(
     SELECT {facts.columns}, found.*
     {facts.many}
       LEFT JOIN LATERAL (
-        SELECT blob.size, blob.object_key, blob.body, link.linked_at < now() - interval '1 hour' AS stale_link
+        SELECT blob.size, blob.object_key, blob.body, extract(epoch FROM now() - link.linked_at)::float8 AS link_age
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = package.id AND link.digest = asked.reference AND link.deleted_at IS NULL
          LIMIT 1

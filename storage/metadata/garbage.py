@@ -1,4 +1,7 @@
-"""Garbage collection: unused links, then blobs, then objects; each step repeatable, no lock held over S3."""
+"""Garbage collection: unused links, then blobs, then objects; each step repeatable, no lock held over S3.
+
+What is to be done next is always in a row: the review of a link outlives the link, until its blob has been looked at.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,29 +86,40 @@ _POSTPONE: Final = command(
     """
 )
 _REVIEWED: Final = command("DELETE FROM link_reviews WHERE package_id = $1 AND digest = $2")
-_GONE: Final = command(
+_GONE: Final = select(
+    Review,
     """
-    DELETE FROM link_reviews WHERE package_id = $1 AND digest = $2
-       AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = $1 AND digest = $2)
-    """
+    SELECT $1::bigint AS package_id, $2::text AS digest
+     WHERE NOT EXISTS (SELECT 1 FROM package_blobs WHERE package_id = $1 AND digest = $2)
+    """,
 )
 
 
 async def drop_link(db: Executor, review: Review, grace_seconds: float) -> bool | None:
     """Remove a link after its grace period if no manifest uses it, inside the caller's transaction; False: kept.
 
-    None: another transaction has locked the link, try again later. The row is locked by one statement and read by the
-    next, whose snapshot is younger than the lock: a push that wants the link waits, and one that had it is seen.
+    True: the link is gone, and its review stays for ``drop_blob``. None: another transaction has locked the link, try
+    again later. The row is locked by one statement and read by the next, whose snapshot is younger than the lock: a
+    push that wants the link waits, and one that had it is seen.
     """
     where = (review.package_id, review.digest)
     if await _LOCK.maybe(db, *where) is None:
-        return False if await _GONE.run(db, *where) else None
-    dropped = await _DROP.run(db, *where, grace_seconds) == 1
-    if dropped or not await _POSTPONE.run(db, *where, grace_seconds):
+        return True if await _GONE.maybe(db, *where) else None
+    if await _DROP.run(db, *where, grace_seconds) == 1:
+        return True
+    if not await _POSTPONE.run(db, *where, grace_seconds):
         await _REVIEWED.run(db, *where)
-    return dropped
+    return False
 
 
+_LOCK_REVIEWS: Final = select(
+    Review,
+    """
+    SELECT package_id, digest FROM link_reviews
+     WHERE digest = $1 AND package_id = ANY ($2::bigint[]) AND due_at <= now()
+       FOR UPDATE SKIP LOCKED
+    """,
+)
 _LOCK_BLOB: Final = select(DeadObject, "SELECT object_key FROM blobs WHERE digest = $1 FOR UPDATE SKIP LOCKED")
 _DROP_BLOB: Final = command(
     """
@@ -120,7 +134,26 @@ _DROP_BLOB: Final = command(
 )
 
 
-async def drop_blob(db: Executor, digest: str, delay_seconds: float) -> None:
-    """Remove a blob without links, and schedule its object for deletion after the longest pull and backup."""
-    await _LOCK_BLOB.maybe(db, digest)
+_KEPT: Final = select(DeadObject, "SELECT object_key FROM blobs WHERE digest = $1")
+# Behind the lock, with a younger snapshot: a link that has been made meanwhile keeps its review.
+_DECIDED: Final = command(
+    """
+    DELETE FROM link_reviews review WHERE digest = $1 AND package_id = ANY ($2::bigint[])
+       AND NOT EXISTS (SELECT 1 FROM package_blobs link
+                        WHERE link.package_id = review.package_id AND link.digest = review.digest)
+    """
+)
+
+
+async def drop_blob(db: Executor, digest: str, packages: Sequence[int], delay_seconds: float) -> int:
+    """Remove a blob without links, and schedule its object for deletion after the longest pull and backup.
+
+    With it end the reviews of its links that are gone from ``packages``; returns their number. 0: other transactions
+    have locked them or the blob, try again later. Inside the caller's transaction. Raises ForeignKeyMissing when a push
+    links the blob meanwhile.
+    """
+    reviews = [review.package_id for review in await _LOCK_REVIEWS.all(db, digest, list(packages))]
+    if not reviews or (await _LOCK_BLOB.maybe(db, digest) is None and await _KEPT.maybe(db, digest) is not None):
+        return 0
     await _DROP_BLOB.run(db, digest, delay_seconds)
+    return await _DECIDED.run(db, digest, reviews)

@@ -115,10 +115,11 @@ async def lock(db: Executor, package_id: int) -> Held | None:
     return await _LOCK.maybe(db, package_id)
 
 
+# Leases stay: whoever has one may be writing to the store, until it learns that its fence is no longer the row's.
 _HIDE: Final = command(
     """
     WITH sessions AS (
-        UPDATE uploads SET state = 'aborted', expires_at = now(), lease_until = NULL, fence = fence + 1
+        UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
          WHERE package_id = $1 AND state = 'open'
     )
     UPDATE packages SET deleted_at = now(), deleted_by = $2 WHERE id = $1 AND deleted_at IS NULL

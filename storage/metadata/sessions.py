@@ -1,7 +1,8 @@
 """Short uploads, kept in their database row: each request is one lookup, and one write of the looked-up session.
 
 No lease is taken, for nothing happens between the two that another process could take over. The write requires the
-fence of the lookup: a process that took the lease or wrote meanwhile has raised the fence, and then nothing is written.
+fence and the offset of the lookup: a process that took the lease or wrote meanwhile has raised one of them, and then
+nothing is written.
 """
 
 from collections import OrderedDict
@@ -119,18 +120,20 @@ class Known:
         return upload in self._sessions
 
 
+# The fence alone does not tell: under one lease the row is written several times, and the last time it lets the lease
+# go. A statement that waits for such a write goes on with what that left.
 _APPEND: Final = command(
     f"""
     UPDATE uploads upload
-       SET received = received + octet_length($3::bytea), tail = tail || $3, hash_state = $4, fence = fence + 1
-     WHERE id = $1 AND fence = $2 AND {_FREE}
+       SET received = received + octet_length($4::bytea), tail = tail || $4, hash_state = $5, fence = fence + 1
+     WHERE id = $1 AND fence = $2 AND received = $3 AND octet_length(tail) = received AND {_FREE}
     """
 )
 
 
-async def append(db: Executor, upload: UploadId, fence: int, body: bytes, hash_state: bytes) -> bool:
-    """Make ``body`` durable behind the bytes in the row; False: the session has changed since the lookup."""
-    return await _APPEND.run(db, upload, fence, body, hash_state) == 1
+async def append(db: Executor, upload: UploadId, fence: int, at: int, body: bytes, hash_state: bytes) -> bool:
+    """Make ``body`` durable behind the ``at`` bytes in the row; False: the session has changed since the lookup."""
+    return await _APPEND.run(db, upload, fence, at, body, hash_state) == 1
 
 
 _BLOB: Final[LiteralString] = """
@@ -139,6 +142,8 @@ _BLOB: Final[LiteralString] = """
         ON CONFLICT (digest) DO NOTHING
     )
 """
+# ``seen`` has the tail that the update empties, as it was before the statement waited: of another version of the row
+# (xmin) it is not the tail of these bytes.
 _FINISH: Final = command(
     f"""
     WITH linked AS (
@@ -146,8 +151,9 @@ _FINISH: Final = command(
            SET state = 'done', digest = $2, lease_until = NULL, tail = '',
                expires_at = now() + interval '1 hour'
           FROM uploads seen
-         WHERE upload.id = $3 AND seen.id = upload.id AND upload.fence = $4 AND seen.fence = $4 AND {_FREE}
-        RETURNING upload.package_id, upload.digest, seen.tail || $5::bytea AS body
+         WHERE upload.id = $3 AND seen.id = upload.id AND upload.xmin = seen.xmin
+           AND upload.fence = $4 AND upload.received = $5 AND octet_length(upload.tail) = upload.received AND {_FREE}
+        RETURNING upload.package_id, upload.digest, seen.tail || $6::bytea AS body
     ), {_BLOB}, {LINK}
     """
 )
@@ -162,13 +168,13 @@ _PUT: Final = command(
 
 
 async def finish(
-    db: Executor, upload: UploadId, fence: int, digest: Digest, body: bytes, *, grace_seconds: float
+    db: Executor, upload: UploadId, fence: int, at: int, digest: Digest, body: bytes, *, grace_seconds: float
 ) -> bool:
-    """Make the bytes in the row, followed by ``body``, a blob of the session's package; False: as of ``append``.
+    """Make the ``at`` bytes in the row and ``body`` a blob of the session's package; False: as of ``append``.
 
     Raises ForeignKeyMissing when the garbage collector took the digest meanwhile: repeat, the next insert wins.
     """
-    return await _FINISH.run(db, grace_seconds, digest, upload, fence, body) == 1
+    return await _FINISH.run(db, grace_seconds, digest, upload, fence, at, body) == 1
 
 
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:

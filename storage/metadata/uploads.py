@@ -85,7 +85,14 @@ class Upload:
     def parts(self) -> list[Part]:
         return [Part(*p) for p in zip(self.part_numbers, self.part_etags, self.part_sizes, strict=True)]
 
+    @property
+    def found(self) -> int:
+        """The bytes that are there: ``received``, unless bytes were lost."""
+        return sum(self.part_sizes) + sum(self.segment_sizes) + len(self.tail)
 
+
+# The row that is claimed is the one that this statement's snapshot shows (xmin): had it waited for another write of the
+# row, it would return the offset after that write, and parts and segments as they were before.
 _CLAIM: Final = select(
     Upload,
     """
@@ -93,6 +100,7 @@ _CLAIM: Final = select(
        SET lease_until = now() + make_interval(secs => $4), fence = fence + 1, in_store = in_store OR $5
      WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open' AND expires_at > now()
        AND (lease_until IS NULL OR lease_until <= now())
+       AND xmin = (SELECT seen.xmin FROM uploads seen WHERE seen.id = $1)
     RETURNING id, package_id, algorithm, object_key, multipart_id AS multipart, received, hash_state, tail, fence,
         extract(epoch FROM expires_at - now())::float8 AS expires_in,
         ARRAY(SELECT number FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_numbers,
@@ -107,7 +115,7 @@ _CLAIM: Final = select(
 async def claim(
     db: Executor, upload: UploadId, package_id: int, account_id: int, *, lease_seconds: float, stores: bool
 ) -> Upload | None:
-    """Acquire the lease; None: another request has the lease, or the session is not open (see ``state``).
+    """Acquire the lease; None: another request has the lease or is writing, or the session is not open (see ``state``).
 
     ``stores``: objects may be written under this lease; noted before the first of them is.
     """
@@ -139,13 +147,17 @@ async def state(db: Executor, upload: UploadId, package_id: int, account_id: int
     return await _STATE.maybe(db, upload, package_id, account_id)
 
 
+# One that has waited for the write that lets the lease go does not take it again.
 _RENEW: Final = command(
-    "UPDATE uploads SET lease_until = now() + make_interval(secs => $3) WHERE id = $1 AND fence = $2 AND state = 'open'"
+    """
+    UPDATE uploads SET lease_until = now() + make_interval(secs => $3)
+     WHERE id = $1 AND fence = $2 AND state = 'open' AND lease_until IS NOT NULL
+    """
 )
 
 
 async def renew(db: Executor, upload: UploadId, fence: int, lease_seconds: float) -> bool:
-    """Renew the lease; False: the lease is lost."""
+    """Renew the lease; False: the lease is lost, or was let go."""
     return await _RENEW.run(db, upload, fence, lease_seconds) == 1
 
 
@@ -333,10 +345,13 @@ async def publish(
 
 @dataclass(frozen=True, slots=True)
 class Expired:
+    """A session to be swept; ``last``: long after its last writer, so that no object can come afterwards."""
+
     id: UploadId
     object_key: ObjectKey
     multipart: MultipartId | None
     in_store: bool
+    last: bool
 
 
 _EXPIRED: Final = select(
@@ -347,7 +362,7 @@ _EXPIRED: Final = select(
      WHERE id = ANY (ARRAY(SELECT id FROM uploads
                             WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until <= now())
                             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-    RETURNING id, object_key, multipart_id AS multipart, in_store
+    RETURNING id, object_key, multipart_id AS multipart, in_store, swept OR state = 'done' AS last
     """,
 )
 
@@ -355,6 +370,20 @@ _EXPIRED: Final = select(
 async def take_expired(db: Executor, lease_seconds: float, limit: int) -> list[Expired]:
     """Lease expired sessions to the sweeper."""
     return await _EXPIRED.all(db, lease_seconds, limit)
+
+
+_SWEPT: Final = command(
+    """
+    UPDATE uploads
+       SET state = 'aborted', swept = true, lease_until = NULL, expires_at = now() + make_interval(secs => $2)
+     WHERE id = ANY ($1::uuid[])
+    """
+)
+
+
+async def sweep_again(db: Executor, ids: Sequence[UploadId], after_seconds: float) -> None:
+    """Have sessions that were swept be taken once more: the store may still be busy with what a writer sent."""
+    await _SWEPT.run(db, list(ids), after_seconds)
 
 
 _FORGET: Final = command("DELETE FROM uploads WHERE id = ANY ($1::uuid[])")

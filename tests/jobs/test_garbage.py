@@ -4,6 +4,7 @@ import asyncio
 from itertools import product
 
 import orjson
+import pytest
 
 from registry.jobs.collect_garbage import collect_garbage
 from registry.jobs.runner import run_once
@@ -33,14 +34,14 @@ async def _readable(registry: Registry, name: str, token: str, data: bytes = _DA
     return answer.status == 200 and answer.body == data
 
 
-async def _pass(registry: Registry, hours: int) -> None:
+async def _pass(registry: Registry, hours: float) -> None:
     """As if so many hours had gone by."""
     for statement in (
-        "UPDATE package_blobs SET linked_at = linked_at - make_interval(hours => $1)",
-        "UPDATE link_reviews SET due_at = due_at - make_interval(hours => $1)",
-        "UPDATE dead_objects SET not_before = not_before - make_interval(hours => $1)",
+        "UPDATE package_blobs SET linked_at = linked_at - make_interval(secs => $1)",
+        "UPDATE link_reviews SET due_at = due_at - make_interval(secs => $1)",
+        "UPDATE dead_objects SET not_before = not_before - make_interval(secs => $1)",
     ):
-        await registry.services.db.execute(statement, hours)
+        await registry.services.db.execute(statement, 3600.0 * hours)
 
 
 async def _package_id(registry: Registry, name: str) -> int:
@@ -93,6 +94,28 @@ async def test_f34_who_was_told_that_it_is_here_has_a_day(registry: Registry) ->
     await _pass(registry, 2)
     await run_once(registry.services)
     assert not await _readable(registry, "alice/app", token, other)
+
+
+@pytest.mark.parametrize("grace_minutes", [1, 59, 60, 600])
+async def test_f34_however_short_the_grace_is(env: dict[str, str], grace_minutes: int) -> None:
+    """Who was told by HEAD has half of the grace at least; and a HEAD writes once in that time at most."""
+    env["MOORAGE_GC_GRACE_SECONDS"] = str(60 * grace_minutes)
+    async with running(env) as registry:
+        token = await registry.user("alice")
+        path = f"/v2/alice/app/blobs/{_DIGEST}"
+        await registry.push_blob("alice/app", _DATA, token)
+
+        async def linked() -> object:
+            return await registry.services.db.fetch("SELECT linked_at FROM package_blobs")
+
+        for parts in (0.4, 0.15):  # of the grace; together more than half
+            await _pass(registry, parts * grace_minutes / 60)
+            before = await linked()
+            assert (await registry.call("HEAD", path, token)).status == 200
+            assert (await linked() != before) == (parts == 0.15)
+        await _pass(registry, 0.9 * grace_minutes / 60)
+        await run_once(registry.services)
+        assert (await _put_manifest(registry, "alice/app", "v1", token, _DATA)).status == 201
 
 
 async def test_a_blob_of_two_packages_goes_with_the_last(registry: Registry) -> None:
@@ -177,8 +200,9 @@ async def test_f33_a_blob_that_is_pushed_while_it_is_collected_is_here_afterward
         token, db = await registry.user("alice"), registry.services.db
         await registry.push_blob("alice/app", _DATA, token)
         await db.execute("DELETE FROM package_blobs")
+        package = await _package_id(registry, "app")
         async with db.transaction() as collector:
-            await garbage.drop_blob(collector, _DIGEST, 0)
+            assert await garbage.drop_blob(collector, _DIGEST, [package], 0) == 1
             pushing = tasks.create_task(registry.push_blob("alice/app", _DATA, token))
             await asyncio.sleep(0.3)
             assert not pushing.done()

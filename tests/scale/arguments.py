@@ -306,8 +306,8 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "sessions.FIND": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
         "sessions.FIND_FAST": [(str(s.token(1)), s.world.owner(500), image(500), str(s.upload))],
-        "sessions._APPEND": [(s.upload, 0, b"bytes", b"state")],
-        "sessions._FINISH": [(3600.0, d, s.upload, 0, b"bytes")],
+        "sessions._APPEND": [(s.upload, 0, 0, b"bytes", b"state")],
+        "sessions._FINISH": [(3600.0, d, s.upload, 0, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],
         "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100)],
         "uploads._CLAIM": [(s.upload, 500, 1, 60.0, True)],
@@ -321,6 +321,7 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
         "uploads._ABORT": [(s.upload, 500, 1)],
         "uploads._PUBLISH": [(3600.0, s.upload, 0, d, 100, "b/xx", None)],
         "uploads._EXPIRED": [(60.0, 100)],
+        "uploads._SWEPT": [([s.upload], 3600.0)],
         "uploads._FORGET": [([s.upload],)],
     }
 
@@ -338,6 +339,9 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "garbage._REVIEWED": [link],
         "garbage._GONE": [link],
         "garbage._LOCK_BLOB": [(link[1],), (digest("b", 0),)],
+        "garbage._KEPT": [(link[1],)],
+        "garbage._LOCK_REVIEWS": [(link[1], [link[0]])],
+        "garbage._DECIDED": [(link[1], [link[0]])],
         "garbage._DROP_BLOB": [(link[1], 3600.0), (digest("b", 0), 3600.0)],
         "packages._FORGET_UNPUBLISHED": [(86400.0, 100)],
         "packages._EXPIRE": [(window,)],

@@ -134,7 +134,10 @@ class Raw:
 
 @dataclass(frozen=True)
 class Kept:
-    """What the stores hold. ``objects``: keys without a blob; ``missing``: blobs without their object."""
+    """What the stores hold. ``objects``: keys without a blob; ``missing``: blobs without their object.
+
+    ``uploads``: sessions that were not swept yet.
+    """
 
     uploads: int
     multiparts: int
@@ -152,7 +155,7 @@ async def kept(registry: Registry) -> Kept:
     found = {info.key: info.size async for info in services.stores.scan("")}
     rows = await services.db.fetch("SELECT object_key, size FROM blobs WHERE object_key IS NOT NULL")
     named: dict[ObjectKey, int] = {row["object_key"]: row["size"] for row in rows}
-    (uploads,) = await services.db.fetch("SELECT count(*) AS n FROM uploads")
+    (uploads,) = await services.db.fetch("SELECT count(*) AS n FROM uploads WHERE NOT swept")
     (dead,) = await services.db.fetch("SELECT count(*) AS n FROM dead_objects")
     return Kept(
         uploads=uploads["n"],

@@ -102,9 +102,13 @@ def _unchanged(call: Call, tag: str) -> bool:
 
 
 def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
-    """Render whether it is here. A pusher who is told so has the grace of the garbage collector from now on."""
-    size = _size(call, blob)
-    if blob.stale_link and may(call.identity, Action.PUSH, call.oci.package, blob):
+    """Render whether it is here. A pusher who is told so has half of the collector's grace from now on, at least."""
+    size, grace = _size(call, blob), call.services.settings.uploads.link_grace_seconds
+    if (
+        blob.link_age is not None
+        and blob.link_age > grace / 2
+        and may(call.identity, Action.PUSH, call.oci.package, blob)
+    ):
         return None
     return _described(call, size)
 

@@ -69,7 +69,7 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Own
 
 
 async def status(call: Call) -> Response:  # end-13
-    """How much is durable."""
+    """How much is durable; and stays so, if no other request holds the session for long."""
     upload = _upload(call)
     owner, _ = await _session(call, upload)
     return _located(call, upload, await call.services.uploads.status(owner, upload), 204)
@@ -90,7 +90,10 @@ async def append(call: Call) -> Response:  # end-5
 
 
 async def finish(call: Call) -> Response:  # end-6
-    """Takes the last bytes, if there are any, and publishes the blob."""
+    """Takes the last bytes, if there are any, and publishes the blob.
+
+    The same request may have done so before, or be about to: then the session is done when it is looked up again.
+    """
     upload, digest = _upload(call), call.oci.digest
     assert digest is not None  # noqa: S101 - the parser demands it
     owner, found = await _session(call, upload)
@@ -99,9 +102,14 @@ async def finish(call: Call) -> Response:  # end-6
         if await sessions.finish(upload, found, chunk.short, chunk.at, digest):
             return created(call, digest)
         owner, found = await _session(call, upload)  # the same request may have been faster elsewhere
-    if sessions.is_done(found, digest):
-        return created(call, digest)
-    return await _receive_all(call, owner, upload, chunk, digest)
+    if not sessions.is_done(found, digest):
+        try:
+            return await _receive_all(call, owner, upload, chunk, digest)
+        except BlobUploadUnknown:
+            _, found = await _session(call, upload)
+            if not sessions.is_done(found, digest):
+                raise
+    return created(call, digest)
 
 
 async def _receive_all(call: Call, owner: Owner, upload: UploadId, chunk: Chunk, digest: Digest) -> Response:

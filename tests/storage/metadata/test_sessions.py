@@ -32,8 +32,8 @@ def _looked_at(plan: dict[str, Any]) -> int:
 @pytest.mark.parametrize(
     ("sql", "values"),
     [
-        (sessions._APPEND.sql, "$, 0, '\\x00', '\\x00'"),
-        (sessions._FINISH.sql, f"60, 'sha256:{'0' * 64}', $, 0, '\\x00'"),
+        (sessions._APPEND.sql, "$, 0, 0, '\\x00', '\\x00'"),
+        (sessions._FINISH.sql, f"60, 'sha256:{'0' * 64}', $, 0, 0, '\\x00'"),
         (uploads._CLAIM.sql, "$, {package}, {account}, 9, true"),
         (uploads._RENEW.sql, "$, 0, 9"),
         (uploads._NUMBER.sql, "$, 0, 'a'"),
