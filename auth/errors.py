@@ -24,6 +24,10 @@ class Unauthenticated(AuthError):
         self.username = username
 
 
+class Nobody(Unauthenticated):
+    """The Authorization header has nothing that can be a credential here: the sender is nobody on ``/v2``."""
+
+
 class MalformedScope(AuthError, ValueError):
     """A ``scope=`` parameter, or an ``access`` claim, outside the grammar: 400 where a client sent it."""
 
