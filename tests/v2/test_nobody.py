@@ -91,7 +91,16 @@ async def test_what_is_meant_as_credentials_is_refused_as_such(registry: Registr
         account_id=claims.account_id, token_id=claims.token_id, grants=[], now=now - 3600
     )
     head, _, signature = expired.rpartition(".")
-    for sent in (expired, f"{head}.{signature[::-1]}", f"{head}.", f"x{expired}", "a.b.c", "a..b.c.d", _PAT, _encoded(_PAT)):
+    for sent in (
+        expired,
+        f"{head}.{signature[::-1]}",
+        f"{head}.",
+        f"x{expired}",
+        "a.b.c",
+        "a..b.c.d",
+        _PAT,
+        _encoded(_PAT),
+    ):
         answer = await registry.call("GET", path, headers={"Authorization": f"Bearer {sent}"})
         assert answer.status == 401, sent
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"], sent
