@@ -29,7 +29,7 @@ class Nobody(Unauthenticated):
 
 
 class MalformedScope(AuthError, ValueError):
-    """A ``scope=`` parameter, or an ``access`` claim, outside the grammar: 400 where a client sent it."""
+    """A scope, or an ``access`` claim, is outside the grammar, or the grants are too many for one bearer token."""
 
 
 class UnknownTokenScope(AuthError, ValueError):
