@@ -68,6 +68,8 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
+        if oci.source is not None and oci.source != oci.name:
+            scope += f" repository:{oci.source}:pull"  # the mount's source
     elif oci is not None and oci.kind is Kind.CATALOG:
         scope = "registry:catalog:*"
     realm = f"{origin(http, services.settings.public_url)}/token"
