@@ -15,7 +15,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 import msgspec
@@ -28,11 +28,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from auth.errors import MalformedScope, Unauthenticated
 from auth.scopes import Grant, from_access, to_access
 
-TOKEN_MAX: Final = 8192  # characters; longer headers do not pass common proxies anyway
+TOKEN_MAX: Final = 4096  # characters; clients, proxies and this server take a header of 8 KiB, with what else is in it
 _CACHE_MAX: Final = 4096  # verified tokens, of a few hundred bytes each (32 MiB at the very worst)
 _LEEWAY_MAX: Final = 60  # seconds
 _SECRET_MIN: Final = 32  # bytes
 _HKDF_INFO: Final = b"moorage bearer ed25519 1"  # changing it changes every key
+_ALL: Final = "*"
 _SUBJECT: Final = re.compile(r"(?:[1-9][0-9]{0,18})?", re.ASCII)
 
 
@@ -88,12 +89,12 @@ class BearerClaims:
     """Claims of a verified bearer token.
 
     ``account_id`` None is an anonymous bearer; ``token_id`` is the access token that the bearer token was fetched with,
-    if any.
+    if any. ``grants`` None: the bearer token does not narrow what that access token may do.
     """
 
     account_id: int | None
     token_id: int | None
-    grants: tuple[Grant, ...]
+    grants: tuple[Grant, ...] | None
     issued_at: int
     expires_at: int
     id: str
@@ -110,7 +111,7 @@ class _Payload(msgspec.Struct):
     iat: int
     jti: str
     tid: int | None
-    access: list[Any]
+    access: list[Any] | Literal["*"]  # "*": all that the access token may do
 
 
 class Bearer:
@@ -129,12 +130,13 @@ class Bearer:
         *,
         account_id: int | None,
         token_id: int | None,
-        grants: Iterable[Grant],
+        grants: Iterable[Grant] | None,
         now: float,
         ttl_seconds: int | None = None,
     ) -> str:
         """Issue a signed token, valid from ``now`` for ``ttl_seconds``, at most ``settings.ttl_seconds``.
 
+        ``grants`` None: for all that the access token may do on ``/v2``.
         Raises MalformedScope where the grants make it longer than TOKEN_MAX.
         """
         issued_at = int(now)
@@ -148,7 +150,7 @@ class Bearer:
             "iat": issued_at,
             "jti": self._new_id(),
             "tid": token_id,
-            "access": to_access(grants),
+            "access": _ALL if grants is None else to_access(grants),
         }
         signed = f"{self._keys.signing_header}.{_encoded(orjson.dumps(claims))}"
         token = f"{signed}.{_encoded(self._keys.sign(signed.encode()))}"
@@ -210,7 +212,7 @@ class Bearer:
         if not _SUBJECT.fullmatch(payload.sub):
             raise Unauthenticated("the bearer token's subject is no account")
         try:
-            grants = from_access(payload.access)
+            grants = None if payload.access == _ALL else from_access(payload.access)
         except MalformedScope as error:
             raise Unauthenticated("the bearer token's access is malformed") from error
         account_id = int(payload.sub) if payload.sub else None

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from auth.errors import Unauthenticated
+from auth.errors import Nobody, Unauthenticated
 from auth.tokens import PlainToken, recognise
 
 _HEADER_MAX: Final = 16_384  # characters
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")  # RFC 7515 §7.1
+_JWE: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}")  # RFC 7516 §7.1
 _OIDC_USER: Final = "oidc"  # reserved as a login
+_NOT_OURS: Final = "not a personal access token of this registry"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -70,8 +72,8 @@ Credentials = BearerCredentials | OidcCredentials | TokenCredentials
 def parse_authorization(values: Sequence[str]) -> Credentials | None:
     """Parse the credentials of a request's Authorization headers; None when there is no header.
 
-    Raises Unauthenticated for anything else, also for a token that cannot be one of ours and for several headers (one
-    proxy may read the first, and the next the last).
+    Raises Unauthenticated for anything else, also for several headers (one proxy may read the first, and the next the
+    last); Nobody for a header without credentials, and for a bearer token that has the form of none.
     """
     if not values:
         return None
@@ -81,6 +83,8 @@ def parse_authorization(values: Sequence[str]) -> Credentials | None:
         raise Unauthenticated("the Authorization header is too long", "invalid_request")
     scheme, _, rest = values[0].strip(" \t").partition(" ")
     text = rest.lstrip(" ")  # RFC 9110 §11.4: one or more spaces
+    if not scheme:
+        raise Nobody("an empty Authorization header", "invalid_request")
     match scheme.lower():
         case "basic":
             return _basic(text)
@@ -92,6 +96,17 @@ def parse_authorization(values: Sequence[str]) -> Credentials | None:
             raise Unauthenticated("expected Authorization: Basic, Bearer or token", "invalid_request")
 
 
+def parse_for_registry(values: Sequence[str]) -> Credentials | None:
+    """Parse as ``parse_authorization`` does, with None for Nobody: as on ghcr.io, where many clients rely on it.
+
+    Homebrew sends ``Bearer QQ==``, WUD a colon in base64, scripts the credentials of ``docker login``.
+    """
+    try:
+        return parse_authorization(values)
+    except Nobody:
+        return None
+
+
 def of_password(username: str, password: str) -> OidcCredentials | TokenCredentials:
     """Parse the password of Basic or of a form: an identity token or an access token. Raises Unauthenticated."""
     if username.lower() == _OIDC_USER and _JWT.fullmatch(password):
@@ -101,10 +116,12 @@ def of_password(username: str, password: str) -> OidcCredentials | TokenCredenti
 
 def _basic(text: str) -> Credentials:
     decoded = _decoded(text)
+    if decoded == "" or (decoded is not None and decoded.startswith(":")):
+        raise Nobody("Basic credentials without a user", "invalid_request")
     if decoded is None:
         raise Unauthenticated("Basic credentials are not base64 of UTF-8", "invalid_request")
     username, colon, password = decoded.partition(":")  # a password may hold colons: RFC 7617 §2
-    if not colon or not username or _CONTROL.search(decoded):
+    if not colon or _CONTROL.search(decoded):
         raise Unauthenticated("Basic credentials are not user:password", "invalid_request")
     return of_password(username, password)
 
@@ -115,14 +132,18 @@ def _bearer(text: str) -> Credentials:
     token = recognise(text)
     if token is None:
         # `echo $TOKEN | base64` is in many a script, and leaves a line feed at the end.
-        token = _recognised((_decoded(text) or "").removesuffix("\n"))
+        token = recognise((_decoded(text) or "").removesuffix("\n"))
+    if token is None and _JWE.fullmatch(text):
+        raise Unauthenticated(_NOT_OURS)
+    if token is None:
+        raise Nobody(_NOT_OURS)
     return TokenCredentials(token, None, "bearer")
 
 
 def _recognised(text: str, username: str | None = None) -> PlainToken:
     token = recognise(text)
     if token is None:
-        raise Unauthenticated("not a personal access token of this registry", username=username)
+        raise Unauthenticated(_NOT_OURS, username=username)
     return token
 
 

@@ -24,8 +24,12 @@ class Unauthenticated(AuthError):
         self.username = username
 
 
+class Nobody(Unauthenticated):
+    """The Authorization header has nothing that can be a credential here: the sender is nobody on ``/v2``."""
+
+
 class MalformedScope(AuthError, ValueError):
-    """A ``scope=`` parameter, or an ``access`` claim, outside the grammar: 400 where a client sent it."""
+    """A scope, or an ``access`` claim, is outside the grammar, or the grants are too many for one bearer token."""
 
 
 class UnknownTokenScope(AuthError, ValueError):

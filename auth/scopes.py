@@ -10,7 +10,9 @@ from typing import Final
 
 from auth.errors import MalformedScope
 
-SCOPES_MAX: Final = 20  # of one request, counted before repeated ones are merged; docker sends one a mount source
+#: The scopes that one bearer token names. Who asks for more (a mirror names every repository of a host) gets a token
+#: for what its account may; docker sends one a mount source.
+SCOPES_MAX: Final = 20
 _SHOWN_MAX: Final = 80
 _SCOPE_MAX: Final = 512  # characters of one scope
 _NAME_MAX: Final = 255  # characters; as storage.names
@@ -38,13 +40,10 @@ class Grant:
 def parse(values: Iterable[str]) -> tuple[Grant, ...]:
     """Parse all ``scope=`` parameters of a request; a parameter may hold several scopes, separated by spaces.
 
-    Grants of the same resource are merged, in the order of their first appearance; nothing asked is ``()``.
-    Raises MalformedScope, also for more than SCOPES_MAX.
+    Grants of the same resource are merged, in the order of their first appearance; nothing asked is ``()``. A scope
+    outside the grammar is left out: it costs no other scope of the request.
     """
-    texts = [text for value in values for text in value.split(" ") if text]
-    if len(texts) > SCOPES_MAX:
-        raise MalformedScope(f"a request may name {SCOPES_MAX} scopes, got {len(texts)}")
-    return _merged(_parse_one(text) for text in texts)
+    return _merged(grant for value in values for text in value.split(" ") if (grant := _readable(text)) is not None)
 
 
 def render(grants: Iterable[Grant]) -> str:
@@ -64,6 +63,14 @@ def from_access(value: object) -> tuple[Grant, ...]:
     return _merged(_grant_of(entry) for entry in value)
 
 
+def _readable(text: str) -> Grant | None:
+    try:
+        # Who cuts a challenge at its commas keeps a quotation mark of the parameter.
+        return _parse_one(text.strip('"'))
+    except MalformedScope:
+        return None
+
+
 def _parse_one(text: str) -> Grant:
     if len(text) > _SCOPE_MAX:
         raise MalformedScope(f"a scope has at most {_SCOPE_MAX} characters, got {len(text)}")
@@ -73,7 +80,7 @@ def _parse_one(text: str) -> Grant:
     if not (first and last):
         raise MalformedScope(f"expected type:name:actions, got {_shown(text)}")
     # The grammar lets an action be empty (`pull,,push`, and nothing at all): it asks for nothing.
-    return _checked(kind, name, frozenset(filter(None, actions.split(","))))
+    return _checked(kind, name, frozenset(filter(None, actions.lower().split(","))))
 
 
 def _grant_of(entry: object) -> Grant:

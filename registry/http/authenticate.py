@@ -5,11 +5,12 @@ that fails is not: an expired one is how clients learn that they need a new one.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_authorization
+from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
@@ -36,11 +37,16 @@ class Holder:
         return Identity(self.token.id, self.token.account_id)
 
 
-def credentials_of(services: Services, throttle: LoginThrottle, http: Request) -> Credentials | None:
+def credentials_of(
+    services: Services,
+    throttle: LoginThrottle,
+    http: Request,
+    parse: Callable[[Sequence[str]], Credentials | None] = parse_for_registry,
+) -> Credentials | None:
     """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
     with Counted(services, throttle, http):
         value = http.field(b"authorization")
-        return parse_authorization(() if value is None else (value,))
+        return parse(() if value is None else (value,))
 
 
 async def authenticate(

@@ -8,7 +8,7 @@ from registry.errors import BadRequest, TooLarge
 from registry.http.server.message import Request
 
 _FORM_BYTES: Final = 64 * 1024
-_FORM_FIELDS: Final = 100
+_FORM_FIELDS: Final = 2000  # a mirror asks for a scope of each repository
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 

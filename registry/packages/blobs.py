@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from auth.identity import Action, Identity
+from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import may
 from registry.errors import BlobInUse, BlobUnknown
 from storage.metadata import blobs, packages
@@ -22,16 +22,23 @@ class Blobs:
 
     async def mount(self, identity: Identity, package_id: int, digest: Digest, source: PackageName | None) -> bool:
         """Link a blob of a package that the caller may read into another package; False: the bytes must be uploaded."""
+        source_id: int | None = package_id  # what the package has already
         if source is None:
-            # Over what the caller's account may read, whatever the bearer token was asked for: a client that mounts
-            # blindly cannot know which repository to name.
-            source_id = await blobs.readable_source(self.db, identity.token_id, digest) or package_id
-        else:
-            found = await self.lookups.standing(identity.token_id, source)
-            if found.package_id is None or not may(identity, Action.PULL, source, found):
-                return False
-            source_id = found.package_id
+            granted = None if identity.grants is None else [grant.name for grant in identity.grants]
+            source = await blobs.readable_source(self.db, identity.token_id, digest, granted)
+        if source is not None:
+            source_id = await self._readable(identity, source)
+        if source_id is None:
+            return False
         return await blobs.mount(self.db, source_id, package_id, digest, grace_seconds=self.grace_seconds)
+
+    async def _readable(self, identity: Identity, source: PackageName) -> int | None:
+        """Return the id of a package that the caller, or everybody, may read."""
+        for reader in (identity, ANONYMOUS):
+            found = await self.lookups.standing(reader.token_id, source)
+            if may(reader, Action.PULL, source, found):
+                return found.package_id
+        return None
 
     async def delete(self, blob: LocatedBlob, digest: Digest) -> None:
         """Remove a blob from its package, unless manifests need the blob. Raises BlobUnknown, BlobInUse."""

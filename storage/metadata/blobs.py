@@ -1,12 +1,13 @@
 """Blobs and their links into packages; a blob is read only through a link of the requested package."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
-from storage.names import Digest
+from storage.names import Digest, PackageName
 from storage.objects.base import ObjectKey
 
 
@@ -82,7 +83,8 @@ async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *,
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    package_id: int
+    owner: str
+    image: str
 
 
 #: A base layer may be in every package there is; who is refused the mount uploads it.
@@ -92,22 +94,28 @@ _READABLE_SOURCE: Final = select(
     Source,
     f"""
     {access_facts.GIVEN}
-    SELECT link.package_id
+    SELECT lower(owner.login) AS owner, package.name AS image
       FROM {access_facts.HOLDER}
       JOIN (SELECT package_id FROM package_blobs
              WHERE digest = $2 AND deleted_at IS NULL LIMIT {_CANDIDATES}) AS link ON true
       JOIN packages package ON package.id = link.package_id AND package.deleted_at IS NULL
       JOIN accounts owner ON owner.id = package.owner_id
      WHERE token.id = $1 AND {access_facts.READABLE}
+       AND ($3::text[] IS NULL OR package.visibility = 'public' OR lower(owner.login) || '/' || package.name = ANY($3))
      LIMIT 1
     """,
 )
 
 
-async def readable_source(db: Executor, token_id: int | None, digest: Digest) -> int | None:
-    """Find a package that has the blob and that the caller may read (mount without ``from``)."""
-    found = await _READABLE_SOURCE.maybe(db, token_id, digest)
-    return None if found is None else found.package_id
+async def readable_source(
+    db: Executor, token_id: int | None, digest: Digest, granted: Sequence[str] | None
+) -> PackageName | None:
+    """Find a package that has the blob and that the caller may read (mount without ``from``).
+
+    ``granted``: the packages that are looked at beside the public ones; None: all.
+    """
+    found = await _READABLE_SOURCE.maybe(db, token_id, digest, granted)
+    return None if found is None else PackageName(found.owner, found.image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,16 +45,10 @@ def test_grants_survive_the_access_claim(grants: tuple[Grant, ...]) -> None:
 
 
 @given(_hostile)
-def test_s30_hostile_scopes_raise_only_the_declared_error(values: list[str]) -> None:
-    refusal = ""
-    try:
-        grants = parse(values)
-    except MalformedScope as error:
-        refusal = str(error)
-    else:
-        assert len(grants) <= SCOPES_MAX
-        assert parse([render(grants)]) == grants
-    assert not refusal or (refusal.isascii() and refusal.isprintable() and len(refusal) < 1200)
+def test_s30_of_hostile_scopes_what_is_read_is_in_the_grammar(values: list[str]) -> None:
+    grants = parse(values)
+    assert parse([render(grants)]) == grants
+    assert from_access(to_access(grants)) == grants
 
 
 @given(_json)
@@ -86,6 +80,9 @@ def test_s30_hostile_access_claims_raise_only_the_declared_error(value: object) 
         (["repository:Alice/app:pull"], (repository("Alice/app", "pull"),)),
         (["repository:a/b:"], (repository("a/b"),)),
         (["repository:a/b:pull,,push,"], (repository("a/b", "pull", "push"),)),
+        (["repository:a/b:Pull,PUSH,pull"], (repository("a/b", "pull", "push"),)),
+        (['"repository:a/b:pull'], (repository("a/b", "pull"),)),
+        (["repository:a/b:pull"] * 21, (repository("a/b", "pull"),)),
         (["repository:a/b:fly"], (repository("a/b", "fly"),)),
     ],
 )
@@ -113,7 +110,6 @@ def test_s30_what_clients_send(values: list[str], grants: tuple[Grant, ...]) -> 
         "repository:a/b:pull\nrepository:c/d:push",
         "repository:a/b\n:pull",
         "repository:a/b:pull\n",
-        "repository:a/b:Pull",
         "repository:a/b:pull;push",
         "repository:a/b:pull\tpush",
         "repository:a/b:p*",
@@ -122,21 +118,12 @@ def test_s30_what_clients_send(values: list[str], grants: tuple[Grant, ...]) -> 
         "repository:a/b:" + "x" * 600,
     ],
 )
-def test_s30_malformed_scopes_are_refused_with_a_text(text: str) -> None:
-    with pytest.raises(MalformedScope, match=r"^(expected|a scope has)"):
-        parse([text])
-
-
-@pytest.mark.parametrize(
-    "values", [["repository:a/b:pull"] * 21, [" ".join(f"repository:a/b{n}:pull" for n in range(1000))]]
-)
-def test_s30_more_than_twenty_scopes_are_refused(values: list[str]) -> None:
-    with pytest.raises(MalformedScope, match="may name 20 scopes"):
-        parse(values)
-
-
-def test_s30_twenty_scopes_are_taken() -> None:
-    assert len(parse([f"repository:a/b{n}:pull" for n in range(20)])) == 20
+def test_s30_a_malformed_scope_costs_itself(text: str) -> None:
+    assert parse([text]) == ()
+    assert parse(["repository:x/y:pull", text, "repository:x/z:push"]) == (
+        repository("x/y", "pull"),
+        repository("x/z", "push"),
+    )
 
 
 def test_the_access_claim_has_distributions_shape() -> None:

@@ -253,7 +253,12 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "blobs.LOCATE_FAST": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
         "blobs._MOUNT": [(3600.0, p, p + 1, layers[0])],
-        "blobs._READABLE_SOURCE": [(t, d) for t in s.viewers for d in (layers[0], digest("b", 0), digest("x", 0))],
+        "blobs._READABLE_SOURCE": [
+            (t, d, granted)
+            for t in s.viewers
+            for d in (layers[0], digest("b", 0), digest("x", 0))
+            for granted in (None, ["nobody/nothing"])
+        ],
         "blobs._UNLINK": [(p, layers[0]), (1, digest("b", 1))],
         "manifests.BY_TAG": _asked(s, "tag"),
         "manifests.BY_TAG_FAST": _asked(s, "tag"),

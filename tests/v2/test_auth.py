@@ -170,7 +170,7 @@ async def test_forms_that_are_none(registry: Registry) -> None:
         (b"grant_type=%ff&password=x", FORM["Content-Type"], 400),
         (b"\xff\xfe=\x00", FORM["Content-Type"], 400),
         (good.encode() + b"&password=x", FORM["Content-Type"], 400),
-        (good.encode() + b"&a=b" * 200, FORM["Content-Type"], 400),
+        (good.encode() + b"&a=b" * 3000, FORM["Content-Type"], 400),
         (good.encode() + b"&grant_type=authorization_code", FORM["Content-Type"], 400),
         (b"grant_type=authorization_code", FORM["Content-Type"], 400),
         (good.encode() + b"&a=" + b"b" * 65_536, FORM["Content-Type"], 413),
@@ -319,26 +319,6 @@ async def test_s30_what_is_granted_is_what_the_caller_may_do(registry: Registry)
             assert access_of(await post(registry, fields)) == granted, wanted
     only = await registry.call("GET", "/token?scope=repository:alice/app:pull,push,delete", reader)
     assert access_of(only) == [("repository", "alice/app", {"pull"})]
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_s30_malformed_scopes_are_400(registry: Registry, method: str) -> None:
-    token = await registry.user("alice")
-    for wanted in [
-        ["repository"], ["repository:alice/app"], ["::"], [":alice/app:pull"], ["repository:alice/app:pull\nrepository:x/y:pull"],
-        ["repository:alice/../bob:pull"], ["repository:alice/app:pull;push"], ["repository:alice/app:pull\0"], ["a" * 5000],
-        ["repository:alice/app:pull"] * 21, [f"repository:alice/app{i}:pull" for i in range(1000)],
-        [" ".join(f"repository:alice/app{i}:pull" for i in range(21))], ["repository:älice/app:pull"], ["x" * 600],
-    ]:  # fmt: skip
-        pairs = urlencode([("scope", scope) for scope in wanted])
-        if len(pairs) > 8000 and method == "GET":
-            continue
-        if method == "GET":
-            answer = await registry.call("GET", f"/token?{pairs}", token)
-        else:
-            answer = await post(registry, f"{urlencode({'password': token})}&{pairs}")
-        assert answer.status in {400, 413}, wanted
-        assert len(answer.body) < 500
 
 
 # -- S31-S34

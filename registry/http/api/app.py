@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from auth.credentials import TokenCredentials
+from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
 from registry.errors import NotFound, RegistryError
 from registry.http.api import (
@@ -89,7 +89,7 @@ def _told(http: web.Request, error: Exception) -> RegistryError:
 
 async def _viewer(services: Services, throttle: LoginThrottle, request: Request) -> StoredToken | None:
     try:
-        credentials = credentials_of(services, throttle, request)
+        credentials = credentials_of(services, throttle, request, parse_authorization)
         if credentials is None:
             return None
         if not isinstance(credentials, TokenCredentials):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from auth.credentials import BearerCredentials, parse_authorization
+from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from registry.errors import RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
@@ -123,7 +123,7 @@ def parsed_pull(method: str, target: str, authorization: bytes | None) -> Pull |
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
         oci = parse(method, raw_path(target), {}) if "?" not in target else None
-        credentials = parse_authorization(() if authorization is None else (authorization.decode("latin-1"),))
+        credentials = parse_for_registry(() if authorization is None else (authorization.decode("latin-1"),))
     except (RegistryError, Unauthenticated):
         return None
     if oci is None or oci.kind not in LOOK_UPS or not isinstance(credentials, BearerCredentials | None):

@@ -19,15 +19,16 @@ from storage.metadata.access_facts import AccessFacts
 #: What every answer carries.
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
 
+# One action, as `/token` grants all that the caller may do anyway: some clients cut a challenge at each comma.
 _ACTION: Final = {
-    Kind.MANIFEST_PUT: "pull,push",
-    Kind.UPLOAD_START: "pull,push",
-    Kind.UPLOAD_CHUNK: "pull,push",
-    Kind.UPLOAD_FINISH: "pull,push",
-    Kind.UPLOAD_STATUS: "pull,push",
-    Kind.UPLOAD_CANCEL: "pull,push",
-    Kind.MANIFEST_DELETE: "pull,delete",
-    Kind.BLOB_DELETE: "pull,delete",
+    Kind.MANIFEST_PUT: "push",
+    Kind.UPLOAD_START: "push",
+    Kind.UPLOAD_CHUNK: "push",
+    Kind.UPLOAD_FINISH: "push",
+    Kind.UPLOAD_STATUS: "push",
+    Kind.UPLOAD_CANCEL: "push",
+    Kind.MANIFEST_DELETE: "delete",
+    Kind.BLOB_DELETE: "delete",
 }
 
 
@@ -67,6 +68,8 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
+        if oci.source is not None and oci.source != oci.name:
+            scope += f" repository:{oci.source}:pull"  # the mount's source
     elif oci is not None and oci.kind is Kind.CATALOG:
         scope = "registry:catalog:*"
     realm = f"{origin(http, services.settings.public_url)}/token"

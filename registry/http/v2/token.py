@@ -1,12 +1,13 @@
 """``/token``: docker's token flow, as ``GET`` (Distribution token specification) and as ``POST`` (OAuth2 form).
 
 What is granted is what the caller may do now, whatever of it was asked for: some clients ask once for pull and push
-with the same token. It is an upper bound only; rights are read again with each request.
+with the same token. It is an upper bound only; rights are read again with each request. Where the scopes are more than
+a token can name, it is for what the account may.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import orjson
@@ -18,7 +19,7 @@ from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from registry.errors import BadRequest, ParameterInvalid, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.errors import BadRequest, RegistryError, Unauthorized, UnavailableNow, Unsupported
 from registry.http.authenticate import Counted, Holder, credentials_of, holder
 from registry.http.forms import read_form
 from registry.http.login_throttle import LoginThrottle
@@ -97,20 +98,18 @@ async def _issued(
 ) -> Response:
     identity = ANONYMOUS if found is None else found.identity
     http.account_id = identity.account_id
-    try:
-        asked = scopes.parse(wanted)
-    except MalformedScope as error:
-        raise ParameterInvalid("scope", "type:name:actions", str(error)) from error
-    grants = [grant for ask in asked if (grant := await _granted(services, identity, ask)) is not None]
+    grants = await _all_granted(services, identity, scopes.parse(wanted))
     now, ttl = services.now(), services.bearer.settings.ttl_seconds
     if found is not None and found.seconds_left is not None:
         ttl = max(1, min(ttl, int(found.seconds_left)))
+    issue = partial(
+        services.bearer.issue, account_id=identity.account_id, token_id=identity.token_id, now=now, ttl_seconds=ttl
+    )
     try:
-        token = services.bearer.issue(
-            account_id=identity.account_id, token_id=identity.token_id, grants=grants, now=now, ttl_seconds=ttl
-        )
-    except MalformedScope as error:
-        raise ParameterInvalid("scope", "fewer or shorter scopes", str(error)) from error
+        token = issue(grants=grants)
+    except MalformedScope:  # twenty long names
+        grants = None
+        token = issue(grants=None)
     answer = {
         "token": token,
         "access_token": token,
@@ -118,7 +117,7 @@ async def _issued(
         "issued_at": _second(int(now)),
     }
     if form:
-        answer["scope"] = scopes.render(grants)
+        answer["scope"] = "*" if grants is None else scopes.render(grants)
     if refresh is not None:
         answer["refresh_token"] = refresh
     return Response(200, {**HEADERS, "Content-Type": "application/json"}, orjson.dumps(answer))
@@ -127,6 +126,13 @@ async def _issued(
 @lru_cache(maxsize=2)
 def _second(unix: int) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _all_granted(services: Services, identity: Identity, asked: Sequence[Grant]) -> list[Grant] | None:
+    """Return the grants for the scopes; None for more scopes than a token names: what the account may."""
+    if len(asked) > scopes.SCOPES_MAX:
+        return None
+    return [grant for ask in asked if (grant := await _granted(services, identity, ask)) is not None]
 
 
 async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant | None:
