@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import importlib.metadata
+import itertools
 import os
 import secrets
 import shutil
@@ -24,6 +25,7 @@ from registry.devservers.processes import (
     end_process,
     free_ports,
     is_free,
+    server_ports,
     wait_until,
     write_private,
 )
@@ -67,7 +69,7 @@ _FLAGS: Final = {
     "volume.preStopSeconds": "0",
 }
 #: What it says of a port that somebody has: when it starts to listen, and when it looks before.
-_TAKEN: Final = ("address already in use", "not available on")
+_TAKEN: Final = ("address already in use", "not available on", "Port allocation failed")
 #: Errors go to standard error, the rest to files that it keeps small.
 _LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_files=2")
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
@@ -134,7 +136,8 @@ class EmbeddedS3:
             output = self._program.output() if self._program else ""
             self.stop()
             if any(text in output for text in _TAKEN) and time.monotonic() < deadline:
-                self.launch()  # somebody took a port between our look and its start
+                (self._path / "ports").unlink(missing_ok=True)  # they look free to us, and not to it
+                self.launch()
                 continue
             raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
 
@@ -171,12 +174,13 @@ class EmbeddedS3:
         return access_key, secret_key
 
     def _choose_ports(self) -> list[int]:
-        """Choose the former ports if they are free, so that a restarted server keeps its address."""
+        """Choose the former ports if we would choose them now, so that a restarted server keeps its address."""
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
             _remove_sockets(ports)
-            if len(ports) == len(_PORTS) and all(map(is_free, ports)):
+            allowed = set(itertools.chain(*server_ports()))
+            if len(ports) == len(_PORTS) and allowed.issuperset(ports) and all(map(is_free, ports)):
                 return ports
         ports = self._new_ports(len(_PORTS))
         write_private(file, " ".join(map(str, ports)))
