@@ -8,43 +8,43 @@ DATA: lock, version, admin-token and secret-key (0600), postgres/, and s3/ or lo
 
 import asyncio
 import errno
-import fcntl
 import http.client
 import os
 import secrets
 import shlex
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
 from auth.tokens import SCOPES
-from registry.accounts.accounts import create_token, create_user
+from registry.accounts.accounts import create_token, create_user, find
 from registry.accounts.names import LoginTaken
 from registry.app import run_worker, serving_tasks
+from registry.cli.data import check_store, hold, room_of
 from registry.config import Settings
 from registry.devservers.postgres import EmbeddedPostgres
-from registry.devservers.processes import CannotStart, is_gone, write_private
+from registry.devservers.processes import CannotStart, write_private
 from registry.devservers.seaweed import EmbeddedS3
+from registry.errors import AccountError
 from registry.process.lifeline import die_with_parent
+from registry.process.room import Room
 from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
 from storage.errors import StorageError
+from storage.metadata import tokens
 from storage.metadata.database import open_database
 from storage.metadata.migrate import migrate
 
 ADMIN: Final = "admin"
-_VERSION: Final = "1"
-_FREE_BYTES: Final = 200 * 1000 * 1000
+_FULL: Final = "pushes are refused until packages are deleted or there is more room"
+_NOTE: Final = "made by the first start"
 _READY_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 5.0
-_HANDOVER_SECONDS: Final = 20.0
-_STOPPING: Final = "stopping"
 
 
 class Stopped(Exception):
@@ -64,6 +64,7 @@ class Standalone:
     workers: int
     local: bool
     signals: Signals
+    room: Callable[[Path], Room] = room_of
     out: TextIO = field(default_factory=lambda: sys.stdout)
     monotonic: Callable[[], float] = time.monotonic
 
@@ -74,6 +75,9 @@ class Standalone:
         """
         try:
             with hold(self.data, self._note) as release:
+                room = self.room(self.data)
+                if (free := room.free_bytes()) < room.reserve_bytes:
+                    self._note(f"{free // 10**6} MB are free on the disk that holds {self.data}: {_FULL}")
                 for probe in listen(self.host, self.port, 1):
                     probe.close()  # a busy port is told at once; until there is an answer, connections are refused
                 with self._servers() as (postgres, s3):
@@ -110,7 +114,7 @@ class Standalone:
     @contextmanager
     def _servers(self) -> Iterator[tuple[EmbeddedPostgres, EmbeddedS3 | None]]:
         """Start PostgreSQL, yield it ready with S3 still starting, and always stop both servers at the end."""
-        _check_store(self.data, local=self.local)
+        check_store(self.data, local=self.local)
         postgres, s3 = EmbeddedPostgres(self.data / "postgres"), None if self.local else EmbeddedS3(self.data / "s3")
         fresh = "" if (self.data / "postgres" / "data").exists() else " for the first time"
         self._note(f"Starting PostgreSQL{'' if s3 is None else ' and S3'}{fresh} in {self.data} ...")
@@ -156,7 +160,7 @@ class Standalone:
             (self.data / "local").mkdir(mode=0o700, exist_ok=True)
         else:
             _spare_proxies()
-        return settings
+        return replace(settings, room=self.room(self.data))
 
     def _prepare(self, settings: Settings) -> bool:
         """Migrate the schema and ensure the admin account; True if its token is new. Raises CannotStart."""
@@ -166,7 +170,8 @@ class Standalone:
         if self.signals.received:
             raise Stopped
         if status != 0:
-            raise CannotStart(f"cannot prepare the database in {self.data}: see above")
+            why = "see above" if status > 0 else f"killed by {signal.Signals(-status).name}"
+            raise CannotStart(f"cannot prepare the database in {self.data}: {why}")
         return first
 
     def _wait_ready(self, supervisor: Supervisor) -> None:
@@ -226,16 +231,23 @@ def _prepare_database(settings: Settings, file: Path) -> None:
         asyncio.run(migrate(settings.database.url))
         if not file.exists():
             asyncio.run(_admit(settings, file))
-    except StorageError as error:
+    except (StorageError, AccountError, OSError) as error:
         sys.exit(f"moorage: {error}")
 
 
 async def _admit(settings: Settings, file: Path) -> None:
-    """Create the admin account and a token with every scope, and write the token to the file."""
+    """Create the admin account and a token with every scope, and write the token to the file.
+
+    Where the file was taken away the account is there: its former token ends, for somebody may have it.
+    """
     async with open_database(settings.database) as db:
-        with suppress(LoginTaken):  # the file was taken away, or never written: a new token then
+        with suppress(LoginTaken):
             await create_user(db, ADMIN, site_admin=True)
-        token, _ = await create_token(db, ADMIN, sorted(SCOPES), note="made by the first start")
+        admin = (await find(db, ADMIN)).id
+        for former in await tokens.page(db, admin, await tokens.count(db, admin), 0):
+            if former.note == _NOTE:
+                await tokens.revoke(db, admin, former.id)
+        token, _ = await create_token(db, ADMIN, sorted(SCOPES), note=_NOTE)
         write_private(file, token.reveal() + "\n")
 
 
@@ -249,81 +261,6 @@ def _status_of(host: str, port: int) -> int:
         return 0
     finally:
         connection.close()
-
-
-@contextmanager
-def hold(data: Path, note: Callable[[str], None], free_bytes: int = _FREE_BYTES) -> Iterator[Callable[[], None]]:
-    """Create and lock DATA for this process and its forks; yield the callback that marks the lock as stopping.
-
-    Raises CannotStart when it is another instance's, of another release, somebody else's files, or on a full disk.
-    """
-    try:
-        # Closed to lists, not to passing: PostgreSQL may run as another user. What is secret is closed by itself.
-        data.mkdir(mode=0o711, parents=True, exist_ok=True)
-        descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise CannotStart(f"cannot use {data} for data: {error.strerror}") from error
-    with os.fdopen(descriptor, "r+") as lock:
-        _lock(lock, data, note)
-        _write(lock, str(os.getpid()))
-        _check_version(data)
-        free = shutil.disk_usage(data).free
-        if free < free_bytes:
-            raise CannotStart(f"{data} is on a disk with {free // 10**6} MB free; {free_bytes // 10**6} MB are needed")
-        yield lambda: _write(lock, f"{os.getpid()} {_STOPPING}")
-
-
-def _lock(lock: TextIO, data: Path, note: Callable[[str], None]) -> None:
-    """Acquire the lock; if its holder is dead or stopping, wait until its last process is gone."""
-    deadline = time.monotonic() + _HANDOVER_SECONDS
-    noted = False
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        lock.seek(0)
-        holder = lock.read().split()
-        leaving = holder[1:] == [_STOPPING] or (holder[:1] and holder[0].isdigit() and is_gone(int(holder[0])))
-        if not leaving or time.monotonic() > deadline:
-            who = f" (process {holder[0]})" if holder else ""
-            raise CannotStart(f"another instance runs with the data in {data}{who}: stop it, or choose another DATA")
-        if not noted:
-            note("Waiting for the former instance to stop ...")
-            noted = True
-        time.sleep(0.05)
-
-
-def _write(lock: TextIO, text: str) -> None:
-    lock.seek(0)
-    lock.truncate()
-    lock.write(text)
-    lock.flush()
-
-
-def _check_version(data: Path) -> None:
-    file = data / "version"
-    if not file.exists():
-        if foreign := sorted(path.name for path in data.iterdir() if path.name not in {"lock", "version.new"}):
-            raise CannotStart(f"{data} holds something else ({foreign[0]}): choose an empty directory for the data")
-        write_private(file, _VERSION + "\n")
-    if file.stat().st_uid != os.geteuid():
-        raise CannotStart(f"{data} is the data of another user (uid {file.stat().st_uid}): run as that user")
-    found = file.read_text().strip()
-    if found != _VERSION:
-        raise CannotStart(
-            f"{data} was made by another release (data version {found[:20]!r}, this one reads {_VERSION}): "
-            "run that release, or move the directory away to start anew"
-        )
-
-
-def _check_store(data: Path, *, local: bool) -> None:
-    other = data / ("s3" if local else "local")
-    if other.exists():
-        kept = "s3" if local else "local"
-        raise CannotStart(
-            f"{data} keeps its bytes in {other.name}/: run it with --store {kept} (make: STORE={kept}), "
-            "or choose another DATA"
-        )
 
 
 def follow_parent() -> None:

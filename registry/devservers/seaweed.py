@@ -72,6 +72,8 @@ _FLAGS: Final = {
 _TAKEN: Final = ("address already in use", "not available on", "Port allocation failed")
 #: Errors go to standard error, the rest to files that it keeps small.
 _LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_files=2")
+#: It writes nothing where less of the disk is free: 1 %, and a little for what it writes meanwhile.
+_WRITES_SHARE: Final = 0.011
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
 _MEMORY: Final = "384MiB"
 
@@ -195,10 +197,16 @@ class EmbeddedS3:
                 raise CannotStart(f"the S3 server {pid} still runs in {self._path} and cannot be stopped")
 
     def _ready(self) -> bool:
-        """Return whether an object can be written: the volumes register with the master only after the port is open."""
+        """Return whether an object can be written: the volumes register with the master only after the port is open.
+
+        Below one percent of the disk it writes none (its minFreeSpace), but reads and deletes.
+        """
         key = f"/{BUCKET}/.ready"
         try:
-            return self._request("PUT", key, b"ready") == http.client.OK and self._request("DELETE", key) < 300  # noqa: PLR2004
+            if self._request("PUT", key, b"ready") == http.client.OK:
+                return self._request("DELETE", key) < 300  # noqa: PLR2004
+            disk = shutil.disk_usage(self._path)
+            return disk.free < disk.total * _WRITES_SHARE and self._request("GET", f"/{BUCKET}") == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 
