@@ -5,16 +5,19 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from registry.cli.data import hold
+from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import CannotStart, free_ports, is_gone
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +103,12 @@ def test_one_command_gives_a_registry_that_keeps_its_data(tmp_path: Path) -> Non
         assert first.status(first.as_admin()) == http.client.OK
         shown = "\n".join(first.lines)
         assert f"docker login localhost:{port} --username admin --password-stdin < '{data}/admin-token'" in shown
-        assert f"docker push localhost:{port}/admin/hello-world" in shown
+        lines = [line for line in first.lines if line.startswith("docker ")][1:]
+        assert lines == [  # on a docker that has no image yet
+            "docker pull hello-world",
+            f"docker tag hello-world localhost:{port}/admin/hello-world",
+            f"docker push localhost:{port}/admin/hello-world",
+        ]
         token = first.as_admin()
         assert "another instance runs" in refused(data, free_ports(1)[0])
         assert "Address already in use" in refused(tmp_path / "other", port)
@@ -116,6 +124,58 @@ def test_one_command_gives_a_registry_that_keeps_its_data(tmp_path: Path) -> Non
     with running(data, port) as second:
         assert second.as_admin() == token
         assert second.status(token) == http.client.OK
+
+
+def _status_of(port: int, context: ssl.SSLContext, name: str) -> int:
+    """Of GET /v2/ by HTTPS, with what the certificate says of this name."""
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as wire,
+    ):
+        wire.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
+        return int(wire.recv(100).split()[1])
+
+
+def test_it_makes_a_certificate_for_the_name_that_it_is_given(tmp_path: Path) -> None:
+    port, asked = free_ports(1)[0], ("--https", "--name", "registry.home", "--store", "local")
+    with running(tmp_path, port, *asked) as first:
+        shown = "\n".join(first.lines)
+        assert f"https://registry.home:{port}" in shown
+        assert f"docker push registry.home:{port}/admin/hello-world" in shown
+        certificate = tmp_path / "tls/tls.crt"
+        folder = f"/etc/docker/certs.d/registry.home:{port}"
+        assert f"sudo mkdir -p {folder} && sudo cp {certificate} {folder}/ca.crt" in shown
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        for name in ("registry.home", "localhost"):
+            assert _status_of(port, trusted, name) == http.client.UNAUTHORIZED
+        assert (tmp_path / "tls/tls.key").stat().st_mode & 0o777 == 0o600
+        kept = certificate.read_bytes()
+    with running(tmp_path, port, *asked):
+        assert certificate.read_bytes() == kept  # machines have been told of it
+    with running(tmp_path, port, "--https", "--name", "other.home", "--store", "local"):
+        assert _status_of(port, ssl.create_default_context(cafile=str(certificate)), "other.home") == 401
+    assert "is no name of a host" in refused(tmp_path, port, "--https", "--name", "https://a", "--store", "local")
+
+
+def test_it_takes_a_certificate(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    files = write_certificate(tmp_path / "mine", datetime.now(UTC) + timedelta(days=1), names=["registry.home"])
+    given = ("--tls-cert", str(files.certificate), "--tls-key", str(files.key), "--store", "local")
+    with running(tmp_path / "data", port, *given, "--name", "registry.home") as registry:
+        assert "certs.d" not in "\n".join(registry.lines)
+        trusted = ssl.create_default_context(cafile=str(files.certificate))
+        assert _status_of(port, trusted, "registry.home") == http.client.UNAUTHORIZED
+    files.key.write_text("no key")
+    answer = subprocess.run(
+        command(tmp_path / "data", port, *given), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
+    assert "cannot be used" in answer.stderr
+
+
+def test_another_name_without_https_is_told_what_docker_thinks_of_it(tmp_path: Path) -> None:
+    with running(tmp_path, free_ports(1)[0], "--name", "registry.home", "--store", "local") as registry:
+        assert "Docker speaks HTTP with localhost only" in "\n".join(registry.lines)
 
 
 def test_it_runs_without_the_s3_server(tmp_path: Path) -> None:
@@ -226,6 +286,7 @@ def test_data_of_another_release_is_refused(tmp_path: Path) -> None:
 _FULL = """
 import sys
 from pathlib import Path
+from registry.cli.door import Door
 from registry.cli.run import Standalone
 from registry.process import logs
 from registry.process.room import Room
@@ -234,7 +295,7 @@ from registry.process.supervisor import Signals
 logs.configure()
 data, port, reserve = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 with Signals() as signals:
-    sys.exit(Standalone("127.0.0.1", port, data, 1, True, signals, room=lambda path: Room(path, reserve)).run(0.0))
+    sys.exit(Standalone(Door("127.0.0.1", port), data, 1, True, signals, room=lambda path: Room(path, reserve)).run(0.0))
 """
 
 

@@ -11,7 +11,6 @@ import errno
 import http.client
 import os
 import secrets
-import shlex
 import signal
 import sys
 import time
@@ -27,6 +26,7 @@ from registry.accounts.accounts import create_token, create_user, find
 from registry.accounts.names import LoginTaken
 from registry.app import run_worker, serving_tasks
 from registry.cli.data import check_store, hold, room_of
+from registry.cli.door import Door
 from registry.config import Settings
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import CannotStart, write_private
@@ -58,8 +58,7 @@ class Standalone:
     `local`: objects are kept in a directory of DATA, and there is no S3 server.
     """
 
-    host: str
-    port: int
+    door: Door
     data: Path
     workers: int
     local: bool
@@ -78,7 +77,7 @@ class Standalone:
                 room = self.room(self.data)
                 if (free := room.free_bytes()) < room.reserve_bytes:
                     self._note(f"{free // 10**6} MB are free on the disk that holds {self.data}: {_FULL}")
-                for probe in listen(self.host, self.port, 1):
+                for probe in listen(self.door.host, self.door.port, 1):
                     probe.close()  # a busy port is told at once; until there is an answer, connections are refused
                 with self._servers() as (postgres, s3):
                     first = self._prepare(self._settings(postgres, s3))  # the S3 server takes longer to start
@@ -86,7 +85,7 @@ class Standalone:
                         with self.signals.raising(Stopped):
                             s3.wait_ready()
                     settings = self._settings(postgres, s3)
-                    listeners = listen(self.host, self.port, self.workers)
+                    listeners = listen(self.door.host, self.door.port, self.workers)
                     tasks = [*serving_tasks(settings, listeners), Task("worker", partial(run_worker, settings))]
                     supervisor = Supervisor(tasks, self.signals)
                     supervisor.start()
@@ -143,10 +142,9 @@ class Standalone:
             | {
                 "MOORAGE_DATABASE_URL": postgres.dsn(),
                 "MOORAGE_SECRET_KEY": key.read_text().strip(),
-                "MOORAGE_LISTEN": f"[{self.host}]:{self.port}",
+                "MOORAGE_LISTEN": f"[{self.door.host}]:{self.door.port}",
                 "MOORAGE_WORKERS": str(self.workers),
-                "MOORAGE_TLS_CERT": "",
-                "MOORAGE_TLS_KEY": "",
+                **self.door.environment(self.data),
                 "MOORAGE_REDIRECT": "off",  # clients elsewhere cannot reach the store
                 "MOORAGE_S3_BUCKET": "" if s3 is None else s3.bucket,
                 "MOORAGE_S3_ENDPOINT": "" if s3 is None else s3.endpoint,
@@ -177,14 +175,14 @@ class Standalone:
     def _wait_ready(self, supervisor: Supervisor) -> None:
         """Wait until a worker answers GET /v2/ (end-1) with a challenge. Raises CannotStart."""
         deadline = self.monotonic() + _READY_SECONDS
-        while _status_of(self.host, self.port) != http.client.UNAUTHORIZED:
+        while self.door.status() != http.client.UNAUTHORIZED:
             supervisor.keep(0.05)
             if self.signals.received:
                 raise Stopped
             if supervisor.status:
                 raise CannotStart("the workers do not start: see above")
             if self.monotonic() > deadline:
-                raise CannotStart(f"the registry does not answer on port {self.port}: see above")
+                raise CannotStart(f"the registry does not answer on port {self.door.port}: see above")
 
     def _keep(self, supervisor: Supervisor, postgres: EmbeddedPostgres, s3: EmbeddedS3 | None) -> None:
         """Restart dead workers and servers until a signal."""
@@ -199,20 +197,14 @@ class Standalone:
                         raise CannotStart(f"{name} ended, and its port was taken meanwhile: start again")
 
     def _greet(self, seconds: float, *, first: bool) -> None:
-        host = "localhost" if self.host in _ANY | {"127.0.0.1"} else self.host
-        place = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         token = self.data / "admin-token"
         made = f"The account «{ADMIN}» was made; its token is in {token}\n" if first else ""
+        scheme = "https" if self.door.secure else "http"
         self._note(
-            f"{made}Ready in {seconds:.1f} s: http://{place}\n\n"
-            f"  docker login {place} --username {ADMIN} --password-stdin < {shlex.quote(str(token))}\n"
-            f"  docker tag hello-world {place}/{ADMIN}/hello-world\n"
-            f"  docker push {place}/{ADMIN}/hello-world\n\n"
+            f"{made}Ready in {seconds:.1f} s: {scheme}://{self.door.place}\n\n"
+            f"{self.door.greeting(ADMIN, token, self.data)}"
             "Ctrl-C stops it; the data is kept."
         )
-
-
-_ANY: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  -- compared, not listened on
 
 
 def _address_of(server: EmbeddedPostgres | EmbeddedS3) -> str:
@@ -249,18 +241,6 @@ async def _admit(settings: Settings, file: Path) -> None:
                 await tokens.revoke(db, admin, former.id)
         token, _ = await create_token(db, ADMIN, sorted(SCOPES), note=_NOTE)
         write_private(file, token.reveal() + "\n")
-
-
-def _status_of(host: str, port: int) -> int:
-    """Return the status of GET /v2/, or 0 while the server does not answer."""
-    connection = http.client.HTTPConnection("127.0.0.1" if host in _ANY else host, port, timeout=1)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
 
 
 def follow_parent() -> None:
