@@ -10,6 +10,11 @@ DATA ?= .moorage
 STORE ?= s3
 # Not ?=: some shells export a HOST of their own.
 HOST = 127.0.0.1
+# By which name or address other machines reach it; HTTPS=on makes a certificate for it, CERT and KEY are one of yours.
+NAME =
+HTTPS =
+CERT =
+KEY =
 
 # Only relative paths and `python -m`: the path of the checkout may hold spaces, and scripts' first lines break by them.
 PYTHON := .venv/bin/python
@@ -20,10 +25,12 @@ LOCKED := --no-deps --no-compile --prefer-binary --require-hashes
 help: ## Tell what can be made
 	awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	echo '  PORT=5000 DATA=.moorage HOST=127.0.0.1 STORE=s3 are for run: make run PORT=8080 DATA=/srv/moorage STORE=local'
+	echo '  and so are NAME=registry.home with HTTPS=on, or with CERT=file.pem KEY=file.pem'
 
 run: .venv/.run ## Start a registry here, with its own PostgreSQL and S3; all it keeps is in DATA
 	exec $(PYTHON) -m registry run --host "$(HOST)" --port "$(PORT)" --data "$(DATA)" \
-		--store "$(STORE)" --follow-parent
+		--store "$(STORE)" $(if $(NAME),--name "$(NAME)") $(if $(filter on,$(HTTPS)),--https) \
+		$(if $(CERT)$(KEY),--tls-cert "$(CERT)" --tls-key "$(KEY)") --follow-parent
 
 # $(call pytest,name): where JUNIT is a directory, what happened is written into it, under this name.
 RUN := $(PYTHON) -m

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from auth.issuers import OidcIssuer, parse_issuers
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
+from registry.process.room import Room
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.database import DatabaseSettings
 from storage.objects.local.store import LocalSettings
@@ -92,6 +93,8 @@ class Settings:
     drain_seconds: float
     lifetimes: LifetimeSettings
     linking: LinkSettings
+    #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
+    room: Room | None = None
 
     @property
     def api_host(self) -> str:

@@ -341,6 +341,16 @@ class UnavailableNow(RegistryError):
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
+class DiskFull(RegistryError):
+    """The disk of the registry has next to no room: nothing new is taken."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        message = (
+            "the disk of this registry is full: pushes are refused until packages are deleted or there is more room"
+        )
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+
+
 #: The statuses and codes, in the order of the spec's «Error Codes»; a class that is not here has those of its base.
 STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     BlobUnknown: (404, "BLOB_UNKNOWN"),  # code-1
@@ -383,6 +393,7 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     PageInvalid: (400, "PAGINATION_NUMBER_INVALID"),
     # The spec's table is for 4XX only; clients know these two of Docker's as «try again» and «our fault».
     UnavailableNow: (503, "UNAVAILABLE"),
+    DiskFull: (503, "UNAVAILABLE"),
     RegistryError: (500, "UNKNOWN"),
 }
 

@@ -43,12 +43,17 @@ def run(
     data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
     workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
     *,
+    name: Annotated[str, typer.Option(help="The name or address by which other machines reach it.")] = "",
+    https: Annotated[bool, typer.Option("--https", help="Speak HTTPS, with a certificate made here.")] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="A certificate for HTTPS, with its chain: PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The key of the certificate: PEM.")] = None,
     store: Annotated[Literal["s3", "local"], typer.Option(help="local: a directory instead of the S3 server.")] = "s3",
     follow_parent: Annotated[bool, typer.Option("--follow-parent", hidden=True)] = False,
 ) -> None:
     """Run everything here: the registry, and a PostgreSQL and an S3 server of its own."""
     started = time.monotonic()  # the imports are part of the wait
     from registry.cli import run as standalone
+    from registry.cli.door import Door
     from registry.process import logs
     from registry.process.supervisor import Signals
 
@@ -56,7 +61,8 @@ def run(
     if follow_parent:
         standalone.follow_parent()
     with Signals() as signals:
-        one = standalone.Standalone(host, port, data.absolute(), workers or _cores(), store == "local", signals)
+        door = Door(host, port, name, https=https, certificate=tls_cert, key=tls_key)
+        one = standalone.Standalone(door, data.absolute(), workers or _cores(), store == "local", signals)
         status = one.run(started)
     raise typer.Exit(status)
 

@@ -4,6 +4,7 @@ Start them from the main thread only: Linux sends the death signal when the *thr
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -22,8 +23,11 @@ from storage.errors import StorageError
 
 _POLL_SECONDS: Final = 0.01
 _LOG_MAX_BYTES: Final = 8 * 1024 * 1024
-#: Below the ports of outgoing connections, on Linux (ip_local_port_range) and elsewhere (RFC 6335 §6).
-_PORTS: Final = range(20_000, 32_768)
+#: The ports of outgoing connections, on Linux, and what they are unless somebody has changed it (ip(7)).
+_OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL: Final = (32_768, 65_535)  # elsewhere from 49,152 on (RFC 6335 §6)
+_PORTS_FROM: Final = 20_000
+_PORTS_MIN: Final = 1000
 
 
 class CannotStart(StorageError):
@@ -151,25 +155,49 @@ def end_process(pid: int, *steps: tuple[signal.Signals, float]) -> bool:
     return False
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody had a moment ago, all different.
+def server_ports(system: Path = _OUTGOING) -> tuple[range, range]:
+    """Return the ports below and above those of outgoing connections, of which a busy machine makes thousands.
 
-    The kernel would choose among those that it also gives to outgoing connections, of which a busy machine makes
-    hundreds before a server has started. Another that chooses here is met by starting again.
+    The kernel would choose among the latter, and give a port that we keep to somebody while our server is stopped.
     """
-    candidates = iter(secrets.SystemRandom().sample(_PORTS, len(_PORTS)))
+    try:
+        low, high = (int(text) for text in system.read_text().split())
+    except (OSError, ValueError):
+        low, high = _USUAL
+    for first in (_PORTS_FROM, 1024):
+        below, above = range(first, max(low, first)), range(max(high + 1, first), 65_536)
+        if len(below) + len(above) > _PORTS_MIN:
+            return below, above
+    return range(_PORTS_FROM, _USUAL[0]), range(0)  # outgoing connections have nearly all
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody had a moment ago at any address, all different, and none of outgoing connections.
+
+    Another that chooses here is met by starting again.
+    """
+    ports = list(itertools.chain(*server_ports()))
+    candidates = iter(secrets.SystemRandom().sample(ports, len(ports)))
     return list(itertools.islice(filter(is_free, candidates), count))
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen on this port of 127.0.0.1 now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return whether a server could listen on this port now, at every address of the machine.
+
+    Ours listen on 127.0.0.1 only, but some of them look at all addresses before.
+    """
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104  -- a look
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((address, port))
+                probe.listen()
+        except OSError as error:
+            if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:  # a machine without IPv6
+                return False
+    return True
 
 
 def write_private(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import importlib.metadata
+import itertools
 import os
 import secrets
 import shutil
@@ -24,6 +25,7 @@ from registry.devservers.processes import (
     end_process,
     free_ports,
     is_free,
+    server_ports,
     wait_until,
     write_private,
 )
@@ -67,9 +69,11 @@ _FLAGS: Final = {
     "volume.preStopSeconds": "0",
 }
 #: What it says of a port that somebody has: when it starts to listen, and when it looks before.
-_TAKEN: Final = ("address already in use", "not available on")
+_TAKEN: Final = ("address already in use", "not available on", "Port allocation failed")
 #: Errors go to standard error, the rest to files that it keeps small.
 _LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_files=2")
+#: It writes nothing where less of the disk is free: 1 %, and a little for what it writes meanwhile.
+_WRITES_SHARE: Final = 0.011
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
 _MEMORY: Final = "384MiB"
 
@@ -134,7 +138,8 @@ class EmbeddedS3:
             output = self._program.output() if self._program else ""
             self.stop()
             if any(text in output for text in _TAKEN) and time.monotonic() < deadline:
-                self.launch()  # somebody took a port between our look and its start
+                (self._path / "ports").unlink(missing_ok=True)  # they look free to us, and not to it
+                self.launch()
                 continue
             raise CannotStart(f"the S3 server in {self._path} does not start: {_reason(output)}")
 
@@ -171,12 +176,13 @@ class EmbeddedS3:
         return access_key, secret_key
 
     def _choose_ports(self) -> list[int]:
-        """Choose the former ports if they are free, so that a restarted server keeps its address."""
+        """Choose the former ports if we would choose them now, so that a restarted server keeps its address."""
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
             _remove_sockets(ports)
-            if len(ports) == len(_PORTS) and all(map(is_free, ports)):
+            allowed = set(itertools.chain(*server_ports()))
+            if len(ports) == len(_PORTS) and allowed.issuperset(ports) and all(map(is_free, ports)):
                 return ports
         ports = self._new_ports(len(_PORTS))
         write_private(file, " ".join(map(str, ports)))
@@ -191,10 +197,16 @@ class EmbeddedS3:
                 raise CannotStart(f"the S3 server {pid} still runs in {self._path} and cannot be stopped")
 
     def _ready(self) -> bool:
-        """Return whether an object can be written: the volumes register with the master only after the port is open."""
+        """Return whether an object can be written: the volumes register with the master only after the port is open.
+
+        Below one percent of the disk it writes none (its minFreeSpace), but reads and deletes.
+        """
         key = f"/{BUCKET}/.ready"
         try:
-            return self._request("PUT", key, b"ready") == http.client.OK and self._request("DELETE", key) < 300  # noqa: PLR2004
+            if self._request("PUT", key, b"ready") == http.client.OK:
+                return self._request("DELETE", key) < 300  # noqa: PLR2004
+            disk = shutil.disk_usage(self._path)
+            return disk.free < disk.total * _WRITES_SHARE and self._request("GET", f"/{BUCKET}") == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 

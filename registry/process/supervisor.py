@@ -306,6 +306,8 @@ def _live(task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask
         task.run()
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        if leaving.code is not None and leaving.code != status:
+            sys.stderr.write(f"{leaving.code}\n")  # as the interpreter would, which this process does not come back to
     except BaseException:  # noqa: BLE001  -- the last frame of this process
         traceback.print_exc()
         status = 1

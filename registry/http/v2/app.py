@@ -8,7 +8,7 @@ import msgspec
 
 from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
-from registry.errors import RegistryError
+from registry.errors import DiskFull, RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
@@ -25,6 +25,10 @@ from storage.metadata.reads.lookups import key
 Handler = Callable[[Call], Awaitable[Response]]
 #: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
 Answer = Response | Awaitable[Response] | Exception
+
+#: What adds bytes to the stores: refused where the disk has no room for more.
+_TAKES_ROOM: Final = frozenset({Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.MANIFEST_PUT})
+_FULL_SECONDS: Final = 60
 
 _EXPECTED: Final = (Unauthenticated, RegistryError, StorageError)
 _PULLS: Final = frozenset({"GET", "HEAD"})
@@ -66,6 +70,9 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         oci = parse(http.method, raw_path(http.target), http.query)
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id = identity.account_id
+        room = services.settings.room
+        if room is not None and oci.kind in _TAKES_ROOM and await room.is_short():
+            raise DiskFull(_FULL_SECONDS)
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except _EXPECTED as error:
         return _refused(services, http, oci, error)

@@ -104,6 +104,42 @@ def test_it_starts_again_where_somebody_took_a_port_meanwhile(tmp_path: Path, ta
             assert get(server, "kept") == b"bytes"
 
 
+@pytest.mark.parametrize(("address", "taken"), [("127.0.0.2", 0), ("::1", 1), ("0.0.0.0", 8)])
+def test_it_starts_again_where_any_address_has_one_of_its_ports(tmp_path: Path, address: str, taken: int) -> None:
+    with EmbeddedS3(tmp_path) as server:
+        put(server, "kept", b"bytes")
+    port = int((tmp_path / "ports").read_text().split()[taken])
+    with socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET):
+        with EmbeddedS3(tmp_path) as server:
+            assert get(server, "kept") == b"bytes"
+        assert str(port) not in (tmp_path / "ports").read_text().split()
+
+
+def test_it_chooses_anew_where_it_finds_a_port_taken_that_looks_free(tmp_path: Path) -> None:
+    """The server looks in its own way: what was kept is not offered to it again."""
+    EmbeddedS3(tmp_path).start().stop()
+    kept = [int(text) for text in (tmp_path / "ports").read_text().split()]
+    server = EmbeddedS3(tmp_path)
+    server.launch()
+    assert server._program is not None
+    server._program.stop((signal.SIGKILL, 5.0))
+    with (tmp_path / "log").open("a") as log:
+        log.write("E1130 mini.go:771 Port allocation failed: port 20001 for S3 cannot be used\n")
+    try:
+        server.wait_ready()
+        assert not set(kept) & {int(text) for text in (tmp_path / "ports").read_text().split()}
+    finally:
+        server.stop()
+
+
+def test_ports_that_a_former_release_kept_among_those_of_outgoing_connections_are_left(tmp_path: Path) -> None:
+    EmbeddedS3(tmp_path).start().stop()
+    kept = (tmp_path / "ports").read_text().split()
+    (tmp_path / "ports").write_text(" ".join(["45001", *kept[1:]]))
+    with EmbeddedS3(tmp_path) as server:
+        assert server.endpoint.rpartition(":")[2] != "45001"
+
+
 def test_it_dies_with_a_supervisor_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _SUPERVISOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
