@@ -52,6 +52,7 @@ _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "veri
 _FILES: Final = ("passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl")
 _PRIMARY: Final = ("any", "primary", "read-write")
 
+STANDBY: Final = "Postgres: read-only, a standby and not the primary"
 #: How often a pooler is asked whether its sessions stay what they are.
 _ROUNDS: Final = 8
 _WHICH: Final = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -161,9 +162,11 @@ def _system_tls(given: dict[str, str]) -> ssl.SSLContext | None:
 
 
 async def connect(address: Address, **more: Any) -> Connection:
-    """Open a connection. Raises Unusable for a URL that asyncpg does not take, and errors of asyncpg."""
+    """Open a connection to the primary. Raises Unavailable without one, Unusable for a URL, and errors of asyncpg."""
     try:
         return await asyncpg.connect(**address.arguments, **more)
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise Unavailable(STANDBY) from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
         raise Unusable(f"MOORAGE_DATABASE_URL: {error}") from error
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 import asyncpg
 
 from storage.errors import StorageError, Unavailable
-from storage.metadata.connections import Connection, parse_url, require_sessions
+from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -51,7 +51,6 @@ _TRIES: Final = 3
 #: What a statement of ours meets on a schema that is not ours, or of an older release.
 _NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
-_STANDBY: Final = "Postgres: read-only, a standby and not the primary"
 
 
 class ForeignKeyMissing(StorageError):
@@ -84,7 +83,7 @@ def _known(error: Exception) -> StorageError | None:
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return Unavailable(_STANDBY)
+        return Unavailable(STANDBY)
     if isinstance(error, _NO_SCHEMA):
         return Unavailable(NO_SCHEMA)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
@@ -151,7 +150,7 @@ async def _begin_session(connection: Connection) -> None:
     """
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
-        raise Unavailable(_STANDBY)
+        raise Unavailable(STANDBY)
 
 
 async def _no_reset(_connection: object) -> None:

@@ -56,7 +56,7 @@ async def migrate(
     try:
         await require_sessions(address)
         connection = await connect(address, statement_cache_size=0)  # names would stay in a pooler's session
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise Unavailable(f"Postgres: {str(error) or type(error).__name__}") from error
     try:
         await _lock(connection, tell)
@@ -72,7 +72,7 @@ async def migrate(
             "Postgres: a transaction holds what a migration changes; try again when it is over"
         ) from error
     except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
-        raise Unavailable(f"Postgres: {error}") from error
+        raise Unavailable(f"Postgres: {str(error) or type(error).__name__}") from error
     finally:
         await connection.close()
 

@@ -1,15 +1,20 @@
 """The URLs of databases as hosters write them: each parameter is taken, mapped, or refused by its name."""
 
+import asyncio
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from registry.config import SettingsInvalid, database_from_env
+from registry.devservers.postgres import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings, open_database
+from storage.metadata.migrate import migrate
 
 _URL = "postgresql://ada:hunter2@db.example.org:5433/moorage"
 
@@ -139,3 +144,55 @@ async def test_a_node_that_turned_read_only_loses_its_connections(database_url: 
         async with db.transaction() as one, db.transaction() as two:
             after = [(await each.fetch(process))[0]["pid"] for each in (one, two)]
         assert not set(before) & set(after)
+
+
+_ROLE = "CREATE ROLE failover LOGIN PASSWORD 'same'"
+
+
+async def _prepare(dsn: str) -> None:
+    await migrate(dsn)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(_ROLE)
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server in recovery, of a database that was migrated before."""
+    path = tmp_path_factory.mktemp("standby")
+    server = EmbeddedPostgres(path).start()
+    try:
+        asyncio.run(_prepare(server.dsn()))
+        server.stop()
+        (path / "data" / "standby.signal").touch()
+        yield server.start()
+    finally:
+        server.stop()
+
+
+async def test_a_standby_is_passed_over_and_never_read(standby: EmbeddedPostgres, postgres: EmbeddedPostgres) -> None:
+    """Until it is promoted."""
+    alone = standby.dsn()
+    for url in (alone, alone + "?target_session_attrs=read-write"):
+        with pytest.raises(Unavailable, match="a standby and not the primary"):
+            async with open_database(DatabaseSettings(url)):
+                pass
+    with pytest.raises(Unavailable, match="a standby and not the primary"):
+        await migrate(alone)
+    admin = await asyncpg.connect(alone)
+    try:
+        hosts = [url.partition("@")[2].partition("/")[0] for url in (alone, postgres.dsn())]
+        there = await asyncpg.connect(postgres.dsn("postgres"))
+        await there.execute(_ROLE)
+        await there.close()
+        for order in (hosts, hosts[::-1]):
+            url = f"postgresql://failover:same@{','.join(order)}/postgres"
+            async with open_database(DatabaseSettings(url)) as db:
+                row = await db.fetchrow("SELECT inet_server_port() AS port")
+                assert row is not None
+                assert row["port"] == urlsplit(postgres.dsn()).port
+        assert await admin.fetchval("SELECT pg_promote()")
+    finally:
+        await admin.close()
+    async with open_database(DatabaseSettings(alone)) as db:
+        await db.execute("DELETE FROM accounts")
