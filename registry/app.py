@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,10 +30,12 @@ from registry.packages.publishing import Manifests
 from registry.packages.roles import Accesses
 from registry.packages.versions import Versions
 from registry.process import logs
-from registry.process.supervisor import Task
+from registry.process.supervisor import EXIT_SETTINGS, Task
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
+from storage.errors import StorageError
+from storage.metadata.connections import Unusable
 from storage.metadata.database import open_database
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
@@ -91,6 +94,22 @@ def preload(settings: Settings) -> None:
         import storage.objects.s3.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
         import registry.accounts.oidc_login  # noqa: F401, PLC0415 - see below
+
+
+def require_database(settings: Settings) -> None:
+    """Exit with a line for the operator where no worker could ever use the database; one that is away is waited for."""
+
+    async def look() -> None:
+        async with open_database(settings.database):
+            pass
+
+    try:
+        asyncio.run(look())
+    except Unusable as error:
+        sys.stderr.write(f"moorage: {error}\n")
+        sys.exit(EXIT_SETTINGS)
+    except StorageError:
+        return
 
 
 def _keyless(settings: Settings, service: str) -> "Keyless | None":

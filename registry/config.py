@@ -17,6 +17,7 @@ from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
 from registry.process.room import Room
 from registry.uploads.sessions import UploadSettings
+from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
 from storage.objects.local.store import LocalSettings
 from storage.objects.s3.signing import Credentials
@@ -107,10 +108,7 @@ class Settings:
         read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
         host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
         settings = cls(
-            database=DatabaseSettings(
-                url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
-                pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
-            ),
+            database=_database(read),
             store=_store(read),
             uploads=UploadSettings(
                 layer_limit_bytes=read("MOORAGE_LAYER_LIMIT_BYTES", _positive, _UPLOADS.layer_limit_bytes),
@@ -156,6 +154,15 @@ class Settings:
 _HTTP: Final = HttpSettings()
 
 
+def database_from_env(env: Mapping[str, str] | None = None) -> DatabaseSettings:
+    """Read the settings of the database alone, all that operators' commands need. Raises SettingsInvalid."""
+    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
+    settings = _database(read)
+    if read.errors:
+        raise SettingsInvalid(read.errors)
+    return settings
+
+
 class _Reader:
     """A reader of settings that collects their errors."""
 
@@ -189,6 +196,13 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= _PORT_MAX:
         raise ValueError(f"expected host:port, got {text!r}")
     return host.strip("[]"), int(port)
+
+
+def _database(read: _Reader) -> DatabaseSettings:
+    return DatabaseSettings(
+        url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
+        pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
+    )
 
 
 def _store(read: _Reader) -> S3Settings | LocalSettings:
@@ -259,8 +273,7 @@ def _shown(text: str) -> str:
 
 
 def _postgres_url(text: str) -> str:
-    if not text.startswith(("postgres://", "postgresql://")):
-        raise ValueError("expected postgresql://user:password@host/database")
+    parse_url(text)
     return text
 
 

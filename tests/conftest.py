@@ -31,6 +31,7 @@ _UNSAFE = {
 #: Calls below these may block the event loop: most are what a process does once, when it starts and when it ends.
 _MAY_BLOCK = (
     ("asyncpg/connect_utils.py", "_parse_connect_arguments"),  # looks for a client certificate of the user's
+    ("storage/metadata/connections.py", "parse_url"),  # looks for the files that it names
     ("storage/metadata/migrate.py", "files"),  # lists the migrations
     ("storage/objects/s3/store.py", "_trust"),  # botocore reads its files for credentials
     ("storage/objects/local/store.py", "open"),  # waits for the threads that write
@@ -120,3 +121,15 @@ async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
     """A registry of one replica."""
     async with running(env) as served:
         yield served
+
+
+@pytest.fixture
+async def postgres_empty(postgres: EmbeddedPostgres) -> str:
+    """A database without a schema."""
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+    finally:
+        await admin.close()
+    return postgres.dsn(name)

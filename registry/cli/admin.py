@@ -84,13 +84,13 @@ def create_token(
 
 
 def _with_database(work: "Callable[[Database], Awaitable[T]]") -> T:
-    from registry.config import Settings
+    from registry.config import database_from_env
     from storage.metadata.database import open_database
 
-    settings = Settings.from_env()
+    settings = database_from_env()
 
     async def run_it() -> T:
-        async with open_database(settings.database) as db:
+        async with open_database(settings) as db:
             return await work(db)
 
     return asyncio.run(run_it())

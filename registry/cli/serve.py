@@ -4,6 +4,7 @@
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -15,16 +16,18 @@ _GRACE_SECONDS: Final = 25.0
 
 def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
-    from registry.app import preload, serving_tasks
+    from registry.app import preload, require_database, serving_tasks
     from registry.config import Settings
     from registry.process import logs
-    from registry.process.supervisor import Signals, Supervisor, listen
+    from registry.process.supervisor import EXIT_SETTINGS, Signals, Supervisor, listen, run_in_child
 
     logs.configure()
     settings = Settings.from_env()
     preload(settings)
     listeners = listen(settings.host, settings.port, settings.processes)
     with Signals() as signals:
+        if run_in_child(partial(require_database, settings), signals) == EXIT_SETTINGS:
+            raise typer.Exit(EXIT_SETTINGS)
         status = Supervisor(serving_tasks(settings, listeners), signals).run(settings.drain_seconds + _GRACE_SECONDS)
     raise typer.Exit(status)
 

@@ -7,6 +7,7 @@ from registry.errors import Unsupported
 from registry.http.server.message import INERT, Request, Response, error_response
 from registry.services import Services
 from storage.errors import Unavailable
+from storage.metadata.readiness import require_ready
 
 _READ: Final = ("GET", "HEAD")
 
@@ -17,15 +18,15 @@ async def alive(_services: Services, http: Request) -> Response:
 
 
 async def ready(services: Services, http: Request) -> Response:
-    """Requests can be answered: Postgres and the store are there, and the process is not about to leave."""
+    """Requests can be answered: a Postgres that writes and has our schema, the store, and a process that stays."""
     if services.leaving.is_set():
         return _text(http, 503, "draining", retry_seconds=1)
     try:
-        await services.db.fetchrow("SELECT 1")
+        told = await require_ready(services.db)
         await services.stores.ping()
     except Unavailable as error:
         return _text(http, 503, str(error), retry_seconds=2)
-    return _text(http, 200, "ready")
+    return _text(http, 200, f"ready; {told}" if told else "ready")
 
 
 def _text(http: Request, status: int, text: str, *, retry_seconds: int | None = None) -> Response:

@@ -9,14 +9,16 @@ from typing import Final, TypeAlias, TypeVar
 import asyncpg
 
 from storage.errors import StorageError, Unavailable
+from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 5.0
-_SERVER_SETTINGS: Final = {
-    "application_name": "moorage",
+_RENEWAL_SECONDS: Final = 1.0
+#: Set after connecting: PgBouncer refuses what it does not know among the parameters of a start.
+_SESSION_SETTINGS: Final = {
     "statement_timeout": "10000",
     "lock_timeout": "4000",
     "idle_in_transaction_session_timeout": "15000",
@@ -46,6 +48,9 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
+#: What a statement of ours meets on a schema that is not ours, or of an older release.
+_NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 
 
 class ForeignKeyMissing(StorageError):
@@ -77,6 +82,10 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return Unavailable(STANDBY)
+    if isinstance(error, _NO_SCHEMA):
+        return Unavailable(NO_SCHEMA)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
         return Unavailable(f"Postgres: {type(error).__name__}")
     return None
@@ -129,6 +138,21 @@ class Transaction:
             return await self._connection.execute(query, *args)
 
 
+_BEGIN: Final = "SELECT pg_is_in_recovery(), " + ", ".join(
+    f"set_config('{name}', '{value}', false)" for name, value in _SESSION_SETTINGS.items()
+)
+
+
+async def _begin_session(connection: Connection) -> None:
+    """Apply our settings to a new connection. Raises Unavailable for one to a standby: what it knows may be old.
+
+    A pooler may tell of a server what was so when it first saw it; so the server itself is asked.
+    """
+    row = await connection.fetchrow(_BEGIN)
+    if row is None or row[0]:
+        raise Unavailable(STANDBY)
+
+
 async def _no_reset(_connection: object) -> None:
     """Skip the reset of a returned connection: no statement leaves session state (saves a round trip)."""
 
@@ -144,6 +168,8 @@ class Database:
         self._pool = pool
         self._idle: list[_Held] = []
         self._waiting = 0
+        self._renewals = 0
+        self._renewed_at = float("-inf")
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         return await _repeated(self._once, lambda connection: connection.fetch(query, *args))
@@ -162,27 +188,46 @@ class Database:
                 yield Transaction(connection)
 
     async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
-        connection = await self._take()
+        connection, renewals = await self._take(), self._renewals
         try:
             result = await run(connection)
-        except BaseException:
-            await self._pool.release(connection)  # which knows what state it is in
+        except BaseException as error:
+            await self._give_up(connection, error)
             raise
-        await self._give(connection)
+        await self._give(connection, renewals)
         return result
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[_Held]:
-        connection = await self._take()
+        connection, renewals = await self._take(), self._renewals
         try:
             yield connection
-        except BaseException:
-            await self._pool.release(connection)
+        except BaseException as error:
+            await self._give_up(connection, error)
             raise
-        await self._give(connection)
+        await self._give(connection, renewals)
 
-    async def _give(self, connection: _Held) -> None:
-        if self._waiting:
+    async def renew(self) -> None:
+        """Have all connections closed, those at work when they are given back: their server no longer writes.
+
+        At most once a second: what was opened since then was asked whether it is a primary.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._renewed_at + _RENEWAL_SECONDS:
+            return
+        self._renewed_at = now
+        self._renewals += 1
+        await self._pool.expire_connections()
+        while self._idle:
+            await self._pool.release(self._idle.pop())
+
+    async def _give_up(self, connection: _Held, error: BaseException) -> None:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            await self.renew()
+        await self._pool.release(connection)  # which knows what state it is in
+
+    async def _give(self, connection: _Held, renewals: int) -> None:
+        if self._waiting or renewals != self._renewals:
             await self._pool.release(connection)
         else:
             self._idle.append(connection)
@@ -225,16 +270,17 @@ class Database:
 
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable."""
+    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable."""
+    address = parse_url(settings.url)
     with _translated():
+        await require_sessions(address)
         pool = await asyncpg.create_pool(
-            settings.url,
+            **address.arguments,
             min_size=1,
             max_size=settings.pool_size,
             command_timeout=settings.command_seconds,
-            timeout=5,
             max_inactive_connection_lifetime=300,
-            server_settings=_SERVER_SETTINGS,
+            init=_begin_session,
             reset=_no_reset,
         )
     database = Database(pool)

@@ -248,6 +248,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
     )
     named = (s.world.owner(p), image(p))
     return {
+        "readiness._STATE": [()],
         "snapshot_cache._NAME": [()],
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs.LOCATE_FAST": _asked(s, "blob"),

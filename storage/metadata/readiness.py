@@ -1,0 +1,45 @@
+"""Whether requests can be answered from this database: a primary, with a schema that this release can work on."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from storage.errors import Unavailable
+from storage.metadata.database import NO_SCHEMA, Database
+from storage.metadata.migrate import files
+from storage.metadata.query import select
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    read_only: bool
+    applied: str
+
+
+_STATE: Final = select(
+    _State,
+    """
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
+           (SELECT coalesce(string_agg(name, ','), '') FROM migrations) AS applied
+    """,
+)
+
+
+@cache
+def _ours() -> frozenset[str]:
+    return frozenset(files())
+
+
+async def require_ready(db: Database) -> str:
+    """Return what an operator is told of a database that is ready; "" where there is nothing to tell.
+
+    A newer schema suits this release: a migration is applied while the former release serves. Raises Unavailable.
+    """
+    state = await _STATE.one(db)
+    if state.read_only:
+        await db.renew()
+        raise Unavailable("Postgres: read-only")
+    applied = frozenset(state.applied.split(","))
+    if not _ours() <= applied:
+        raise Unavailable(NO_SCHEMA)
+    return "the schema is of a newer release" if applied > _ours() else ""
