@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-#: How long requests may take to end after SIGTERM, beyond the drain that the settings ask for.
+#: What is cut at the end of the time that the settings give it has so long to be made durable, and to be told.
 _GRACE_SECONDS: Final = 25.0
 
 
@@ -25,7 +25,8 @@ def serve() -> None:
     preload(settings)
     listeners = listen(settings.host, settings.port, settings.processes)
     with Signals() as signals:
-        status = Supervisor(serving_tasks(settings, listeners), signals).run(settings.drain_seconds + _GRACE_SECONDS)
+        grace_seconds = settings.drain_seconds + settings.stop_seconds + _GRACE_SECONDS
+        status = Supervisor(serving_tasks(settings, listeners), signals).run(grace_seconds)
     raise typer.Exit(status)
 
 
