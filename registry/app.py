@@ -20,6 +20,7 @@ from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch
 from registry.http.pages import make_app
 from registry.http.router import Router
+from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
@@ -132,7 +133,8 @@ async def answering(services: Services, listener: socket.socket) -> AsyncIterato
     throttle = LoginThrottle()
     async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
         router = Router(services, throttle, made, tasks)
-        async with serving(router, services.settings, listener, services.leaving, router.running):
+        ending = Ending(services.leaving, services.uploads.draining, router.running)
+        async with serving(router, services.settings, listener, ending):
             yield router
 
 
@@ -152,11 +154,11 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
     async with open_services(settings) as services, answering(services, listener):
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
-        log.info("serve.leaving", worker=index, drain_seconds=settings.drain_seconds)
+        log.info(
+            "serve.leaving", worker=index, drain_seconds=settings.drain_seconds, stop_seconds=settings.stop_seconds
+        )
         services.leaving.set()
         await asyncio.sleep(settings.drain_seconds)
-        # Uploads stop at their next chunk with all that came made durable; another replica goes on.
-        services.uploads.draining.set()
 
 
 def run_worker(settings: Settings) -> None:

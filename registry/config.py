@@ -92,6 +92,7 @@ class Settings:
     oidc_issuers: tuple[OidcIssuer, ...]
     token_seconds: int
     drain_seconds: float
+    stop_seconds: float
     lifetimes: LifetimeSettings
     linking: LinkSettings
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
@@ -138,6 +139,7 @@ class Settings:
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", _issuers, ()),
             token_seconds=read("MOORAGE_TOKEN_TTL", _whole_seconds, 300),
             drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
+            stop_seconds=read("MOORAGE_STOP_SECONDS", _seconds, 30.0),
             lifetimes=LifetimeSettings(
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
                 downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),

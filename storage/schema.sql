@@ -28,6 +28,7 @@ CREATE TABLE blobs (
     object_key text,
     body bytea,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    suspect_since timestamp with time zone,
     CONSTRAINT blobs_check CHECK (((object_key IS NULL) <> (body IS NULL)))
 );
 

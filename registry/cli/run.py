@@ -98,7 +98,7 @@ class Standalone:
                     finally:
                         release()
                         self._note("Stopping ...")
-                        status = supervisor.stop(_GRACE_SECONDS)
+                        status = supervisor.stop(settings.drain_seconds + settings.stop_seconds + _GRACE_SECONDS)
                 return status
         except Stopped:
             return 0
@@ -134,8 +134,8 @@ class Standalone:
         if not key.exists():
             write_private(key, secrets.token_urlsafe(48) + "\n")
         environ = os.environ  # noqa: TID251  -- what config would read, but for the stores
-        # A line a request is for a log file; here somebody reads the terminal, who may ask for it.
-        given = {"MOORAGE_ACCESS_LOG": "off"}
+        # A line a request is for a log file; here somebody reads the terminal, who may ask for it, and waits for us.
+        given = {"MOORAGE_ACCESS_LOG": "off", "MOORAGE_STOP_SECONDS": "0"}
         given |= {name: value for name, value in environ.items() if name.startswith("MOORAGE_")}
         settings = Settings.from_env(
             given

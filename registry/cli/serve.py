@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-#: How long requests may take to end after SIGTERM, beyond the drain that the settings ask for.
+#: What is cut at the end of the time that the settings give it has so long to be made durable, and to be told.
 _GRACE_SECONDS: Final = 25.0
 
 
@@ -28,7 +28,8 @@ def serve() -> None:
     with Signals() as signals:
         if run_in_child(partial(require_database, settings), signals) == EXIT_SETTINGS:
             raise typer.Exit(EXIT_SETTINGS)
-        status = Supervisor(serving_tasks(settings, listeners), signals).run(settings.drain_seconds + _GRACE_SECONDS)
+        grace_seconds = settings.drain_seconds + settings.stop_seconds + _GRACE_SECONDS
+        status = Supervisor(serving_tasks(settings, listeners), signals).run(grace_seconds)
     raise typer.Exit(status)
 
 

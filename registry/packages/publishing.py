@@ -20,7 +20,7 @@ from registry.packages.linking import (
     repository_of,
     sort_of,
 )
-from storage.metadata import access, links, manifests, packages
+from storage.metadata import access, blobs, links, manifests, packages
 from storage.metadata.database import Database, ForeignKeyMissing, Transaction
 from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
@@ -138,7 +138,10 @@ class Manifests:
             return ImageConfig()
         body = found.body
         if body is None and found.object_key is not None:
-            async with self.stores.reader(found.object_key) as reader:
+            async with (
+                blobs.suspecting(self.db, manifest.config.digest, found.object_key),
+                self.stores.reader(found.object_key) as reader,
+            ):
                 expect_size(reader, found.size)
                 body = b"".join([chunk async for chunk in reader])
         if body is None:

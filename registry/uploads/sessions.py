@@ -28,7 +28,7 @@ from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.stall_timeout import StallTimeout
 from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
 from storage.errors import ObjectCorrupt, UploadGone
-from storage.metadata import sessions, uploads
+from storage.metadata import blobs, sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
 from storage.metadata.sessions import Known, Session
@@ -251,6 +251,10 @@ class Uploads:
         if not await receiver.matches(digest):
             raise receiver.mismatch(digest)
         stored = await receiver.finish()
+        held = await blobs.stored(self.db, digest)
+        if held is not None and not held.suspect:
+            # These bytes replace an object that is gone, and that nobody has missed yet.
+            await blobs.is_there(self.db, self.stores, digest, held.object_key, held.size)
         if not await self._publish(receiver, digest, stored):
             raise UploadBusy(receiver.id)
         receiver.released = True

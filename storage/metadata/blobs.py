@@ -1,26 +1,33 @@
 """Blobs and their links into packages; a blob is read only through a link of the requested package."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, PackageName
-from storage.objects.base import ObjectKey
+from storage.objects.base import ObjectKey, ObjectStore
+
+#: How long a client that pushes waits for the store to tell of an object.
+_LOOK_SECONDS: Final = 2.0
 
 
 class LocatedBlob(AccessFacts, frozen=True):
     """The location of a blob; ``size`` None: not in the package; ``body``: the bytes of a blob kept in Postgres.
 
-    ``link_age``: the seconds since the link was made or renewed.
+    ``link_age``: the seconds since the link was made or renewed. ``suspect``: as of ``suspecting``.
     """
 
     size: int | None
     object_key: ObjectKey | None
     body: bytes | None
     link_age: float | None
+    suspect: bool | None
 
 
 #: Over lines of tokens, owners, images and digests; a row each, in their order.
@@ -33,7 +40,8 @@ LOCATE, LOCATE_FAST = access_facts.full_and_fast(
     SELECT {facts.columns}, found.*
     {facts.many}
       LEFT JOIN LATERAL (
-        SELECT blob.size, blob.object_key, blob.body, extract(epoch FROM now() - link.linked_at)::float8 AS link_age
+        SELECT blob.size, blob.object_key, blob.body, extract(epoch FROM now() - link.linked_at)::float8 AS link_age,
+               blob.suspect_since IS NOT NULL AS suspect
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = package.id AND link.digest = asked.reference AND link.deleted_at IS NULL
          LIMIT 1
@@ -54,6 +62,98 @@ async def touch(db: Executor, package_id: int, digest: Digest) -> bool:
     return await _TOUCH.run(db, package_id, digest) == 1
 
 
+_SUSPECT: Final = command(
+    "UPDATE blobs SET suspect_since = now() WHERE digest = $1 AND object_key = $2 AND suspect_since IS NULL"
+)
+_TRUST: Final = command(
+    "UPDATE blobs SET suspect_since = NULL WHERE digest = $1 AND object_key = $2 AND suspect_since IS NOT NULL"
+)
+
+
+@asynccontextmanager
+async def suspecting(db: Executor, digest: Digest, key: ObjectKey) -> AsyncIterator[None]:
+    """Put a blob under suspicion when the block finds its object missing or of another size, and raise that again.
+
+    From then on pushers are told that it is not here, and the next verified upload replaces the object.
+    """
+    try:
+        yield
+    except (ObjectNotFound, ObjectCorrupt):
+        await _SUSPECT.run(db, digest, key)
+        raise
+
+
+async def trust(db: Executor, digest: Digest, key: ObjectKey) -> None:
+    """Clear the suspicion of a blob whose object was read after all."""
+    await _TRUST.run(db, digest, key)
+
+
+async def is_there(db: Executor, store: ObjectStore, digest: Digest, key: ObjectKey, size: int) -> bool:
+    """Ask the store for the object of a blob, which is put under suspicion unless the object has ``size`` bytes.
+
+    True also where the store does not tell in time: then nothing is known.
+    """
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            there = (await store.stat(key)).size == size
+    except (Unavailable, TimeoutError):
+        return True
+    except ObjectNotFound:
+        there = False
+    if not there:
+        await _SUSPECT.run(db, digest, key)
+    return there
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """The object of a blob, whatever package has the blob; ``suspect`` as of ``suspecting``."""
+
+    size: int
+    object_key: ObjectKey
+    suspect: bool
+
+
+_STORED: Final = select(
+    StoredBlob,
+    """
+    SELECT size, object_key, suspect_since IS NOT NULL AS suspect
+      FROM blobs WHERE digest = $1 AND object_key IS NOT NULL
+    """,
+)
+
+
+async def stored(db: Executor, digest: Digest) -> StoredBlob | None:
+    """Find the object of a blob; None: no such blob, or one that is kept in Postgres."""
+    return await _STORED.maybe(db, digest)
+
+
+#: In a statement: the blob of ``fresh`` (digest, size, object_key, body), a row at most and verified, is made, or
+#: replaces what is under suspicion; ``$1`` as below. ``kept``: the bytes of ``fresh`` are those of the blob now.
+# The row under suspicion is locked before it is replaced, so that one upload does so and the key that goes is known.
+STORE: Final[LiteralString] = """
+    made AS (
+        INSERT INTO blobs (digest, size, object_key, body) SELECT digest, size, object_key, body FROM fresh
+        ON CONFLICT (digest) DO NOTHING
+        RETURNING digest
+    ), former AS (
+        SELECT digest, object_key FROM blobs
+         WHERE digest = (SELECT digest FROM fresh) AND suspect_since IS NOT NULL
+           FOR UPDATE
+    ), healed AS (
+        UPDATE blobs blob SET size = fresh.size, object_key = fresh.object_key, body = fresh.body, suspect_since = NULL
+          FROM former, fresh
+         WHERE blob.digest = former.digest
+        RETURNING blob.digest
+    ), replaced AS (
+        INSERT INTO dead_objects (object_key, not_before)
+        SELECT object_key, now() + make_interval(secs => least($1, 3600)) FROM former WHERE object_key IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), kept AS (
+        SELECT digest FROM made UNION ALL SELECT digest FROM healed
+    )
+"""
+
 #: The end of a statement: each package of ``linked`` (package_id, digest) has the blob, for ``$1`` seconds at least.
 LINK: Final[LiteralString] = """
     review AS (
@@ -68,16 +168,17 @@ LINK: Final[LiteralString] = """
 _MOUNT: Final = command(
     f"""
     WITH linked AS (
-        SELECT $3::bigint AS package_id, digest FROM package_blobs
-         WHERE package_id = $2 AND digest = $4 AND deleted_at IS NULL
-           FOR KEY SHARE
+        SELECT $3::bigint AS package_id, link.digest
+          FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
+         WHERE link.package_id = $2 AND link.digest = $4 AND link.deleted_at IS NULL AND blob.suspect_since IS NULL
+           FOR KEY SHARE OF link
     ), {LINK}
     """
 )
 
 
 async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
-    """Link a blob of one package into another; False when the source has no such blob."""
+    """Link a blob of one package into another; False when the source has no such blob, or it is suspect."""
     return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 
 

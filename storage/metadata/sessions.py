@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
-from storage.metadata.blobs import LINK
+from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command
 from storage.names import Digest, UploadId
 
@@ -136,11 +136,10 @@ async def append(db: Executor, upload: UploadId, fence: int, at: int, body: byte
     return await _APPEND.run(db, upload, fence, at, body, hash_state) == 1
 
 
-_BLOB: Final[LiteralString] = """
-    blob AS (
-        INSERT INTO blobs (digest, size, body) SELECT digest, octet_length(body), body FROM linked
-        ON CONFLICT (digest) DO NOTHING
-    )
+_BLOB: Final[LiteralString] = f"""
+    fresh AS (
+        SELECT digest, octet_length(body)::bigint AS size, NULL::text AS object_key, body FROM linked
+    ), {STORE}
 """
 # ``seen`` has the tail that the update empties, as it was before the statement waited: of another version of the row
 # (xmin) it is not the tail of these bytes.

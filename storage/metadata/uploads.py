@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata.blobs import LINK
+from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
@@ -306,13 +306,11 @@ _PUBLISH: Final = command(
                expires_at = now() + interval '1 hour'
          WHERE id = $2 AND fence = $3 AND state = 'open'
         RETURNING id, package_id, digest
-    ), blob AS (
-        INSERT INTO blobs (digest, size, object_key, body) SELECT digest, $5, $6, $7 FROM linked
-        ON CONFLICT (digest) DO NOTHING
-        RETURNING digest
-    ), loser AS (
+    ), fresh AS (
+        SELECT digest, $5::bigint AS size, $6::text AS object_key, $7::bytea AS body FROM linked
+    ), {STORE}, loser AS (
         INSERT INTO dead_objects (object_key)
-        SELECT $6 FROM linked WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob)
+        SELECT $6 FROM linked WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM kept)
         ON CONFLICT DO NOTHING
     ), leftovers AS (
         DELETE FROM upload_segments WHERE upload_id IN (SELECT id FROM linked) AND object_key IS DISTINCT FROM $6
@@ -337,8 +335,8 @@ async def publish(
 ) -> bool:
     """Make the verified bytes a blob of the session's package and end the session; False: the lease is lost.
 
-    A digest that is here already keeps its first key and this one becomes garbage. Raises ForeignKeyMissing when the
-    garbage collector took the digest meanwhile: repeat, the next insert wins.
+    A digest that is here already keeps its first key and this one becomes garbage, unless the blob is suspect. Raises
+    ForeignKeyMissing when the garbage collector took the digest meanwhile: repeat, the next insert wins.
     """
     return await _PUBLISH.run(db, grace_seconds, upload, fence, digest, size, object_key, body) == 1
 

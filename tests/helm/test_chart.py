@@ -109,7 +109,7 @@ def test_the_least_installation(tmp_path: Path) -> None:
     assert (server["replicas"], container["args"]) == (2, ["serve"])
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTP"}
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
-    assert server["template"]["spec"]["terminationGracePeriodSeconds"] == 50
+    assert server["template"]["spec"]["terminationGracePeriodSeconds"] == 650
     assert found["Secret prod-moorage"]["stringData"] == LEAST["secrets"]
     assert found["Service prod-moorage"]["spec"]["selector"].items() <= server["template"]["metadata"]["labels"].items()
     assert "Ingress prod-moorage" not in found

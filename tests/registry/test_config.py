@@ -163,6 +163,11 @@ def test_seconds(text: str, seconds: float) -> None:
     assert Settings.from_env({**GOOD, "MOORAGE_DRAIN_SECONDS": text}).drain_seconds == seconds
 
 
+def test_what_was_let_in_has_some_time_to_finish() -> None:
+    assert Settings.from_env(GOOD).stop_seconds == 30
+    assert Settings.from_env({**GOOD, "MOORAGE_STOP_SECONDS": "600"}).stop_seconds == 600
+
+
 def test_a_certificate_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     until = datetime.now(UTC) + timedelta(days=1)
     one, two = write_certificate(tmp_path / "one", until), write_certificate(tmp_path / "two", until)

@@ -253,6 +253,9 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs.LOCATE_FAST": _asked(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
+        "blobs._SUSPECT": [(layers[0], "b/xx")],
+        "blobs._TRUST": [(layers[0], "b/xx")],
+        "blobs._STORED": [(layers[0],)],
         "blobs._MOUNT": [(3600.0, p, p + 1, layers[0])],
         "blobs._READABLE_SOURCE": [
             (t, d, granted)

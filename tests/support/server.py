@@ -48,6 +48,7 @@ def settings_env(database_url: str, s3: S3Server, bucket: str, **more: str) -> d
         "MOORAGE_S3_BUCKET": bucket,
         "MOORAGE_SECRET_KEY": "test-secret-" * 4,
         "MOORAGE_REDIRECT": "off",
+        "MOORAGE_STOP_SECONDS": "0",  # nobody is waited for at the end of a test
         "AWS_ACCESS_KEY_ID": s3.access_key,
         "AWS_SECRET_ACCESS_KEY": s3.secret_key,
         **more,

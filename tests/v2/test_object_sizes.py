@@ -68,7 +68,7 @@ async def test_f19_a_pull_is_503_and_the_connection_goes_on(
             assert orjson.loads(answer.body)["errors"][0]["code"] == "UNAVAILABLE"
             assert int(answer.headers["Retry-After"]) > 0
             head = await wire.answer(head=True)
-            assert (head.status, head.headers["Content-Length"]) == (200, str(_SIZE))
+            assert head.status == 404, "who may push is to push it again"
             assert "storage.failed" in "".join(capfd.readouterr())
         await _overwrite(served, digest, data)
         await wire.send(_get(path, token) + _get(path, token, "Range: bytes=-5"))

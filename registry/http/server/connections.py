@@ -3,13 +3,26 @@
 import asyncio
 import contextlib
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from registry.http.server.protocol import Server
 
-#: What requests under way get when the process stops; then once half as long for what is cancelled.
-_SHUTDOWN_SECONDS: Final = 9.0
+#: What is cut has so long to be made durable and told; then once half as long for what is cancelled.
+_CUT_SECONDS: Final = 9.0
 _LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a process: ``leaving`` when it is told to stop, ``overdue`` when uploads under way are to be cut.
+
+    ``handlers`` are the tasks that answer.
+    """
+
+    leaving: asyncio.Event
+    overdue: asyncio.Event
+    handlers: set[asyncio.Task[None]]
 
 
 async def watch(server: Server) -> None:
@@ -29,23 +42,27 @@ async def leave(server: Server) -> None:
         connection.leaving = True
 
 
-async def shutdown(server: Server) -> None:
-    """Close idle connections, and give requests under way their time."""
+async def shutdown(server: Server, ending: Ending, seconds: float) -> None:
+    """Close idle connections, and give what was let in ``seconds`` to finish; then cut the rest.
+
+    Uploads that are cut stop at their next bytes with all that came made durable, for another replica to go on.
+    """
+    await asyncio.sleep(_LOOK_SECONDS)  # what came last is read, and answered
     for connection in list(server.connections):
         connection.finish()
-    await _closed(server, _SHUTDOWN_SECONDS)
-
-
-async def abort(server: Server) -> None:
-    """Abort what is left after ``shutdown``, once its handlers were cancelled."""
-    await _closed(server, _SHUTDOWN_SECONDS / 2)
+    await _ended(server, ending, seconds)
+    ending.overdue.set()
+    await _ended(server, ending, _CUT_SECONDS)
+    for handler in list(ending.handlers):
+        handler.cancel()
+    await _ended(server, ending, _CUT_SECONDS / 2)
     for connection in list(server.connections):
         if connection.transport is not None:
             connection.transport.abort()
 
 
-async def _closed(server: Server, seconds: float) -> None:
+async def _ended(server: Server, ending: Ending, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while server.connections:  # noqa: ASYNC110 - at the end of a process only
+            while server.connections or ending.handlers:  # noqa: ASYNC110 - at the end of a process only
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -11,6 +11,7 @@ from typing import Final
 from registry.config import Settings
 from registry.http.server import connections
 from registry.http.server.access_log import AccessLog
+from registry.http.server.connections import Ending
 from registry.http.server.protocol import Connection, Limits, Server, Site
 from registry.http.server.tls import tls_context
 
@@ -20,16 +21,11 @@ _ACCEPTED_AT_ONCE: Final = 16
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    site: Site, settings: Settings, listener: socket.socket, leaving: asyncio.Event, handlers: set[asyncio.Task[None]]
-) -> AsyncIterator[None]:
-    """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way.
-
-    ``handlers`` are the tasks that answer: those that do not end in time are cancelled.
-    """
+async def serving(site: Site, settings: Settings, listener: socket.socket, ending: Ending) -> AsyncIterator[None]:
+    """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way."""
     limits = Limits(settings.http.head_seconds, settings.http.idle_seconds)
     access = AccessLog() if settings.http.access_log else None
-    server, loop = Server(site, limits, access, leaving, _connections_most()), asyncio.get_running_loop()
+    server, loop = Server(site, limits, access, ending.leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
         watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]
         listening = [
@@ -47,10 +43,7 @@ async def serving(
         finally:
             for door in listening:
                 door.close()
-            await connections.shutdown(server)
-            for handler in list(handlers):
-                handler.cancel()
-            await connections.abort(server)
+            await connections.shutdown(server, ending, settings.stop_seconds)
             for watcher in watchers:
                 watcher.cancel()
             if access is not None:

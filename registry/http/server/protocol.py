@@ -372,8 +372,9 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.abort()
 
     def finish(self) -> None:
-        """End the connection with the response under way, or now if there is none."""
+        """End the connection with the request under way or begun, or now if there is none."""
+        self.leaving = True
         if self.current is not None:
             self.current.keep_alive = False
-        elif self.transport is not None:
+        elif self.transport is not None and (self._deaf or not self._parser.in_head):
             self.transport.close()

@@ -104,18 +104,19 @@ def _unchanged(call: Call, tag: str) -> bool:
 def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     """Render whether it is here. A pusher who is told so has half of the collector's grace from now on, at least."""
     size, grace = _size(call, blob), call.services.settings.uploads.link_grace_seconds
-    if (
-        blob.link_age is not None
-        and blob.link_age > grace / 2
-        and may(call.identity, Action.PUSH, call.oci.package, blob)
-    ):
+    doubtful = blob.suspect or (blob.link_age is not None and blob.link_age > grace / 2)
+    if doubtful and may(call.identity, Action.PUSH, call.oci.package, blob):
         return None
     return _described(call, size)
 
 
 async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
-    size, digest = _size(call, blob), _digest(call)
-    if blob.package_id is not None and not await blobs.touch(call.services.db, blob.package_id, digest):
+    """Promise a pusher that the blob stays, once the store has shown it; who hears that it is missing pushes it."""
+    size, digest, db = _size(call, blob), _digest(call), call.services.db
+    key = blob.object_key
+    if blob.suspect or (key is not None and not await blobs.is_there(db, call.services.stores, digest, key, size)):
+        raise BlobUnknown(digest)
+    if blob.package_id is not None and not await blobs.touch(db, blob.package_id, digest):
         raise BlobUnknown(digest)
     return _described(call, size)
 
@@ -136,7 +137,7 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
         part = blob.body if span is None else blob.body[span.start : span.stop]
         return Response(200 if span is None else 206, _blob_headers(digest, span, size), part)
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
-    if not call.services.settings.redirect:
+    if blob.suspect or not call.services.settings.redirect:
         return None
     url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
     return None if url is None else _redirect(digest, url)
@@ -146,15 +147,18 @@ async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     """Redirect with credentials that have to be renewed, or stream the bytes through us."""
     size, digest, stores = _size(call, blob), _digest(call), call.services.stores
     assert blob.object_key is not None  # noqa: S101 - told by _blob()
-    if call.services.settings.redirect:
+    if call.services.settings.redirect and not blob.suspect:
         url = await stores.presign(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
             return _redirect(digest, url)
     span = _span(call, size)
-    async with stores.reader(blob.object_key, span) as reader:
+    db = call.services.db
+    async with blobs.suspecting(db, digest, blob.object_key), stores.reader(blob.object_key, span) as reader:
         headers, length = _blob_headers(digest, span, size), size if span is None else span.size
         response = Response(200 if span is None else 206, headers, length=length)
         await send(call.http, response, reader, call.services.settings.http.stall_seconds)
+    if blob.suspect:
+        await blobs.trust(db, digest, blob.object_key)
     return response
 
 
