@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from registry.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
+import msgspec
+
+from registry.errors import BlobUploadInvalid, PageInvalid, PreconditionFailed, RangeNotSatisfiable, shown
 from storage.objects.base import Span
 
 #: More entries than this are not sent in one page, whatever ``n`` says.
@@ -18,6 +20,8 @@ _RANGE: Final = re.compile(
 _COUNT: Final = re.compile(r"[0-9]+", re.ASCII)
 _COUNT_DIGITS: Final = 9
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")', re.ASCII)
+_STRONG_TAG: Final = re.compile(r'(?<!W/)("[^"]*")', re.ASCII)
+_ANY: Final = "*"
 
 
 def parse_content_range(text: str) -> Span:
@@ -83,11 +87,31 @@ def none_match(lines: Iterable[str], current: str) -> bool:
     """
     bare = current.strip('"')
     for line in lines:
-        if line.strip() in {"*", bare}:
+        if line.strip() in {_ANY, bare}:
             return True
         if current in _ENTITY_TAG.findall(line):
             return True
     return False
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A condition of a write (RFC 9110 §13.1): lines of If-Match, any of which must match, and of If-None-Match."""
+
+    match: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+
+    def check(self, current: str | None) -> None:
+        """Check the entity tag of the current content; None: there is none. Raises PreconditionFailed."""
+        wanted = not self.match or (current is not None and _matches(self.match, current))
+        unwanted = current is not None and none_match(self.none, current)
+        if not wanted or unwanted:
+            raise PreconditionFailed(current)
+
+
+def _matches(lines: Iterable[str], current: str) -> bool:
+    """Return whether If-Match names ``current``: strong comparison; without quotes too, as none_match()."""
+    bare = current.strip('"')
+    return any(line.strip() in {_ANY, bare} or current in _STRONG_TAG.findall(line) for line in lines)
 
 
 def if_range(text: str | None, current: str) -> bool:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
+from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
+from registry.oci.headers import Condition, etag
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
 from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
@@ -38,15 +39,24 @@ class Versions:
 
         await self.db.repeat(work)
 
-    async def withdraw(self, found: ResolvedManifest, reference: str, tag: TagName | None) -> None:
-        """Delete a tag, or where none is named a manifest with its tags. Raises ManifestUnknown, Denied.
+    async def withdraw(
+        self, found: ResolvedManifest, reference: str, tag: TagName | None, condition: Condition | None = None
+    ) -> None:
+        """Delete a tag, or where none is named a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
+        Raises ManifestUnknown, Denied, PreconditionFailed.
         """
         if found.package_id is None or found.version_id is None or found.account_id is None:
             raise ManifestUnknown(reference)
+        if condition is not None:
+            condition.check(None if found.digest is None else etag(found.digest))
         if tag is not None:
-            if not await tags.remove(self.db, found.package_id, tag):
+            seen = None if condition is None else found.digest
+            if not await tags.remove(self.db, found.package_id, tag, seen):
+                if seen is not None:
+                    now = await tags.locked(self.db, found.package_id, tag)
+                    raise PreconditionFailed(None if now is None else etag(now))
                 raise ManifestUnknown(reference)
             return
         try:
