@@ -328,7 +328,7 @@ class Denied(RegistryError):
 
 
 class PreconditionFailed(RegistryError):
-    """The content is not what If-Match or If-None-Match asks for: 412. ``current``: its entity tag; None: there is none."""
+    """The content is not what If-Match or If-None-Match asks for. ``current``: its entity tag, if there is any."""
 
     def __init__(self, current: str | None) -> None:
         now = "there is none" if current is None else f"it is {current}"

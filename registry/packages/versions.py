@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
 from registry.oci.headers import Condition, etag
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
+from registry.packages.packages import Check
 from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.manifests import ResolvedManifest
@@ -19,7 +20,15 @@ class Versions:
     db: Database
     settings: LifetimeSettings
 
-    async def delete(self, package_id: int, version_id: int, deleted_by: int, *, may_be_last: bool = False) -> None:
+    async def delete(
+        self,
+        package_id: int,
+        version_id: int,
+        deleted_by: int,
+        *,
+        may_be_last: bool = False,
+        check: Check | None = None,
+    ) -> None:
         """Hide a version with its referrers and tags until restored or purged. Raises NotFound, NotDeletable.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
@@ -30,6 +39,8 @@ class Versions:
             leaving = None if held is None else await versions.leaving(tx, package_id, version_id)
             if held is None or leaving is None:
                 raise NotFound
+            if check is not None:
+                await check(tx)
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and leaving.downloads > most:
                 raise PopularVersion(most)

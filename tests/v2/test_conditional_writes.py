@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -123,12 +124,22 @@ async def test_what_is_deleted_is_deleted_under_the_condition(registry: Registry
     assert gone.status == 404, "what would be refused anyhow is refused as ever (RFC 9110 §13.2.1)"
 
 
+async def test_a_blob_is_deleted_under_the_condition(registry: Registry) -> None:
+    token = await registry.user("alice")
+    path = f"/v2/alice/app/blobs/{await registry.push_blob('alice/app', b'blob', token)}"
+    for condition in (_match(sha256(b"another")), _ABSENT):
+        assert (await registry.call("DELETE", path, token, headers=condition)).status == 412, condition
+    fresh = {"If-Match": (await registry.call("GET", path, token)).headers["ETag"]}
+    assert (await registry.call("DELETE", path, token, headers=fresh)).status == 202
+    assert (await registry.call("DELETE", path, token, headers=fresh)).status == 404
+
+
 async def test_a_tag_that_moves_is_not_deleted_by_who_saw_it_before(env: dict[str, str]) -> None:
     async with running(env, replicas=2) as registry:
         token, bodies = await registry.user("alice"), [_index(str(number)) for number in range(12)]
         assert (await _put(registry, "v1", token, bodies[0], {})).status == 201
         path = "/v2/alice/app/manifests/v1"
-        for before, after in zip(bodies, bodies[1:], strict=False):
+        for before, after in pairwise(bodies):
             moved, gone = await asyncio.gather(
                 _put(registry, "v1", token, after, _match(sha256(before)), 0),
                 registry.call("DELETE", path, token, headers=_match(sha256(before)), replica=1),

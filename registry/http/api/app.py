@@ -1,6 +1,7 @@
 """``/api/v3``: the table of routes, and the one place that authenticates, admits and renders errors."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from registry.http.api import (
     workflows,
 )
 from registry.http.api.call import ApiCall, read_body
+from registry.http.api.conditions import check_before, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
@@ -57,6 +59,8 @@ _TABLE: Final[tuple[Route, ...]] = (
     *workflows.ROUTES,
 )
 ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
+_READS: Final = {route.path: route for route in ROUTES if route.method == "GET"}
+_WRITES: Final = frozenset({"PATCH", "PUT", "DELETE"})
 
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -66,13 +70,27 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
             body = await read_body(request, services.settings.http.body_seconds)
-            return await route.handler(ApiCall(http, request, services, viewer, body))
+            call = ApiCall(http, request, services, viewer, body)
+            if route.method in _WRITES and not route.locks:
+                await check_before(call, partial(_read, _READS.get(route.path)))
+            return tagged(call, await route.handler(call))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
             return error_response(_told(http, error))
 
     return endpoint
+
+
+async def _read(route: Route | None, call: ApiCall) -> web.Response | None:
+    """Return what a GET of the path tells the viewer; None: nothing is there, or nothing that the viewer may see."""
+    if route is None:
+        return None
+    try:
+        admit(route, call.viewer)
+        return await route.handler(call)
+    except RegistryError:
+        return None
 
 
 def _told(http: web.Request, error: Exception) -> RegistryError:
