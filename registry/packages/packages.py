@@ -1,11 +1,11 @@
 """The rules of packages: create, delete, restore within the window, change visibility, link to a repository."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
 from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound
+from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
 from storage.metadata import access, downloads, links, packages
 from storage.metadata.access_facts import AccessFacts
@@ -14,8 +14,6 @@ from storage.metadata.packages import Held
 from storage.names import PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
-#: A condition of a change, looked at when the package is locked; raises what the change is refused with.
-Check = Callable[[Transaction], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
 from registry.oci.headers import Condition, etag
+from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
-from registry.packages.packages import Check
 from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.manifests import ResolvedManifest

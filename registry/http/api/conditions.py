@@ -9,7 +9,7 @@ from aiohttp import web
 from registry.http.api.call import ApiCall
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
-from registry.packages.packages import Check
+from registry.packages.conditions import Check
 from storage.metadata.database import Transaction
 
 _DIGEST_BYTES: Final = 16

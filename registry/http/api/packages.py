@@ -14,7 +14,8 @@ from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.shapes import minimal_repository, simple_user
-from registry.packages.packages import VISIBILITIES, Check
+from registry.packages.conditions import Check
+from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 from storage.metadata.database import Transaction
