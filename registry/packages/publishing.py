@@ -191,5 +191,4 @@ async def _link(tx: Transaction, held: Held, source: Target) -> None:
 
 
 def _json(annotations: Mapping[str, str]) -> str | None:
-    # Postgres has no \u0000 in jsonb; nothing that is listed needs it.
-    return orjson.dumps(annotations).decode().replace("\\u0000", "") if annotations else None
+    return orjson.dumps(annotations).decode() if annotations else None

@@ -1,6 +1,6 @@
 """``/api/v3``: the table of routes, and the one place that authenticates, admits and renders errors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials
 from auth.errors import Unauthenticated
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound, RegistryError, Unsupported
 from registry.http.api import (
     access,
     accounts,
@@ -26,7 +26,7 @@ from registry.http.api import (
     versions,
     workflows,
 )
-from registry.http.api.call import ApiCall, read_body
+from registry.http.api.call import ApiCall, nothing, read_body
 from registry.http.api.conditions import check_before, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
@@ -117,14 +117,28 @@ async def _viewer(services: Services, throttle: LoginThrottle, request: Request)
         raise bad_credentials() from error
 
 
-async def _unknown(_http: web.Request) -> web.Response:
-    return error_response(NotFound())
+def _others(resources: Sequence[web.Resource]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Make the endpoint of all that no route answers: OPTIONS, a wrong method of a path, and a path that is none."""
+
+    async def endpoint(http: web.Request) -> web.Response:
+        methods = {method for one in resources for method in (await one.resolve(http))[1]}
+        if not methods:
+            return error_response(NotFound())
+        allow = sorted({*methods, "OPTIONS"})
+        if http.method == "OPTIONS":
+            return nothing({"Allow": ", ".join(allow)})
+        return error_response(Unsupported(http.method, allow))
+
+    return endpoint
 
 
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:
     """Register the routes under ``/api/v3``, and without the prefix on the API's own host, as on api.github.com."""
+    resources: dict[str, web.Resource] = {}
     for route in ROUTES:
-        path = prefix + route.path
-        app.router.add_route(route.method, path or "/", _endpoint(route))
+        path = prefix + route.path or "/"
+        resource = resources.get(path) or resources.setdefault(path, app.router.add_resource(path))
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            resource.add_route(method, _endpoint(route))
     rest = prefix + "{rest:.*}" if prefix else "/{rest:.*}"
-    app.router.add_route("*", rest, _unknown)
+    app.router.add_route("*", rest, _others([*resources.values()]))
