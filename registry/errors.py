@@ -327,6 +327,15 @@ class Denied(RegistryError):
         self.words = words or f"this needs {missing}. {fix}"
 
 
+class PreconditionFailed(RegistryError):
+    """The content is not what If-Match or If-None-Match asks for. ``current``: its entity tag, if there is any."""
+
+    def __init__(self, current: str | None) -> None:
+        now = "there is none" if current is None else f"it is {current}"
+        message = f"the condition of the request does not hold, as {now} now; read it again, and repeat the change"
+        super().__init__(message, {"etag": current}, {} if current is None else {"ETag": current})
+
+
 class TooManyRequests(RegistryError):
     def __init__(self, retry_after_seconds: int) -> None:
         message = f"too many requests; try again in {retry_after_seconds} seconds"
@@ -381,6 +390,7 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     PathUnknown: (404, "UNSUPPORTED"),
     BodyTooSlow: (408, "UNSUPPORTED"),
     Conflict: (409, "UNSUPPORTED"),
+    PreconditionFailed: (412, "UNSUPPORTED"),
     TargetTooLong: (414, "UNSUPPORTED"),
     Invalid: (422, "UNSUPPORTED"),
     AccountError: (422, "UNSUPPORTED"),

@@ -19,7 +19,7 @@ from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
-from registry.http.urls import raw_path
+from registry.http.urls import decoded_path, raw_path
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
 from registry.process.logs import request_id
@@ -29,8 +29,8 @@ log = structlog.get_logger()
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-_BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/?]*(?:\?|$)")
-_SESSION: Final = re.compile(r"/blobs/uploads/[^/?]+(?:\?|$)")
+_BLOB: Final = re.compile(r"/blobs/(?:uploads/)?[^/]*$")
+_SESSION: Final = re.compile(r"/blobs/uploads/[^/]+$")
 
 
 class Router:
@@ -54,8 +54,9 @@ class Router:
         elif target in ops.HANDLERS:
             self.admission.admit(request, counted=True, waits=False)
             return
-        moves = (request.method == "GET" or not request.body.complete) and _BLOB.search(target) is not None
-        self.admission.admit(request, counted=not moves, waits=_SESSION.search(target) is None)
+        path = decoded_path(target)
+        moves = (request.method == "GET" or not request.body.complete) and _BLOB.search(path) is not None
+        self.admission.admit(request, counted=not moves, waits=_SESSION.search(path) is None)
 
     def _is_ours(self, request: Request) -> bool:
         return not self._api_host or (request.field(b"host") or "").lower() != self._api_host

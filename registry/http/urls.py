@@ -2,6 +2,7 @@
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from registry.http.server.message import Request
 
@@ -24,3 +25,12 @@ def raw_path(target: str) -> str:
     """
     path = target.partition("?")[0]
     return path if path[:1] == "/" else _ABSOLUTE.sub("", path, count=1) or "/"
+
+
+def decoded_path(target: str) -> str:
+    """Return the path of ``target`` decoded once: what rights and handlers see, so that they see the same.
+
+    What is no UTF-8 becomes U+FFFD and what was encoded twice keeps its percent signs: the grammars have neither.
+    """
+    path = raw_path(target)
+    return unquote(path) if "%" in path else path

@@ -1,14 +1,19 @@
 """Header values in and out. Ranges are half-open inside and inclusive only in the text of this module."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from registry.errors import BlobUploadInvalid, PageInvalid, RangeNotSatisfiable, shown
+import msgspec
+
+from registry.errors import BlobUploadInvalid, PageInvalid, PreconditionFailed, RangeNotSatisfiable, shown
 from storage.objects.base import Span
 
 #: More entries than this are not sent in one page, whatever ``n`` says.
 MAX_PAGE: Final = 1000
+#: More ranges than this are not sent in one answer: each is a request to the store.
+MAX_RANGES: Final = 512
+PART_END: Final = b"\r\n"
 
 # 18 digits are below 2**63, so that no offset overflows a bigint.
 _CHUNK: Final = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]{1,18}))?", re.ASCII)
@@ -18,6 +23,8 @@ _RANGE: Final = re.compile(
 _COUNT: Final = re.compile(r"[0-9]+", re.ASCII)
 _COUNT_DIGITS: Final = 9
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")', re.ASCII)
+_STRONG_TAG: Final = re.compile(r'(?<!W/)("[^"]*")', re.ASCII)
+_ANY: Final = "*"
 
 
 def parse_content_range(text: str) -> Span:
@@ -37,7 +44,7 @@ def parse_content_range(text: str) -> Span:
 def parse_range(text: str | None, size: int) -> Span | None:
     """Parse Range for a body of ``size`` bytes; None means the whole body with status 200 (RFC 9110 §14.2).
 
-    None also for what may be ignored: other units, garbage, and several ranges at once.
+    None also for what may be ignored: other units, garbage, and several ranges at once, which parse_ranges() reads.
     Raises RangeNotSatisfiable for a range past the end, a suffix of 0 bytes, and a range that ends before it begins:
     RFC 9110 §14.1.1 calls the last one invalid and leaves the answer open, the conformance program wants 416.
     """
@@ -51,6 +58,38 @@ def parse_range(text: str | None, size: int) -> Span | None:
     if start >= stop:
         raise RangeNotSatisfiable(size)
     return Span(start, stop)
+
+
+def parse_ranges(text: str | None, size: int) -> Sequence[Span] | None:
+    """Parse Range as parse_range(), with several ranges too, in the order of the client (RFC 9110 §14.2).
+
+    None, and so the whole body, also where they are more than MAX_RANGES or more bytes than the body has. Ranges past
+    the end are left out. Raises RangeNotSatisfiable when none is left.
+    """
+    if text is None or "," not in text:
+        span = parse_range(text, size)
+        return None if span is None else (span,)
+    unit, _, listed = text.partition("=")
+    ranges = [part for part in (each.strip(" \t") for each in listed.split(",")) if part]  # §5.6.1: empty ones too
+    if unit.lower() != "bytes" or not 0 < len(ranges) <= MAX_RANGES:
+        return None
+    spans: list[Span] = []
+    for each in ranges:
+        try:
+            span = parse_range(f"bytes={each}", size)
+        except RangeNotSatisfiable:
+            continue
+        if span is None:
+            return None
+        spans.append(span)
+    if not spans:
+        raise RangeNotSatisfiable(size)
+    return spans if sum(span.size for span in spans) <= size else None
+
+
+def part_head(boundary: str, media_type: str, span: Span, size: int) -> bytes:
+    """The head of one part of a ``multipart/byteranges`` (RFC 9110 §14.6); behind its bytes comes PART_END."""
+    return f"--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {content_range(span, size)}\r\n\r\n".encode()
 
 
 def _suffix(length: int, size: int) -> Span | None:
@@ -83,11 +122,31 @@ def none_match(lines: Iterable[str], current: str) -> bool:
     """
     bare = current.strip('"')
     for line in lines:
-        if line.strip() in {"*", bare}:
+        if line.strip() in {_ANY, bare}:
             return True
         if current in _ENTITY_TAG.findall(line):
             return True
     return False
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A condition of a write (RFC 9110 §13.1): lines of If-Match, any of which must match, and of If-None-Match."""
+
+    match: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+
+    def check(self, current: str | None) -> None:
+        """Check the entity tag of the current content; None: there is none. Raises PreconditionFailed."""
+        wanted = not self.match or (current is not None and _matches(self.match, current))
+        unwanted = current is not None and none_match(self.none, current)
+        if not wanted or unwanted:
+            raise PreconditionFailed(current)
+
+
+def _matches(lines: Iterable[str], current: str) -> bool:
+    """Return whether If-Match names ``current``: strong comparison; without quotes too, as none_match()."""
+    bare = current.strip('"')
+    return any(line.strip() in {_ANY, bare} or current in _STRONG_TAG.findall(line) for line in lines)
 
 
 def if_range(text: str | None, current: str) -> bool:

@@ -27,6 +27,7 @@ MAX_TAGS_PER_PUSH: Final = 64
 
 _ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 _FILTER: Final = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*", re.ASCII)  # as of manifests
+_BARE_PLUS: Final = re.compile(r"(?<!;) ")
 _FILTER_MAX: Final = 255
 
 
@@ -80,8 +81,12 @@ def one(query: Mapping[str, str], key: str, invalid: Callable[[str], RegistryErr
 
 
 def artifact_type(query: Mapping[str, str]) -> str | None:
-    """The filter of end-12b; empty is none. Raises ParameterInvalid."""
+    """The filter of end-12b; empty is none. Raises ParameterInvalid.
+
+    A plus that was not encoded comes as a space, and a type has no spaces but behind the semicolon of a parameter.
+    """
     text = one(query, "artifactType", lambda _: ParameterInvalid("artifactType", "one media type", "several"))
+    text = text and _BARE_PLUS.sub("+", text)
     if text and (len(text) > _FILTER_MAX or not _FILTER.fullmatch(text)):
         raise ParameterInvalid("artifactType", "a media type", text)
     return text or None

@@ -1,6 +1,6 @@
 """The routing table of ``/v2``: a pure function from method, path and query to a request, and its inverse.
 
-The path is read as it came over the wire. Nothing in it is decoded, folded or normalised, so the path that
+The path is decoded once before it comes here, and nothing in it is folded or normalised, so the path that
 authorisation sees is the path that the handler sees: a percent sign, a backslash, ``;``, ``//``, ``..``, another
 script or a trailing slash is not in the grammar of names, and is refused by it.
 Names may hold the words of the API (``octo/blobs/manifests`` is a package), therefore paths are read from their end.
@@ -119,19 +119,19 @@ _TAGS_KINDS: Final = {"GET": Kind.TAGS_LIST, "HEAD": Kind.TAGS_LIST}
 _REFERRERS_KINDS: Final = {"GET": Kind.REFERRERS, "HEAD": Kind.REFERRERS}
 
 
-def parse(method: str, raw_path: str, query: Mapping[str, str]) -> OCIRequest:
-    """Parse ``method`` (upper case), ``raw_path`` (still encoded, without the query) and ``query`` (decoded).
+def parse(method: str, path: str, query: Mapping[str, str]) -> OCIRequest:
+    """Parse ``method`` (upper case), ``path`` (decoded, without the query) and ``query`` (decoded).
 
     Raises EndpointUnknown, Unsupported (405 with Allow), NameInvalid, TagInvalid, DigestMalformed, DigestUnsupported,
     BlobUploadUnknown, PageInvalid, ParameterInvalid, TooManyTags. Unknown parameters, ``ns`` among them, are ignored.
     """
-    root, _, rest = raw_path[1:].partition("/")
-    if root != "v2" or raw_path[:1] != "/":
-        raise EndpointUnknown(raw_path)
+    root, _, rest = path[1:].partition("/")
+    if root != "v2" or path[:1] != "/":
+        raise EndpointUnknown(path)
     name, verb, reference = _split(rest)
     parser = _PARSERS.get(verb)
     if parser is None:
-        return _without_name(method, raw_path, rest, query)
+        return _without_name(method, path, rest, query)
     return parser(method, name, reference, query)
 
 
@@ -143,11 +143,11 @@ def _split(rest: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def _without_name(method: str, raw_path: str, rest: str, query: Mapping[str, str]) -> OCIRequest:
+def _without_name(method: str, path: str, rest: str, query: Mapping[str, str]) -> OCIRequest:
     if not rest:  # end-1; /v2 without the slash is what people type
         return OCIRequest(_kind(_BASE_KINDS, method))
     if rest != "_catalog":
-        raise EndpointUnknown(raw_path)
+        raise EndpointUnknown(path)
     kind = _kind(_CATALOG_KINDS, method)
     return OCIRequest(kind, n=page_size(query), last=last_parameter(query, PackageName.parse))
 

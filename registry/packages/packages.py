@@ -5,6 +5,7 @@ from typing import Final
 
 from auth.permissions import ADMIN, WRITE
 from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound
+from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
 from storage.metadata import access, downloads, links, packages
 from storage.metadata.access_facts import AccessFacts
@@ -34,11 +35,11 @@ class Packages:
             raise Denied("a name that is free", (), "Use another name.", words)
         return made
 
-    async def delete(self, package_id: int, deleted_by: int) -> None:
+    async def delete(self, package_id: int, deleted_by: int, check: Check | None = None) -> None:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id)
+            held = await _held(tx, package_id, check)
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
                 raise PopularPackage(most)
@@ -62,12 +63,18 @@ class Packages:
             ) from error
 
     async def configure(
-        self, package_id: int, standing: AccessFacts, *, visibility: str | None, inherit: bool | None
+        self,
+        package_id: int,
+        standing: AccessFacts,
+        *,
+        visibility: str | None,
+        inherit: bool | None,
+        check: Check | None = None,
     ) -> None:
         """Change a package's visibility or the inheritance of its roles. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id)
+            held = await _held(tx, package_id, check)
             if visibility is not None and visibility != held.visibility:
                 await _check_visibility(tx, held, visibility, standing)
                 await access.show_as(tx, package_id, visibility)
@@ -87,12 +94,19 @@ class Packages:
         await _forget_roles(tx, held, standing, inherit=inherit)
 
     async def link(
-        self, package_id: int, standing: AccessFacts, token_id: int, repository: tuple[str, str], *, inherit: bool
+        self,
+        package_id: int,
+        standing: AccessFacts,
+        token_id: int,
+        repository: tuple[str, str],
+        *,
+        inherit: bool,
+        check: Check | None = None,
     ) -> None:
         """Link a package to a repository of its owner. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id)
+            held = await _held(tx, package_id, check)
             target = await links.target(tx, token_id, *repository)
             if target is None:
                 raise NotFound
@@ -106,11 +120,11 @@ class Packages:
 
         await self.db.repeat(work)
 
-    async def unlink(self, package_id: int, standing: AccessFacts) -> None:
+    async def unlink(self, package_id: int, standing: AccessFacts, check: Check | None = None) -> None:
         """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id)
+            held = await _held(tx, package_id, check)
             if held.repository_id is None:
                 raise NotFound
             await links.unlink(tx, package_id)
@@ -120,10 +134,12 @@ class Packages:
         await self.db.repeat(work)
 
 
-async def _held(tx: Transaction, package_id: int) -> Held:
+async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:
     held = await packages.lock(tx, package_id)
     if held is None or not held.published:
         raise NotFound
+    if check is not None:
+        await check(tx)
     return held
 
 

@@ -9,6 +9,7 @@ import orjson
 
 from auth.permissions import WRITE
 from registry.errors import ManifestBlobUnknown, NameUnknown
+from registry.oci.headers import Condition, etag
 from registry.oci.image_config import ImageConfig, parse_config
 from registry.oci.manifest import Manifest
 from registry.packages.linking import (
@@ -20,7 +21,7 @@ from registry.packages.linking import (
     repository_of,
     sort_of,
 )
-from storage.metadata import access, blobs, links, manifests, packages
+from storage.metadata import access, blobs, links, manifests, packages, tags
 from storage.metadata.database import Database, ForeignKeyMissing, Transaction
 from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
@@ -49,6 +50,8 @@ class Push:
     token_id: int | None
     origin: str  # our own URL: its repositories can be named too
     known: bool  # the package was seen to have it
+    condition: Condition | None  # of the content that the target names: a tag's manifest, or this one
+    addressed: TagName | None  # the tag that the target names
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,11 @@ class Manifests:
     moves: Retags
 
     async def publish(self, package_id: int, push: Push) -> None:
-        """Store a manifest and set its tags. Raises ManifestBlobUnknown, NameUnknown, Unavailable."""
-        if push.known and await self._renamed(package_id, push):
+        """Store a manifest and set its tags.
+
+        Raises ManifestBlobUnknown, NameUnknown, PreconditionFailed, Unavailable.
+        """
+        if push.known and push.condition is None and await self._renamed(package_id, push):
             return
         config = await self._config(package_id, push.manifest)
         labels = labels_of(push.manifest, config)
@@ -71,7 +77,7 @@ class Manifests:
 
         for left in reversed(range(_TRIES)):
             try:
-                if not await self._insert(package_id, new, source):
+                if not await self._insert(package_id, push, new, source):
                     raise NameUnknown(push.name)
             except ForeignKeyMissing as error:
                 gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
@@ -80,16 +86,25 @@ class Manifests:
             else:
                 return
 
-    async def _insert(self, package_id: int, new: NewManifest, source: Target | None) -> bool:
-        """Insert the manifest and link the package; False if the package is gone. Raises ForeignKeyMissing."""
-        if source is None:
+    async def _insert(self, package_id: int, push: Push, new: NewManifest, source: Target | None) -> bool:
+        """Insert the manifest and link the package; False if the package is gone.
+
+        Raises ForeignKeyMissing, PreconditionFailed.
+        """
+        condition = push.condition
+        if source is None and condition is None:
             return await manifests.insert(self.db, package_id, new)
 
         async def work(tx: Transaction) -> bool:
             held = await packages.lock(tx, package_id)
-            if held is None or not await manifests.insert(tx, package_id, new):
+            if held is None:
                 return False
-            await _link(tx, held, source)
+            if condition is not None:  # a statement of its own: it sees what was written before the lock was ours
+                condition.check(await _current(tx, package_id, push))
+            if not await manifests.insert(tx, package_id, new):
+                return False
+            if source is not None:
+                await _link(tx, held, source)
             return True
 
         return await self.db.repeat(work)
@@ -159,6 +174,15 @@ class Manifests:
         return target if target is not None and target.role >= WRITE else None
 
 
+async def _current(tx: Transaction, package_id: int, push: Push) -> str | None:
+    """The entity tag of the content that the target of a push names, held until the transaction ends."""
+    if push.addressed is not None:
+        digest = await tags.locked(tx, package_id, push.addressed)
+    else:
+        digest = None if await manifests.missing(tx, package_id, [], [push.digest]) else push.digest
+    return None if digest is None else etag(digest)
+
+
 async def _link(tx: Transaction, held: Held, source: Target) -> None:
     """Link a package that has no link. Only the first publish turns on the inheritance of roles, not later ones."""
     if held.repository_id is not None or source.owner_id != held.owner_id:
@@ -170,5 +194,4 @@ async def _link(tx: Transaction, held: Held, source: Target) -> None:
 
 
 def _json(annotations: Mapping[str, str]) -> str | None:
-    # Postgres has no \u0000 in jsonb; nothing that is listed needs it.
-    return orjson.dumps(annotations).decode().replace("\\u0000", "") if annotations else None
+    return orjson.dumps(annotations).decode() if annotations else None

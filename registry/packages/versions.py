@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
+from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
+from registry.oci.headers import Condition, etag
+from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
 from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
@@ -18,7 +20,15 @@ class Versions:
     db: Database
     settings: LifetimeSettings
 
-    async def delete(self, package_id: int, version_id: int, deleted_by: int, *, may_be_last: bool = False) -> None:
+    async def delete(
+        self,
+        package_id: int,
+        version_id: int,
+        deleted_by: int,
+        *,
+        may_be_last: bool = False,
+        check: Check | None = None,
+    ) -> None:
         """Hide a version with its referrers and tags until restored or purged. Raises NotFound, NotDeletable.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
@@ -29,6 +39,8 @@ class Versions:
             leaving = None if held is None else await versions.leaving(tx, package_id, version_id)
             if held is None or leaving is None:
                 raise NotFound
+            if check is not None:
+                await check(tx)
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and leaving.downloads > most:
                 raise PopularVersion(most)
@@ -38,15 +50,24 @@ class Versions:
 
         await self.db.repeat(work)
 
-    async def withdraw(self, found: ResolvedManifest, reference: str, tag: TagName | None) -> None:
-        """Delete a tag, or where none is named a manifest with its tags. Raises ManifestUnknown, Denied.
+    async def withdraw(
+        self, found: ResolvedManifest, reference: str, tag: TagName | None, condition: Condition | None = None
+    ) -> None:
+        """Delete a tag, or where none is named a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
+        Raises ManifestUnknown, Denied, PreconditionFailed.
         """
         if found.package_id is None or found.version_id is None or found.account_id is None:
             raise ManifestUnknown(reference)
+        if condition is not None:
+            condition.check(None if found.digest is None else etag(found.digest))
         if tag is not None:
-            if not await tags.remove(self.db, found.package_id, tag):
+            seen = None if condition is None else found.digest
+            if not await tags.remove(self.db, found.package_id, tag, seen):
+                if seen is not None:
+                    now = await tags.locked(self.db, found.package_id, tag)
+                    raise PreconditionFailed(None if now is None else etag(now))
                 raise ManifestUnknown(reference)
             return
         try:

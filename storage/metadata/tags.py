@@ -1,10 +1,11 @@
 """Tags: mutable names of a package's manifests."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
-from storage.metadata.query import Executor, command
+from storage.metadata.query import Executor, command, select
 from storage.names import PackageName, TagName
 
 
@@ -33,9 +34,26 @@ async def page(db: Executor, token_id: int | None, package: PackageName, after: 
     return found if found.role != access_facts.NEEDS_FULL_QUERY else await _PAGE.one(db, *asked)
 
 
-_REMOVE: Final = command("DELETE FROM tags WHERE package_id = $1 AND name = $2")
+# A tag that moves while this waits for its row is compared as it is then.
+_REMOVE: Final = command(
+    "DELETE FROM tags WHERE package_id = $1 AND name = $2 AND ($3::text IS NULL OR digest = $3::text)"
+)
 
 
-async def remove(db: Executor, package_id: int, tag: TagName) -> bool:
-    """Delete a tag; the manifest stays. False when there was no such tag."""
-    return await _REMOVE.run(db, package_id, tag) == 1
+async def remove(db: Executor, package_id: int, tag: TagName, digest: str | None = None) -> bool:
+    """Delete a tag, if it is of ``digest`` where one is given; the manifest stays. False when there was no such tag."""
+    return await _REMOVE.run(db, package_id, tag, digest) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    digest: str
+
+
+_LOCKED: Final = select(_Tagged, "SELECT digest FROM tags WHERE package_id = $1 AND name = $2 FOR UPDATE")
+
+
+async def locked(db: Executor, package_id: int, tag: TagName) -> str | None:
+    """Lock a tag for the caller's transaction, which holds the package; the digest of its manifest, or None."""
+    found = await _LOCKED.maybe(db, package_id, tag)
+    return None if found is None else found.digest

@@ -27,6 +27,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self.accepted = 0  # connections, ever
+        self.heard = 0  # pieces that clients have sent: one a statement, where none waits behind another
         self.deafened = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -123,6 +124,7 @@ class TcpProxy:
         obeys: asyncio.Event | None = None,
     ) -> None:
         while data := await reader.read(_READ_BYTES):
+            self.heard += hears is not None
             if hears is not None and self._deaf_after is not None and self._deaf_after in data:
                 self._deaf_after = None
                 hears.set()

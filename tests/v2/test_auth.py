@@ -126,7 +126,7 @@ async def test_anonymous_tokens_are_empty_but_for_what_is_public(registry: Regis
     nobody = str(both.json["token"])  # type: ignore[index]
     assert (await registry.call("GET", "/v2/alice/open/manifests/v1", headers=bearer(nobody))).status == 200
     assert (await registry.call("GET", "/v2/alice/priv/manifests/v1", headers=bearer(nobody))).status == 401
-    assert (await registry.call("GET", "/v2/", headers=bearer(nobody))).status == 401
+    assert (await registry.call("GET", "/v2/", headers=bearer(nobody))).status == 200
 
 
 async def test_s2_a_token_does_not_tell_what_is_there(registry: Registry) -> None:
@@ -355,8 +355,8 @@ async def test_s32_a_token_is_good_for_its_name_and_way_only(registry: Registry)
     token = await token_for(registry, alice, "repository:alice/b:pull")
     assert (await registry.call("GET", "/v2/alice/b/manifests/v1", headers=bearer(token))).status == 200
     for path, status in [
-        ("alice/bc", 401), ("alice/b/c", 401), ("Alice/b", 400), ("alice%2Fb", 400), ("alice/B", 400), ("alice//b", 400),
-        ("alice/b/", 400), ("alice/%62", 400), ("alice/b%00", 400), ("alice/x/../b", 400), ("alice/x/%2e%2e/b", 400),
+        ("alice/bc", 401), ("alice/b/c", 401), ("Alice/b", 400), ("alice%2Fb", 200), ("alice/B", 400), ("alice//b", 400),
+        ("alice/b/", 400), ("alice/%62", 200), ("alice/b%63", 401), ("alice/b%00", 400), ("alice/x/../b", 400), ("alice/x/%2e%2e/b", 400),
         ("alice/b;x", 400), ("alice\\b", 400), ("alice/%5Cb", 400), ("alice/%252e/b", 400),
     ]:  # fmt: skip
         answer = await ask(registry.url, request("GET", f"/v2/{path}/manifests/v1", f"Authorization: Bearer {token}"))

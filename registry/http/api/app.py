@@ -1,6 +1,7 @@
 """``/api/v3``: the table of routes, and the one place that authenticates, admits and renders errors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -8,7 +9,7 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound, RegistryError, Unsupported
 from registry.http.api import (
     access,
     accounts,
@@ -25,7 +26,8 @@ from registry.http.api import (
     versions,
     workflows,
 )
-from registry.http.api.call import ApiCall, read_body
+from registry.http.api.call import ApiCall, nothing, read_body
+from registry.http.api.conditions import check_before, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
@@ -57,6 +59,8 @@ _TABLE: Final[tuple[Route, ...]] = (
     *workflows.ROUTES,
 )
 ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
+_READS: Final = {route.path: route for route in ROUTES if route.method == "GET"}
+_WRITES: Final = frozenset({"PATCH", "PUT", "DELETE"})
 
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -66,13 +70,27 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
             body = await read_body(request, services.settings.http.body_seconds)
-            return await route.handler(ApiCall(http, request, services, viewer, body))
+            call = ApiCall(http, request, services, viewer, body)
+            if route.method in _WRITES and not route.locks:
+                await check_before(call, partial(_read, _READS.get(route.path)))
+            return tagged(call, await route.handler(call))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
             return error_response(_told(http, error))
 
     return endpoint
+
+
+async def _read(route: Route | None, call: ApiCall) -> web.Response | None:
+    """Return what a GET of the path tells the viewer; None: nothing is there, or nothing that the viewer may see."""
+    if route is None:
+        return None
+    try:
+        admit(route, call.viewer)
+        return await route.handler(call)
+    except RegistryError:
+        return None
 
 
 def _told(http: web.Request, error: Exception) -> RegistryError:
@@ -99,14 +117,28 @@ async def _viewer(services: Services, throttle: LoginThrottle, request: Request)
         raise bad_credentials() from error
 
 
-async def _unknown(_http: web.Request) -> web.Response:
-    return error_response(NotFound())
+def _others(resources: Sequence[web.Resource]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Make the endpoint of all that no route answers: OPTIONS, a wrong method of a path, and a path that is none."""
+
+    async def endpoint(http: web.Request) -> web.Response:
+        methods = {method for one in resources for method in (await one.resolve(http))[1]}
+        if not methods:
+            return error_response(NotFound())
+        allow = sorted({*methods, "OPTIONS"})
+        if http.method == "OPTIONS":
+            return nothing({"Allow": ", ".join(allow)})
+        return error_response(Unsupported(http.method, allow))
+
+    return endpoint
 
 
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:
     """Register the routes under ``/api/v3``, and without the prefix on the API's own host, as on api.github.com."""
+    resources: dict[str, web.Resource] = {}
     for route in ROUTES:
-        path = prefix + route.path
-        app.router.add_route(route.method, path or "/", _endpoint(route))
+        path = prefix + route.path or "/"
+        resource = resources.get(path) or resources.setdefault(path, app.router.add_resource(path))
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            resource.add_route(method, _endpoint(route))
     rest = prefix + "{rest:.*}" if prefix else "/{rest:.*}"
-    app.router.add_route("*", rest, _unknown)
+    app.router.add_route("*", rest, _others([*resources.values()]))

@@ -117,9 +117,9 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
     )
 
 
-def nothing(status: int = 204) -> web.Response:
+def nothing(headers: Mapping[str, str] | None = None) -> web.Response:
     """Render an empty response: 204 No Content."""
-    return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
+    return web.Response(status=204, headers={**(headers or {}), "Cache-Control": "private, no-store"})
 
 
 async def read_body(request: Request, seconds: float) -> bytes:

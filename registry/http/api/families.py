@@ -11,6 +11,7 @@ from registry.http.api.routes import Handler, Route
 from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage
+from storage.metadata.database import Transaction
 from storage.names import InvalidName, PackageName
 
 CONTAINER: Final = "container"
@@ -65,9 +66,9 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
     return package_id, standing
 
 
-async def shown(call: ApiCall, package_id: int) -> ShownPackage:
-    """Return the package as visible to the viewer. Raises 404 for a package without a version."""
-    found = await catalog.show(call.services.db, call.me.id, package_id)
+async def shown(call: ApiCall, package_id: int, tx: Transaction | None = None) -> ShownPackage:
+    """Return the package as visible to the viewer, in ``tx`` if given. Raises 404 for a package without a version."""
+    found = await catalog.show(tx or call.services.db, call.me.id, package_id)
     if found is None:
         raise NotFound
     return found

@@ -10,12 +10,15 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import Invalid, NotFound
 from registry.http.api.call import ApiCall, Text, answer, nothing
+from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.shapes import minimal_repository, simple_user
+from registry.packages.conditions import Check
 from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
+from storage.metadata.database import Transaction
 
 _TYPES: Final = ("npm", "maven", "rubygems", "docker", "nuget", "container")
 _STATES: Final = ("active", "deleted")
@@ -79,7 +82,7 @@ async def get_package(call: ApiCall) -> web.Response:
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
-    await call.services.packages.delete(package_id, call.me.account_id)
+    await call.services.packages.delete(package_id, call.me.account_id, _check(call, package_id))
     return nothing()
 
 
@@ -94,7 +97,13 @@ async def update_package(call: ApiCall) -> web.Response:
     """Change a package's visibility, and the source of its users' roles."""
     new = call.body(Settings)
     package_id, standing = await allowed(call, Action.ADMIN)
-    await call.services.packages.configure(package_id, standing, visibility=new.visibility, inherit=new.inherit_access)
+    await call.services.packages.configure(
+        package_id,
+        standing,
+        visibility=new.visibility,
+        inherit=new.inherit_access,
+        check=_check(call, package_id),
+    )
     return answer(package(call, await shown(call, package_id)))
 
 
@@ -106,7 +115,12 @@ async def link_repository(call: ApiCall) -> web.Response:
     if named is None:
         raise Invalid("Invalid request.\n\nFor 'repository', expected \"owner/name\".")
     await call.services.packages.link(
-        package_id, standing, call.me.id, (named[1], named[2]), inherit=new.inherit_access
+        package_id,
+        standing,
+        call.me.id,
+        (named[1], named[2]),
+        inherit=new.inherit_access,
+        check=_check(call, package_id),
     )
     return answer(package(call, await shown(call, package_id)))
 
@@ -114,8 +128,17 @@ async def link_repository(call: ApiCall) -> web.Response:
 async def unlink_repository(call: ApiCall) -> web.Response:
     """Unlink a package from its repository, and remove the inherited roles."""
     package_id, standing = await allowed(call, Action.ADMIN)
-    await call.services.packages.unlink(package_id, standing)
+    await call.services.packages.unlink(package_id, standing, _check(call, package_id))
     return nothing()
+
+
+def _check(call: ApiCall, package_id: int) -> Check | None:
+    """The condition of a change of the package or of its link, which nothing else tells."""
+
+    async def read(tx: Transaction) -> web.Response:
+        return answer(package(call, await shown(call, package_id, tx)))
+
+    return check_of(call, read)
 
 
 def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:
@@ -180,6 +203,7 @@ ROUTES: Final = (
         PACKAGE,
         delete_package,
         "Delete a package",
+        locks=True,
         scope="delete:packages",
         statuses=(204, 400, 401, 403, 404),
     ),
@@ -197,6 +221,7 @@ ROUTES: Final = (
         PACKAGE,
         update_package,
         "Update a package",
+        locks=True,
         scope="write:packages",
         body=Settings,
         statuses=(200, 400, 401, 403, 404, 413, 422),
@@ -206,6 +231,7 @@ ROUTES: Final = (
         f"{PACKAGE}/repository",
         link_repository,
         "Link a package to a repository",
+        locks=True,
         scope="write:packages",
         body=NewLink,
         statuses=(200, 400, 401, 403, 404, 413, 422),
@@ -215,6 +241,7 @@ ROUTES: Final = (
         f"{PACKAGE}/repository",
         unlink_repository,
         "Unlink a package from its repository",
+        locks=True,
         scope="write:packages",
         statuses=(204, 401, 403, 404),
     ),

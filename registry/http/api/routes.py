@@ -28,6 +28,7 @@ class Access(StrEnum):
 class Route:
     """``path`` is below ``/api/v3``, with ``{name}`` parameters; ``scope`` is a classic token's scope that it needs.
 
+    ``locks``: its handler looks at the condition of the request itself, when its lock is held.
     ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers.
     """
 
@@ -40,6 +41,7 @@ class Route:
     body: type[msgspec.Struct] | None = None
     query: tuple[str, ...] = ()
     statuses: tuple[int, ...] = field(default=(200,))
+    locks: bool = False
 
 
 def admit(route: Route, viewer: StoredToken | None) -> None:

@@ -7,10 +7,12 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import NotFound
 from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from storage.metadata import versions
 from storage.metadata.catalog import ShownPackage
+from storage.metadata.database import Transaction
 from storage.metadata.versions import Version
 
 _STATES: Final = ("active", "deleted")
@@ -46,7 +48,14 @@ async def delete_version(call: ApiCall) -> web.Response:
     """Delete a version with its tags, signatures and other referrers; the version can be restored for a while."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.DELETE)
-    await call.services.versions.delete(package_id, version_id, call.me.account_id)
+
+    async def read(tx: Transaction) -> web.Response:
+        found = await versions.get(tx, package_id, version_id)
+        if found is None:
+            raise NotFound
+        return answer(_version(call, await shown(call, package_id, tx), found))
+
+    await call.services.versions.delete(package_id, version_id, call.me.account_id, check=check_of(call, read))
     return nothing()
 
 
@@ -98,6 +107,7 @@ ROUTES: Final = (
         VERSION,
         delete_version,
         "Delete a version of a package",
+        locks=True,
         scope="delete:packages",
         statuses=(204, 400, 401, 403, 404),
     ),

@@ -11,13 +11,14 @@ import contextlib
 import fcntl
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.http.server.message import Request, Response
 from storage.errors import ObjectCorrupt, Unavailable
-from storage.objects.base import ObjectReader, Source, expect_size
+from storage.objects.base import ObjectReader, Source, Span, expect_size
 from storage.objects.descriptors import readable, writable
 
 _CHUNK_BYTES: Final = 1024 * 1024  # as much as a pipe holds; then the other connections have their turn
@@ -41,14 +42,7 @@ async def send(http: Request, response: Response, reader: ObjectReader, stall_se
     source = reader.source() if transport.get_extra_info("sslcontext") is None else None
     if source is None:
         http.begin(response)
-        left = reader.size
-        async for chunk in reader:
-            left -= len(chunk)
-            if left < 0:
-                break
-            await _write(http, chunk, stall_seconds)
-        if left:
-            raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
+        await _through(http, reader, stall_seconds)
         return
     transport.set_write_buffer_limits(0)  # nothing of the transport's may be left unsent when we go past it
     http.begin(response)
@@ -64,6 +58,42 @@ def _compare(response: Response, reader: ObjectReader) -> None:
     expect_size(reader, int(whole))
     if reader.size != response.length:
         raise ObjectCorrupt(f"announced {response.length} bytes, the store gives {reader.size}")
+
+
+async def send_parts(
+    http: Request,
+    response: Response,
+    parts: Sequence[tuple[bytes, Span, bytes]],
+    reader_of: Callable[[Span], AbstractAsyncContextManager[ObjectReader]],
+    whole_bytes: int,
+    stall_seconds: float,
+) -> None:
+    """Send the head of ``response``, and for each part its own head, its bytes of the object, and what ends it.
+
+    One reader at a time. Raises as send().
+    """
+    for head, span, end in parts:
+        async with reader_of(span) as reader:
+            expect_size(reader, whole_bytes)
+            if reader.size != span.size:
+                raise ObjectCorrupt(f"announced {span.size} bytes, the store gives {reader.size}")
+            if http.status is None:
+                http.begin(response)
+            await _write(http, head, stall_seconds)
+            await _through(http, reader, stall_seconds)
+        await _write(http, end, stall_seconds)
+
+
+async def _through(http: Request, reader: ObjectReader, stall_seconds: float) -> None:
+    """Write the bytes of ``reader`` to the transport. Raises Unavailable for less or more than were announced."""
+    left = reader.size
+    async for chunk in reader:
+        left -= len(chunk)
+        if left < 0:
+            break
+        await _write(http, chunk, stall_seconds)
+    if left:
+        raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
 
 
 async def _write(http: Request, data: bytes, stall_seconds: float) -> None:

@@ -13,7 +13,7 @@ from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
-from registry.http.urls import raw_path
+from registry.http.urls import decoded_path, raw_path
 from registry.http.v2 import blobs, manifests, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, LookUp
@@ -36,8 +36,8 @@ _HEADS_MAX: Final = 1024  # of a few hundred bytes
 
 
 async def base(call: Call) -> Response:  # end-1
-    """Tells clients to log in, and those who have that they have. Anonymous is 401, as everywhere."""
-    if call.identity.token_id is None:
+    """Tells clients to log in, and those who have that they have; a bearer token of nobody is one too."""
+    if call.identity.token_id is None and call.identity.grants is None:
         raise unauthorized(call.http, call.services, call.oci, None)
     return Response(200, {**HEADERS, "Content-Type": "application/json; charset=utf-8"}, b"{}")
 
@@ -67,7 +67,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
-        oci = parse(http.method, raw_path(http.target), http.query)
+        oci = parse(http.method, decoded_path(http.target), http.query)
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id = identity.account_id
         room = services.settings.room
@@ -129,7 +129,7 @@ class Pull(msgspec.Struct, frozen=True):
 def parsed_pull(method: str, target: str, authorization: bytes | None) -> Pull | None:
     """Parse a pull; None: it is none, or a coroutine is to identify its caller. Nothing of it is believed yet."""
     try:
-        oci = parse(method, raw_path(target), {}) if "?" not in target else None
+        oci = parse(method, decoded_path(target), {}) if "?" not in target else None
         credentials = parse_for_registry(() if authorization is None else (authorization.decode("latin-1"),))
     except (RegistryError, Unauthenticated):
         return None

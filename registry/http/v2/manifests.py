@@ -9,6 +9,7 @@ import orjson
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import DigestInvalid, ManifestTooLarge
+from registry.http.conditions import condition_of
 from registry.http.server.message import Response
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
@@ -52,7 +53,18 @@ async def put(call: Call) -> Response:  # end-7a, end-7b
     if expected is not None and expected != digest:
         raise DigestInvalid(expected, digest)
     names = call.oci.tags if call.oci.tag is None else (call.oci.tag, *call.oci.tags)
-    push = Push(call.oci.package, digest, manifest, body, names, token_id, call.origin, found.version_id is not None)
+    push = Push(
+        call.oci.package,
+        digest,
+        manifest,
+        body,
+        names,
+        token_id,
+        call.origin,
+        known=found.version_id is not None,
+        condition=condition_of(call.http),
+        addressed=call.oci.tag,
+    )
     package_id = await call.services.packages.ensure(call.oci.package, found, token_id)
     await call.services.manifests.publish(package_id, push)
     headers = {**HEADERS, "Location": manifest_path(call.oci.package, digest), "Docker-Content-Digest": digest}
@@ -77,7 +89,7 @@ async def delete(call: Call) -> Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
     call.authorize(Action.DELETE, found)
-    await call.services.versions.withdraw(found, call.oci.reference, call.oci.tag)
+    await call.services.versions.withdraw(found, call.oci.reference, call.oci.tag, condition_of(call.http))
     return Response(202, HEADERS)
 
 

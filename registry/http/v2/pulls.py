@@ -5,7 +5,7 @@ to be renewed, bytes have to be streamed), ``LookUp.go_on`` does, as a coroutine
 every request, and each rendering begins with ``Call.authorize``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -15,9 +15,18 @@ from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
 from registry.http.server.message import Rendered, Response
-from registry.http.server.sending import send
+from registry.http.server.sending import send, send_parts
 from registry.http.v2.call import HEADERS, Call
-from registry.oci.headers import content_range, etag, if_range, none_match, parse_range
+from registry.oci.headers import (
+    PART_END,
+    content_range,
+    etag,
+    if_range,
+    none_match,
+    parse_range,
+    parse_ranges,
+    part_head,
+)
 from registry.oci.media_types import OCTET_STREAM
 from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
@@ -132,11 +141,18 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     size, digest = _size(call, blob), _digest(call)
     if _unchanged(call, etag(digest)):
         return Response(304, {**HEADERS, "ETag": etag(digest)})
-    span = _span(call, size)
+    spans = _spans(call, size)
     if blob.body is not None:
+        if spans is not None and len(spans) > 1:
+            response, parts = _several(call, spans, size)
+            response.body = b"".join(head + blob.body[span.start : span.stop] + end for head, span, end in parts)
+            return response
+        span = None if spans is None else spans[0]
         part = blob.body if span is None else blob.body[span.start : span.stop]
         return Response(200 if span is None else 206, _blob_headers(digest, span, size), part)
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
+    if spans is not None and len(spans) > 1:
+        return None  # a store knows one range at a time
     if blob.suspect or not call.services.settings.redirect:
         return None
     url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
@@ -146,27 +162,45 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
 async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     """Redirect with credentials that have to be renewed, or stream the bytes through us."""
     size, digest, stores = _size(call, blob), _digest(call), call.services.stores
-    assert blob.object_key is not None  # noqa: S101 - told by _blob()
+    db, key, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
+    assert key is not None  # noqa: S101 - told by _blob()
+    spans = _spans(call, size)
+    if spans is not None and len(spans) > 1:
+        response, parts = _several(call, spans, size)
+        async with blobs.suspecting(db, digest, key):
+            await send_parts(call.http, response, parts, lambda span: stores.reader(key, span), size, stall_seconds)
+        return response
     if call.services.settings.redirect and not blob.suspect:
-        url = await stores.presign(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+        url = await stores.presign(key, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
             return _redirect(digest, url)
-    span = _span(call, size)
-    db = call.services.db
-    async with blobs.suspecting(db, digest, blob.object_key), stores.reader(blob.object_key, span) as reader:
+    span = None if spans is None else spans[0]
+    async with blobs.suspecting(db, digest, key), stores.reader(key, span) as reader:
         headers, length = _blob_headers(digest, span, size), size if span is None else span.size
         response = Response(200 if span is None else 206, headers, length=length)
-        await send(call.http, response, reader, call.services.settings.http.stall_seconds)
+        await send(call.http, response, reader, stall_seconds)
     if blob.suspect:
-        await blobs.trust(db, digest, blob.object_key)
+        await blobs.trust(db, digest, key)
     return response
 
 
-def _span(call: Call, size: int) -> Span | None:
+def _several(call: Call, spans: Sequence[Span], size: int) -> tuple[Response, Sequence[tuple[bytes, Span, bytes]]]:
+    """Make a response with several spans, and its parts: the head of each, the span, and what ends it."""
+    boundary = f"moorage-{call.http.id}"  # nobody can have pushed it: the id is new, and no client chooses it
+    last = PART_END + f"--{boundary}--\r\n".encode()
+    parts = [
+        (part_head(boundary, OCTET_STREAM, span, size), span, PART_END if number < len(spans) else last)
+        for number, span in enumerate(spans, 1)
+    ]
+    headers = {**_whole(_digest(call)), "Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    return Response(206, headers, length=sum(len(head) + span.size + len(end) for head, span, end in parts)), parts
+
+
+def _spans(call: Call, size: int) -> Sequence[Span] | None:
     asked = call.http.field(b"range")
     if asked is None or not if_range(call.http.field(b"if-range"), etag(_digest(call))):
         return None
-    return parse_range(asked, size)
+    return parse_ranges(asked, size)
 
 
 def _redirect(digest: Digest, url: str) -> Response:

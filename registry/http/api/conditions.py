@@ -1,0 +1,64 @@
+"""Conditions of the API: the ETag of what a GET tells, and If-Match and If-None-Match of the requests that write."""
+
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Final
+
+from aiohttp import web
+
+from registry.http.api.call import ApiCall
+from registry.http.conditions import condition_of
+from registry.oci.headers import none_match
+from registry.packages.conditions import Check
+from storage.metadata.database import Transaction
+
+_DIGEST_BYTES: Final = 16
+
+
+def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
+    """Return ``response`` with the entity tag of its JSON; 304 without it, if a GET says that it has this one."""
+    if response.status != 200 or not isinstance(response, web.Response) or not isinstance(response.body, bytes):  # noqa: PLR2004
+        return response
+    tag = _etag(response.body)
+    response.headers["ETag"] = tag
+    lines = call.request.headers.getall("If-None-Match", [])
+    if call.request.method not in {"GET", "HEAD"} or not none_match(lines, tag):
+        return response
+    kept = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+    return web.Response(status=304, headers=kept)
+
+
+def check_of(call: ApiCall, read: Callable[[Transaction], Awaitable[web.Response]]) -> Check | None:
+    """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
+
+    ``read`` is told the transaction that holds the lock. The check raises PreconditionFailed.
+    """
+    condition = condition_of(call.request)
+    if condition is None:
+        return None
+
+    async def check(tx: Transaction) -> None:
+        body = (await read(tx)).body
+        condition.check(_etag(body) if isinstance(body, bytes) else None)
+
+    return check
+
+
+async def check_before(call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]]) -> None:
+    """Check the request's condition against what a GET of its path tells now. Raises PreconditionFailed.
+
+    ``read`` gives None where there is nothing to be read. What would be refused anyhow is refused without a look at
+    the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
+    """
+    condition = condition_of(call.request)
+    if condition is None:
+        return
+    told = await read(call)
+    if told is not None and isinstance(told.body, bytes):
+        condition.check(_etag(told.body))
+    elif call.request.method == "PUT":
+        condition.check(None)
+
+
+def _etag(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
