@@ -260,7 +260,7 @@ async def test_public_made_private_again(registry: Registry) -> None:  # S5
     bearer = {"Authorization": f"Bearer {anonymous.json['token']}"}  # type: ignore[index]
     pulled = await registry.call("GET", "/v2/alice/app/manifests/v1", headers=bearer)
     assert pulled.status == 200
-    assert pulled.headers["Cache-Control"] == "private, no-store"
+    assert pulled.headers["Cache-Control"] == "private, no-store, no-transform"
     blob = pulled.json["layers"][0]["digest"]  # type: ignore[index]
     assert (await registry.call("PATCH", path, alice, json={"visibility": "private"})).json["visibility"] == "private"  # type: ignore[index]
     for more in ({}, {"If-None-Match": f'"{digest}"'}, {"Range": "bytes=0-1"}):

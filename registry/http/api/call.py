@@ -69,7 +69,7 @@ class ApiCall:
     @property
     def origin(self) -> str:
         """The URL of the registry and its pages."""
-        return origin(self.request, self.services.settings.public_url)
+        return origin(self.request, self.services.settings)
 
     def param(self, name: str) -> str:
         """Return a path parameter, decoded."""
@@ -113,13 +113,17 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
         body=orjson.dumps(body, option=options),
         content_type="application/json",
         charset="utf-8",
-        headers={**(headers or {}), "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
+        headers={
+            **(headers or {}),
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store, no-transform",
+        },
     )
 
 
 def nothing(status: int = 204) -> web.Response:
     """Render an empty response: 204 No Content."""
-    return web.Response(status=status, headers={"Cache-Control": "private, no-store"})
+    return web.Response(status=status, headers={"Cache-Control": "private, no-store, no-transform"})
 
 
 async def read_body(request: Request, seconds: float) -> bytes:

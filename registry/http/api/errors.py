@@ -26,5 +26,9 @@ def error_response(error: RegistryError) -> web.Response:
         status=error.status,
         body=github_body(error),
         content_type="application/json",
-        headers={**error.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
+        headers={
+            **error.headers,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store, no-transform",
+        },
     )

@@ -57,7 +57,7 @@ _WORDS: Final = {
     409: "Another thing is in its place",
     413: "Too large",
     422: "Well-formed, but it makes no sense",
-    429: "Too many attempts with bad credentials; see Retry-After",
+    429: "Too much of what the message names; see Retry-After",
     503: "For a moment; see Retry-After",
 }
 _BASIC_ERROR: Final = {
@@ -88,7 +88,9 @@ def route(table: Sequence[Route]) -> Route:
         return orjson.dumps(document((*table, made)))
 
     async def get(_call: ApiCall) -> web.Response:
-        return web.Response(body=text(), content_type="application/json", headers={"Cache-Control": "no-cache"})
+        return web.Response(
+            body=text(), content_type="application/json", headers={"Cache-Control": "no-cache, no-transform"}
+        )
 
     made = Route("GET", "/openapi.json", get, "This document", Access.ANYBODY)
     return made
