@@ -24,6 +24,11 @@ def origin(http: Request, settings: Settings) -> str:
     return f"{scheme or http.scheme}://{host}"
 
 
+def api_base(http: Request, settings: Settings) -> str:
+    """Return the URL of the API, without a slash at its end."""
+    return settings.api_url or f"{origin(http, settings)}/api/v3"
+
+
 def raw_path(target: str) -> str:
     """Return the path of ``target`` as it came, undecoded, without the query.
 

@@ -8,7 +8,6 @@ from tests.support import forge
 from tests.support.server import Registry, running
 
 API = "/api/v3"
-NOT_FOUND = {"message": "Not Found", "documentation_url": "/api/v3/openapi.json", "status": "404"}
 
 
 async def get(registry: Registry, path: str, token: str | None, status: int = 200) -> Any:
@@ -220,7 +219,9 @@ async def test_hidden_is_missing(registry: Registry) -> None:  # S3
                 for name in ("app", "none", "gone")
             ]
             for answer in answers:
-                assert (answer.status, answer.json) == (404, NOT_FOUND), (method, rest)
+                documented = f"{registry.url}{API}/openapi.json"
+                missing = {"message": "Not Found", "documentation_url": documented, "status": "404"}
+                assert (answer.status, answer.json) == (404, missing), (method, rest)
                 assert {*answer.headers} == {*answers[0].headers}
             anonymous = await registry.call(method, f"{API}{prefix}/packages/container/app{rest}", json=body)
             assert anonymous.status == 401

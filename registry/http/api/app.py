@@ -8,11 +8,13 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials
 from auth.errors import Unauthenticated
+from auth.tokens import TokenKind
 from registry.errors import NotFound, RegistryError
 from registry.http.api import (
     access,
     accounts,
     admin,
+    avatars,
     collaborators,
     downloads,
     meta,
@@ -34,6 +36,7 @@ from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.guest import request_of
 from registry.http.server.message import Request
+from registry.http.urls import api_base
 from registry.services import Services
 from storage.errors import StorageError
 from storage.metadata.tokens import StoredToken
@@ -45,6 +48,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
     *accounts.ROUTES,
+    *avatars.ROUTES,
     *organizations.ROUTES,
     *teams.ROUTES,
     *repositories.ROUTES,
@@ -61,16 +65,20 @@ ROUTES: Final = (*_TABLE, openapi.route(_TABLE))
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
+        services, request, viewer = http.app[SERVICES], request_of(http), None
         try:
-            services, request = http.app[SERVICES], request_of(http)
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
             body = await read_body(request, services.settings.http.body_seconds)
-            return await route.handler(ApiCall(http, request, services, viewer, body))
+            response = await route.handler(ApiCall(http, request, services, viewer, body))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
-            return error_response(_told(http, error))
+            response = error_response(_told(http, error), api_base(request, services.settings))
+        if viewer is not None and viewer.kind == TokenKind.CLASSIC:
+            response.headers["X-OAuth-Scopes"] = ", ".join(sorted(viewer.scopes))
+            response.headers["X-Accepted-OAuth-Scopes"] = route.needed_scope or ""
+        return response
 
     return endpoint
 
@@ -99,8 +107,8 @@ async def _viewer(services: Services, throttle: LoginThrottle, request: Request)
         raise bad_credentials() from error
 
 
-async def _unknown(_http: web.Request) -> web.Response:
-    return error_response(NotFound())
+async def _unknown(http: web.Request) -> web.Response:
+    return error_response(NotFound(), api_base(request_of(http), http.app[SERVICES].settings))
 
 
 def add_routes(app: web.Application, prefix: str = PREFIX) -> None:

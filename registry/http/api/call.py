@@ -13,7 +13,7 @@ from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.api.errors import bad_credentials, requires_authentication
 from registry.http.server.message import Request
-from registry.http.urls import origin
+from registry.http.urls import api_base, origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.tokens import StoredToken
@@ -58,7 +58,7 @@ class ApiCall:
     @property
     def base(self) -> str:
         """The URL of the API, without a slash at its end."""
-        return self.services.settings.api_url or f"{self.origin}/api/v3"
+        return api_base(self.request, self.services.settings)
 
     @property
     def served_at(self) -> str:
