@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients proxies scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -40,7 +40,7 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
 # few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients
+OTHERS := not conformance and not chart and not scenarios and not clients and not proxies
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
@@ -80,6 +80,13 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGith
 	has go go_github; has npm octokit; has gh test_gh; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
+
+proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs are installed (nginx, haproxy, apache2, caddy)
+	left_out=; \
+	for program in nginx haproxy apache2 caddy; do \
+		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
+	done; \
+	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)

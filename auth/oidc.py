@@ -23,7 +23,7 @@ _RSA_BITS_MIN: Final = 2048
 _LEEWAY_SECONDS: Final = 30
 _END_OF_TIME: Final = 1e11  # no sane claim is past the year 5138, and neither NaN nor infinity are before it
 _FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
-_FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
+_FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 #: PyJWT asks the clock of the process; the checks are here, with the time that came in.
 _OWN_CHECKS: Final = ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti")
 #: Never the private ones, should an issuer publish them by mistake.

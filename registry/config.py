@@ -60,12 +60,12 @@ class TlsSettings:
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Deadlines of connections, in seconds: for the headers of a request from their first byte (and for a TLS
-    handshake), between requests, for a whole manifest or form, and for a client that takes nothing of a blob.
-    Uploads have a rate instead.
+    handshake), between requests (longer than proxies keep theirs), for a whole manifest or form, and for a client
+    that takes nothing of a blob. Uploads have a rate instead.
     """
 
     head_seconds: float = 15.0
-    idle_seconds: float = 75.0
+    idle_seconds: float = 180.0
     body_seconds: float = 60.0
     stall_seconds: float = 60.0
     access_log: bool = True
@@ -87,7 +87,7 @@ class Settings:
     tls: TlsSettings | None
     http: HttpSettings
     redirect: bool
-    #: Whose X-Forwarded-For is believed.
+    #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
     oidc_issuers: tuple[OidcIssuer, ...]
     token_seconds: int

@@ -337,8 +337,10 @@ class PreconditionFailed(RegistryError):
 
 
 class TooManyRequests(RegistryError):
-    def __init__(self, retry_after_seconds: int) -> None:
-        message = f"too many requests; try again in {retry_after_seconds} seconds"
+    """Too many requests, or too many of what ``of`` names."""
+
+    def __init__(self, retry_after_seconds: int, of: str = "requests") -> None:
+        message = f"too many {of}; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 

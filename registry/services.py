@@ -42,6 +42,8 @@ class Services:
     now: Callable[[], float]  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What the operator was warned of: once is enough.
+    warned: list[str] = field(default_factory=list)
 
     @property
     def service(self) -> str:

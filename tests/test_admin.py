@@ -35,3 +35,14 @@ async def test_the_operator_keeps_accounts(env: dict[str, str], db: Database) ->
         "SELECT login, kind FROM accounts WHERE suspended_at IS NULL AND deleted_at IS NULL ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [("Ada", "User"), ("rob", "User"), ("acme", "Organization")]
+
+
+async def test_a_token_of_the_operator_may_end(env: dict[str, str], db: Database) -> None:
+    assert await _moorage(env, "user", "create", "ada") == (0, "created ada")
+    make = ("token", "create", "--user", "ada", "--scope", "read:packages")
+    for more in ((), ("--days", "30")):
+        code, token = await _moorage(env, *make, *more)
+        assert (code, token[:4]) == (0, "mrp_"), token
+    rows = await db.fetch("SELECT round(extract(epoch FROM expires_at - created_at) / 86400) FROM tokens ORDER BY id")
+    assert [days if days is None else int(days) for (days,) in rows] == [None, 30]
+    assert (await _moorage(env, *make, "--days", "0"))[0] != 0

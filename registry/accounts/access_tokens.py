@@ -23,7 +23,7 @@ _NOTE_MAX: Final = 255
 _NEEDS: Final = {"read": "read:packages", "write": "write:packages", "delete": "delete:packages"}
 
 
-class TokenRule(msgspec.Struct, frozen=True):
+class TokenRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A rule of a fine-grained token. ``packages``: a glob over full names, in which ``*`` matches slashes too."""
 
     packages: str

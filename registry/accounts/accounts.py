@@ -38,9 +38,13 @@ class NameRetired(AccountError):
 
 
 class AuthorizationInvalid(AccountError):
-    """The token for a user has unknown scopes."""
+    """The token for a user has unknown scopes, or is expired before it begins; ``field`` names the field at fault."""
 
-    resource, field = "Authorization", "scopes"
+    resource = "Authorization"
+
+    def __init__(self, message: str, field: str = "scopes") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 async def create_user(db: Executor, login: str, *, email: str | None = None, site_admin: bool = False) -> Account:
@@ -64,9 +68,15 @@ async def create_token(
     *,
     note: str = "",
     expires_at: datetime | None = None,
+    now: datetime | None = None,
     new_token: Callable[[TokenKind], PlainToken] = mint,
 ) -> tuple[PlainToken, CreatedToken]:
-    """Create an access token for a user and return its plain text once. Raises AccountUnknown, AuthorizationInvalid."""
+    """Create an access token for a user and return its plain text once. Raises AccountUnknown, AuthorizationInvalid.
+
+    ``now``: a time that ``expires_at`` has to be after.
+    """
+    if expires_at is not None and now is not None and expires_at <= now:
+        raise AuthorizationInvalid("a token ends in the future", "expires_at")
     account = await find(db, login)
     if account.kind != "User":
         raise AccountUnknown(f"{login!r} is an organization; tokens belong to users")

@@ -5,8 +5,8 @@ from typing import Final
 
 from registry.errors import AccountError
 
-#: GitHub's rule for logins; a namespace of an image is its lower case.
-_LOGIN: Final = re.compile(r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*", re.ASCII)
+#: GitHub's rule for logins, and for those of managed users; a namespace of an image is its lower case.
+_LOGIN: Final = re.compile(r"[a-zA-Z0-9]+(?:[-_][a-zA-Z0-9]+)*", re.ASCII)
 _LOGIN_MAX: Final = 39
 _RESERVED: Final = """
     v2 token tokens api app assets auth blob blobs catalog codespaces enterprises explore favicon healthz help
@@ -37,7 +37,8 @@ def checked_login(login: str) -> str:
     """Return ``login`` if a new account may have it. Raises LoginInvalid."""
     if not is_login(login):
         raise LoginInvalid(
-            f"a login has 1 to {_LOGIN_MAX} letters and digits, with single hyphens between them; got {login[:60]!r}"
+            f"a login has 1 to {_LOGIN_MAX} letters and digits, with single hyphens or underscores between them; "
+            f"got {login[:60]!r}"
         )
     if login.lower() in RESERVED:
         raise LoginInvalid(f"the login {login!r} is reserved")

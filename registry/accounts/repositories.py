@@ -38,7 +38,7 @@ class VisibilityInvalid(RepositoryError):
 
 
 class CollaboratorInvalid(RepositoryError):
-    """The account cannot be a collaborator: an organization, the owner, or no member of the organization."""
+    """The account cannot be a collaborator: an organization, the owner, or a team of another organization."""
 
     resource, field = "Collaborator", "user"
 
@@ -169,17 +169,15 @@ async def transfer(db: Database, repository: Repository, owner: Account, name: s
 
 
 async def put_collaborator(db: Executor, repository: Repository, person: Account, role: int) -> None:
-    """Grant a user a role over a repository. Raises CollaboratorInvalid."""
+    """Grant a user a role over a repository; an organization's has outside collaborators, too.
+
+    Raises CollaboratorInvalid.
+    """
     if person.kind != "User":
         raise CollaboratorInvalid(f"{person.login} is an organization")
     if person.id == repository.owner_id:
         raise CollaboratorInvalid("the owner of a repository cannot be its collaborator")
-    organization = repository.owner_kind == "Organization"
-    if not await collaborators.put(db, repository.id, person.id, role, members_only=organization):
-        raise CollaboratorInvalid(
-            f"{person.login} is no member of {repository.owner_login}: make them one first, for the repositories of an "
-            "organization are for its members"
-        )
+    await collaborators.put(db, repository.id, person.id, role)
 
 
 async def grant_team(db: Executor, repository: Repository, organization: str, team_id: int, role: int) -> None:

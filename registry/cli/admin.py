@@ -75,11 +75,15 @@ def create_token(
     user: Annotated[str, typer.Option(help="The login of its owner.")],
     scope: Annotated[list[str], typer.Option(help="May be given more than once.")],
     note: str = "",
+    days: Annotated[int | None, typer.Option(min=1, help="When it ends; never, if not given.")] = None,
 ) -> None:
     """Make a token and print it; it is never shown again."""
+    from datetime import UTC, datetime, timedelta
+
     from registry.accounts import accounts
 
-    token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note))
+    end = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note, expires_at=end))
     typer.echo(token.reveal())
 
 

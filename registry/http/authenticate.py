@@ -15,7 +15,8 @@ from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
-from registry.http.login_throttle import LoginThrottle, client_address
+from registry.http.login_throttle import LoginThrottle
+from registry.http.proxies import client_address
 from registry.http.server.message import Request
 from registry.services import Services
 from storage.metadata import tokens
@@ -129,4 +130,4 @@ class Counted:
             keys.append(f"user {name.lower()[:255]}")
         wait = self._throttle.note(keys, time.monotonic())
         if wait is not None:
-            raise TooManyRequests(wait) from error
+            raise TooManyRequests(wait, "failed logins from this address or under this name") from error

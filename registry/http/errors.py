@@ -27,12 +27,15 @@ def is_for_api(target: str, host: str, api_host: str) -> bool:
     return target.startswith(API_PREFIX) or (api_host != "" and host.lower() == api_host)
 
 
-def github_body(error: RegistryError) -> bytes:
-    """Render an error in GitHub's JSON: the facts of ``detail`` are fields beside the message."""
+def github_body(error: RegistryError, base: str) -> bytes:
+    """Render an error in GitHub's JSON: the facts of ``detail`` are fields beside the message.
+
+    ``base`` is the URL of the API.
+    """
     message, facts = error.message, error.detail or {}
     match error:
         case AccountUnknown():
-            return github_body(NotFound())
+            return github_body(NotFound(), base)
         case AccountError(resource=resource, field=field, problem=problem):
             facts = {"errors": [{"resource": resource, "field": field, "code": problem, "message": message}]}
             message = "Validation Failed"
@@ -44,7 +47,7 @@ def github_body(error: RegistryError) -> bytes:
             message = "Try again later"
         case _:
             pass
-    documentation = f"{API_PREFIX}openapi.json"
+    documentation = f"{base}/openapi.json"
     return orjson.dumps({"message": message, **facts, "documentation_url": documentation, "status": str(error.status)})
 
 

@@ -7,13 +7,9 @@ Each process counts for itself: N processes allow up to N times as many.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
-
-from registry.config import Network
-from registry.http.server.message import Request
 
 _KEYS_MAX: Final = 10_000
 
@@ -41,29 +37,3 @@ class LoginThrottle:
             return self.window_seconds - (now - times[0])
         times.append(now)
         return 0.0
-
-
-def client_address(http: Request, trusted: Sequence[Network]) -> str:
-    """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
-
-    ``X-Forwarded-For`` of anybody else means nothing. Of IPv6 the /64 is told: whoever has one address has them all.
-    """
-    peer = http.transport.get_extra_info("peername")
-    address = _address(str(peer[0])) if isinstance(peer, tuple) else None
-    forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
-    while address is not None and forwarded and any(address in network for network in trusted):
-        written = _address(forwarded.pop())
-        if written is None:
-            break
-        address = written
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text.strip().partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -19,7 +19,7 @@ from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
-from registry.http.urls import decoded_path, raw_path
+from registry.http.urls import api_base, decoded_path, raw_path
 from registry.http.v2 import app as v2
 from registry.http.v2 import token
 from registry.process.logs import request_id
@@ -121,7 +121,7 @@ class Router:
         error = TooManyRequests(retry_after_seconds)
         response = error_response(error)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
-            response.body = github_body(error)
+            response.body = github_body(error, api_base(request, self._services.settings))
         request.client.respond(request, response)
 
 

@@ -4,18 +4,30 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+from registry.config import Settings
+from registry.http.proxies import forwarded_scheme_and_host
 from registry.http.server.message import Request
 
 _HOST: Final = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
 
-def origin(http: Request, public_url: str | None) -> str:
-    """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one."""
-    if public_url is not None:
-        return public_url
-    host = http.field(b"host") or ""
-    return f"{http.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"
+def origin(http: Request, settings: Settings) -> str:
+    """``scheme://host[:port]``: as configured; where nothing is, the host that this client has asked, if it is one.
+
+    What the client has asked is told by a trusted proxy, if the request came through one.
+    """
+    if settings.public_url is not None:
+        return settings.public_url
+    scheme, named = forwarded_scheme_and_host(http, settings.trusted_proxies)
+    asked = http.field(b"host") or ""
+    host = next((text for text in (named, asked) if text is not None and _HOST.fullmatch(text)), "localhost")
+    return f"{scheme or http.scheme}://{host}"
+
+
+def api_base(http: Request, settings: Settings) -> str:
+    """Return the URL of the API, without a slash at its end."""
+    return settings.api_url or f"{origin(http, settings)}/api/v3"
 
 
 def raw_path(target: str) -> str:

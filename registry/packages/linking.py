@@ -33,7 +33,10 @@ _SIGNATURE_TYPES: Final = (
     "application/vnd.in-toto",
 )
 _REPOSITORY_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
-_LOGIN: Final = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
+_LOGIN: Final = re.compile(r"[A-Za-z0-9_-]{1,39}", re.ASCII)
+_SCP: Final = re.compile(r"git@([A-Za-z0-9.-]+):/?([^:@]+)", re.ASCII)
+#: The pages of a branch, a directory or a file, on GitHub, Gitea and GitLab.
+_PAGE: Final = re.compile(r"/(?:-/)?(?:tree|blob|src|commit|releases)/", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +91,41 @@ def _licenses(text: str) -> tuple[str, bool]:
 
 
 def repository_of(source: str, origins: Iterable[str]) -> tuple[str, str] | None:
-    """Return the ``(owner, name)`` of a repository's URL on a forge, in any spelling; None for another URL."""
+    """Return the ``(owner, name)`` of a repository's URL on a forge, in any spelling; None for another URL.
+
+    Spellings are those that people copy: of the pages (also a branch's), and what ``git clone`` takes.
+    """
+    text = source.removeprefix("git+")
+    if (scp := _SCP.fullmatch(text)) is not None:
+        text = f"ssh://git@{scp[1]}/{scp[2]}"
     try:
-        parts = urlsplit(source.removeprefix("git+"))
-        host = _host(parts.scheme, parts.netloc)
+        parts = urlsplit(text)
+        port = parts.port
     except ValueError:
         return None
-    if host not in {_host(*origin.partition("://")[::2]) for origin in origins}:
-        return None
-    owner, _, name = parts.path.strip("/").partition("/")
+    host, user = (parts.hostname or "").removeprefix("www."), parts.netloc.rpartition("@")[0]
+    forges = {_place(origin) for origin in origins}
+    if parts.scheme in {"ssh", "git"}:  # its port is another than that of the pages
+        known = user in {"", "git"} and host in {name for name, _ in forges}
+    else:
+        known = parts.scheme in {"http", "https"} and not user and (host, _port(parts.scheme, port)) in forges
+    owner, _, rest = parts.path.removeprefix("/").partition("/")
+    name, slash, page = rest.partition("/")
     name = name.removesuffix(".git")
-    if not _LOGIN.fullmatch(owner) or not _REPOSITORY_NAME.fullmatch(name):
+    told = not page or _PAGE.match(slash + page) is not None
+    if not (known and told and _LOGIN.fullmatch(owner) and _REPOSITORY_NAME.fullmatch(name)) or name in {".", ".."}:
         return None
     return owner, name
 
 
-def _host(scheme: str, netloc: str) -> tuple[str, str]:
-    scheme, netloc = scheme.lower(), netloc.lower()
-    default = {"https": ":443", "http": ":80"}.get(scheme, "")
-    return scheme, netloc.removesuffix(default) if default else netloc
+def _place(origin: str) -> tuple[str, int | None]:
+    """Return the host and port of a forge; None is the usual port, of http and https alike."""
+    parts = urlsplit(origin)
+    return (parts.hostname or "").removeprefix("www."), _port(parts.scheme, parts.port)
+
+
+def _port(scheme: str, port: int | None) -> int | None:
+    return None if port == {"https": 443, "http": 80}[scheme] else port
 
 
 def sort_of(manifest: Manifest, tags: Collection[str]) -> str:

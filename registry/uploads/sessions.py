@@ -99,7 +99,8 @@ class Uploads:
             most_open=self.settings.sessions_max,
         )
         if at is None:
-            raise TooManyRequests(retry_after_seconds=30)
+            most = self.settings.sessions_max
+            raise TooManyRequests(30, f"open uploads: an account may have {most} uploads open at once")
         self.known.begun(upload, standing, owner.token_id, algorithm, at)
         return upload
 

@@ -87,28 +87,23 @@ async def is_one(db: Executor, repository_id: int, login: str) -> bool:
     return (await _NAMED.one(db, repository_id, login)).count > 0
 
 
-# Of an organization only members; their seat is locked: see organizations.unseat.
-_PUT_MEMBER: Final = command(
-    """
-    INSERT INTO repository_users (repository_id, user_id, role)
-    SELECT repository.id, seat.user_id, $3
-      FROM repositories repository JOIN memberships seat ON seat.org_id = repository.owner_id
-     WHERE repository.id = $1 AND seat.user_id = $2 FOR KEY SHARE OF seat
-    ON CONFLICT (repository_id, user_id) DO UPDATE SET role = excluded.role
-    """
-)
+# Of a member the seat is locked, so that the grant goes with the seat: see organizations.unseat.
 _PUT: Final = command(
     """
-    INSERT INTO repository_users (repository_id, user_id, role) VALUES ($1, $2, $3)
+    WITH seat AS (
+        SELECT seat.user_id
+          FROM repositories repository JOIN memberships seat ON seat.org_id = repository.owner_id
+         WHERE repository.id = $1 AND seat.user_id = $2 FOR KEY SHARE OF seat)
+    INSERT INTO repository_users (repository_id, user_id, role)
+    SELECT $1, $2, $3 FROM (SELECT count(*) FROM seat) AS locked
     ON CONFLICT (repository_id, user_id) DO UPDATE SET role = excluded.role
     """
 )
 
 
-async def put(db: Executor, repository_id: int, user_id: int, role: int, *, members_only: bool) -> bool:
-    """Grant a user a role; ``members_only``: False if the user is no member of the owning organization."""
-    statement = _PUT_MEMBER if members_only else _PUT
-    return await statement.run(db, repository_id, user_id, role) > 0
+async def put(db: Executor, repository_id: int, user_id: int, role: int) -> None:
+    """Grant a user a role; of an organization's repository members and outsiders alike."""
+    await _PUT.run(db, repository_id, user_id, role)
 
 
 _REMOVE: Final = command("DELETE FROM repository_users WHERE repository_id = $1 AND user_id = $2")

@@ -23,6 +23,28 @@ async def test_logins_are_checked(registry: Registry) -> None:
         assert refused.status == 422, login
 
 
+async def test_logins_as_those_of_managed_users(registry: Registry) -> None:
+    """GitHub's name what is theirs and an underscore and what is their company's: jane_corp."""
+    admin = await registry.admin()
+    made = await registry.call("POST", "/api/v3/admin/users", admin, json={"login": "Jane_Corp"})
+    assert (made.status, made.json["login"]) == (201, "Jane_Corp")  # type: ignore[index]
+    jane = await registry.token("jane_corp", ["repo", "read:packages", "write:packages"])
+    await registry.push_image(
+        "jane_corp/app",
+        "v1",
+        jane,
+        config={"Labels": {"org.opencontainers.image.source": "https://github.com/jane_corp/code"}},
+    )
+    assert (await registry.call("GET", "/v2/jane_corp/app/manifests/v1", jane)).status == 200
+    assert (await registry.call("POST", "/api/v3/user/repos", jane, json={"name": "code"})).status == 201
+    path = "/api/v3/users/jane_corp/packages/container/app"
+    linked = await registry.call("PUT", f"{path}/repository", jane, json={"repository": "jane_corp/code"})
+    assert (linked.status, linked.json["repository"]["full_name"]) == (200, "Jane_Corp/code")  # type: ignore[index]
+    for login in ("jane_", "jane__corp", "jane-_corp"):
+        refused = await registry.call("POST", "/api/v3/admin/users", admin, json={"login": login})
+        assert refused.status == 422, login
+
+
 async def test_nobody_else_may(registry: Registry) -> None:
     alice = await registry.user("alice", ["site_admin", "write:packages"])
     assert (await registry.call("POST", "/api/v3/admin/users", json={"login": "bob"})).status == 401

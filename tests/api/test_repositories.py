@@ -199,17 +199,36 @@ async def test_collaborators(registry: Registry) -> None:
     assert await api.status("GET", "/repos/owner/src", api.member) == 404
 
 
-async def test_of_an_organization_only_members_collaborate(registry: Registry) -> None:
+async def test_an_organization_has_outside_collaborators(registry: Registry) -> None:
     api = await acme(registry)
     await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "src", "private": True}, 201)
+    await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": "other", "private": True}, 201)
     path = "/repos/acme/src/collaborators"
-    assert await api.status("PUT", f"{path}/stranger", api.owner) == 422
     await api.ok("PUT", f"{path}/member", api.owner, {"permission": "pull"}, 204)
     assert await api.status("GET", path, api.member) == 403
+    assert await api.status("PUT", f"{path}/stranger", api.member) == 403
+    await api.ok("PUT", f"{path}/stranger", api.owner, {"permission": "push"}, 204)
     assert {p["login"]: p["role_name"] for p in await api.ok("GET", path, api.owner)} == {
         "owner": "admin",
         "member": "read",
+        "stranger": "write",
     }
+    # What is of the repository is theirs; what is of the organization is not.
+    assert await api.status("GET", "/repos/acme/src", api.stranger) == 200
+    assert await api.status("GET", "/repos/acme/other", api.stranger) == 404
+    assert await api.status("GET", "/orgs/acme/members", api.stranger) == 404
+    assert await api.status("GET", "/orgs/acme/memberships/stranger", api.owner) == 404
+    for image in ("linked", "alone"):
+        await registry.push_image(f"acme/{image}", "v1", api.owner)
+    link = {"repository": "acme/src", "inherit_access": True}
+    await api.ok("PUT", "/orgs/acme/packages/container/linked/repository", api.owner, link)
+    assert (await registry.call("GET", "/v2/acme/linked/manifests/v1", api.stranger)).status == 200
+    assert (await registry.call("GET", "/v2/acme/alone/manifests/v1", api.stranger)).status == 404
+    assert (await registry.call("POST", "/v2/acme/linked/blobs/uploads/", api.stranger)).status == 202
+    assert (await registry.call("POST", "/v2/acme/new/blobs/uploads/", api.stranger)).status == 403
+    await api.ok("DELETE", f"{path}/stranger", api.owner, status=204)
+    assert await api.status("GET", "/repos/acme/src", api.stranger) == 404
+    assert (await registry.call("GET", "/v2/acme/linked/manifests/v1", api.stranger)).status == 404
 
 
 async def test_s14_a_repository_of_another_owner(registry: Registry) -> None:

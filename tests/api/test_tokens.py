@@ -140,14 +140,40 @@ async def test_what_makes_no_sense_is_refused(registry: Registry) -> None:
         assert (await registry.call("POST", TOKENS, alice, json=body)).status == 422, body
 
 
-async def test_s16_other_fields_are_ignored(registry: Registry) -> None:
-    alice = await registry.user("alice", USER)
-    made = await make(
-        registry, alice, account_id=1, id=7, kind="workflow", site_admin=True, hash="x", organizations=["acme"]
-    )
-    assert made["kind"] == "classic"
-    assert made["id"] != 7
-    assert made["organizations"] == []
+async def test_s16_a_field_that_is_not_known_is_refused(registry: Registry) -> None:
+    """What was dropped silently was ``expires_in``, and the token never ended."""
+    alice, admin = await registry.user("alice", [*USER, "repo", "read:packages"]), await registry.admin()
+    assert (await registry.call("POST", "/api/v3/user/repos", alice, json={"name": "code"})).status == 201
+    repository, workload = "/api/v3/repos/alice/code", {"ttl_seconds": 60}
+    for path, who, body in (
+        (TOKENS, alice, {"note": "x"}),
+        ("/api/v3/admin/users/alice/authorizations", admin, {"scopes": []}),
+        (f"{repository}/actions/token", alice, workload),
+        (f"{repository}/codespaces/token", alice, workload),
+    ):
+        assert (await registry.call("POST", path, who, json=body)).status == 201, path
+        for field in ("expires_in", "expires", "account_id", "kind", "site_admin", "organizations", "repositories"):
+            refused = await registry.call("POST", path, who, json={**body, field: 3600})
+            assert refused.status == 422, (path, field)
+            assert field in refused.json["message"], path  # type: ignore[index]
+    rule = {"packages": "alice/*", "actions": ["read"], "expires_at": None}
+    assert (await registry.call("POST", TOKENS, alice, json={"rules": [rule]})).status == 422
+
+
+async def test_a_token_made_by_an_administrator_may_end(env: dict[str, str]) -> None:
+    async with running(env) as registry:
+        admin = await registry.admin()
+        await registry.user("alice")
+        path = "/api/v3/admin/users/alice/authorizations"
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+        made: Any = (await registry.call("POST", path, admin, json={"scopes": [], "expires_at": end.isoformat()})).json
+        assert made["expires_at"] == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert (await registry.call("GET", "/api/v3/user", made["token"])).status == 200
+        for wrong in ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00", "tomorrow"):
+            refused = await registry.call("POST", path, admin, json={"scopes": [], "expires_at": wrong})
+            assert refused.status == 422, wrong
+        await asyncio.sleep(3)
+        assert (await registry.call("GET", "/api/v3/user", made["token"])).status == 401
 
 
 async def test_a_fine_grained_token_may_what_its_rules_say(registry: Registry) -> None:

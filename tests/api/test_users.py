@@ -1,7 +1,9 @@
 """Users: who sees what of whom, and what becomes of renamed, suspended and deleted ones."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from storage.metadata import downloads
 from tests.support.api import SCOPES, acme
@@ -35,6 +37,81 @@ async def test_the_root_and_what_clients_ask_first(registry: Registry) -> None:
     assert meta["moorage_version"]  # type: ignore[index]
     limit = (await registry.call("GET", "/api/v3/rate_limit", alice)).json
     assert limit["rate"]["remaining"] > 0  # type: ignore[index]
+    # hub4j reads these without asking whether they are there; githubkit checks all that GitHub's schema requires.
+    assert limit["resources"].keys() >= {"core", "search", "graphql", "integration_manifest"}  # type: ignore[index]
+    assert meta.keys() >= {"hooks", "git", "web", "api", "pages", "importer", "packages", "actions", "dependabot"}  # type: ignore[attr-defined]
+    assert {"ssh_keys", "ssh_key_fingerprints"} <= meta.keys()  # type: ignore[attr-defined]
+    assert root.json.keys() >= set(_REQUIRED_OF_THE_ROOT)  # type: ignore[attr-defined]
+    assert all(url.startswith(registry.url) for url in root.json.values())  # type: ignore[attr-defined]
+
+
+_REQUIRED_OF_THE_ROOT = (
+    "code_search_url", "commit_search_url", "current_user_authorizations_html_url",
+    "current_user_repositories_url", "current_user_url", "emails_url", "emojis_url", "events_url", "feeds_url",
+    "followers_url", "following_url", "gists_url", "issue_search_url", "issues_url", "keys_url",
+    "label_search_url", "notifications_url", "organization_repositories_url", "organization_teams_url",
+    "organization_url", "public_gists_url", "rate_limit_url", "repository_search_url", "repository_url",
+    "starred_gists_url", "starred_url", "user_organizations_url", "user_repositories_url", "user_search_url",
+    "user_url",
+)  # fmt: skip
+
+
+async def test_every_answer_tells_the_scopes_of_a_classic_token(registry: Registry) -> None:
+    """snok/container-retention-policy reads them from /rate_limit, gh from whatever it has asked."""
+    alice = await registry.user("alice", ["read:org", "read:packages"])
+    for path, status in (("/rate_limit", 200), ("/user", 200), ("/user/tokens", 403), ("/users/nobody", 404)):
+        answer = await registry.call("GET", f"/api/v3{path}", alice)
+        assert (answer.status, answer.headers.get("X-OAuth-Scopes")) == (status, "read:org, read:packages"), path
+    assert (await registry.call("GET", "/api/v3/user/tokens", alice)).headers["X-Accepted-OAuth-Scopes"] == "user"
+    assert "X-OAuth-Scopes" not in (await registry.call("GET", "/api/v3/user", "mrgc_nonsense")).headers
+    fine = await registry.user("fine", ["user", "read:packages"])
+    body = {"rules": [{"packages": "fine/*", "actions": ["read"]}]}
+    made: Any = (await registry.call("POST", "/api/v3/user/tokens", fine, json=body)).json
+    assert "X-OAuth-Scopes" not in (await registry.call("GET", "/api/v3/user", made["token"])).headers
+
+
+def _relative(found: object, at: str = "") -> Iterator[str]:
+    if isinstance(found, dict):
+        for name, value in found.items():
+            here = f"{at}.{name}"
+            if (name == "url" or name.endswith("_url")) and value is not None and not str(value).startswith("http"):
+                yield f"{here} = {value!r}"
+            yield from _relative(value, here)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _relative(value, f"{at}[]")
+
+
+async def test_every_url_is_absolute(registry: Registry) -> None:
+    """octocrab refuses to parse the whole answer for one that is not."""
+    api = await acme(registry)
+    await registry.push_image("owner/app", "v1", api.owner)
+    await api.ok("POST", "/user/repos", api.owner, {"name": "code"}, 201)
+    await api.ok("PUT", "/user/packages/container/app/repository", api.owner, {"repository": "owner/code"})
+    for path in ("/", "/user", "/users/owner", "/orgs/acme", "/user/orgs", "/user/memberships/orgs", "/orgs/acme/members",
+                 "/user/repos", "/repos/owner/code", "/user/packages?package_type=container", "/user/packages/container/app",
+                 "/user/packages/container/app/versions", "/nowhere", "/users/nobody"):  # fmt: skip
+        found = (await api.call("GET", path, api.owner)).json
+        assert not list(_relative(found)), path
+    refused = await registry.call("GET", "/api/v3/user")
+    assert refused.json["documentation_url"] == f"{registry.url}/api/v3/openapi.json"  # type: ignore[index]
+
+
+async def test_an_avatar_is_a_picture_for_everybody(registry: Registry) -> None:
+    api = await acme(registry)
+    pictures, url = set(), ""
+    for path in ("/users/owner", "/users/member", "/users/acme"):
+        url = (await api.ok("GET", path, api.owner))["avatar_url"]
+        for _ in range(2):
+            picture = await registry.call("GET", url + "?s=40")
+            assert (picture.status, picture.headers["Content-Type"]) == (200, "image/svg+xml"), url
+            assert picture.body.startswith(b"<svg ")
+            pictures.add(picture.body)
+    assert len(pictures) == 3
+    assert (await api.ok("GET", "/orgs/acme", api.owner))["avatar_url"] == url
+    # Whether there is such an account is not told.
+    assert (await registry.call("GET", "/api/v3/avatars/999999")).status == 200
+    assert (await registry.call("GET", "/api/v3/avatars/x")).status == 404
 
 
 async def test_who_i_am_and_who_others_are(registry: Registry) -> None:

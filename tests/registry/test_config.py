@@ -34,7 +34,7 @@ def test_what_must_be_set_is_little_and_the_rest_has_defaults() -> None:
     assert settings.token_seconds == 300
     assert settings.uploads.layer_limit_bytes == 10 * 1024**3
     assert settings.uploads.upload_seconds == 600
-    assert (settings.http.head_seconds, settings.http.idle_seconds, settings.http.access_log) == (15, 75, True)
+    assert (settings.http.head_seconds, settings.http.idle_seconds, settings.http.access_log) == (15, 180, True)
 
 
 def test_every_error_is_named_at_once() -> None:

@@ -268,6 +268,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/user/memberships/orgs/{org}"): _e(Need.SEAT, scope=_READ_ORG),
     ("GET", "/user/{account_id}"): _e(Need.TOKEN),
     ("GET", "/users/{username}"): _e(Need.TOKEN),
+    ("GET", "/avatars/{account_id}"): _e(Need.ANYBODY),
     ("GET", "/users/{username}/orgs"): _e(Need.PERSON, scope=_READ_ORG),
     # organizations
     ("GET", _O): _e(Need.TOKEN),

@@ -1,6 +1,7 @@
 """Site administration: GitHub Enterprise Server's ``/admin`` routes, and a few more."""
 
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -24,9 +25,12 @@ class NewLogin(msgspec.Struct):
     login: str
 
 
-class NewAuthorization(msgspec.Struct):
+class NewAuthorization(msgspec.Struct, forbid_unknown_fields=True):
+    """A token to create for a user; without ``expires_at`` the token never expires."""
+
     scopes: list[str] = []
     note: Text = ""
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class NewOrganization(msgspec.Struct):
@@ -86,7 +90,10 @@ async def authorize_user(call: ApiCall) -> web.Response:
     """Create an access token for a user; the token's text is shown in this response only."""
     new = call.body(NewAuthorization)
     user = await rights.user(call)
-    plain, stored = await rules.create_token(call.services.db, user.login, new.scopes, note=new.note)
+    now = datetime.fromtimestamp(call.services.now(), UTC)
+    plain, stored = await rules.create_token(
+        call.services.db, user.login, new.scopes, note=new.note, expires_at=new.expires_at, now=now
+    )
     body = {
         "id": stored.id,
         "url": f"{call.base}/authorizations/{stored.id}",

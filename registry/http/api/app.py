@@ -9,11 +9,13 @@ from aiohttp import web
 
 from auth.credentials import TokenCredentials, parse_authorization
 from auth.errors import Unauthenticated
+from auth.tokens import TokenKind
 from registry.errors import NotFound, RegistryError, Unsupported
 from registry.http.api import (
     access,
     accounts,
     admin,
+    avatars,
     collaborators,
     downloads,
     meta,
@@ -36,6 +38,7 @@ from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.guest import request_of
 from registry.http.server.message import Request
+from registry.http.urls import api_base
 from registry.services import Services
 from storage.errors import StorageError
 from storage.metadata.tokens import StoredToken
@@ -47,6 +50,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
     *accounts.ROUTES,
+    *avatars.ROUTES,
     *organizations.ROUTES,
     *teams.ROUTES,
     *repositories.ROUTES,
@@ -65,19 +69,23 @@ _WRITES: Final = frozenset({"PATCH", "PUT", "DELETE"})
 
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
+        services, request, viewer = http.app[SERVICES], request_of(http), None
         try:
-            services, request = http.app[SERVICES], request_of(http)
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
                 await check_before(call, partial(_read, _READS.get(route.path)))
-            return tagged(call, await route.handler(call))
+            response = tagged(call, await route.handler(call))
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
-            return error_response(_told(http, error))
+            response = error_response(_told(http, error), api_base(request, services.settings))
+        if viewer is not None and viewer.kind == TokenKind.CLASSIC:
+            response.headers["X-OAuth-Scopes"] = ", ".join(sorted(viewer.scopes))
+            response.headers["X-Accepted-OAuth-Scopes"] = route.needed_scope or ""
+        return response
 
     return endpoint
 
@@ -122,12 +130,13 @@ def _others(resources: Sequence[web.Resource]) -> Callable[[web.Request], Awaita
 
     async def endpoint(http: web.Request) -> web.Response:
         methods = {method for one in resources for method in (await one.resolve(http))[1]}
+        base = api_base(request_of(http), http.app[SERVICES].settings)
         if not methods:
-            return error_response(NotFound())
+            return error_response(NotFound(), base)
         allow = sorted({*methods, "OPTIONS"})
         if http.method == "OPTIONS":
             return nothing({"Allow": ", ".join(allow)})
-        return error_response(Unsupported(http.method, allow))
+        return error_response(Unsupported(http.method, allow), base)
 
     return endpoint
 

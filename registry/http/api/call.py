@@ -13,7 +13,7 @@ from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.api.errors import bad_credentials, requires_authentication
 from registry.http.server.message import Request
-from registry.http.urls import origin
+from registry.http.urls import api_base, origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.tokens import StoredToken
@@ -58,7 +58,7 @@ class ApiCall:
     @property
     def base(self) -> str:
         """The URL of the API, without a slash at its end."""
-        return self.services.settings.api_url or f"{self.origin}/api/v3"
+        return api_base(self.request, self.services.settings)
 
     @property
     def served_at(self) -> str:
@@ -69,7 +69,7 @@ class ApiCall:
     @property
     def origin(self) -> str:
         """The URL of the registry and its pages."""
-        return origin(self.request, self.services.settings.public_url)
+        return origin(self.request, self.services.settings)
 
     def param(self, name: str) -> str:
         """Return a path parameter, decoded."""
@@ -113,13 +113,17 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
         body=orjson.dumps(body, option=options),
         content_type="application/json",
         charset="utf-8",
-        headers={**(headers or {}), "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
+        headers={
+            **(headers or {}),
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store, no-transform",
+        },
     )
 
 
 def nothing(headers: Mapping[str, str] | None = None) -> web.Response:
     """Render an empty response: 204 No Content."""
-    return web.Response(status=204, headers={**(headers or {}), "Cache-Control": "private, no-store"})
+    return web.Response(status=204, headers={**(headers or {}), "Cache-Control": "private, no-store, no-transform"})
 
 
 async def read_body(request: Request, seconds: float) -> bytes:

@@ -20,11 +20,15 @@ def bad_credentials() -> Unauthorized:
     return Unauthorized("Bad credentials", _CHALLENGE)
 
 
-def error_response(error: RegistryError) -> web.Response:
-    """Render an error as a response."""
+def error_response(error: RegistryError, base: str) -> web.Response:
+    """Render an error as a response; ``base``: the API's URL."""
     return web.Response(
         status=error.status,
-        body=github_body(error),
+        body=github_body(error, base),
         content_type="application/json",
-        headers={**error.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"},
+        headers={
+            **error.headers,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store, no-transform",
+        },
     )

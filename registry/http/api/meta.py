@@ -14,26 +14,54 @@ _LIKE: Final = "3.14.0"
 _LIMIT: Final = 15_000
 _HOUR: Final = 3600
 
+#: What GitHub's schema of the root requires; not all of it is offered here.
 _LINKS: Final = {
-    "current_user_url": "/user",
+    "code_search_url": "/search/code?q={query}{&page,per_page,sort,order}",
+    "commit_search_url": "/search/commits?q={query}{&page,per_page,sort,order}",
+    "current_user_authorizations_html_url": "/settings/connections/applications{/client_id}",
     "current_user_repositories_url": "/user/repos{?type,page,per_page,sort}",
-    "organization_url": "/orgs/{org}",
+    "current_user_url": "/user",
+    "emails_url": "/user/emails",
+    "emojis_url": "/emojis",
+    "events_url": "/events",
+    "feeds_url": "/feeds",
+    "followers_url": "/user/followers",
+    "following_url": "/user/following{/target}",
+    "gists_url": "/gists{/gist_id}",
+    "issue_search_url": "/search/issues?q={query}{&page,per_page,sort,order}",
+    "issues_url": "/issues",
+    "keys_url": "/user/keys",
+    "label_search_url": "/search/labels?q={query}&repository_id={repository_id}{&page,per_page}",
+    "notifications_url": "/notifications",
     "organization_repositories_url": "/orgs/{org}/repos{?type,page,per_page,sort}",
     "organization_teams_url": "/orgs/{org}/teams",
+    "organization_url": "/orgs/{org}",
+    "public_gists_url": "/gists/public",
     "rate_limit_url": "/rate_limit",
+    "repository_search_url": "/search/repositories?q={query}{&page,per_page,sort,order}",
     "repository_url": "/repos/{owner}/{repo}",
-    "user_url": "/users/{user}",
+    "starred_gists_url": "/gists/starred",
+    "starred_url": "/user/starred{/owner}{/repo}",
+    "topic_search_url": "/search/topics?q={query}{&page,per_page}",
     "user_organizations_url": "/user/orgs",
     "user_repositories_url": "/users/{user}/repos{?type,page,per_page,sort}",
+    "user_search_url": "/search/users?q={query}{&page,per_page,sort,order}",
+    "user_url": "/users/{user}",
 }
+#: Addresses that GitHub's services come from; here there are none but the registry's own. hub4j needs the lists.
+_ADDRESSES: Final = (
+    "actions", "actions_macos", "api", "codespaces", "copilot", "dependabot", "git", "github_enterprise_importer",
+    "hooks", "importer", "packages", "pages", "web",
+)  # fmt: skip
+_LIMITED: Final = (
+    "core", "search", "code_search", "graphql", "integration_manifest", "source_import", "code_scanning_upload",
+    "actions_runner_registration", "scim", "dependency_snapshots",
+)  # fmt: skip
 
 
 async def root(call: ApiCall) -> web.Response:
-    """Return the URLs of the API. gh reads a token's scopes from the headers of this response."""
-    headers = {}
-    if call.viewer is not None and call.viewer.kind == "classic":
-        headers["X-OAuth-Scopes"] = ", ".join(sorted(call.viewer.scopes))
-    return answer({name: call.base + path for name, path in _LINKS.items()}, headers=headers)
+    """Return the URLs of the API."""
+    return answer({name: call.base + path for name, path in _LINKS.items()})
 
 
 async def meta(_call: ApiCall) -> web.Response:
@@ -43,7 +71,9 @@ async def meta(_call: ApiCall) -> web.Response:
             "verifiable_password_authentication": False,
             "installed_version": _LIKE,
             "moorage_version": VERSION,
-            "packages": [],
+            "ssh_key_fingerprints": {},
+            "ssh_keys": [],
+            **{service: [] for service in _ADDRESSES},
         }
     )
 
@@ -52,8 +82,7 @@ async def rate_limit(call: ApiCall) -> web.Response:
     """Return an untouched rate limit: the API has no hourly limits."""
     now = int(call.services.now())
     rate = {"limit": _LIMIT, "used": 0, "remaining": _LIMIT, "reset": now - now % _HOUR + _HOUR}
-    core = {**rate, "resource": "core"}
-    return answer({"resources": {"core": core, "search": core, "graphql": core}, "rate": rate})
+    return answer({"resources": {name: {**rate, "resource": name} for name in _LIMITED}, "rate": rate})
 
 
 ROUTES: Final = (

@@ -57,7 +57,7 @@ _WORDS: Final = {
     409: "Another thing is in its place",
     413: "Too large",
     422: "Well-formed, but it makes no sense",
-    429: "Too many attempts with bad credentials; see Retry-After",
+    429: "Too much of what the message names; see Retry-After",
     503: "For a moment; see Retry-After",
 }
 _BASIC_ERROR: Final = {
@@ -88,7 +88,9 @@ def route(table: Sequence[Route]) -> Route:
         return orjson.dumps(document((*table, made)))
 
     async def get(_call: ApiCall) -> web.Response:
-        return web.Response(body=text(), content_type="application/json", headers={"Cache-Control": "no-cache"})
+        return web.Response(
+            body=text(), content_type="application/json", headers={"Cache-Control": "no-cache, no-transform"}
+        )
 
     made = Route("GET", "/openapi.json", get, "This document", Access.ANYBODY)
     return made
@@ -125,7 +127,7 @@ def _operation(one: Route, body: dict[str, Any] | None) -> dict[str, Any]:
         "summary": one.summary,
         "tags": [_noun(one)],
         "parameters": list(_parameters(one)),
-        "responses": {str(status): _response(status) for status in sorted(statuses(one))},
+        "responses": {str(status): _response(status, one.media_type) for status in sorted(statuses(one))},
         "security": _security(one),
     }
     told = inspect.getdoc(one.handler)
@@ -164,20 +166,22 @@ def _parameters(one: Route) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
 
 
-def _response(status: int) -> dict[str, Any]:
+def _response(status: int, media_type: str) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _WORDS[status]}
     if status >= 400:  # noqa: PLR2004 - errors
         response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
     elif status != 204:  # noqa: PLR2004 - no content
-        response["content"] = {"application/json": {"schema": {"type": ["object", "array"]}}}
+        schema = {"type": ["object", "array"]} if media_type == "application/json" else {"type": "string"}
+        response["content"] = {media_type: {"schema": schema}}
     return response
 
 
 def _security(one: Route) -> list[dict[str, list[str]]]:
     if one.access is Access.ANYBODY:
         return [{}, {"basic": []}, {"token": []}]
-    scope = "site_admin" if one.access is Access.SITE_ADMIN else one.scope
-    scopes = [] if scope is None else [scope]  # OpenAPI 3.1: roles, where the scheme is not OAuth2
+    scopes = (
+        [] if one.needed_scope is None else [one.needed_scope]
+    )  # OpenAPI 3.1: roles, where the scheme is not OAuth2
     return [{"basic": scopes}, {"token": scopes}]
 
 

@@ -22,7 +22,7 @@ from storage.metadata.database import Transaction
 
 _TYPES: Final = ("npm", "maven", "rubygems", "docker", "nuget", "container")
 _STATES: Final = ("active", "deleted")
-_FULL_NAME: Final = re.compile(r"([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})", re.ASCII)
+_FULL_NAME: Final = re.compile(r"([A-Za-z0-9_-]{1,39})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 
 
 class Settings(msgspec.Struct):

@@ -29,7 +29,8 @@ class Route:
     """``path`` is below ``/api/v3``, with ``{name}`` parameters; ``scope`` is a classic token's scope that it needs.
 
     ``locks``: its handler looks at the condition of the request itself, when its lock is held.
-    ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers.
+    ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers;
+    ``media_type``: of what it answers if all is well.
     """
 
     method: str
@@ -42,6 +43,12 @@ class Route:
     query: tuple[str, ...] = ()
     statuses: tuple[int, ...] = field(default=(200,))
     locks: bool = False
+    media_type: str = "application/json"
+
+    @property
+    def needed_scope(self) -> str | None:
+        """The classic token's scope that the route needs, by its access or by itself."""
+        return "site_admin" if self.access is Access.SITE_ADMIN else self.scope
 
 
 def admit(route: Route, viewer: StoredToken | None) -> None:
@@ -52,7 +59,7 @@ def admit(route: Route, viewer: StoredToken | None) -> None:
         raise requires_authentication()
     if route.access is Access.SITE_ADMIN and not viewer.site_admin:
         raise Denied("a site administrator", [viewer.login], "Ask an administrator of this registry.")
-    needed = "site_admin" if route.access is Access.SITE_ADMIN else route.scope
+    needed = route.needed_scope
     held = effective(viewer.scopes)
     if needed is None or needed in held:
         return

@@ -53,7 +53,7 @@ def simple_user(call: ApiCall, account_id: int, login: str, kind: str, *, site_a
         "login": login,
         "id": account_id,
         "node_id": node_id(kind, account_id),
-        "avatar_url": "",
+        "avatar_url": _avatar(call, account_id),
         "gravatar_id": "",
         "url": url,
         "html_url": f"{call.origin}/{login}",
@@ -85,9 +85,13 @@ def simple_organization(call: ApiCall, org_id: int, login: str, description: str
         "issues_url": f"{url}/issues",
         "members_url": f"{url}/members{{/member}}",
         "public_members_url": f"{url}/public_members{{/member}}",
-        "avatar_url": "",
+        "avatar_url": _avatar(call, org_id),
         "description": description or "",
     }
+
+
+def _avatar(call: ApiCall, account_id: int) -> str:
+    return f"{call.base}/avatars/{account_id}"
 
 
 def minimal_repository(

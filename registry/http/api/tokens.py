@@ -17,7 +17,7 @@ from storage.metadata.tokens import OwnToken
 _SCOPE: Final = "user"
 
 
-class NewToken(msgspec.Struct):
+class NewToken(msgspec.Struct, forbid_unknown_fields=True):
     """A token to create: classic with ``scopes``, fine-grained with ``rules``; by default expires with the caller's."""
 
     note: str = ""

@@ -15,12 +15,12 @@ from registry.http.api.routes import Route
 
 
 class Permissions(msgspec.Struct):
-    """The permissions of a workflow token; of GitHub's, only packages exist here."""
+    """The permissions of a workflow token; of GitHub's, only packages exist here, and others grant nothing."""
 
     packages: Literal["read", "write"] = "read"
 
 
-class NewWorkload(msgspec.Struct):
+class NewWorkload(msgspec.Struct, forbid_unknown_fields=True):
     permissions: Permissions = msgspec.field(default_factory=Permissions)
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=LIFE_MAX_SECONDS)] = LIFE_SECONDS
 

@@ -152,7 +152,7 @@ class Response(msgspec.Struct):
 INERT: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-    "Cache-Control": "private, no-store",
+    "Cache-Control": "private, no-store, no-transform",
 }
 
 

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import structlog
 
 from auth.challenge import challenge
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
+from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request
 from registry.http.urls import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
+
+log = structlog.get_logger()
 
 #: What every answer carries.
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
@@ -56,7 +60,7 @@ class Call(msgspec.Struct, frozen=True):
     @property
     def origin(self) -> str:
         """The registry's own URL, as the client knows it."""
-        return origin(self.http, self.services.settings.public_url)
+        return origin(self.http, self.services.settings)
 
     def next_page(self, last: str, size: int) -> str:
         """The Link header to the page after ``last``."""
@@ -72,6 +76,20 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
             scope += f" repository:{oci.source}:pull"  # the mount's source
     elif oci is not None and oci.kind is Kind.CATALOG:
         scope = "registry:catalog:*"
-    realm = f"{origin(http, services.settings.public_url)}/token"
+    here = origin(http, services.settings)
+    if here.startswith("http://") and not services.warned and says_https(http):
+        _warn(http, services)
     why = "authentication required" if error is None else f"the credentials do not do: {error}"
-    return errors.Unauthorized(why, challenge(realm, services.service, scope, error))
+    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
+
+
+def _warn(http: Request, services: Services) -> None:
+    """Tell the operator once that clients who came by https are sent to an address by http."""
+    services.warned.append("https")
+    peer = http.transport.get_extra_info("peername")
+    log.warning(
+        "proxy.https_unknown",
+        peer=peer[0] if isinstance(peer, tuple) else None,
+        problem="a proxy says https, and the address of /token is told as http: clients cannot log in",
+        fix="set MOORAGE_PUBLIC_URL to the https:// address, or MOORAGE_TRUSTED_PROXIES to the proxy's network",
+    )

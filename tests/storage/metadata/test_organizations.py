@@ -18,7 +18,7 @@ async def _repository(tx: Transaction, org: int, person: int) -> None:
 async def _collaborator(tx: Transaction, org: int, person: int) -> None:
     there = await tx.fetchrow("SELECT id FROM repositories WHERE owner_id = $1", org)
     assert there is not None
-    await collaborators.put(tx, there["id"], person, 3, members_only=True)
+    await collaborators.put(tx, there["id"], person, 3)
 
 
 async def _team(tx: Transaction, org: int, _person: int) -> None:
@@ -79,7 +79,7 @@ async def test_granted_first(db: Database, grant: Grant) -> None:
     assert await _grants(db, person) == 0
 
 
-@pytest.mark.parametrize("grant", [_repository, _collaborator, _team, _package, _access])
+@pytest.mark.parametrize("grant", [_repository, _team, _package, _access])
 async def test_taken_out_first(db: Database, grant: Grant) -> None:
     org, person = await _made(db)
 
