@@ -74,6 +74,11 @@ class Denied:
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoSuchOwner(Denied):
+    """The push is refused as the owner of the package is no account; any token may learn which accounts there are."""
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A rule of a fine-grained token: a glob over full package names, and actions (read, write or delete)."""
 
@@ -91,6 +96,8 @@ def decide(identity: Identity, action: Action, package: PackageName, standing: A
     role = _role(standing)
     if identity.token_id is None:
         return _for_nobody(action, role, standing, identity)
+    if action is Action.PUSH and standing.owner_id is None:
+        return _without_owner(package)
     refused = _by_role(action, role, package, standing) or _by_token(identity, action, package, standing)
     if refused is not None:
         return refused
@@ -130,6 +137,15 @@ def _for_nobody(action: Action, role: int, standing: AccessFacts, identity: Iden
     return Challenged(None if identity.grants is None else "insufficient_scope")
 
 
+def _without_owner(package: PackageName) -> Decision:
+    return NoSuchOwner(
+        words=f"permission_denied: there is no account {package.owner} here",
+        missing=f"an account named {package.owner}",
+        have=(),
+        fix="Use a namespace of your own.",
+    )
+
+
 def _by_role(action: Action, role: int, package: PackageName, standing: AccessFacts) -> Decision | None:
     if action is not Action.PUSH and (standing.package_id is None or role == NONE):
         return Hidden()
@@ -144,7 +160,7 @@ def _by_role(action: Action, role: int, package: PackageName, standing: AccessFa
             fix=f"An admin of {package} can grant it: PUT …/packages/container/{package.image}/access/repositories/"
             f'OWNER/REPO {{"role": "{needed}"}}, or link the package to that repository.',
         )
-    # One answer for a namespace, a package and nothing at all, so that a push does not tell what is there.
+    # One answer for a package and for none, so that a push does not tell which packages a namespace has.
     return Denied(
         words=f"permission_denied: {'write' if action is Action.PUSH else 'admin'}_package",
         missing=f"{needed} role on {package}",

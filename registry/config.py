@@ -28,6 +28,7 @@ Network = IPv4Network | IPv6Network
 
 _UPLOADS: Final = UploadSettings()
 
+_TOKEN_SECONDS_MIN: Final = 60
 _SECRET_BYTES: Final = 32
 _DAYS_MAX: Final = 36_500
 _PORT_MAX: Final = 65535
@@ -137,7 +138,7 @@ class Settings:
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", _issuers, ()),
-            token_seconds=read("MOORAGE_TOKEN_TTL", _whole_seconds, 300),
+            token_seconds=read("MOORAGE_TOKEN_TTL", _token_seconds, 300),
             drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
             stop_seconds=read("MOORAGE_STOP_SECONDS", _seconds, 30.0),
             lifetimes=LifetimeSettings(
@@ -309,8 +310,14 @@ def _some_seconds(text: str) -> float:
     return seconds
 
 
-def _whole_seconds(text: str) -> int:
-    return _positive(text.removesuffix("s"))
+def _token_seconds(text: str) -> int:
+    """Parse the lifetime of bearer tokens: docker's specification lets no token be shorter, and clients rely on it."""
+    seconds = _positive(text.removesuffix("s"))
+    if seconds < _TOKEN_SECONDS_MIN:
+        raise ValueError(
+            f"expected {_TOKEN_SECONDS_MIN} seconds or more, for clients take no token for shorter, got {text!r}"
+        )
+    return seconds
 
 
 def _networks(text: str) -> tuple[Network, ...]:

@@ -128,6 +128,14 @@ class NameInvalid(RegistryError):
     """The name of the package violates the grammar."""
 
 
+class OwnerNotNamed(NameInvalid):
+    """The name of the package has no owner: ``image`` is all of it."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(f"expected OWNER/IMAGE, got {shown(image)}")
+        self.image = image
+
+
 class TagInvalid(NameInvalid):
     """The tag violates the grammar. The spec has no code for tags; a manifest's URL names both «name»."""
 

@@ -16,12 +16,17 @@ _DIGEST: Final = re.compile(r"(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})", re.
 _ALGORITHM: Final = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})+", re.ASCII)
+_IMAGE: Final = re.compile(_COMPONENT, re.ASCII)
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 NAME_MAX: Final = 255
 
 
 class InvalidName(ValueError):
     """A text that is no digest, name or tag; the message states the expected and the received text."""
+
+
+class NoOwner(InvalidName):
+    """A well-formed name of an image alone, without its owner."""
 
 
 class UnsupportedAlgorithm(InvalidName):
@@ -86,10 +91,12 @@ class PackageName:
 
     @classmethod
     def parse(cls, text: str) -> "PackageName":
-        """The name in ``text``. Raises InvalidName."""
+        """The name in ``text``. Raises InvalidName, or NoOwner for the name of an image alone."""
         if len(text) > NAME_MAX:
             raise InvalidName(f"a name has at most {NAME_MAX} characters, got {len(text)}")
         if not _NAME.fullmatch(text):
+            if _IMAGE.fullmatch(text):
+                raise NoOwner(f"expected namespace/image, got {_shown(text)}")
             raise InvalidName(f"expected namespace/image in lower case, got {_shown(text)}")
         owner, _, image = text.partition("/")
         return cls(owner, image)

@@ -357,6 +357,21 @@ def test_serve_names_every_wrong_setting() -> None:
     assert {"MOORAGE_WORKERS", "MOORAGE_LISTEN", "MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY"} <= set(named)
 
 
+def test_serve_refuses_tokens_that_live_for_less_than_a_minute() -> None:
+    environment = {
+        "PATH": os.defpath,
+        "MOORAGE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "MOORAGE_S3_BUCKET": "none",
+        "MOORAGE_SECRET_KEY": "s" * 40,
+        "MOORAGE_TOKEN_TTL": "59",
+    }
+    argv = [sys.executable, "-m", "registry", "serve"]
+    answer = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("MOORAGE_TOKEN_TTL: expected 60 seconds or more")
+
+
 def test_make_alone_tells_what_there_is() -> None:
     answer = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("run", "test", "lint", "fmt", "lock", "clean"):

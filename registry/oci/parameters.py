@@ -12,6 +12,7 @@ from registry.errors import (
     DigestMalformed,
     DigestUnsupported,
     NameInvalid,
+    OwnerNotNamed,
     PageInvalid,
     ParameterInvalid,
     RegistryError,
@@ -20,7 +21,7 @@ from registry.errors import (
     shown,
 )
 from registry.oci.headers import parse_page_size
-from storage.names import Digest, InvalidName, PackageName, TagName, UnsupportedAlgorithm
+from storage.names import Digest, InvalidName, NoOwner, PackageName, TagName, UnsupportedAlgorithm
 
 #: The spec asks for at least 10 («Pushing Manifests»).
 MAX_TAGS_PER_PUSH: Final = 64
@@ -40,9 +41,11 @@ class _MultiQuery(Protocol):
 
 @lru_cache(maxsize=4096)  # a pull asks for the same name again and again; half of the time of a parse was here
 def parse_name(text: str) -> PackageName:
-    """The name in ``text``. Raises NameInvalid."""
+    """The name in ``text``. Raises NameInvalid, or OwnerNotNamed for the name of an image alone."""
     try:
         return PackageName.parse(text)
+    except NoOwner:
+        raise OwnerNotNamed(text) from None
     except InvalidName as error:
         raise NameInvalid(str(error)) from None
 

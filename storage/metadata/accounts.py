@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata import access_facts
 from storage.metadata.query import Executor, command, select
 
 
@@ -64,6 +65,42 @@ _BY_ID: Final = select(Account, f"SELECT {_COLUMNS} FROM accounts WHERE id = $1 
 async def by_id(db: Executor, account_id: int) -> Account | None:
     """Find an account by id."""
     return await _BY_ID.maybe(db, account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """An account that a caller belongs to; ``own``: the caller's own."""
+
+    login: str
+    own: bool
+
+
+#: More than these an error does not name.
+_NEAR_MAX: Final = 10
+
+_NEAR: Final = select(
+    Near,
+    f"""
+    SELECT account.login, account.id = caller.id AND token.repository_id IS NULL AS own
+      FROM {access_facts.HOLDER}
+      JOIN LATERAL (
+            SELECT caller.id AS id WHERE token.repository_id IS NULL
+             UNION ALL
+            SELECT org_id FROM memberships WHERE user_id = caller.id AND token.repository_id IS NULL
+             UNION ALL
+            SELECT owner_id FROM repositories WHERE repositories.id = token.repository_id
+           ) AS near ON true
+      JOIN accounts account ON account.id = near.id AND account.deleted_at IS NULL
+     WHERE token.id = $1
+     LIMIT {_NEAR_MAX}
+    """,
+)
+
+
+async def near(db: Executor, token_id: int) -> list[str]:
+    """List logins of the account behind a token and of its organizations, the own one first; not all, if many."""
+    found = await _NEAR.all(db, token_id)
+    return [one.login for one in sorted(found, key=lambda one: (not one.own, one.login.lower()))]
 
 
 # Not FOR UPDATE: whoever refers to the account by a foreign key need not wait.

@@ -59,6 +59,14 @@ def test_every_error_is_named_at_once() -> None:
     assert all("\n" not in line for line in errors)
 
 
+def test_no_client_believes_that_a_token_ends_within_a_minute() -> None:
+    for text in ("59", "59s", "1"):
+        (line,) = errors_of({**GOOD, "MOORAGE_TOKEN_TTL": text})
+        assert line.startswith("MOORAGE_TOKEN_TTL: expected 60 seconds or more"), line
+    for text in ("60", "60s", "3600"):
+        assert Settings.from_env({**GOOD, "MOORAGE_TOKEN_TTL": text}).token_seconds == int(text.removesuffix("s"))
+
+
 def test_the_store_is_a_bucket_or_a_directory() -> None:
     local = {**GOOD, "MOORAGE_S3_BUCKET": "", "MOORAGE_STORE_PATH": "/srv/moorage"}
     assert Settings.from_env(local).store == LocalSettings(Path("/srv/moorage"))

@@ -22,6 +22,7 @@ UPLOAD = uuid.UUID("0198f2a0-1111-7222-8333-444455556666")
 def conditions() -> list[tuple[RegistryError, str, int]]:
     return [
         (errors.NameInvalid("why"), "NAME_INVALID", 400),
+        (errors.OwnerNotNamed("app"), "NAME_INVALID", 400),
         (errors.NameUnknown(NAME), "NAME_UNKNOWN", 404),
         (errors.EndpointUnknown("/v2/\udc80"), "NAME_UNKNOWN", 404),
         (errors.TagInvalid("why"), "NAME_INVALID", 400),

@@ -119,6 +119,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._BY_LOGIN": [("USER-7",)],
         "accounts._BY_ID": [(7,)],
         "accounts._LOCK": [("user-7",)],
+        "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
         "accounts._ADMINISTRATORS": [()],
         "accounts._SUSPEND": [(7, True)],

@@ -5,10 +5,12 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from registry.config import Settings
 from tests.scenarios.conftest import Engine, Person
 from tests.support.server import basic, running
 from tests.support.throttle import throttled
@@ -16,10 +18,15 @@ from tests.support.throttle import throttled
 pytestmark = [pytest.mark.scenarios, pytest.mark.timeout(300)]
 
 
+def _short(settings: Settings) -> Settings:
+    """Tokens that live for five seconds, which no setting lets them."""
+    return replace(settings, token_seconds=5)
+
+
 async def test_a_push_of_a_minute_with_tokens_of_five_seconds(
     env: dict[str, str], engine: Engine, tmp_path: Path
 ) -> None:
-    async with running({**env, "MOORAGE_TOKEN_TTL": "5"}) as registry:
+    async with running(env, change=_short) as registry:
         token = await registry.user("alice")
         early = await registry.call("GET", "/token?scope=repository:alice/slow:pull,push", token)
         bearer = {"Authorization": f"Bearer {early.json['token']}"}  # type: ignore[index]
@@ -42,7 +49,7 @@ async def test_a_push_of_a_minute_with_tokens_of_five_seconds(
 
 
 async def test_an_upload_session_goes_on_with_the_token_that_opened_it(env: dict[str, str]) -> None:
-    async with running({**env, "MOORAGE_TOKEN_TTL": "5"}) as registry:
+    async with running(env, change=_short) as registry:
         token = await registry.user("alice")
         early = await registry.call("GET", "/token?scope=repository:alice/slow:pull,push", token)
         bearer = {"Authorization": f"Bearer {early.json['token']}"}  # type: ignore[index]

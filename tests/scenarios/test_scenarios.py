@@ -1,5 +1,7 @@
 """What a user gets, told with docker: one story a test."""
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -140,3 +142,17 @@ async def test_an_organization_turns_inheritance_off(registry: Registry, person:
     with pytest.raises(Refused, match=REFUSED):
         await member.pull("acme/after:v1")
     assert "Downloaded" in await member.pull("acme/before:v1")
+
+
+async def test_a_push_without_an_owner_or_to_nobody_is_refused_at_once(registry: Registry, person: People) -> None:
+    alice, token = person("alice"), await registry.user("alice")
+    await alice.login("alice", token)
+    for name, said in (("hello-world", "images are OWNER/IMAGE here"), ("nobody/app", "there is no account nobody")):
+        image = await alice.build(name)
+        begun = time.monotonic()
+        with pytest.raises(Refused, match=said) as refused:
+            await alice.docker("push", image)
+        assert time.monotonic() - begun < 10, "docker repeats what it hopes for, for 50 seconds"
+        (command,) = re.findall(r"docker (tag \S+ [^\s()]+)", str(refused.value))
+        await alice.docker(*command.split())
+        await alice.docker("push", command.split()[2])

@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,7 @@ SCOPE = "repository:alice/app:pull,push"
 @pytest.fixture
 async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
     """Two replicas whose bearer tokens live for a second."""
-    env["MOORAGE_TOKEN_TTL"] = "1"
-    async with running(env, replicas=2) as served:
+    async with running(env, replicas=2, change=lambda settings: replace(settings, token_seconds=1)) as served:
         yield served
 
 

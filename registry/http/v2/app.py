@@ -8,16 +8,17 @@ import msgspec
 
 from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
-from registry.errors import DiskFull, RegistryError
+from registry.errors import DiskFull, OwnerNotNamed, RegistryError
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import decoded_path, raw_path
-from registry.http.v2 import blobs, manifests, tags, uploads
+from registry.http.v2 import blobs, manifests, owners, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
+from registry.packages.owners import OwnerMissing
 from registry.services import Services
 from storage.errors import StorageError
 from storage.metadata.reads.lookups import key
@@ -74,8 +75,21 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         if room is not None and oci.kind in _TAKES_ROOM and await room.is_short():
             raise DiskFull(_FULL_SECONDS)
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
+    except (OwnerNotNamed, OwnerMissing) as error:
+        return _refused(services, http, oci, await _advised(services, throttle, http, error))
     except _EXPECTED as error:
         return _refused(services, http, oci, error)
+
+
+async def _advised(
+    services: Services, throttle: LoginThrottle, http: Request, error: OwnerNotNamed | OwnerMissing
+) -> Unauthenticated | RegistryError | StorageError:
+    """Return what to tell of a name whose owner is not named, or is not there."""
+    try:
+        identity = await authenticate(services, throttle, http)
+        return await owners.advise(services, http, identity, error)
+    except _EXPECTED as failure:
+        return failure
 
 
 def look_up(services: Services, http: Request, respond: Callable[[Request, Answer], None]) -> bool:

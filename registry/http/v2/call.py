@@ -8,13 +8,14 @@ import structlog
 
 from auth.challenge import challenge
 from auth.identity import Action, Identity
-from auth.permissions import Allowed, Challenged, Denied, decide
+from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
 from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request
 from registry.http.urls import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
+from registry.packages.owners import OwnerMissing
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
 
@@ -45,13 +46,15 @@ class Call(msgspec.Struct, frozen=True):
     services: Services
 
     def authorize(self, action: Action, standing: AccessFacts) -> Allowed:
-        """Check that the caller may do ``action``. Raises Unauthorized, NameUnknown (hidden or missing) or Denied."""
+        """Check that the caller may do ``action``. Raises Unauthorized, NameUnknown (hidden or missing), Denied."""
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
             case Allowed():
                 return decision
             case Challenged(error=error):
                 raise unauthorized(self.http, self.services, self.oci, error)
+            case NoSuchOwner():
+                raise OwnerMissing(self.oci.package)
             case Denied(words=words, missing=missing, have=have, fix=fix):
                 raise errors.Denied(missing=missing, have=have, fix=fix, words=words)
             case _:
