@@ -15,7 +15,13 @@ async def fetch(url: str) -> bytes:
     try:
         # Rare enough for a connection of its own; and no cookie or proxy of the environment has a say.
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            aiohttp.ClientSession(
+                timeout=_TIMEOUT,
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # So that reading is never paused: uvloop drops what it has of TLS then, if the server closes at once.
+                read_bufsize=_MAX_BYTES,
+            ) as session,
             session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
         ):
             if response.status != 200:  # noqa: PLR2004 - OK, and nothing else

@@ -101,7 +101,8 @@ class ObjectReader(Protocol):
     def size(self) -> int: ...  # bytes this reader will yield
     @property
     def object_size(self) -> int: ...  # bytes of the whole object, as the store has them
-    def source(self) -> Source | None: ...  # instead of the iteration, not beside it; None: there is no descriptor
+    def source(self) -> Source | None: ...  # instead of the iteration; None: there is no descriptor
+    # A stream that ends early leaves ``left`` bytes of its source to the iteration, which then begins there.
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 

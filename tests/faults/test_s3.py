@@ -181,14 +181,30 @@ async def test_f22_a_pull_that_is_cut_midway_is_seen_to_be(env: dict[str, str], 
     async with running(env, change=impatient) as registry:
         token, data = await registry.user("alice"), noise(2 * MIB)
         path = f"/v2/alice/app/blobs/{await registry.push_blob('alice/app', data, token)}"
-        for fault in (Fault.RESET_MIDWAY, Fault.TRUNCATE, Fault.SILENCE_MIDWAY):
-            proxy.inject(fault, op="GetObject", times=1)
+        for fault in (Fault.RESET_MIDWAY, Fault.TRUNCATE):
+            proxy.inject(fault, op="GetObject", times=None)
             async with asyncio.timeout(5):
                 got = await _cut_short(registry, path, token)
             assert got < len(data)
+            proxy.heal()
             rest = await registry.call("GET", path, token, headers={"Range": f"bytes={got}-"})
             assert rest.status == 206
             assert rest.body == data[got:]
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_MIDWAY, Fault.TRUNCATE, Fault.SILENCE_MIDWAY])
+async def test_f51_a_pull_goes_on_when_s3_ends_a_connection_midway(
+    env: dict[str, str], proxy: FaultProxy, fault: Fault
+) -> None:
+    async with running(env, change=impatient) as registry:
+        token, data = await registry.user("alice"), noise(8 * MIB)
+        path = f"/v2/alice/app/blobs/{await registry.push_blob('alice/app', data, token)}"
+        for asked, expected in ((None, data), ("bytes=17-", data[17:])):
+            proxy.heal()
+            proxy.inject(fault, op="GetObject", times=2)
+            got = await registry.call("GET", path, token, headers={} if asked is None else {"Range": asked})
+            assert got.body == expected
+            assert proxy.count("GetObject") == 3
 
 
 async def test_f20_pushes_and_pulls_while_s3_is_away(env: dict[str, str]) -> None:

@@ -203,3 +203,24 @@ async def test_a_connection_outlives_chunks_that_nobody_wanted(env: dict[str, st
         assert refused.status == 404
         await client.wire.send(body[300 * KIB :] + client.asks("GET", "/v2/"))
         assert (await client.wire.answer()).status == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_f51_a_client_that_closes_behind_its_last_byte(served: Registry, *, chunked: bool) -> None:
+    """It was told nothing: what is durable is the beginning of what it sent, and it goes on from there."""
+    data = noise(9 * MIB)
+    async with AsyncExitStack() as stack:
+        client = await Client.of(served, stack)
+        session = client.session
+        head, body = f"Content-Length: {len(data)}", data
+        if chunked:
+            head, body = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        await client.wire.send(client.asks("PATCH", session.location, head) + body)
+        await client.wire.close()  # close_notify over TLS, and the end
+        status = await session.status()
+        assert status.status == 204
+        durable = int(status.headers["Range"].partition("-")[2]) + 1
+        assert durable <= len(data)
+        assert (await session.put(sha256(data), data[durable:])).status == 201
+        got = await served.call("GET", f"/v2/alice/app/blobs/{sha256(data)}", session.token)
+        assert got.body == data

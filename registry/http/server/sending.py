@@ -42,14 +42,33 @@ async def send(http: Request, response: Response, reader: ObjectReader, stall_se
     source = reader.source() if transport.get_extra_info("sslcontext") is None else None
     if source is None:
         http.begin(response)
-        await _through(http, reader, stall_seconds)
+        await _through(http, reader, reader.size, stall_seconds)
         return
     transport.set_write_buffer_limits(0)  # nothing of the transport's may be left unsent when we go past it
     http.begin(response)
     await _write(http, source.take_first(), stall_seconds)
-    await _past(http, source, stall_seconds)
+    cut = False
+    try:
+        await _past(http, source, stall_seconds)
+    except Unavailable:
+        if source.offset is not None:
+            raise  # a file that has become shorter has no other bytes
+        cut = True
     if not transport.is_closing():
         transport.set_write_buffer_limits()  # the usual ones
+    if cut:
+        await _through(http, reader, source.left, stall_seconds)
+
+
+async def _through(http: Request, reader: ObjectReader, left: int, stall_seconds: float) -> None:
+    """Send the ``left`` bytes that the reader still has, by the transport."""
+    async for chunk in reader:
+        left -= len(chunk)
+        if left < 0:
+            break
+        await _write(http, chunk, stall_seconds)
+    if left:
+        raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
 
 
 def _compare(response: Response, reader: ObjectReader) -> None:
@@ -80,20 +99,8 @@ async def send_parts(
             if http.status is None:
                 http.begin(response)
             await _write(http, head, stall_seconds)
-            await _through(http, reader, stall_seconds)
+            await _through(http, reader, reader.size, stall_seconds)
         await _write(http, end, stall_seconds)
-
-
-async def _through(http: Request, reader: ObjectReader, stall_seconds: float) -> None:
-    """Write the bytes of ``reader`` to the transport. Raises Unavailable for less or more than were announced."""
-    left = reader.size
-    async for chunk in reader:
-        left -= len(chunk)
-        if left < 0:
-            break
-        await _write(http, chunk, stall_seconds)
-    if left:
-        raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
 
 
 async def _write(http: Request, data: bytes, stall_seconds: float) -> None:

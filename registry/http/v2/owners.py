@@ -17,7 +17,7 @@ async def advise(
     docker repeats NAME_INVALID five times, and ends a push at the first DENIED. Pulls are not denied: a push looks for
     blobs and manifests first, by HEAD, and shows no text of these answers.
     """
-    host = origin(http, services.settings.public_url).partition("://")[2]
+    host = origin(http, services.settings).partition("://")[2]
     if isinstance(error, OwnerMissing):
         image, pushed = error.package.image, str(error.package)
     elif identity == ANONYMOUS:

@@ -31,6 +31,8 @@ _SPLICES: Final = hasattr(os, "splice")  # what takes a stream as a source
 
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([2-5][0-9][0-9])(?: [^\x00-\x08\x0a-\x1f]*)?")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f]*?)[ \t]*")
+#: Fields that are kept as they are, in the order of ``Head``.
+_TOLD: Final = (b"content-range", b"etag")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 
@@ -42,6 +44,7 @@ class Head:
     length: int | None
     keeps: bool  # the connection goes on after the body
     content_range: str = ""
+    etag: str = ""
 
 
 def parsed(head: bytes) -> Head:
@@ -50,7 +53,7 @@ def parsed(head: bytes) -> Head:
     status = _STATUS.fullmatch(first)
     if status is None:
         raise ValueError("expected a status line")
-    lengths, encoded, said, content_range = set[bytes](), False, b"", ""
+    lengths, encoded, said, told = set[bytes](), False, b"", dict[bytes, str]()
     for line in lines:
         field = _FIELD.fullmatch(line)
         if field is None:
@@ -60,14 +63,14 @@ def parsed(head: bytes) -> Head:
             lengths.add(value)
         elif name == b"connection":
             said += b"," + value.lower()
-        elif name == b"content-range":
-            content_range = value.decode("latin-1")
+        elif name in _TOLD:
+            told[name] = value.decode("latin-1")
         encoded = encoded or name == b"transfer-encoding"
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)) or (lengths and encoded):
         raise ValueError("expected one length")
     closes = status[1] == b"0" or b"close" in (token.strip() for token in said.split(b","))
     length = int(lengths.pop()) if lengths else None
-    return Head(int(status[2]), length, not closes, content_range)
+    return Head(int(status[2]), length, not closes, *(told.get(name, "") for name in _TOLD))
 
 
 class Sockets:
@@ -96,7 +99,7 @@ class Sockets:
         source = Source(
             connection.fileno(), None, size - len(first), first=first, silence_seconds=self._silence_seconds
         )
-        return SocketReader(where, self, connection, source, size=size, object_size=object_size, keeps=head.keeps)
+        return SocketReader(where, self, connection, source, head, size=size, object_size=object_size)
 
     async def _asked(self, where: str, request: bytes, expected: int) -> tuple[socket.socket, Head, bytes]:
         """Send a request; returns the connection, to be released by the caller, the head and the body's first bytes."""
@@ -249,7 +252,7 @@ async def _connect(connection: socket.socket, address: object) -> None:
 class SocketReader:
     """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "object_size", "size")
+    __slots__ = ("_connection", "_keeps", "_sockets", "_source", "_where", "etag", "object_size", "size")
 
     def __init__(
         self,
@@ -257,18 +260,24 @@ class SocketReader:
         sockets: Sockets,
         connection: socket.socket,
         source: Source,
+        head: Head,
         *,
         size: int,
         object_size: int,
-        keeps: bool,
     ) -> None:
         self._where = where
         self._sockets = sockets
         self._connection = connection
         self._source = source
-        self._keeps = keeps
+        self._keeps = head.keeps
+        self.etag = head.etag
         self.size = size
         self.object_size = object_size
+
+    @property
+    def left(self) -> int:
+        """The bytes that were not yet read."""
+        return self._source.left
 
     def source(self) -> Source | None:
         """The socket; None when all bytes have been read, or without os.splice."""

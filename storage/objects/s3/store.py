@@ -26,9 +26,10 @@ from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGon
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.s3 import messages
 from storage.objects.s3.attempts import AlreadyThere, Attempts
+from storage.objects.s3.resuming import ResumingReader
 from storage.objects.s3.signing import Address, Credentials, Request, Signer
-from storage.objects.s3.sockets import Sockets
-from storage.objects.s3.wire import BINARY, Answer, Wire, client_session
+from storage.objects.s3.sockets import SocketReader, Sockets
+from storage.objects.s3.wire import BINARY, Answer, Wire, WireReader, client_session
 
 _DELETE_MAX: Final = 1000  # keys of one DeleteObjects
 
@@ -143,8 +144,16 @@ class S3Store:
             return
         where = self._where("GetObject")
         request = Request("GET", self._address, self._address.path(key), {})
-        reader = await self._attempts.run(
-            where, lambda: self._wire.get(where, request, span), seconds=self._settings.call_seconds
+
+        async def opened(span: Span | None, etag: str = "") -> WireReader | SocketReader:
+            return await self._attempts.run(
+                where, lambda: self._wire.get(where, request, span, etag), seconds=self._settings.call_seconds
+            )
+
+        first = await opened(span)
+        stop = first.size if span is None else span.stop
+        reader = ResumingReader(
+            first, lambda left, etag: opened(Span(stop - left, stop), etag), most=self._settings.attempts
         )
         try:
             if span is not None and reader.size != span.size:

@@ -122,9 +122,16 @@ class Wire:
             raise refusal(where, _INTERNAL_ERROR, document.text("Code"))
         return answer
 
-    async def get(self, where: str, request: Request, span: Span | None) -> "WireReader | SocketReader":
-        """Send a GET and read the head of the response; the caller closes the reader. Raises as ``put``."""
+    async def get(
+        self, where: str, request: Request, span: Span | None, if_match: str = ""
+    ) -> "WireReader | SocketReader":
+        """Send a GET and read the head of the response; the caller closes the reader. Raises as ``put``.
+
+        ``if_match``: the etag that the object must still have.
+        """
         extra = {} if span is None else {"range": f"bytes={span.start}-{span.stop - 1}"}
+        if if_match.startswith('"'):  # a weak one matches nothing (RFC 9110 §13.1.1)
+            extra["if-match"] = if_match
         if self.sockets is not None:
             headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
             return await self.sockets.get(where, _spelled(request, headers), span)
@@ -185,28 +192,29 @@ async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
 class WireReader:
     """A reader of the body of a response; ``size`` and ``object_size`` in bytes."""
 
-    __slots__ = ("_response", "_where", "object_size", "size")
+    __slots__ = ("_response", "_where", "etag", "left", "object_size", "size")
 
     def __init__(self, where: str, response: aiohttp.ClientResponse, size: int, object_size: int) -> None:
         self._where = where
         self._response = response
-        self.size = size
+        self.size = self.left = size
         self.object_size = object_size
+        self.etag = response.headers.get("ETag", "")
 
     def source(self) -> None:
         """Return None: aiohttp reads the socket."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they arrive. Raises Unavailable when the body ends early or stalls."""
-        left = self.size
         try:
             async for chunk in self._response.content.iter_any():
-                left -= len(chunk)
+                self.left -= len(chunk)
                 yield chunk
         except _HTTP_ERRORS as error:
-            raise Unavailable(f"{self._where}: {type(error).__name__}, {left} of {self.size} bytes missing") from error
-        if left:
-            raise Unavailable(f"{self._where}: {left} of {self.size} bytes missing")
+            missing = f"{self.left} of {self.size} bytes missing"
+            raise Unavailable(f"{self._where}: {type(error).__name__}, {missing}") from error
+        if self.left:
+            raise Unavailable(f"{self._where}: {self.left} of {self.size} bytes missing")
 
     def close(self) -> None:
         """Return the connection to the pool when the body was read to its end, else close the connection."""

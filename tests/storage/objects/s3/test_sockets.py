@@ -22,7 +22,7 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"
         ("HTTP/1.1 200 OK\r\nContent-Length: 12", Head(200, 12, keeps=True)),
         (
             'HTTP/1.1 206 Partial Content\r\nETag: "x"\r\ncontent-length:7\r\ncontent-Range: bytes 1-7/9\r\nServer:\tS3 \xfc',
-            Head(206, 7, True, "bytes 1-7/9"),
+            Head(206, 7, True, "bytes 1-7/9", '"x"'),
         ),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\nContent-Length: 0", Head(200, 0, keeps=True)),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close", Head(200, 1, keeps=False)),
