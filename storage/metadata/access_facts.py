@@ -179,7 +179,8 @@ FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 #: The ``role`` of a caller whom the fast query cannot settle: a token of a repository, and all who need a grant.
 NEEDS_FULL_QUERY: Final = -1
 
-# A token of a repository is never settled, nor anybody whom an organization may ask for its SSO.
+# A token of a repository is never settled, nor anybody whom an organization may ask for its SSO. Nor is a package that
+# is not there, where one that is would not be: the second query would tell the hidden from the missing by its time.
 _COLUMNS_FAST: Final[LiteralString] = _columns(
     usable="true",
     sso_missing="false",
@@ -187,8 +188,8 @@ _COLUMNS_FAST: Final[LiteralString] = _columns(
     role=f"""CASE
         WHEN token.repository_id IS NOT NULL OR (owner.packages_sso_required AND caller.id IS NOT NULL)
             THEN {NEEDS_FULL_QUERY}
-        WHEN package.id IS NULL OR caller.id IS NULL THEN 0
-        WHEN {_CHIEF} THEN 3
+        WHEN caller.id IS NULL THEN 0
+        WHEN {_CHIEF} THEN CASE WHEN package.id IS NULL THEN 0 ELSE 3 END
         ELSE {NEEDS_FULL_QUERY}
     END""",
 )
