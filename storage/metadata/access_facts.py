@@ -131,6 +131,7 @@ _DELETED: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT * FROM packages
          WHERE owner_id = owner.id AND name = asked.image AND deleted_at IS NOT NULL AND published_at IS NOT NULL
+           AND ($4::bigint IS NULL OR id = $4::bigint)
          ORDER BY deleted_at DESC, id DESC LIMIT 1
        ) AS package ON true
 """
@@ -173,7 +174,7 @@ def _parts(columns: LiteralString, caller: LiteralString) -> Parts:
 _FULL: Final = _parts(COLUMNS, _CALLER)
 #: One row always, whatever of it is missing.
 FROM: Final = _FULL.once
-#: The same over the package of that name that was deleted last.
+#: The same over the deleted package of that name and the id ``$4``, or NULL: the one that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
 #: The ``role`` of a caller whom the fast query cannot settle: a token of a repository, and all who need a grant.
