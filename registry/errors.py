@@ -163,12 +163,8 @@ class BlobUnknown(RegistryError):
         super().__init__("this package has no blob with this digest", {"digest": digest})
 
 
-class BlobInUse(RegistryError):
-    """A blob that manifests of the package name cannot be deleted: 405 by «Deleting Blobs»."""
-
-    def __init__(self, digest: Digest, manifests: Sequence[Digest]) -> None:
-        message = f"manifests of this package need the blob ({len(manifests)} named in detail); delete them first"
-        super().__init__(message, {"digest": digest, "manifests": list(manifests)}, {"Allow": "GET, HEAD"})
+class InUse(RegistryError):
+    """The content is part of other content and cannot be deleted: 405 by «Deleting Blobs»."""
 
 
 class BlobUploadUnknown(RegistryError):
@@ -394,7 +390,7 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     Denied: (403, "DENIED"),  # code-12
     NotAllowed: (403, "DENIED"),
     Unsupported: (405, "UNSUPPORTED"),  # code-13; the nearest where the spec has none
-    BlobInUse: (405, "UNSUPPORTED"),
+    InUse: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),
     NotDeletable: (400, "UNSUPPORTED"),
     PathUnknown: (404, "UNSUPPORTED"),

@@ -1,15 +1,24 @@
 """The rules of blobs in packages: mount from another package, delete what no manifest needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import may
-from registry.errors import BlobInUse, BlobUnknown
+from registry.errors import BlobUnknown, InUse
 from storage.metadata import blobs, packages
 from storage.metadata.blobs import LocatedBlob, Unlinking
 from storage.metadata.database import Database, Transaction
 from storage.metadata.reads.lookups import Lookups
 from storage.names import Digest, PackageName
+
+
+class BlobInUse(InUse):
+    """Manifests of the package name the blob."""
+
+    def __init__(self, digest: Digest, manifests: Sequence[Digest]) -> None:
+        message = f"manifests of this package need the blob ({len(manifests)} named in detail); delete them first"
+        super().__init__(message, {"digest": digest, "manifests": list(manifests)}, {"Allow": "GET, HEAD"})
 
 
 @dataclass(frozen=True, slots=True)

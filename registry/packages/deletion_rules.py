@@ -1,9 +1,10 @@
 """The rules of deletion: the restore window, and the conditions that forbid a deletion."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from registry.errors import NotDeletable
+from registry.errors import InUse, NotDeletable
 
 _DAY_SECONDS: Final = 24 * 3600.0
 
@@ -36,6 +37,27 @@ class PopularVersion(NotDeletable):
             "contact GitHub support for further assistance",
             'Make the package private first: PATCH it with {"visibility": "private"}.',
         )
+
+
+class HeldByIndex(NotDeletable):
+    """The version is part of tagged indexes; ``holders``: their digests with their tags."""
+
+    def __init__(self, digest: str, holders: Mapping[str, Sequence[str]]) -> None:
+        named = "; ".join(f"{index} (tags: {', '.join(tags)})" for index, tags in holders.items())
+        super().__init__(
+            f"You cannot delete a version that is part of a tagged index: {named}.",
+            "Delete the index first, or its tags.",
+        )
+        self.digest = digest
+        self.holders = holders
+
+
+class ManifestInUse(InUse):
+    """HeldByIndex for the clients of OCI."""
+
+    def __init__(self, held: HeldByIndex) -> None:
+        detail = {"digest": held.digest, "indexes": held.holders}
+        super().__init__(f"{held.message} {held.fix}", detail, {"Allow": "GET, HEAD, PUT"})
 
 
 class LastTaggedVersion(NotDeletable):

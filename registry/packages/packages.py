@@ -59,7 +59,7 @@ class Packages:
         except AlreadyThere as error:
             raise Conflict(
                 "A package with this name exists. Delete it before you restore the deleted one.",
-                "DELETE the new package, and restore again.",
+                f"DELETE the new package, then POST …/restore?token={package_id}, the id of the one to be restored.",
             ) from error
 
     async def configure(

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
 from registry.oci.headers import Condition, etag
 from registry.packages.conditions import Check
-from registry.packages.deletion_rules import LastTaggedVersion, LastVersion, LifetimeSettings, PopularVersion
+from registry.packages.deletion_rules import (
+    HeldByIndex,
+    LastTaggedVersion,
+    LastVersion,
+    LifetimeSettings,
+    ManifestInUse,
+    PopularVersion,
+)
 from storage.metadata import packages, tags, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.manifests import ResolvedManifest
@@ -44,6 +51,9 @@ class Versions:
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and leaving.downloads > most:
                 raise PopularVersion(most)
+            holders = {one.digest: one.tags for one in await versions.holders(tx, package_id, leaving.digest)}
+            if holders:
+                raise HeldByIndex(leaving.digest, holders)
             if not may_be_last:
                 _check_others(leaving)
             await versions.hide(tx, package_id, version_id, leaving.digests, deleted_by)
@@ -56,27 +66,33 @@ class Versions:
         """Delete a tag, or where none is named a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
-        Raises ManifestUnknown, Denied, PreconditionFailed.
+        Raises ManifestUnknown, ManifestInUse, Denied, PreconditionFailed.
         """
         if found.package_id is None or found.version_id is None or found.account_id is None:
             raise ManifestUnknown(reference)
         if condition is not None:
             condition.check(None if found.digest is None else etag(found.digest))
         if tag is not None:
-            seen = None if condition is None else found.digest
-            if not await tags.remove(self.db, found.package_id, tag, seen):
-                if seen is not None:
-                    now = await tags.locked(self.db, found.package_id, tag)
-                    raise PreconditionFailed(None if now is None else etag(now))
-                raise ManifestUnknown(reference)
+            await self._untag(found.package_id, tag, None if condition is None else found.digest)
             return
         try:
             await self.delete(found.package_id, found.version_id, found.account_id, may_be_last=True)
         except NotFound as error:
             raise ManifestUnknown(reference) from error
+        except HeldByIndex as held:
+            raise ManifestInUse(held) from held
         except NotDeletable as refused:
             # GitHub's API answers this 400, of which OCI's clients would make an invalid request.
             raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
+
+    async def _untag(self, package_id: int, tag: TagName, seen: str | None) -> None:
+        """Delete a tag, if it is still that of the manifest that was seen, where that counts."""
+        if await tags.remove(self.db, package_id, tag, seen):
+            return
+        if seen is None:
+            raise ManifestUnknown(tag)
+        now = await tags.locked(self.db, package_id, tag)
+        raise PreconditionFailed(None if now is None else etag(now))
 
     async def restore(self, package_id: int, version_id: int) -> None:
         """Restore a version with its referrers, its children, and its tags that no other version has.

@@ -131,6 +131,7 @@ _DELETED: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT * FROM packages
          WHERE owner_id = owner.id AND name = asked.image AND deleted_at IS NOT NULL AND published_at IS NOT NULL
+           AND ($4::bigint IS NULL OR id = $4::bigint)
          ORDER BY deleted_at DESC, id DESC LIMIT 1
        ) AS package ON true
 """
@@ -173,13 +174,14 @@ def _parts(columns: LiteralString, caller: LiteralString) -> Parts:
 _FULL: Final = _parts(COLUMNS, _CALLER)
 #: One row always, whatever of it is missing.
 FROM: Final = _FULL.once
-#: The same over the package of that name that was deleted last.
+#: The same over the deleted package of that name and the id ``$4``, or NULL: the one that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
 #: The ``role`` of a caller whom the fast query cannot settle: a token of a repository, and all who need a grant.
 NEEDS_FULL_QUERY: Final = -1
 
-# A token of a repository is never settled, nor anybody whom an organization may ask for its SSO.
+# A token of a repository is never settled, nor anybody whom an organization may ask for its SSO. Nor is a package that
+# is not there, where one that is would not be: the second query would tell the hidden from the missing by its time.
 _COLUMNS_FAST: Final[LiteralString] = _columns(
     usable="true",
     sso_missing="false",
@@ -187,8 +189,8 @@ _COLUMNS_FAST: Final[LiteralString] = _columns(
     role=f"""CASE
         WHEN token.repository_id IS NOT NULL OR (owner.packages_sso_required AND caller.id IS NOT NULL)
             THEN {NEEDS_FULL_QUERY}
-        WHEN package.id IS NULL OR caller.id IS NULL THEN 0
-        WHEN {_CHIEF} THEN 3
+        WHEN caller.id IS NULL THEN 0
+        WHEN {_CHIEF} THEN CASE WHEN package.id IS NULL THEN 0 ELSE 3 END
         ELSE {NEEDS_FULL_QUERY}
     END""",
 )

@@ -24,9 +24,11 @@ ACCESS_FACTS, ACCESS_FACTS_FAST = access_facts.full_and_fast(
 _ACCESS_FACTS_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_DELETED}")
 
 
-async def standing_of_deleted(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
-    """The caller's standing with the package of that name that was deleted last, if there is one."""
-    return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image)
+async def standing_of_deleted(
+    db: Executor, token_id: int | None, package: PackageName, package_id: int | None
+) -> AccessFacts:
+    """The caller's standing with the deleted package of that name and id; None: with the one that was deleted last."""
+    return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image, package_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from storage.metadata.query import COUNTED, Executor, command, select
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version; ``tags``: the tags of the version; of a deleted version its former tags."""
+    """A version; ``tags``: the tags of the version; of a deleted version its former tags.
+
+    ``parents``: digests of the indexes that it is part of, at most 100.
+    """
 
     id: int
     digest: str
@@ -21,6 +24,7 @@ class Version:
     updated_at: datetime
     deleted_at: datetime | None
     tags: list[str]
+    parents: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,14 @@ _COLUMNS: Final[LiteralString] = """
     CASE WHEN version.deleted_at IS NULL
          THEN ARRAY(SELECT name FROM tags WHERE package_id = version.package_id AND digest = version.digest
                      ORDER BY updated_at DESC, name)
-         ELSE version.deleted_tags END AS tags
+         ELSE version.deleted_tags END AS tags,
+    ARRAY(SELECT nesting.parent
+            FROM manifest_children nesting
+           CROSS JOIN LATERAL (SELECT deleted_at FROM manifests
+                                WHERE package_id = nesting.package_id AND digest = nesting.parent LIMIT 1) AS above
+           WHERE nesting.package_id = version.package_id AND nesting.child = version.digest
+             AND above.deleted_at IS NULL
+           ORDER BY nesting.parent LIMIT 100) AS parents
 """
 
 _GET: Final = select(
@@ -122,13 +133,19 @@ _LEAVING: Final = select(
         SELECT next.digest
           FROM leaving near
          CROSS JOIN LATERAL (
-            SELECT digest FROM manifests WHERE package_id = $1 AND subject = near.digest AND deleted_at IS NULL
-             UNION
-            SELECT tag.digest FROM tags tag
-             WHERE tag.package_id = $1 AND tag.name = ANY ({_FALLBACK})
-               AND NOT EXISTS (SELECT 1 FROM tags other
-                                WHERE other.package_id = $1 AND other.digest = tag.digest
-                                  AND other.name <> ALL ({_FALLBACK}))
+            SELECT follower.digest
+              FROM (SELECT digest FROM manifests
+                     WHERE package_id = $1 AND subject = near.digest AND deleted_at IS NULL
+                     UNION
+                    SELECT digest FROM tags WHERE package_id = $1 AND name = ANY ({_FALLBACK})) AS follower
+             WHERE NOT EXISTS (SELECT 1 FROM tags own
+                                WHERE own.package_id = $1 AND own.digest = follower.digest
+                                  AND own.name <> ALL ({_FALLBACK}))
+               AND NOT EXISTS (SELECT 1 FROM manifest_children nesting
+                                CROSS JOIN LATERAL (SELECT name FROM tags
+                                                     WHERE package_id = $1 AND digest = nesting.parent) AS own
+                                WHERE nesting.package_id = $1 AND nesting.child = follower.digest
+                                  AND own.name <> ALL ({_FALLBACK}))
          ) AS next
     )
     SELECT target.digest,
@@ -146,8 +163,54 @@ _LEAVING: Final = select(
 
 
 async def leaving(db: Executor, package_id: int, version_id: int) -> Leaving | None:
-    """The effect of deleting a version, with its direct and indirect referrers; None: no such version."""
+    """The effect of deleting a version, with its direct and indirect referrers; None: no such version.
+
+    A referrer stays that has a tag of its own, or is part of an index that has one.
+    """
     return await _LEAVING.maybe(db, package_id, version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An index that has a tag, and that a version is part of."""
+
+    digest: str
+    tags: list[str]
+
+
+# Lists of referrers, which clients keep under a tag where a registry has no API for them, hold nothing.
+_HOLDERS: Final = select(
+    Holder,
+    """
+    WITH RECURSIVE above AS (
+        SELECT $2::text COLLATE "C" AS digest
+         UNION
+        SELECT parent.digest
+          FROM above
+         CROSS JOIN LATERAL (
+            SELECT nesting.parent AS digest
+              FROM manifest_children nesting
+             CROSS JOIN LATERAL (SELECT deleted_at FROM manifests
+                                  WHERE package_id = $1 AND digest = nesting.parent LIMIT 1) AS version
+             WHERE nesting.package_id = $1 AND nesting.child = above.digest AND version.deleted_at IS NULL
+         ) AS parent
+    )
+    SELECT above.digest, named.tags
+      FROM above
+     CROSS JOIN LATERAL (
+        SELECT ARRAY(SELECT name FROM tags
+                      WHERE package_id = $1 AND digest = above.digest AND name !~ '^sha(256|512)-[0-9a-f]{64}$'
+                      ORDER BY name LIMIT 20) AS tags
+     ) AS named
+     WHERE above.digest <> $2 AND cardinality(named.tags) > 0
+     ORDER BY above.digest LIMIT 20
+    """,
+)
+
+
+async def holders(db: Executor, package_id: int, digest: str) -> list[Holder]:
+    """Indexes with tags that a version is part of, directly or through other indexes; at most 20."""
+    return await _HOLDERS.all(db, package_id, digest)
 
 
 _HIDE: Final = command(

@@ -223,9 +223,9 @@ async def test_an_index_brings_its_children_back(registry: Registry) -> None:
     index = await push_index(registry, "multi", children, alice)
     inner = await push_index(registry, "nested", [index], alice)
     await registry.push_image("alice/app", "other", alice)
-    for digest in (children[0], index):
-        await delete(registry, alice, digest)
     gone = await delete(registry, alice, inner)
+    for digest in (index, children[0]):
+        await delete(registry, alice, digest)
     assert await pull(registry, alice, children[1]) == (200, children[1])  # as on GitHub, children stay
     assert await restore(registry, alice, gone) == 204
     assert await pull(registry, alice, "nested") == (200, inner)

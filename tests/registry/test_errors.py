@@ -10,6 +10,7 @@ import pytest
 
 from registry import errors
 from registry.errors import STATUSES, RegistryError
+from registry.packages.blobs import BlobInUse
 from storage.names import Digest, PackageName
 
 A = Digest.of(b"a")
@@ -30,7 +31,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.DigestMalformed("why"), "DIGEST_INVALID", 400),
         (errors.DigestUnsupported("why"), "DIGEST_INVALID", 400),
         (errors.BlobUnknown(A), "BLOB_UNKNOWN", 404),
-        (errors.BlobInUse(A, [B]), "UNSUPPORTED", 405),
+        (BlobInUse(A, [B]), "UNSUPPORTED", 405),
         (errors.BlobUploadUnknown("x"), "BLOB_UPLOAD_UNKNOWN", 404),
         (errors.UploadExpired(UPLOAD), "BLOB_UPLOAD_UNKNOWN", 404),
         (errors.BlobUploadInvalid("why"), "BLOB_UPLOAD_INVALID", 400),
@@ -40,6 +41,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.SizeInvalid(1, 2), "SIZE_INVALID", 400),
         (errors.LayerTooLarge(10), "SIZE_INVALID", 413),
         (errors.ManifestTooLarge(10), "SIZE_INVALID", 413),
+        (errors.PreconditionFailed(None), "UNSUPPORTED", 412),
         (errors.TooManyTags(10, 11), "MANIFEST_INVALID", 414),
         (errors.ManifestInvalid("why"), "MANIFEST_INVALID", 400),
         (errors.ManifestUnknown("latest"), "MANIFEST_UNKNOWN", 404),

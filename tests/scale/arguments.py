@@ -206,7 +206,9 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "packages._ACCESS_FACTS": [(t, *named) for t in (*s.viewers, None)],
         "packages.ACCESS_FACTS": _asked(s, "tag"),
         "packages.ACCESS_FACTS_FAST": _asked(s, "tag"),
-        "packages._ACCESS_FACTS_DELETED": [(t, s.world.owner(107), image(107)) for t in s.viewers],
+        "packages._ACCESS_FACTS_DELETED": [
+            (t, s.world.owner(107), image(107), which) for t in s.viewers for which in (None, 107)
+        ],
         "packages._ENSURE": [(s.org_id, "new", s.seat, s.token(s.seat)), (s.org_id, named[1], s.seat, s.workflow)],
         "packages._LOCK": [(s.package,)],
         "packages._HIDE": [(s.package, 7)],
@@ -282,6 +284,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
         "versions._DELETED": [(50, 30, 0, 2592000.0), (1, 30, 0, 2592000.0)],
         "versions._LEAVING": [(p, s.version), (1, 10)],
+        "versions._HOLDERS": [(p, m), (1, digest("m", 10))],
         "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], 7)],
         "versions._LOCK_DELETED": [(50, 508, 2592000.0)],
         "versions._RETURNING": [(50, 508)],

@@ -49,7 +49,8 @@ async def test_fast_and_full_queries_agree(database_url: str) -> None:
         await connection.close()
     pairs = list(zip(asked, fast, full, strict=True))
     assert not [(key, one, two) for key, one, two in pairs if one.role != NEEDS_FULL_QUERY and one != two]
-    of_cells = [(key[0], one.role == NEEDS_FULL_QUERY) for key, one, _ in pairs]
+    # Of a namespace that is not there everybody who asks for it has the full query, as for a hidden package.
+    of_cells = [(key[0], one.role == NEEDS_FULL_QUERY) for key, one, _ in pairs if key[2] != "none"]
     assert not [cell for cell, unsettled in of_cells if unsettled and cell.caller.name in _FAST_CALLERS and cell.id % 2]
     left_open = {cell.caller.name for cell, unsettled in of_cells if unsettled}
     assert {"member", "reader", "writer", "admin", "stranger", "workflow", "workspace"} <= left_open

@@ -51,7 +51,7 @@ async def test_a_text_is_stored_or_the_manifest_refused(registry: Registry, text
         ):
             body = _filled({**base, **more}, text)
             for reference in (sha256(body), "latest"):
-                path, headers = f"/v2/alice/app/manifests/{reference}", {"Content-Type": base["mediaType"]}
+                path, headers = f"/v2/alice/app/manifests/{reference}", {"Content-Type": str(base["mediaType"])}
                 put = await registry.call("PUT", path, token, data=body, headers=headers)
                 assert put.status in {201, 400}, (text, more, put.body)
             listed = await registry.call("GET", f"/v2/alice/app/referrers/{subject}", token)

@@ -77,10 +77,10 @@ class ApiCall:
 
     def number(self, name: str) -> int:
         """A numeric id in the path. Raises 404: no such thing has an id of that form."""
-        text = self.param(name)
-        if not text.isascii() or not text.isdigit() or len(text) > _ID_DIGITS:
+        number = number_of(self.param(name))
+        if number is None:
             raise errors.NotFound
-        return int(text)
+        return number
 
     def body(self, kind: type[Body]) -> Body:
         """Decode the JSON body. Raises 400 for malformed JSON, 422 for JSON that does not match the type."""
@@ -103,6 +103,11 @@ class ApiCall:
                 raise errors.Denied(missing, have, fix, words)
             case _:
                 raise errors.NotFound
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that a text is, if it may be an id."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

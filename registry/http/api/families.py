@@ -6,7 +6,7 @@ from urllib.parse import quote
 from auth.identity import Action
 from registry.errors import Invalid, NotFound
 from registry.http.api import rights
-from registry.http.api.call import ApiCall
+from registry.http.api.call import ApiCall, number_of
 from registry.http.api.routes import Handler, Route
 from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
@@ -53,17 +53,25 @@ def package_name(call: ApiCall) -> PackageName:
 async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tuple[int, AccessFacts]:
     """The id of the package, with which the viewer may do ``action``. Raises 404 (hidden and missing), 403.
 
-    ``deleted``: not the package of that name, but the one that was deleted last.
+    ``deleted``: not the package of that name, but the deleted one with the id in ``?token=``, or the last of them.
     """
-    name = package_name(call)
-    find = packages.standing_of_deleted if deleted else packages.access_facts_of
-    standing = await find(call.services.db, call.token_id, name)
+    name, db = package_name(call), call.services.db
+    if deleted:
+        standing = await packages.standing_of_deleted(db, call.token_id, name, _wanted(call))
+    else:
+        standing = await packages.access_facts_of(db, call.token_id, name)
     if "org" in call.http.match_info and standing.owner_kind != "Organization":
         raise NotFound
     package_id = call.authorize(action, name, standing).package_id
     if package_id is None:
         raise NotFound
     return package_id, standing
+
+
+def _wanted(call: ApiCall) -> int | None:
+    """The id in ``?token=``; 0, which nothing has, for a text that is no id."""
+    text = call.http.query.get("token")
+    return (number_of(text) or 0) if text else None
 
 
 async def shown(call: ApiCall, package_id: int, tx: Transaction | None = None) -> ShownPackage:

@@ -87,7 +87,10 @@ async def delete_package(call: ApiCall) -> web.Response:
 
 
 async def restore_package(call: ApiCall) -> web.Response:
-    """Restore a package with its versions, tags, links and roles, unless its name is in use again."""
+    """Restore a package with its versions, tags, links and roles, unless its name is in use again.
+
+    ``token``: the id of the package, where several of the name were deleted; else it is the last of them.
+    """
     package_id, _ = await allowed(call, Action.RESTORE, deleted=True)
     await call.services.packages.restore(package_id)
     return nothing()

@@ -45,7 +45,10 @@ async def get_version(call: ApiCall) -> web.Response:
 
 
 async def delete_version(call: ApiCall) -> web.Response:
-    """Delete a version with its tags, signatures and other referrers; the version can be restored for a while."""
+    """Delete a version with its tags, signatures and other referrers; the version can be restored for a while.
+
+    What has a tag keeps what it is part of: a child of a tagged index is not deleted, a referrer with a tag stays.
+    """
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.DELETE)
 
@@ -85,6 +88,7 @@ def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, 
         "license_is_spdx": found.licenses_spdx,
         "description": found.description,
         "deleted_at": found.deleted_at,
+        "parents": found.parents or None,
     }
     return {**shape, **{key: value for key, value in told.items() if value is not None}}
 
