@@ -44,7 +44,7 @@ class Packages:
                 raise PopularPackage(most)
             await packages.hide(tx, package_id, deleted_by)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def restore(self, package_id: int) -> None:
         """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
@@ -54,7 +54,7 @@ class Packages:
                 raise NotFound
 
         try:
-            await self.db.repeat(work)
+            await self.db.repeat(work, package_id)
         except AlreadyThere as error:
             raise Conflict(
                 "A package with this name exists. Delete it before you restore the deleted one.",
@@ -75,7 +75,7 @@ class Packages:
             if inherit is not None and inherit != held.inherit_access:
                 await self._change_mode(tx, held, standing, inherit=inherit)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def _change_mode(self, tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
         if inherit and held.repository_id is None:
@@ -104,7 +104,7 @@ class Packages:
             if inherit or held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=inherit)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def unlink(self, package_id: int, standing: AccessFacts) -> None:
         """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
@@ -117,7 +117,7 @@ class Packages:
             if held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=False)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
 
 async def _held(tx: Transaction, package_id: int) -> Held:

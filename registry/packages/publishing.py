@@ -83,7 +83,8 @@ class Manifests:
     async def _insert(self, package_id: int, new: NewManifest, source: Target | None) -> bool:
         """Insert the manifest and link the package; False if the package is gone. Raises ForeignKeyMissing."""
         if source is None:
-            return await manifests.insert(self.db, package_id, new)
+            async with self.db.turn(package_id):
+                return await manifests.insert(self.db, package_id, new)
 
         async def work(tx: Transaction) -> bool:
             held = await packages.lock(tx, package_id)
@@ -92,7 +93,7 @@ class Manifests:
             await _link(tx, held, source)
             return True
 
-        return await self.db.repeat(work)
+        return await self.db.repeat(work, package_id)
 
     async def _renamed(self, package_id: int, push: Push) -> bool:
         """Retag a complete image that the package has already; False if the manifest must be stored."""

@@ -36,7 +36,7 @@ class Versions:
                 _check_others(leaving)
             await versions.hide(tx, package_id, version_id, leaving.digests, deleted_by)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def withdraw(self, found: ResolvedManifest, reference: str, tag: TagName | None) -> None:
         """Delete a tag, or where none is named a manifest with its tags. Raises ManifestUnknown, Denied.
@@ -46,8 +46,9 @@ class Versions:
         if found.package_id is None or found.version_id is None or found.account_id is None:
             raise ManifestUnknown(reference)
         if tag is not None:
-            if not await tags.remove(self.db, found.package_id, tag):
-                raise ManifestUnknown(reference)
+            async with self.db.turn(found.package_id):
+                if not await tags.remove(self.db, found.package_id, tag):
+                    raise ManifestUnknown(reference)
             return
         try:
             await self.delete(found.package_id, found.version_id, found.account_id, may_be_last=True)
@@ -72,7 +73,7 @@ class Versions:
                 raise NotFound
             await versions.unhide(tx, package_id, returning)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
 
 def _check_others(leaving: Leaving) -> None:
