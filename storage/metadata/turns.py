@@ -1,6 +1,7 @@
 """Turns: at most so many at once have one key, a package or an account; the rest wait, and hold nothing."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from storage.errors import Unavailable
 
 #: Who waits longer is told to come back: an overload, not a wait.
 _SECONDS: Final = 5.0
+_TOO_MANY: Final = "too many wait for the same package or account"
 
 
 @dataclass(slots=True)
@@ -19,11 +21,15 @@ class _Gate:
 
 
 class Turns:
-    """The holders of each key, ``most`` at a time; a key that nobody has or waits for is forgotten."""
+    """The holders of each key, ``most`` at a time; a key that nobody has or waits for is forgotten.
 
-    def __init__(self, most: int, seconds: float = _SECONDS) -> None:
+    ``crowd``: so many may have it or wait for it, and more are told at once to come back.
+    """
+
+    def __init__(self, most: int, seconds: float = _SECONDS, crowd: int = sys.maxsize) -> None:
         self._most = most
         self._seconds = seconds
+        self._crowd = crowd
         self._gates: dict[int, _Gate] = {}
 
     @asynccontextmanager
@@ -32,6 +38,8 @@ class Turns:
         gate = self._gates.get(key)
         if gate is None:
             gate = self._gates[key] = _Gate(asyncio.Semaphore(self._most))
+        if gate.users >= self._crowd:
+            raise Unavailable(_TOO_MANY)
         gate.users += 1
         try:
             await self._enter(gate.places)
@@ -52,4 +60,4 @@ class Turns:
             async with asyncio.timeout(self._seconds):
                 await places.acquire()
         except TimeoutError as error:
-            raise Unavailable("too many wait for the same package or account") from error
+            raise Unavailable(_TOO_MANY) from error
