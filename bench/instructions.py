@@ -12,6 +12,7 @@ import argparse
 import base64
 import hashlib
 import http.client
+import itertools
 import platform
 import re
 import shutil
@@ -39,6 +40,8 @@ _BATCHES: Final = 4
 _REQUESTS: Final = 75
 _LAYER_BYTES: Final = 1 << 20  # smaller ones are answered from PostgreSQL
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+_IN_TOTO: Final = "application/vnd.in-toto+json"
 _PACKAGE: Final = f"/v2/{USER}/hot"
 _BY_TAG: Final = "manifest GET by tag"
 _BY_TLS: Final = "manifest GET by tag, TLS"
@@ -96,6 +99,29 @@ def _hot_paths(client: Client) -> dict[str, Ask]:
     def put(number: int) -> None:
         client.ask("PUT", f"{_PACKAGE}/manifests/v{number % 100}", 201, manifest, **{"Content-Type": _MANIFEST})
 
+    labels = {
+        "org.opencontainers.image.source": "https://github.com/acme/hot",
+        "org.opencontainers.image.description": "A thing of many parts",
+        "org.opencontainers.image.licenses": "Apache-2.0 OR MIT",
+    }
+    described = orjson.dumps({"os": "linux", "architecture": "amd64", "config": {"Labels": labels}})
+    client.ask("POST", f"{_PACKAGE}/blobs/uploads/?digest={_digest(described)}", 201, described)
+    pushed = itertools.count()
+
+    def put_labelled(number: int) -> None:
+        """Put an image with GitHub's three labels, new each time, with the annotations that a build gives it."""
+        image = orjson.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "config": {"mediaType": _CONFIG, "digest": _digest(described), "size": len(described)},
+                "layers": [{"mediaType": _IN_TOTO, "digest": _digest(layer), "size": len(layer)}],
+                "annotations": {**labels, "org.opencontainers.image.version": f"{next(pushed):08}"},
+            }
+        )
+        path = f"{_PACKAGE}/manifests/labelled{number % 100}"
+        client.ask("PUT", path, 201, image, **{"Content-Type": _MANIFEST})
+
     put(0)
     return {
         _BY_TAG: lambda _: _none(client.ask("GET", f"{_PACKAGE}/manifests/v0", 200)),
@@ -103,6 +129,7 @@ def _hot_paths(client: Client) -> dict[str, Ask]:
         "blob HEAD": lambda _: _none(client.ask("HEAD", f"{_PACKAGE}/blobs/{_digest(config)}", 200)),
         "blob GET, redirected": lambda _: _none(client.ask("GET", f"{_PACKAGE}/blobs/{_digest(layer)}", 307)),
         "tag write": put,
+        "manifest PUT with labels": put_labelled,
         "token": lambda _: _none(client.token()),
     }
 

@@ -64,6 +64,13 @@ class MessageInvalid(BadRequest):
         super().__init__(why)
 
 
+class HandshakeOnPlainPort(MessageInvalid):
+    """The client speaks TLS to a port without TLS, as docker does first with a registry that it may reach by HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__("this port speaks HTTP; a TLS handshake came")
+
+
 class TargetTooLong(MessageInvalid):
     """The request target is too long (RFC 9112 §3)."""
 

@@ -60,7 +60,7 @@ class Blobs:
             await packages.lock(tx, package_id)
             return await blobs.unlink(tx, package_id, digest)
 
-        outcome = await self.db.repeat(work)
+        outcome = await self.db.repeat(work, package_id)
         if outcome.users:
             raise BlobInUse(digest, [Digest(user) for user in outcome.users])
         if not outcome.gone:

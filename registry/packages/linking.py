@@ -20,8 +20,10 @@ _PREFIX: Final = "org.opencontainers.image."
 _SOURCE_MAX: Final = 256
 _DESCRIPTION_MAX: Final = 512
 _LICENSES_MAX: Final = 256
-#: Made once: its list of licences is read from a file.
+#: Made once, before processes are forked: its list of licences is read from a file, and an automaton made of it, which
+#: the library would else leave to the first push with a licence.
 _SPDX: Final = get_spdx_licensing()
+_SPDX.get_advanced_tokenizer()
 
 #: The tags under which cosign keeps what belongs to an image.
 _COSIGN_TAG: Final = re.compile(r"sha256-[a-f0-9]{64}\.(?:sig|att|sbom)", re.ASCII)

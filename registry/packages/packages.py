@@ -45,7 +45,7 @@ class Packages:
                 raise PopularPackage(most)
             await packages.hide(tx, package_id, deleted_by)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def restore(self, package_id: int) -> None:
         """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
@@ -55,7 +55,7 @@ class Packages:
                 raise NotFound
 
         try:
-            await self.db.repeat(work)
+            await self.db.repeat(work, package_id)
         except AlreadyThere as error:
             raise Conflict(
                 "A package with this name exists. Delete it before you restore the deleted one.",
@@ -82,7 +82,7 @@ class Packages:
             if inherit is not None and inherit != held.inherit_access:
                 await self._change_mode(tx, held, standing, inherit=inherit)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def _change_mode(self, tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
         if inherit and held.repository_id is None:
@@ -118,7 +118,7 @@ class Packages:
             if inherit or held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=inherit)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def unlink(self, package_id: int, standing: AccessFacts, check: Check | None = None) -> None:
         """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
@@ -131,7 +131,7 @@ class Packages:
             if held.inherit_access:
                 await _forget_roles(tx, held, standing, inherit=False)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
 
 async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:

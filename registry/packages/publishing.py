@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
@@ -27,6 +27,7 @@ from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
 from storage.metadata.packages import Held
 from storage.metadata.retags import Retags
+from storage.metadata.turns import Turns
 from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectStore, expect_size
 
@@ -34,6 +35,10 @@ from storage.objects.base import ObjectStore, expect_size
 _CONFIG_MAX: Final = 1024 * 1024
 #: How often a manifest is tried whose references were not there, and then were.
 _TRIES: Final = 3
+_LARGE_SECONDS: Final = 20.0
+_LARGE_CROWD: Final = 32
+#: A manifest that names more is made ready for PostgreSQL in a thread.
+_THREAD_REFERENCES: Final = 1000
 #: A config above this is parsed in a thread.
 _THREAD_BYTES: Final = 128 * 1024
 
@@ -62,6 +67,8 @@ class Manifests:
     stores: ObjectStore
     settings: LinkSettings
     moves: Retags
+    #: By account: whose manifest is large waits for the one before, for as long as a client waits for an answer.
+    large: Turns = field(default_factory=lambda: Turns(1, _LARGE_SECONDS, _LARGE_CROWD))
 
     async def publish(self, package_id: int, push: Push) -> None:
         """Store a manifest and set its tags.
@@ -73,7 +80,11 @@ class Manifests:
         config = await self._config(package_id, push.manifest)
         labels = labels_of(push.manifest, config)
         source = await self._source(push, labels)
-        new = await self._new(package_id, push, config, labels)
+        absent = await self._absent(package_id, push.manifest)
+        many = len(push.manifest.layers) + len(push.manifest.manifests) > _THREAD_REFERENCES
+        new = (
+            await asyncio.to_thread(_new, push, config, labels, absent) if many else _new(push, config, labels, absent)
+        )
 
         for left in reversed(range(_TRIES)):
             try:
@@ -93,7 +104,8 @@ class Manifests:
         """
         condition = push.condition
         if source is None and condition is None:
-            return await manifests.insert(self.db, package_id, new)
+            async with self.db.turn(package_id):
+                return await manifests.insert(self.db, package_id, new)
 
         async def work(tx: Transaction) -> bool:
             held = await packages.lock(tx, package_id)
@@ -107,7 +119,7 @@ class Manifests:
                 await _link(tx, held, source)
             return True
 
-        return await self.db.repeat(work)
+        return await self.db.repeat(work, package_id)
 
     async def _renamed(self, package_id: int, push: Push) -> bool:
         """Retag a complete image that the package has already; False if the manifest must be stored."""
@@ -118,31 +130,10 @@ class Manifests:
             return False
         return await self.moves.move(push.name, package_id, push.tags[0], push.digest, manifest.media_type)
 
-    async def _new(self, package_id: int, push: Push, config: ImageConfig, labels: Labels) -> NewManifest:
-        manifest = push.manifest
+    async def _absent(self, package_id: int, manifest: Manifest) -> frozenset[Digest]:
+        """Return the foreign layers that the package does not have."""
         foreign = set(manifest.foreign)
-        absent = set[str]()
-        if foreign:
-            absent = set(await manifests.missing(self.db, package_id, sorted(foreign), []))
-        sort = sort_of(manifest, push.tags)
-        return NewManifest(
-            digest=push.digest,
-            media_type=manifest.media_type,
-            artifact_type=manifest.artifact_type,
-            subject=None if manifest.subject is None else manifest.subject.digest,
-            annotations=None if manifest.subject is None else _json(manifest.annotations),
-            body=push.body,
-            blobs=sorted({*manifest.blobs, *(d for d in foreign if d not in absent)}),
-            children=sorted(set(manifest.children)),
-            tags=sorted(set(push.tags)),
-            description=labels.description,
-            licenses=labels.licenses,
-            licenses_spdx=labels.licenses_spdx,
-            source_url=labels.source,
-            sort=sort,
-            platforms=platforms_of(manifest, config),
-            describes=bool(push.tags) and sort == "image" and manifest.subject is None,
-        )
+        return frozenset(await manifests.missing(self.db, package_id, sorted(foreign), []) if foreign else ())
 
     async def _config(self, package_id: int, manifest: Manifest) -> ImageConfig:
         """Read the config of an image; empty if the config is missing or too large."""
@@ -181,6 +172,29 @@ async def _current(tx: Transaction, package_id: int, push: Push) -> str | None:
     else:
         digest = None if await manifests.missing(tx, package_id, [], [push.digest]) else push.digest
     return None if digest is None else etag(digest)
+
+
+def _new(push: Push, config: ImageConfig, labels: Labels, absent: frozenset[Digest]) -> NewManifest:
+    manifest = push.manifest
+    sort = sort_of(manifest, push.tags)
+    return NewManifest(
+        digest=push.digest,
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        subject=None if manifest.subject is None else manifest.subject.digest,
+        annotations=None if manifest.subject is None else _json(manifest.annotations),
+        body=push.body,
+        blobs=sorted({*manifest.blobs, *(d for d in manifest.foreign if d not in absent)}),
+        children=sorted(set(manifest.children)),
+        tags=sorted(set(push.tags)),
+        description=labels.description,
+        licenses=labels.licenses,
+        licenses_spdx=labels.licenses_spdx,
+        source_url=labels.source,
+        sort=sort,
+        platforms=platforms_of(manifest, config),
+        describes=bool(push.tags) and sort == "image" and manifest.subject is None,
+    )
 
 
 async def _link(tx: Transaction, held: Held, source: Target) -> None:

@@ -37,7 +37,7 @@ class Accesses:
                 )
             await access.grant_user(tx, package_id, person.id, role)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def set_team(self, package_id: int, slug: str, role: int | None) -> None:
         """Set a team's role. Raises NotFound, Conflict (inherited), Invalid (a package of a user)."""
@@ -54,7 +54,7 @@ class Accesses:
             else:
                 await access.grant_team(tx, package_id, team.id, role)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def grant_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], role: int, audience: str
@@ -65,7 +65,7 @@ class Accesses:
             target = await _target(tx, package_id, token_id, repository)
             await access.grant_repository(tx, package_id, target.id, role, audience)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def revoke_repository(
         self, package_id: int, token_id: int, repository: tuple[str, str], audience: str | None
@@ -76,7 +76,7 @@ class Accesses:
             target = await _target(tx, package_id, token_id, repository)
             _there(await access.revoke_repository(tx, package_id, target.id, audience))
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
 
 def _there(found: bool) -> None:

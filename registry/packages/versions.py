@@ -58,7 +58,7 @@ class Versions:
                 _check_others(leaving)
             await versions.hide(tx, package_id, version_id, leaving.digests, deleted_by)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
     async def withdraw(
         self, found: ResolvedManifest, reference: str, tag: TagName | None, condition: Condition | None = None
@@ -87,7 +87,9 @@ class Versions:
 
     async def _untag(self, package_id: int, tag: TagName, seen: str | None) -> None:
         """Delete a tag, if it is still that of the manifest that was seen, where that counts."""
-        if await tags.remove(self.db, package_id, tag, seen):
+        async with self.db.turn(package_id):
+            removed = await tags.remove(self.db, package_id, tag, seen)
+        if removed:
             return
         if seen is None:
             raise ManifestUnknown(tag)
@@ -109,7 +111,7 @@ class Versions:
                 raise NotFound
             await versions.unhide(tx, package_id, returning)
 
-        await self.db.repeat(work)
+        await self.db.repeat(work, package_id)
 
 
 def _check_others(leaving: Leaving) -> None:

@@ -16,6 +16,7 @@ request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=Non
 def configure() -> None:
     """Configure structlog for this process."""
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[
             structlog.contextvars.merge_contextvars,
             _with_request,

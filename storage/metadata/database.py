@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -10,10 +10,13 @@ import asyncpg
 
 from storage.errors import StorageError, Unavailable
 from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
+from storage.metadata.turns import Turns
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
+#: The share of the connections that those may have at once who change one package.
+_PACKAGE_SHARE: Final = 4
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 5.0
 _RENEWAL_SECONDS: Final = 1.0
@@ -164,8 +167,10 @@ class Database:
     one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", size: int) -> None:
         self._pool = pool
+        #: Whose row is locked keeps few connections waiting for it, and others have the rest.
+        self._turns = Turns(max(1, size // _PACKAGE_SHARE))
         self._idle: list[_Held] = []
         self._waiting = 0
         self._renewals = 0
@@ -258,14 +263,24 @@ class Database:
         except (TimeoutError, OSError):
             self._pool.terminate()
 
-    async def repeat(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like."""
+    def turn(self, package_id: int) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn of who changes the package, within the block. Raises Unavailable."""
+        return self._turns.turn(package_id)
+
+    async def repeat(self, work: Callable[[Transaction], Awaitable[T]], package_id: int | None = None) -> T:
+        """Run ``work`` in a transaction, again as a whole (at most three times) after a deadlock or the like.
+
+        ``package_id``: the package that it locks.
+        """
 
         async def run() -> T:
             async with self.transaction() as tx:
                 return await work(tx)
 
-        return await _repeated(run)
+        if package_id is None:
+            return await _repeated(run)
+        async with self.turn(package_id):
+            return await _repeated(run)
 
 
 @asynccontextmanager
@@ -283,7 +298,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             init=_begin_session,
             reset=_no_reset,
         )
-    database = Database(pool)
+    database = Database(pool, settings.pool_size)
     try:
         yield database
     finally:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+import asyncpg
 import orjson
 
 from storage.metadata.database import Database
@@ -122,3 +123,46 @@ async def _unsent(stack: AsyncExitStack, registry: Registry, token: str) -> None
     session = await Session.begin(registry, "alice/app", token)
     raw = await session.raw(f"Content-Length: {MIB}", noise(300_000))
     stack.push_async_callback(raw.close)
+
+
+async def test_f28_a_package_whose_row_is_held_keeps_nobody_else_waiting(env: dict[str, str]) -> None:
+    """Sixty pushes and changes of one package wait for its row: whoever reads or pushes another does not."""
+    env["MOORAGE_DATABASE_POOL"] = str(2 * _POOL)
+    async with running(env) as registry, AsyncExitStack() as stack:
+        alice, bob = await registry.user("alice"), await registry.user("bob")
+        things = await image(registry, "alice/app", alice)
+        await image(registry, "bob/app", bob)
+        blocker = await asyncpg.connect(env["MOORAGE_DATABASE_URL"])
+        stack.push_async_callback(blocker.close)
+        held = blocker.transaction()
+        await held.start()
+        await blocker.execute("SELECT FROM packages WHERE name = 'app' ORDER BY id LIMIT 1 FOR UPDATE")
+        took: list[float] = []
+        async with asyncio.TaskGroup() as tasks:
+            put = partial(registry.call, "PUT", headers={"Content-Type": MANIFEST})
+            waiting = [
+                tasks.create_task(
+                    put(path_of("alice/app", f"manifests/w{n}"), alice, data=_another(things.manifest, n))
+                )
+                for n in range(60)
+            ]
+            waiting += [
+                tasks.create_task(registry.call("PATCH", _API, alice, json={"visibility": "public"})) for _ in range(20)
+            ]
+            await asyncio.sleep(0.5)
+            for number in range(10):
+                began = asyncio.get_running_loop().time()
+                tag = path_of("bob/app", f"manifests/n{number}")
+                assert (await put(tag, bob, data=_another(things.manifest, number))).status in (201, 400)
+                assert (await registry.call("GET", path_of("bob/app", "tags/list"), bob)).status == 200
+                assert (await registry.call("GET", _API, bob)).status == 200
+                took.append(asyncio.get_running_loop().time() - began)
+            assert max(took) < 2
+            await held.rollback()
+        for task in waiting:
+            assert_answered(task.result())
+
+
+def _another(manifest: bytes, number: int) -> bytes:
+    """The same image, but for an annotation."""
+    return orjson.dumps({**orjson.loads(manifest), "annotations": {"number": str(number)}})

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from registry.devservers.certificates import CertificateFiles, write_certificate
-from tests.support.raw import Wire, request
+from tests.support.processes import serving
+from tests.support.raw import Wire, ask, request
 from tests.support.server import Registry, running
 from tests.support.uploading import noise
 
@@ -114,3 +115,13 @@ async def test_what_is_no_handshake_ends(
         await asyncio.sleep(0.2)
     output = capfd.readouterr()
     assert "Traceback" not in output.err + output.out + caplog.text
+
+
+async def test_a_handshake_on_a_plain_port_is_no_line_of_the_log(env: dict[str, str], tmp_path: Path) -> None:
+    """docker tries TLS first, each time, with a registry that it may reach by HTTP."""
+    log = tmp_path / "log"
+    async with running(env), serving({**env, "MOORAGE_WORKERS": "1"}, log) as (_, url):
+        assert (await ask(url, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")).status == 400
+        assert b"http.malformed" not in log.read_bytes()
+        assert (await ask(url, b"\x01\x02\r\n\r\n")).status == 400
+        assert b"http.malformed" in log.read_bytes()

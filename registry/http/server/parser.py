@@ -10,7 +10,7 @@ from typing import ClassVar, Final, NoReturn, Protocol
 import httptools
 import msgspec
 
-from registry.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.errors import HandshakeOnPlainPort, HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.server.body import BodyMalformed
 
 LINE_BYTES: Final = 8190
@@ -122,7 +122,7 @@ class Parser:
         if self.in_body:
             return BodyMalformed()
         if first == b"\x16" and not self._target:
-            return MessageInvalid("this port speaks HTTP; a TLS handshake came")
+            return HandshakeOnPlainPort()
         return MessageInvalid()
 
     def _decline_upgrade(self, rest: memoryview) -> None:

@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from registry.errors import MessageInvalid, RegistryError
+from registry.errors import HandshakeOnPlainPort, MessageInvalid, RegistryError
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
@@ -332,9 +332,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: MessageInvalid) -> None:
         """Take what came for no HTTP: it is answered when it is its turn, and nothing is read any more."""
-        log.info(
-            "http.malformed", remote=self.remote, problem=type(error.__cause__ or error).__name__, status=error.status
-        )
+        problem = type(error.__cause__ or error).__name__
+        note = log.debug if isinstance(error, HandshakeOnPlainPort) else log.info
+        note("http.malformed", remote=self.remote, problem=problem, status=error.status)
         self._deaf = True
         request, self._receiving = self._receiving, None
         if request is None:

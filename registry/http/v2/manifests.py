@@ -43,8 +43,18 @@ async def put(call: Call) -> Response:  # end-7a, end-7b
         call.authorize(Action.PUSH, await call.services.lookups.standing(call.identity.token_id, call.oci.package))
         seconds = call.services.settings.http.body_seconds
         body = await call.http.body.read(MAX_MANIFEST_BYTES, seconds, ManifestTooLarge(MAX_MANIFEST_BYTES))
+    if len(body) <= _THREAD_BYTES:
+        return await _publish(call, body)
+    # What one of thousands of layers takes of the loop, the pool and PostgreSQL, an account takes once at a time.
+    async with call.services.manifests.large.turn(call.identity.account_id or -(call.identity.token_id or 0)):
+        return await _publish(call, body)
+
+
+async def _publish(call: Call, body: bytes) -> Response:
     expected, token_id = call.oci.digest, call.identity.token_id
-    digest = Digest.of(body, "sha256" if expected is None else expected.algorithm)
+    algorithm = "sha256" if expected is None else expected.algorithm
+    large = len(body) > _THREAD_BYTES
+    digest = await asyncio.to_thread(Digest.of, body, algorithm) if large else Digest.of(body, algorithm)
     # The body took its time: what counts is the right that there is now.
     with call.services.manifests.moves.expected(call.oci.package):
         found = await call.services.lookups.by_digest(token_id, call.oci.package, digest)
