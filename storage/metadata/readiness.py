@@ -1,4 +1,4 @@
-"""Whether requests can be answered from this database: a primary, with a schema that this release can work on."""
+"""Readiness of a database to answer requests: a primary, with a schema that this release can work on."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -21,17 +21,49 @@ _NOT_NOW: Final = frozenset({429, 500, 502, 503, 504})
 _NOT_NOW_CODES: Final = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling", "IncompleteBody"}
 )
-_NOT_WHAT_WAS_SENT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidRange"})
-_NO_OBJECT: Final = frozenset({"NoSuchKey", "NotFound", "404", ""})
+_NO_OBJECT: Final = frozenset({"NoSuchKey", "NotFound", "404"})
+_WRONG_KEY: Final = "the credentials are refused"
+_NO_RIGHT: Final = "the credentials are refused, or have no right to do so"
+#: What an operator is told beside the code; by status where there is no code.
+_REASONS: Final = {
+    "InvalidAccessKeyId": _WRONG_KEY,
+    "SignatureDoesNotMatch": _WRONG_KEY,
+    "XAdminUserNotFound": _WRONG_KEY,  # versitygw
+    "InvalidToken": _WRONG_KEY,
+    "ExpiredToken": _WRONG_KEY,
+    "AccessDenied": _NO_RIGHT,
+    "403": _NO_RIGHT,
+    "NoSuchBucket": "there is no such bucket",
+    "RequestTimeTooSkewed": "its clock and ours differ",
+}
 _NOT_FOUND: Final = 404
+_RANGE_NOT_SATISFIABLE: Final = 416
 
 
 class Transient(Unavailable):
     """A temporary failure: the next attempt may well succeed."""
 
 
+class InvalidArgument(Unavailable):
+    """S3 does not take a parameter of the request."""
+
+
+class Unnamed(Unavailable):
+    """S3 refuses without a code, as it does where HEAD was asked."""
+
+
 class AlreadyThere(Unavailable):
     """The bucket to be created exists already, and is ours."""
+
+
+_ERRORS: Final[dict[str, type[StorageError]]] = {
+    "NoSuchUpload": UploadGone,
+    "BucketAlreadyOwnedByYou": AlreadyThere,
+    "InvalidArgument": InvalidArgument,
+    "InvalidPart": ObjectCorrupt,
+    "InvalidPartOrder": ObjectCorrupt,
+    "EntityTooSmall": ObjectCorrupt,
+}
 
 
 def code_in(body: bytes) -> str:
@@ -40,23 +72,24 @@ def code_in(body: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def refusal(where: str, status: int, code: str) -> StorageError:
+def refusal(where: str, status: int, code: str, *, head: bool = False) -> StorageError:
     """The error for an error response of S3: ``where`` names operation and bucket, ``code`` is S3's («SlowDown»).
 
-    S3's own message stays out of it: it may quote the request.
+    S3's own message stays out of it: it may quote the request. An answer to ``head`` has no code; where another has
+    none, a gateway gave it, perhaps, and a 404 is not of the object.
     """
-    said = f"{where}: S3 answered {code or 'nothing'} (HTTP {status})"
-    if code == "NoSuchUpload":
-        return UploadGone(said)
-    if status == _NOT_FOUND and code in _NO_OBJECT:
+    said = f"{where}: S3 answered {f'{code} (HTTP {status})' if code else f'HTTP {status} without a code'}"
+    if reason := _REASONS.get(code or str(status)):
+        said = f"{said}: {reason}"
+    if status == _NOT_FOUND and (code in _NO_OBJECT or (head and not code)):
         return ObjectNotFound(said)
-    if code == "BucketAlreadyOwnedByYou":
-        return AlreadyThere(said)
-    if code in _NOT_WHAT_WAS_SENT:
+    if status == _RANGE_NOT_SATISFIABLE:
         return ObjectCorrupt(said)
+    if code in _ERRORS:
+        return _ERRORS[code](said)
     if status in _NOT_NOW or code in _NOT_NOW_CODES:
         return Transient(said)
-    return Unavailable(said)
+    return Unavailable(said) if code else Unnamed(said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,8 @@ from storage.errors import StorageError, Unavailable
 from storage.objects.base import Source, Span
 from storage.objects.descriptors import readable, writable
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
-from storage.objects.s3.messages import sizes
+from storage.objects.s3.messages import expected_of, sizes
 
-_OK: Final = 200
-_PARTIAL: Final = 206
 _HEAD_BYTES: Final = 32 * 1024
 _FIRST_BYTES: Final = 64 * 1024  # read with the headers; more would only be copied
 _CHUNK_BYTES: Final = 256 * 1024
@@ -90,7 +88,7 @@ class Sockets:
         The caller closes the reader. Raises Transient without an answer, what ``refusal`` gives for another status,
         Unavailable for a response that is of other bytes.
         """
-        connection, head, first = await self._asked(where, request, _OK if span is None else _PARTIAL)
+        connection, head, first = await self._asked(where, request, expected_of(span))
         try:
             size, object_size = sizes(span, head.length, head.content_range)
         except ValueError as error:
@@ -101,7 +99,7 @@ class Sockets:
         )
         return SocketReader(where, self, connection, source, head, size=size, object_size=object_size)
 
-    async def _asked(self, where: str, request: bytes, expected: int) -> tuple[socket.socket, Head, bytes]:
+    async def _asked(self, where: str, request: bytes, expected: tuple[int, ...]) -> tuple[socket.socket, Head, bytes]:
         """Send a request; returns the connection, to be released by the caller, the head and the body's first bytes."""
         await self._free.acquire()
         try:
@@ -132,12 +130,12 @@ class Sockets:
         self._idle.clear()
 
     async def _answer(
-        self, where: str, connection: socket.socket, request: bytes, expected: int
+        self, where: str, connection: socket.socket, request: bytes, expected: tuple[int, ...]
     ) -> tuple[socket.socket, Head, bytes]:
         try:
             await self._sent(connection, request)
             head, first = await self._answered(connection)
-            if head.status == expected:
+            if head.status in expected:
                 return connection, head, first
             refused = await self._refused(where, connection, head, first)
         except BaseException:

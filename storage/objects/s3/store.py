@@ -25,7 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.s3 import messages
-from storage.objects.s3.attempts import AlreadyThere, Attempts
+from storage.objects.s3.attempts import AlreadyThere, Attempts, InvalidArgument, Unnamed
 from storage.objects.s3.resuming import ResumingReader
 from storage.objects.s3.signing import Address, Credentials, Request, Signer
 from storage.objects.s3.sockets import SocketReader, Sockets
@@ -177,7 +177,14 @@ class S3Store:
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:
         """The size and modification time of an object. Raises ObjectNotFound."""
-        answer = await self._ask("HeadObject", Request("HEAD", self._address, self._address.path(key), {}))
+        request = Request("HEAD", self._address, self._address.path(key), {})
+        try:
+            answer = await self._ask("HeadObject", request)
+        except (ObjectNotFound, Unavailable):
+            await self._ask(
+                "HeadObject", self._reason
+            )  # an answer to HEAD does not tell a missing bucket or a wrong key
+            raise
         return ObjectInfo(
             key, int(answer.headers["Content-Length"]), parsedate_to_datetime(answer.headers["Last-Modified"])
         )
@@ -264,24 +271,35 @@ class S3Store:
         """All multipart uploads under ``prefix`` that are neither completed nor aborted."""
         query = {"uploads": "", "prefix": prefix}
         while True:
-            page = (await self._ask("ListMultipartUploads", self._bucket("GET", query))).document()
+            try:
+                answer = await self._ask("ListMultipartUploads", self._bucket("GET", query))
+            except InvalidArgument:  # versitygw takes the key that it names, and not the upload
+                if not query.pop("upload-id-marker", ""):
+                    raise
+                continue
+            page = answer.document()
             for found in page.multiparts():
                 yield found
+            after = {"key-marker": page.text("NextKeyMarker"), "upload-id-marker": page.text("NextUploadIdMarker")}
             if page.text("IsTruncated") != "true":
                 return
-            after = {"key-marker": page.text("NextKeyMarker"), "upload-id-marker": page.text("NextUploadIdMarker")}
+            if after.items() <= query.items():
+                raise Unavailable(f"{answer.where}: the list does not go on")
             query = {**query, **after}
 
     # The bucket
 
     async def ping(self) -> None:
         """Check once that the bucket responds. Raises Unavailable."""
-        where, request = self._where("HeadBucket"), self._bucket("HEAD", {})
+        once, where = Attempts(1, self._attempts.jitter), self._where("HeadBucket")
+
+        async def ask(request: Request) -> None:
+            await once.run(where, lambda: self._wire.ask(where, request), seconds=self._settings.connect_seconds)
+
         try:
-            await Attempts(1, self._attempts.jitter).run(
-                where, lambda: self._wire.ask(where, request), seconds=self._settings.connect_seconds
-            )
-        except ObjectNotFound as error:
+            await ask(self._bucket("HEAD", {}))
+        except (ObjectNotFound, Unnamed) as error:
+            await ask(self._reason)
             raise Unavailable(str(error)) from error
 
     async def ensure_bucket(self) -> None:
@@ -296,6 +314,11 @@ class S3Store:
 
     def _where(self, operation: str) -> str:
         return f"{operation} in bucket {self._settings.bucket}"
+
+    @property
+    def _reason(self) -> Request:
+        """A request that S3 refuses with a code, in a body, whenever credentials or bucket are why HEAD was refused."""
+        return self._bucket("GET", {"list-type": "2", "max-keys": "1"})
 
     def _bucket(self, method: str, query: Mapping[str, str]) -> Request:
         return Request(method, self._address, self._address.prefix or "/", query)

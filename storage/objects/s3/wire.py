@@ -17,14 +17,13 @@ from yarl import URL
 from storage.errors import Unavailable
 from storage.objects.base import Pieces, Span
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
-from storage.objects.s3.messages import Document, sizes
+from storage.objects.s3.messages import Document, expected_of, sizes
 from storage.objects.s3.pieces import slices
 from storage.objects.s3.signing import Credentials, Request, Signer
 from storage.objects.s3.sockets import KEEPALIVE_SECONDS, SocketReader, Sockets
 
 BINARY: Final = "application/octet-stream"
 _OK: Final = 200
-_PARTIAL: Final = 206
 _DONE: Final = (_OK, 204)
 _INTERNAL_ERROR: Final = 500
 _READ_BUFFER_BYTES: Final = 256 * 1024
@@ -113,7 +112,7 @@ class Wire:
         response = await self._send(where, request, extra or {}, body or None)
         async with response:
             if response.status not in _DONE:
-                raise await _refused(where, response)
+                raise await _refused(where, response, head=request.method == "HEAD")
             try:
                 answer = Answer(where, response.headers, await response.read())
             except _HTTP_ERRORS as error:
@@ -136,7 +135,7 @@ class Wire:
             headers = self.signer.headers(await self.credentials(), request, self.now(), extra)
             return await self.sockets.get(where, _spelled(request, headers), span)
         response = await self._send(where, request, extra, None)
-        if response.status != (_OK if span is None else _PARTIAL):
+        if response.status not in expected_of(span):
             async with response:
                 raise await _refused(where, response)
         try:
@@ -181,12 +180,12 @@ class Answer:
             raise Transient(f"{self.where}: {error}") from error
 
 
-async def _refused(where: str, response: aiohttp.ClientResponse) -> Exception:
+async def _refused(where: str, response: aiohttp.ClientResponse, *, head: bool = False) -> Exception:
     try:
         body = await response.content.read(ERROR_BODY_BYTES)
     except _HTTP_ERRORS:
         body = b""
-    return refusal(where, response.status, code_in(body))
+    return refusal(where, response.status, code_in(body), head=head)
 
 
 class WireReader:
