@@ -61,7 +61,7 @@ async def _refused_as_github_does(registry: Registry, path: str, token: str, hea
     assert answer.status == 429
     assert answer.json == {
         "message": f"too many requests; try again in {answer.headers['Retry-After']} seconds",
-        "documentation_url": answer.json["documentation_url"],
+        "documentation_url": answer.json["documentation_url"],  # type: ignore[index]
         "status": "429",
     }
     _told_when(answer.headers)
