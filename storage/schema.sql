@@ -393,6 +393,8 @@ CREATE UNIQUE INDEX accounts_login_key ON accounts USING btree (lower(login)) WH
 
 CREATE INDEX accounts_namespace ON accounts USING btree (((lower(login) || '/'::text)) COLLATE "C") WHERE (deleted_at IS NULL);
 
+CREATE INDEX accounts_organizations ON accounts USING btree (id) WHERE ((kind = 'Organization'::text) AND (deleted_at IS NULL));
+
 CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);

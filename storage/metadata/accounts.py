@@ -103,6 +103,24 @@ async def near(db: Executor, token_id: int) -> list[str]:
     return [one.login for one in sorted(found, key=lambda one: (not one.own, one.login.lower()))]
 
 
+_LISTED: Final = select(
+    Account, f"SELECT {_COLUMNS} FROM accounts WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2"
+)
+_LISTED_ORGANIZATIONS: Final = select(
+    Account,
+    f"""
+    SELECT {_COLUMNS} FROM accounts
+     WHERE id > $1 AND kind = 'Organization' AND deleted_at IS NULL ORDER BY id LIMIT $2
+    """,
+)
+
+
+async def listed(db: Executor, since: int, limit: int, *, organizations_only: bool) -> list[Account]:
+    """Accounts with an id above ``since``, in the order in which they were made."""
+    statement = _LISTED_ORGANIZATIONS if organizations_only else _LISTED
+    return await statement.all(db, since, limit)
+
+
 # Not FOR UPDATE: whoever refers to the account by a foreign key need not wait.
 _LOCK: Final = select(
     Account,

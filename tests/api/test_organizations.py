@@ -1,6 +1,7 @@
 """Organizations: their switches, who belongs to them, and that somebody always owns them."""
 
 import asyncio
+import re
 
 from tests.support.api import acme
 from tests.support.server import PACKAGES, Registry
@@ -30,6 +31,47 @@ async def test_made_by_an_administrator(registry: Registry) -> None:
     ):
         assert await api.status("POST", "/admin/organizations", api.admin, body) == 422, body
     assert await api.status("GET", "/orgs/ok", api.admin) == 404
+
+
+async def test_made_by_whoever_is_a_person(registry: Registry) -> None:
+    api = await acme(registry)
+    made = await api.ok("POST", "/orgs", api.member, {"login": "Gamma", "profile_name": "Gamma Inc"}, 201)
+    assert (made["login"], made["url"]) == ("Gamma", f"{registry.url}/api/v3/orgs/Gamma")
+    assert (await api.ok("GET", "/orgs/gamma", api.member))["name"] == "Gamma Inc"
+    assert (await api.ok("GET", "/orgs/gamma/memberships/member", api.member))["role"] == "admin"
+    for body in ({"login": "gamma"}, {"login": "v2"}, {"login": "owner"}, {}):
+        assert await api.status("POST", "/orgs", api.member, body) == 422, body
+    weak = await registry.token("member", ["read:org", "repo"])
+    assert await api.status("POST", "/orgs", weak, {"login": "delta"}) == 403
+    assert await api.status("POST", "/orgs", None, {"login": "delta"}) == 401
+
+
+async def test_accounts_are_listed_in_the_order_in_which_they_came(registry: Registry) -> None:
+    api = await acme(registry)
+    await api.ok("POST", "/orgs", api.member, {"login": "beta"}, 201)
+    everybody = ["admin", "owner", "member", "stranger", "Acme", "beta"]
+    listed = await api.ok("GET", "/users", api.stranger)
+    assert [one["login"] for one in listed] == everybody
+    assert {one["type"] for one in listed} == {"User", "Organization"}
+    assert [one["login"] for one in await api.ok("GET", f"/users?since={listed[2]['id']}", api.stranger)] == everybody[
+        3:
+    ]
+    found, path, pages = [], "/api/v3/users?per_page=2", 0
+    while path:
+        page = await registry.call("GET", path, api.stranger)
+        found += [one["login"] for one in page.json]  # type: ignore[attr-defined]
+        links = dict(re.findall(r'<([^>]+)>; rel="(\w+)"', page.headers.get("Link", "")))
+        path, pages = next((url for url, name in links.items() if name == "next"), ""), pages + 1
+    assert (found, pages) == (everybody, 3)
+    organizations = await api.ok("GET", "/organizations", api.stranger)
+    assert [one["login"] for one in organizations] == ["Acme", "beta"]
+    since = organizations[0]["id"]
+    assert [one["login"] for one in await api.ok("GET", f"/organizations?since={since}", api.stranger)] == ["beta"]
+    await registry.services.db.execute("UPDATE accounts SET deleted_at = now() WHERE login IN ('beta', 'stranger')")
+    assert [one["login"] for one in await api.ok("GET", "/organizations?since=x", api.owner)] == ["Acme"]
+    assert [one["login"] for one in await api.ok("GET", "/users?since=-1", api.owner)] == [*everybody[:3], "Acme"]
+    for path in ("/users", "/organizations"):
+        assert await api.status("GET", path, None) == 401
 
 
 async def test_a_profile_is_for_all_and_its_switches_for_owners(registry: Registry) -> None:

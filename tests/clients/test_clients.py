@@ -88,8 +88,9 @@ async def _all_is_as_it_was(registry: Registry) -> None:
     assert repositories == []
 
 
-async def test_pygithub(github: Registry) -> None:
-    said = await _run(github, sys.executable, "packages.py", cwd=_HERE / "python")
+@pytest.mark.parametrize("program", ["packages.py", "with_githubkit.py", "with_github3.py"])
+async def test_python(github: Registry, program: str) -> None:
+    said = await _run(github, sys.executable, program, cwd=_HERE / "python")
     assert said.endswith("all done\n"), said
     await _all_is_as_it_was(github)
 

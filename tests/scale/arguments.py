@@ -118,6 +118,8 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._INSERT": [("User", "new", None, None, False)],
         "accounts._BY_LOGIN": [("USER-7",)],
         "accounts._BY_ID": [(7,)],
+        "accounts._LISTED": [(0, 100), (s.big_id, 30)],
+        "accounts._LISTED_ORGANIZATIONS": [(0, 100), (s.org_id, 30)],
         "accounts._LOCK": [("user-7",)],
         "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],

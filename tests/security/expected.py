@@ -267,6 +267,9 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/user/memberships/orgs"): _e(Need.PERSON, scope=_READ_ORG),
     ("GET", "/user/memberships/orgs/{org}"): _e(Need.SEAT, scope=_READ_ORG),
     ("GET", "/user/{account_id}"): _e(Need.TOKEN),
+    ("GET", "/users"): _e(Need.TOKEN),
+    ("GET", "/organizations"): _e(Need.TOKEN),
+    ("POST", "/orgs"): _e(Need.PERSON, ok=201, scope="admin:org", body=lambda cell: {"login": f"ownorg-{cell.number}"}),
     ("GET", "/users/{username}"): _e(Need.TOKEN),
     ("GET", "/avatars/{account_id}"): _e(Need.ANYBODY),
     ("GET", "/users/{username}/orgs"): _e(Need.PERSON, scope=_READ_ORG),
@@ -317,7 +320,10 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", f"{_R}/collaborators"): _e(Need.REPO_WRITE, scope=_REPO),
     ("GET", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_WRITE, ok=204, scope=_REPO),
     ("GET", f"{_R}/collaborators/{{username}}/permission"): _e(Need.REPO_WRITE, scope=_REPO, free=_USERNAME),
-    ("PUT", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "push"}),
+    # Outside collaborators too: whom an admin lets in is up to the admin.
+    ("PUT", f"{_R}/collaborators/{{username}}"): _e(
+        Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "push"}, free=_USERNAME
+    ),
     ("DELETE", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO, free=_USERNAME),
     # tokens
     ("GET", "/user/tokens"): _e(Need.PERSON, scope="user"),

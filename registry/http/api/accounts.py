@@ -7,7 +7,7 @@ from aiohttp import web
 from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
-from registry.http.api.paging import page_of
+from registry.http.api.paging import page_of, since_link, since_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import simple_organization, simple_user
 from storage.metadata import accounts, organizations
@@ -15,6 +15,7 @@ from storage.metadata.accounts import Account
 from storage.metadata.organizations import Belonging
 
 _PAGED: Final = ("page", "per_page")
+_SINCE: Final = ("since", "per_page")
 
 
 async def get_myself(call: ApiCall) -> web.Response:
@@ -44,6 +45,26 @@ async def get_user_by_id(call: ApiCall) -> web.Response:
     if found is None:
         raise NotFound
     return answer(await _profile(call, found))
+
+
+async def list_accounts(call: ApiCall) -> web.Response:
+    """List all accounts, of users and organizations, in the order in which they were made."""
+    found, links = await _listed(call, organizations_only=False)
+    body = [simple_user(call, one.id, one.login, one.kind, site_admin=one.site_admin) for one in found]
+    return answer(body, headers=links)
+
+
+async def list_all_organizations(call: ApiCall) -> web.Response:
+    """List all organizations, in the order in which they were made."""
+    found, links = await _listed(call, organizations_only=True)
+    return answer([simple_organization(call, one.id, one.login, one.description) for one in found], headers=links)
+
+
+async def _listed(call: ApiCall, *, organizations_only: bool) -> tuple[list[Account], dict[str, str]]:
+    since, size = since_of(call)
+    found = await accounts.listed(call.services.db, since, size + 1, organizations_only=organizations_only)
+    page = found[:size]
+    return page, since_link(call, size, page[-1].id) if len(found) > size else {}
 
 
 async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
@@ -119,6 +140,8 @@ ROUTES: Final = (
         query=("state", *_PAGED),
     ),
     Route("GET", "/user/{account_id}", get_user_by_id, "An account, by its number", statuses=(200, 404)),
+    Route("GET", "/users", list_accounts, "Accounts", query=_SINCE),
+    Route("GET", "/organizations", list_all_organizations, "Organizations", query=_SINCE),
     Route("GET", "/users/{username}", get_user, "An account", statuses=(200, 404)),
     Route(
         "GET",

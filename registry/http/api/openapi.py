@@ -32,6 +32,7 @@ _PATH: Final[dict[str, Any]] = {
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
     "page": {"type": "integer", "minimum": 1, "default": 1},
+    "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
     "visibility": {"type": "string", "enum": _VISIBILITIES},
@@ -150,7 +151,7 @@ def statuses(one: Route) -> set[int]:
         found.add(403)
     if "{" in one.path:
         found |= {403, 404}
-    if "per_page" in one.query:
+    if "page" in one.query:
         found.add(400)
     return found
 

@@ -40,6 +40,13 @@ class OrganizationChange(msgspec.Struct):
     members_can_create_internal_packages: bool | None = None
 
 
+class OwnOrganization(msgspec.Struct):
+    """An organization to create, owned by the caller."""
+
+    login: str
+    profile_name: Text | None = None
+
+
 class NewMembership(msgspec.Struct):
     role: Literal["admin", "member"] = "member"
 
@@ -52,6 +59,14 @@ def change(text: str | UnsetType | None) -> str | None:
 async def get(call: ApiCall) -> web.Response:
     """Return the organization as «Organization Full»; only owners see its settings."""
     return answer(await _full(call, await rights.organization(call)))
+
+
+async def create(call: ApiCall) -> web.Response:
+    """Create an organization owned by the caller."""
+    new = call.body(OwnOrganization)
+    rights.myself(call)
+    made = await rules.create(call.services.db, new.login, call.me.login, name=new.profile_name)
+    return answer(simple_organization(call, made.id, made.login, made.description), 201)
 
 
 async def update(call: ApiCall) -> web.Response:
@@ -185,6 +200,15 @@ _SEEN: Final = (200, 403, 404)
 _DONE: Final = (204, 403, 404, 422)
 
 ROUTES: Final = (
+    Route(
+        "POST",
+        "/orgs",
+        create,
+        "Create an organization",
+        scope="admin:org",
+        body=OwnOrganization,
+        statuses=(201, 403, 422),
+    ),
     Route("GET", _ORG, get, "An organization", statuses=(200, 404)),
     Route(
         "PATCH",
