@@ -238,16 +238,22 @@ async def test_f51_s3_that_closes_behind_each_response_over_tls(env: dict[str, s
     by_tls = {**env, "MOORAGE_S3_ENDPOINT": hasty.url, "AWS_CA_BUNDLE": str(files.certificate)}
     with hasty.running():
         async with running(env) as registry, victims(by_tls, 1, tmp_path / "log") as servers:
-            token, data = await registry.user("alice"), noise(6 * MIB)
+            token, data = await registry.user("alice"), noise(12 * MIB)
             path = await _pushed(registry, token, data)
             away = replace(registry, urls=servers.urls)
-            for _ in range(6):
+
+            async def take(start: int) -> None:
                 async with _connected(away) as (reader, writer):
-                    writer.write(_get(path, token))
-                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-                    for start in range(0, len(data), 256 * KIB):
-                        assert await reader.readexactly(256 * KIB) == data[start : start + 256 * KIB]
-                        await asyncio.sleep(0.01)
+                    writer.write(_get(path, token, f"Range: bytes={start}-"))
+                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 206 ")
+                    for at in range(start, len(data), 256 * KIB):
+                        stop = min(at + 256 * KIB, len(data))
+                        assert await reader.readexactly(stop - at) == data[at:stop]
+                        await asyncio.sleep(0.05)
+
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(12):
+                    tasks.create_task(take(number * 100 * KIB))
 
 
 async def test_a_hundred_slow_clients_take_little_memory(stored: dict[str, str], tmp_path: Path) -> None:
