@@ -10,20 +10,35 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _RANGE = re.compile(rb"\r\nrange: bytes=(\d+)-(\d+)\r\n", re.IGNORECASE)
 _IF_MATCH = re.compile(rb"\r\nif-match: ([^\r]*)\r\n", re.IGNORECASE)
 _ETAG = b'"first"'
 
 
+def _relayed(upstream: str, request: bytes) -> bytes:
+    parts = urlsplit(upstream)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 class HastyServer:
     """Serves ``body`` under every path; ``asked`` has the Range of each request. ``cut``: bytes of a response at most.
 
-    ``etag`` may be changed: then the object is another.
+    ``etag`` may be changed: then the object is another. ``upstream``: who answers requests without a body instead.
     """
 
     def __init__(
-        self, body: bytes, certificate: Path, key: Path, cut: int | None = None, *, sized: bool = True
+        self,
+        body: bytes,
+        certificate: Path,
+        key: Path,
+        cut: int | None = None,
+        *,
+        sized: bool = True,
+        upstream: str | None = None,
     ) -> None:
         self.asked: list[tuple[int, int] | None] = []
         self.conditions: list[bytes] = []
@@ -31,6 +46,7 @@ class HastyServer:
         self._body = body
         self._cut = cut
         self._sized = sized
+        self._upstream = upstream
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -82,7 +98,7 @@ class HastyServer:
                 except ssl.SSLWantReadError:
                     connection.sendall(going.read())
                     receive()
-            talk.write(self._response(request))
+            talk.write(self._response(request) if self._upstream is None else _relayed(self._upstream, request))
             with suppress(ssl.SSLWantReadError):
                 talk.unwrap()
             connection.sendall(going.read())

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ import aiohttp
 import pytest
 
 from registry.config import Settings
+from registry.devservers.certificates import write_certificate
+from tests.support.hasty import HastyServer
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, basic, on_disk, running, until
 from tests.support.tcp import TcpProxy
@@ -206,10 +209,51 @@ async def test_s3_that_ends_early_cuts_those_on_the_way_and_no_others(env: dict[
             async with registry.http.get(registry.url + path, headers=basic(token)) as response:
                 assert response.status == 200
                 await response.content.readexactly(MIB)
-                between.cut()
+                await between.refuse()
                 with pytest.raises((aiohttp.ClientPayloadError, ConnectionError)):
                     await response.content.readexactly(23 * MIB)
+            await between.heal()
             assert (await registry.call("GET", path, token)).body == data
+
+
+async def test_f51_s3_that_ends_a_connection_is_asked_for_the_rest(env: dict[str, str]) -> None:
+    async with TcpProxy(env["MOORAGE_S3_ENDPOINT"]) as between:
+        env["MOORAGE_S3_ENDPOINT"] = between.through(env["MOORAGE_S3_ENDPOINT"])
+        async with running(env) as registry:
+            token, data = await registry.user("alice"), noise(24 * MIB)
+            path = await _pushed(registry, token, data)
+            async with registry.http.get(registry.url + path, headers=basic(token)) as response:
+                got = await response.content.readexactly(MIB)
+                between.cut()
+                got += await response.content.readexactly(11 * MIB)
+                between.cut()
+                got += await response.read()
+            assert got == data
+
+
+async def test_f51_s3_that_closes_behind_each_response_over_tls(env: dict[str, str], tmp_path: Path) -> None:
+    """On uvloop, as it is run by its operator, with clients that make it pause."""
+    files = write_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=1))
+    hasty = HastyServer(b"", files.certificate, files.key, upstream=env["MOORAGE_S3_ENDPOINT"])
+    by_tls = {**env, "MOORAGE_S3_ENDPOINT": hasty.url, "AWS_CA_BUNDLE": str(files.certificate)}
+    with hasty.running():
+        async with running(env) as registry, victims(by_tls, 1, tmp_path / "log") as servers:
+            token, data = await registry.user("alice"), noise(12 * MIB)
+            path = await _pushed(registry, token, data)
+            away = replace(registry, urls=servers.urls)
+
+            async def take(start: int) -> None:
+                async with _connected(away) as (reader, writer):
+                    writer.write(_get(path, token, f"Range: bytes={start}-"))
+                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 206 ")
+                    for at in range(start, len(data), 256 * KIB):
+                        stop = min(at + 256 * KIB, len(data))
+                        assert await reader.readexactly(stop - at) == data[at:stop]
+                        await asyncio.sleep(0.05)
+
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(12):
+                    tasks.create_task(take(number * 100 * KIB))
 
 
 async def test_a_hundred_slow_clients_take_little_memory(stored: dict[str, str], tmp_path: Path) -> None:
