@@ -10,7 +10,6 @@ import pytest
 
 from registry import errors
 from registry.errors import STATUSES, RegistryError
-from registry.packages.blobs import BlobInUse
 from storage.names import Digest, PackageName
 
 A = Digest.of(b"a")
@@ -31,7 +30,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.DigestMalformed("why"), "DIGEST_INVALID", 400),
         (errors.DigestUnsupported("why"), "DIGEST_INVALID", 400),
         (errors.BlobUnknown(A), "BLOB_UNKNOWN", 404),
-        (BlobInUse(A, [B]), "UNSUPPORTED", 405),
+        (errors.InUse("why"), "UNSUPPORTED", 405),
         (errors.BlobUploadUnknown("x"), "BLOB_UPLOAD_UNKNOWN", 404),
         (errors.UploadExpired(UPLOAD), "BLOB_UPLOAD_UNKNOWN", 404),
         (errors.BlobUploadInvalid("why"), "BLOB_UPLOAD_INVALID", 400),

@@ -40,6 +40,7 @@ _QUERY: Final[dict[str, Any]] = {
     "role": {"type": "string", "enum": ["all", "admin", "member"], "default": "all"},
     "type": {"type": "string"},
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
+    "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
 }
 _REQUIRED: Final = frozenset({"package_type"})
@@ -56,6 +57,7 @@ _WORDS: Final = {
     403: "Seen, but not allowed: what is missing, and what to do",
     404: "Not there, or not to be seen",
     409: "Another thing is in its place",
+    412: "Changed since it was read: If-Match or If-None-Match does not hold for the ETag that is told",
     413: "Too large",
     422: "Well-formed, but it makes no sense",
     429: "Too much of what the message names; see Retry-After",
@@ -153,6 +155,8 @@ def statuses(one: Route) -> set[int]:
         found |= {403, 404}
     if "page" in one.query:
         found.add(400)
+    if one.method in {"PATCH", "PUT", "DELETE"}:
+        found.add(412)
     return found
 
 

@@ -77,7 +77,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(Kind.BLOB_GET, "get", _BLOB, "A blob", (200, 206, 304, 307, 416, *_READ)),
     Endpoint(Kind.BLOB_HEAD, "head", _BLOB, "Whether there is a blob", (200, 304, *_READ)),
-    Endpoint(Kind.BLOB_DELETE, "delete", _BLOB, "Delete a blob", (202, 405, 409, *_CHANGED), anybody=False),
+    Endpoint(Kind.BLOB_DELETE, "delete", _BLOB, "Delete a blob", (202, 405, 409, 412, *_CHANGED), anybody=False),
     Endpoint(
         Kind.UPLOAD_START,
         "post",
@@ -116,7 +116,7 @@ ENDPOINTS: Final = (
         "put",
         _MANIFEST,
         "Push a manifest",
-        (201, 409, 413, 414, *_CHANGED),
+        (201, 409, 412, 413, 414, *_CHANGED),
         ("tag",),
         "application/vnd.oci.image.manifest.v1+json",
         anybody=False,
@@ -126,7 +126,7 @@ ENDPOINTS: Final = (
         "delete",
         _MANIFEST,
         "Delete a tag or a manifest",
-        (202, 405, 409, *_CHANGED),
+        (202, 405, 409, 412, *_CHANGED),
         anybody=False,
     ),
 )
