@@ -431,7 +431,7 @@ class Counting(Database):
 
 async def test_s34_garbage_asks_nothing_of_postgres(registry: Registry) -> None:
     alice = await registry.user("alice")
-    db = Counting(registry.services.db._pool)
+    db = Counting(registry.services.db._pool, 10)
     db._idle = registry.services.db._idle  # what it keeps is given back with the rest
     object.__setattr__(registry.services, "db", db)
     wrong = alice[:-1] + ("a" if alice[-1] != "a" else "b")
