@@ -64,13 +64,6 @@ class MessageInvalid(BadRequest):
         super().__init__(why)
 
 
-class HandshakeOnPlainPort(MessageInvalid):
-    """The client speaks TLS to a port without TLS, as docker does first with a registry that it may reach by HTTP."""
-
-    def __init__(self) -> None:
-        super().__init__("this port speaks HTTP; a TLS handshake came")
-
-
 class TargetTooLong(MessageInvalid):
     """The request target is too long (RFC 9112 §3)."""
 
@@ -363,16 +356,6 @@ class UnavailableNow(RegistryError):
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
-class DiskFull(RegistryError):
-    """The disk of the registry has next to no room: nothing new is taken."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        message = (
-            "the disk of this registry is full: pushes are refused until packages are deleted or there is more room"
-        )
-        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
-
-
 #: The statuses and codes, in the order of the spec's «Error Codes»; a class that is not here has those of its base.
 STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     BlobUnknown: (404, "BLOB_UNKNOWN"),  # code-1
@@ -416,7 +399,6 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     PageInvalid: (400, "PAGINATION_NUMBER_INVALID"),
     # The spec's table is for 4XX only; clients know these two of Docker's as «try again» and «our fault».
     UnavailableNow: (503, "UNAVAILABLE"),
-    DiskFull: (503, "UNAVAILABLE"),
     RegistryError: (500, "UNKNOWN"),
 }
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, NoReturn, Protocol
 import httptools
 import msgspec
 
-from registry.errors import HandshakeOnPlainPort, HeadersTooLarge, MessageInvalid, TargetTooLong
+from registry.errors import HeadersTooLarge, MessageInvalid, TargetTooLong
 from registry.http.server.body import BodyMalformed
 
 LINE_BYTES: Final = 8190
@@ -56,6 +56,13 @@ class Events(Protocol):
 
     def body_ended(self) -> None:
         """The body has come to its end."""
+
+
+class HandshakeOnPlainPort(MessageInvalid):
+    """The client speaks TLS to a port without TLS, as docker does first with a registry that it may reach by HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__("this port speaks HTTP; a TLS handshake came")
 
 
 class Parser:

@@ -16,11 +16,11 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from registry.errors import HandshakeOnPlainPort, MessageInvalid, RegistryError
+from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
-from registry.http.server.parser import Head, Parser
+from registry.http.server.parser import HandshakeOnPlainPort, Head, Parser
 
 log = structlog.get_logger()
 

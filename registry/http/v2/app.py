@@ -8,7 +8,7 @@ import msgspec
 
 from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
-from registry.errors import DiskFull, OwnerNotNamed, RegistryError
+from registry.errors import OwnerNotNamed, RegistryError, UnavailableNow
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
@@ -34,6 +34,14 @@ _FULL_SECONDS: Final = 60
 _EXPECTED: Final = (Unauthenticated, RegistryError, StorageError)
 _PULLS: Final = frozenset({"GET", "HEAD"})
 _HEADS_MAX: Final = 1024  # of a few hundred bytes
+
+
+class DiskFull(UnavailableNow):
+    """The disk of the registry has next to no room: nothing new is taken."""
+
+    def __init__(self) -> None:
+        super().__init__(_FULL_SECONDS)
+        self.message = "the disk of this registry is full: no pushes until packages are deleted or there is more room"
 
 
 async def base(call: Call) -> Response:  # end-1
@@ -73,7 +81,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         http.account_id = identity.account_id
         room = services.settings.room
         if room is not None and oci.kind in _TAKES_ROOM and await room.is_short():
-            raise DiskFull(_FULL_SECONDS)
+            raise DiskFull
         return await HANDLERS[oci.kind](Call(http, oci, identity, services))
     except (OwnerNotNamed, OwnerMissing) as error:
         return _refused(services, http, oci, await _advised(services, throttle, http, error))
