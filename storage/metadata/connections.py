@@ -167,6 +167,8 @@ async def connect(address: Address, **more: Any) -> Connection:
         return await asyncpg.connect(**address.arguments, **more)
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise Unavailable(STANDBY) from error
+    except ssl.SSLCertVerificationError as error:  # a ValueError too
+        raise Unavailable(f"Postgres: its certificate is not believed: {error.verify_message}") from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
         raise Unusable(f"MOORAGE_DATABASE_URL: {error}") from error
 

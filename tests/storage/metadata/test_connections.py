@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,9 +12,10 @@ import asyncpg
 import pytest
 
 from registry.config import SettingsInvalid, database_from_env
+from registry.devservers.certificates import write_certificate
 from registry.devservers.postgres import EmbeddedPostgres
 from storage.errors import Unavailable
-from storage.metadata.connections import parse_url
+from storage.metadata.connections import Unusable, parse_url
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 
@@ -168,6 +171,36 @@ def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
         yield server.start()
     finally:
         server.stop()
+
+
+async def test_a_certificate_is_believed_as_the_url_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that signs itself: for require, for who names its file, and for nobody else. (The wheel's server has no TLS.)"""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = write_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=1))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.certificate, files.key)
+    shaken: list[bool] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # SSLRequest
+        writer.write(b"S")
+        with suppress(OSError):
+            await writer.start_tls(context)
+            shaken.append(bool(await reader.read(1)))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"postgresql://ada:x@127.0.0.1:{server.sockets[0].getsockname()[1]}/moorage?"
+    for query in ("sslmode=require", f"sslmode=verify-full&sslrootcert={files.certificate}"):
+        with pytest.raises(Unavailable, match=r"^Postgres: connection was closed"):
+            await migrate(url + query)
+    assert shaken == [True, True]
+    for query in ("sslmode=verify-full", "sslrootcert=system"):
+        with pytest.raises(Unavailable, match="its certificate is not believed: self-signed certificate"):
+            await migrate(url + query)
+    with pytest.raises(Unusable, match="MOORAGE_DATABASE_URL: root certificate file"):
+        await migrate(url + "sslmode=verify-ca")
+    server.close()
 
 
 async def test_a_standby_is_passed_over_and_never_read(standby: EmbeddedPostgres, postgres: EmbeddedPostgres) -> None:

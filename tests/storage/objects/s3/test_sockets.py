@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError, Unavailable
-from storage.objects.base import Span
+from storage.objects.base import ObjectKey, Span
 from storage.objects.s3.attempts import Transient
+from storage.objects.s3.signing import Credentials
 from storage.objects.s3.sockets import Head, Sockets, parsed
+from storage.objects.s3.store import S3Settings, S3Store
 
 _ASKED = b"GET /bucket/key HTTP/1.1\r\nhost: there\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"
@@ -220,6 +222,31 @@ async def test_a_range_of_other_bytes_is_refused(said: bytes, status: bytes) -> 
             await got(sockets, Span(2, 7))
         assert await got(sockets) == b"abcde"
         assert server.asked == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [(b"Content-Range: bytes 2-6/9\r\n", True), (b"", False), (b"Content-Range: bytes 1-5/9\r\n", False)],
+)
+async def test_a_range_under_200_by_way_of_a_proxy(monkeypatch: pytest.MonkeyPatch, said: bytes, taken: bool) -> None:
+    """There aiohttp asks, and not a socket of ours."""
+    answer = b"HTTP/1.1 200 OK\r\n" + said + b"Content-Length: 5\r\n\r\ncdefg"
+    told = Server([answer])
+    server = await asyncio.start_server(told.serve, "127.0.0.1", 0)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    settings = S3Settings("bucket", endpoint="http://s3.example.org", credentials=Credentials("key", "secret"))
+    async with S3Store.open(settings) as store:
+        if taken:
+            async with store.reader(ObjectKey("key"), Span(2, 7)) as reader:
+                assert (reader.object_size, b"".join([chunk async for chunk in reader])) == (9, b"cdefg")
+        else:
+            with pytest.raises(Unavailable, match=r"expected|which part"):
+                async with store.reader(ObjectKey("key"), Span(2, 7)):
+                    pass
+    server.close()
+    for task in told.tasks:
+        task.cancel()
+    await asyncio.gather(*told.tasks)
 
 
 async def test_no_more_connections_than_allowed() -> None:
