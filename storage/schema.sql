@@ -51,6 +51,17 @@ CREATE TABLE downloads (
 )
 WITH (fillfactor='90');
 
+CREATE TABLE former_logins (
+    login text NOT NULL,
+    account_id bigint NOT NULL
+);
+
+CREATE TABLE former_repositories (
+    owner_id bigint NOT NULL,
+    name text NOT NULL,
+    repository_id bigint NOT NULL
+);
+
 CREATE TABLE link_reviews (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
@@ -311,6 +322,12 @@ ALTER TABLE ONLY download_totals
 ALTER TABLE ONLY downloads
     ADD CONSTRAINT downloads_pkey PRIMARY KEY (version_id, day);
 
+ALTER TABLE ONLY former_logins
+    ADD CONSTRAINT former_logins_pkey PRIMARY KEY (login);
+
+ALTER TABLE ONLY former_repositories
+    ADD CONSTRAINT former_repositories_pkey PRIMARY KEY (owner_id, name);
+
 ALTER TABLE ONLY link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (package_id, digest);
 
@@ -466,6 +483,15 @@ CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
 CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
+
+ALTER TABLE ONLY former_logins
+    ADD CONSTRAINT former_logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY former_repositories
+    ADD CONSTRAINT former_repositories_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY former_repositories
+    ADD CONSTRAINT former_repositories_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
 
 ALTER TABLE ONLY manifest_blobs
     ADD CONSTRAINT manifest_blobs_package_id_blob_fkey FOREIGN KEY (package_id, blob) REFERENCES package_blobs(package_id, digest);

@@ -232,11 +232,18 @@ async def retire_names(db: Executor, account_id: int, downloads: int) -> int:
     return await _RETIRE.run(db, account_id, downloads)
 
 
-_RENAME: Final = command("UPDATE accounts SET login = $2, updated_at = now() WHERE id = $1")
+_RENAME: Final = command(
+    """
+    WITH former AS (
+        INSERT INTO former_logins (login, account_id) SELECT lower(login), id FROM accounts WHERE id = $1
+        ON CONFLICT (login) DO UPDATE SET account_id = excluded.account_id)
+    UPDATE accounts SET login = $2, updated_at = now() WHERE id = $1
+    """
+)
 
 
 async def rename(db: Executor, account_id: int, login: str) -> None:
-    """Rename an account. Raises AlreadyThere when the login is taken."""
+    """Rename an account, and keep its former login. Raises AlreadyThere when the login is taken."""
     await _RENAME.run(db, account_id, login)
 
 

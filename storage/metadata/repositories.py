@@ -106,6 +106,39 @@ async def by_id(db: Executor, token_id: int | None, repository_id: int) -> Repos
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A repository that had another name."""
+
+    id: int
+
+
+_FORMER: Final = select(
+    Moved,
+    """
+    WITH owner AS (
+        SELECT id FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL
+         UNION ALL
+        SELECT account_id FROM former_logins
+         WHERE login = lower($1)
+           AND NOT EXISTS (SELECT 1 FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL))
+    SELECT repository.id FROM owner
+      JOIN repositories repository
+        ON repository.owner_id = owner.id AND lower(repository.name) = lower($2) AND repository.deleted_at IS NULL
+     UNION ALL
+    SELECT former.repository_id FROM owner
+      JOIN former_repositories former ON former.owner_id = owner.id AND former.name = lower($2)
+     LIMIT 1
+    """,
+)
+
+
+async def formerly(db: Executor, owner: str, name: str) -> int | None:
+    """Return the id of the repository that has, or had, the name ``owner/name``; its present name goes first."""
+    found = await _FORMER.maybe(db, owner, name)
+    return None if found is None else found.id
+
+
+@dataclass(frozen=True, slots=True)
 class ListedRepository(Repository):
     """A repository of a page; ``total``: the repositories of all pages, as far as they are counted."""
 
@@ -265,8 +298,13 @@ async def insert(
     return made.id
 
 
+#: The name that the repository has; the statement renames or moves it.
+_NAME: Final[LiteralString] = "SELECT owner_id, lower(name), id FROM repositories WHERE id = $1 AND deleted_at IS NULL"
+_KEEP: Final[LiteralString] = "INSERT INTO former_repositories (owner_id, name, repository_id)"
+_LATEST: Final[LiteralString] = "ON CONFLICT (owner_id, name) DO UPDATE SET repository_id = excluded.repository_id"
 _UPDATE: Final = command(
-    """
+    f"""
+    WITH former AS ({_KEEP} {_NAME} AND $2::text IS NOT NULL {_LATEST})
     UPDATE repositories
        SET name = coalesce($2, name), visibility = coalesce($3, visibility),
            description = nullif(coalesce($4, description), ''), homepage = nullif(coalesce($5, homepage), ''),
@@ -334,8 +372,9 @@ async def delete(db: Executor, repository_id: int) -> None:
 
 # Who is no member of the new organization has no grant there, and the new owner needs none.
 _TRANSFER: Final = command(
-    """
-    WITH groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
+    f"""
+    WITH former AS ({_KEEP} {_NAME} {_LATEST}),
+    groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
     people AS (
         DELETE FROM repository_users
          WHERE repository_id = $1

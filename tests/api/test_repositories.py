@@ -157,7 +157,7 @@ async def test_changed_by_admins_and_renamed_with_its_links(registry: Registry) 
         "Source", "new", "private", None,
     )  # fmt: skip
     assert (await api.ok("PATCH", "/repos/owner/source", api.owner, {}))["description"] == "new"
-    assert await api.status("GET", "/repos/owner/src", api.owner) == 404
+    assert await api.status("GET", "/repos/owner/src", api.owner) == 301
     assert (await registry.call("GET", "/v2/owner/app/manifests/v1", api.member)).status == 200
     await api.ok("POST", "/user/repos", api.owner, {"name": "other", "private": True}, 201)
     for wrong in ({"name": "OTHER"}, {"name": "a b"}, {"visibility": "internal"}, {"private": "yes"}):
@@ -231,6 +231,37 @@ async def test_an_organization_has_outside_collaborators(registry: Registry) -> 
     assert (await registry.call("GET", "/v2/acme/linked/manifests/v1", api.stranger)).status == 404
 
 
+async def test_a_former_name_leads_to_the_present_one(registry: Registry) -> None:
+    api = await acme(registry)
+    made = await api.ok("POST", "/user/repos", api.owner, {"name": "one", "private": True}, 201)
+    await api.ok("PATCH", "/repos/owner/one", api.owner, {"name": "two"})
+
+    async def leads(path: str, to: str, method: str = "GET", status: int = 301) -> None:
+        moved = await api.call(method, path, api.owner, {} if method != "GET" else None)
+        assert (moved.status, moved.headers.get("Location")) == (status, f"{registry.url}/api/v3{to}"), moved.body
+        assert moved.json["url"] == moved.headers["Location"]  # type: ignore[index]
+
+    await leads("/repos/OWNER/One", "/repos/owner/two")
+    await leads("/repos/owner/one/collaborators?per_page=5", "/repos/owner/two/collaborators?per_page=5")
+    await leads("/repos/owner/one", "/repos/owner/two", "PATCH", 307)
+    await leads("/repos/owner/one/collaborators/member", "/repos/owner/two/collaborators/member", "PUT", 307)
+    # Nobody learns from it what they may not see.
+    assert await api.status("GET", "/repos/owner/one", api.stranger) == 404
+    # Again, then moved, then its owner renamed: from each name to what it is now.
+    await api.ok("PATCH", "/repos/owner/two", api.owner, {"name": "three"})
+    await api.ok("POST", "/repos/owner/three/transfer", api.owner, {"new_owner": "acme"}, 202)
+    await api.ok("PATCH", "/admin/organizations/acme", api.admin, {"login": "umbrella"}, 202)
+    for path in ("/repos/owner/one", "/repos/owner/two", "/repos/owner/three", "/repos/acme/three"):
+        await leads(path, "/repos/umbrella/three")
+    # Who takes a former name has it.
+    taken = await api.ok("POST", "/user/repos", api.owner, {"name": "one"}, 201)
+    assert (await api.ok("GET", "/repos/owner/one", api.owner))["id"] == taken["id"] != made["id"]
+    await api.ok("POST", "/orgs", await registry.token("member", ["admin:org"]), {"login": "acme"}, 201)
+    assert await api.status("GET", "/repos/acme/three", api.owner) == 404
+    await api.ok("DELETE", "/repos/umbrella/three", api.owner, status=204)
+    assert await api.status("GET", "/repos/owner/two", api.owner) == 404
+
+
 async def test_s14_a_repository_of_another_owner(registry: Registry) -> None:
     api = await acme(registry)
     await api.ok("POST", "/user/repos", api.owner, {"name": "src", "private": True}, 201)
@@ -285,7 +316,7 @@ async def test_moved_it_leaves_its_packages_behind(registry: Registry) -> None:
         assert await api.status("POST", "/repos/owner/src/transfer", api.owner, {"new_owner": wrong}) == 422, wrong
     moved = await api.ok("POST", "/repos/owner/src/transfer", api.owner, {"new_owner": "acme"}, 202)
     assert (moved["id"], moved["full_name"], moved["private"]) == (made["id"], "Acme/src", True)
-    assert await api.status("GET", "/repos/owner/src", api.owner) == 404
+    assert await api.status("GET", "/repos/owner/src", api.owner) == 301
     # The package stays with its account; nobody inherits any more. A collaborator who is no member is none now.
     for token, status in ((api.owner, 200), (api.member, 404), (api.stranger, 404), (workflow, 401)):
         assert (await registry.call("GET", "/v2/owner/app/manifests/v1", token)).status == status

@@ -118,3 +118,17 @@ async def test_gh(github_with_tls: Registry, tmp_path: Path) -> None:
     said = await _run(github_with_tls, "bash", "packages.sh", cwd=_HERE / "gh", env=settings)
     assert said.endswith("all done\n"), said
     await _all_is_as_it_was(github_with_tls)
+
+
+async def test_hub4j(github: Registry) -> None:
+    said = await _run(github, "mvn", "-q", "-B", "compile", "exec:java", cwd=_HERE / "java")
+    assert "all done\n" in said, said  # Maven adds colours
+    await _all_is_as_it_was(github)
+
+
+async def test_regsync(github: Registry) -> None:
+    host = {"MOORAGE_HOST": github.url.removeprefix("http://")}
+    await _run(github, "regsync", "once", "-c", "regsync.yml", cwd=_HERE / "regsync", env=host)
+    listed: Any = (await github.call("GET", "/v2/alice/mirror/tags/list", github.tokens["alice"])).json
+    assert set(listed["tags"]) == set(_TAGS)
+    await _all_is_as_it_was(github)

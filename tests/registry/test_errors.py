@@ -61,6 +61,8 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.TooLarge("why"), "SIZE_INVALID", 413),
         (errors.PathUnknown(), "UNSUPPORTED", 404),
         (errors.NotFound(), "NAME_UNKNOWN", 404),
+        (errors.Moved("https://x/y"), "UNSUPPORTED", 301),
+        (errors.MovedForNow("https://x/y"), "UNSUPPORTED", 307),
         (errors.NotDeletable("why"), "UNSUPPORTED", 400),
         (errors.Conflict("why", "do this"), "UNSUPPORTED", 409),
         (errors.NotAllowed("why"), "DENIED", 403),

@@ -184,6 +184,7 @@ def _repositories(s: Sample) -> dict[str, list[Arguments]]:
     pages: list[Arguments] = [(30, 0), (100, 9900)]
     return {
         "repositories._SEEN": [(t, f"org-{s.org}", name) for t in s.viewers],
+        "repositories._FORMER": [(f"org-{s.org}", name), (f"org-{s.org}", "gone"), ("once-1", "gone")],
         "repositories._BY_ID": [(t, s.repository) for t in s.viewers],
         "repositories._OWNED": [(*who, *page) for who in owned for page in pages],
         "repositories._MINE": [(*who, *page) for who in mine for page in pages],

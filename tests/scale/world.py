@@ -170,6 +170,10 @@ class World:
     SELECT n, {users} + 1 + n % {self.orgs} FROM generate_series(1, {self.tokens}, 4) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
+            "former_logins (login, account_id)": f"""
+    SELECT 'once-' || n, n FROM generate_series(1, {users}, 10) n""",
+            "former_repositories (owner_id, name, repository_id)": """
+    SELECT owner_id, 'once-' || id, id FROM repositories WHERE id % 10 = 1""",
         }
 
     def _images(self) -> dict[str, str]:

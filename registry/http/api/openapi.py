@@ -52,6 +52,8 @@ _WORDS: Final = {
     201: "Made",
     202: "Accepted",
     204: "Done",
+    301: "It has another name now; see Location",
+    307: "It has another name now; see Location",
     400: "Not well-formed, or against a rule",
     401: "No credentials, or such as are no good",
     403: "Seen, but not allowed: what is missing, and what to do",
@@ -153,6 +155,8 @@ def statuses(one: Route) -> set[int]:
         found.add(403)
     if "{" in one.path:
         found |= {403, 404}
+    if "/repos/{owner}/{repo}" in one.path:
+        found.add(301 if one.method == "GET" else 307)
     if "page" in one.query:
         found.add(400)
     if one.method in {"PATCH", "PUT", "DELETE"}:

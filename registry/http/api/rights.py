@@ -3,17 +3,23 @@
 For packages this is ``ApiCall.authorize``; here it is for accounts, organizations and repositories.
 """
 
+import re
+from typing import Final
+
 from auth.permissions import READ, ROLE_NAMES
 from auth.tokens import TokenKind, effective
 from registry.accounts.names import is_login
 from registry.accounts.repositories import is_name
-from registry.errors import Denied, NotFound
+from registry.errors import Denied, Moved, MovedForNow, NotFound
 from registry.http.api.call import ApiCall
 from storage.metadata import accounts, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.organizations import Organization
 from storage.metadata.repositories import Repository
 from storage.metadata.tokens import StoredToken
+
+#: In a target: what is before the name of a repository, and the name.
+_NAMED: Final = re.compile(r"^([^?]*?/repos/)[^/?]+/[^/?]+")
 
 
 def myself(call: ApiCall) -> int:
@@ -88,15 +94,30 @@ def _owned(found: Organization) -> Organization:
 async def repository(call: ApiCall, needed: int = READ) -> Repository:
     """The repository ``{owner}/{repo}``, for the role ``needed`` (1 read, 2 write, 3 admin). Raises 404, 403."""
     owner, name = call.param("owner"), call.param("repo")
-    found = None
-    if is_login(owner) and is_name(name):
-        found = await repositories.seen(call.services.db, call.token_id, owner, name)
+    if not (is_login(owner) and is_name(name)):
+        raise NotFound
+    found = await repositories.seen(call.services.db, call.token_id, owner, name)
+    if not _shown(call, found):
+        # Asked for what is hidden too: that takes as long as what is missing.
+        await _lead_on(call, owner, name)
     return checked(call, found, needed)
+
+
+async def _lead_on(call: ApiCall, owner: str, name: str) -> None:
+    """Tell where the repository is that had this name. Raises Moved, if the viewer may see the repository."""
+    repository_id = await repositories.formerly(call.services.db, owner, name)
+    if repository_id is None:
+        return
+    found = await repositories.by_id(call.services.db, call.token_id, repository_id)
+    if found is None or not _shown(call, found) or found.full_name.lower() == f"{owner}/{name}".lower():
+        return
+    target = _NAMED.sub(lambda here: f"{here[1]}{found.full_name}", call.request.target, count=1)
+    raise (Moved if call.request.method in {"GET", "HEAD"} else MovedForNow)(f"{call.served_at}{target}")
 
 
 def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
     """Return the repository, if the viewer has the role ``needed``. Raises 404 (hidden and missing), 403."""
-    if found is None or found.role < READ or not (found.visibility == "public" or _shows_private(call, found)):
+    if found is None or not _shown(call, found):
         raise NotFound
     if found.sso_missing and (needed > READ or found.visibility != "public"):
         raise _sso_missing(found.owner_login)
@@ -104,6 +125,11 @@ def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
         missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
         raise Denied(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
     return found
+
+
+def _shown(call: ApiCall, found: Repository | None) -> bool:
+    visible = found is not None and (found.visibility == "public" or _shows_private(call, found))
+    return visible and found is not None and found.role >= READ
 
 
 def is_own(call: ApiCall, found: Account) -> bool:
