@@ -60,6 +60,10 @@ def nothing_blocks() -> Iterator[None]:
         yield
 
 
+#: More than tests take: a bucket each, of a volume or two.
+_BUCKETS = 10_000
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     path = tmp_path_factory.mktemp("postgres")
@@ -75,12 +79,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
-    server = EmbeddedS3(tmp_path_factory.mktemp("s3"))
+    path = tmp_path_factory.mktemp("s3")
+    server = EmbeddedS3(path, volumes=_BUCKETS)
     server.start()
     try:
         yield server
     finally:
         server.stop()
+        shutil.rmtree(path)
 
 
 @pytest.fixture

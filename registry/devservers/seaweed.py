@@ -82,15 +82,19 @@ class EmbeddedS3:
     """The server in ``path``, which must be ours alone; started and stopped from the main thread.
 
     ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the logs. ``choose_ports(n)``
-    gives ``n`` ports that look free.
+    gives ``n`` ports that look free. ``volumes``: how many there may be, one for each bucket at least; by itself the
+    server has as many as would fit on the disk if each were full.
     """
 
     bucket: Final = BUCKET
     region: Final = REGION
 
-    def __init__(self, path: Path, choose_ports: Callable[[int], list[int]] = free_ports) -> None:
+    def __init__(
+        self, path: Path, choose_ports: Callable[[int], list[int]] = free_ports, volumes: int | None = None
+    ) -> None:
         self._path = path.absolute()
         self._new_ports = choose_ports
+        self._volumes = {} if volumes is None else {"volume.max": str(volumes)}
         self._program: Program | None = None
         self._ports: list[int] = []
         self.access_key = ""
@@ -111,7 +115,8 @@ class EmbeddedS3:
             self.access_key, self.secret_key = self._credentials()
             self._end_orphan(weed)
             self._ports = self._choose_ports()
-            flags = _FLAGS | dict(zip(_PORTS, map(str, self._ports), strict=True)) | {"dir": str(data)}
+            ports = dict(zip(_PORTS, map(str, self._ports), strict=True))
+            flags = {**_FLAGS, **self._volumes, **ports, "dir": str(data)}
             env = {
                 "PATH": os.defpath,
                 "HOME": str(self._path),  # it looks for security.toml there
