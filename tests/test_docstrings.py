@@ -1,6 +1,7 @@
 """The rule for docstrings: a first line is a sentence in the field's words, and says what it speaks of."""
 
 import ast
+import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,11 +46,19 @@ _RETIRED: Final = re.compile(
 )
 
 
+def _tree(path: Path) -> ast.Module:
+    gc.disable()  # CPython 3.11: what a finalizer of others runs within ast.parse makes a SystemError of it
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
 def _docstrings() -> Iterator[tuple[str, str]]:
     """Where each docstring stands, and its first line."""
     for package in ("auth", "registry", "storage"):
         for path in sorted((_ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(_tree(path)):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                     text = ast.get_docstring(node)
                     if text:
