@@ -48,7 +48,7 @@ class Router:
     def answer(self, request: Request) -> None:
         """Answer with ``request.client``, now or later. Does not raise."""
         target = request.target
-        if target.startswith("/v2/") and (not self._api_host or self._is_ours(request)):
+        if target.startswith("/v2/") and self._is_ours(request):
             if v2.look_up(self._services, request, self._respond):
                 return
         elif target in ops.HANDLERS:

@@ -29,7 +29,7 @@ from storage.metadata.packages import Held
 from storage.metadata.retags import Retags
 from storage.metadata.turns import Turns
 from storage.names import Digest, PackageName, TagName
-from storage.objects.base import ObjectStore, expect_size
+from storage.objects.base import ObjectStore, whole
 
 #: A config above this is not read for its labels.
 _CONFIG_MAX: Final = 1024 * 1024
@@ -146,9 +146,8 @@ class Manifests:
         if body is None and found.object_key is not None:
             async with (
                 blobs.suspecting(self.db, manifest.config.digest, found.object_key),
-                self.stores.reader(found.object_key) as reader,
+                whole(self.stores, found.object_key, found.size) as reader,
             ):
-                expect_size(reader, found.size)
                 body = b"".join([chunk async for chunk in reader])
         if body is None:
             return ImageConfig()

@@ -7,7 +7,7 @@ from typing import Final
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.part_buffer import PendingPart
 from storage.metadata.uploads import Upload
-from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part, expect_size
+from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part, whole
 
 #: Of one upload at the same time.
 _IN_FLIGHT: Final = 4
@@ -121,8 +121,7 @@ async def put_before(
         room = slot.view
     at = 0
     for key, recorded in segments:
-        async with stores.reader(key) as reader:
-            expect_size(reader, recorded)
+        async with whole(stores, key, recorded) as reader:
             async for chunk in reader:
                 room[at : at + len(chunk)] = chunk
                 at += len(chunk)

@@ -20,7 +20,7 @@ from storage.metadata import uploads
 from storage.metadata.database import Database
 from storage.metadata.uploads import Upload
 from storage.names import Digest, UploadId
-from storage.objects.base import MultipartId, ObjectKey, Part, Stores, expect_size
+from storage.objects.base import MultipartId, ObjectKey, Part, Stores, whole
 from storage.objects.hashing import ResumableHash
 
 #: Blobs up to this size live in Postgres, and so do the last bytes of a session between its requests.
@@ -221,8 +221,7 @@ class UploadWriter:
         self._pending.read_back()
         segments, self._segments = self._segments, []
         for key, size in segments:
-            async with self._stores.reader(key) as reader:
-                expect_size(reader, size)
+            async with whole(self._stores, key, size) as reader:
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
 
@@ -388,8 +387,7 @@ class UploadWriter:
             hasher.update(stored.body)
             self._pending.resume(stored.body)
         elif stored.object_key is not None:
-            async with self._stores.reader(stored.object_key) as reader:
-                expect_size(reader, stored.size)
+            async with whole(self._stores, stored.object_key, stored.size) as reader:
                 async for chunk in reader:
                     hasher.update(chunk)
             self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments

@@ -6,7 +6,7 @@ in Postgres, so that any process can go on with it.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NewType, Protocol
@@ -110,6 +110,14 @@ def expect_size(reader: ObjectReader, size: int) -> None:
     """Compare the size of an object with the size that was recorded for the object. Raises ObjectCorrupt."""
     if reader.object_size != size:
         raise ObjectCorrupt(f"recorded with {size} bytes, the object has {reader.object_size}")
+
+
+@asynccontextmanager
+async def whole(store: "ObjectStore", key: ObjectKey, size: int) -> AsyncIterator[ObjectReader]:
+    """Open an object that was recorded with ``size`` bytes. Raises ObjectCorrupt for another size, or as the reader."""
+    async with store.reader(key) as reader:
+        expect_size(reader, size)
+        yield reader
 
 
 class ObjectStore(Protocol):

@@ -35,7 +35,8 @@ async def send(http: Request, response: Response, reader: ObjectReader, stall_se
     bytes end early or stand still, ConnectionError when the client leaves, TimeoutError when it takes nothing for
     ``stall_seconds``; half a body is sent then, and never more than was announced.
     """
-    _compare(response, reader)
+    recorded = response.headers.get("Content-Range", f"/{response.length}").rpartition("/")[2]
+    _compare(reader, int(recorded), response.length)
     transport = http.transport
     if transport.is_closing():
         raise ConnectionResetError
@@ -71,12 +72,11 @@ async def _through(http: Request, reader: ObjectReader, left: int, stall_seconds
         raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
 
 
-def _compare(response: Response, reader: ObjectReader) -> None:
-    """Compare the announced lengths, of the body and of the blob, with the object's. Raises ObjectCorrupt."""
-    whole = response.headers.get("Content-Range", f"/{response.length}").rpartition("/")[2]
-    expect_size(reader, int(whole))
-    if reader.size != response.length:
-        raise ObjectCorrupt(f"announced {response.length} bytes, the store gives {reader.size}")
+def _compare(reader: ObjectReader, recorded: int, announced: int | None) -> None:
+    """Compare what was recorded and announced, of the blob and of its part, with the object's. Raises ObjectCorrupt."""
+    expect_size(reader, recorded)
+    if reader.size != announced:
+        raise ObjectCorrupt(f"announced {announced} bytes, the store gives {reader.size}")
 
 
 async def send_parts(
@@ -93,9 +93,7 @@ async def send_parts(
     """
     for head, span, end in parts:
         async with reader_of(span) as reader:
-            expect_size(reader, whole_bytes)
-            if reader.size != span.size:
-                raise ObjectCorrupt(f"announced {span.size} bytes, the store gives {reader.size}")
+            _compare(reader, whole_bytes, span.size)
             if http.status is None:
                 http.begin(response)
             await _write(http, head, stall_seconds)

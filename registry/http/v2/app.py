@@ -21,7 +21,7 @@ from registry.oci.request import Kind, OCIRequest, parse
 from registry.packages.owners import OwnerMissing
 from registry.services import Services
 from storage.errors import StorageError
-from storage.metadata.reads.lookups import key
+from storage.metadata.reads.lookups import caller, key
 
 Handler = Callable[[Call], Awaitable[Response]]
 #: What a look-up ends with: a response, a coroutine that makes one, or an error that nobody has expected.
@@ -45,7 +45,7 @@ class DiskFull(UnavailableNow):
 
 
 async def base(call: Call) -> Response:  # end-1
-    """Tells clients to log in, and those who have that they have; a bearer token of nobody is one too."""
+    """Challenge a client without credentials, and confirm those that a client has, a bearer token of nobody too."""
     if call.identity.token_id is None and call.identity.grants is None:
         raise unauthorized(call.http, call.services, call.oci, None)
     return Response(200, {**HEADERS, "Content-Type": "application/json; charset=utf-8"}, b"{}")
@@ -113,7 +113,7 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
         return False  # the coroutine tells why, and knows other issuers
     http.account_id = identity.account_id
     call, how = Call(http, asked.oci, identity, services), asked.how
-    asked_for = str(identity.token_id or ""), *asked.place
+    asked_for = caller(identity.token_id), *asked.place
     how.rows(services.lookups, asked.oci).ask(asked_for, lambda found: respond(http, _rendered(call, how, found)))
     return True
 

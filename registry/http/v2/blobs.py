@@ -8,7 +8,7 @@ from registry.oci.headers import etag
 
 
 async def delete(call: Call) -> Response:  # end-10
-    """Takes the blob out of this package, unless a manifest needs it."""
+    """Delete the package's link to a blob, unless a manifest names the blob."""
     digest = call.oci.digest
     assert digest is not None  # noqa: S101 - the parser sets it for every kind that comes here
     blob = await call.services.lookups.blob(call.identity.token_id, call.oci.package, digest)

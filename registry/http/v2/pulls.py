@@ -122,8 +122,8 @@ def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
 async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
     """Promise a pusher that the blob stays, once the store has shown it; who hears that it is missing pushes it."""
     size, digest, db = _size(call, blob), _digest(call), call.services.db
-    key = blob.object_key
-    if blob.suspect or (key is not None and not await blobs.is_there(db, call.services.stores, digest, key, size)):
+    place = blob.object_key
+    if blob.suspect or (place is not None and not await blobs.is_there(db, call.services.stores, digest, place, size)):
         raise BlobUnknown(digest)
     if blob.package_id is not None and not await blobs.touch(db, blob.package_id, digest):
         raise BlobUnknown(digest)
@@ -162,25 +162,25 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
 async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     """Redirect with credentials that have to be renewed, or stream the bytes through us."""
     size, digest, stores = _size(call, blob), _digest(call), call.services.stores
-    db, key, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
-    assert key is not None  # noqa: S101 - told by _blob()
+    db, place, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
+    assert place is not None  # noqa: S101 - told by _blob()
     spans = _spans(call, size)
     if spans is not None and len(spans) > 1:
         response, parts = _several(call, spans, size)
-        async with blobs.suspecting(db, digest, key):
-            await send_parts(call.http, response, parts, lambda span: stores.reader(key, span), size, stall_seconds)
+        async with blobs.suspecting(db, digest, place):
+            await send_parts(call.http, response, parts, lambda span: stores.reader(place, span), size, stall_seconds)
         return response
     if call.services.settings.redirect and not blob.suspect:
-        url = await stores.presign(key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+        url = await stores.presign(place, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
             return _redirect(digest, url)
     span = None if spans is None else spans[0]
-    async with blobs.suspecting(db, digest, key), stores.reader(key, span) as reader:
+    async with blobs.suspecting(db, digest, place), stores.reader(place, span) as reader:
         headers, length = _blob_headers(digest, span, size), size if span is None else span.size
         response = Response(200 if span is None else 206, headers, length=length)
         await send(call.http, response, reader, stall_seconds)
     if blob.suspect:
-        await blobs.trust(db, digest, key)
+        await blobs.trust(db, digest, place)
     return response
 
 

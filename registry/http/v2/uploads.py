@@ -76,7 +76,7 @@ async def status(call: Call) -> Response:  # end-13
 
 
 async def append(call: Call) -> Response:  # end-5
-    """Takes a chunk. docker sends no Content-Range and no length."""
+    """Append a chunk to the session. docker sends no Content-Range and no length."""
     upload, sessions = _upload(call), call.services.uploads
     owner, found = await _session(call, upload)
     chunk = _chunk(call)
@@ -90,7 +90,7 @@ async def append(call: Call) -> Response:  # end-5
 
 
 async def finish(call: Call) -> Response:  # end-6
-    """Takes the last bytes, if there are any, and publishes the blob.
+    """Receive the last bytes of the session, if there are any, and publish the blob.
 
     The same request may have done so before, or be about to: then the session is done when it is looked up again.
     """

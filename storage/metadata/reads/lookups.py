@@ -25,9 +25,14 @@ _UNSETTLED_MAX: Final = 4096  # of three short texts
 _BLOBS_KNOWN: Final = 64  # of 64 KiB each, where they are so small that they are in their row
 
 
+def caller(token_id: int | None) -> str:
+    """Return the part of a lookup's key that names the caller."""
+    return "" if token_id is None else str(token_id)
+
+
 def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str, str, str, str]:
     """The key of a lookup with the caller's access facts."""
-    return "" if token_id is None else str(token_id), package.owner, package.image, reference
+    return caller(token_id), package.owner, package.image, reference
 
 
 class _FastThenFull(SnapshotCache[Row]):
