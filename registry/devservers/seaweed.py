@@ -76,6 +76,8 @@ _LOGGING: Final = ("-alsologtostderr=false", "-log_max_size_mb=4", "-log_max_fil
 _WRITES_SHARE: Final = 0.011
 #: A soft limit: Go collects more eagerly near it (runtime/debug.SetMemoryLimit).
 _MEMORY: Final = "384MiB"
+#: Where it makes its sockets, whatever its data directory is; there is no setting for it.
+_SOCKETS: Final = Path("/tmp")  # noqa: S108  -- its choice
 
 
 class EmbeddedS3:
@@ -83,16 +85,22 @@ class EmbeddedS3:
 
     ``path`` holds the volumes in data/, the credentials (0600), the ports, the pid and the logs. ``choose_ports(n)``
     gives ``n`` ports that look free. ``volumes``: how many there may be, one for each bucket at least; by itself the
-    server has as many as would fit on the disk if each were full.
+    server has as many as would fit on the disk if each were full. ``sockets``: the folder of its sockets, which it
+    needs to write to.
     """
 
     bucket: Final = BUCKET
     region: Final = REGION
 
     def __init__(
-        self, path: Path, choose_ports: Callable[[int], list[int]] = free_ports, volumes: int | None = None
+        self,
+        path: Path,
+        choose_ports: Callable[[int], list[int]] = free_ports,
+        volumes: int | None = None,
+        sockets: Path = _SOCKETS,
     ) -> None:
         self._path = path.absolute()
+        self._sockets = sockets
         self._new_ports = choose_ports
         self._volumes = {} if volumes is None else {"volume.max": str(volumes)}
         self._program: Program | None = None
@@ -107,6 +115,11 @@ class EmbeddedS3:
     def launch(self) -> None:
         """Start the process without waiting for readiness: see `wait_ready`. Raises CannotStart."""
         weed = find_weed()
+        if not os.access(self._sockets, os.W_OK | os.X_OK):  # it would wait for its own sockets, and say nothing
+            raise CannotStart(
+                f"the S3 server needs to make sockets in {self._sockets}, where this user may not write:"
+                f" sudo chmod 1777 {self._sockets}"
+            )
         data = self._path / "data"
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,7 +176,7 @@ class EmbeddedS3:
             self._program.stop(*_STOP)
             self._program = None
             (self._path / "pid").unlink(missing_ok=True)
-            _remove_sockets(self._ports)
+            _remove_sockets(self._ports, self._sockets)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -185,7 +198,7 @@ class EmbeddedS3:
         file = self._path / "ports"
         with contextlib.suppress(OSError, ValueError):
             ports = [int(text) for text in file.read_text().split()]
-            _remove_sockets(ports)
+            _remove_sockets(ports, self._sockets)
             allowed = set(itertools.chain(*server_ports()))
             if len(ports) == len(_PORTS) and allowed.issuperset(ports) and all(map(is_free, ports)):
                 return ports
@@ -258,10 +271,10 @@ def _arguments(flags: dict[str, str]) -> list[str]:
     return [f"-{name}={value}" for name, value in flags.items()]
 
 
-def _remove_sockets(ports: list[int]) -> None:
-    """Remove the sockets that a server leaves in /tmp, named by port, whatever its data directory is."""
+def _remove_sockets(ports: list[int], folder: Path) -> None:
+    """Remove the sockets that a server leaves behind, named by port."""
     for port in ports:
-        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  -- its choice
+        for path in folder.glob(f"seaweedfs-*-{port}.sock"):
             with contextlib.suppress(OSError):
                 path.unlink()
 

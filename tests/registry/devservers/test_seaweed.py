@@ -159,3 +159,9 @@ def test_the_reason_of_a_failure_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data/filerldb2").write_text("not a directory")
     with pytest.raises(CannotStart, match=r"^[^\n]+$"):
         EmbeddedS3(tmp_path).start()
+
+
+def test_without_a_place_for_its_sockets_it_says_so_at_once(tmp_path: Path) -> None:
+    """SeaweedFS 4 logs an error and then waits for itself until its start is given up."""
+    with pytest.raises(CannotStart, match=rf"sockets in {tmp_path}/none.*: sudo chmod 1777 {tmp_path}/none"):
+        EmbeddedS3(tmp_path / "s3", sockets=tmp_path / "none").start()
