@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
 from storage.metadata.access_facts import AccessFacts
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 from storage.names import PackageName, TagName
 
@@ -36,13 +37,20 @@ async def page(db: Executor, token_id: int | None, package: PackageName, after: 
 
 # A tag that moves while this waits for its row is compared as it is then.
 _REMOVE: Final = command(
-    "DELETE FROM tags WHERE package_id = $1 AND name = $2 AND ($3::text IS NULL OR digest = $3::text)"
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    ), removed AS (
+        DELETE FROM tags WHERE package_id = $1 AND name = $2 AND ($3::text IS NULL OR digest = $3::text)
+        RETURNING name, digest
+    )
+    {events.record(events.event(f"'{events.TAG_DELETED}'", "removed CROSS JOIN actor", before="digest", tag="name"))}
+    """
 )
 
 
-async def remove(db: Executor, package_id: int, tag: TagName, digest: str | None = None) -> bool:
+async def remove(db: Executor, package_id: int, tag: TagName, actor: Actor, digest: str | None = None) -> bool:
     """Delete a tag, if it is of ``digest`` where one is given; the manifest stays. False when there was no such tag."""
-    return await _REMOVE.run(db, package_id, tag, digest) == 1
+    return await _REMOVE.run(db, package_id, tag, digest, actor.account_id, actor.token_id) == 1
 
 
 @dataclass(frozen=True, slots=True)

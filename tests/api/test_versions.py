@@ -11,6 +11,7 @@ import pytest
 from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.runner import run_once
 from storage.metadata import packages, versions
+from storage.metadata.events import Actor
 from tests.support.server import Registry, basic, running
 
 API = "/api/v3"
@@ -375,7 +376,7 @@ async def test_restored_or_purged_never_both(env: dict[str, str], first: str) ->
                 assert await purge_deleted(registry.services) == 0
                 async with db.transaction() as other:
                     assert not await versions.purge(other, package["id"], image, 0.0)
-                await versions.unhide(tx, package["id"], back)
+                await versions.unhide(tx, package["id"], back, Actor(None, None))
             assert await pull(registry, alice, "v1") == (200, image)
         else:
             async with db.transaction() as tx:
@@ -412,7 +413,7 @@ async def test_a_blob_is_not_deleted_under_a_manifest_that_is_coming(registry: R
     async with registry.services.db.transaction() as tx:
         assert await packages.lock(tx, package["id"]) is not None
         back = await versions.returning(tx, package["id"], gone, 86400.0)
-        await versions.unhide(tx, package["id"], back)
+        await versions.unhide(tx, package["id"], back, Actor(None, None))
         waiting = asyncio.ensure_future(registry.call("DELETE", f"/v2/alice/app/blobs/{layer}", alice))
         await asyncio.sleep(0.3)
         assert not waiting.done()

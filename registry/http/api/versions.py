@@ -58,7 +58,7 @@ async def delete_version(call: ApiCall) -> web.Response:
             raise NotFound
         return answer(_version(call, await shown(call, package_id, tx), found))
 
-    await call.services.versions.delete(package_id, version_id, call.me.account_id, check=check_of(call, read))
+    await call.services.versions.delete(package_id, version_id, call.actor, check=check_of(call, read))
     return nothing()
 
 
@@ -66,7 +66,7 @@ async def restore_version(call: ApiCall) -> web.Response:
     """Restore a version with the referrers deleted along, and with the tags whose names are still free."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.RESTORE)
-    await call.services.versions.restore(package_id, version_id)
+    await call.services.versions.restore(package_id, version_id, call.actor)
     return nothing()
 
 
