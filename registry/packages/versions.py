@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
+from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
 from registry.oci.headers import Condition, etag
 from registry.packages.conditions import Check
 from registry.packages.deletion_rules import (
@@ -13,12 +13,11 @@ from registry.packages.deletion_rules import (
     ManifestInUse,
     PopularVersion,
 )
-from storage.metadata import packages, tags, versions
+from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.versions import Leaving
-from storage.names import TagName
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,10 @@ class Versions:
         self,
         found: ResolvedManifest,
         reference: str,
-        tag: TagName | None,
         actor: Actor,
         condition: Condition | None = None,
     ) -> None:
-        """Delete a tag, or where none is named a manifest with its tags.
+        """Delete a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
         Raises ManifestUnknown, ManifestInUse, Denied, PreconditionFailed.
@@ -78,9 +76,6 @@ class Versions:
             raise ManifestUnknown(reference)
         if condition is not None:
             condition.check(None if found.digest is None else etag(found.digest))
-        if tag is not None:
-            await self._untag(found.package_id, tag, actor, None if condition is None else found.digest)
-            return
         try:
             await self.delete(found.package_id, found.version_id, actor, may_be_last=True)
         except NotFound as error:
@@ -90,17 +85,6 @@ class Versions:
         except NotDeletable as refused:
             # GitHub's API answers this 400, of which OCI's clients would make an invalid request.
             raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
-
-    async def _untag(self, package_id: int, tag: TagName, actor: Actor, seen: str | None) -> None:
-        """Delete a tag, if it is still that of the manifest that was seen, where that counts."""
-        async with self.db.turn(package_id):
-            removed = await tags.remove(self.db, package_id, tag, actor, seen)
-        if removed:
-            return
-        if seen is None:
-            raise ManifestUnknown(tag)
-        now = await tags.locked(self.db, package_id, tag)
-        raise PreconditionFailed(None if now is None else etag(now))
 
     async def restore(self, package_id: int, version_id: int, actor: Actor) -> None:
         """Restore a version with its referrers, its children, and its tags that no other version has.

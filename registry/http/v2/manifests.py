@@ -101,7 +101,11 @@ async def delete(call: Call) -> Response:  # end-9
     found = await _resolved(call)
     call.authorize(Action.DELETE, found)
     actor = Actor(found.account_id, call.identity.token_id)
-    await call.services.versions.withdraw(found, call.oci.reference, call.oci.tag, actor, condition_of(call.http))
+    condition = condition_of(call.http)
+    if call.oci.tag is not None:
+        await call.services.tags.withdraw(found, call.oci.tag, actor, condition)
+    else:
+        await call.services.versions.withdraw(found, call.oci.reference, actor, condition)
     return Response(202, HEADERS)
 
 
