@@ -222,6 +222,13 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "catalog._PAGE": [
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
+        "shown._OF_OWNER": [
+            (t, owner, after, 51)
+            for t in (*s.viewers, None)
+            for owner in ("org-1", f"org-{s.org}")
+            for after in ("", "app-1")
+        ],
+        "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],

@@ -121,7 +121,7 @@ def moved(path: str, query: str = "") -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the frame of every page shows, ``page`` in the templates."""
+    """The values that the frame of every page shows, ``page`` in the templates."""
 
     call: PageCall
     title: str

@@ -1,13 +1,12 @@
 """The viewer of a page: who is signed in, in which language and theme.
 
-``SESSIONS`` is the one place where sign-in plugs in: it finds the session of a cookie's secret. Without a session the
-viewer is a visitor. A session counts for pages only; ``/v2``, ``/token`` and ``/api`` never see the cookie.
+``session_of`` is the one place where sign-in plugs in. Without a session the viewer is a visitor. A session counts for
+pages only; ``/v2``, ``/token`` and ``/api`` never see the cookie.
 """
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -70,7 +69,7 @@ class Viewer:
 
     @property
     def site_admin(self) -> bool:
-        """Whether the viewer administers this registry."""
+        """Return whether the viewer administers this registry."""
         return self.session is not None and self.session.site_admin
 
     @property
@@ -92,12 +91,9 @@ class Viewer:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def _no_session(_services: Services, _secret: str) -> Session | None:
-    return None
-
-
-#: Finds the session of a cookie's secret; None: there is none, or it is over. Sign-in puts its own here.
-SESSIONS: Callable[[Services, str], Awaitable[Session | None]] = _no_session
+async def session_of(_services: Services, _secret: str) -> Session | None:
+    """Find the session of a cookie's secret; None: there is none, or it is over."""
+    return None  # sign-in plugs in here
 
 
 def cookie_name(request: Request, services: Services) -> str:
@@ -108,7 +104,7 @@ def cookie_name(request: Request, services: Services) -> str:
 async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
     """Return the viewer of a request. Raises Unavailable."""
     secret = http.cookies.get(cookie_name(request, services))
-    session = None if not secret else await SESSIONS(services, secret)
+    session = None if not secret else await session_of(services, secret)
     return _viewer(http, services, session, secret or "")
 
 
