@@ -1,5 +1,54 @@
 -- What the migrations add up to. Written by `make schema`; nothing reads it but people, and a test.
 
+CREATE FUNCTION refuse_change_of_events() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $_$
+DECLARE
+    this_month timestamp := date_trunc('month', moment AT TIME ZONE 'UTC');
+    begins     timestamptz;
+    ends       timestamptz;
+    kept_from  timestamptz := (this_month - make_interval(months => kept_months)) AT TIME ZONE 'UTC';
+    part       text;
+    done       integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('turn_events')) THEN
+        RETURN 0;
+    END IF;
+    FOR ahead IN 0..2 LOOP
+        part := to_char(this_month + make_interval(months => ahead), '"events_"YYYY_MM');
+        begins := (this_month + make_interval(months => ahead)) AT TIME ZONE 'UTC';
+        ends := (this_month + make_interval(months => ahead + 1)) AT TIME ZONE 'UTC';
+        IF to_regclass(part) IS NULL
+           AND NOT EXISTS (SELECT 1 FROM events_default WHERE at >= begins AND at < ends) THEN
+            EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', part);
+            EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, begins, ends);
+            done := done + 1;
+        END IF;
+    END LOOP;
+    FOR part IN
+        SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+         WHERE inhparent = 'events'::regclass AND relname ~ '^events_[0-9]{4}_[0-9]{2}$'
+           AND relname < to_char(kept_from AT TIME ZONE 'UTC', '"events_"YYYY_MM')
+    LOOP
+        EXECUTE format('DROP TABLE %I', part);
+        done := done + 1;
+    END LOOP;
+    IF EXISTS (SELECT 1 FROM events_default) AND NOT EXISTS (SELECT 1 FROM events_default WHERE at >= kept_from) THEN
+        DROP TABLE events_default;
+        CREATE TABLE events_default PARTITION OF events DEFAULT;
+        done := done + 1;
+    END IF;
+    RETURN done;
+END $_$;
+
 CREATE TABLE accounts (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -50,6 +99,50 @@ CREATE TABLE downloads (
     count bigint NOT NULL
 )
 WITH (fillfactor='90');
+
+CREATE SEQUENCE events_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE events (
+    id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    owner_id bigint NOT NULL,
+    package_id bigint,
+    version_id bigint,
+    digest bytea,
+    before_digest bytea,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    data jsonb
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE events_default (
+    id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    owner_id bigint NOT NULL,
+    package_id bigint,
+    version_id bigint,
+    digest bytea,
+    before_digest bytea,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    data jsonb
+);
 
 CREATE TABLE former_logins (
     login text NOT NULL,
@@ -102,6 +195,10 @@ CREATE TABLE manifests (
     deleted_by bigint,
     licenses_spdx boolean,
     deleted_with bigint,
+    pusher_id bigint,
+    pusher_via text,
+    pusher_token text,
+    image_size bigint,
     CONSTRAINT manifests_sort_check CHECK ((sort = ANY (ARRAY['image'::text, 'signature'::text])))
 );
 
@@ -214,7 +311,10 @@ CREATE TABLE tags (
     package_id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
     digest text NOT NULL COLLATE pg_catalog."C",
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    pusher_id bigint,
+    pusher_via text,
+    pusher_token text
 );
 
 CREATE TABLE team_members (
@@ -303,6 +403,8 @@ CREATE TABLE uploads (
     CONSTRAINT uploads_state_check CHECK ((state = ANY (ARRAY['open'::text, 'completing'::text, 'done'::text, 'aborted'::text])))
 )
 WITH (fillfactor='60');
+
+ALTER TABLE ONLY events ATTACH PARTITION events_default DEFAULT;
 
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -418,6 +520,14 @@ CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
 
+CREATE INDEX events_package ON ONLY events USING btree (package_id, id);
+
+CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (package_id, id);
+
+CREATE INDEX events_tag ON ONLY events USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
+CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
 
 CREATE INDEX manifest_blobs_blob ON manifest_blobs USING btree (package_id, blob);
@@ -433,6 +543,8 @@ CREATE INDEX manifests_live ON manifests USING btree (package_id, id) WHERE (del
 CREATE INDEX manifests_restorable ON manifests USING btree (package_id, deleted_at, id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size IS NULL);
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
@@ -466,6 +578,8 @@ CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
 
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
 
+CREATE INDEX tags_newest ON tags USING btree (package_id, updated_at, name);
+
 CREATE INDEX team_members_user ON team_members USING btree (user_id);
 
 CREATE INDEX token_organizations_org ON token_organizations USING btree (org_id);
@@ -483,6 +597,12 @@ CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
 CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
+
+ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
+
+ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
+
+CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change_of_events();
 
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

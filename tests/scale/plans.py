@@ -104,7 +104,8 @@ def _judged(name: str, number: int, told: Any, most: int) -> Run:
 
 def _faults(node: Any, rows: int) -> Iterator[str]:
     kind = node["Node Type"]
-    if kind == "Seq Scan":
+    # What is read to its end and has no row is an empty partition: that costs nothing, and is planned anew when it grows.
+    if kind == "Seq Scan" and not (rows == 0 and node["Actual Loops"]):
         yield f"all of {node['Relation Name']}"
     if kind in {"Index Scan", "Index Only Scan"} and "Index Cond" not in node and rows > PAGE:
         yield f"{rows} rows of {node['Index Name']}"

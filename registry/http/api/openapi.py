@@ -42,6 +42,10 @@ _QUERY: Final[dict[str, Any]] = {
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
     "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
+    "q": {"type": "string", "description": "What the names begin with."},
+    "sort": {"type": "string", "enum": ["updated", "name"], "description": "With q by name, else by time."},
+    "direction": {"type": "string", "enum": ["asc", "desc"], "description": "Down by time, else up."},
+    "after": {"type": "string", "description": "Where the page begins, from a Link header."},
 }
 _REQUIRED: Final = frozenset({"package_type"})
 #: What every route may answer, whatever it does.

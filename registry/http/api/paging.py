@@ -63,6 +63,19 @@ def since_link(call: ApiCall, size: int, last: int) -> dict[str, str]:
     return {"Link": f'<{call.served_at}{url}>; rel="next"'}
 
 
+def after_of(call: ApiCall) -> tuple[str | None, int]:
+    """Parse the place that a list begins behind, as a Link header had it, and the size of its page."""
+    return call.http.query.get("after"), min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+
+
+def after_link(call: ApiCall, size: int, last: str | None) -> dict[str, str]:
+    """The Link header to the page behind ``last``; None: there is no other page."""
+    if last is None:
+        return {}
+    url = call.http.rel_url.update_query(after=last, per_page=str(size))
+    return {"Link": f'<{call.served_at}{url}>; rel="next"'}
+
+
 _DIGITS_MAX: Final = 9
 
 
