@@ -12,7 +12,21 @@ from registry.errors import NotFound, Unsupported
 from registry.http.keys import SERVICES
 from registry.http.server.guest import request_of
 from registry.http.urls import decoded_path
-from registry.http.web import assets, errors, forms, moves, owner, preferences, start
+from registry.http.web import (
+    assets,
+    errors,
+    forms,
+    moves,
+    owner,
+    package,
+    people,
+    preferences,
+    search,
+    start,
+    tags,
+    version,
+    versions,
+)
 from registry.http.web.call import HEADERS, PageCall, moved
 from registry.http.web.routes import Route, match
 from registry.http.web.viewer import stranger, viewer
@@ -21,8 +35,14 @@ from registry.http.web.viewer import stranger, viewer
 ROUTES: Final[tuple[Route, ...]] = (
     *start.ROUTES,
     *preferences.ROUTES,
+    *search.ROUTES,
     *moves.ROUTES,
     *owner.ROUTES,
+    *people.ROUTES,
+    *package.ROUTES,
+    *tags.ROUTES,
+    *versions.ROUTES,
+    *version.ROUTES,
 )
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
