@@ -1,7 +1,6 @@
 """The pages that one reads: packages, tags, versions, searches, accounts; as a visitor, over HTTP (S53)."""
 
 import re
-from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +19,8 @@ LABELS = {
 
 
 @pytest.fixture
-async def shelf(pages: Pages) -> AsyncIterator[Shelf]:
-    yield Shelf(pages.registry, await pages.registry.user("alice"))
+async def shelf(pages: Pages) -> Shelf:
+    return Shelf(pages.registry, await pages.registry.user("alice"))
 
 
 def rows(page: Html) -> list[str]:

@@ -8,7 +8,7 @@ from registry.http.web.catalogue import key
 from registry.packages.tags import Tag
 
 IMAGE: Final = key("Image")
-INDEX: Final = key("Image for several platforms")
+INDEX: Final = key("Multi-platform image")
 CHART: Final = key("Helm chart")
 ARTIFACT: Final = key("Artifact")
 SIGNATURE: Final = key("Signature")

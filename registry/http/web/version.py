@@ -25,6 +25,7 @@ _THREAD_BYTES: Final = 256 * 1024
 _TEXT_MAX: Final = 64 * 1024
 _MOVES: Final = 30
 _ATTESTATION: Final = "vnd.docker.reference.type"
+_ABOUT: Final = "vnd.docker.reference.digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +178,12 @@ def _pretty(body: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A manifest in the tree of a version: ``label``, and what refers to it, each with its kind."""
+    """A manifest in the tree of a version: ``label``, what refers to it, each with its kind, and attestations of it."""
 
     label: str | None
     digest: str
     referrers: list[tuple[str, Referrer]]
+    inside: list[Descriptor]
 
 
 async def referrers(call: PageCall) -> web.Response:
@@ -193,10 +195,14 @@ async def referrers(call: PageCall) -> web.Response:
     subjects = [seen.digest, *(child.digest for child in images)]
     for one in await package_pages.referrers(call.services.db, seen.head.package_id, subjects):
         found.setdefault(one.subject, []).append((artifacts.referrer_kind(one.artifact_type), one))
-    tree = [Branch(None, seen.digest, found.get(seen.digest, []))]
-    tree += [Branch(_platform(child), child.digest, found.get(child.digest, [])) for child in images]
-    inside = [child for child in children if _ATTESTATION in child.annotations]
-    return _page(call, seen, "referrers", tree=tree, inside=inside, count=sum(len(one) for one in found.values()))
+    inside: dict[str, list[Descriptor]] = {}
+    for child in children:
+        if _ATTESTATION in child.annotations:
+            about = child.annotations.get(_ABOUT, "")
+            inside.setdefault(about if about in subjects else seen.digest, []).append(child)
+    labels = [(None, seen.digest), *((_platform(child), child.digest) for child in images)]
+    tree = [Branch(label, digest, found.get(digest, []), inside.get(digest, [])) for label, digest in labels]
+    return _page(call, seen, "referrers", tree=tree, any=bool(found or inside))
 
 
 async def parents(call: PageCall) -> web.Response:
