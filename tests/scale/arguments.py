@@ -11,6 +11,7 @@ Arguments = tuple[object, ...]
 _NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _FIRST, _LAST = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 _BEHIND = 2**63 - 1
+_END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _HASH = b"h" * 32
 
 
@@ -229,7 +230,38 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "catalog._PAGE": [
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
+        "shown._OF_OWNER": [
+            (t, owner, after, 51)
+            for t in (*s.viewers, None)
+            for owner in ("org-1", f"org-{s.org}")
+            for after in ("", "app-1")
+        ],
+        "package_pages._PACKAGE": [
+            (t, owner, image(s.package)) for t in (*s.viewers, None) for owner in ("org-1", f"org-{s.org}")
+        ],
+        "package_pages._HIGHLIGHTS": [
+            (s.package, digest("m", 10 * s.package + 3), _NOW.date()),
+            (1, digest("m", 13), _NOW.date()),
+        ],
+        "package_pages._REFERRERS": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
+        "package_pages._CHILDREN": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
+        "package_pages._VERSION": [
+            (t, f"org-{s.org}", image(s.package), *which)
+            for t in (*s.viewers, None)
+            for which in (("latest", None), (None, digest("m", 10 * s.package + 3)))
+        ],
+        **{
+            f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
+            for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
+        },
+        "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "search._MATCHES": [
+            (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
+        ],
+        "search._NAMED": [(t, after, 100) for t in (*s.viewers, None) for after in ("", last)],
+        "search._NEWEST": [(t, when, 5, 100) for t in (*s.viewers, None) for when in (_NOW, _END)],
+        "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
         "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],

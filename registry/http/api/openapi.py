@@ -41,9 +41,9 @@ _QUERY: Final[dict[str, Any]] = {
     "type": {"type": "string"},
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
     "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
-    "interval": {"type": "string", "enum": ["day"], "default": "day"},
     "q": {"type": "string", "description": "What the names begin with."},
-    "sort": {"type": "string", "enum": ["updated", "name"], "description": "With q by name, else by time."},
+    "sort": {"type": "string", "enum": ["newest", "updated", "name"]},
+    "interval": {"type": "string", "enum": ["day"], "default": "day"},
     "direction": {"type": "string", "enum": ["asc", "desc"], "description": "Down by time, else up."},
     "after": {"type": "string", "description": "Where the page begins, from a Link header."},
 }
