@@ -95,6 +95,8 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
 def _rights(s: Sample) -> dict[str, list[Arguments]]:
     p = s.package
     return {
+        "access_reasons._FACTS": [(u, s.world.owner(p), image(p)) for u in (1, s.seat, s.stranger, s.big_member)],
+        "access_reasons._REASONS": [(p, s.seat), (p, s.stranger), (1, s.big_member), (2, s.big_member)],
         "access._USERS": [(p,)],
         "access._TEAMS": [(p,)],
         "access._REPOSITORIES": [(p,)],

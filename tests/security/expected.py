@@ -357,6 +357,8 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("POST", f"{_V}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, version="deleted"),
     ("GET", f"{_V}/downloads"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
+    # Of whoever is asked: an admin may give anybody a role.
+    ("GET", f"{_P}/access/{{login}}"): _e(Need.ADMIN, scope=_READ, free=frozenset({"login"})),
     ("PUT", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE, body={"role": "write"}),
     ("DELETE", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE),
     ("PUT", f"{_P}/access/teams/{{team_slug}}"): _e(
