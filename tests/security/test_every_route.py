@@ -342,6 +342,20 @@ async def test_s17_hostile_parameters_of_every_list(env: dict[str, str], databas
     assert not failures, table(failures)
 
 
+async def test_s17_a_nul_in_the_path_of_every_route(env: dict[str, str], database_url: str) -> None:
+    cells, failures = Cells(), list[tuple[str, str]]()
+    cell = cells.new(caller("site_admin"))
+    async with serving(env, database_url, cells) as registry:
+        for route in ROUTES:
+            line = REST[route.method, route.path]
+            for name in _PARAMETER.findall(route.path):
+                path = path_of(route.path.replace(f"{{{name}}}", "%00"), line, cell)
+                got = await _asked(registry, cell, route.method, path, line)
+                if got.status not in {403, 404}:
+                    failures.append((f"{route.method} {route.path}", f"{name}: {got.status}"))
+    assert not failures, table(failures)
+
+
 async def _with(registry: Registry, cell: Cell, path: str, name: str, value: str) -> Answer:
     bare, _, query = path.partition("?")
     pairs = [

@@ -75,6 +75,8 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
+            if any("\0" in value for value in http.match_info.values()):
+                raise NotFound  # nothing has such a name, and PostgreSQL has no place for it
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
