@@ -4,13 +4,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
-from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound
+from registry.errors import Denied, Invalid, NameUnknown, NotAllowed, NotFound
 from registry.packages.conditions import Check
-from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
-from storage.metadata import access, downloads, links, packages
+from registry.packages.deletion_rules import LifetimeSettings
+from registry.packages.deletions import (
+    NameInUse,
+    PackageDeletion,
+    PackageRestore,
+    plan_package,
+    preview_package_restore,
+)
+from storage.metadata import access, links, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.packages import Held
+from storage.metadata.query import Executor
 from storage.names import PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
@@ -39,13 +47,21 @@ class Packages:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
-            most = self.settings.downloads_lock
-            if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
-                raise PopularPackage(most)
+            await _held(tx, package_id, check)
+            decided = await self.plan(tx, package_id)
+            if decided.refused is not None:
+                raise decided.refused
             await packages.hide(tx, package_id, deleted_by)
 
         await self.db.repeat(work, package_id)
+
+    async def plan(self, db: Executor, package_id: int) -> PackageDeletion:
+        """Show what the deletion of a package takes along, and whether it is refused. Raises NotFound."""
+        return await plan_package(db, package_id, self.settings)
+
+    async def preview_restore(self, package_id: int) -> PackageRestore:
+        """Show what the restore of a deleted package brings back, and whether it is refused. Raises NotFound."""
+        return await preview_package_restore(self.db, package_id, self.settings)
 
     async def restore(self, package_id: int) -> None:
         """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
@@ -57,10 +73,7 @@ class Packages:
         try:
             await self.db.repeat(work, package_id)
         except AlreadyThere as error:
-            raise Conflict(
-                "A package with this name exists. Delete it before you restore the deleted one.",
-                f"DELETE the new package, then POST …/restore?token={package_id}, the id of the one to be restored.",
-            ) from error
+            raise NameInUse(package_id) from error
 
     async def configure(
         self,

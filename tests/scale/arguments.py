@@ -234,7 +234,6 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
-        "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],
     }
 
 
@@ -295,14 +294,27 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
         "versions._DELETED": [(50, 30, 0, 2592000.0), (1, 30, 0, 2592000.0)],
-        "versions._LEAVING": [(p, s.version), (1, 10)],
-        "versions._HOLDERS": [(p, m), (1, digest("m", 10))],
+        **_deletions(p, s.version),
         "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], 7)],
         "versions._LOCK_DELETED": [(50, 508, 2592000.0)],
         "versions._RETURNING": [(50, 508)],
         "versions._LOCK_LINKS": [(50, [digest("m", 508), digest("m", 509)])],
         "versions._UNHIDE_LINKS": [(50, [digest("l", 508)])],
         "versions._UNHIDE": [(50, [digest("m", 508), digest("m", 509)])],
+    }
+
+
+def _deletions(p: int, version: int) -> dict[str, list[Arguments]]:
+    m, followed = digest("m", version), [digest("m", version), digest("m", version + 1)]
+    return {
+        "deletions._LEAVING": [(p, [version]), (1, [10]), (1, [10, 13, 15])],
+        "deletions._LEFT": [(p, followed), (1, [digest("m", 10)])],
+        "deletions._HOLDERS": [(p, [m]), (1, [digest("m", 10), digest("m", 11)])],
+        "deletions._EFFECT": [(p, followed, [version, version + 1]), (1, [digest("m", 13)], [13])],
+        "deletions._ORPHANS": [(p, [digest("m", version - 3)]), (1, [digest("m", 10)])],
+        "deletions._LEAVING_PACKAGE": [(p,), (1,), (100,)],
+        "deletions._RETURNING": [(50, 508, 2592000.0)],
+        "deletions._RETURNING_PACKAGE": [(107, 2592000.0)],
     }
 
 

@@ -346,6 +346,13 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", _P): _e(Need.PULL, scope=_READ),
     ("DELETE", _P): _e(Need.DELETE, ok=204, scope=_DELETE),
     ("POST", f"{_P}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, deleted=True),
+    ("GET", f"{_P}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("POST", f"{_P}/deletion"): _e(
+        Need.DELETE, ok=204, scope=_DELETE, body=lambda cell: {"versions": [cell.version_id("tagged")]}
+    ),
+    ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
+    ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),
     ("PATCH", _P): _e(Need.ADMIN, scope=_WRITE, body={"visibility": "public"}),
     ("PUT", f"{_P}/repository"): _e(
         Need.ADMIN, scope=_WRITE, body=lambda cell: {"repository": f"{cell.package_owner}/{cell.repo}"}

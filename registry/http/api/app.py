@@ -17,6 +17,7 @@ from registry.http.api import (
     admin,
     avatars,
     collaborators,
+    deletions,
     downloads,
     meta,
     openapi,
@@ -59,6 +60,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *search.ROUTES,
     *packages.ROUTES,
     *versions.ROUTES,
+    *deletions.ROUTES,
     *access.ROUTES,
     *downloads.ROUTES,
     *tokens.ROUTES,
@@ -75,8 +77,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
-            if any("\0" in value for value in http.match_info.values()):
-                raise NotFound  # nothing has such a name, and PostgreSQL has no place for it
+            _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
@@ -92,6 +93,12 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         return response
 
     return endpoint
+
+
+def _check_names(http: web.Request) -> None:
+    """Refuse U+0000 in the path: nothing has such a name, and PostgreSQL has no place for it. Raises NotFound."""
+    if any("\0" in value for value in http.match_info.values()):
+        raise NotFound
 
 
 async def _read(route: Route | None, call: ApiCall) -> web.Response | None:

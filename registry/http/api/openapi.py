@@ -44,6 +44,7 @@ _QUERY: Final[dict[str, Any]] = {
     "q": {"type": "string", "description": "How an owner, or a component of a name, begins."},
     "sort": {"type": "string", "enum": ["newest", "name"], "default": "newest"},
     "after": {"type": "string", "description": "What the Link header of the page before gave."},
+    "versions": {"type": "string", "description": "The ids of versions, with commas between them."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
 }
 _REQUIRED: Final = frozenset({"package_type"})

@@ -1,7 +1,7 @@
 """Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -82,7 +82,11 @@ async def get_package(call: ApiCall) -> web.Response:
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
-    await call.services.packages.delete(package_id, call.me.account_id, _check(call, package_id))
+
+    async def preview(tx: Transaction) -> str:
+        return (await call.services.packages.plan(tx, package_id)).etag
+
+    await call.services.packages.delete(package_id, call.me.account_id, _check(call, package_id, preview))
     return nothing()
 
 
@@ -135,13 +139,15 @@ async def unlink_repository(call: ApiCall) -> web.Response:
     return nothing()
 
 
-def _check(call: ApiCall, package_id: int) -> Check | None:
+def _check(
+    call: ApiCall, package_id: int, preview: Callable[[Transaction], Awaitable[str]] | None = None
+) -> Check | None:
     """The condition of a change of the package or of its link, which nothing else tells."""
 
     async def read(tx: Transaction) -> web.Response:
         return answer(package(call, await shown(call, package_id, tx)))
 
-    return check_of(call, read)
+    return check_of(call, read, preview)
 
 
 def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:
