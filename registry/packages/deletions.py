@@ -1,4 +1,4 @@
-"""What a deletion takes along, and why it is refused: one decision for its preview and for the deletion itself."""
+"""Deletions with all that goes along, and why one is refused: one decision for its preview and for the deletion itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Deletion:
 
     @property
     def versions(self) -> list[Leaving]:
-        """What goes, each once."""
+        """All that goes, each version once."""
         return list({one.id: one for one in self.leaving}.values())
 
     @property

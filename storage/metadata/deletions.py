@@ -83,7 +83,7 @@ async def leaving(db: Executor, package_id: int, version_ids: Sequence[int]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Whether versions, and tagged ones, would be left."""
+    """The rest of a package: are there versions, and tagged ones?"""
 
     others: bool
     tagged_others: bool
@@ -100,7 +100,7 @@ _LEFT: Final = select(
 
 
 async def left(db: Executor, package_id: int, digests: Sequence[str]) -> Left:
-    """What a package has beside these versions."""
+    """The versions of a package beside these."""
     return await _LEFT.one(db, package_id, list(digests))
 
 
@@ -153,9 +153,10 @@ async def holders(db: Executor, package_id: int, digests: Sequence[str]) -> list
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What deleting versions does besides. ``bytes``: what comes free when it cannot be undone any more.
+    """The rest of a deletion's effect. ``bytes``: what no other version of the package needs.
 
-    ``recent``: their downloads of the last 30 days.
+    So much comes free when they are purged, unless other packages need some of it, which nobody is told.
+    ``recent``: the downloads of the last 30 days.
     """
 
     bytes: int
@@ -174,8 +175,7 @@ _EFFECT: Final = select(
                                                      WHERE package_id = $1 AND digest = other.manifest
                                                      LIMIT 1) AS version
                                 WHERE other.package_id = $1 AND other.blob = used.blob
-                                  AND other.manifest <> ALL ($2::text[]) AND version.deleted_at IS NULL)
-               AND NOT EXISTS (SELECT 1 FROM package_blobs WHERE digest = used.blob AND package_id <> $1))
+                                  AND other.manifest <> ALL ($2::text[]) AND version.deleted_at IS NULL))
            + (SELECT coalesce(sum(size), 0) FROM manifests
                WHERE package_id = $1 AND digest = ANY ($2::text[])) AS bytes,
            (SELECT coalesce(sum(day.count), 0)::bigint
@@ -186,7 +186,7 @@ _EFFECT: Final = select(
 
 
 async def effect(db: Executor, package_id: int, digests: Sequence[str], version_ids: Sequence[int]) -> Effect:
-    """What deleting these versions, with these ids, does besides."""
+    """The rest of the effect of deleting these versions, with these ids."""
     return await _EFFECT.one(db, package_id, list(digests), list(version_ids))
 
 
@@ -208,12 +208,12 @@ _ORPHANS: Final = select(
      CROSS JOIN LATERAL (SELECT * FROM manifests
                           WHERE package_id = $1 AND digest = nesting.child AND deleted_at IS NULL LIMIT 1) AS child
      WHERE child.digest <> ALL ($2::text[])
-       AND NOT EXISTS (SELECT 1 FROM tags WHERE package_id = $1 AND digest = child.digest)
-       AND NOT EXISTS (SELECT 1 FROM manifest_children other
-                        CROSS JOIN LATERAL (SELECT deleted_at FROM manifests
-                                             WHERE package_id = $1 AND digest = other.parent LIMIT 1) AS above
-                        WHERE other.package_id = $1 AND other.child = child.digest
-                          AND other.parent <> ALL ($2::text[]) AND above.deleted_at IS NULL)
+       AND (SELECT name FROM tags WHERE package_id = $1 AND digest = child.digest LIMIT 1) IS NULL
+       AND (SELECT other.parent FROM manifest_children other
+             CROSS JOIN LATERAL (SELECT deleted_at FROM manifests
+                                  WHERE package_id = $1 AND digest = other.parent LIMIT 1) AS above
+             WHERE other.package_id = $1 AND other.child = child.digest
+               AND other.parent <> ALL ($2::text[]) AND above.deleted_at IS NULL LIMIT 1) IS NULL
      ORDER BY child.digest LIMIT 100
     """,
 )
@@ -226,7 +226,7 @@ async def orphans(db: Executor, package_id: int, digests: Sequence[str]) -> list
 
 @dataclass(frozen=True, slots=True)
 class LeavingPackage:
-    """What goes with a package, ``tags`` and ``versions`` as far as counted; ``most``: the most downloads of one."""
+    """The effect of deleting a package, ``tags`` and ``versions`` as far as counted; ``most``: the most downloads of one."""
 
     id: int
     visibility: str
@@ -258,7 +258,7 @@ _LEAVING_PACKAGE: Final = select(
 
 
 async def leaving_package(db: Executor, package_id: int) -> LeavingPackage | None:
-    """What goes with a package; None: the package is gone, or was never published."""
+    """The effect of deleting a package; None: the package is gone, or was never published."""
     return await _LEAVING_PACKAGE.maybe(db, package_id)
 
 
@@ -313,7 +313,7 @@ _RETURNING: Final = select(
 
 
 async def returning(db: Executor, package_id: int, version_id: int, window_seconds: float) -> list[Returning]:
-    """What a restore of a deleted version brings back, that version first; empty: it cannot be restored."""
+    """The versions that a restore of a deleted version brings back, that version first; empty: it cannot be restored."""
     return await _RETURNING.all(db, package_id, version_id, window_seconds)
 
 
@@ -347,5 +347,5 @@ _RETURNING_PACKAGE: Final = select(
 
 
 async def returning_package(db: Executor, package_id: int, window_seconds: float) -> ReturningPackage | None:
-    """What a restore of a deleted package brings back; None: it cannot be restored."""
+    """The effect of restoring a deleted package; None: it cannot be restored."""
     return await _RETURNING_PACKAGE.maybe(db, package_id, window_seconds)

@@ -232,6 +232,8 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "search._NAMED": [(t, after, 100) for t in (*s.viewers, None) for after in ("", last)],
         "search._NEWEST": [(t, when, 5, 100) for t in (*s.viewers, None) for when in (_NOW, _END)],
         "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
+        "usage._OF_PACKAGE": [(s.package,), (1,)],
+        "usage._OF_OWNER": [(s.org_id,), (s.stranger,), (s.big_id,)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
     }

@@ -27,6 +27,7 @@ from registry.http.api import (
     search,
     teams,
     tokens,
+    usage,
     versions,
     workflows,
 )
@@ -61,6 +62,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *packages.ROUTES,
     *versions.ROUTES,
     *deletions.ROUTES,
+    *usage.ROUTES,
     *access.ROUTES,
     *downloads.ROUTES,
     *tokens.ROUTES,

@@ -48,7 +48,7 @@ async def preview_package(call: ApiCall) -> web.Response:
 
 
 async def preview_version(call: ApiCall) -> web.Response:
-    """Show what a deletion of the version takes along: tags, referrers, downloads, and what comes free.
+    """Show what a deletion of the version takes along: tags, referrers, downloads, and bytes.
 
     ``stays``: parts that nothing else holds, and that stay without a tag. Its ETag is an If-Match of the deletion.
     """
