@@ -1,4 +1,4 @@
-"""Deletions with all that goes along, and why one is refused: one decision for its preview and for the deletion itself."""
+"""Deletions with all that goes along, and why one is refused: one decision for preview and deletion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

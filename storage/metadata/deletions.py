@@ -83,7 +83,7 @@ async def leaving(db: Executor, package_id: int, version_ids: Sequence[int]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The rest of a package: are there versions, and tagged ones?"""
+    """The rest of a package: whether there are versions, and tagged ones."""
 
     others: bool
     tagged_others: bool
@@ -226,7 +226,7 @@ async def orphans(db: Executor, package_id: int, digests: Sequence[str]) -> list
 
 @dataclass(frozen=True, slots=True)
 class LeavingPackage:
-    """The effect of deleting a package, ``tags`` and ``versions`` as far as counted; ``most``: the most downloads of one."""
+    """The effect of deleting a package, ``tags`` and ``versions`` as far as counted; ``most``: of downloads of a version."""
 
     id: int
     visibility: str
@@ -313,7 +313,7 @@ _RETURNING: Final = select(
 
 
 async def returning(db: Executor, package_id: int, version_id: int, window_seconds: float) -> list[Returning]:
-    """The versions that a restore of a deleted version brings back, that version first; empty: it cannot be restored."""
+    """The versions that a restore of a deleted version brings back, that first; empty: it cannot be restored."""
     return await _RETURNING.all(db, package_id, version_id, window_seconds)
 
 
