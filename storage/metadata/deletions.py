@@ -226,7 +226,7 @@ async def orphans(db: Executor, package_id: int, digests: Sequence[str]) -> list
 
 @dataclass(frozen=True, slots=True)
 class LeavingPackage:
-    """The effect of deleting a package, ``tags`` and ``versions`` as far as counted; ``most``: of downloads of a version."""
+    """The effect of deleting a package, ``tags`` and ``versions`` as far as counted; ``most``: downloads of one."""
 
     id: int
     visibility: str

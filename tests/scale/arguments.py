@@ -64,6 +64,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_packages(s),
         **_content(s),
         **_tokens(s),
+        **_administration(s),
         **_uploads(s),
         **_jobs(s),
     }
@@ -337,6 +338,19 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
         "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],
         "tokens._INSERT_KEYLESS": [(f"org-{s.org}", f"repo-{s.repository}", _HASH, "", "subject", 3, 3600.0)],
         "tokens._FORGET": [(1000,)],
+    }
+
+
+def _administration(s: Sample) -> dict[str, list[Arguments]]:
+    return {
+        "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
+        "administration._SUSPENDED": [(0, 100)],
+        "administration._ADMINISTRATORS": [(0, 100)],
+        "administration._NAMED": [("", "user-1", 30), ("user-17", "user-1", 30), ("", "u", 100)],
+        "administration._TOKENS": [(2**62, 100), (s.world.tokens // 2, 100)],
+        "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
+        "administration._REVOKE": [(s.token(s.stranger),)],
+        "administration._COUNTS": [()],
     }
 
 

@@ -29,6 +29,7 @@ ALLOWED: Final = {
     "catalog._PAGE": "version_count is exact: a count in an index, of the versions of one package",
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",
     "deletions._LEAVING_PACKAGE": "counts versions and tags of one package as far as 10,000",
+    "administration._COUNTS": "counts each table as far as 10,000, for administrators",
     "search._MATCHES": "looks at 1,000 names that are public, and as many of each organization of the viewer",
     "usage._OF_OWNER": "adds up the blobs of an account, 200,000 at most, where somebody asks for that",
     "usage._OF_PACKAGE": "adds up the blobs of a package, 200,000 at most, where somebody asks for that",

@@ -258,6 +258,11 @@ REST: dict[tuple[str, str], Expected] = {
     ("DELETE", "/users/{username}/suspended"): _e(Need.SITE_ADMIN, ok=204),
     ("PUT", "/users/{username}/site_admin"): _e(Need.SITE_ADMIN, ok=204),
     ("DELETE", "/users/{username}/site_admin"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/admin/users"): _e(Need.SITE_ADMIN),
+    ("GET", "/admin/organizations"): _e(Need.SITE_ADMIN),
+    ("GET", "/admin/tokens"): _e(Need.SITE_ADMIN),
+    ("DELETE", "/admin/tokens/{token_id}"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/enterprise/stats/all"): _e(Need.SITE_ADMIN),
     ("POST", "/admin/organizations"): _e(
         Need.SITE_ADMIN, ok=201, body=lambda cell: {"login": f"neworg-{cell.number}", "admin": "olga"}
     ),

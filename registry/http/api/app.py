@@ -15,6 +15,7 @@ from registry.http.api import (
     access,
     accounts,
     admin,
+    administration,
     avatars,
     collaborators,
     deletions,
@@ -52,6 +53,7 @@ PREFIX: Final = "/api/v3"
 _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
+    *administration.ROUTES,
     *accounts.ROUTES,
     *avatars.ROUTES,
     *organizations.ROUTES,

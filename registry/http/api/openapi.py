@@ -45,6 +45,8 @@ _QUERY: Final[dict[str, Any]] = {
     "sort": {"type": "string", "enum": ["newest", "name"], "default": "newest"},
     "after": {"type": "string", "description": "What the Link header of the page before gave."},
     "versions": {"type": "string", "description": "The ids of versions, with commas between them."},
+    "filter": {"type": "string", "enum": ["suspended", "site_admin"]},
+    "user": {"type": "string", "description": "A login."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
 }
 _REQUIRED: Final = frozenset({"package_type"})
