@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
-from registry.errors import Denied, Invalid, NameUnknown, NotAllowed, NotFound
+from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound, shown
 from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.deletions import (
@@ -14,7 +14,7 @@ from registry.packages.deletions import (
     plan_package,
     preview_package_restore,
 )
-from storage.metadata import access, links, packages
+from storage.metadata import access, links, packages, transfers
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.packages import Held
@@ -145,6 +145,35 @@ class Packages:
                 await _forget_roles(tx, held, standing, inherit=False)
 
         await self.db.repeat(work, package_id)
+
+    async def transfer(
+        self, package_id: int, login: str, name: str, *, retired_above: int, check: Check | None = None
+    ) -> None:
+        """Give a package to another account, under this name there; versions, tags and downloads stay with it.
+
+        Access begins anew: the roles of people, teams and repositories, the link to a repository and uploads under way
+        end, and an internal package is private. Its former address names nothing any more, and nobody can have it, if
+        the package was popular (``retired_above`` downloads). Raises NotFound, Invalid, Conflict.
+        """
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id, check)
+            receiver = await transfers.receiver(tx, login, name)
+            if receiver is None:
+                raise Invalid(f"Nobody has the login {shown(login)}.")
+            full_name = f"{receiver.login.lower()}/{name}"
+            if receiver.retired:
+                raise Invalid(f"The name {full_name} is retired: another account had a popular package under it.")
+            if (receiver.id, name) == (held.owner_id, held.name):
+                raise Invalid(f"The package is {full_name} already.")
+            await transfers.transfer(tx, package_id, receiver.id, name, retired_above=retired_above)
+
+        try:
+            await self.db.repeat(work, package_id)
+        except AlreadyThere as error:
+            raise Conflict(
+                "The new owner has a package with this name.", "Transfer it under another: new_name."
+            ) from error
 
 
 async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:

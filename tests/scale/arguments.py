@@ -343,6 +343,10 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
 
 def _administration(s: Sample) -> dict[str, list[Arguments]]:
     return {
+        "transfers._RECEIVER": [("user-7", "app-7"), ("gone-7", "app-7")],
+        "transfers._RETIRE": [(s.package, 5000), (1, 5000)],
+        "transfers._GIVE_WAY": [(7, "app-7"), (s.big_id, "app-7")],
+        "transfers._TRANSFER": [(s.package, 7, "moved"), (1, 7, "moved")],
         "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
         "administration._SUSPENDED": [(0, 100)],
         "administration._ADMINISTRATORS": [(0, 100)],

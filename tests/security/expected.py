@@ -365,6 +365,9 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
     ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),
     ("PATCH", _P): _e(Need.ADMIN, scope=_WRITE, body={"visibility": "public"}),
+    ("POST", f"{_P}/transfer"): _e(
+        Need.SITE_ADMIN, ok=202, body=lambda cell: {"new_owner": "sid", "new_name": f"moved-{cell.number}"}
+    ),
     ("PUT", f"{_P}/repository"): _e(
         Need.ADMIN, scope=_WRITE, body=lambda cell: {"repository": f"{cell.package_owner}/{cell.repo}"}
     ),

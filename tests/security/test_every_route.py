@@ -318,10 +318,18 @@ _HOSTILE: Final = (
 )
 
 
+#: Parameters of a query that name a thing, which may not be there.
+_NAMING: Final = frozenset({"token", "user", "versions"})
+
+
 @pytest.mark.timeout(240)
 async def test_s17_hostile_parameters_of_every_list(env: dict[str, str], database_url: str) -> None:
     cells, failures = Cells(), list[tuple[str, str]]()
-    lists = [(route, cells.new(caller("owner"), family_of(route.path))) for route in ROUTES if route.query]
+    lists = list[tuple[Route, Cell]]()
+    for route in (one for one in ROUTES if one.query):
+        line = REST[route.method, route.path]
+        who = caller("site_admin" if Need.SITE_ADMIN in line.needs else "owner")
+        lists.append((route, cells.new(who, family_of(route.path), deleted=line.deleted)))
     asked = 0
     async with serving(env, database_url, cells) as registry:
         for route, cell in lists:
@@ -334,6 +342,8 @@ async def test_s17_hostile_parameters_of_every_list(env: dict[str, str], databas
                 for value in _HOSTILE if name in route.query else _HOSTILE[:4]:
                     asked += 1
                     got = await _with(registry, cell, path, name, value)
+                    if got.status == 404 and name in _NAMING:
+                        continue
                     if got.status not in {200, 400, 422}:
                         failures.append((route.path, f"{name}={value!r}: {got.status}"))
                     elif got.status == 200 and not _keys(got) <= normal:

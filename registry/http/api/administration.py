@@ -1,4 +1,4 @@
-"""Lists of site administrators: accounts, tokens and counts; under names of GitHub Enterprise Server where it has one."""
+"""Lists of site administrators: accounts, tokens, counts; with the names of GitHub Enterprise Server, if it has one."""
 
 from typing import Any, Final, cast
 
