@@ -650,6 +650,8 @@ CREATE INDEX tokens_account ON tokens USING btree (account_id);
 
 CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY (ARRAY['workflow'::text, 'workspace'::text]));
 
+CREATE INDEX tokens_personal ON tokens USING btree (id) WHERE ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (revoked_at IS NULL));
+
 CREATE INDEX tokens_repository ON tokens USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
 CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE ((state = 'open'::text) AND (digest IS NULL));

@@ -3,15 +3,31 @@
 from dataclasses import dataclass
 from typing import Final
 
+from auth.permissions import role_of_person
 from registry.errors import Conflict, Invalid, NotFound
-from storage.metadata import access, links, packages
+from storage.metadata import access, access_reasons, links, packages
+from storage.metadata.access_reasons import Reason
+from storage.metadata.accounts import Account
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.links import Target
 from storage.metadata.packages import Held
+from storage.names import PackageName
 
 ROLES: Final = {"read": 1, "write": 2, "admin": 3}
 AUDIENCES: Final = ("actions", "codespaces")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveRole:
+    """A person's role over a package (0 none to 3 admin) and its reasons, of which the highest counts.
+
+    ``sso_required``: besides the role a token needs to be authorized for the organization.
+    """
+
+    role: int
+    sso_required: bool
+    reasons: list[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +35,12 @@ class Accesses:
     """The rules of roles; the callers check access before. The role None revokes a role."""
 
     db: Database
+
+    async def effective(self, package: PackageName, package_id: int, person: Account) -> EffectiveRole:
+        """Return a person's role over a package as ``decide`` finds it, with its reasons."""
+        facts = await access_reasons.facts_of_person(self.db, person.id, package)
+        found = await access_reasons.reasons(self.db, package_id, person.id)
+        return EffectiveRole(role_of_person(package, facts), facts.sso_missing, found)
 
     async def set_user(self, package_id: int, login: str, role: int | None, actor: Actor) -> None:
         """Set a user's role. Raises NotFound, Conflict (inherited), Invalid (no member of the organization)."""

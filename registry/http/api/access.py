@@ -7,8 +7,9 @@ from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import ROLE_NAMES
+from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.families import PACKAGE, allowed, family, one_of, shown
+from registry.http.api.families import PACKAGE, allowed, family, one_of, package_name, shown
 from registry.http.api.packages import linked_repository
 from registry.http.api.shapes import simple_user
 from registry.packages.roles import AUDIENCES, ROLES
@@ -70,6 +71,31 @@ def _repository(call: ApiCall, grant: RepositoryGrant) -> dict[str, Any]:
         "role": ROLE_NAMES[grant.role],
         "inherited": grant.inherited,
     }
+
+
+async def get_effective(call: ApiCall) -> web.Response:
+    """Tell the role of a person over the package, and every reason of it; to its admins, and to the person.
+
+    ``kind`` of a reason: site_admin, owner, organization_owner, organization_member, grant, team, collaborator,
+    outside_collaborator, public, suspended; ``repository``: the one that the role is inherited from.
+    """
+    login = call.param("login")
+    mine = call.me.repository_id is None and login.lower() == call.me.login.lower()
+    package_id, _ = await allowed(call, Action.PULL if mine else Action.ADMIN)
+    await shown(call, package_id)
+    person = await rights.user(call, "login")
+    found = await call.services.accesses.effective(package_name(call), package_id, person)
+    body = {
+        "permission": ROLE_NAMES[found.role],
+        "role_name": ROLE_NAMES[found.role],
+        "user": simple_user(call, person.id, person.login, person.kind, site_admin=person.site_admin),
+        "sso_required": found.sso_required,
+        "reasons": [
+            {"kind": one.kind, "role": ROLE_NAMES[one.role], "name": one.name, "repository": one.repository}
+            for one in found.reasons
+        ],
+    }
+    return answer(body)
 
 
 async def grant_user(call: ApiCall) -> web.Response:
@@ -134,6 +160,14 @@ ROUTES: Final = (
         get_access,
         "List who has access to a package",
         scope=_SCOPE,
+        statuses=(200, 401, 403, 404),
+    ),
+    *family(
+        "GET",
+        PACKAGE + "/access/{login}",
+        get_effective,
+        "Tell why a person has a role over a package",
+        scope="read:packages",
         statuses=(200, 401, 403, 404),
     ),
     *family(

@@ -15,8 +15,10 @@ from registry.http.api import (
     access,
     accounts,
     admin,
+    administration,
     avatars,
     collaborators,
+    deletions,
     downloads,
     meta,
     openapi,
@@ -27,6 +29,7 @@ from registry.http.api import (
     tags,
     teams,
     tokens,
+    usage,
     versions,
     workflows,
 )
@@ -51,6 +54,7 @@ PREFIX: Final = "/api/v3"
 _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
+    *administration.ROUTES,
     *accounts.ROUTES,
     *avatars.ROUTES,
     *organizations.ROUTES,
@@ -61,6 +65,8 @@ _TABLE: Final[tuple[Route, ...]] = (
     *packages.ROUTES,
     *versions.ROUTES,
     *tags.ROUTES,
+    *deletions.ROUTES,
+    *usage.ROUTES,
     *access.ROUTES,
     *downloads.ROUTES,
     *tokens.ROUTES,
@@ -77,6 +83,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
+            _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
@@ -92,6 +99,12 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         return response
 
     return endpoint
+
+
+def _check_names(http: web.Request) -> None:
+    """Refuse U+0000 in the path: nothing has such a name, and PostgreSQL has no place for it. Raises NotFound."""
+    if any("\0" in value for value in http.match_info.values()):
+        raise NotFound
 
 
 async def _read(route: Route | None, call: ApiCall) -> web.Response | None:

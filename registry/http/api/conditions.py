@@ -16,11 +16,13 @@ _DIGEST_BYTES: Final = 16
 
 
 def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
-    """Return ``response`` with the entity tag of its JSON; 304 without it, if a GET says that it has this one."""
+    """Return ``response`` with the entity tag of its JSON; 304 without it, if a GET says that it has this one.
+
+    A handler may have set another.
+    """
     if response.status != 200 or not isinstance(response, web.Response) or not isinstance(response.body, bytes):  # noqa: PLR2004
         return response
-    tag = _etag(response.body)
-    response.headers["ETag"] = tag
+    tag = response.headers.setdefault("ETag", _etag(response.body))
     lines = call.request.headers.getall("If-None-Match", [])
     if call.request.method not in {"GET", "HEAD"} or not none_match(lines, tag):
         return response
@@ -28,18 +30,24 @@ def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
     return web.Response(status=304, headers=kept)
 
 
-def check_of(call: ApiCall, read: Callable[[Transaction], Awaitable[web.Response]]) -> Check | None:
+def check_of(
+    call: ApiCall,
+    read: Callable[[Transaction], Awaitable[web.Response | None]],
+    shown: Callable[[Transaction], Awaitable[str]] | None = None,
+) -> Check | None:
     """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
 
-    ``read`` is told the transaction that holds the lock. The check raises PreconditionFailed.
+    ``shown`` is the entity tag of the preview of the change, which is as good. Both are told the transaction that holds
+    the lock. The check raises PreconditionFailed.
     """
     condition = condition_of(call.request)
     if condition is None:
         return None
 
     async def check(tx: Transaction) -> None:
-        body = (await read(tx)).body
-        condition.check(_etag(body) if isinstance(body, bytes) else None)
+        told = await read(tx)
+        current = _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
+        condition.check(current, None if shown is None else await shown(tx))
 
     return check
 

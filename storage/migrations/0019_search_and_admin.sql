@@ -70,5 +70,7 @@ CREATE INDEX packages_newest ON packages (visibility, published_at, id)
 CREATE INDEX packages_owner_newest ON packages (owner_id, visibility, published_at, id)
     WHERE deleted_at IS NULL AND published_at IS NOT NULL;
 
--- For administrators: whose tokens there are in order, and which accounts are suspended.
+-- For administrators: which accounts are suspended.
 CREATE INDEX accounts_suspended ON accounts (id) WHERE suspended_at IS NOT NULL AND deleted_at IS NULL;
+-- The tokens of people, the last made first, without going through those of workflows.
+CREATE INDEX tokens_personal ON tokens (id) WHERE kind IN ('classic', 'fine_grained') AND revoked_at IS NULL;
