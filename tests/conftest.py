@@ -11,6 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.seaweed import EmbeddedS3
@@ -20,6 +22,10 @@ from tests.support.scratch import in_memory, scratch
 from tests.support.server import Registry, running, settings_env
 
 _numbers = itertools.count(1)
+
+# How long an example takes tells how busy the machine is.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 #: For a cluster that is thrown away: nothing here outlives a crash of the machine, and no test is about one. What is
 #: about a PostgreSQL that is killed (tests/registry/devservers, tests/test_run.py) starts its own, with the real settings.
