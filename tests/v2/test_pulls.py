@@ -150,13 +150,14 @@ async def test_a_slow_client_gets_all_and_keeps_nobody_waiting(served: Registry)
     async with asyncio.TaskGroup() as tasks:
         slow = [tasks.create_task(slowly()) for _ in range(3)]
         await asyncio.sleep(0.1)
-        worst = 0.0
+        worst, first = 0.0, time.monotonic()
         while not slow[0].done():
             began = time.monotonic()
             assert (await served.call("HEAD", path, token)).status == 200
             worst = max(worst, time.monotonic() - began)
+        took = time.monotonic() - first
     assert [task.result() for task in slow] == [data] * 3
-    assert worst < 1.0
+    assert worst < took / 2  # whoever waits for a slow client waits for all of that; how long it is, is the machine's
 
 
 async def test_a_client_that_takes_nothing_is_cut(served: Registry, capfd: pytest.CaptureFixture[str]) -> None:
