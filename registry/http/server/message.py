@@ -177,14 +177,7 @@ def _lines(headers: Mapping[str, str], more: Sequence[tuple[str, str]]) -> bytes
 
 @lru_cache
 def _line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {_phrase(status)}\r\n".encode()
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
 
 @lru_cache(maxsize=2)

@@ -124,9 +124,6 @@ class Connection(asyncio.BufferedProtocol):
         if self.observer is not None:
             self.observer.connection_lost(exc)
 
-    def eof_received(self) -> bool:
-        return False  # the transport closes: nobody half-closes a connection of HTTP and reads on
-
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         if self._receiving is None:
             return _UNASKED
