@@ -92,7 +92,18 @@ class Pusher:
             case _:
                 source = Path(__file__).parent / "java" / "Push.java"
                 store = f"-Djavax.net.ssl.trustStore={self._trust()}"
-                words = ["java", "-Xmx256m", store, "-cp", f"{self.jib}/*", str(source), image, "alice", self.token]
+                words = [
+                    "java",
+                    "-Xmx256m",
+                    store,
+                    "-Djavax.net.ssl.trustStorePassword=changeit",
+                    "-cp",
+                    f"{self.jib}/*",
+                    str(source),
+                    image,
+                    "alice",
+                    self.token,
+                ]
                 words += [str(folder), str(self.folder / "cache")]
         process = await asyncio.create_subprocess_exec(
             *words, cwd=folder, env=self._env(), stdin=asyncio.subprocess.DEVNULL,
