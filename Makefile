@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies rolling failover scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -40,7 +40,7 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
 # few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling
+OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling and not failover
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
@@ -109,6 +109,9 @@ rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy un
 		dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(ROLLING)/jib" \
 		|| { echo 'left out: jib'; left_out="$$left_out and not jib"; }; \
 	$(call pytest,$@) -m rolling -k "test$$left_out" tests/rolling --jib "$(CURDIR)/$(ROLLING)/jib" $(ARGS)
+
+failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes and pulls, and tell what they saw (needs Go, or crane)
+	$(call program,crane,$(CRANE)) && $(call pytest,$@) -m failover tests/failover $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores

@@ -62,7 +62,7 @@ class Pusher:
             case "docker":
                 return self._load(folder / "image.tar", tag, size)
             case "crane" | "skopeo":
-                return _layout(folder, size)
+                return layout(folder, size)
             case _:
                 for number in range(size.layers):
                     (folder / f"layer{number}").write_bytes(os.urandom(size.layer_bytes))
@@ -171,7 +171,7 @@ def _config(tars: Sequence[str]) -> bytes:
     )
 
 
-def _layout(folder: Path, size: Size) -> int:
+def layout(folder: Path, size: Size) -> int:
     """An OCI layout; layers that are compressed, which nobody compresses again."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)

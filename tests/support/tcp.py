@@ -12,11 +12,8 @@ class TcpProxy:
     """Forwards to the host and port of ``upstream``, a URL; for one event loop."""
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        self._upstream = (parts.hostname, parts.port)
-        self._original = f"{parts.hostname}:{parts.port}"
+        self.move(upstream)
+        self._original = "{}:{}".format(*self._upstream)
         self._server: asyncio.Server | None = None
         self._port = 0
         self._silent = False
@@ -44,6 +41,13 @@ class TcpProxy:
     def through(self, url: str) -> str:
         """``url`` with this proxy in the place of the upstream."""
         return url.replace(self._original, f"127.0.0.1:{self._port}")
+
+    def move(self, upstream: str) -> None:
+        """Connections that are made from now on go to ``upstream``; those that are there stay."""
+        parts = urlsplit(upstream)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._upstream = (parts.hostname, parts.port)
 
     async def refuse(self) -> None:
         """Nobody listens any more, and every connection is cut."""
