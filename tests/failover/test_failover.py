@@ -23,7 +23,7 @@ from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from tests.failover.conftest import Row
 from tests.failover.pair import Pair, pair
-from tests.rolling.clients import Size, layout
+from tests.support.images import Size, layout
 from tests.support.processes import serving
 from tests.support.server import PACKAGES, basic, settings_env
 from tests.support.tcp import TcpProxy

@@ -3,13 +3,9 @@
 import asyncio
 import base64
 import gzip
-import hashlib
-import io
 import os
 import shutil
 import subprocess
-import tarfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,19 +13,11 @@ from typing import Final
 import orjson
 
 from tests.scenarios.conftest import Engine
+from tests.support.images import Size, docker_archive, layout, tar
 
-_OCI: Final = "application/vnd.oci.image"
 #: helm takes charts of 100 MiB at most, and files of 5 MiB in them.
 _CHART_FILES: Final = 16
 _CHART_FILE_BYTES: Final = 4 << 20
-
-
-@dataclass(frozen=True)
-class Size:
-    """The layers of an image, and the bytes of each."""
-
-    layers: int
-    layer_bytes: int
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ class Pusher:
                 return size.layers * size.layer_bytes
 
     def _load(self, archive: Path, tag: str, size: Size) -> int:
-        _docker_archive(archive, f"{self.host}/alice/docker:{tag}", size)
+        docker_archive(archive, f"{self.host}/alice/docker:{tag}", size)
         self._run_now("docker", "load", "--quiet", "--input", str(archive))
         archive.unlink()
         return size.layers * size.layer_bytes
@@ -150,63 +138,8 @@ class Pusher:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _tar(files: Sequence[tuple[str, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def _config(tars: Sequence[str]) -> bytes:
-    diff_ids = [f"sha256:{digest}" for digest in tars]
-    return orjson.dumps(
-        {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
-    )
-
-
-def layout(folder: Path, size: Size) -> int:
-    """An OCI layout; layers that are compressed, which nobody compresses again."""
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    total = 0
-
-    def put(data: bytes, kind: str) -> dict[str, object]:
-        nonlocal total
-        total += len(data)
-        (blobs / _digest(data)).write_bytes(data)
-        return {"mediaType": f"{_OCI}.{kind}", "digest": f"sha256:{_digest(data)}", "size": len(data)}
-
-    layers, diffs = [], []
-    for number in range(size.layers):
-        tar = _tar([(f"file{number}", os.urandom(size.layer_bytes))])
-        diffs.append(_digest(tar))
-        layers.append(put(gzip.compress(tar, 0), "layer.v1.tar+gzip"))
-    config = put(_config(diffs), "config.v1+json")
-    manifest = {"schemaVersion": 2, "mediaType": f"{_OCI}.manifest.v1+json", "config": config, "layers": layers}
-    entry = put(orjson.dumps(manifest), "manifest.v1+json")
-    entry["annotations"] = {"org.opencontainers.image.ref.name": "image"}
-    (folder / "index.json").write_bytes(orjson.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return total
-
-
-def _docker_archive(path: Path, name: str, size: Size) -> None:
-    tars = [_tar([(f"file{number}", os.urandom(size.layer_bytes))]) for number in range(size.layers)]
-    config = _config([_digest(tar) for tar in tars])
-    files = [(f"{number}.tar", tar) for number, tar in enumerate(tars)]
-    entry = {"Config": "config.json", "RepoTags": [name], "Layers": [file for file, _ in files]}
-    path.write_bytes(_tar([*files, ("config.json", config), ("manifest.json", orjson.dumps([entry]))]))
-
-
 def _chart(path: Path, tag: str) -> int:
     description = f"apiVersion: v2\nname: helm\nversion: {tag}\n".encode()
     files = [(f"helm/files/{number}", os.urandom(_CHART_FILE_BYTES)) for number in range(_CHART_FILES)]
-    path.write_bytes(gzip.compress(_tar([("helm/Chart.yaml", description), *files]), 0))
+    path.write_bytes(gzip.compress(tar([("helm/Chart.yaml", description), *files]), 0))
     return path.stat().st_size

@@ -22,9 +22,10 @@ from registry.devservers.processes import free_ports
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database
 from tests.proxies.programs import proxy
-from tests.rolling.clients import Pusher, Size
+from tests.rolling.clients import Pusher
 from tests.rolling.conftest import Row
 from tests.scenarios.conftest import Engine
+from tests.support.images import Size
 from tests.support.processes import ready, started
 from tests.support.server import PACKAGES
 from tests.support.tcp import TcpProxy
