@@ -36,7 +36,6 @@ _PASSING: Final = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,  # the pool is closing, the connection was lost underneath
@@ -51,9 +50,16 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
-#: What a statement of ours meets on a schema that is not ours, or of an older release.
-_NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+READ_ONLY: Final = "Postgres: read-only"
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
+#: What an operator is told in words of ours.
+_SAID: Final = (
+    (asyncpg.TargetServerAttributeNotMatched, STANDBY),
+    (asyncpg.ReadOnlySQLTransactionError, READ_ONLY),
+    (asyncpg.UndefinedTableError, NO_SCHEMA),  # this and the next: on a schema that is not ours, or older
+    (asyncpg.UndefinedColumnError, NO_SCHEMA),
+    (asyncpg.UndefinedFunctionError, NO_SCHEMA),
+)
 
 
 class ForeignKeyMissing(StorageError):
@@ -85,10 +91,9 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return Unavailable(STANDBY)
-    if isinstance(error, _NO_SCHEMA):
-        return Unavailable(NO_SCHEMA)
+    for kind, said in _SAID:
+        if isinstance(error, kind):
+            return Unavailable(said)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
         return Unavailable(f"Postgres: {type(error).__name__}")
     return None
@@ -141,19 +146,36 @@ class Transaction:
             return await self._connection.execute(query, *args)
 
 
-_BEGIN: Final = "SELECT pg_is_in_recovery(), " + ", ".join(
+_BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, " + ", ".join(
     f"set_config('{name}', '{value}', false)" for name, value in _SESSION_SETTINGS.items()
 )
 
 
 async def _begin_session(connection: Connection) -> None:
-    """Apply our settings to a new connection. Raises Unavailable for one to a standby: what it knows may be old.
+    """Apply our settings to a new connection. Raises Unavailable for one to a node that does not write.
 
-    A pooler may tell of a server what was so when it first saw it; so the server itself is asked.
+    What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
+    itself is asked, and made to tell again.
     """
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
         raise Unavailable(STANDBY)
+    if row[1]:
+        raise Unavailable(READ_ONLY)
+    if _is_told_read_only(connection):
+        await connection.execute("SET default_transaction_read_only = on")
+        await connection.execute("RESET default_transaction_read_only")
+
+
+def _is_told_read_only(connection: "Connection | _Held") -> bool:
+    """Return whether the server has told that it turned read-only; PostgreSQL tells so with the next answer."""
+    return getattr(connection.get_settings(), "default_transaction_read_only", "off") == "on"
+
+
+def _require_primary(connection: _Held) -> None:
+    """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
+    if _is_told_read_only(connection):
+        raise asyncpg.ReadOnlySQLTransactionError
 
 
 async def _no_reset(_connection: object) -> None:
@@ -196,6 +218,7 @@ class Database:
         connection, renewals = await self._take(), self._renewals
         try:
             result = await run(connection)
+            _require_primary(connection)
         except BaseException as error:
             await self._give_up(connection, error)
             raise
@@ -207,6 +230,7 @@ class Database:
         connection, renewals = await self._take(), self._renewals
         try:
             yield connection
+            _require_primary(connection)
         except BaseException as error:
             await self._give_up(connection, error)
             raise

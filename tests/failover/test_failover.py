@@ -59,7 +59,10 @@ class Seen:
 
 @dataclass
 class Traffic:
-    """Pushes to packages of their own, each moving `latest` on, and pulls of it from any replica."""
+    """Pushes to packages of their own, each moving `latest` on, and pulls of it.
+
+    Those go to the first replica and these to the last: who only reads is told last that a node is no primary any more.
+    """
 
     urls: list[str]
     http: aiohttp.ClientSession
@@ -75,7 +78,7 @@ class Traffic:
         mine, number = self.acknowledged.setdefault(package, {}), 0
         while not self.over:
             number += 1
-            manifest = await self._push(package, number, self.urls[number % len(self.urls)])
+            manifest = await self._push(package, number, self.urls[0])
             if manifest is None:
                 await asyncio.sleep(0.2)
             else:
@@ -121,7 +124,7 @@ class Traffic:
             if not known:
                 await asyncio.sleep(0.1)
                 continue
-            url = f"{self.urls[turn // _PUSHERS % len(self.urls)]}/v2/alice/app{package}/manifests/latest"
+            url = f"{self.urls[-1]}/v2/alice/app{package}/manifests/latest"
             async with self.http.get(url, headers=self.header) as answer:
                 body = await answer.read()
             good = self.pulls.note(answer.status, 200)
@@ -138,7 +141,7 @@ class Traffic:
             number += 1
             image = folder / f"image{number}"
             layout(image, Size(2, 200_000))
-            host = self.urls[number % len(self.urls)].removeprefix("http://")
+            host = self.urls[0].removeprefix("http://")
             name = f"{host}/alice/crane:{number}"
             self.crane.append(
                 await _crane(folder, host, token, "push", str(image), name)
