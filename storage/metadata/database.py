@@ -175,7 +175,7 @@ def _is_told_read_only(connection: "Connection | _Held") -> bool:
 def _require_primary(connection: _Held) -> None:
     """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
     if _is_told_read_only(connection):
-        raise asyncpg.ReadOnlySQLTransactionError
+        raise asyncpg.ReadOnlySQLTransactionError("the node turned read-only")
 
 
 async def _no_reset(_connection: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import free_ports
+from storage.errors import Unavailable
 from tests.stores.conftest import Pool
 from tests.support.server import running
 
@@ -60,6 +61,8 @@ async def test_a_pool_that_began_while_the_database_was_read_only(env: dict[str,
         token = await registry.user("alice")
         await registry.push_image("alice/app", "v1", token)
         assert (await registry.call("GET", "/v2/alice/app/manifests/v1", token)).status == 200
+        with pytest.raises(Unavailable, match="read-only"):  # what is told in the middle of a session comes through
+            await registry.services.db.fetchrow("SELECT set_config('default_transaction_read_only', 'on', false)")
     await first.close()
 
 
