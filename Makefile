@@ -97,7 +97,7 @@ proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs 
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
 
-# ARGS="-k nginx --layer-mib 150" pushes 600 MiB behind one of them.
+# ARGS="-k nginx --layer-mib 150 --link-mib 24" pushes 600 MiB behind one of them; --stop-seconds 1 cuts all uploads.
 ROLLING := .venv/rolling
 rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy under the pushes of real clients (needs root, dockerd; Go, Maven)
 	mkdir -p $(ROLLING); PATH="$(CURDIR)/$(ROLLING):$$PATH:/usr/sbin"; export PATH; left_out=; \

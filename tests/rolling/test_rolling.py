@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.rolling, pytest.mark.timeout(900)]
 
 _LAYERS: Final = 4
 _MIB: Final = 1 << 20
-#: As docs/proxies.md and the chart have them: three intervals of the health check, and time for a layer.
-_SETTINGS: Final = {"MOORAGE_DRAIN_SECONDS": "3", "MOORAGE_STOP_SECONDS": "600", "MOORAGE_WORKERS": "1"}
+#: As docs/proxies.md has it: three intervals of the health check.
+_SETTINGS: Final = {"MOORAGE_DRAIN_SECONDS": "3", "MOORAGE_WORKERS": "1"}
 
 
 @dataclass
@@ -101,7 +101,8 @@ async def test_no_push_fails(
     token, _ = await create_token(db, "alice", PACKAGES)
     size = Size(_LAYERS, request.config.getoption("--layer-mib") * _MIB)
     rate = request.config.getoption("--link-mib") * _MIB
-    async with _deployed(program, {**env, "MOORAGE_S3_BUCKET": s3.bucket}, tmp_path) as (replicas, line, host):
+    env |= {"MOORAGE_S3_BUCKET": s3.bucket, "MOORAGE_STOP_SECONDS": request.config.getoption("--stop-seconds")}
+    async with _deployed(program, env, tmp_path) as (replicas, line, host):
         jib = request.config.getoption("--jib") or tmp_path
         pusher = Pusher(client, host, token.reveal(), tmp_path / "tls.crt", tmp_path / "home", engine, jib)
         pusher.prepare()
