@@ -19,7 +19,7 @@ class Row:
     failed: int
     seconds_alone: float
     seconds: float  # the slowest push
-    twice_mib: float
+    twice_mib: float  # with all that was sent for pushes that failed
 
 
 _ROWS: pytest.StashKey[list[Row]] = pytest.StashKey()
