@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -162,19 +162,26 @@ async def _begin_session(connection: Connection) -> None:
         raise Unavailable(STANDBY)
     if row[1]:
         raise Unavailable(READ_ONLY)
-    if _is_told_read_only(connection):
+    if _is_told_read_only(connection.get_settings()):
         await connection.execute("SET default_transaction_read_only = on")
         await connection.execute("RESET default_transaction_read_only")
 
 
-def _is_told_read_only(connection: "Connection | _Held") -> bool:
+def _is_told_read_only(told: object) -> bool:
     """Return whether the server has told that it turned read-only; PostgreSQL tells so with the next answer."""
-    return getattr(connection.get_settings(), "default_transaction_read_only", "off") == "on"
+    return getattr(told, "default_transaction_read_only", "off") == "on"
 
 
-def _require_primary(connection: _Held) -> None:
+class _Taken(NamedTuple):
+    """A connection of the pool; ``told``: what its server tells of itself, asyncpg's and ever the newest."""
+
+    connection: _Held
+    told: object
+
+
+def _require_primary(told: object) -> None:
     """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
-    if _is_told_read_only(connection):
+    if _is_told_read_only(told):
         raise asyncpg.ReadOnlySQLTransactionError("the node turned read-only")
 
 
@@ -193,7 +200,7 @@ class Database:
         self._pool = pool
         #: Whose row is locked keeps few connections waiting for it, and others have the rest.
         self._turns = Turns(max(1, size // _PACKAGE_SHARE))
-        self._idle: list[_Held] = []
+        self._idle: list[_Taken] = []
         self._waiting = 0
         self._renewals = 0
         self._renewed_at = float("-inf")
@@ -215,26 +222,26 @@ class Database:
                 yield Transaction(connection)
 
     async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
-        connection, renewals = await self._take(), self._renewals
+        taken, renewals = await self._take(), self._renewals
         try:
-            result = await run(connection)
-            _require_primary(connection)
+            result = await run(taken.connection)
+            _require_primary(taken.told)
         except BaseException as error:
-            await self._give_up(connection, error)
+            await self._give_up(taken.connection, error)
             raise
-        await self._give(connection, renewals)
+        await self._give(taken, renewals)
         return result
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[_Held]:
-        connection, renewals = await self._take(), self._renewals
+        taken, renewals = await self._take(), self._renewals
         try:
-            yield connection
-            _require_primary(connection)
+            yield taken.connection
+            _require_primary(taken.told)
         except BaseException as error:
-            await self._give_up(connection, error)
+            await self._give_up(taken.connection, error)
             raise
-        await self._give(connection, renewals)
+        await self._give(taken, renewals)
 
     async def renew(self) -> None:
         """Have all connections closed, those at work when they are given back: their server no longer writes.
@@ -248,41 +255,46 @@ class Database:
         self._renewals += 1
         await self._pool.expire_connections()
         while self._idle:
-            await self._pool.release(self._idle.pop())
+            await self._pool.release(self._idle.pop().connection)
 
     async def _give_up(self, connection: _Held, error: BaseException) -> None:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             await self.renew()
         await self._pool.release(connection)  # which knows what state it is in
 
-    async def _give(self, connection: _Held, renewals: int) -> None:
+    async def _give(self, taken: _Taken, renewals: int) -> None:
         if self._waiting or renewals != self._renewals:
-            await self._pool.release(connection)
+            await self._pool.release(taken.connection)
         else:
-            self._idle.append(connection)
+            self._idle.append(taken)
 
-    async def _take(self) -> _Held:
+    async def _take(self) -> _Taken:
         while self._idle:
-            connection = self._idle.pop()
+            taken = self._idle.pop()
             try:
-                closed = connection.is_closed()
+                closed = taken.connection.is_closed()
             except asyncpg.InterfaceError:  # the pool has noticed its end, and taken it back
                 closed = True
             if not closed:
-                return connection
-            await self._pool.release(connection)
+                return taken
+            await self._pool.release(taken.connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
         finally:
             self._waiting -= 1
+        try:
+            return _Taken(connection, connection.get_settings())
+        except asyncpg.InterfaceError:  # it ended in the turn in which it was given to us
+            await self._pool.release(connection)
+            raise
 
     async def close(self) -> None:
         """Close all connections, within 5 s at the latest."""
         try:
             async with asyncio.timeout(5):
                 while self._idle:
-                    await self._pool.release(self._idle.pop())
+                    await self._pool.release(self._idle.pop().connection)
                 await self._pool.close()
         except (TimeoutError, OSError):
             self._pool.terminate()
