@@ -51,6 +51,8 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
+#: The turn of whoever compares before a change; packages have positive ids.
+_COMPARING: Final = 0
 #: What a statement of ours meets on a schema that is not ours, or of an older release.
 _NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
@@ -281,6 +283,43 @@ class Database:
             return await _repeated(run)
         async with self.turn(package_id):
             return await _repeated(run)
+
+    async def compare(self, work: Callable[["Database"], Awaitable[T]]) -> T:
+        """Run ``work`` on a database whose statements are all one serializable transaction, repeated as a whole.
+
+        So a change is made only while what ``work`` has read before still holds, whoever else writes, and however.
+        """
+
+        async def run() -> T:
+            with _translated():
+                async with self._taken() as connection, connection.transaction(isolation="serializable"):
+                    return await work(_Joined(Transaction(connection)))
+
+        async with self.turn(_COMPARING):
+            return await _repeated(run)
+
+
+class _Joined(Database):
+    """A database whose statements and transactions are parts of one transaction; who began it repeats the whole."""
+
+    def __init__(self, tx: Transaction) -> None:  # the pool stays with who began
+        self._tx = tx
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return await self._tx.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        return await self._tx.fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await self._tx.execute(query, *args)
+
+    async def repeat(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        package_id: int | None = None,  # noqa: ARG002 - who waits holds a connection already
+    ) -> T:
+        return await work(self._tx)
 
 
 @asynccontextmanager

@@ -1,16 +1,18 @@
 """Conditions of the API: the ETag of what a GET tells, and If-Match and If-None-Match of the requests that write."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
 from aiohttp import web
 
 from registry.http.api.call import ApiCall
+from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
 from registry.packages.conditions import Check
-from storage.metadata.database import Transaction
+from storage.metadata.database import Database, Transaction
 
 _DIGEST_BYTES: Final = 16
 
@@ -44,20 +46,28 @@ def check_of(call: ApiCall, read: Callable[[Transaction], Awaitable[web.Response
     return check
 
 
-async def check_before(call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]]) -> None:
-    """Check the request's condition against what a GET of its path tells now. Raises PreconditionFailed.
+async def on_condition(
+    call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]], write: Handler
+) -> web.Response:
+    """Run ``write``, in one transaction with the check of the request's condition. Raises PreconditionFailed.
 
-    ``read`` gives None where there is nothing to be read. What would be refused anyhow is refused without a look at
-    the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
+    ``read`` gives what a GET tells, or None where there is nothing to be read. What would be refused anyhow is refused
+    without a look at the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
     """
     condition = condition_of(call.request)
     if condition is None:
-        return
-    told = await read(call)
-    if told is not None and isinstance(told.body, bytes):
-        condition.check(_etag(told.body))
-    elif call.request.method == "PUT":
-        condition.check(None)
+        return await write(call)
+
+    async def work(db: Database) -> web.Response:
+        joined = replace(call, services=replace(call.services, db=db))
+        told = await read(joined)
+        if told is not None:
+            condition.check(_etag(told.body if isinstance(told.body, bytes) else b""))
+        elif call.request.method == "PUT":
+            condition.check(None)
+        return await write(joined)
+
+    return await call.services.db.compare(work)
 
 
 def _etag(body: bytes) -> str:
