@@ -1,5 +1,44 @@
 -- What the migrations add up to. Written by `make schema`; nothing reads it but people, and a test.
 
+CREATE FUNCTION index_package() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM package_words WHERE package_id = NEW.id;
+    END IF;
+    IF NEW.deleted_at IS NULL AND NEW.published_at IS NOT NULL THEN
+        PERFORM 1 FROM accounts WHERE id = NEW.owner_id FOR SHARE;
+        INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
+        SELECT NEW.id, words.word, NEW.owner_id, NEW.visibility, words.full_name
+          FROM accounts owner CROSS JOIN LATERAL package_words_of(owner.login, NEW.name) AS words
+         WHERE owner.id = NEW.owner_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION index_renamed_owner() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM package_words WHERE owner_id = NEW.id AND full_name;
+    INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
+    SELECT id, lower(NEW.login) || '/' || name, owner_id, visibility, true
+      FROM packages WHERE owner_id = NEW.id AND deleted_at IS NULL AND published_at IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION package_words_of(login text, name text) RETURNS TABLE(word text, full_name boolean)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT lower(login) || '/' || name, true
+     UNION ALL
+    SELECT array_to_string(parts[n:], '/'), false
+      FROM (SELECT string_to_array(name, '/') AS parts) AS split, generate_series(1, cardinality(parts)) AS n
+$$;
+
 CREATE TABLE accounts (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -150,6 +189,14 @@ CREATE TABLE package_users (
     user_id bigint NOT NULL,
     role smallint NOT NULL,
     CONSTRAINT package_users_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE package_words (
+    package_id bigint NOT NULL,
+    word text NOT NULL COLLATE pg_catalog."C",
+    owner_id bigint NOT NULL,
+    visibility text NOT NULL,
+    full_name boolean NOT NULL
 );
 
 CREATE TABLE packages (
@@ -361,6 +408,9 @@ ALTER TABLE ONLY package_teams
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_pkey PRIMARY KEY (package_id, user_id);
 
+ALTER TABLE ONLY package_words
+    ADD CONSTRAINT package_words_pkey PRIMARY KEY (package_id, word);
+
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_pkey PRIMARY KEY (id);
 
@@ -414,6 +464,8 @@ CREATE INDEX accounts_organizations ON accounts USING btree (id) WHERE ((kind = 
 
 CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
+CREATE INDEX accounts_suspended ON accounts USING btree (id) WHERE ((suspended_at IS NOT NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
@@ -444,13 +496,23 @@ CREATE INDEX package_teams_team ON package_teams USING btree (team_id);
 
 CREATE INDEX package_users_user ON package_users USING btree (user_id);
 
+CREATE INDEX package_words_named ON package_words USING btree (visibility, word, package_id) WHERE full_name;
+
+CREATE INDEX package_words_owner ON package_words USING btree (owner_id, visibility, word, package_id);
+
+CREATE INDEX package_words_seen ON package_words USING btree (visibility, word, package_id);
+
 CREATE INDEX packages_deleted ON packages USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX packages_deleted_name ON packages USING btree (owner_id, name, deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE UNIQUE INDEX packages_name_key ON packages USING btree (owner_id, name) WHERE (deleted_at IS NULL);
 
+CREATE INDEX packages_newest ON packages USING btree (visibility, published_at, id) WHERE ((deleted_at IS NULL) AND (published_at IS NOT NULL));
+
 CREATE INDEX packages_owner ON packages USING btree (owner_id, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX packages_owner_newest ON packages USING btree (owner_id, visibility, published_at, id) WHERE ((deleted_at IS NULL) AND (published_at IS NOT NULL));
 
 CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
@@ -483,6 +545,12 @@ CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
 CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
+
+CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
+
+CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((((((old.owner_id IS DISTINCT FROM new.owner_id) OR (old.name IS DISTINCT FROM new.name)) OR (old.visibility IS DISTINCT FROM new.visibility)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR ((old.published_at IS NULL) IS DISTINCT FROM (new.published_at IS NULL)))) EXECUTE FUNCTION index_package();
+
+CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
@@ -540,6 +608,9 @@ ALTER TABLE ONLY package_users
 
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY package_words
+    ADD CONSTRAINT package_words_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_creator_id_fkey FOREIGN KEY (creator_id) REFERENCES accounts(id);

@@ -9,6 +9,7 @@ from tests.scale.world import World
 
 Arguments = tuple[object, ...]
 _NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _HASH = b"h" * 32
 
 
@@ -223,6 +224,12 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "search._MATCHES": [
+            (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
+        ],
+        "search._NAMED": [(t, after, 100) for t in (*s.viewers, None) for after in ("", last)],
+        "search._NEWEST": [(t, when, 5, 100) for t in (*s.viewers, None) for when in (_NOW, _END)],
+        "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
         "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],

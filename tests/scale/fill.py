@@ -17,7 +17,14 @@ _Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _LANES: Final = 2
 #: Between the session that reads and the one that writes, each of what a socket gives at once.
 _CHUNKS: Final = 16
-_SESSION: Final = {"work_mem": "256MB", "maintenance_work_mem": "1GB", "synchronous_commit": "off", "jit": "off"}
+#: Without triggers: the tables that they keep are filled like all others.
+_SESSION: Final = {
+    "work_mem": "256MB",
+    "maintenance_work_mem": "1GB",
+    "synchronous_commit": "off",
+    "jit": "off",
+    "session_replication_role": "replica",
+}
 _FIRST: Final = ("accounts", "repositories", "packages", "teams")  # the others read these
 
 _OF_TABLES: Final = """

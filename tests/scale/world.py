@@ -104,6 +104,14 @@ class World:
       FROM generate_series(1, {self.packages}::bigint) p CROSS JOIN LATERAL (SELECT {self._owner("p")} AS id) AS owner""",
         }
 
+    @property
+    def _words(self) -> str:
+        return """
+    SELECT p.id, words.word, p.owner_id, p.visibility, words.full_name
+      FROM packages p JOIN accounts owner ON owner.id = p.owner_id
+     CROSS JOIN LATERAL package_words_of(owner.login, p.name) AS words
+     WHERE p.published_at IS NOT NULL AND p.deleted_at IS NULL"""
+
     def _owner(self, package: str) -> str:
         return f"""CASE
             WHEN {package} <= {self.big} THEN {self.users} + 1
@@ -121,6 +129,7 @@ class World:
         seat = f"1 + (org * 31 + i * 97) % {users}"
         place = f"CASE WHEN org = 1 THEN 1 + (t * 17 + i * 13) % {self.big_members} ELSE {seat} END"
         return {
+            "package_words (package_id, word, owner_id, visibility, full_name)": self._words,
             "memberships (org_id, user_id, role)": f"""
     SELECT {users} + org, {seat}, CASE WHEN i < 2 THEN 'admin' ELSE 'member' END
       FROM generate_series(2, {self.orgs}) org, generate_series(0, 29) i

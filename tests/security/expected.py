@@ -244,6 +244,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/meta"): _e(Need.ANYBODY),
     ("GET", "/rate_limit"): _e(Need.ANYBODY),
     ("GET", "/openapi.json"): _e(Need.ANYBODY),
+    ("GET", "/search/packages"): _e(Need.ANYBODY),
     # administrators
     ("POST", "/admin/users"): _e(Need.SITE_ADMIN, ok=201, body=lambda cell: {"login": f"new-{cell.number}"}),
     ("PATCH", "/admin/users/{username}"): _e(
