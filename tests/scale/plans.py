@@ -26,8 +26,8 @@ ALLOWED: Final = {
     "accounts._FORGET": "an account is deleted once, with all that it has",
     "catalog._PAGE": "version_count is exact: a count in an index, of the versions of one package",
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",
-    "repositories._MINE": "counted as far as 10,000, and sorted by name to be so",
-    "repositories._OWNED": "counted as far as 10,000, and sorted by name to be so",
+    "repository_lists._MINE": "counted as far as 10,000, and sorted to be so",
+    "repository_lists._OWNED": "counted as far as 10,000, and sorted to be so",
 }
 
 
