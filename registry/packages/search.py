@@ -33,7 +33,7 @@ class Found:
 
     @property
     def complete(self) -> bool:
-        """Whether ``total`` is all of them."""
+        """Whether ``total`` counts all packages that the search has found."""
         return self.total is not None and self.total < FOUND_MAX
 
 

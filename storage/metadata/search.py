@@ -25,6 +25,7 @@ class Candidate:
 # Where a viewer may see more than is public: everywhere (administrators), in their own account and organizations
 # (``homes``, with what they see there), and what they were given by name. Each is read in the order of an index as far
 # as is wanted, and each row is judged as in all lists: nothing that is hidden from the viewer is gone through.
+# Therefore an administrator's fine-grained token is that of a person here: its globs may be for a few of all packages.
 _FROM: Final[LiteralString] = f"""
     FROM (VALUES (1)) AS asked (once) LEFT JOIN ({access_facts.HOLDER}) ON token.id = $1
 """
@@ -33,7 +34,7 @@ _EVERYWHERE: Final[LiteralString] = """
         SELECT 'public' AS visibility
          UNION ALL
         SELECT visibility FROM (VALUES ('internal'), ('private')) AS others (visibility)
-         WHERE caller.site_admin AND token.repository_id IS NULL) AS everywhere
+         WHERE caller.site_admin AND token.scopes && '{read:packages,write:packages}') AS everywhere
 """
 _HOMES: Final[LiteralString] = """
     CROSS JOIN LATERAL (

@@ -28,6 +28,7 @@ ALLOWED: Final = {
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",
     "repository_lists._MINE": "counted as far as 10,000, and sorted to be so",
     "repository_lists._OWNED": "counted as far as 10,000, and sorted to be so",
+    "search._MATCHES": "looks at 1,000 names that are public, and as many of each organization of the viewer",
 }
 
 
@@ -96,7 +97,8 @@ def _judged(name: str, number: int, told: Any, most: int) -> Run:
         faults += _faults(node, rows)
     for trigger in told["Triggers"]:
         each = trigger["Time"] / trigger["Calls"]
-        faults += [f"{trigger['Constraint Name']}: {each:.1f} ms a row"] if each > _TRIGGER_MS else []
+        trigger_name = trigger.get("Constraint Name") or trigger["Trigger Name"]
+        faults += [f"{trigger_name}: {each:.1f} ms a row"] if each > _TRIGGER_MS else []
     faults += [f"{looked_at} rows looked at"] if looked_at > most else []
     pages = root["Shared Hit Blocks"] + root["Shared Read Blocks"]
     return Run(name, number, told["Execution Time"], pages, looked_at, tuple(dict.fromkeys(faults)))
