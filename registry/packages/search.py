@@ -33,7 +33,7 @@ class Found:
 
     @property
     def complete(self) -> bool:
-        """Whether ``total`` counts all packages that the search has found."""
+        """Return whether ``total`` is all of them."""
         return self.total is not None and self.total < FOUND_MAX
 
 
