@@ -51,8 +51,8 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
-#: The turn of whoever compares before a change; packages have positive ids.
-_COMPARING: Final = 0
+#: The turn of whoever has a whole request in a transaction; packages have positive ids.
+_JOINED: Final = 0
 #: What a statement of ours meets on a schema that is not ours, or of an older release.
 _NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
@@ -284,19 +284,13 @@ class Database:
         async with self.turn(package_id):
             return await _repeated(run)
 
-    async def compare(self, work: Callable[["Database"], Awaitable[T]]) -> T:
-        """Run ``work`` on a database whose statements are all one serializable transaction, repeated as a whole.
+    async def join(self, work: Callable[["Database"], Awaitable[T]]) -> T:
+        """Run ``work`` on a database whose statements are all one transaction, again as a whole as repeat() does."""
 
-        So a change is made only while what ``work`` has read before still holds, whoever else writes, and however.
-        """
+        async def joined(tx: Transaction) -> T:
+            return await work(_Joined(tx))
 
-        async def run() -> T:
-            with _translated():
-                async with self._taken() as connection, connection.transaction(isolation="serializable"):
-                    return await work(_Joined(Transaction(connection)))
-
-        async with self.turn(_COMPARING):
-            return await _repeated(run)
+        return await self.repeat(joined, _JOINED)
 
 
 class _Joined(Database):

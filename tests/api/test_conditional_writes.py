@@ -213,3 +213,25 @@ async def test_writers_of_different_things_do_not_refuse_each_other(env: dict[st
                 )
             )
             assert [answer.status for answer in answers] == [200] * 8, [answer.body for answer in answers]
+
+
+async def test_an_organization_keeps_an_owner_whoever_has_a_condition(env: dict[str, str]) -> None:
+    """Two owners make each other members at once: the rule reads what is so when it has its lock, not before."""
+    async with running(env | _ONE_URL, replicas=2) as registry:
+        people = await acme(registry)
+        seats = {login: f"/api/v3/orgs/acme/memberships/{login}" for login in ("owner", "member")}
+        tokens = {"owner": people.owner, "member": people.member}
+        for _ in range(5):
+            everybody = await registry.call("GET", "/api/v3/orgs/acme/members?role=admin", people.admin)
+            owner: Any = everybody.json
+            first = owner[0]["login"]
+            for seat in seats.values():
+                made = await registry.call("PUT", seat, tokens[first], json={"role": "admin"})
+                assert made.status == 200, made.body
+            seen = {"If-Match": await _etag(registry, seats["member"], people.owner)}
+            answers = await asyncio.gather(
+                registry.call("PUT", seats["member"], people.owner, json={"role": "member"}, headers=seen),
+                registry.call("PUT", seats["owner"], people.member, json={"role": "member"}, replica=1),
+            )
+            left: Any = (await registry.call("GET", "/api/v3/orgs/acme/members?role=admin", people.owner)).json
+            assert left, [answer.body for answer in answers]

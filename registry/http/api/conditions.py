@@ -7,11 +7,12 @@ from typing import Final
 
 from aiohttp import web
 
-from registry.http.api.call import ApiCall
+from registry.http.api.call import ApiCall, number_of
 from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
 from registry.packages.conditions import Check
+from storage.metadata import naming
 from storage.metadata.database import Database, Transaction
 
 _DIGEST_BYTES: Final = 16
@@ -49,7 +50,9 @@ def check_of(call: ApiCall, read: Callable[[Transaction], Awaitable[web.Response
 async def on_condition(
     call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]], write: Handler
 ) -> web.Response:
-    """Run ``write``, in one transaction with the check of the request's condition. Raises PreconditionFailed.
+    """Run ``write`` in one transaction with the check of the request's condition. Raises PreconditionFailed.
+
+    What the path names is locked before it is read, so that what was compared still holds when it is changed.
 
     ``read`` gives what a GET tells, or None where there is nothing to be read. What would be refused anyhow is refused
     without a look at the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
@@ -59,6 +62,8 @@ async def on_condition(
         return await write(call)
 
     async def work(db: Database) -> web.Response:
+        named = call.http.match_info
+        await naming.lock(db, named, call.me.account_id, number_of(named.get("token_id", "")))
         joined = replace(call, services=replace(call.services, db=db))
         told = await read(joined)
         if told is not None:
@@ -67,7 +72,7 @@ async def on_condition(
             condition.check(None)
         return await write(joined)
 
-    return await call.services.db.compare(work)
+    return await call.services.db.join(work)
 
 
 def _etag(body: bytes) -> str:
