@@ -82,10 +82,10 @@ chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
 
 # What cannot be run here is said, and left out.
-clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven and gh theirs too)
+clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)
 	left_out=; \
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
-	has go go_github; has npm octokit; has npm renovate; has gh test_gh; has mvn hub4j; has go regsync; \
+	has go go_github; has npm octokit; has npm renovate; has gh test_gh; has mvn hub4j; has go regsync; has cargo octocrab; \
 	has node ghcr_cleanup_action; [ -d .venv/ghcr-cleanup-action ] || git clone --quiet --depth 1 --branch $(CLEANUP) .venv/ghcr-cleanup-action \
 		|| { echo 'left out: ghcr_cleanup_action, it cannot be had'; left_out="$$left_out and not ghcr_cleanup_action"; }; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \

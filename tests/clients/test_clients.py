@@ -108,6 +108,13 @@ async def test_octokit(github: Registry) -> None:
     await _all_is_as_it_was(github)
 
 
+async def test_octocrab(github: Registry) -> None:
+    built = {"CARGO_TARGET_DIR": f"{sys.prefix}/cargo"}
+    said = await _run(github, "cargo", "run", "--quiet", cwd=_HERE / "rust", env=built)
+    assert said.endswith("all done\n"), said
+    await _all_is_as_it_was(github)
+
+
 @pytest.mark.parametrize(("owner", "name"), [("acme", "team/app"), ("alice", "tools/app")])
 async def test_ghcr_cleanup_action(github: Registry, tmp_path: Path, owner: str, name: str) -> None:
     """The action of a workflow: it deletes what is untagged, or has a tag, and leaves the rest."""
