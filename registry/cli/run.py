@@ -198,7 +198,7 @@ class Standalone:
 
     def _greet(self, seconds: float, *, first: bool) -> None:
         token = self.data / "admin-token"
-        made = f"The account «{ADMIN}» was made; its token is in {token}\n" if first else ""
+        made = f"A new token of the account «{ADMIN}» is in {token}\n" if first else ""
         scheme = "https" if self.door.secure else "http"
         self._note(
             f"{made}Ready in {seconds:.1f} s: {scheme}://{self.door.place}\n\n"

@@ -21,7 +21,7 @@ from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import api_base, decoded_path, raw_path
 from registry.http.v2 import app as v2
-from registry.http.v2 import token
+from registry.http.v2 import search, token
 from registry.process.logs import request_id
 from registry.services import Services
 
@@ -58,6 +58,8 @@ class Router:
             return partial(v2.serve, self._services, self.throttle)
         if path == "/token":
             return partial(token.serve, self._services, self.throttle)
+        if path in {search.SEARCH, search.PING}:
+            return partial(search.serve, self._services, self.throttle, path)
         return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
 
     async def _admitted(self, request: Request, handler: Handler | None) -> Response | None:

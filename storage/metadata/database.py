@@ -51,6 +51,8 @@ _REPEATABLE: Final = (
 )
 _TRIES: Final = 3
 READ_ONLY: Final = "Postgres: read-only"
+#: The turn of whoever has a whole request in a transaction; packages have positive ids.
+_JOINED: Final = 0
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 #: What an operator is told in words of ours.
 _SAID: Final = (
@@ -317,6 +319,37 @@ class Database:
             return await _repeated(run)
         async with self.turn(package_id):
             return await _repeated(run)
+
+    async def join(self, work: Callable[["Database"], Awaitable[T]]) -> T:
+        """Run ``work`` on a database whose statements are all one transaction, again as a whole as repeat() does."""
+
+        async def joined(tx: Transaction) -> T:
+            return await work(_Joined(tx))
+
+        return await self.repeat(joined, _JOINED)
+
+
+class _Joined(Database):
+    """A database whose statements and transactions are parts of one transaction; who began it repeats the whole."""
+
+    def __init__(self, tx: Transaction) -> None:  # the pool stays with who began
+        self._tx = tx
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return await self._tx.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        return await self._tx.fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await self._tx.execute(query, *args)
+
+    async def repeat(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        package_id: int | None = None,  # noqa: ARG002 - who waits holds a connection already
+    ) -> T:
+        return await work(self._tx)
 
 
 @asynccontextmanager
