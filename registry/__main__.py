@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from registry.cli import admin, maintenance, serve
+from registry.cli import admin, doctor, maintenance, serve
 
 _EXIT_SETTINGS: Final = 2
 
@@ -17,6 +17,7 @@ app.command()(serve.serve)
 app.command()(serve.worker)
 app.command()(maintenance.migrate)
 app.command()(serve.run)
+app.command()(doctor.doctor)
 app.add_typer(admin.app, name="admin")
 
 
