@@ -2,9 +2,25 @@
 # ruff: noqa: PLC0415
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
+
+from registry.cli.output import print_json, print_rows
+
+if TYPE_CHECKING:
+    from registry.services import Services
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+#: Longer than a worker that runs leaves anything waiting.
+_LATE: Final = timedelta(minutes=10)
+
+gc = typer.Typer(no_args_is_help=True, help="What a worker collects: look at it, or do it now.")
 
 
 def migrate() -> None:
@@ -14,3 +30,84 @@ def migrate() -> None:
 
     names = asyncio.run(apply(database_from_env().url, tell=partial(typer.echo, err=True)))
     typer.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
+
+
+@gc.command("status")
+def gc_status(*, json: Json = False) -> None:
+    """Tell how much waits for the worker, how much of that is due, and since when."""
+    from registry.config import Settings
+    from storage.metadata.database import open_database
+    from storage.metadata.queues import Queue, queues
+
+    settings = Settings.from_env()
+
+    async def look() -> list[Queue]:
+        async with open_database(settings.database) as db:
+            return await queues(db, settings.lifetimes.restore_seconds)
+
+    found = asyncio.run(look())
+    if json:
+        print_json(found)
+        return
+    print_rows((one.what, one.items, f"{one.due} due", _first(one.first_due), one.job) for one in found)
+    late = min((one.first_due for one in found if one.due and one.first_due), default=None)
+    if late is not None and late < datetime.now(UTC) - _LATE:
+        typer.echo("due for more than ten minutes: does a moorage worker run? moorage gc now does it once", err=True)
+
+
+@gc.command("now")
+def gc_now(*, json: Json = False) -> None:
+    """Do what is due, once, also beside workers; print what each job has done."""
+    from registry.jobs.runner import run_once
+    from registry.jobs.schedule import COLLECTOR
+
+    done = _with_services(lambda services: run_once(services, COLLECTOR))
+    if json:
+        print_json(done)
+    else:
+        print_rows(done.items())
+
+
+def purge(
+    package: Annotated[str, typer.Argument(help="OWNER/IMAGE, which was deleted.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Purge a deleted package now, before its restore window is over. It cannot be restored then."""
+    from registry.jobs.runner import run_once
+    from registry.jobs.schedule import COLLECTOR
+    from storage.names import InvalidName, PackageName
+
+    try:
+        name = PackageName.parse(package)
+    except InvalidName as error:
+        raise typer.BadParameter(str(error)) from None
+    found = _with_services(lambda services: services.packages.deleted(name))
+    versions = sum(one.versions for one in found)
+    if not yes:
+        typer.confirm(f"Purge {name} with {versions} versions, for ever?", abort=True)
+
+    async def work(services: "Services") -> None:
+        for one in found:
+            await services.packages.purge(one.id)
+        await run_once(services, COLLECTOR)
+
+    _with_services(work)
+    typer.echo(f"purged {name} with {versions} versions; bytes that nothing else needs leave the store in an hour")
+
+
+def _first(first_due: datetime | None) -> str:
+    return "" if first_due is None else f"the first at {first_due:%Y-%m-%d %H:%M:%SZ}"
+
+
+def _with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
+    from registry.app import open_services
+    from registry.config import Settings
+
+    settings = Settings.from_env()
+
+    async def run_it() -> T:
+        async with open_services(settings) as services:
+            return await work(services)
+
+    return asyncio.run(run_it())

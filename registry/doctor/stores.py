@@ -56,14 +56,12 @@ async def check_store(
 ) -> list[Check]:
     """Check the store: that it answers, and each operation of the registry. ``name``: that of the objects made."""
     examination = _Examination(stores, settings, name)
+    times = await _clock(settings, now) if isinstance(settings, S3Settings) else []
     try:
         await stores.ping()
     except StorageError as error:
-        return [examination.failed(examination.place, error)]
-    checks = [right(examination.part, f"{examination.place} answers")]
-    if isinstance(settings, S3Settings):
-        checks += await _clock(settings, now)
-    return [*checks, *await examination.run()]
+        return [examination.failed(examination.place, error), *times]
+    return [right(examination.part, f"{examination.place} answers"), *times, *await examination.run()]
 
 
 async def _clock(settings: S3Settings, now: Callable[[], float]) -> list[Check]:

@@ -185,14 +185,20 @@ class TestPostgres:
         assert "take 301 at most" in said
         assert "max_connections" in said
 
-    async def test_another_clock(self, env: dict[str, str]) -> None:
-        now = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-        async with canned(403, "application/xml", b"<Error><Code>RequestTimeTooSkewed</Code></Error>", Date=now) as s3:
-            async with running(env) as registry:
-                assert "NTP" in await wrong(env | {"MOORAGE_S3_ENDPOINT": s3}, registry.url)
-
 
 class TestStore:
+    async def test_another_clock(self, env: dict[str, str], behind: Registry) -> None:
+        late = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+        body = b"<Error><Code>RequestTimeTooSkewed</Code></Error>"
+        async with canned(403, "application/xml", body, Date=late) as s3:
+            status, said = await doctor(env | {"MOORAGE_S3_ENDPOINT": s3}, behind.url)
+        first, second = lines(said, "✗ S3")
+        assert status == 1
+        assert "RequestTimeTooSkewed" in first
+        assert "s ahead of the clock here" in second
+        assert "NTP" in first
+        assert "NTP" in second
+
     async def test_no_such_bucket(self, env: dict[str, str], behind: Registry) -> None:
         said = await wrong(env | {"MOORAGE_S3_BUCKET": "no-such-bucket"}, behind.url)
         assert "NoSuchBucket" in said
