@@ -61,13 +61,15 @@ def _told(error: Exception) -> tuple[int, str] | None:
     """Return the exit status and message of an error that the operator can fix; None for a bug."""
     from auth.errors import AuthError
     from registry.config import SettingsInvalid
-    from registry.errors import RegistryError
+    from registry.errors import Refusal, RegistryError
     from registry.process.supervisor import AddressInUse
     from storage.errors import StorageError
 
     match error:
         case SettingsInvalid():
             return _EXIT_SETTINGS, "\n".join(error.errors)
+        case Refusal():
+            return 1, f"moorage: {error} {error.fix or ''}".rstrip()
         case RegistryError() | AddressInUse() | AuthError() | StorageError():
             return 1, f"moorage: {error}"
         case _:

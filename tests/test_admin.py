@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import pytest
 
 from storage.metadata.database import Database
+
+#: Each command is a process of its own.
+pytestmark = pytest.mark.timeout(300)
 
 
 async def _moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:

@@ -14,6 +14,8 @@ from tests.support.processes import measured
 from tests.support.server import Registry
 from tests.support.uploading import NOTHING, end_all_sessions, kept
 
+_NONE = "No deleted package alice/app waits for its purge. Delete it first; or it is purged already."
+
 
 async def _moorage(env: dict[str, str], *arguments: str, sent: str = "") -> tuple[int, str]:
     child = await asyncio.create_subprocess_exec(
@@ -51,13 +53,14 @@ async def test_the_version() -> None:
 
 
 async def test_queues_are_told_and_worked_off(env: dict[str, str], registry: Registry, token: str) -> None:
-    assert set((await _status(env)).values()) == {(0, 0)}
+    assert {due for _, due in (await _status(env)).values()} == {0}
     await _deleted(registry, token)
     await registry.push_blob("alice/other", bytes(100_000), token)
     queues = await _status(env)
     assert queues["deleted packages"] == (1, 0)
-    assert queues["upload sessions"] == (1, 0)
-    assert queues["blobs to look at"] == (1, 0)
+    assert queues["upload sessions"][0] >= 1
+    assert queues["blobs to look at"][0] >= 1
+    assert queues["blobs to look at"][1] == 0
     db = registry.services.db
     await db.execute("UPDATE packages SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL")
     code, said = await _moorage(env, "gc", "status")
@@ -95,7 +98,7 @@ async def test_the_collector_runs_beside_others(env: dict[str, str], registry: R
 
 async def test_a_deleted_package_is_purged_at_once(env: dict[str, str], registry: Registry, token: str) -> None:
     code, said = await _moorage(env, "purge", "alice/app", "--yes")
-    assert (code, said) == (1, "moorage: No deleted package alice/app waits for its purge.")
+    assert (code, said) == (1, f"moorage: {_NONE}")
     await _deleted(registry, token)
     code, said = await _moorage(env, "purge", "alice/app", sent="n\n")
     assert code == 1

@@ -1,4 +1,4 @@
-"""What site administrators and operators see: all accounts, and all tokens of people."""
+"""Administration: all accounts and all tokens of people, as site administrators and operators see them."""
 
 from dataclasses import dataclass
 from typing import Final, Literal

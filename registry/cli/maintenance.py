@@ -103,11 +103,21 @@ def _first(first_due: datetime | None) -> str:
 def _with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
     from registry.app import open_services
     from registry.config import Settings
+    from registry.errors import RegistryError
+    from storage.errors import StorageError
 
     settings = Settings.from_env()
 
     async def run_it() -> T:
+        done: T
+        failed: RegistryError | StorageError | None = None
         async with open_services(settings) as services:
-            return await work(services)
+            try:
+                done = await work(services)
+            except (RegistryError, StorageError) as error:
+                failed = error  # raised in the block, it would come out in a group
+        if failed is not None:
+            raise failed
+        return done
 
     return asyncio.run(run_it())

@@ -1,4 +1,4 @@
-"""What commands print: lines for people, or JSON for programs."""
+"""Output of commands: lines for people, or JSON for programs."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the doctor tells: checks, each right, wrong, or worth a look, with its cure."""
+"""The report of the doctor: checks, each right, wrong, or worth a look, with a cure."""
 
 import ssl
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _SIGNS: Final = {Mark.RIGHT: "✓", Mark.WRONG: "✗", Mark.HINT: "!"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A finished check: its part of the deployment, what is so, and how to mend it ("" where nothing is wrong)."""
+    """A finished check: a part of the deployment, what is so, and the cure, "" where nothing is wrong."""
 
     mark: Mark
     part: str

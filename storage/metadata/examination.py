@@ -1,4 +1,4 @@
-"""What a deployment's PostgreSQL is like, for the doctor: one connection of its own, which reads only."""
+"""Examination of a deployment's PostgreSQL for the doctor, over one connection of its own, which reads only."""
 
 import time
 from collections.abc import Callable

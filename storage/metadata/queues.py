@@ -9,7 +9,7 @@ from storage.metadata.query import COUNTED, Executor, select
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits for a job, ``items`` and ``due`` as far as COUNTED; ``first_due``: when the oldest is or was due."""
+    """The work that waits for a job, counted as far as COUNTED; ``first_due``: when the oldest is or was due."""
 
     job: str
     what: str
