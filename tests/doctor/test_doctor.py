@@ -1,8 +1,6 @@
 """`moorage doctor`: a right deployment is right throughout; of a wrong one it names the fault and the cure."""
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,31 +14,9 @@ from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
 from registry.doctor.report import Mark
 from tests.doctor.servers import canned, front
-from tests.support.processes import measured
+from tests.support.doctor import doctor, lines
 from tests.support.server import Registry, on_disk, running
 from tests.support.uploading import NOTHING, kept
-
-
-async def doctor(env: dict[str, str], *arguments: str, sent: str = "") -> tuple[int, str]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", "doctor", *arguments,
-        env={"PATH": os.defpath, "MOORAGE_WORKERS": "2", **measured(), **env},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await child.communicate(sent.encode())
-    said = output.decode().strip()
-    print(said)  # noqa: T201 - shown where a test fails
-    assert "Traceback" not in said
-    for name in ("MOORAGE_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"):
-        assert env.get(name, "?" * 9) not in said
-    password = env.get("MOORAGE_DATABASE_URL", "").partition("@")[0].rpartition(":")[2]
-    assert not password or password not in said
-    return child.returncode or 0, said
-
-
-def lines(said: str, sign: str) -> list[str]:
-    """What stands under this sign, each with its cure."""
-    return [part for part in f"\n{said}".replace("\n    → ", " → ").split("\n") if part.startswith(sign)]
 
 
 async def wrong(env: dict[str, str], *arguments: str) -> str:
