@@ -1,7 +1,6 @@
 """The command `moorage doctor`. Imports stand in the command: `--help` needs none of them."""
 # ruff: noqa: PLC0415
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,8 @@ def doctor(
     ] = None,
     *,
     token_file: Annotated[
-        Path | None, typer.Option(help="A file with an access token: try a push, which is cancelled. - is stdin.")
+        typer.FileText | None,
+        typer.Option(help="A file with an access token (- is stdin): try a push, too."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report for programs.")] = False,
 ) -> None:
@@ -31,9 +31,7 @@ def doctor(
     from registry.config import Settings, SettingsInvalid
     from registry.doctor.report import as_json, is_sound
 
-    token = None
-    if token_file is not None:
-        token = (typer.get_text_stream("stdin").read() if str(token_file) == "-" else token_file.read_text()).strip()
+    token = None if token_file is None else token_file.read().strip()
     try:
         settings: Settings | SettingsInvalid = Settings.from_env()
     except SettingsInvalid as error:

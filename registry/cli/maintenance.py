@@ -3,9 +3,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-#: Longer than a worker that runs leaves anything waiting.
-_LATE: Final = timedelta(minutes=10)
 
 gc = typer.Typer(no_args_is_help=True, help="What a worker collects: look at it, or do it now.")
 
@@ -37,7 +34,7 @@ def gc_status(*, json: Json = False) -> None:
     """Tell how much waits for the worker, how much of that is due, and since when."""
     from registry.config import Settings
     from storage.metadata.database import open_database
-    from storage.metadata.queues import Queue, queues
+    from storage.metadata.queues import Queue, overdue_since, queues
 
     settings = Settings.from_env()
 
@@ -50,8 +47,7 @@ def gc_status(*, json: Json = False) -> None:
         print_json(found)
         return
     print_rows((one.what, one.items, f"{one.due} due", _first(one.first_due), one.job) for one in found)
-    late = min((one.first_due for one in found if one.due and one.first_due), default=None)
-    if late is not None and late < datetime.now(UTC) - _LATE:
+    if overdue_since(found, datetime.now(UTC)) is not None:
         typer.echo("due for more than ten minutes: does a moorage worker run? moorage gc now does it once", err=True)
 
 

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 
 from registry.config import Settings
 from registry.doctor.front import address_of, check_front
 from registry.doctor.postgres import check_postgres
 from registry.doctor.pushing import check_push
-from registry.doctor.report import Check, right, wrong
+from registry.doctor.report import Check, hint, is_sound, right, wrong
 from registry.doctor.stores import check_redirect, check_store
-from storage.errors import Unavailable
+from storage.errors import StorageError, Unavailable
+from storage.metadata.database import open_database
+from storage.metadata.queues import overdue_since, queues
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings
 from storage.objects.s3.store import S3Settings
@@ -32,7 +35,10 @@ async def examine(
     ``token``: an access token, with which a push is tried.
     """
     origin = address_of(settings, url)
-    checks = [right("settings", "complete"), *await check_postgres(settings.database, settings, now)]
+    database = await check_postgres(settings.database, settings, now)
+    checks = [right("settings", "complete"), *database]
+    if is_sound(database):
+        checks += await _check_worker(settings, now)
     try:
         async with open_stores(settings.store) as stores:
             checks += await check_store(stores, settings.store, name, now)
@@ -45,3 +51,17 @@ async def examine(
         checks.append(wrong("disk" if isinstance(settings.store, LocalSettings) else "S3", str(error), cure))
     front = await check_front(settings, origin, now)
     return [*checks, *front, *([] if token is None else [await check_push(origin, token)])]
+
+
+async def _check_worker(settings: Settings, now: Callable[[], float]) -> list[Check]:
+    """Tell from what waits for a worker whether one runs."""
+    try:
+        async with open_database(settings.database) as db:
+            found = await queues(db, settings.lifetimes.restore_seconds)
+    except StorageError:
+        return []  # the connections are taken, which is told already
+    since = overdue_since(found, datetime.fromtimestamp(now(), UTC))
+    if since is None:
+        return [right("worker", "nothing waits for it that is overdue")]
+    told = f"work has been due since {since:%Y-%m-%d %H:%M:%SZ} (moorage gc status)"
+    return [hint("worker", told, "start moorage worker, or look into its log; moorage gc now does the work once")]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -31,11 +32,19 @@ _HEADERS: Final = "X-Forwarded-Proto and X-Forwarded-For (docs/proxies.md)"
 
 def address_of(settings: Settings, url: str | None) -> str:
     """Return the origin that is checked: the one asked for, or that of clients, or where the server listens here."""
-    if url or settings.public_url:
-        return (url or settings.public_url or "").rstrip("/")
+    asked = url or settings.public_url
+    if asked:
+        return _normal(asked if "://" in asked else f"https://{asked}")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared
     scheme = "http" if settings.tls is None else "https"
     return f"{scheme}://[{host}]:{settings.port}" if ":" in host else f"{scheme}://{host}:{settings.port}"
+
+
+def _normal(origin: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway."""
+    parts = urlsplit(origin)
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
 
 
 async def check_front(settings: Settings, origin: str, now: Callable[[], float]) -> list[Check]:
@@ -100,7 +109,7 @@ def _not_ours(origin: str, reply: Reply) -> Check:
 
 
 def _realm(settings: Settings, origin: str, realm: str) -> Check:
-    if realm == origin:
+    if _normal(realm) == origin:
         return right(_PART, f"they are sent to {realm}/token to log in")
     told = f"they are sent to {realm}/token to log in, and came to {origin}"
     if settings.public_url is not None:

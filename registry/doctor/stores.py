@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from registry.config import Settings
 from registry.doctor.http import FAILURES, Reply, ask
@@ -200,6 +201,9 @@ async def _fetched(url: str, origin: str, store: S3Settings, now: Callable[[], f
     def get(headers: dict[str, str]) -> Reply:
         return ask(url, headers=headers, ca_bundle=store.ca_bundle, now=now)
 
+    if urlsplit(url).scheme in getproxies() and not proxy_bypass(urlsplit(url).netloc):
+        told = f"clients are sent to {origin}, which was not tried: a proxy of the environment is between"
+        return hint(_REDIRECT, told, "run moorage doctor where clients are, without HTTP_PROXY and HTTPS_PROXY")
     try:
         reply = await asyncio.to_thread(get, {})
         part = await asyncio.to_thread(get, {"Range": f"bytes={_SPAN.start}-{_SPAN.stop - 1}"})

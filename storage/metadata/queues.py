@@ -1,10 +1,14 @@
 """The queues of the background jobs: how much waits in each, how much of that is due, and since when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
 from storage.metadata.query import COUNTED, Executor, select
+
+#: Longer than a worker that runs leaves anything waiting.
+_LATE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,9 @@ _QUEUES: Final = select(
 async def queues(db: Executor, window_seconds: float) -> list[Queue]:
     """The queues of the collector's jobs; ``window_seconds``: how long what was deleted can be restored."""
     return await _QUEUES.all(db, window_seconds)
+
+
+def overdue_since(found: Sequence[Queue], now: datetime) -> datetime | None:
+    """Return since when work has been due that a running worker would have done; None: there is none."""
+    first = min((queue.first_due for queue in found if queue.due and queue.first_due is not None), default=None)
+    return first if first is not None and first < now - _LATE else None

@@ -13,6 +13,7 @@ import pytest
 from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
 from registry.doctor.report import Mark
+from registry.jobs.runner import run_once
 from tests.doctor.servers import canned, front
 from tests.support.doctor import doctor, lines
 from tests.support.server import Registry, on_disk, running
@@ -60,12 +61,15 @@ async def test_a_right_deployment(env: dict[str, str], tmp_path: Path) -> None:
         assert token not in said
         for part in (
             "PostgreSQL: version 1", "a primary that writes", "may change the schema", "the schema is of this release",
-            "31 at most", "S3: the bucket", "several parts", "aborted", "which answers signed URLs",
+            "31 at most", "S3: the bucket", "several parts", "aborted", "which answers signed URLs", "worker: nothing",
             "is good for 89 days", "its clock and the clock here agree",
             "they are sent to https://localhost", "it is this registry", "is ready", "127.0.0.1/32 may tell",
             "a layer of 10 GiB may come", "push: alice logs in, and a chunk of 4 MiB comes whole",
         ):  # fmt: skip
             assert part in said, part
+        await run_once(registry.services)  # a worker clears the upload that was cancelled
+        left = await kept(registry)
+        assert (left.objects, left.multiparts) == ([], 0)
         status, said = await doctor(told, "--json")
         report = orjson.loads(said)
         assert (status, report["ok"]) == (0, True)
@@ -89,6 +93,13 @@ async def test_the_disk_of_one_node(env: dict[str, str], tmp_path: Path) -> None
         assert not [path for path in (tmp_path / "store").rglob("*doctor*") if path.is_file()]
         lost = on_disk(env, tmp_path / "lost")
         assert "MOORAGE_STORE_PATH" in await wrong(lost, registry.url)
+
+
+async def test_a_worker_that_does_not_run(env: dict[str, str], behind: Registry) -> None:
+    await behind.services.db.execute("INSERT INTO dead_objects VALUES ('b/xx/xx', now() - interval '1 hour')")
+    status, said = await doctor(env, behind.url)
+    assert status == 0
+    assert "start moorage worker" in "".join(lines(said, "!"))
 
 
 class TestSettings:
