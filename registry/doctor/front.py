@@ -27,6 +27,15 @@ _ANNOUNCED_SECONDS: Final = 3.0
 _MIB: Final = 1024 * 1024
 #: Bodies that are announced where the largest was refused, to tell the limit.
 _SIZES: Final = tuple(mib * _MIB for mib in (1, 2, 8, 32, 100, 512, 1024, 5120))
+#: What mends a certificate that is refused, by what OpenSSL says.
+_UNBELIEVED: Final = {
+    "expired": "renew the certificate",
+    "mismatch": "give the server a certificate for this very name, or correct MOORAGE_PUBLIC_URL",
+    "certificate": (
+        "give the server the whole chain; with an authority of your own name its file here, SSL_CERT_FILE=FILE, and "
+        "give it to all clients"
+    ),
+}
 _HEADERS: Final = "X-Forwarded-Proto and X-Forwarded-For (docs/proxies.md)"
 
 
@@ -87,12 +96,9 @@ def _days(what: str, ends: datetime, now: float) -> Check:
 
 def _unreachable(origin: str, error: Exception) -> Check:
     reason = reason_of(error)
-    if "certificate" in reason or "Hostname" in reason or "IP address" in reason:
-        cure = (
-            "renew a certificate that has expired; give the server the whole chain for this very name; for an "
-            "authority of your own: SSL_CERT_FILE=FILE here, and the same to all clients"
-        )
-        return wrong("certificate", f"{origin} is not believed: {reason}", cure)
+    cure = next((cure for word, cure in _UNBELIEVED.items() if word in reason), None)
+    if cure is not None:
+        return wrong("certificate", f"{origin} is not believed: {reason.rstrip('.')}", cure)
     if "TLS" in reason:
         return wrong(_PART, f"{origin}: {reason}", "make the scheme of MOORAGE_PUBLIC_URL what is spoken there")
     cure = "start moorage serve (and the proxy), correct MOORAGE_PUBLIC_URL or its name in DNS, open the port"

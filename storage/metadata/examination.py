@@ -1,5 +1,6 @@
 """Examination of a deployment's PostgreSQL for the doctor, over one connection of its own, which reads only."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,6 +142,8 @@ async def examine(url: str, now: Callable[[], float] = time.time) -> Examined:
 def _not_examined(error: Exception) -> NotExamined:
     why = next(why for kind, why in _ERRORS if isinstance(error, kind))
     text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        text = os.strerror(error.errno)  # asyncio's own repeats the address
     if "no encryption" in text or "rejected SSL" in text:
         why = "encryption"
     return NotExamined(why, text)

@@ -39,6 +39,10 @@ async def front(
             target = found[1] if (found := _PATH.match(head)) else b""
             if limit is not None and length > limit:
                 writer.write(_answer(413, "text/html", b"<html>Request Entity Too Large"))
+                await writer.drain()
+                async with asyncio.timeout(2):  # as nginx: who is still sending would be reset, and not read the answer
+                    while await reader.read(65536):
+                        pass
             elif refuses and refuses.encode() in target:
                 writer.write(_answer(403, "application/xml", b"<Error><Code>AccessDenied</Code></Error>"))
             else:
@@ -48,10 +52,6 @@ async def front(
                 field = f"\r\nConnection: close{header and chr(13) + chr(10)}{header}\r\n\r\n".encode()
                 await _pass_on(reader, writer, head[:-4] + field, (parts.hostname or "", parts.port or 80))
             await writer.drain()
-            if limit is not None:  # as nginx does: who is still sending would be reset, and not read the answer
-                async with asyncio.timeout(2):
-                    while await reader.read(65536):
-                        pass
 
     context = None
     if tls is not None:

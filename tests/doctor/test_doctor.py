@@ -115,6 +115,7 @@ class TestPostgres:
     async def test_nobody_listens(self, env: dict[str, str], behind: Registry) -> None:
         url = f"postgresql://moorage:geheim@127.0.0.1:{free_ports(1)[0]}/moorage"
         said = await wrong(env | {"MOORAGE_DATABASE_URL": url}, behind.url)
+        assert ": Connection refused → " in said
         assert "firewall" in said
 
     async def test_another_password(self, env: dict[str, str], behind: Registry) -> None:
@@ -257,7 +258,9 @@ class TestFront:
         assert status == 0
         assert "set MOORAGE_TRUSTED_PROXIES to its network" in "".join(lines(said, "!"))
 
-    @pytest.mark.parametrize(("days", "names", "told"), [(-0.5, "localhost", "expired"), (9, "elsewhere", "mismatch")])
+    @pytest.mark.parametrize(
+        ("days", "names", "told"), [(-0.5, "localhost", "expired → renew"), (9, "elsewhere", "for this very name")]
+    )
     async def test_a_wrong_certificate(
         self, env: dict[str, str], behind: Registry, tmp_path: Path, days: float, names: str, told: str
     ) -> None:
@@ -265,7 +268,7 @@ class TestFront:
         async with front(behind.url, tls=files) as url:
             said = await wrong(env | {"SSL_CERT_FILE": str(files.certificate)}, url)
             assert told in said
-            assert "self-signed" in await wrong(env, url)
+            assert "self-signed certificate → give the server the whole chain" in await wrong(env, url)
 
     async def test_a_certificate_that_ends_soon(self, env: dict[str, str], tmp_path: Path) -> None:
         files = write_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=9.5), names=["localhost"])
