@@ -53,7 +53,7 @@ def _normal(origin: str) -> str:
     """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway."""
     parts = urlsplit(origin)
     usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
+    return f"{parts.scheme.lower()}://{parts.netloc.lower().removesuffix(usual)}"
 
 
 async def check_front(settings: Settings, origin: str, now: Callable[[], float]) -> list[Check]:

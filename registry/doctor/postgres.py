@@ -39,8 +39,14 @@ async def check_postgres(
         told = "connections are lent by transaction" if error.why == "pooler" else str(error).removeprefix("Postgres: ")
         return [wrong(_PART, f"{_place(database.url)}: {told}", _CURES[error.why])]
     facts = examined.facts
+    answers = f"{facts.database} answers at {_place(database.url)}, as {facts.role}, by sessions of its own"
+    return [right(_PART, answers), *judge(examined, settings)]
+
+
+def judge(examined: Examined, settings: Settings | None) -> list[Check]:
+    """Judge what was found in a database; ``settings`` None: connections are not counted."""
+    facts = examined.facts
     return [
-        right(_PART, f"{facts.database} answers at {_place(database.url)}, as {facts.role}, by sessions of its own"),
         _version(facts),
         _writes(facts),
         _encoding(facts),
