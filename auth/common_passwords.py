@@ -2,8 +2,7 @@
 
 from typing import Final
 
-COMMON: Final = frozenset(
-    """
+_COMMON: Final = """
     1q2w3e4r5t6y7u8i 1q2w3e4r5t6y7u8i9o0p 1qaz2wsx3edc4rfv 1qaz2wsx3edc4rfv5tgb 1qazxsw23edcvfr4 qazwsxedcrfvtgb
     q1w2e3r4t5y6u7i8 q1w2e3r4t5y6u7i8o9p0 zaq12wsxcde34rfv qwer1234asdf5678 asdfghjkl123456 asdfjklasdfjkl
     zxcvbnmasdfghjkl zxcvbnmasdfghjklqwertyuiop qwertyasdfghzxcvbn mnbvcxzlkjhgfdsa poiuytrewqlkjhg
@@ -30,12 +29,9 @@ COMMON: Final = frozenset(
     democracyisgreat unitedstatesofamerica greatbritain unitedkingdom2024 republicofkorea
     samsungelectronics internetexplorer microsoftwindows microsoftoffice googlechromebrowser
     dockerregistry1 dockerregistry123 containerregistry containerregistry1 kubernetescluster kubernetesadmin
-    """.split()
-)
+"""
 
-#: Of these a password may be made in part only.
-FRAGMENTS: Final = frozenset(
-    """
+_FRAGMENTS: Final = """
     password passwort motdepasse contrasena passw0rd p4ssw0rd p4ssword passphrase password1 password123 passwd secret
     administrator admin admin123 root toor user username login signin guest test testing tester test123 demo example
     welcome welcome1 letmein changeme changeit qwerty qwertyuiop qwerty123 asdfgh asdfghjkl zxcvbn zxcvbnm qazwsx
@@ -48,8 +44,11 @@ FRAGMENTS: Final = frozenset(
     1990 1991 1992 1993 1994 1995 1996 1997 1998 1999 2000 2001 2002 2003 2004 2005 2006 2007 2008 2009 2010 2011 2012
     2013 2014 2015 2016 2017 2018 2019 2020 2021 2022 2023 2024 2025 2026 2027 2028 2029 2030
     비밀번호 관리자 안녕하세요 사랑해
-    """.split()
-)
+"""
+
+COMMON: Final = frozenset(_COMMON.split())
+#: Of these a password may be made in part only.
+FRAGMENTS: Final = frozenset(_FRAGMENTS.split())
 
 _ROWS: Final = (
     "abcdefghijklmnopqrstuvwxyz" * 2,

@@ -28,9 +28,7 @@ _WORD_LEAST: Final = 4
 _PERIOD_MAX: Final = 8
 _GAPS: Final = re.compile(r"[\s!-/:-@\[-`{-~]+")  # blanks and the signs of ASCII
 #: Of a password that nobody knows, with the parameters above.
-_DUMMY: Final = (
-    "$argon2id$v=19$m=19456,t=2,p=1$T/kU/KUNbtCAXZ9ctsvmaA$7YyhTDhXvdiYF/uG7OWnx6s+hqPxAqA+Cwcu3SZiRBM"
-)
+_DUMMY: Final = "$argon2id$v=19$m=19456,t=2,p=1$T/kU/KUNbtCAXZ9ctsvmaA$7YyhTDhXvdiYF/uG7OWnx6s+hqPxAqA+Cwcu3SZiRBM"
 
 Reason = Literal["short", "long", "common", "repeated", "personal"]
 

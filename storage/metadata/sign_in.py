@@ -152,9 +152,7 @@ async def count_attempt(db: Executor, keys: Sequence[bytes], window_seconds: flo
     return await _COUNT.all(db, list(keys), window_seconds)
 
 
-_FORGIVE: Final = command(
-    "UPDATE sign_in_attempts SET count = count - 1 WHERE key = ANY ($1::bytea[]) AND count > 0"
-)
+_FORGIVE: Final = command("UPDATE sign_in_attempts SET count = count - 1 WHERE key = ANY ($1::bytea[]) AND count > 0")
 
 
 async def forgive_attempt(db: Executor, keys: Sequence[bytes]) -> None:

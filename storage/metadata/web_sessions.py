@@ -178,3 +178,17 @@ _FORGET: Final = command(
 async def forget_expired(db: Executor, limit: int) -> int:
     """Delete expired sessions; returns their number."""
     return await _FORGET.run(db, limit)
+
+
+_MAY_SIGN_IN: Final = select(
+    Begun,
+    """
+    SELECT id FROM accounts
+     WHERE id = $1 AND kind = 'User' AND suspended_at IS NULL AND deleted_at IS NULL FOR KEY SHARE
+    """,
+)
+
+
+async def may_sign_in(db: Executor, account_id: int) -> bool:
+    """Return whether the account is a user's, and neither suspended nor deleted."""
+    return await _MAY_SIGN_IN.maybe(db, account_id) is not None
