@@ -17,7 +17,8 @@ _COMMON: Final = """
     supercalifragilisticexpialidocious antidisestablishmentarianism pneumonoultramicroscopic
     maytheforcebewithyou iamyourfather lukeiamyourfather houstonwehaveaproblem winteriscoming thewinteriscoming
     onceuponatimeinafarawayland livelongandprosper hastalavistababy youshallnotpass elementarymydearwatson
-    iloveyouforever iloveyousomuch iloveyouverymuch ilovemyfamily ilovemyhusband ilovemychildren iloveyoumorethananything
+    iloveyouforever iloveyousomuch iloveyouverymuch ilovemyfamily ilovemyhusband ilovemychildren
+    iloveyoumorethananything
     jesuschristislord jesusismysavior godisgreatgodisgood inthenameofthefather praisethelordjesus
     manchesterunited manchesterunited1 liverpoolfootballclub realmadridclubdefutbol barcelonafootballclub
     harrypotterandthe charlottesweb lordoftherings thelordoftherings starwarsepisode4 pirateofthecaribbean

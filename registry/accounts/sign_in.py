@@ -66,24 +66,26 @@ async def by_code(db: Executor, text: str, address: str) -> int:
     return account_id
 
 
-async def issue_code(
-    db: Executor,
-    login: str,
-    *,
-    first: bool = False,
-    seconds: float = CODE_SECONDS,
-    new_code: Callable[[int], PlainCode] = mint_code,
-) -> PlainCode | None:
-    """Issue the one-time code with which a user signs in, in place of a former one. Raises AccountUnknown.
+async def issue_code(db: Executor, login: str, new_code: Callable[[int], PlainCode] = mint_code) -> PlainCode:
+    """Issue the one-time code with which a user signs in, in place of a former one. Raises AccountUnknown."""
+    account_id, code = await _user(db, login), new_code(SIGN_IN_LENGTH)
+    await storage.issue_code(db, account_id, code.digest, CODE_SECONDS, first=False)
+    return code
 
-    ``first``: only where the user has no password yet; None: there is one.
-    """
+
+async def issue_first_code(
+    db: Executor, login: str, new_code: Callable[[int], PlainCode] = mint_code
+) -> PlainCode | None:
+    """Issue a one-time code as ``issue_code`` does; None: the user has a password. Raises AccountUnknown."""
+    account_id, code = await _user(db, login), new_code(SIGN_IN_LENGTH)
+    return code if await storage.issue_code(db, account_id, code.digest, CODE_SECONDS, first=True) else None
+
+
+async def _user(db: Executor, login: str) -> int:
     account = await accounts.by_login(db, login) if is_login(login) else None
     if account is None or account.kind != "User":
         raise AccountUnknown(f"no user has the login {login[:60]!r}")
-    code = new_code(SIGN_IN_LENGTH)
-    issued = await storage.issue_code(db, account.id, code.digest, seconds, first=first)
-    return code if issued else None
+    return account.id
 
 
 async def set_password(db: Database, hasher: Hasher, account_id: int, password: str, host: str) -> str:
