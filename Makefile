@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies pages scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -40,7 +40,7 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
 # few are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies
+OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not pages
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
@@ -110,6 +110,16 @@ stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/s
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)
+
+# What is missing is said: a browser and Playwright are hundreds of megabytes, which nobody is made to have.
+pages: .venv/.dev ## Look at the pages in Chromium (needs chromium, Node, and playwright in .venv)
+	missing=; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$$missing chromium (apt install chromium)"; \
+	command -v npm >/dev/null || missing="$$missing npm (apt install npm)"; \
+	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install playwright)"; \
+	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
+	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
+	&& $(call pytest,$@) -m pages tests/web $(ARGS)
 
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads

@@ -1,6 +1,10 @@
-"""The application of aiohttp: the API, and what is told of all other paths."""
+"""The application of aiohttp: the API, the pages, and what is told of all other paths."""
 
+import asyncio
+import importlib
 from http import HTTPStatus
+from types import ModuleType
+from typing import Final, cast
 
 import structlog
 from aiohttp import web
@@ -15,6 +19,11 @@ from registry.services import Services
 
 log = structlog.get_logger()
 
+#: First words of paths of the protocols: below them nothing is a page.
+_PROTOCOLS: Final = frozenset({"v2", "token", "api", "healthz", "readyz", "metrics"})
+_PAGES: Final = "registry.http.web.app"
+_loaded: Final[list[ModuleType]] = []
+
 
 def make_app(services: Services, throttle: LoginThrottle) -> web.Application:
     """Make the application over these services."""
@@ -26,7 +35,18 @@ def make_app(services: Services, throttle: LoginThrottle) -> web.Application:
         own[SERVICES], own[THROTTLE] = services, throttle
         api.add_routes(own, prefix="")
         app.add_domain(services.settings.api_host, own)
+    app.router.add_route("*", "/{path:.*}", _page)
     return app
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    """Answer by a page. The pages are imported at the first of them, in a thread, as that takes a while."""
+    first = request.path[1:].partition("/")[0]
+    if first in _PROTOCOLS or first.startswith("v2"):
+        raise web.HTTPNotFound
+    if not _loaded:
+        _loaded.append(await asyncio.to_thread(importlib.import_module, _PAGES))
+    return cast("web.StreamResponse", await _loaded[0].answer(request))
 
 
 @web.middleware

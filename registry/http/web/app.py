@@ -1,0 +1,76 @@
+"""The pages: the table of addresses, and the one place that finds the viewer, checks forms and renders errors.
+
+Imported at the first request for a page: a process that serves none stays as small as it is.
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from registry.accounts.names import RESERVED
+from registry.errors import NotFound, Unsupported
+from registry.http.keys import SERVICES
+from registry.http.server.guest import request_of
+from registry.http.urls import decoded_path
+from registry.http.web import assets, errors, forms, moves, owner, preferences, start
+from registry.http.web.call import HEADERS, PageCall, moved
+from registry.http.web.routes import Route, match
+from registry.http.web.viewer import stranger, viewer
+
+#: Fixed addresses first: none of their first words can be a login.
+ROUTES: Final[tuple[Route, ...]] = (
+    *start.ROUTES,
+    *preferences.ROUTES,
+    *moves.ROUTES,
+    *owner.ROUTES,
+)
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+async def answer(http: web.Request) -> web.StreamResponse:
+    """Answer a request for a page."""
+    services, request = http.app[SERVICES], request_of(http)
+    path = decoded_path(request.target)
+    asset = assets.BY_PATH.get(path)
+    if asset is not None and http.method in {"GET", "HEAD"}:
+        return _asset(http, asset)
+    call = PageCall(http, request, services, stranger(http, services))
+    try:
+        return await _answered(call, path)
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to be told
+    except Exception as error:  # noqa: BLE001 - the last resort
+        return errors.error_page(call, errors.told(error, http.method, path))
+
+
+async def _answered(call: PageCall, path: str) -> web.StreamResponse:
+    canonical = _canonical(path)
+    found = match(ROUTES, canonical, call.http.method)
+    if not isinstance(found, list) and canonical != path:
+        return moved(canonical, call.http.query_string)
+    call.viewer = await viewer(call.http, call.services, call.request)
+    if isinstance(found, list):
+        raise Unsupported(call.http.method, found) if found else NotFound
+    route, call.parameters = found
+    if route.method != "GET":
+        call.fields = await forms.read(call.request, call.services)
+        if route.token:
+            forms.check_token(call.fields, call.viewer)
+    return await route.handler(call)
+
+
+def _canonical(path: str) -> str:
+    """Return the one address of a page: the owner in lower case, and no slash at the end."""
+    first, slash, rest = path[1:].partition("/")
+    owner_word, mark, more = first.partition(":")
+    if owner_word.lower() not in RESERVED:
+        first = owner_word.lower() + mark + more
+    found = f"/{first}{slash}{rest}"
+    return found[:-1] if found.endswith("/") and len(found) > 1 else found
+
+
+def _asset(http: web.Request, asset: assets.Asset) -> web.Response:
+    headers = {**HEADERS, "Cache-Control": _FOREVER, "Vary": "Accept-Encoding", "Content-Type": asset.content_type}
+    if "gzip" in http.headers.get("Accept-Encoding", ""):
+        return web.Response(body=asset.gzipped, headers={**headers, "Content-Encoding": "gzip"})
+    return web.Response(body=asset.body, headers=headers)

@@ -1,0 +1,51 @@
+"""The page of an account: its packages, as far as the viewer may read them."""
+
+from typing import Final
+
+from aiohttp import web
+
+from registry.accounts.names import is_login
+from registry.errors import NotFound
+from registry.http.web.call import PageCall, moved
+from registry.http.web.routes import Route
+from storage.metadata import accounts, shown
+from storage.metadata.accounts import Account
+
+_ROWS: Final = 50
+
+
+async def owner_of(call: PageCall) -> Account:
+    """Return the account that the address names. Raises NotFound."""
+    login = call.param("owner")
+    found = await accounts.by_login(call.services.db, login) if is_login(login) else None
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def owner(call: PageCall) -> web.Response:
+    """Show an account and its packages."""
+    login = call.param("owner")
+    try:
+        found = await owner_of(call)
+    except NotFound:
+        renamed = await shown.present_login(call.services.db, login)
+        if renamed is None:
+            raise
+        return moved(f"/{renamed.lower()}")
+    after = call.query("after")
+    rows = await shown.packages_of(call.services.db, call.viewer.token_id, login, after=after, limit=_ROWS + 1)
+    kind = "orgs" if found.kind == "Organization" else "users"
+    return call.page(
+        "owner.html",
+        title=[found.login],
+        api=f"/{kind}/{login}/packages?package_type=container",
+        command=f"moorage packages {login}",
+        owner=found,
+        packages=rows[:_ROWS],
+        more=rows[_ROWS - 1].name if len(rows) > _ROWS else None,
+        after=after,
+    )
+
+
+ROUTES: Final = (Route("GET", "/{owner}", owner),)

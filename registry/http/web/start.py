@@ -1,0 +1,30 @@
+"""The start page: for a visitor what this registry is, for an account its packages, or how to push the first."""
+
+from typing import Final
+
+from aiohttp import web
+
+from registry.http.web import assets
+from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.routes import Route
+from storage.metadata import shown
+
+_ROWS: Final = 20
+
+
+async def start(call: PageCall) -> web.Response:
+    """Show the start page."""
+    login, db = call.viewer.login, call.services.db
+    if login is None:
+        return call.page("start_visitor.html", api="/meta")
+    own = await shown.packages_of(db, call.viewer.token_id, login.lower(), after="", limit=_ROWS)
+    template = "start_account.html" if own else "start_first.html"
+    return call.page(template, api="/user/packages?package_type=container", command="moorage packages", packages=own)
+
+
+async def favicon(_call: PageCall) -> web.Response:
+    """Lead to the icon, for browsers that ask at its old address."""
+    return web.Response(status=308, headers={**HEADERS, "Location": assets.address("favicon.svg")})
+
+
+ROUTES: Final = (Route("GET", "/", start), Route("GET", "/favicon.ico", favicon))

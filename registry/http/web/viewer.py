@@ -1,0 +1,127 @@
+"""The viewer of a page: who is signed in, in which language and theme.
+
+``SESSIONS`` is the one place where sign-in plugs in: it finds the session of a cookie's secret. Without a session the
+viewer is a visitor. A session counts for pages only; ``/v2``, ``/token`` and ``/api`` never see the cookie.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from auth.identity import Identity
+from registry.http.server.message import Request
+from registry.http.urls import origin
+from registry.http.web.catalogue import LANGUAGES, best
+from registry.services import Services
+
+THEMES: Final = ("light", "dark")
+LANGUAGE_COOKIE: Final = "lang"
+THEME_COOKIE: Final = "theme"
+_NONCE_CHARS: Final = 16
+
+
+class Session(Protocol):
+    """What pages need of a session. ``token_id``: the row of ``tokens`` whose rights the session has.
+
+    Statements ask for rights by a token, so a session has one, which nobody can authenticate with. ``recent``: whether
+    the sign-in is recent enough for sensitive changes.
+    """
+
+    @property
+    def account_id(self) -> int: ...
+    @property
+    def token_id(self) -> int: ...
+    @property
+    def login(self) -> str: ...
+    @property
+    def site_admin(self) -> bool: ...
+    @property
+    def recent(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
+
+    language: str
+    theme: str  # light, dark, or "": as the system has it
+    session: Session | None
+    csrf_key: bytes
+
+    @property
+    def token_id(self) -> int | None:
+        """The token of the viewer's rights, for statements."""
+        return None if self.session is None else self.session.token_id
+
+    @property
+    def account_id(self) -> int | None:
+        """The account that is signed in."""
+        return None if self.session is None else self.session.account_id
+
+    @property
+    def login(self) -> str | None:
+        """The login of the account that is signed in."""
+        return None if self.session is None else self.session.login
+
+    @property
+    def site_admin(self) -> bool:
+        """Whether the viewer administers this registry."""
+        return self.session is not None and self.session.site_admin
+
+    @property
+    def identity(self) -> Identity:
+        """The viewer, for ``decide``."""
+        return Identity() if self.session is None else Identity(self.session.token_id, self.session.account_id)
+
+    def csrf_token(self) -> str:
+        """Make a token for a form: another each time, so that compression tells nobody of it."""
+        nonce = secrets.token_hex(_NONCE_CHARS // 2)
+        return nonce + self._signature(nonce)
+
+    def is_csrf_token(self, text: str) -> bool:
+        """Return whether ``text`` is a token that was made for this viewer."""
+        nonce, signature = text[:_NONCE_CHARS], text[_NONCE_CHARS:]
+        return hmac.compare_digest(signature.encode(), self._signature(nonce).encode())
+
+    def _signature(self, nonce: str) -> str:
+        return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+async def _no_session(_services: Services, _secret: str) -> Session | None:
+    return None
+
+
+#: Finds the session of a cookie's secret; None: there is none, or it is over. Sign-in puts its own here.
+SESSIONS: Callable[[Services, str], Awaitable[Session | None]] = _no_session
+
+
+def cookie_name(request: Request, services: Services) -> str:
+    """Return the name of the session's cookie: ``__Host-`` where browsers keep such a one."""
+    return "__Host-moorage" if origin(request, services.settings).startswith("https:") else "moorage"
+
+
+async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
+    """Return the viewer of a request. Raises Unavailable."""
+    secret = http.cookies.get(cookie_name(request, services))
+    session = None if not secret else await SESSIONS(services, secret)
+    return _viewer(http, services, session, secret or "")
+
+
+def stranger(http: web.Request, services: Services) -> Viewer:
+    """Return the viewer of a page that must not ask the database who it is."""
+    return _viewer(http, services, None, "")
+
+
+def _viewer(http: web.Request, services: Services, session: Session | None, secret: str) -> Viewer:
+    theme = http.cookies.get(THEME_COOKIE, "")
+    asked = [http.query.get("lang", ""), http.cookies.get(LANGUAGE_COOKIE, "")]
+    language = next((text for text in asked if text in LANGUAGES), None) or best(
+        http.headers.get("Accept-Language", "")
+    )
+    key = hmac.new(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), hashlib.sha256).digest()
+    return Viewer(language, theme if theme in THEMES else "", session, key)

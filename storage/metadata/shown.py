@@ -1,0 +1,73 @@
+"""Packages as pages list them: for a visitor too, by name, a page after another."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata import access_facts
+from storage.metadata.query import Executor, select
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRow:
+    """A package of a list; ``description`` and ``licenses`` are the publisher's."""
+
+    owner: str
+    name: str
+    visibility: str
+    description: str | None
+    licenses: str | None
+    updated_at: datetime
+
+
+#: The holder of the token ``$1``, or nobody.
+_VIEWER: Final[LiteralString] = f"""
+    (SELECT 1) AS once
+    LEFT JOIN LATERAL (
+        SELECT token.id, token.kind, token.scopes, token.rules, token.repository_id,
+               caller.id AS caller_id, caller.site_admin
+          FROM {access_facts.HOLDER} WHERE token.id = $1
+    ) AS token ON true
+    LEFT JOIN LATERAL (SELECT token.caller_id AS id, token.site_admin) AS caller ON true
+"""
+_OF_OWNER: Final = select(
+    PackageRow,
+    f"""
+    {access_facts.GIVEN}
+    SELECT lower(owner.login) AS owner, package.name, package.visibility, package.description, package.licenses,
+           package.updated_at
+      FROM {_VIEWER}
+      JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL
+      JOIN packages package
+             ON package.owner_id = owner.id AND package.name > $3
+                AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
+     WHERE {access_facts.READABLE}
+     ORDER BY package.name LIMIT $4
+    """,
+)
+
+
+async def packages_of(db: Executor, token_id: int | None, owner: str, *, after: str, limit: int) -> list[PackageRow]:
+    """List packages of ``owner``, a login in lower case, that the viewer may read: by name, past ``after``."""
+    return await _OF_OWNER.all(db, token_id, owner, after, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    login: str
+
+
+_PRESENT: Final = select(
+    _Login,
+    """
+    SELECT account.login
+      FROM former_logins former JOIN accounts account ON account.id = former.account_id AND account.deleted_at IS NULL
+     WHERE former.login = lower($1)
+    """,
+)
+
+
+async def present_login(db: Executor, login: str) -> str | None:
+    """Return the login of the account that had the login ``login`` before."""
+    found = await _PRESENT.maybe(db, login)
+    return None if found is None else found.login
