@@ -310,6 +310,7 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
         "tokens._REVOKE": [own],
         "tokens._REVOKE_WORKLOAD": [(s.workflow,)],
         "tokens._SEAT": [(s.big_member, "Org-1")],
+        "tokens._SSO_ORGANIZATIONS": [own, (s.big_member, s.token(s.big_member))],
         "tokens._AUTHORIZE": [(*own, s.big_id)],
         "tokens._DEAUTHORIZE": [(*own, s.big_id)],
         "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],

@@ -12,7 +12,20 @@ from registry.errors import NotFound, Unsupported
 from registry.http.keys import SERVICES
 from registry.http.server.guest import request_of
 from registry.http.urls import decoded_path
-from registry.http.web import assets, errors, forms, moves, owner, preferences, start
+from registry.http.web import (
+    assets,
+    devices,
+    errors,
+    forms,
+    moves,
+    oidc,
+    owner,
+    preferences,
+    settings,
+    sign_in,
+    start,
+    tokens,
+)
 from registry.http.web.call import HEADERS, PageCall, moved
 from registry.http.web.routes import Route, match
 from registry.http.web.viewer import stranger, viewer
@@ -21,6 +34,11 @@ from registry.http.web.viewer import stranger, viewer
 ROUTES: Final[tuple[Route, ...]] = (
     *start.ROUTES,
     *preferences.ROUTES,
+    *sign_in.ROUTES,
+    *oidc.ROUTES,
+    *devices.ROUTES,
+    *settings.ROUTES,
+    *tokens.ROUTES,
     *moves.ROUTES,
     *owner.ROUTES,
 )
