@@ -25,11 +25,13 @@ from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
+from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
 from registry.packages.roles import Accesses
+from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
 from registry.process.supervisor import EXIT_SETTINGS, Task
@@ -84,6 +86,8 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
+            tags=Tags(db),
+            activity=Activity(db),
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db)),
             keyless=_keyless(settings, service),

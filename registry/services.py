@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from auth.bearer import Bearer
 from auth.passwords import Hasher
 from registry.config import Settings
+from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
 from registry.packages.roles import Accesses
+from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
@@ -38,6 +40,8 @@ class Services:
     manifests: Manifests
     packages: Packages
     versions: Versions
+    tags: Tags
+    activity: Activity
     accesses: Accesses
     downloads: Downloads
     keyless: "Keyless | None"  # None: no issuer is trusted

@@ -1,5 +1,93 @@
 -- What the migrations add up to. Written by `make schema`; nothing reads it but people, and a test.
 
+CREATE FUNCTION index_package() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM package_words WHERE package_id = NEW.id;
+    END IF;
+    IF NEW.deleted_at IS NULL AND NEW.published_at IS NOT NULL THEN
+        PERFORM 1 FROM accounts WHERE id = NEW.owner_id FOR SHARE;
+        INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
+        SELECT NEW.id, words.word, NEW.owner_id, NEW.visibility, words.full_name
+          FROM accounts owner CROSS JOIN LATERAL package_words_of(owner.login, NEW.name) AS words
+         WHERE owner.id = NEW.owner_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION index_renamed_owner() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM package_words WHERE owner_id = NEW.id AND full_name;
+    INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
+    SELECT id, lower(NEW.login) || '/' || name, owner_id, visibility, true
+      FROM packages WHERE owner_id = NEW.id AND deleted_at IS NULL AND published_at IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION package_words_of(login text, name text) RETURNS TABLE(word text, full_name boolean)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT lower(login) || '/' || name, true
+     UNION ALL
+    SELECT array_to_string(parts[n:], '/'), false
+      FROM (SELECT string_to_array(name, '/') AS parts) AS split, generate_series(1, cardinality(parts)) AS n
+$$;
+
+CREATE FUNCTION refuse_change_of_events() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $_$
+DECLARE
+    this_month timestamp := date_trunc('month', moment AT TIME ZONE 'UTC');
+    begins     timestamptz;
+    ends       timestamptz;
+    kept_from  timestamptz := (this_month - make_interval(months => kept_months)) AT TIME ZONE 'UTC';
+    part       text;
+    done       integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('turn_events')) THEN
+        RETURN 0;
+    END IF;
+    FOR ahead IN 0..2 LOOP
+        part := to_char(this_month + make_interval(months => ahead), '"events_"YYYY_MM');
+        begins := (this_month + make_interval(months => ahead)) AT TIME ZONE 'UTC';
+        ends := (this_month + make_interval(months => ahead + 1)) AT TIME ZONE 'UTC';
+        IF to_regclass(part) IS NULL
+           AND NOT EXISTS (SELECT 1 FROM events_default WHERE at >= begins AND at < ends) THEN
+            EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', part);
+            EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, begins, ends);
+            done := done + 1;
+        END IF;
+    END LOOP;
+    FOR part IN
+        SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+         WHERE inhparent = 'events'::regclass AND relname ~ '^events_[0-9]{4}_[0-9]{2}$'
+           AND relname < to_char(kept_from AT TIME ZONE 'UTC', '"events_"YYYY_MM')
+    LOOP
+        EXECUTE format('DROP TABLE %I', part);
+        done := done + 1;
+    END LOOP;
+    IF EXISTS (SELECT 1 FROM events_default) AND NOT EXISTS (SELECT 1 FROM events_default WHERE at >= kept_from) THEN
+        DROP TABLE events_default;
+        CREATE TABLE events_default PARTITION OF events DEFAULT;
+        done := done + 1;
+    END IF;
+    RETURN done;
+END $_$;
+
 CREATE TABLE accounts (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -70,6 +158,50 @@ CREATE TABLE downloads (
 )
 WITH (fillfactor='90');
 
+CREATE SEQUENCE events_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE events (
+    id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    owner_id bigint NOT NULL,
+    package_id bigint,
+    version_id bigint,
+    digest bytea,
+    before_digest bytea,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    data jsonb
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE events_default (
+    id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    owner_id bigint NOT NULL,
+    package_id bigint,
+    version_id bigint,
+    digest bytea,
+    before_digest bytea,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    data jsonb
+);
+
 CREATE TABLE former_logins (
     login text NOT NULL,
     account_id bigint NOT NULL
@@ -130,6 +262,10 @@ CREATE TABLE manifests (
     deleted_by bigint,
     licenses_spdx boolean,
     deleted_with bigint,
+    pusher_id bigint,
+    pusher_via text,
+    pusher_token text,
+    image_size bigint,
     CONSTRAINT manifests_sort_check CHECK ((sort = ANY (ARRAY['image'::text, 'signature'::text])))
 );
 
@@ -178,6 +314,14 @@ CREATE TABLE package_users (
     user_id bigint NOT NULL,
     role smallint NOT NULL,
     CONSTRAINT package_users_role_check CHECK (((role >= 1) AND (role <= 3)))
+);
+
+CREATE TABLE package_words (
+    package_id bigint NOT NULL,
+    word text NOT NULL COLLATE pg_catalog."C",
+    owner_id bigint NOT NULL,
+    visibility text NOT NULL,
+    full_name boolean NOT NULL
 );
 
 CREATE TABLE packages (
@@ -261,7 +405,10 @@ CREATE TABLE tags (
     package_id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
     digest text NOT NULL COLLATE pg_catalog."C",
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    pusher_id bigint,
+    pusher_via text,
+    pusher_token text
 );
 
 CREATE TABLE team_members (
@@ -360,6 +507,8 @@ CREATE TABLE web_sessions (
     CONSTRAINT web_sessions_way_check CHECK ((way = ANY (ARRAY['password'::text, 'code'::text, 'oidc'::text])))
 );
 
+ALTER TABLE ONLY events ATTACH PARTITION events_default DEFAULT;
+
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
@@ -428,6 +577,9 @@ ALTER TABLE ONLY package_teams
 
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_pkey PRIMARY KEY (package_id, user_id);
+
+ALTER TABLE ONLY package_words
+    ADD CONSTRAINT package_words_pkey PRIMARY KEY (package_id, word);
 
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_pkey PRIMARY KEY (id);
@@ -500,6 +652,8 @@ CREATE INDEX accounts_organizations ON accounts USING btree (id) WHERE ((kind = 
 
 CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
+CREATE INDEX accounts_suspended ON accounts USING btree (id) WHERE ((suspended_at IS NOT NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
 CREATE INDEX device_sign_ins_account ON device_sign_ins USING btree (account_id) WHERE (account_id IS NOT NULL);
@@ -507,6 +661,14 @@ CREATE INDEX device_sign_ins_account ON device_sign_ins USING btree (account_id)
 CREATE INDEX device_sign_ins_expired ON device_sign_ins USING btree (expires_at);
 
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
+
+CREATE INDEX events_package ON ONLY events USING btree (package_id, id);
+
+CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (package_id, id);
+
+CREATE INDEX events_tag ON ONLY events USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
+CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
 
 CREATE INDEX identities_account ON identities USING btree (account_id);
 
@@ -526,6 +688,8 @@ CREATE INDEX manifests_restorable ON manifests USING btree (package_id, deleted_
 
 CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, digest) WHERE ((subject IS NOT NULL) AND (deleted_at IS NULL));
 
+CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size IS NULL);
+
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
 CREATE INDEX package_blobs_digest ON package_blobs USING btree (digest);
@@ -536,13 +700,23 @@ CREATE INDEX package_teams_team ON package_teams USING btree (team_id);
 
 CREATE INDEX package_users_user ON package_users USING btree (user_id);
 
+CREATE INDEX package_words_named ON package_words USING btree (visibility, word, package_id) WHERE full_name;
+
+CREATE INDEX package_words_owner ON package_words USING btree (owner_id, visibility, word, package_id);
+
+CREATE INDEX package_words_seen ON package_words USING btree (visibility, word, package_id);
+
 CREATE INDEX packages_deleted ON packages USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX packages_deleted_name ON packages USING btree (owner_id, name, deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE UNIQUE INDEX packages_name_key ON packages USING btree (owner_id, name) WHERE (deleted_at IS NULL);
 
+CREATE INDEX packages_newest ON packages USING btree (visibility, published_at, id) WHERE ((deleted_at IS NULL) AND (published_at IS NOT NULL));
+
 CREATE INDEX packages_owner ON packages USING btree (owner_id, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX packages_owner_newest ON packages USING btree (owner_id, visibility, published_at, id) WHERE ((deleted_at IS NULL) AND (published_at IS NOT NULL));
 
 CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
@@ -559,6 +733,8 @@ CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
 CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
 
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
+
+CREATE INDEX tags_newest ON tags USING btree (package_id, updated_at, name);
 
 CREATE INDEX team_members_user ON team_members USING btree (user_id);
 
@@ -581,6 +757,18 @@ CREATE INDEX uploads_expiry ON uploads USING btree (expires_at);
 CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
+
+ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
+
+ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
+
+CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
+
+CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change_of_events();
+
+CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((((((old.owner_id IS DISTINCT FROM new.owner_id) OR (old.name IS DISTINCT FROM new.name)) OR (old.visibility IS DISTINCT FROM new.visibility)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR ((old.published_at IS NULL) IS DISTINCT FROM (new.published_at IS NULL)))) EXECUTE FUNCTION index_package();
+
+CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 
 ALTER TABLE ONLY device_sign_ins
     ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
@@ -644,6 +832,9 @@ ALTER TABLE ONLY package_users
 
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY package_words
+    ADD CONSTRAINT package_words_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_creator_id_fkey FOREIGN KEY (creator_id) REFERENCES accounts(id);

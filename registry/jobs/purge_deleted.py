@@ -6,7 +6,7 @@ Blobs are only let go of; whether anybody else has them is the business of ``col
 from typing import Final
 
 from registry.services import Services
-from storage.metadata import packages, versions
+from storage.metadata import packages, purges
 from storage.metadata.database import Transaction
 from storage.metadata.versions import Identified
 
@@ -17,13 +17,13 @@ async def purge_deleted(services: Services) -> int:
     """Purge one batch and return the number of packages and versions that advanced a step."""
     window = services.settings.lifetimes.restore_seconds
     done = await packages.expire(services.db, window)
-    for found in await versions.due(services.db, window, _BATCH):
+    for found in await purges.due(services.db, window, _BATCH):
         done += await _purge(services, found, window)
     return done + await packages.purge(services.db)
 
 
 async def _purge(services: Services, found: Identified, window: float) -> bool:
     async def work(tx: Transaction) -> bool:
-        return await versions.purge(tx, found.id, found.digest, window)
+        return await purges.purge(tx, found.id, found.digest, window)
 
     return await services.db.repeat(work)

@@ -10,6 +10,7 @@ from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
 from storage.metadata import access, downloads, links, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.events import Actor
 from storage.metadata.packages import Held
 from storage.names import PackageName
 
@@ -35,7 +36,7 @@ class Packages:
             raise Denied("a name that is free", (), "Use another name.", words)
         return made
 
-    async def delete(self, package_id: int, deleted_by: int, check: Check | None = None) -> None:
+    async def delete(self, package_id: int, actor: Actor, check: Check | None = None) -> None:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
@@ -43,15 +44,15 @@ class Packages:
             most = self.settings.downloads_lock
             if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
                 raise PopularPackage(most)
-            await packages.hide(tx, package_id, deleted_by)
+            await packages.hide(tx, package_id, actor)
 
         await self.db.repeat(work, package_id)
 
-    async def restore(self, package_id: int) -> None:
+    async def restore(self, package_id: int, actor: Actor) -> None:
         """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
 
         async def work(tx: Transaction) -> None:
-            if not await packages.unhide(tx, package_id, self.settings.restore_seconds):
+            if not await packages.unhide(tx, package_id, self.settings.restore_seconds, actor):
                 raise NotFound
 
         try:
@@ -66,6 +67,7 @@ class Packages:
         self,
         package_id: int,
         standing: AccessFacts,
+        actor: Actor,
         *,
         visibility: str | None,
         inherit: bool | None,
@@ -77,27 +79,18 @@ class Packages:
             held = await _held(tx, package_id, check)
             if visibility is not None and visibility != held.visibility:
                 await _check_visibility(tx, held, visibility, standing)
-                await access.show_as(tx, package_id, visibility)
-                await access.expel_strangers(tx, package_id)
+                await access.show_as(tx, package_id, visibility, actor)
+                await access.expel_strangers(tx, package_id, actor)
             if inherit is not None and inherit != held.inherit_access:
-                await self._change_mode(tx, held, standing, inherit=inherit)
+                await _change_mode(tx, held, standing, actor, inherit=inherit)
 
         await self.db.repeat(work, package_id)
-
-    async def _change_mode(self, tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
-        if inherit and held.repository_id is None:
-            raise Invalid(
-                "Access can be inherited only from a linked repository.",
-                'Link one: PUT …/repository {"repository": "OWNER/NAME", "inherit_access": true}.',
-            )
-        await access.inherit(tx, held.id, on=inherit)
-        await _forget_roles(tx, held, standing, inherit=inherit)
 
     async def link(
         self,
         package_id: int,
         standing: AccessFacts,
-        token_id: int,
+        actor: Actor,
         repository: tuple[str, str],
         *,
         inherit: bool,
@@ -107,29 +100,29 @@ class Packages:
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id, check)
-            target = await links.target(tx, token_id, *repository)
+            target = await links.target(tx, actor.token_id, *repository)
             if target is None:
                 raise NotFound
             if target.owner_id != held.owner_id:
                 raise Invalid("A package can be linked only to a repository of the account that owns it.")
             if target.role < WRITE:
                 raise NotAllowed("Linking needs write access to the repository.", "Ask one of its admins for it.")
-            await links.link(tx, package_id, target.id, inherit=inherit, forced=True)
+            await links.link(tx, package_id, target.id, actor, inherit=inherit, forced=True)
             if inherit or held.inherit_access:
-                await _forget_roles(tx, held, standing, inherit=inherit)
+                await _forget_roles(tx, held, standing, actor, inherit=inherit)
 
         await self.db.repeat(work, package_id)
 
-    async def unlink(self, package_id: int, standing: AccessFacts, check: Check | None = None) -> None:
+    async def unlink(self, package_id: int, standing: AccessFacts, actor: Actor, check: Check | None = None) -> None:
         """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id, check)
             if held.repository_id is None:
                 raise NotFound
-            await links.unlink(tx, package_id)
+            await links.unlink(tx, package_id, actor)
             if held.inherit_access:
-                await _forget_roles(tx, held, standing, inherit=False)
+                await _forget_roles(tx, held, standing, actor, inherit=False)
 
         await self.db.repeat(work, package_id)
 
@@ -156,11 +149,21 @@ async def _check_visibility(tx: Transaction, held: Held, visibility: str, standi
         )
 
 
-async def _forget_roles(tx: Transaction, held: Held, standing: AccessFacts, *, inherit: bool) -> None:
+async def _change_mode(tx: Transaction, held: Held, standing: AccessFacts, actor: Actor, *, inherit: bool) -> None:
+    if inherit and held.repository_id is None:
+        raise Invalid(
+            "Access can be inherited only from a linked repository.",
+            'Link one: PUT …/repository {"repository": "OWNER/NAME", "inherit_access": true}.',
+        )
+    await access.inherit(tx, held.id, actor, on=inherit)
+    await _forget_roles(tx, held, standing, actor, inherit=inherit)
+
+
+async def _forget_roles(tx: Transaction, held: Held, standing: AccessFacts, actor: Actor, *, inherit: bool) -> None:
     """Clear the roles for another mode; the person who chose granular roles stays admin, to grant the others."""
-    await access.clear(tx, held.id)
+    await access.clear(tx, held.id, actor)
     owns = standing.namespace_role == ADMIN
     if inherit or owns or standing.account_id is None or standing.token_repository_id is not None:
         return
-    await access.grant_user(tx, held.id, standing.account_id, ADMIN)
-    await access.expel_strangers(tx, held.id)
+    await access.grant_user(tx, held.id, standing.account_id, ADMIN, actor)
+    await access.expel_strangers(tx, held.id, actor)

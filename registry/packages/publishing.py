@@ -23,6 +23,7 @@ from registry.packages.linking import (
 )
 from storage.metadata import access, blobs, links, manifests, packages, tags
 from storage.metadata.database import Database, ForeignKeyMissing, Transaction
+from storage.metadata.events import Actor
 from storage.metadata.links import Target
 from storage.metadata.manifests import NewManifest
 from storage.metadata.packages import Held
@@ -105,7 +106,7 @@ class Manifests:
         condition = push.condition
         if source is None and condition is None:
             async with self.db.turn(package_id):
-                return await manifests.insert(self.db, package_id, new)
+                return await manifests.insert(self.db, package_id, new, push.token_id)
 
         async def work(tx: Transaction) -> bool:
             held = await packages.lock(tx, package_id)
@@ -113,10 +114,10 @@ class Manifests:
                 return False
             if condition is not None:  # a statement of its own: it sees what was written before the lock was ours
                 condition.check(await _current(tx, package_id, push))
-            if not await manifests.insert(tx, package_id, new):
+            if not await manifests.insert(tx, package_id, new, push.token_id):
                 return False
             if source is not None:
-                await _link(tx, held, source)
+                await _link(tx, held, source, Actor(None, push.token_id))
             return True
 
         return await self.db.repeat(work, package_id)
@@ -128,7 +129,9 @@ class Manifests:
         plain = not manifest.manifests and not foreign and manifest.subject is None
         if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
             return False
-        return await self.moves.move(push.name, package_id, push.tags[0], push.digest, manifest.media_type)
+        return await self.moves.move(
+            push.name, package_id, push.tags[0], push.digest, manifest.media_type, token_id=push.token_id
+        )
 
     async def _absent(self, package_id: int, manifest: Manifest) -> frozenset[Digest]:
         """Return the foreign layers that the package does not have."""
@@ -196,14 +199,14 @@ def _new(push: Push, config: ImageConfig, labels: Labels, absent: frozenset[Dige
     )
 
 
-async def _link(tx: Transaction, held: Held, source: Target) -> None:
+async def _link(tx: Transaction, held: Held, source: Target, actor: Actor) -> None:
     """Link a package that has no link. Only the first publish turns on the inheritance of roles, not later ones."""
     if held.repository_id is not None or source.owner_id != held.owner_id:
         return
-    await links.link(tx, held.id, source.id, inherit=not held.published, forced=False)
+    await links.link(tx, held.id, source.id, actor, inherit=not held.published, forced=False)
     linked = await packages.lock(tx, held.id)
     if linked is not None and linked.inherit_access:
-        await access.clear(tx, held.id)
+        await access.clear(tx, held.id, actor)
 
 
 def _json(annotations: Mapping[str, str]) -> str | None:

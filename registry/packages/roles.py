@@ -6,6 +6,7 @@ from typing import Final
 from registry.errors import Conflict, Invalid, NotFound
 from storage.metadata import access, links, packages
 from storage.metadata.database import Database, Transaction
+from storage.metadata.events import Actor
 from storage.metadata.links import Target
 from storage.metadata.packages import Held
 
@@ -19,7 +20,7 @@ class Accesses:
 
     db: Database
 
-    async def set_user(self, package_id: int, login: str, role: int | None) -> None:
+    async def set_user(self, package_id: int, login: str, role: int | None, actor: Actor) -> None:
         """Set a user's role. Raises NotFound, Conflict (inherited), Invalid (no member of the organization)."""
 
         async def work(tx: Transaction) -> None:
@@ -28,18 +29,18 @@ class Accesses:
             if person is None:
                 raise NotFound
             if role is None:
-                _there(await access.revoke_user(tx, package_id, person.id))
+                _there(await access.revoke_user(tx, package_id, person.id, actor))
                 return
             if held.owner_kind == "Organization" and held.visibility != "public" and not person.member:
                 raise Invalid(
                     f"Only members of the organization can have a role over a package that is {held.visibility}.",
                     "Make the person a member first.",
                 )
-            await access.grant_user(tx, package_id, person.id, role)
+            await access.grant_user(tx, package_id, person.id, role, actor)
 
         await self.db.repeat(work, package_id)
 
-    async def set_team(self, package_id: int, slug: str, role: int | None) -> None:
+    async def set_team(self, package_id: int, slug: str, role: int | None, actor: Actor) -> None:
         """Set a team's role. Raises NotFound, Conflict (inherited), Invalid (a package of a user)."""
 
         async def work(tx: Transaction) -> None:
@@ -50,31 +51,31 @@ class Accesses:
             if team is None:
                 raise NotFound
             if role is None:
-                _there(await access.revoke_team(tx, package_id, team.id))
+                _there(await access.revoke_team(tx, package_id, team.id, actor))
             else:
-                await access.grant_team(tx, package_id, team.id, role)
+                await access.grant_team(tx, package_id, team.id, role, actor)
 
         await self.db.repeat(work, package_id)
 
     async def grant_repository(
-        self, package_id: int, token_id: int, repository: tuple[str, str], role: int, audience: str
+        self, package_id: int, actor: Actor, repository: tuple[str, str], role: int, audience: str
     ) -> None:
         """Grant a role to the tokens of an owner's repository, beside inherited roles. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            target = await _target(tx, package_id, token_id, repository)
-            await access.grant_repository(tx, package_id, target.id, role, audience)
+            target = await _target(tx, package_id, actor, repository)
+            await access.grant_repository(tx, package_id, target.id, role, audience, actor)
 
         await self.db.repeat(work, package_id)
 
     async def revoke_repository(
-        self, package_id: int, token_id: int, repository: tuple[str, str], audience: str | None
+        self, package_id: int, actor: Actor, repository: tuple[str, str], audience: str | None
     ) -> None:
         """Revoke a repository's role for one audience, or for both. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            target = await _target(tx, package_id, token_id, repository)
-            _there(await access.revoke_repository(tx, package_id, target.id, audience))
+            target = await _target(tx, package_id, actor, repository)
+            _there(await access.revoke_repository(tx, package_id, target.id, audience, actor))
 
         await self.db.repeat(work, package_id)
 
@@ -101,9 +102,9 @@ async def _granular(tx: Transaction, package_id: int) -> Held:
     return held
 
 
-async def _target(tx: Transaction, package_id: int, token_id: int, repository: tuple[str, str]) -> Target:
+async def _target(tx: Transaction, package_id: int, actor: Actor, repository: tuple[str, str]) -> Target:
     held = await _locked(tx, package_id)
-    target = await links.target(tx, token_id, *repository)
+    target = await links.target(tx, actor.token_id, *repository)
     if target is None:
         raise NotFound
     if target.owner_id != held.owner_id:

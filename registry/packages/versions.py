@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound, PreconditionFailed
+from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
 from registry.oci.headers import Condition, etag
 from registry.packages.conditions import Check
 from registry.packages.deletion_rules import (
@@ -13,11 +13,11 @@ from registry.packages.deletion_rules import (
     ManifestInUse,
     PopularVersion,
 )
-from storage.metadata import packages, tags, versions
+from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
+from storage.metadata.events import Actor
 from storage.metadata.manifests import ResolvedManifest
 from storage.metadata.versions import Leaving
-from storage.names import TagName
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Versions:
         self,
         package_id: int,
         version_id: int,
-        deleted_by: int,
+        actor: Actor,
         *,
         may_be_last: bool = False,
         check: Check | None = None,
@@ -56,27 +56,28 @@ class Versions:
                 raise HeldByIndex(leaving.digest, holders)
             if not may_be_last:
                 _check_others(leaving)
-            await versions.hide(tx, package_id, version_id, leaving.digests, deleted_by)
+            await versions.hide(tx, package_id, version_id, leaving.digests, actor)
 
         await self.db.repeat(work, package_id)
 
     async def withdraw(
-        self, found: ResolvedManifest, reference: str, tag: TagName | None, condition: Condition | None = None
+        self,
+        found: ResolvedManifest,
+        reference: str,
+        actor: Actor,
+        condition: Condition | None = None,
     ) -> None:
-        """Delete a tag, or where none is named a manifest with its tags.
+        """Delete a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
         Raises ManifestUnknown, ManifestInUse, Denied, PreconditionFailed.
         """
-        if found.package_id is None or found.version_id is None or found.account_id is None:
+        if found.package_id is None or found.version_id is None:
             raise ManifestUnknown(reference)
         if condition is not None:
             condition.check(None if found.digest is None else etag(found.digest))
-        if tag is not None:
-            await self._untag(found.package_id, tag, None if condition is None else found.digest)
-            return
         try:
-            await self.delete(found.package_id, found.version_id, found.account_id, may_be_last=True)
+            await self.delete(found.package_id, found.version_id, actor, may_be_last=True)
         except NotFound as error:
             raise ManifestUnknown(reference) from error
         except HeldByIndex as held:
@@ -85,18 +86,7 @@ class Versions:
             # GitHub's API answers this 400, of which OCI's clients would make an invalid request.
             raise Denied("a version that may be deleted", (), refused.fix or "", refused.message) from refused
 
-    async def _untag(self, package_id: int, tag: TagName, seen: str | None) -> None:
-        """Delete a tag, if it is still that of the manifest that was seen, where that counts."""
-        async with self.db.turn(package_id):
-            removed = await tags.remove(self.db, package_id, tag, seen)
-        if removed:
-            return
-        if seen is None:
-            raise ManifestUnknown(tag)
-        now = await tags.locked(self.db, package_id, tag)
-        raise PreconditionFailed(None if now is None else etag(now))
-
-    async def restore(self, package_id: int, version_id: int) -> None:
+    async def restore(self, package_id: int, version_id: int, actor: Actor) -> None:
         """Restore a version with its referrers, its children, and its tags that no other version has.
 
         Raises NotFound.
@@ -109,7 +99,7 @@ class Versions:
             returning = await versions.returning(tx, package_id, version_id, window)
             if not returning:
                 raise NotFound
-            await versions.unhide(tx, package_id, returning)
+            await versions.unhide(tx, package_id, returning, actor)
 
         await self.db.repeat(work, package_id)
 

@@ -1,9 +1,11 @@
 """Access to packages, granted to users, teams and the tokens of repositories. Roles: 1 read, 2 write, 3 admin."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata import events
+from storage.metadata.events import Actor
+from storage.metadata.query import Command, Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,107 +147,186 @@ async def team(db: Executor, owner_id: int, slug: str) -> Grantee | None:
     return await _TEAM.maybe(db, owner_id, slug)
 
 
-_GRANT_USER: Final = command(
+def _about(what: LiteralString, changed: LiteralString) -> LiteralString:
+    """Render the data of an event: whom it is about, and the roles of before and now, by the SQL of their numbers."""
+    return f"jsonb_strip_nulls(jsonb_build_object({what}, {changed}))"
+
+
+_USER: Final[LiteralString] = """'user', jsonb_build_object(
+    'id', user_id, 'login', (SELECT login FROM accounts WHERE id = user_id))"""
+_OF_TEAM: Final[LiteralString] = """'team', jsonb_build_object(
+    'id', team_id, 'slug', (SELECT slug FROM teams WHERE id = team_id))"""
+_OF_REPOSITORY: Final[LiteralString] = f"""'audience', audience, 'repository', jsonb_build_object(
+    'id', repository_id, 'full_name', ({events.FULL_NAME} WHERE repository.id = repository_id))"""
+_GRANTED: Final[LiteralString] = f"""
+    'role', {events.ROLE_NAMES}[given.role], 'before', {events.ROLE_NAMES}[old.role]"""
+_REVOKED: Final[LiteralString] = f"'before', {events.ROLE_NAMES}[role]"
+
+
+def _grant(table: LiteralString, columns: LiteralString, values: LiteralString, about: LiteralString) -> Command:
+    """Declare the grant of the role $3 by the actor $4 with the token $5; the package is locked, and so is its row."""
+    return command(
+        f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    ), old AS (
+        SELECT {columns}, role FROM {table} WHERE (package_id, {columns}) = ($1, {values})
+    ), given AS (
+        INSERT INTO {table} (package_id, {columns}, role) VALUES ($1, {values}, $3)
+        ON CONFLICT (package_id, {columns}) DO UPDATE SET role = excluded.role
+        RETURNING {columns}, role
+    )
+    {
+            events.record(
+                events.event(
+                    f"'{events.ACCESS_GRANTED}'",
+                    f"given CROSS JOIN actor LEFT JOIN old USING ({columns})"
+                    " WHERE old.role IS DISTINCT FROM given.role",
+                    data=_about(about, _GRANTED),
+                )
+            )
+        }
     """
-    INSERT INTO package_users (package_id, user_id, role) VALUES ($1, $2, $3)
-    ON CONFLICT (package_id, user_id) DO UPDATE SET role = excluded.role
+    )
+
+
+def _revoked(source: LiteralString, about: LiteralString) -> LiteralString:
+    return events.event(f"'{events.ACCESS_REVOKED}'", f"{source} CROSS JOIN actor", data=_about(about, _REVOKED))
+
+
+def _revoke(table: LiteralString, columns: LiteralString, condition: LiteralString, about: LiteralString) -> Command:
+    """Declare a revocation by the actor $3 with the token $4."""
+    return command(
+        f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    ), taken AS (
+        DELETE FROM {table} WHERE package_id = $1 AND {condition} RETURNING {columns}, role
+    )
+    {events.record(_revoked("taken", about))}
     """
-)
-_GRANT_TEAM: Final = command(
-    """
-    INSERT INTO package_teams (package_id, team_id, role) VALUES ($1, $2, $3)
-    ON CONFLICT (package_id, team_id) DO UPDATE SET role = excluded.role
-    """
-)
-_GRANT_REPOSITORY: Final = command(
-    """
-    INSERT INTO package_repositories (package_id, repository_id, audience, role) VALUES ($1, $2, $4, $3)
-    ON CONFLICT (package_id, repository_id, audience) DO UPDATE SET role = excluded.role
-    """
-)
-_REVOKE_USER: Final = command("DELETE FROM package_users WHERE package_id = $1 AND user_id = $2")
-_REVOKE_TEAM: Final = command("DELETE FROM package_teams WHERE package_id = $1 AND team_id = $2")
-_REVOKE_REPOSITORY: Final = command(
-    """
-    DELETE FROM package_repositories
-     WHERE package_id = $1 AND repository_id = $2 AND ($3::text IS NULL OR audience = $3)
-    """
+    )
+
+
+_GRANT_USER: Final = _grant("package_users", "user_id", "$2", _USER)
+_GRANT_TEAM: Final = _grant("package_teams", "team_id", "$2", _OF_TEAM)
+_GRANT_REPOSITORY: Final = _grant("package_repositories", "repository_id, audience", "$2, $6", _OF_REPOSITORY)
+_REVOKE_USER: Final = _revoke("package_users", "user_id", "user_id = $2", _USER)
+_REVOKE_TEAM: Final = _revoke("package_teams", "team_id", "team_id = $2", _OF_TEAM)
+_REVOKE_REPOSITORY: Final = _revoke(
+    "package_repositories",
+    "repository_id, audience",
+    "repository_id = $2 AND ($5::text IS NULL OR audience = $5)",
+    _OF_REPOSITORY,
 )
 
 
-async def grant_user(db: Executor, package_id: int, user_id: int, role: int) -> None:
+async def grant_user(db: Executor, package_id: int, user_id: int, role: int, actor: Actor) -> None:
     """Grant a user a role, replacing the former role."""
-    await _GRANT_USER.run(db, package_id, user_id, role)
+    await _GRANT_USER.run(db, package_id, user_id, role, actor.account_id, actor.token_id)
 
 
-async def grant_team(db: Executor, package_id: int, team_id: int, role: int) -> None:
+async def grant_team(db: Executor, package_id: int, team_id: int, role: int, actor: Actor) -> None:
     """Grant a team a role, replacing the former role."""
-    await _GRANT_TEAM.run(db, package_id, team_id, role)
+    await _GRANT_TEAM.run(db, package_id, team_id, role, actor.account_id, actor.token_id)
 
 
-async def grant_repository(db: Executor, package_id: int, repository_id: int, role: int, audience: str) -> None:
+async def grant_repository(
+    db: Executor, package_id: int, repository_id: int, role: int, audience: str, actor: Actor
+) -> None:
     """Grant the tokens of a repository a role, replacing the former role."""
-    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, audience)
+    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, actor.account_id, actor.token_id, audience)
 
 
-async def revoke_user(db: Executor, package_id: int, user_id: int) -> bool:
+async def revoke_user(db: Executor, package_id: int, user_id: int, actor: Actor) -> bool:
     """Revoke a user's role; False: there was no such grant."""
-    return await _REVOKE_USER.run(db, package_id, user_id) == 1
+    return await _REVOKE_USER.run(db, package_id, user_id, actor.account_id, actor.token_id) == 1
 
 
-async def revoke_team(db: Executor, package_id: int, team_id: int) -> bool:
+async def revoke_team(db: Executor, package_id: int, team_id: int, actor: Actor) -> bool:
     """Revoke a team's role; False: there was no such grant."""
-    return await _REVOKE_TEAM.run(db, package_id, team_id) == 1
+    return await _REVOKE_TEAM.run(db, package_id, team_id, actor.account_id, actor.token_id) == 1
 
 
-async def revoke_repository(db: Executor, package_id: int, repository_id: int, audience: str | None) -> bool:
+async def revoke_repository(
+    db: Executor, package_id: int, repository_id: int, audience: str | None, actor: Actor
+) -> bool:
     """Revoke the role of a repository's tokens, for one audience or both; False: there was no such grant."""
-    return await _REVOKE_REPOSITORY.run(db, package_id, repository_id, audience) > 0
+    taken = await _REVOKE_REPOSITORY.run(db, package_id, repository_id, actor.account_id, actor.token_id, audience)
+    return taken > 0
 
 
 _CLEAR: Final = command(
-    """
-    WITH teams AS (
-        DELETE FROM package_teams WHERE package_id = $1
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    ), teams_gone AS (
+        DELETE FROM package_teams WHERE package_id = $1 RETURNING team_id, role
+    ), users_gone AS (
+        DELETE FROM package_users WHERE package_id = $1 RETURNING user_id, role
     )
-    DELETE FROM package_users WHERE package_id = $1
+    {events.record(_revoked("users_gone", _USER), _revoked("teams_gone", _OF_TEAM))}
     """
 )
 
 
-async def clear(db: Executor, package_id: int) -> None:
+async def clear(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of all users and teams; the roles of repositories stay."""
-    await _CLEAR.run(db, package_id)
+    await _CLEAR.run(db, package_id, actor.account_id, actor.token_id)
 
 
 _EXPEL: Final = command(
-    """
-    DELETE FROM package_users grants
-     USING packages package, accounts owner
-     WHERE grants.package_id = $1 AND package.id = $1 AND owner.id = package.owner_id
-       AND owner.kind = 'Organization' AND package.visibility <> 'public'
-       AND NOT EXISTS (SELECT 1 FROM memberships WHERE org_id = owner.id AND user_id = grants.user_id)
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    ), expelled AS (
+        DELETE FROM package_users grants
+         USING packages package, accounts owner
+         WHERE grants.package_id = $1 AND package.id = $1 AND owner.id = package.owner_id
+           AND owner.kind = 'Organization' AND package.visibility <> 'public'
+           AND NOT EXISTS (SELECT 1 FROM memberships WHERE org_id = owner.id AND user_id = grants.user_id)
+        RETURNING grants.user_id, grants.role
+    )
+    {events.record(_revoked("expelled", _USER))}
     """
 )
 
 
-async def expel_strangers(db: Executor, package_id: int) -> None:
+async def expel_strangers(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of non-members over an organization's package, unless the package is public."""
-    await _EXPEL.run(db, package_id)
+    await _EXPEL.run(db, package_id, actor.account_id, actor.token_id)
 
 
-_SHOW_AS: Final = command("UPDATE packages SET visibility = $2, updated_at = now() WHERE id = $1")
-_INHERIT: Final = command("UPDATE packages SET inherit_access = $2, updated_at = now() WHERE id = $1")
+def _set(column: LiteralString, action: LiteralString) -> Command:
+    """Declare the change of a setting to $2 by the actor $3 with the token $4."""
+    changed = events.event(
+        f"'{action}'",
+        "changed CROSS JOIN actor",
+        owner="changed.owner_id",
+        data="jsonb_build_object('before', changed.before, 'after', changed.now)",
+    )
+    return command(
+        f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    ), changed AS (
+        UPDATE packages package SET {column} = $2, updated_at = now()
+          FROM packages old
+         WHERE package.id = $1 AND old.id = package.id
+        RETURNING package.owner_id, old.{column} AS before, package.{column} AS now
+    )
+    {events.record(changed)}
+    """
+    )
 
 
-async def show_as(db: Executor, package_id: int, visibility: str) -> None:
+_SHOW_AS: Final = _set("visibility", events.VISIBILITY_CHANGED)
+_INHERIT: Final = _set("inherit_access", events.INHERITANCE_CHANGED)
+
+
+async def show_as(db: Executor, package_id: int, visibility: str, actor: Actor) -> None:
     """Change the visibility of a package: private, internal or public."""
-    await _SHOW_AS.run(db, package_id, visibility)
+    await _SHOW_AS.run(db, package_id, visibility, actor.account_id, actor.token_id)
 
 
-async def inherit(db: Executor, package_id: int, *, on: bool) -> None:
+async def inherit(db: Executor, package_id: int, actor: Actor, *, on: bool) -> None:
     """Set whether a package inherits the access of its linked repository."""
-    await _INHERIT.run(db, package_id, on)
+    await _INHERIT.run(db, package_id, on, actor.account_id, actor.token_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class ListedPackage(ShownPackage):
     total: int
 
 
-_COLUMNS: Final[LiteralString] = """
+COLUMNS: Final[LiteralString] = """
     package.id, package.name, package.visibility, package.inherit_access, package.created_at, package.updated_at,
     package.deleted_at,
     (SELECT count(*) FROM manifests WHERE package_id = package.id AND deleted_at IS NULL)::int AS version_count,
@@ -46,7 +46,7 @@ _COLUMNS: Final[LiteralString] = """
     linked.id AS repository_id, linked.name AS repository_name, linked.visibility AS repository_visibility,
     linked.description AS repository_description
 """
-_LINKED: Final[LiteralString] = f"""
+LINKED: Final[LiteralString] = f"""
     LEFT JOIN LATERAL (
         SELECT repo.id, repo.name, repo.visibility, repo.description
           FROM repositories repo
@@ -57,11 +57,11 @@ _LINKED: Final[LiteralString] = f"""
 _SHOW: Final = select(
     ShownPackage,
     f"""
-    SELECT {_COLUMNS}
+    SELECT {COLUMNS}
       FROM {access_facts.HOLDER}
       JOIN packages package ON package.id = $2 AND package.deleted_at IS NULL AND package.published_at IS NOT NULL
       JOIN accounts owner ON owner.id = package.owner_id
-      {_LINKED}
+      {LINKED}
      WHERE token.id = $1
     """,
 )
@@ -86,12 +86,12 @@ _PAGE: Final = select(
          WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3) AND {access_facts.READABLE}
          ORDER BY package.id LIMIT (SELECT {COUNTED})
     )
-    SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
+    SELECT {COLUMNS}, (SELECT count(*) FROM listed)::int AS total
       FROM {access_facts.HOLDER}
       JOIN listed ON listed.place > $5 AND listed.place <= $5 + $4
       JOIN packages package ON package.id = listed.id
       JOIN accounts owner ON owner.id = package.owner_id
-      {_LINKED}
+      {LINKED}
      WHERE token.id = $1
      ORDER BY package.id
     """,
@@ -109,7 +109,7 @@ _DELETED: Final = select(
     ListedPackage,
     f"""
     {access_facts.GIVEN}
-    SELECT {_COLUMNS}, count(*) OVER ()::int AS total
+    SELECT {COLUMNS}, count(*) OVER ()::int AS total
       FROM {access_facts.HOLDER}
       JOIN accounts owner ON owner.id = $2
       LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
@@ -117,7 +117,7 @@ _DELETED: Final = select(
       JOIN packages package
              ON package.owner_id = owner.id AND package.published_at IS NOT NULL
                 AND package.deleted_at > now() - make_interval(secs => $6)
-      {_LINKED}
+      {LINKED}
      WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3)
        AND {access_facts.READABLE} AND ({access_facts.ROLE}) = 3
      ORDER BY package.deleted_at DESC, package.id LIMIT $4 OFFSET $5

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, LiteralString
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, select
 from storage.names import Digest, PackageName, TagName
@@ -128,14 +128,29 @@ class _Inserted:
     id: int
 
 
+#: What the blobs have in bytes, as they were received, and the children; NULL where that of a child is not known.
+_SIZE: Final[LiteralString] = """
+    (SELECT least((SELECT coalesce(sum(blob.size), 0)
+                     FROM links CROSS JOIN LATERAL (SELECT size FROM blobs WHERE digest = links.digest LIMIT 1) AS blob)
+                  + CASE WHEN count(*) = count(kids.image_size) THEN coalesce(sum(kids.image_size), 0) END,
+                  9223372036854775807)::bigint FROM kids)
+"""
+#: What is set of a tag that is written anew.
+TAGGED: Final[LiteralString] = """
+    digest = excluded.digest, updated_at = now(), pusher_id = excluded.pusher_id, pusher_via = excluded.pusher_via,
+    pusher_token = excluded.pusher_token
+"""
+
 # The package is written first, and so held until all of it is on disk. Links and children are locked in the order of
 # their digests (two pushes that share layers never wait in a circle), and FOR SHARE, so that what is deleted or hidden
 # meanwhile is either seen here or waits for us. What is not there goes by the digest '', which no package has anything
-# of: the foreign key refuses it, and with it the whole.
+# of: the foreign key refuses it, and with it the whole. What was there before is locked to be read behind the lock of
+# the package: a snapshot may be older. A push that changes nothing is no event.
 _INSERT: Final = select(
     _Inserted,
-    """
-    WITH package AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("NULL::bigint", "$18::bigint")}
+    ), package AS (
         UPDATE packages
            SET updated_at = now(), published_at = coalesce(published_at, now()),
                description = CASE WHEN $16 THEN $10 ELSE description END,
@@ -143,23 +158,29 @@ _INSERT: Final = select(
                licenses_spdx = CASE WHEN $16 THEN $12 ELSE licenses_spdx END,
                source_url = CASE WHEN $16 THEN $13 ELSE source_url END
          WHERE id = $1 AND deleted_at IS NULL
-        RETURNING id
+        RETURNING id, owner_id, published_at = now() AS first
     ), links AS (
         SELECT digest FROM package_blobs
          WHERE package_id = (SELECT id FROM package) AND digest = ANY ($8::text[]) AND deleted_at IS NULL
          ORDER BY digest FOR SHARE
     ), kids AS (
-        SELECT digest FROM manifests
+        SELECT digest, image_size FROM manifests
          WHERE package_id = (SELECT id FROM package) AND digest = ANY ($9::text[]) AND deleted_at IS NULL
          ORDER BY digest FOR SHARE
+    ), was AS MATERIALIZED (
+        SELECT id, deleted_at FROM manifests
+         WHERE package_id = (SELECT id FROM package) AND digest = $2 FOR NO KEY UPDATE
     ), put AS (
         INSERT INTO manifests (package_id, digest, media_type, artifact_type, subject, annotations, size, body,
-                               description, licenses, licenses_spdx, source_url, sort, platforms)
-        SELECT id, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7, $10, $11, $12, $13, $14, $15
-          FROM package
+                               description, licenses, licenses_spdx, source_url, sort, platforms, image_size,
+                               pusher_id, pusher_via, pusher_token)
+        SELECT package.id, $2, $3, $4, $5, $6::text::jsonb, octet_length($7::bytea), $7, $10, $11, $12, $13, $14, $15,
+               {_SIZE}, actor.id, actor.via, actor.token_name
+          FROM package CROSS JOIN actor LEFT JOIN was ON true
         ON CONFLICT (package_id, digest) DO UPDATE
-           SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{}',
-               media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now()
+           SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{{}}',
+               media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now(),
+               image_size = excluded.image_size
         RETURNING id
     ), uses AS (
         INSERT INTO manifest_blobs (package_id, manifest, blob)
@@ -171,18 +192,51 @@ _INSERT: Final = select(
         SELECT package.id, $2, coalesce(kids.digest, '')
           FROM package CROSS JOIN unnest($9::text[]) AS wanted (digest) LEFT JOIN kids USING (digest)
         ON CONFLICT DO NOTHING
+    ), old AS MATERIALIZED (
+        SELECT name, digest FROM tags
+         WHERE package_id = (SELECT id FROM package) AND name = ANY ($17::text[]) FOR NO KEY UPDATE
     ), named AS (
-        INSERT INTO tags (package_id, name, digest)
-        SELECT package.id, name, $2 FROM package CROSS JOIN unnest($17::text[]) AS new (name)
-        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
-    )
+        INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
+        SELECT package.id, name, $2, actor.id, actor.via, actor.token_name
+          FROM package CROSS JOIN actor CROSS JOIN unnest($17::text[]) AS new (name) LEFT JOIN old USING (name)
+        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED}
+        RETURNING name
+    ), recorded AS ({
+        events.record(
+            events.event(
+                f"'{events.PACKAGE_PUBLISHED}'",
+                "package CROSS JOIN actor WHERE package.first",
+                owner="package.owner_id",
+            ),
+            events.event(
+                f"'{events.VERSION_PUBLISHED}'",
+                "package CROSS JOIN actor CROSS JOIN put LEFT JOIN was ON true"
+                " WHERE was.id IS NULL OR was.deleted_at IS NOT NULL",
+                owner="package.owner_id",
+                version="put.id",
+                digest="$2",
+            ),
+            events.event(
+                events.WRITTEN,
+                "package CROSS JOIN actor CROSS JOIN put CROSS JOIN named LEFT JOIN old USING (name)"
+                " WHERE old.digest IS DISTINCT FROM $2",
+                owner="package.owner_id",
+                version="put.id",
+                digest="$2",
+                before="old.digest",
+                tag="name",
+            ),
+        )
+    })
     SELECT id FROM put
     """,
 )
 
 
-async def insert(db: Executor, package_id: int, new: NewManifest) -> bool:
+async def insert(db: Executor, package_id: int, new: NewManifest, token_id: int | None) -> bool:
     """Store a manifest with its references and move its tags to it; False: the package is gone.
+
+    ``token_id``: of the pusher.
 
     Raises ForeignKeyMissing, and nothing is stored, when the package does not have all that it refers to.
     """
@@ -205,6 +259,7 @@ async def insert(db: Executor, package_id: int, new: NewManifest) -> bool:
         list(new.platforms),
         new.describes,
         list(new.tags),
+        token_id,
     )
     return stored is not None
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
 from storage.metadata.access_facts import AccessFacts
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 from storage.names import PackageName
 
@@ -119,19 +120,24 @@ async def lock(db: Executor, package_id: int) -> Held | None:
 
 # Leases stay: whoever has one may be writing to the store, until it learns that its fence is no longer the row's.
 _HIDE: Final = command(
-    """
-    WITH sessions AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    ), sessions AS (
         UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
          WHERE package_id = $1 AND state = 'open'
+    ), hidden AS (
+        UPDATE packages SET deleted_at = now(), deleted_by = (SELECT id FROM actor)
+         WHERE id = $1 AND deleted_at IS NULL
+        RETURNING owner_id
     )
-    UPDATE packages SET deleted_at = now(), deleted_by = $2 WHERE id = $1 AND deleted_at IS NULL
+    {events.record(events.event(f"'{events.PACKAGE_DELETED}'", "hidden CROSS JOIN actor", owner="owner_id"))}
     """
 )
 
 
-async def hide(db: Executor, package_id: int, deleted_by: int) -> bool:
+async def hide(db: Executor, package_id: int, actor: Actor) -> bool:
     """Soft-delete a package until its restore or purge, and abort its uploads; False: the package was gone."""
-    return await _HIDE.run(db, package_id, deleted_by) == 1
+    return await _HIDE.run(db, package_id, actor.account_id, actor.token_id) == 1
 
 
 _GIVE_WAY: Final = command(
@@ -143,29 +149,32 @@ _GIVE_WAY: Final = command(
     """
 )
 # A repository that went while the package was deleted is no longer its own.
-_UNHIDE: Final = select(
-    Made,
+_UNHIDE: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    ), restored AS (
+        UPDATE packages package
+           SET deleted_at = NULL, deleted_by = NULL, updated_at = now(),
+               repository_id = source.id, inherit_access = old.inherit_access AND source.id IS NOT NULL
+          FROM packages old
+          LEFT JOIN repositories source
+                 ON source.id = old.repository_id AND source.owner_id = old.owner_id AND source.deleted_at IS NULL
+         WHERE old.id = $1 AND package.id = old.id AND package.published_at IS NOT NULL
+           AND package.deleted_at > now() - make_interval(secs => $2)
+        RETURNING package.owner_id
+    )
+    {events.record(events.event(f"'{events.PACKAGE_RESTORED}'", "restored CROSS JOIN actor", owner="owner_id"))}
     """
-    UPDATE packages package
-       SET deleted_at = NULL, deleted_by = NULL, updated_at = now(),
-           repository_id = source.id, inherit_access = old.inherit_access AND source.id IS NOT NULL
-      FROM packages old
-      LEFT JOIN repositories source
-             ON source.id = old.repository_id AND source.owner_id = old.owner_id AND source.deleted_at IS NULL
-     WHERE old.id = $1 AND package.id = old.id AND package.published_at IS NOT NULL
-       AND package.deleted_at > now() - make_interval(secs => $2)
-    RETURNING package.id
-    """,
 )
 
 
-async def unhide(db: Executor, package_id: int, window_seconds: float) -> bool:
+async def unhide(db: Executor, package_id: int, window_seconds: float, actor: Actor) -> bool:
     """Restore a package, inside the caller's transaction; an unpublished package of the same name is deleted.
 
     False: the package is not deleted, or its window is over. Raises AlreadyThere when a published package has its name.
     """
     await _GIVE_WAY.run(db, package_id)
-    return await _UNHIDE.maybe(db, package_id, window_seconds) is not None
+    return await _UNHIDE.run(db, package_id, window_seconds, actor.account_id, actor.token_id) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from typing import Final
 
+from storage.metadata import events
 from storage.metadata.database import Database
+from storage.metadata.manifests import TAGGED
 from storage.metadata.query import lines, select
 from storage.metadata.reads.batching import Batching
 from storage.names import Digest, PackageName, TagName
@@ -34,10 +36,10 @@ _MOVE: Final = select(
     _Done,
     f"""
     WITH asked AS (
-        SELECT * FROM unnest({lines("$2")}, {lines("$3")}, {lines("$4")})
-               WITH ORDINALITY AS asked (name, digest, media_type, place)
+        SELECT * FROM unnest({lines("$2")}, {lines("$3")}, {lines("$4")}, {lines("$5")})
+               WITH ORDINALITY AS asked (name, digest, media_type, token_id, place)
     ), known AS MATERIALIZED (
-        SELECT asked.name, asked.place, manifest.*
+        SELECT asked.name, asked.token_id, asked.place, manifest.*
           FROM asked
          CROSS JOIN LATERAL (
                 SELECT id, digest, media_type, description, licenses, licenses_spdx, source_url, deleted_at
@@ -52,7 +54,7 @@ _MOVE: Final = select(
                licenses_spdx = said.licenses_spdx, source_url = said.source_url
           FROM (SELECT * FROM known ORDER BY place DESC LIMIT 1) AS said
          WHERE packages.id = $1 AND packages.deleted_at IS NULL
-        RETURNING packages.repository_id
+        RETURNING packages.owner_id, packages.repository_id
     ), manifest AS (
         UPDATE manifests manifest SET updated_at = now()
           FROM package
@@ -60,12 +62,37 @@ _MOVE: Final = select(
            AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
         RETURNING manifest.id, manifest.media_type
     ), found AS (
-        SELECT known.name, known.place, known.digest FROM known JOIN manifest USING (id, media_type)
+        SELECT known.id, known.name, known.token_id, known.place, known.digest
+          FROM known JOIN manifest USING (id, media_type)
+    ), last AS MATERIALIZED (
+        SELECT found.name, found.digest, found.id AS version_id, actor.*
+          FROM (SELECT DISTINCT ON (name) * FROM found ORDER BY name, place DESC) AS found
+         CROSS JOIN LATERAL ({events.actor("NULL::bigint", "found.token_id::bigint")}) AS actor
+    ), old AS MATERIALIZED (
+        SELECT tag.name, tag.digest
+          FROM last
+         CROSS JOIN LATERAL (
+                SELECT name, digest FROM tags WHERE package_id = $1 AND name = last.name LIMIT 1 FOR NO KEY UPDATE
+               ) AS tag
     ), moved AS (
-        INSERT INTO tags (package_id, name, digest)
-        SELECT DISTINCT ON (name) $1, name, digest FROM found ORDER BY name, place DESC
-        ON CONFLICT (package_id, name) DO UPDATE SET digest = excluded.digest, updated_at = now()
-    )
+        INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
+        SELECT $1, last.name, last.digest, last.id, last.via, last.token_name FROM last LEFT JOIN old USING (name)
+        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED}
+        RETURNING name
+    ), recorded AS ({
+        events.record(
+            events.event(
+                events.WRITTEN,
+                "package CROSS JOIN last AS actor JOIN moved USING (name) LEFT JOIN old USING (name)"
+                " WHERE old.digest IS DISTINCT FROM actor.digest",
+                owner="package.owner_id",
+                version="actor.version_id",
+                digest="actor.digest",
+                before="old.digest",
+                tag="name",
+            )
+        )
+    })
     SELECT EXISTS (SELECT 1 FROM found WHERE found.place = asked.place) AS done FROM asked ORDER BY asked.place
     """,
 )
@@ -125,8 +152,17 @@ class Retags:
         """Register a lookup that a move may follow: moves of the package that have not begun wait for its end."""
         return self._looking.look(package)
 
-    async def move(self, package: PackageName, package_id: int, name: TagName, digest: Digest, media_type: str) -> bool:
-        """Move a tag to an image that describes its package, as if the image were pushed again.
+    async def move(
+        self,
+        package: PackageName,
+        package_id: int,
+        name: TagName,
+        digest: Digest,
+        media_type: str,
+        *,
+        token_id: int | None,
+    ) -> bool:
+        """Move a tag to an image that describes its package, as if the holder of the token pushed the image again.
 
         False, without any change: there is no such manifest of this media type, or the manifest names a repository that
         the package may have to be linked to. Raises Unavailable.
@@ -136,7 +172,7 @@ class Retags:
             moving = self._packages[package_id] = _Moving(self._db, self._tasks, package, package_id, self._looking)
         moving.waiting += 1
         try:
-            return (await moving.one(name, digest, media_type)).done
+            return (await moving.one(name, digest, media_type, str(token_id or ""))).done
         finally:
             moving.waiting -= 1
             if not moving.waiting:

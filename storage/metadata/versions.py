@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata import events
+from storage.metadata.events import Actor
 from storage.metadata.query import COUNTED, Executor, command, select
 
 
@@ -12,7 +14,8 @@ from storage.metadata.query import COUNTED, Executor, command, select
 class Version:
     """A version; ``tags``: the tags of the version; of a deleted version its former tags.
 
-    ``parents``: digests of the indexes that it is part of, at most 100.
+    ``parents``: digests of the indexes that it is part of, at most 100. ``kind``: image or signature; ``size``: of the
+    image in bytes, None where it is not yet added up; pusher None: it was pushed before pushers were recorded.
     """
 
     id: int
@@ -25,6 +28,14 @@ class Version:
     deleted_at: datetime | None
     tags: list[str]
     parents: list[str]
+    media_type: str
+    kind: str
+    size: int | None
+    platforms: list[str]
+    pusher_id: int | None
+    pusher_login: str | None
+    pusher_via: str | None
+    pusher_token: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,11 @@ class ListedVersion(Version):
     """A version of a page; ``total``: the versions of all pages, as far as they are counted."""
 
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    count: int
 
 
 _COLUMNS: Final[LiteralString] = """
@@ -47,7 +63,9 @@ _COLUMNS: Final[LiteralString] = """
                                 WHERE package_id = nesting.package_id AND digest = nesting.parent LIMIT 1) AS above
            WHERE nesting.package_id = version.package_id AND nesting.child = version.digest
              AND above.deleted_at IS NULL
-           ORDER BY nesting.parent LIMIT 100) AS parents
+           ORDER BY nesting.parent LIMIT 100) AS parents,
+    version.media_type, version.sort AS kind, version.image_size AS size, version.platforms, version.pusher_id,
+    (SELECT login FROM accounts WHERE id = version.pusher_id) AS pusher_login, version.pusher_via, version.pusher_token
 """
 
 _GET: Final = select(
@@ -213,24 +231,47 @@ async def holders(db: Executor, package_id: int, digest: str) -> list[Holder]:
     return await _HOLDERS.all(db, package_id, digest)
 
 
-_HIDE: Final = command(
-    """
-    WITH untagged AS (
+_HIDE: Final = select(
+    _Number,
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    ), untagged AS (
         DELETE FROM tags WHERE package_id = $1 AND digest = ANY ($3::text[]) RETURNING digest, name
     ), touched AS (
         UPDATE packages SET updated_at = now() WHERE id = $1
-    )
-    UPDATE manifests version
-       SET deleted_at = now(), deleted_by = $4, deleted_with = CASE WHEN id <> $2 THEN $2 END,
-           deleted_tags = ARRAY(SELECT name FROM untagged WHERE untagged.digest = version.digest ORDER BY name)
-     WHERE package_id = $1 AND digest = ANY ($3::text[]) AND deleted_at IS NULL
-    """
+    ), hidden AS (
+        UPDATE manifests version
+           SET deleted_at = now(), deleted_by = (SELECT id FROM actor), deleted_with = CASE WHEN id <> $2 THEN $2 END,
+               deleted_tags = ARRAY(SELECT name FROM untagged WHERE untagged.digest = version.digest ORDER BY name)
+         WHERE package_id = $1 AND digest = ANY ($3::text[]) AND deleted_at IS NULL
+        RETURNING id, digest, deleted_with
+    ), recorded AS ({
+        events.record(
+            events.event(
+                f"'{events.TAG_DELETED}'",
+                "untagged JOIN hidden USING (digest) CROSS JOIN actor",
+                version="hidden.id",
+                before="digest",
+                tag="untagged.name",
+            ),
+            events.event(
+                f"'{events.VERSION_DELETED}'",
+                "hidden CROSS JOIN actor",
+                version="hidden.id",
+                digest="digest",
+                data="CASE WHEN deleted_with IS NOT NULL THEN jsonb_build_object('deleted_with', deleted_with) END",
+            ),
+        )
+    })
+    SELECT count(*) AS count FROM hidden
+    """,
 )
 
 
-async def hide(db: Executor, package_id: int, version_id: int, digests: Sequence[str], deleted_by: int) -> int:
+async def hide(db: Executor, package_id: int, version_id: int, digests: Sequence[str], actor: Actor) -> int:
     """Soft-delete a version and its followers, with their tags, until restore or purge; returns their number."""
-    return await _HIDE.run(db, package_id, version_id, list(digests), deleted_by)
+    hidden = await _HIDE.one(db, package_id, version_id, list(digests), actor.account_id, actor.token_id)
+    return hidden.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,87 +335,48 @@ _LOCK_LINKS: Final = select(
 _UNHIDE_LINKS: Final = command(
     "UPDATE package_blobs SET deleted_at = NULL WHERE package_id = $1 AND digest = ANY ($2::text[])"
 )
-# Names that somebody has given to another version meanwhile stay with it.
-_UNHIDE: Final = command(
-    """
-    WITH tagged AS (
-        INSERT INTO tags (package_id, name, digest)
-        SELECT DISTINCT ON (name) $1, name, version.digest
+# Names that somebody has given to another version meanwhile stay with it. The pusher of a tag that comes back is the
+# version's: who restores has pushed nothing.
+_UNHIDE: Final = select(
+    _Number,
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    ), tagged AS (
+        INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
+        SELECT DISTINCT ON (name) $1, name, version.digest, pusher_id, pusher_via, pusher_token
           FROM manifests version CROSS JOIN LATERAL unnest(version.deleted_tags) AS had (name)
          WHERE version.package_id = $1 AND version.digest = ANY ($2::text[])
          ORDER BY name, version.deleted_at DESC
         ON CONFLICT (package_id, name) DO NOTHING
+        RETURNING name, digest
     ), touched AS (
         UPDATE packages SET updated_at = now() WHERE id = $1
-    )
-    UPDATE manifests SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{}'
-     WHERE package_id = $1 AND digest = ANY ($2::text[])
-    """
+    ), restored AS (
+        UPDATE manifests SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{{}}'
+         WHERE package_id = $1 AND digest = ANY ($2::text[])
+        RETURNING id, digest
+    ), recorded AS ({
+        events.record(
+            events.event(
+                f"'{events.VERSION_RESTORED}'", "restored CROSS JOIN actor", version="restored.id", digest="digest"
+            ),
+            events.event(
+                f"'{events.TAG_CREATED}'",
+                "tagged JOIN restored USING (digest) CROSS JOIN actor",
+                version="restored.id",
+                digest="digest",
+                tag="tagged.name",
+            ),
+        )
+    })
+    SELECT count(*) AS count FROM restored
+    """,
 )
 
 
-async def unhide(db: Executor, package_id: int, digests: Sequence[str]) -> int:
+async def unhide(db: Executor, package_id: int, digests: Sequence[str], actor: Actor) -> int:
     """Restore versions with their blobs and the tags whose names are free, inside the caller's transaction."""
     # A blob that its user deletes in this moment waits for the lock, and is looked at anew behind it.
     links = await _LOCK_LINKS.all(db, package_id, list(digests))
     await _UNHIDE_LINKS.run(db, package_id, [link.digest for link in links])
-    return await _UNHIDE.run(db, package_id, list(digests))
-
-
-_DUE: Final = select(
-    Identified,
-    """
-    (SELECT package_id AS id, digest FROM manifests
-      WHERE deleted_at <= now() - make_interval(secs => $1) ORDER BY deleted_at LIMIT $2)
-    UNION
-    (SELECT version.package_id, version.digest
-       FROM packages package JOIN manifests version ON version.package_id = package.id
-      WHERE package.deleted_at IS NOT NULL AND package.published_at IS NULL LIMIT $2)
-    """,
-)
-
-
-async def due(db: Executor, window_seconds: float, limit: int) -> list[Identified]:
-    """Versions that are due for purge; ``id`` is the id of the package."""
-    return await _DUE.all(db, window_seconds, limit)
-
-
-_LOCK_DUE: Final = select(
-    Identified,
-    """
-    SELECT version.id, version.digest
-      FROM manifests version JOIN packages package ON package.id = version.package_id
-     WHERE version.package_id = $1 AND version.digest = $2
-       AND (version.deleted_at <= now() - make_interval(secs => $3)
-            OR (package.deleted_at IS NOT NULL AND package.published_at IS NULL))
-       FOR UPDATE OF version SKIP LOCKED
-    """,
-)
-_PURGE: Final = command(
-    """
-    WITH uses AS (
-        DELETE FROM manifest_blobs WHERE package_id = $1 AND manifest = $2 RETURNING blob
-    ), reviews AS (
-        INSERT INTO link_reviews (package_id, digest, due_at) SELECT $1, blob, now() FROM uses ORDER BY blob
-        ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
-    ), nesting AS (
-        DELETE FROM manifest_children WHERE package_id = $1 AND $2 IN (parent, child)
-    ), untagged AS (
-        DELETE FROM tags WHERE package_id = $1 AND digest = $2
-    ), counted AS (
-        DELETE FROM downloads WHERE version_id = $3
-    ), totalled AS (
-        DELETE FROM download_totals WHERE version_id = $3
-    )
-    DELETE FROM manifests WHERE package_id = $1 AND digest = $2 AND id = $3
-    """
-)
-
-
-async def purge(db: Executor, package_id: int, digest: str, window_seconds: float) -> bool:
-    """Remove a version for good and release its blobs to the garbage collector, inside the caller's transaction.
-
-    False: the version is being restored or pushed, or has been.
-    """
-    held = await _LOCK_DUE.maybe(db, package_id, digest, window_seconds)
-    return held is not None and await _PURGE.run(db, package_id, digest, held.id) == 1
+    return (await _UNHIDE.one(db, package_id, list(digests), actor.account_id, actor.token_id)).count

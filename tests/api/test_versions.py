@@ -10,7 +10,8 @@ import pytest
 
 from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.runner import run_once
-from storage.metadata import packages, versions
+from storage.metadata import packages, purges, versions
+from storage.metadata.events import Actor
 from tests.support.server import Registry, basic, running
 
 API = "/api/v3"
@@ -80,7 +81,8 @@ async def test_a_version_has_the_json_of_github(registry: Registry) -> None:
     assert list(found) == [index, child]  # the newest first
     one = found[index]
     url = registry.url
-    assert {k: v for k, v in one.items() if k not in {"id", "created_at", "updated_at"}} == {
+    ours = {"media_type", "kind", "platforms", "size", "pushed_by"}
+    assert {k: v for k, v in one.items() if k not in {"id", "created_at", "updated_at", *ours}} == {
         "name": index,
         "url": f"{url}/api/v3/users/Alice/packages/container/app/versions/{one['id']}",
         "package_html_url": f"{url}/users/Alice/packages/container/package/app",
@@ -374,12 +376,12 @@ async def test_restored_or_purged_never_both(env: dict[str, str], first: str) ->
                 assert back == [image]
                 assert await purge_deleted(registry.services) == 0
                 async with db.transaction() as other:
-                    assert not await versions.purge(other, package["id"], image, 0.0)
-                await versions.unhide(tx, package["id"], back)
+                    assert not await purges.purge(other, package["id"], image, 0.0)
+                await versions.unhide(tx, package["id"], back, Actor(None, None))
             assert await pull(registry, alice, "v1") == (200, image)
         else:
             async with db.transaction() as tx:
-                assert await versions.purge(tx, package["id"], image, 0.0)
+                assert await purges.purge(tx, package["id"], image, 0.0)
                 waiting = asyncio.ensure_future(restore(registry, alice, gone))
                 await asyncio.sleep(0.3)
                 assert not waiting.done()
@@ -412,7 +414,7 @@ async def test_a_blob_is_not_deleted_under_a_manifest_that_is_coming(registry: R
     async with registry.services.db.transaction() as tx:
         assert await packages.lock(tx, package["id"]) is not None
         back = await versions.returning(tx, package["id"], gone, 86400.0)
-        await versions.unhide(tx, package["id"], back)
+        await versions.unhide(tx, package["id"], back, Actor(None, None))
         waiting = asyncio.ensure_future(registry.call("DELETE", f"/v2/alice/app/blobs/{layer}", alice))
         await asyncio.sleep(0.3)
         assert not waiting.done()

@@ -14,6 +14,7 @@ import pytest
 from registry.jobs.purge_deleted import purge_deleted
 from registry.oci.media_types import OCI_INDEX
 from storage.metadata import packages, versions
+from storage.metadata.events import Actor
 from tests.faults.routes import MANIFEST
 from tests.support.server import Registry, running
 from tests.support.uploading import sha256
@@ -161,7 +162,8 @@ async def test_f38_an_index_waits_for_its_child_that_is_being_deleted(env: dict[
         (child,) = await db.fetch("SELECT package_id, id FROM manifests WHERE digest = $1", sha256(_IMAGES[0]))
         async with db.transaction() as deleting:
             assert await packages.lock(deleting, child["package_id"]) is not None
-            assert await versions.hide(deleting, child["package_id"], child["id"], [sha256(_IMAGES[0])], 1) == 1
+            hidden = [sha256(_IMAGES[0])]
+            assert await versions.hide(deleting, child["package_id"], child["id"], hidden, Actor(1, None)) == 1
             waiting = tasks.create_task(storm.put(_INDEXES[0], "index"))
             await asyncio.sleep(0.3)
             assert not waiting.done()

@@ -9,6 +9,9 @@ from tests.scale.world import World
 
 Arguments = tuple[object, ...]
 _NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_FIRST, _LAST = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
+_BEHIND = 2**63 - 1
+_END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _HASH = b"h" * 32
 
 
@@ -44,6 +47,11 @@ class Sample:
     def token(self, user: int) -> int:
         """A classic token of a user."""
         return user - 1 + (self.world.users if user == 1 else 0)
+
+    @property
+    def actor(self) -> tuple[int, int]:
+        """An account and its token."""
+        return self.stranger, self.token(self.stranger)
 
     @property
     def viewers(self) -> list[int]:
@@ -93,23 +101,23 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
 
 
 def _rights(s: Sample) -> dict[str, list[Arguments]]:
-    p = s.package
+    p, by = s.package, s.actor
     return {
         "access._USERS": [(p,)],
         "access._TEAMS": [(p,)],
         "access._REPOSITORIES": [(p,)],
         "access._PERSON": [(s.big_id, "user-50")],
         "access._TEAM": [(s.big_id, "team-1")],
-        "access._GRANT_USER": [(p, 77, 2)],
-        "access._GRANT_TEAM": [(p, s.team, 2)],
-        "access._GRANT_REPOSITORY": [(p, s.repository, 2, "actions")],
-        "access._REVOKE_USER": [(p, s.seat)],
-        "access._REVOKE_TEAM": [(p, s.team)],
-        "access._REVOKE_REPOSITORY": [(p, s.repository, None)],
-        "access._CLEAR": [(p,)],
-        "access._EXPEL": [(p,)],
-        "access._SHOW_AS": [(p, "private")],
-        "access._INHERIT": [(p, True)],
+        "access._GRANT_USER": [(p, 77, 2, *by)],
+        "access._GRANT_TEAM": [(p, s.team, 2, *by)],
+        "access._GRANT_REPOSITORY": [(p, s.repository, 2, *by, "actions")],
+        "access._REVOKE_USER": [(p, s.seat, *by)],
+        "access._REVOKE_TEAM": [(p, s.team, *by)],
+        "access._REVOKE_REPOSITORY": [(p, s.repository, *by, None)],
+        "access._CLEAR": [(p, *by)],
+        "access._EXPEL": [(p, *by)],
+        "access._SHOW_AS": [(p, "private", *by)],
+        "access._INHERIT": [(p, True, *by)],
         "access._POLICY": [(s.org_id,)],
     }
 
@@ -198,8 +206,8 @@ def _repositories(s: Sample) -> dict[str, list[Arguments]]:
         "repositories._TRANSFER": [(s.repository, s.stranger, "moved")],
         "repositories._GRANT_MOVER": [(s.repository, s.org_id, s.seat)],
         "links._TARGET": [(t, f"org-{s.org}", name) for t in s.viewers],
-        "links._LINK": [(s.package, s.repository, True, True)],
-        "links._UNLINK": [(s.package,)],
+        "links._LINK": [(s.package, s.repository, True, True, *s.actor)],
+        "links._UNLINK": [(s.package, *s.actor)],
     }
 
 
@@ -215,15 +223,28 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "packages._ENSURE": [(s.org_id, "new", s.seat, s.token(s.seat)), (s.org_id, named[1], s.seat, s.workflow)],
         "packages._LOCK": [(s.package,)],
-        "packages._HIDE": [(s.package, 7)],
+        "packages._HIDE": [(s.package, *s.actor)],
         "packages._GIVE_WAY": [(107,)],
-        "packages._UNHIDE": [(107, 2592000.0)],
+        "packages._UNHIDE": [(107, 2592000.0, *s.actor)],
         "packages._CATALOG": [(t, after, 100) for t in s.viewers for after in ("", last)],
         "catalog._SHOW": [(t, p) for t in s.viewers for p in (s.package, 1)],
         "catalog._PAGE": [
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
+        "shown._OF_OWNER": [
+            (t, owner, after, 51)
+            for t in (*s.viewers, None)
+            for owner in ("org-1", f"org-{s.org}")
+            for after in ("", "app-1")
+        ],
+        "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "search._MATCHES": [
+            (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
+        ],
+        "search._NAMED": [(t, after, 100) for t in (*s.viewers, None) for after in ("", last)],
+        "search._NEWEST": [(t, when, 5, 100) for t in (*s.viewers, None) for when in (_NOW, _END)],
+        "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
         "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],
@@ -251,6 +272,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ["linux/amd64"],
         False,
         ["latest", "new"],
+        s.workflow,
     )
     named = (s.world.owner(p), image(p))
     return {
@@ -277,24 +299,44 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "manifests._BODY": [(p, m)],
         "manifests._MISSING": [(p, layers, [m])],
         "manifests._INSERT": [put],
-        "retags._MOVE": [(p, "latest\nnew", f"{m}\n{m}", _lines(["application/vnd.oci.image.manifest.v1+json"] * 2))],
+        "retags._MOVE": [
+            (
+                p,
+                "latest\nnew",
+                f"{m}\n{m}",
+                _lines(["application/vnd.oci.image.manifest.v1+json"] * 2),
+                _lines([str(s.workflow), "7"]),
+            )
+        ],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
-        "tags._REMOVE": [(p, "latest", None), (1, "build-0000007", m)],
+        "tags._REMOVE": [(p, "latest", None, *s.actor), (1, "build-0000007", m, *s.actor)],
+        "tags._ONE": [(p, "latest"), (1, "build-0000007")],
+        "tags._BY_NAME": [(1, 101, "", "~", ""), (1, 101, "build-00015", "build-00015~", "build-0001550")],
+        "tags._BY_NAME_DOWN": [(1, 101, "", "~", "~"), (1, 101, "build-00015", "build-00015~", "build-0001550")],
+        "tags._BY_TIME": [(1, 101, _FIRST, ""), (p, 101, _NOW, "x")],
+        "tags._BY_TIME_DOWN": [(1, 101, _LAST, ""), (p, 101, _NOW, "x")],
+        "tags._PUT": [(p, "latest", m, *s.actor), (1, "build-0000007", digest("m", 10), *s.actor)],
+        "events._OF_PACKAGE": [
+            (1, _BEHIND, 101, None),
+            (1, _BEHIND, 101, ["packages.access_granted"]),
+            (p, 7, 31, None),
+        ],
+        "events._OF_TAG": [(1, _BEHIND, 101, "build-0000007"), (p, _BEHIND, 101, "latest")],
         "tags._LOCKED": [(p, "latest"), (1, "build-0000007")],
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
         "versions._DELETED": [(50, 30, 0, 2592000.0), (1, 30, 0, 2592000.0)],
         "versions._LEAVING": [(p, s.version), (1, 10)],
         "versions._HOLDERS": [(p, m), (1, digest("m", 10))],
-        "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], 7)],
+        "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], *s.actor)],
         "versions._LOCK_DELETED": [(50, 508, 2592000.0)],
         "versions._RETURNING": [(50, 508)],
         "versions._LOCK_LINKS": [(50, [digest("m", 508), digest("m", 509)])],
         "versions._UNHIDE_LINKS": [(50, [digest("l", 508)])],
-        "versions._UNHIDE": [(50, [digest("m", 508), digest("m", 509)])],
+        "versions._UNHIDE": [(50, [digest("m", 508), digest("m", 509)], *s.actor)],
     }
 
 
@@ -405,7 +447,9 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "packages._EXPIRE": [(window,)],
         "packages._LET_GO": [()],
         "packages._PURGE": [()],
-        "versions._DUE": [(window, 200)],
-        "versions._LOCK_DUE": [(50, digest("m", 508), window)],
-        "versions._PURGE": [(50, digest("m", 508), 508)],
+        "purges._DUE": [(window, 200)],
+        "purges._LOCK_DUE": [(50, digest("m", 508), window)],
+        "purges._PURGE": [(50, digest("m", 508), 508)],
+        "sizes._ADD": [(100,)],
+        "events._TURN": [(6,)],
     }

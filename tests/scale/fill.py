@@ -17,7 +17,14 @@ _Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _LANES: Final = 2
 #: Between the session that reads and the one that writes, each of what a socket gives at once.
 _CHUNKS: Final = 16
-_SESSION: Final = {"work_mem": "256MB", "maintenance_work_mem": "1GB", "synchronous_commit": "off", "jit": "off"}
+#: Without triggers: the tables that they keep are filled like all others.
+_SESSION: Final = {
+    "work_mem": "256MB",
+    "maintenance_work_mem": "1GB",
+    "synchronous_commit": "off",
+    "jit": "off",
+    "session_replication_role": "replica",
+}
 _FIRST: Final = ("accounts", "repositories", "packages", "teams")  # the others read these
 
 _OF_TABLES: Final = """
@@ -27,9 +34,10 @@ SELECT conrelid::regclass::text AS name, contype::text AS kind,
   FROM pg_constraint
  WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f') AND conrelid::regclass::text <> 'migrations'
  UNION ALL
-SELECT indrelid::regclass::text, 'i', format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+SELECT indrelid::regclass::text, 'i', format('DROP INDEX %s', indexrelid::regclass),
+       replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ')  -- what goes from and comes to every partition
   FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
- WHERE relnamespace = 'public'::regnamespace AND indrelid::regclass::text <> 'migrations'
+ WHERE NOT relispartition AND relnamespace = 'public'::regnamespace AND indrelid::regclass::text <> 'migrations'
    AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))
 """
 _SEQUENCES: Final = """
@@ -124,6 +132,7 @@ async def _make(
 async def _copy(reading: _Session, writing: _Session, table: str, select: _Select) -> int:
     """Out of one session and into the other, frozen: neither a reader nor VACUUM writes the pages anew; how many rows."""
     kinds = dict(map(tuple, await reading.fetch(_KINDS, table)))
+    frozen = table != "events"  # COPY does not freeze in partitions
     cast = ", ".join(f"{column}::{kinds[column]}" for column in select.columns)  # COPY takes no integer for a bigint
     chunks = asyncio.Queue[bytes](_CHUNKS)
 
@@ -133,7 +142,7 @@ async def _copy(reading: _Session, writing: _Session, table: str, select: _Selec
 
     async with asyncio.TaskGroup() as tasks:
         done = tasks.create_task(
-            writing.copy_to_table(table, source=source(), columns=select.columns, format="binary", freeze=True)
+            writing.copy_to_table(table, source=source(), columns=select.columns, format="binary", freeze=frozen)
         )
         named = f"({select.query}) AS made ({', '.join(select.columns)})"
         await reading.copy_from_query(f"SELECT {cast} FROM {named}", output=chunks.put, format="binary")

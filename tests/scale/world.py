@@ -104,6 +104,14 @@ class World:
       FROM generate_series(1, {self.packages}::bigint) p CROSS JOIN LATERAL (SELECT {self._owner("p")} AS id) AS owner""",
         }
 
+    @property
+    def _words(self) -> str:
+        return """
+    SELECT p.id, words.word, p.owner_id, p.visibility, words.full_name
+      FROM packages p JOIN accounts owner ON owner.id = p.owner_id
+     CROSS JOIN LATERAL package_words_of(owner.login, p.name) AS words
+     WHERE p.published_at IS NOT NULL AND p.deleted_at IS NULL"""
+
     def _owner(self, package: str) -> str:
         return f"""CASE
             WHEN {package} <= {self.big} THEN {self.users} + 1
@@ -121,6 +129,7 @@ class World:
         seat = f"1 + (org * 31 + i * 97) % {users}"
         place = f"CASE WHEN org = 1 THEN 1 + (t * 17 + i * 13) % {self.big_members} ELSE {seat} END"
         return {
+            "package_words (package_id, word, owner_id, visibility, full_name)": self._words,
             "memberships (org_id, user_id, role)": f"""
     SELECT {users} + org, {seat}, CASE WHEN i < 2 THEN 'admin' ELSE 'member' END
       FROM generate_series(2, {self.orgs}) org, generate_series(0, 29) i
@@ -228,7 +237,8 @@ class World:
      UNION ALL
     SELECT 1, {_digest("l", "n")}, now() FROM {extra} WHERE n % 10 % 5 IN (1, 2, 3)""",
             "manifests (package_id, digest, id, media_type, artifact_type, subject, annotations, size, body, "
-            "created_at, deleted_at, deleted_tags, deleted_by, deleted_with, sort, platforms)": f"""
+            "created_at, deleted_at, deleted_tags, deleted_by, deleted_with, sort, platforms, image_size, "
+            "pusher_id, pusher_via, pusher_token)": f"""
     SELECT p.id, {_digest("m", "made.n")}, made.n,
            CASE WHEN {is_index} THEN {_INDEX} ELSE {_MANIFEST} END,
            CASE WHEN {is_signature} THEN 'application/vnd.dev.cosign.artifact.sig.v1+json' END,
@@ -240,14 +250,14 @@ class World:
            CASE WHEN gone.it THEN p.creator_id END, CASE WHEN gone.it AND k = 9 THEN made.n - 1 END,
            CASE WHEN {is_signature} THEN 'signature' ELSE 'image' END,
            CASE WHEN {is_index} THEN ARRAY['linux/amd64', 'linux/arm64'] WHEN {is_image} THEN ARRAY['linux/amd64']
-                ELSE '{{}}' END
+                ELSE '{{}}' END, 1000000, p.creator_id, 'classic', 'laptop'
       FROM {slots}
      CROSS JOIN LATERAL (SELECT 10 * p.id + k AS n, {_body("10 * p.id + k", "p.id % 1000")} AS body) AS made
      CROSS JOIN LATERAL (SELECT p.id % 50 = 0 AND k > 7 AS it) AS gone
      WHERE {published}
      UNION ALL
     SELECT 1, {_digest("m", "n")}, n, {_MANIFEST}, NULL, NULL, NULL, octet_length(body), body::bytea, now(), NULL,
-           '{{}}', NULL, NULL, 'image', '{{linux/amd64}}'
+           '{{}}', NULL, NULL, 'image', '{{linux/amd64}}', NULL, NULL, NULL, NULL
       FROM {extra} CROSS JOIN LATERAL (SELECT {_image("n", "1")} AS body) AS made WHERE n % 10 % 5 IN (1, 2, 3)""",
             "manifest_blobs (package_id, manifest, blob)": f"""
     SELECT p.id, {_digest("m", "made.n")}, used.blob
@@ -268,17 +278,26 @@ class World:
             "manifest_children (package_id, parent, child)": f"""
     SELECT p.id, {_digest("m", "10 * p.id + k")}, {_digest("m", "10 * p.id + k + c")}
       FROM packages p, generate_series(0, 5, 5) k, generate_series(1, 2) c WHERE {published}""",
-            "tags (package_id, name, digest, updated_at)": f"""
+            "tags (package_id, name, digest, updated_at, pusher_id, pusher_via, pusher_token)": f"""
     SELECT p.id, CASE WHEN t < 2 THEN replace({_digest("m", "10 * p.id + 3 + 5 * t")}, ':', '-') || '.sig'
                       WHEN t = 2 THEN 'latest' ELSE 'v1.' || t || '.' || p.id % 10 END,
            {_digest("m", "10 * p.id + CASE WHEN t < 2 THEN 4 + 5 * t ELSE (ARRAY[0, 3, 5, 8])[t % 4 + 1] END")},
-           p.created_at + t * interval '1 hour'
+           p.created_at + t * interval '1 hour', p.creator_id, 'classic', 'laptop'
       FROM packages p, generate_series(0, 29) t
      WHERE {published} AND NOT (p.id % 50 = 0 AND (t = 1 OR t % 4 = 3))
      UNION ALL
     SELECT 1, 'build-' || lpad(t::text, 7, '0'),
-           {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now()
+           {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now(),
+           NULL, NULL, NULL
       FROM generate_series(0, {self.big_tags} - 1) t""",
+            "events (id, action, owner_id, package_id, version_id, digest, tag, actor_id, via, token_name)": f"""
+    SELECT 3 * p.id + t, 'packages.tag_moved', p.owner_id, p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id,
+           'classic', 'laptop'
+      FROM packages p, generate_series(0, 2) t WHERE {published}
+     UNION ALL
+    SELECT 4 * {self.packages}::bigint + t, 'packages.tag_created', (SELECT owner_id FROM packages WHERE id = 1), 1, 10,
+           '\\x00'::bytea, 'build-' || lpad((t / 2)::text, 7, '0'), 1, 'classic', 'laptop'
+      FROM generate_series(0, 2 * {self.big_tags} - 1) t""",
             "downloads (version_id, day, count)": f"""
     SELECT 10 * p.id + k, current_date - d, {_DOWNLOADS}
       FROM packages p, generate_series(0, 5, 5) k, generate_series(0, 4) d WHERE {published}""",

@@ -244,6 +244,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/meta"): _e(Need.ANYBODY),
     ("GET", "/rate_limit"): _e(Need.ANYBODY),
     ("GET", "/openapi.json"): _e(Need.ANYBODY),
+    ("GET", "/search/packages"): _e(Need.ANYBODY),
     # administrators
     ("POST", "/admin/users"): _e(Need.SITE_ADMIN, ok=201, body=lambda cell: {"login": f"new-{cell.number}"}),
     ("PATCH", "/admin/users/{username}"): _e(
@@ -355,6 +356,12 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("DELETE", _V): _e(Need.DELETE, ok=204, scope=_DELETE),
     ("POST", f"{_V}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, version="deleted"),
     ("GET", f"{_V}/downloads"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ),
+    ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}),
+    ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE),
+    ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
     ("PUT", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE, body={"role": "write"}),
     ("DELETE", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE),

@@ -10,7 +10,26 @@ from urllib.parse import urlencode
 from tests.support.server import Answer, Registry
 
 _VOID = frozenset(
-    "area base br col embed hr img input link meta source track wbr circle path rect line polyline".split()
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+        "circle",
+        "path",
+        "rect",
+        "line",
+        "polyline",
+    ]
 )
 
 

@@ -123,6 +123,11 @@ class Cell:
         return self.id * 10 + {"tagged": 0, "other": 1, "deleted": 2}[which]
 
     @property
+    def digest(self) -> str:
+        """The digest of the version that is tagged."""
+        return digest_of(TAGGED)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What the parameters of paths of the API stand for."""
         return {
@@ -138,6 +143,7 @@ class Cell:
             "package_name": self.package,
             "package_version_id": self.version_id("tagged"),
             "token_id": self.spare_token_id,
+            "tag": "latest",
         }
 
     @property

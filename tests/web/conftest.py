@@ -46,7 +46,7 @@ async def browse(chromium: str, axe_source: str) -> AsyncIterator[Browse]:
 
     At its end it fails for what the console, the policy or a request to another host said meanwhile.
     """
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - not everybody has it
 
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

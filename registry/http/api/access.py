@@ -76,14 +76,14 @@ async def grant_user(call: ApiCall) -> web.Response:
     """Grant a user a role, in place of the user's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_user(package_id, call.param("login"), ROLES[new.role])
+    await call.services.accesses.set_user(package_id, call.param("login"), ROLES[new.role], call.actor)
     return nothing()
 
 
 async def revoke_user(call: ApiCall) -> web.Response:
     """Revoke a user's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_user(package_id, call.param("login"), None)
+    await call.services.accesses.set_user(package_id, call.param("login"), None, call.actor)
     return nothing()
 
 
@@ -91,14 +91,14 @@ async def grant_team(call: ApiCall) -> web.Response:
     """Grant a team a role, in place of the team's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_team(package_id, call.param("team_slug"), ROLES[new.role])
+    await call.services.accesses.set_team(package_id, call.param("team_slug"), ROLES[new.role], call.actor)
     return nothing()
 
 
 async def revoke_team(call: ApiCall) -> web.Response:
     """Revoke a team's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_team(package_id, call.param("team_slug"), None)
+    await call.services.accesses.set_team(package_id, call.param("team_slug"), None, call.actor)
     return nothing()
 
 
@@ -107,7 +107,7 @@ async def grant_repository(call: ApiCall) -> web.Response:
     new = call.body(NewRepositoryRole)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))
-    await call.services.accesses.grant_repository(package_id, call.me.id, where, ROLES[new.role], new.audience)
+    await call.services.accesses.grant_repository(package_id, call.actor, where, ROLES[new.role], new.audience)
     return nothing()
 
 
@@ -116,7 +116,7 @@ async def revoke_repository(call: ApiCall) -> web.Response:
     audience = one_of(call, "audience", AUDIENCES)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))
-    await call.services.accesses.revoke_repository(package_id, call.me.id, where, audience)
+    await call.services.accesses.revoke_repository(package_id, call.actor, where, audience)
     return nothing()
 
 

@@ -16,6 +16,7 @@ from registry.http.server.message import Request
 from registry.http.urls import api_base, origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
+from storage.metadata.events import Actor
 from storage.metadata.tokens import StoredToken
 from storage.names import PackageName
 
@@ -54,6 +55,11 @@ class ApiCall:
         if self.viewer is None:
             raise requires_authentication()
         return self.viewer
+
+    @property
+    def actor(self) -> Actor:
+        """The viewer, for the events of what it changes."""
+        return Actor(self.me.account_id, self.me.id)
 
     @property
     def base(self) -> str:

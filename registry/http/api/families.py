@@ -4,7 +4,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from auth.identity import Action
+from auth.permissions import may
 from registry.errors import Invalid, NotFound
+from registry.events import Who
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, number_of
 from registry.http.api.routes import Handler, Route
@@ -62,6 +64,8 @@ async def allowed(call: ApiCall, action: Action, *, deleted: bool = False) -> tu
         standing = await packages.access_facts_of(db, call.token_id, name)
     if "org" in call.http.match_info and standing.owner_kind != "Organization":
         raise NotFound
+    if action is Action.PUSH:  # which is not hidden from anybody: who may not read is told what is said of none
+        call.authorize(Action.PULL, name, standing)
     package_id = call.authorize(action, name, standing).package_id
     if package_id is None:
         raise NotFound
@@ -72,6 +76,19 @@ def _wanted(call: ApiCall) -> int | None:
     """The id in ``?token=``; 0, which nothing has, for a text that is no id."""
     text = call.http.query.get("token")
     return (number_of(text) or 0) if text else None
+
+
+def detailed(call: ApiCall, standing: AccessFacts) -> bool:
+    """Return whether the viewer may know the names of others' tokens, and who has a role: an admin of the package."""
+    return may(call.identity, Action.ADMIN, package_name(call), standing)
+
+
+def pusher(call: ApiCall, found: Who | None) -> dict[str, Any] | None:
+    """Render who did something, by what kind of token and which."""
+    if found is None:
+        return None
+    url = None if found.login is None else f"{call.base}/users/{found.login}"
+    return {"id": found.id, "login": found.login, "url": url, "via": found.via, "token": found.token}
 
 
 async def shown(call: ApiCall, package_id: int, tx: Transaction | None = None) -> ShownPackage:

@@ -41,7 +41,14 @@ _QUERY: Final[dict[str, Any]] = {
     "type": {"type": "string"},
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
     "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
+    "q": {"type": "string", "description": "How an owner, or a component of a name, begins."},
+    "sort": {"type": "string", "enum": ["newest", "name"], "default": "newest"},
+    "after": {"type": "string", "description": "What the Link header of the page before gave."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
+    "q": {"type": "string", "description": "What the names begin with."},
+    "sort": {"type": "string", "enum": ["updated", "name"], "description": "With q by name, else by time."},
+    "direction": {"type": "string", "enum": ["asc", "desc"], "description": "Down by time, else up."},
+    "after": {"type": "string", "description": "Where the page begins, from a Link header."},
 }
 _REQUIRED: Final = frozenset({"package_type"})
 #: What every route may answer, whatever it does.

@@ -82,7 +82,7 @@ async def get_package(call: ApiCall) -> web.Response:
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
-    await call.services.packages.delete(package_id, call.me.account_id, _check(call, package_id))
+    await call.services.packages.delete(package_id, call.actor, _check(call, package_id))
     return nothing()
 
 
@@ -92,7 +92,7 @@ async def restore_package(call: ApiCall) -> web.Response:
     ``token``: the id of the package, where several of the name were deleted; else it is the last of them.
     """
     package_id, _ = await allowed(call, Action.RESTORE, deleted=True)
-    await call.services.packages.restore(package_id)
+    await call.services.packages.restore(package_id, call.actor)
     return nothing()
 
 
@@ -103,6 +103,7 @@ async def update_package(call: ApiCall) -> web.Response:
     await call.services.packages.configure(
         package_id,
         standing,
+        call.actor,
         visibility=new.visibility,
         inherit=new.inherit_access,
         check=_check(call, package_id),
@@ -120,7 +121,7 @@ async def link_repository(call: ApiCall) -> web.Response:
     await call.services.packages.link(
         package_id,
         standing,
-        call.me.id,
+        call.actor,
         (named[1], named[2]),
         inherit=new.inherit_access,
         check=_check(call, package_id),
@@ -131,7 +132,7 @@ async def link_repository(call: ApiCall) -> web.Response:
 async def unlink_repository(call: ApiCall) -> web.Response:
     """Unlink a package from its repository, and remove the inherited roles."""
     package_id, standing = await allowed(call, Action.ADMIN)
-    await call.services.packages.unlink(package_id, standing, _check(call, package_id))
+    await call.services.packages.unlink(package_id, standing, call.actor, _check(call, package_id))
     return nothing()
 
 

@@ -53,13 +53,30 @@ def page_of(call: ApiCall) -> Page:
 
 def since_of(call: ApiCall) -> tuple[int, int]:
     """Parse the id that a list begins behind, and the size of its page; malformed values are the defaults."""
-    size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
-    return _number(call.http.query.get("since"), 0), size
+    return _number(call.http.query.get("since"), 0), size_of(call)
 
 
 def since_link(call: ApiCall, size: int, last: int) -> dict[str, str]:
     """The Link header to the page behind the id ``last``."""
     url = call.http.rel_url.update_query(since=str(last), per_page=str(size))
+    return {"Link": f'<{call.served_at}{url}>; rel="next"'}
+
+
+def size_of(call: ApiCall) -> int:
+    """Parse the size of a page; malformed values are the default."""
+    return min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+
+
+def after_of(call: ApiCall) -> tuple[str | None, int]:
+    """Parse the place that a list begins behind, as a Link header had it, and the size of its page."""
+    return call.http.query.get("after"), min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+
+
+def after_link(call: ApiCall, size: int, last: str | None) -> dict[str, str]:
+    """The Link header to the page behind ``last``; None: there is no other page."""
+    if last is None:
+        return {}
+    url = call.http.rel_url.update_query(after=last, per_page=str(size))
     return {"Link": f'<{call.served_at}{url}>; rel="next"'}
 
 

@@ -6,9 +6,21 @@ from aiohttp import web
 
 from auth.identity import Action
 from registry.errors import NotFound
+from registry.events import who
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import check_of
-from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, package_path, quoted, shown
+from registry.http.api.families import (
+    PACKAGE,
+    VERSION,
+    allowed,
+    detailed,
+    family,
+    one_of,
+    package_path,
+    pusher,
+    quoted,
+    shown,
+)
 from registry.http.api.paging import page_of
 from storage.metadata import versions
 from storage.metadata.catalog import ShownPackage
@@ -22,7 +34,8 @@ async def list_versions(call: ApiCall) -> web.Response:
     """List versions, the newest first; with ``state=deleted`` the restorable ones, for viewers who may restore."""
     deleted = one_of(call, "state", _STATES) == "deleted"
     page = page_of(call)
-    package_id, _ = await allowed(call, Action.RESTORE if deleted else Action.PULL)
+    package_id, standing = await allowed(call, Action.RESTORE if deleted else Action.PULL)
+    in_detail = detailed(call, standing)
     package, db = await shown(call, package_id), call.services.db
     if deleted:
         window = call.services.settings.lifetimes.restore_seconds
@@ -30,18 +43,18 @@ async def list_versions(call: ApiCall) -> web.Response:
     else:
         rows = await versions.page(db, package_id, page.size, page.offset)
     links = page.links(call, rows[0].total if rows else 0)
-    return answer([_version(call, package, row) for row in rows], headers=links)
+    return answer([_version(call, package, row, in_detail=in_detail) for row in rows], headers=links)
 
 
 async def get_version(call: ApiCall) -> web.Response:
     """Return one version."""
     version_id = call.number("package_version_id")
-    package_id, _ = await allowed(call, Action.PULL)
+    package_id, standing = await allowed(call, Action.PULL)
     package = await shown(call, package_id)
     found = await versions.get(call.services.db, package_id, version_id)
     if found is None:
         raise NotFound
-    return answer(_version(call, package, found))
+    return answer(_version(call, package, found, in_detail=detailed(call, standing)))
 
 
 async def delete_version(call: ApiCall) -> web.Response:
@@ -50,15 +63,15 @@ async def delete_version(call: ApiCall) -> web.Response:
     What has a tag keeps what it is part of: a child of a tagged index is not deleted, a referrer with a tag stays.
     """
     version_id = call.number("package_version_id")
-    package_id, _ = await allowed(call, Action.DELETE)
+    package_id, standing = await allowed(call, Action.DELETE)
 
     async def read(tx: Transaction) -> web.Response:
         found = await versions.get(tx, package_id, version_id)
         if found is None:
             raise NotFound
-        return answer(_version(call, await shown(call, package_id, tx), found))
+        return answer(_version(call, await shown(call, package_id, tx), found, in_detail=detailed(call, standing)))
 
-    await call.services.versions.delete(package_id, version_id, call.me.account_id, check=check_of(call, read))
+    await call.services.versions.delete(package_id, version_id, call.actor, check=check_of(call, read))
     return nothing()
 
 
@@ -66,11 +79,11 @@ async def restore_version(call: ApiCall) -> web.Response:
     """Restore a version with the referrers deleted along, and with the tags whose names are still free."""
     version_id = call.number("package_version_id")
     package_id, _ = await allowed(call, Action.RESTORE)
-    await call.services.versions.restore(package_id, version_id)
+    await call.services.versions.restore(package_id, version_id, call.actor)
     return nothing()
 
 
-def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, Any]:
+def _version(call: ApiCall, package: ShownPackage, found: Version, *, in_detail: bool) -> dict[str, Any]:
     """Render a version as «Package Version»."""
     path, name = package_path(package), quoted(package.name)
     shape = {
@@ -82,6 +95,9 @@ def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, 
         "updated_at": found.updated_at,
         "html_url": f"{call.origin}/{path}/{name}/{found.id}",
         "metadata": {"package_type": "container", "container": {"tags": found.tags}},
+        "media_type": found.media_type,
+        "kind": found.kind,
+        "platforms": found.platforms,
     }
     told = {
         "license": found.licenses,
@@ -89,6 +105,10 @@ def _version(call: ApiCall, package: ShownPackage, found: Version) -> dict[str, 
         "description": found.description,
         "deleted_at": found.deleted_at,
         "parents": found.parents or None,
+        "size": found.size,
+        "pushed_by": pusher(
+            call, who(found.pusher_id, found.pusher_login, found.pusher_via, found.pusher_token, detailed=in_detail)
+        ),
     }
     return {**shape, **{key: value for key, value in told.items() if value is not None}}
 

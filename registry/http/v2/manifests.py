@@ -18,6 +18,7 @@ from registry.oci.request import manifest_path
 from registry.oci.responses import referrers_index
 from registry.packages.publishing import Push
 from storage.metadata import manifests
+from storage.metadata.events import Actor
 from storage.metadata.manifests import Referrers, ResolvedManifest
 from storage.names import Digest
 
@@ -99,7 +100,12 @@ async def delete(call: Call) -> Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
     call.authorize(Action.DELETE, found)
-    await call.services.versions.withdraw(found, call.oci.reference, call.oci.tag, condition_of(call.http))
+    actor = Actor(found.account_id, call.identity.token_id)
+    condition = condition_of(call.http)
+    if call.oci.tag is not None:
+        await call.services.tags.withdraw(found, call.oci.tag, actor, condition)
+    else:
+        await call.services.versions.withdraw(found, call.oci.reference, actor, condition)
     return Response(202, HEADERS)
 
 

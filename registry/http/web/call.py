@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -94,11 +95,12 @@ class PageCall:
 
     def _compressed(self, response: web.Response, body: bytes) -> web.Response:
         response.content_type, response.charset = "text/html", "utf-8"
-        tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        response.headers["ETag"] = tag
-        if response.status == 200 and self.http.headers.get("If-None-Match") == tag:  # noqa: PLR2004 - OK
-            response.set_status(304)
-            return response
+        if response.status == HTTPStatus.OK:
+            tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            response.headers["ETag"] = tag
+            if self.http.headers.get("If-None-Match") == tag:
+                response.set_status(HTTPStatus.NOT_MODIFIED)
+                return response
         if len(body) >= _GZIP_BYTES and "gzip" in self.http.headers.get("Accept-Encoding", ""):
             body = gzip.compress(body, 6, mtime=0)
             response.headers["Content-Encoding"] = "gzip"
@@ -121,7 +123,7 @@ def moved(path: str, query: str = "") -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the frame of every page shows, ``page`` in the templates."""
+    """The values that the frame of every page shows, ``page`` in the templates."""
 
     call: PageCall
     title: str

@@ -1,4 +1,4 @@
-"""What every form is checked for: where it was sent from, its token, and where it leads next."""
+"""Checks of every form: where it was sent from, its token, and where it leads next."""
 
 import re
 import secrets

@@ -16,10 +16,10 @@ _YEAR_SECONDS: Final = 365 * 86400
 async def choose(call: PageCall) -> web.Response:
     """Keep the language or the theme that was chosen, and lead back to the page."""
     response = call.redirect(next_path(call.fields.get("next")))
-    language, theme = call.fields.get("lang"), call.fields.get("theme")
+    language, theme = call.fields.get("lang", ""), call.fields.get("theme")
     if language in LANGUAGES:
         _keep(call, response, LANGUAGE_COOKIE, language)
-    if theme in THEMES:
+    if theme is not None and theme in THEMES:
         _keep(call, response, THEME_COOKIE, theme)
     elif theme is not None:
         response.del_cookie(THEME_COOKIE, path="/")

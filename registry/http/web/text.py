@@ -10,10 +10,11 @@ _UNSEEN: Final = re.compile(
 )
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _THOUSAND: Final = 1000
+_HUNDRED: Final = 100
 
 
 def inert(text: str) -> str:
-    """Return ``text`` with each unseen character as its escape, such as ``\\u202e``; line breaks and tabs stay."""
+    r"""Return ``text`` with each unseen character as its escape, such as ``\u202e``; line breaks and tabs stay."""
     return _UNSEEN.sub(_escaped, text)
 
 
@@ -26,9 +27,9 @@ def size(count: int) -> str:
     value, unit = float(count), 0
     while value >= _THOUSAND - 0.5 and unit < len(_UNITS) - 1:
         value, unit = value / _THOUSAND, unit + 1
-    return (
-        f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}" if value < 99.95 else f"{value:.0f} {_UNITS[unit]}"
-    )  # noqa: PLR2004, E501
+    if unit == 0:
+        return f"{count} B"
+    return f"{value:.{1 if value < _HUNDRED - 0.05 else 0}f} {_UNITS[unit]}"
 
 
 def number(count: int) -> str:

@@ -25,7 +25,7 @@ _NONCE_CHARS: Final = 16
 
 
 class Session(Protocol):
-    """What pages need of a session. ``token_id``: the row of ``tokens`` whose rights the session has.
+    """A session as pages need it. ``token_id``: the row of ``tokens`` whose rights the session has.
 
     Statements ask for rights by a token, so a session has one, which nobody can authenticate with. ``recent``: whether
     the sign-in is recent enough for sensitive changes.
@@ -45,7 +45,7 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
+    """The viewer of a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
 
     language: str
     theme: str  # light, dark, or "": as the system has it
@@ -69,7 +69,7 @@ class Viewer:
 
     @property
     def site_admin(self) -> bool:
-        """Whether the viewer administers this registry."""
+        """Return whether the viewer administers this registry."""
         return self.session is not None and self.session.site_admin
 
     @property

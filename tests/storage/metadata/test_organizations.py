@@ -7,6 +7,7 @@ import pytest
 
 from storage.metadata import access, accounts, collaborators, organizations, packages, repositories, teams
 from storage.metadata.database import Database, Transaction
+from storage.metadata.events import Actor
 
 Grant = Callable[[Transaction, int, int], Awaitable[object]]
 
@@ -31,13 +32,13 @@ async def _package(tx: Transaction, org: int, person: int) -> None:
     await packages.ensure(tx, org, "made", person, None)
 
 
-async def _access(tx: Transaction, org: int, _person: int) -> None:
+async def _access(tx: Transaction, org: int, person: int) -> None:
     there = await tx.fetchrow("SELECT id FROM packages WHERE owner_id = $1", org)
     found = await access.person(tx, org, "member")
     assert there is not None
     assert found is not None
     if found.member:
-        await access.grant_user(tx, there["id"], found.id, 3)
+        await access.grant_user(tx, there["id"], found.id, 3, Actor(person, None))
 
 
 async def _grants(db: Database, person: int) -> int:

@@ -53,9 +53,9 @@ async def _statements(db: Database) -> list[list[str]]:
 async def test_a_move_waits_for_those_who_look(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.TaskGroup() as tasks:
         with moves.expected(_APP):
-            tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE))
+            tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None))
             await asyncio.sleep(_SECONDS)
-            tasks.create_task(moves.move(_APP, package_id, TagName("b"), _DIGEST, _TYPE))
+            tasks.create_task(moves.move(_APP, package_id, TagName("b"), _DIGEST, _TYPE, token_id=None))
             assert await _statements(db) == []
     assert await _statements(db) == [["a", "b"]]
 
@@ -64,7 +64,7 @@ async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_
     async with open_retags(db) as moves, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         with ExitStack() as later:
             with moves.expected(_APP):
-                move = tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE))
+                move = tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None))
                 await asyncio.sleep(_SECONDS)
                 later.enter_context(moves.expected(_APP))
             assert await move
@@ -73,11 +73,11 @@ async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_
 async def test_a_move_does_not_wait_for_another_package(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.timeout(10):
         with moves.expected(_OTHER):
-            assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE)
+            assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None)
 
 
 async def test_a_look_that_fails_is_over(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.timeout(10):
         with suppress(LookupError), moves.expected(_APP):
             raise LookupError
-        assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE)
+        assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None)

@@ -70,7 +70,9 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "The registry cannot do this now": "지금은 처리할 수 없습니다",
     "Theme": "테마",
-    "There are none that you may see. The first push makes one:": "볼 수 있는 패키지가 없습니다. 처음 푸시하면 생깁니다.",
+    "There are none that you may see. The first push makes one:": (
+        "볼 수 있는 패키지가 없습니다. 처음 푸시하면 생깁니다."
+    ),
     "There is nothing here": "여기에는 아무것도 없습니다",
     "This address cannot be used like that": "이 주소는 그렇게 쓸 수 없습니다",
     "This page as JSON": "이 페이지의 JSON",

@@ -1,0 +1,65 @@
+"""Events of packages, each with its actor, as pages, the API and receivers of events see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from storage.metadata.events import RecordedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The actor of a change. ``login`` None: the account is unknown, as of what an operator's command did.
+
+    ``via``: classic, fine_grained, workflow, workspace or session. ``token``: what its owner calls the token, or the
+    repository of a workflow or workspace; None where there is no name, or the viewer may not know the name.
+    """
+
+    id: int | None
+    login: str | None
+    via: str
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a package. ``version_state``: live, deleted (it can be restored) or purged; None without a version.
+
+    ``data``: what else changed, by the action: before and after, role, user, team, repository, deleted_with.
+    """
+
+    id: int
+    at: datetime
+    action: str
+    who: Who
+    tag: str | None
+    version_id: int | None
+    version_state: str | None
+    digest: str | None
+    before_digest: str | None
+    data: Mapping[str, Any]
+
+
+def who(account_id: int | None, login: str | None, via: str | None, token: str | None, *, detailed: bool) -> Who | None:
+    """Return the actor that was recorded; None: nobody was. ``detailed``: the viewer may know the names of tokens."""
+    return None if via is None else Who(account_id, login, via, token if detailed else None)
+
+
+def told(row: RecordedEvent, *, detailed: bool) -> Event:
+    """Return a recorded event as a viewer may see it."""
+    actor = Who(row.actor_id, row.actor_login, row.via, row.token_name if detailed else None)
+    return Event(
+        row.id,
+        row.at,
+        row.action,
+        actor,
+        row.tag,
+        row.version_id,
+        row.version_state,
+        row.digest,
+        row.before_digest,
+        {} if row.data is None else orjson.loads(row.data),
+    )

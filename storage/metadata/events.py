@@ -1,0 +1,173 @@
+"""Events: what happened to packages, written by the statement that makes the change, and read by package and by tag.
+
+A statement that changes a package has a CTE ``actor`` and records what it did in the same go, so that no change is
+without its event and no event without its change. The pull path records nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+from storage.metadata.query import Executor, select
+
+#: The names of GitHub's audit log, and ours in the same grammar.
+PACKAGE_PUBLISHED: Final[LiteralString] = "packages.package_published"
+PACKAGE_DELETED: Final[LiteralString] = "packages.package_deleted"
+PACKAGE_RESTORED: Final[LiteralString] = "packages.package_restored"
+VERSION_PUBLISHED: Final[LiteralString] = "packages.package_version_published"
+VERSION_DELETED: Final[LiteralString] = "packages.package_version_deleted"
+VERSION_RESTORED: Final[LiteralString] = "packages.package_version_restored"
+TAG_CREATED: Final[LiteralString] = "packages.tag_created"
+TAG_MOVED: Final[LiteralString] = "packages.tag_moved"
+TAG_DELETED: Final[LiteralString] = "packages.tag_deleted"
+VISIBILITY_CHANGED: Final[LiteralString] = "packages.visibility_changed"
+INHERITANCE_CHANGED: Final[LiteralString] = "packages.inheritance_changed"
+REPOSITORY_LINKED: Final[LiteralString] = "packages.repository_linked"
+REPOSITORY_UNLINKED: Final[LiteralString] = "packages.repository_unlinked"
+ACCESS_GRANTED: Final[LiteralString] = "packages.access_granted"
+ACCESS_REVOKED: Final[LiteralString] = "packages.access_revoked"
+
+#: Events of access: who has a role is told to those who may change roles.
+OF_ACCESS: Final = (ACCESS_GRANTED, ACCESS_REVOKED)
+
+#: What a repository is called; the condition is to follow.
+FULL_NAME: Final[LiteralString] = """
+    SELECT owner.login || '/' || repository.name
+      FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
+"""
+#: The name of a role, 1 to 3, in SQL.
+ROLE_NAMES: Final[LiteralString] = "('{read,write,admin}'::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An account that makes a change; ``token_id`` None: in a session of the pages, without a token."""
+
+    account_id: int | None
+    token_id: int | None
+
+
+def actor(account: LiteralString, token: LiteralString) -> LiteralString:
+    """Render the SELECT of one row: the actor of a change, by the SQL of the ids of account and token.
+
+    A token of a repository, which is gone after its hours, is named by its repository.
+    """
+    return f"""
+        SELECT coalesce(token.account_id, {account}) AS id, coalesce(token.kind, 'session') AS via,
+               token.id AS token_id,
+               CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
+                    ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name
+          FROM (SELECT {token} AS id) AS given LEFT JOIN tokens token ON token.id = given.id
+    """
+
+
+def _bytes(digest: LiteralString) -> LiteralString:
+    return f"decode(substr({digest}, 8), 'hex')"
+
+
+def event(
+    action: LiteralString,
+    source: LiteralString,
+    *,
+    owner: LiteralString = "(SELECT owner_id FROM packages WHERE id = $1)",
+    version: LiteralString = "NULL::bigint",
+    digest: LiteralString = "NULL::text",
+    before: LiteralString = "NULL::text",
+    tag: LiteralString = "NULL::text",
+    data: LiteralString = "NULL::jsonb",
+) -> LiteralString:
+    """Render the SELECT of events of the package ``$1``, one for each row of ``source``, which has ``actor`` in it.
+
+    ``action`` and the rest are SQL over the row.
+    """
+    return f"""
+        SELECT {action}, {owner}, $1::bigint, {version}, {_bytes(digest)}, {_bytes(before)}, {tag},
+               actor.id, actor.via, actor.token_id, actor.token_name, {data}
+          FROM {source}"""
+
+
+def record(*events: LiteralString) -> LiteralString:
+    """Render the INSERT of events, in this order."""
+    return f"""
+        INSERT INTO events (action, owner_id, package_id, version_id, digest, before_digest, tag,
+                            actor_id, via, token_id, token_name, data)
+        {" UNION ALL ".join(events)}"""
+
+
+#: The action of a tag that is written, over its former digest.
+WRITTEN: Final[LiteralString] = f"CASE WHEN old.digest IS NULL THEN '{TAG_CREATED}' ELSE '{TAG_MOVED}' END"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as recorded; ``version_state``: live, deleted or purged, None for an event of no version.
+
+    ``via``: the kind of the token, or session; ``data``: JSON of what else changed.
+    """
+
+    id: int
+    at: datetime
+    action: str
+    actor_id: int | None
+    actor_login: str | None
+    via: str
+    token_name: str | None
+    tag: str | None
+    version_id: int | None
+    version_state: str | None
+    digest: str | None
+    before_digest: str | None
+    data: str | None
+
+
+def _text(digest: LiteralString) -> LiteralString:
+    return f"CASE octet_length({digest}) WHEN 32 THEN 'sha256:' ELSE 'sha512:' END || encode({digest}, 'hex')"
+
+
+def _events(condition: LiteralString) -> LiteralString:
+    return f"""
+    SELECT event.id, event.at, event.action, event.actor_id, account.login AS actor_login, event.via, event.token_name,
+           event.tag, event.version_id,
+           CASE WHEN event.version_id IS NOT NULL
+                THEN CASE WHEN version.id IS NULL THEN 'purged' WHEN version.deleted_at IS NULL THEN 'live'
+                          ELSE 'deleted' END END AS version_state,
+           {_text("event.digest")} AS digest, {_text("event.before_digest")} AS before_digest, event.data::text AS data
+      FROM (SELECT * FROM events WHERE {condition} ORDER BY id DESC LIMIT $3) AS event
+      LEFT JOIN LATERAL (SELECT login FROM accounts WHERE id = event.actor_id LIMIT 1) AS account ON true
+      LEFT JOIN LATERAL (SELECT id, deleted_at FROM manifests WHERE id = event.version_id LIMIT 1) AS version ON true
+     ORDER BY event.id DESC
+    """
+
+
+_OF_PACKAGE: Final = select(
+    RecordedEvent, _events("package_id = $1 AND id < $2 AND ($4::text[] IS NULL OR action <> ALL ($4::text[]))")
+)
+_OF_TAG: Final = select(RecordedEvent, _events("package_id = $1 AND id < $2 AND tag = $4"))
+
+#: Behind every event.
+_LAST: Final = 2**63 - 1
+
+
+async def of_package(
+    db: Executor, package_id: int, *, before: int | None, limit: int, but: tuple[str, ...] = ()
+) -> list[RecordedEvent]:
+    """The events of a package, the newest first, from before the event ``before``; ``but``: without these actions."""
+    return await _OF_PACKAGE.all(db, package_id, _LAST if before is None else before, limit, list(but) or None)
+
+
+async def of_tag(db: Executor, package_id: int, tag: str, *, before: int | None, limit: int) -> list[RecordedEvent]:
+    """The events of a tag, the newest first, from before the event ``before``."""
+    return await _OF_TAG.all(db, package_id, _LAST if before is None else before, limit, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    done: int
+
+
+_TURN: Final = select(_Turned, "SELECT turn_events(now(), $1) AS done")
+
+
+async def turn(db: Executor, kept_months: int) -> int:
+    """Make the partitions of the months to come and drop those of the past; returns the number of both."""
+    return (await _TURN.one(db, kept_months)).done
