@@ -1,5 +1,6 @@
 """People with passwords, and their browsers."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from registry.accounts import sign_in, web_sessions
@@ -21,10 +22,8 @@ async def person(registry: Registry, login: str, *, password: str = PASSWORD, si
 
 async def browser(registry: Registry, login: str, *, minutes_ago: float = 0, site_admin: bool = False) -> Pages:
     """A browser in which a user, made if need be, is signed in."""
-    try:
+    with suppress(AccountError):
         await create_user(registry.services.db, login, site_admin=site_admin)
-    except AccountError:
-        pass
     account = await find(registry.services.db, login)
     session = await web_sessions.begin(
         registry.services.db,
