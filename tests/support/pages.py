@@ -141,6 +141,11 @@ class Pages:
         body = urlencode(fields).encode()
         return self._kept(await self.registry.call("POST", path, data=body, headers={**own, **self._cookie(), **sent}))
 
+    async def get_raw(self, path: str, replica: int = 0) -> Answer:
+        """Asks for a page as a browser does, and follows nothing."""
+        asked = {"Accept-Encoding": "identity", **self._cookie()}
+        return self._kept(await self.registry.call("GET", path, headers=asked, replica=replica))
+
     def read(self, answer: Answer) -> Html:
         """What was sent, as a page, which must be whole."""
         return _html(answer)
