@@ -19,7 +19,7 @@ _TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,39}(?::admin|/[a-z0-9_-]{1,100})?"
 
 
 class Trusted(Protocol):
-    """What is needed of an issuer to verify a signature of it."""
+    """The fields of an issuer that the verification of a signature needs."""
 
     @property
     def issuer(self) -> str: ...

@@ -32,7 +32,7 @@ _FAILED_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where an issuer signs people in; ``basic``: whether it takes the client's secret in a header."""
+    """The endpoints by which an issuer signs people in; ``basic``: it takes the client's secret in a header."""
 
     authorization: str
     token: str

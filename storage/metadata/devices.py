@@ -72,7 +72,7 @@ async def decide(db: Executor, user_hash: bytes, account_id: int, *, approved: b
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What a device is told; ``early``: it asked again too soon, and has to wait longer from now on."""
+    """The state of a device that asks; ``early``: it asked again too soon, and has to wait longer from now on."""
 
     id: int
     expired: bool

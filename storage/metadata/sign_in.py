@@ -1,4 +1,4 @@
-"""What people sign in with: passwords, one-time codes, identities at OpenID Connect providers; and failed attempts."""
+"""Passwords, one-time codes and identities at OpenID Connect providers, by which people sign in; and failed attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

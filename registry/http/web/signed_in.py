@@ -1,4 +1,4 @@
-"""What a page asks of a session before it is shown, and how a browser gets and loses one."""
+"""Checks of the session before a page is shown, and the cookies by which a browser gets and loses one."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime

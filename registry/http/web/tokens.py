@@ -195,7 +195,7 @@ async def revoke(call: PageCall, session: SignedIn) -> web.Response:
 
 
 async def authorize(call: PageCall, session: SignedIn) -> web.Response:
-    """Authorize a token for an organization that requires SSO, or take that back."""
+    """Authorize a token for an organization that requires SSO, or revoke the authorization."""
     token_id, org = int(call.param("number")), call.fields.get("organization", "")
     change = rules.authorize if call.fields.get("change") == "authorize" else rules.deauthorize
     await change(call.services.db, session.account_id, token_id, org)
