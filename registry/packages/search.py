@@ -33,7 +33,7 @@ class Found:
 
     @property
     def complete(self) -> bool:
-        """Whether ``total`` is all of them."""
+        """Return whether ``total`` is all of them."""
         return self.total is not None and self.total < FOUND_MAX
 
 

@@ -12,7 +12,7 @@ from storage.metadata.query import Executor, select
 class PackageRow:
     """A package of a list; ``description`` and ``licenses`` are the publisher's."""
 
-    owner: str
+    owner_login: str
     name: str
     visibility: str
     description: str | None
@@ -34,7 +34,7 @@ _OF_OWNER: Final = select(
     PackageRow,
     f"""
     {access_facts.GIVEN}
-    SELECT lower(owner.login) AS owner, package.name, package.visibility, package.description, package.licenses,
+    SELECT owner.login AS owner_login, package.name, package.visibility, package.description, package.licenses,
            package.updated_at
       FROM {_VIEWER}
       JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL

@@ -237,6 +237,24 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             for owner in ("org-1", f"org-{s.org}")
             for after in ("", "app-1")
         ],
+        "package_pages._PACKAGE": [
+            (t, owner, image(s.package)) for t in (*s.viewers, None) for owner in ("org-1", f"org-{s.org}")
+        ],
+        "package_pages._HIGHLIGHTS": [
+            (s.package, digest("m", 10 * s.package + 3), _NOW.date()),
+            (1, digest("m", 13), _NOW.date()),
+        ],
+        "package_pages._REFERRERS": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
+        "package_pages._CHILDREN": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
+        "package_pages._VERSION": [
+            (t, f"org-{s.org}", image(s.package), *which)
+            for t in (*s.viewers, None)
+            for which in (("latest", None), (None, digest("m", 10 * s.package + 3)))
+        ],
+        **{
+            f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
+            for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
+        },
         "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [

@@ -1,5 +1,6 @@
 """The frame in Chromium: at every width, in both themes and languages, and with the comforts of the script."""
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.pages import Browsed
 from tests.support.server import Registry
+from tests.support.shelf import HOSTILE, Shelf, publish
 from tests.web.conftest import Browse
 
 pytestmark = pytest.mark.pages
@@ -59,3 +61,62 @@ async def test_by_keyboard_one_skips_to_the_content(registry: Registry, browse: 
         assert await window.page.evaluate("document.activeElement.textContent") == "Skip to the content"
         await window.page.keyboard.press("Enter")
         assert await window.page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.timeout(900)
+async def test_the_pages_of_packages_in_every_view(registry: Registry, browse: Browse, pictures: Path | None) -> None:
+    """The widths, themes and languages by turns: each page in two of the sixteen views, each view on some page."""
+    shelf = Shelf(registry, await registry.user("alice"))
+    labels = {
+        "org.opencontainers.image.description": "결제와 주문을 처리하는 서버 " + "long" * 60,
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.source": "https://git.example.org/" + "x" * 100,
+    }
+    long = "alice/" + "x" * 200
+    index = await shelf.index("alice/web", "v1.0.0", labels)
+    await shelf.referrer("alice/web", index, "application/vnd.dev.cosign.artifact.sig.v1+json")
+    image = await shelf.image(long, "t" * 128, labels=labels, commands=("RUN " + "y" * 500, "CMD sh"))
+    await shelf.chart("alice/charts/web", "0.1.0")
+    await publish(registry)
+    by_digest = f"/alice/web@{index['digest']}/-"
+    paths = [
+        "/explore", "/search?q=nothing", "/alice/web", "/alice/charts/web", f"/{long}", "/alice/web/-/tags", f"/{long}/-/tags",
+        "/alice/web/-/tags?q=none", "/alice/web/-/versions", "/alice/web/-/versions?show=all", "/alice/web:v1.0.0",
+        f"/{long}:{'t' * 128}", f"{by_digest}/manifest", f"{by_digest}/referrers", f"{by_digest}/parents",
+        f"/{long}@{image['digest']}/-/layers", f"/{long}@{image['digest']}/-/config", f"/{long}@{image['digest']}/-/referrers",
+    ]  # fmt: skip
+    for place, view in enumerate(VIEWS):
+        width, theme, language = view
+        chosen = [path for number, path in enumerate(paths) if (number + place) % (len(VIEWS) // 2) == 0]
+        async with browse(registry.url, width=width, theme=theme, language=language) as window:
+            for path in chosen:
+                await window.open(path)
+                name = re.sub(r"[^a-z0-9]+", "-", path[:60])
+                await look(window, f"{name}-{width}-{theme}-{language}", pictures)
+
+
+async def test_s53_hostile_texts_run_nothing(registry: Registry, browse: Browse) -> None:
+    shelf = Shelf(registry, await registry.user("alice"))
+    for place, text in enumerate(HOSTILE):
+        labels = {f"org.opencontainers.image.{name}": text for name in ("description", "licenses", "source")}
+        await shelf.image(f"alice/p{place}", "v1", labels=labels, commands=(text, text), annotations={text: text})
+    await publish(registry)
+    async with browse(registry.url) as window:
+        for path in ("/explore", *(f"/alice/p{place}{tail}" for place in range(len(HOSTILE)) for tail in ("", ":v1"))):
+            await window.open(path)
+            assert "hacked" not in await window.page.title()
+
+
+async def test_the_tool_that_was_chosen_is_remembered(registry: Registry, browse: Browse) -> None:
+    shelf = Shelf(registry, await registry.user("alice"))
+    await shelf.image("alice/web", "v1")
+    await shelf.image("alice/api", "v1")
+    await publish(registry)
+    host = registry.url.partition("://")[2]
+    async with browse(registry.url) as window:
+        await window.open("/alice/web")
+        await window.page.get_by_text("podman", exact=True).click()
+        assert await window.page.get_by_text(f"podman pull {host}/alice/web:v1").is_visible()
+        await window.open("/alice/api")
+        assert await window.page.get_by_text(f"podman pull {host}/alice/api:v1").is_visible()
+        assert not await window.page.get_by_text(f"docker pull {host}/alice/api:v1").is_visible()

@@ -20,11 +20,17 @@ from registry.http.web import (
     moves,
     oidc,
     owner,
+    package,
+    people,
     preferences,
+    search,
     settings,
     sign_in,
     start,
+    tags,
     tokens,
+    version,
+    versions,
 )
 from registry.http.web.call import HEADERS, PageCall, moved
 from registry.http.web.routes import Route, match
@@ -39,8 +45,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     *devices.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *search.ROUTES,
     *moves.ROUTES,
     *owner.ROUTES,
+    *people.ROUTES,
+    *package.ROUTES,
+    *tags.ROUTES,
+    *versions.ROUTES,
+    *version.ROUTES,
 )
 _FOREVER: Final = "public, max-age=31536000, immutable"
 

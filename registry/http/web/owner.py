@@ -8,7 +8,7 @@ from registry.accounts.names import is_login
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.routes import Route
-from storage.metadata import accounts, shown
+from storage.metadata import accounts, organizations, shown
 from storage.metadata.accounts import Account
 
 _ROWS: Final = 50
@@ -35,6 +35,10 @@ async def owner(call: PageCall) -> web.Response:
         return moved(f"/{renamed.lower()}")
     after = call.query("after")
     rows = await shown.packages_of(call.services.db, call.viewer.token_id, login, after=after, limit=_ROWS + 1)
+    role = None
+    if found.kind == "Organization" and call.viewer.session is not None:
+        seen = await organizations.seen(call.services.db, call.viewer.token_id, login)
+        role = None if seen is None else seen.role
     kind = "orgs" if found.kind == "Organization" else "users"
     return call.page(
         "owner.html",
@@ -42,6 +46,7 @@ async def owner(call: PageCall) -> web.Response:
         api=f"/{kind}/{login}/packages?package_type=container",
         command=f"moorage packages {login}",
         owner=found,
+        role=role,
         packages=rows[:_ROWS],
         more=rows[_ROWS - 1].name if len(rows) > _ROWS else None,
         after=after,

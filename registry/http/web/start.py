@@ -7,16 +7,21 @@ from aiohttp import web
 from registry.http.web import assets
 from registry.http.web.call import HEADERS, PageCall
 from registry.http.web.routes import Route
+from registry.packages import search as rule
 from storage.metadata import shown
 
 _ROWS: Final = 20
+_NEWEST: Final = 8
 
 
 async def start(call: PageCall) -> web.Response:
     """Show the start page."""
     login, db = call.viewer.login, call.services.db
     if login is None:
-        return call.page("start_visitor.html", api="/meta")
+        newest = await rule.search(db, None, limit=_NEWEST)
+        return call.page(
+            "start_visitor.html", api="/search/packages", command="moorage search", packages=newest.packages
+        )
     own = await shown.packages_of(db, call.viewer.token_id, login.lower(), after="", limit=_ROWS)
     template = "start_account.html" if own else "start_first.html"
     return call.page(template, api="/user/packages?package_type=container", command="moorage packages", packages=own)

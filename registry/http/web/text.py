@@ -1,7 +1,7 @@
 """Texts of others and figures, as pages show them: inert, and in the words of a language."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 #: Control characters but for tab and line feed, and what changes the direction of a text or is not to be seen in it.
@@ -40,9 +40,10 @@ def number(count: int) -> str:
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def day(time: datetime, language: str) -> str:
-    """Render the day of a time, in UTC."""
-    time = time.astimezone(UTC)
+def day(time: date, language: str) -> str:
+    """Render a day, or the day of a time in UTC."""
+    if isinstance(time, datetime):
+        time = time.astimezone(UTC)
     if language == "ko":
         return f"{time.year}년 {time.month}월 {time.day}일"
     return f"{time.day} {_MONTHS[time.month - 1]} {time.year}"

@@ -1,0 +1,111 @@
+"""The page of a package: its description, how to pull it, its newest tags, and what is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from auth.permissions import ADMIN
+from registry.http.web import artifacts
+from registry.http.web.call import PageCall
+from registry.http.web.reading import check, named
+from registry.http.web.routes import Route
+from registry.packages.tags import Tag
+from storage.metadata import package_pages
+from storage.metadata.package_pages import Highlights
+from storage.names import PackageName
+
+_TAGS: Final = 10
+#: Among these the tag to pull is looked for.
+_LOOKED_AT: Final = 100
+_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of every page of a package: its name, the path of its page, and what the viewer may do."""
+
+    name: PackageName
+    package_id: int
+    owner: str
+    visibility: str
+    may_manage: bool
+
+    @property
+    def path(self) -> str:
+        """The path of the package's page."""
+        return f"/{self.name}"
+
+    @property
+    def api(self) -> str:
+        """The path of the package in the API."""
+        image = self.name.image.replace("/", "%2F")
+        return f"/users/{self.name.owner}/packages/container/{image}"
+
+
+def head_of(call: PageCall, name: PackageName, facts: Any) -> Head:
+    """Return the head of a package that the viewer may read. Raises NotFound."""
+    package_id = check(call, Action.PULL, name, facts)
+    return Head(name, package_id, facts.owner_login or name.owner, facts.visibility or "private", facts.role >= ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day's downloads; ``height`` of 100."""
+
+    day: date
+    count: int
+    height: float
+
+
+def bars(today: date, days: Sequence[date], counts: Sequence[int]) -> list[Bar]:
+    """Return a bar for each of the last 30 days."""
+    known = dict(zip(days, counts, strict=True))
+    most = max(counts, default=0) or 1
+    every = [today - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
+    return [Bar(day, known.get(day, 0), round(100 * known.get(day, 0) / most, 1)) for day in every]
+
+
+async def package(call: PageCall) -> web.Response:
+    """Show a package."""
+    name, db = named(call), call.services.db
+    found = await package_pages.package(db, call.viewer.token_id, name)
+    head = head_of(call, name, found)
+    tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
+    chosen = artifacts.favourite(tags)
+    today = datetime.fromtimestamp(call.services.now(), UTC).date()
+    more = await package_pages.highlights(db, head.package_id, None if chosen is None else chosen.digest, today)
+    return call.page(
+        "package.html",
+        title=[str(name)],
+        api=head.api,
+        command=f"moorage package {name}",
+        head=head,
+        package=found,
+        **_shown(call, name, tags, chosen, more),
+        bars=bars(today, more.days, more.counts),
+        month=sum(more.counts),
+        facts=more,
+    )
+
+
+def _shown(
+    call: PageCall, name: PackageName, tags: Sequence[Tag], chosen: Tag | None, more: Highlights
+) -> dict[str, Any]:
+    kind = artifacts.IMAGE if chosen is None else artifacts.kind_of(chosen.media_type, more.artifact_type)
+    host = call.origin.partition("://")[2]
+    images = [tag for tag in tags if tag.kind == "image"]
+    return {
+        "chosen": chosen,
+        "kind": kind,
+        "signed": artifacts.kinds(more.referrers),
+        "tools": [] if chosen is None else artifacts.pull_commands(host, str(name), chosen.name, chosen.digest, kind),
+        "tags": images[:_TAGS],
+        "more_tags": len(images) > _TAGS,
+    }
+
+
+ROUTES: Final = (Route("GET", "/{owner}/{image}", package),)

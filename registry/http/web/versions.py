@@ -1,0 +1,40 @@
+"""The versions of a package, the newest first: images and artifacts, without what belongs to them."""
+
+from typing import Final
+
+from aiohttp import web
+
+from registry.http.web import artifacts
+from registry.http.web.call import PageCall
+from registry.http.web.package import head_of
+from registry.http.web.reading import named
+from registry.http.web.routes import Route
+from storage.metadata import package_pages
+
+_ROWS: Final = 50
+_BEHIND: Final = 2**63 - 1
+
+
+async def versions(call: PageCall) -> web.Response:
+    """List the versions of a package."""
+    name, db = named(call), call.services.db
+    head = head_of(call, name, await package_pages.package(db, call.viewer.token_id, name))
+    which, after = call.query("show"), call.query("after")
+    if which not in package_pages.VERSION_FILTERS:
+        which = ""
+    before = int(after) if after.isascii() and after.isdigit() and len(after) < len(str(_BEHIND)) else _BEHIND
+    rows = await package_pages.versions(db, head.package_id, which, before=before, limit=_ROWS + 1)
+    return call.page(
+        "versions.html",
+        title=[call.say("Versions"), str(name)],
+        api=f"{head.api}/versions",
+        command=f"moorage versions {name}",
+        head=head,
+        rows=[(row, artifacts.kind_of(row.media_type, row.artifact_type, row.kind)) for row in rows[:_ROWS]],
+        which=which,
+        after=after,
+        more=str(rows[_ROWS - 1].id) if len(rows) > _ROWS else None,
+    )
+
+
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/versions", versions),)
