@@ -1,4 +1,4 @@
-"""Passwords, one-time codes and identities at OpenID Connect providers, by which people sign in; and failed attempts."""
+"""Passwords, one-time codes and identities at OpenID Connect providers, and failed attempts to sign in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
