@@ -37,16 +37,18 @@ RUN := $(PYTHON) -m
 junit = $(if $(JUNIT),--junit-xml="$(JUNIT)/$(1).xml")
 pytest = $(RUN) pytest $(call junit,$(1))
 
-# Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
-# few are chosen in one process.
+# What measures time comes first, and never below coverage. Then two processes a core, as a test waits half of its time;
+# each begins with its share in order, so that neighbours share servers, and who is done takes from the others. What is
+# compiled is kept, whatever the environment says: five processes need it. Few tests are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not pages
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
-	$(call pytest,$@) -n $(WORKERS) -m "$(OTHERS) and not alone"
 	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
+	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone"
 endif
 
 coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran

@@ -1,13 +1,13 @@
 """The sender of an upload's parts: several are in flight at the same time, and they are recorded in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.part_buffer import PendingPart
 from storage.metadata.uploads import Upload
-from storage.objects.base import MultipartId, MultipartStore, ObjectKey, ObjectStore, Part, whole
+from storage.objects.base import MultipartId, MultipartStore, Part
 
 #: Of one upload at the same time.
 _IN_FLIGHT: Final = 4
@@ -103,27 +103,3 @@ def give(slots: BufferPool, cut: PendingPart) -> None:
     for slot in cut.slots:
         slots.give(slot)
     cut.slots.clear()
-
-
-async def put_before(
-    cut: PendingPart, segments: Sequence[tuple[ObjectKey, int]], stores: ObjectStore, slots: BufferPool | None
-) -> None:
-    """Prepend stored objects of these sizes to a part: in a slot that the part then owns, or in new memory.
-
-    The cut is the caller's to give back, also after an error. Raises as the store's reader.
-    """
-    size = sum(size for _, size in segments)
-    if slots is None:
-        room = memoryview(bytearray(size))
-    else:
-        slot = await slots.take()
-        cut.slots.append(slot)
-        room = slot.view
-    at = 0
-    for key, recorded in segments:
-        async with whole(stores, key, recorded) as reader:
-            async for chunk in reader:
-                room[at : at + len(chunk)] = chunk
-                at += len(chunk)
-    cut.pieces.insert(0, room[:size])
-    cut.size += size

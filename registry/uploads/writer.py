@@ -13,7 +13,8 @@ from typing import Final, Literal, cast
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
 from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
-from registry.uploads.part_sender import Parts, give, put_before
+from registry.uploads.part_sender import Parts, give
+from registry.uploads.segments import Segments
 from registry.uploads.stall_timeout import Body, Paced, StallTimeout
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
@@ -67,12 +68,11 @@ class UploadWriter:
         self._draining = draining
         algorithm = cast('Literal["sha256", "sha512"]', held.algorithm)
         hasher = ResumableHash.restore(held.hash_state) if held.hash_state else ResumableHash(algorithm)
-        self._segments = list(zip(held.segment_keys, held.segment_sizes, strict=True))
-        self._pending = Pending(hasher, held.received, base=sum(held.segment_sizes))
+        self._segments = Segments(held, stores)
+        self._pending = Pending(hasher, held.received, base=self._segments.size)
         self._pending.resume(held.tail)
         self._row = (held.hash_state or b"", held.tail)
         self._parts = Parts(stores, slots, held, self._number, self._record_part)
-        self._keys_made = 0
         self._spent = self._revocable = False
         self._stop: int | None = None
         self._may_be_whole = not self._parts.recorded and not self._segments
@@ -219,8 +219,7 @@ class UploadWriter:
     async def _read_back(self) -> None:
         """Read back into slots the segments that are too large to be joined with a part when sent."""
         self._pending.read_back()
-        segments, self._segments = self._segments, []
-        for key, size in segments:
+        for key, size in self._segments.take():
             async with whole(self._stores, key, size) as reader:
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
@@ -258,16 +257,8 @@ class UploadWriter:
 
     async def _join_segments(self, cut: PendingPart) -> None:
         """Prepend the segments before a part, read back from the store; alone they are too small for a part."""
-        segments, self._segments = self._segments, []
-        if segments:
-            # Who has a slot has room beside it, and must not wait for another.
-            slots = None if cut.slots or self._pending.slot is not None else self._slots
-            await put_before(cut, segments, self._stores, slots)
-
-    def _new_key(self) -> ObjectKey:
-        """Return a unique object key: the fence is this request's, and each number is used once in the request."""
-        self._keys_made += 1
-        return ObjectKey(f"{self._held.object_key}.{self.fence}.{self._keys_made}")
+        # Who has a slot has room beside it, and must not wait for another.
+        await self._segments.put_before(cut, None if cut.slots or self._pending.slot is not None else self._slots)
 
     async def _record(
         self,
@@ -324,15 +315,14 @@ class UploadWriter:
                 await self._record(cut, tail=tail, release=release)
                 pending.resume(tail)
             else:
-                key = self._new_key()
-                await self._stores.put(key, cut.pieces)
+                key = await self._segments.write(cut.pieces)
                 await self._record(cut, segment=(key, cut.size), release=release)
-                self._segments.append((key, cut.size))
+                self._segments.append(key, cut.size)
                 self._may_be_whole = False
         finally:
             give(self._slots, cut)
             self._leave_slot()
-        pending.base = sum(size for _, size in self._segments)
+        pending.base = self._segments.size
         self.released = release
 
     # -- the end
@@ -366,16 +356,15 @@ class UploadWriter:
                 await self._parts.settled()
             return Stored(await self._parts.complete(), self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
-            return Stored(self._segments[0][1], self._segments[0][0], None)
+            key, size = self._segments.only()
+            return Stored(size, key, None)
         inline = self._pending.total <= INLINE_BYTES and not self._segments
         cut = self._pending.cut_all()
         try:
             if inline:
                 return Stored(cut.size, None, b"".join(cut.pieces))
             await self._join_segments(cut)
-            key = self._new_key()
-            await self._stores.put(key, cut.pieces)
-            return Stored(cut.size, key, None)
+            return Stored(cut.size, await self._segments.write(cut.pieces), None)
         finally:
             give(self._slots, cut)
 
@@ -390,7 +379,8 @@ class UploadWriter:
             async with whole(self._stores, stored.object_key, stored.size) as reader:
                 async for chunk in reader:
                     hasher.update(chunk)
-            self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments
+            if not self._parts.recorded:
+                self._segments.restart(stored.object_key, stored.size)
         return hasher.hexdigest()
 
 

@@ -72,6 +72,15 @@ def measured() -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith("COVERAGE_")}
 
 
+def waited_for_processor(pid: int) -> float:
+    """How long the threads of a process could have run and had no processor, in seconds; 0 where nobody counts that."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            total += int(path.read_text().split()[1])
+    return total / 1e9
+
+
 async def _ready(url: str) -> None:
     """Come back when the instance at ``url`` says that it is ready."""
     async with asyncio.timeout(_READY_SECONDS):

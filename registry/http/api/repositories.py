@@ -15,9 +15,10 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import repository as shape
-from storage.metadata import accounts, repositories
+from storage.metadata import accounts, repositories, repository_lists
 from storage.metadata.accounts import Account
-from storage.metadata.repositories import Filter, Repository
+from storage.metadata.repositories import Repository
+from storage.metadata.repository_lists import Filter
 
 Visibility = Literal["public", "private", "internal"]
 
@@ -92,7 +93,7 @@ def filter_of(call: ApiCall, page: Page) -> Filter:
 async def list_mine(call: ApiCall) -> web.Response:
     """List the repositories of the caller: owned, as a collaborator, or by an organization."""
     me, page = rights.myself(call), page_of(call)
-    found, total = await repositories.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
+    found, total = await repository_lists.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
     return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
 
 
@@ -109,7 +110,7 @@ async def list_of_organization(call: ApiCall) -> web.Response:
 
 
 async def _owned(call: ApiCall, owner_id: int, page: Page) -> web.Response:
-    found, total = await repositories.of_owner(call.services.db, call.token_id, owner_id, filter_of(call, page))
+    found, total = await repository_lists.of_owner(call.services.db, call.token_id, owner_id, filter_of(call, page))
     return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
 
 

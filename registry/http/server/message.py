@@ -15,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.body import Body
 from registry.http.server.parser import Head
+from registry.http.statuses import oci_body, status_of
 
 REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
 SERVER: Final = "Moorage"
@@ -158,7 +159,7 @@ INERT: Final[Mapping[str, str]] = {
 
 def error_response(error: RegistryError, headers: Mapping[str, str] = INERT) -> Response:
     """Render ``error`` in the JSON of its dialect."""
-    return Response(error.status, {**headers, **error.headers, "Content-Type": "application/json"}, error.body())
+    return Response(status_of(error), {**headers, **error.headers, "Content-Type": "application/json"}, oci_body(error))
 
 
 class Rendered(dict[str, str]):

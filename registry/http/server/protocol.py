@@ -21,6 +21,7 @@ from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import HandshakeOnPlainPort, Head, Parser
+from registry.http.statuses import status_of
 
 log = structlog.get_logger()
 
@@ -334,7 +335,7 @@ class Connection(asyncio.BufferedProtocol):
         """Take what came for no HTTP: it is answered when it is its turn, and nothing is read any more."""
         problem = type(error.__cause__ or error).__name__
         note = log.debug if isinstance(error, HandshakeOnPlainPort) else log.info
-        note("http.malformed", remote=self.remote, problem=problem, status=error.status)
+        note("http.malformed", remote=self.remote, problem=problem, status=status_of(error))
         self._deaf = True
         request, self._receiving = self._receiving, None
         if request is None:
@@ -356,7 +357,7 @@ class Connection(asyncio.BufferedProtocol):
         data = render(response, request.id, close=True) + response.body
         request.sent_bytes = len(data)
         self.transport.write(data)
-        self._log(request, error.status)
+        self._log(request, status_of(error))
         self.deadline = time.monotonic() + self._server.limits.linger_seconds
         self.transport.close()
 
