@@ -47,19 +47,19 @@ class Segments:
         found, self._found = self._found, []
         return found
 
-    async def put_before(self, cut: PendingPart, slots: BufferPool | None) -> None:
-        """Prepend the segments to a part: in a slot that the part then owns, or in new memory without ``slots``.
+    async def put_before(self, pending_part: PendingPart, pool: BufferPool | None) -> None:
+        """Prepend the segments to a part: in a slot that the part then owns, or in new memory without ``pool``.
 
-        The cut is the caller's to give back, also after an error. Raises as the store's reader.
+        The part is the caller's to give back, also after an error. Raises as the store's reader.
         """
         if not self._found:
             return
         size = self.size
-        if slots is None:
+        if pool is None:
             room = memoryview(bytearray(size))
         else:
-            slot = await slots.take()
-            cut.slots.append(slot)
+            slot = await pool.take()
+            pending_part.slots.append(slot)
             room = slot.view
         at = 0
         for key, recorded in self.take():
@@ -67,5 +67,5 @@ class Segments:
                 async for chunk in reader:
                     room[at : at + len(chunk)] = chunk
                     at += len(chunk)
-        cut.pieces.insert(0, room[:size])
-        cut.size += size
+        pending_part.pieces.insert(0, room[:size])
+        pending_part.size += size
