@@ -14,6 +14,7 @@ from storage.metadata.query import Executor, select
 PACKAGE_PUBLISHED: Final[LiteralString] = "packages.package_published"
 PACKAGE_DELETED: Final[LiteralString] = "packages.package_deleted"
 PACKAGE_RESTORED: Final[LiteralString] = "packages.package_restored"
+PACKAGE_TRANSFERRED: Final[LiteralString] = "packages.package_transferred"
 VERSION_PUBLISHED: Final[LiteralString] = "packages.package_version_published"
 VERSION_DELETED: Final[LiteralString] = "packages.package_version_deleted"
 VERSION_RESTORED: Final[LiteralString] = "packages.package_version_restored"

@@ -9,6 +9,7 @@ from aiohttp import web
 from registry.accounts import devices as rules
 from registry.accounts.devices import DeviceError, DeviceUnknown
 from registry.errors import RegistryError
+from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn, now_of
@@ -54,7 +55,7 @@ def _error(error: RegistryError) -> web.Response:
     """Render an error as RFC 6749 §5.2 does."""
     if isinstance(error, DeviceError):
         return _json({"error": error.error, "error_description": error.message}, _BAD_REQUEST)
-    return _json({"error": "slow_down", "error_description": error.message}, error.status, error.headers)
+    return _json({"error": "slow_down", "error_description": error.message}, status_of(error), error.headers)
 
 
 def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
