@@ -408,6 +408,7 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "job_runs._RAN": [("collect_garbage", 30.0, 7)],
         "job_runs._FAILED": [("collect_garbage", 30.0, "Postgres: read-only")],
         "job_runs._ALL": [()],
+        "readiness._SERVER": [()],
         "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
         "administration._SUSPENDED": [(0, 100)],
         "administration._ADMINISTRATORS": [(0, 100)],
