@@ -10,7 +10,7 @@ from storage.metadata.readiness import DatabaseHealth
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health of a process. ``store_fault``: why the store cannot be reached; ``leaving``: the process is to stop."""
+    """The health of a process. ``store_fault``: why the store does not answer; ``leaving``: the process is to stop."""
 
     database: DatabaseHealth
     store_fault: str | None

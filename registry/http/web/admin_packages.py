@@ -69,7 +69,7 @@ async def one(call: PageCall) -> web.Response:
     )
 
 
-def _target(call: PageCall, package: ShownPackage, login: str, name: str) -> str:
+def _target(package: ShownPackage, login: str, name: str) -> str:
     return f"{login.lower()}/{name or package.name}"
 
 
@@ -82,10 +82,10 @@ async def ask_for_transfer(call: PageCall) -> web.Response:
 def _question(
     call: PageCall, found: Found, package: ShownPackage, login: str, name: str, wrong: str | None = None
 ) -> web.Response:
-    place, after = f"{_LIST}/{found.name}", _target(call, package, login, name)
+    place, after = f"{_LIST}/{found.name}", _target(package, login, name)
     consequences = [
         call.say(
-            "The package moves from %(before)s to %(after)s, with its versions, tags and downloads.",
+            "It moves, with its versions, tags and downloads: %(before)s → %(after)s",
             before=found.name,
             after=after,
         ),
@@ -128,7 +128,7 @@ async def transfer(call: PageCall) -> web.Response:
     except Invalid as error:
         said = call.say("It was not transferred: %(why)s", why=error.message.removeprefix("Invalid request.").strip())
         return call.redirect(f"{_LIST}/{found.name}", said, "bad")
-    after = _target(call, package, login, name)
+    after = _target(package, login, name)
     return call.redirect(f"{_LIST}/{after}", call.say("The package is transferred: %(name)s", name=after))
 
 

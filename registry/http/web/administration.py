@@ -1,6 +1,6 @@
 """What the pages of site administrators share: their one place, whom they are for, and changes that ask before."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,9 +62,7 @@ def ask(call: PageCall, question: Question, wrong: str | None = None) -> web.Res
     )
 
 
-def changes(
-    handler: Callable[[PageCall], Awaitable[web.StreamResponse]], *, back: str = f"{PLACE}/accounts"
-) -> Handler:
+def changes(handler: Handler, *, back: str = f"{PLACE}/accounts") -> Handler:
     """Have ``handler`` called for administrators who signed in not long ago.
 
     ``back``: where those go on who send a form, and sign in first.
