@@ -18,7 +18,7 @@ class Health:
 
     @property
     def good(self) -> bool:
-        """Return whether requests are answered in full."""
+        """Return whether database and store work, and this process stays."""
         return not (self.database.read_only or self.database.missing or self.store_fault or self.leaving)
 
 

@@ -1,4 +1,4 @@
-"""What the pages of site administrators share: their one place, whom they are for, and changes that ask before."""
+"""The frame of the pages of site administrators: their addresses, and the questions before a change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def page(call: PageCall, template: str, heading: str, **values: Any) -> web.Resp
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a page asks before a change: ``action``: the address of the form; ``cancel``: where one goes instead.
+    """A question before a change. ``action``: the address of the form; ``cancel``: where one goes instead.
 
     ``typed``: the name that has to be typed; ``fields``: hidden fields of the form.
     """
