@@ -5,6 +5,7 @@ Every job is idempotent and takes its rows with SKIP LOCKED or a lease, so no le
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -31,15 +32,17 @@ def stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
     return stopping
 
 
-async def run(services: Services, stopping: asyncio.Event) -> None:
+async def run(
+    services: Services, stopping: asyncio.Event, schedule: Mapping[str, tuple[Job, float]] = SCHEDULE
+) -> None:
     """Runs every job until ``stopping`` is set; a job under way is finished first."""
     async with asyncio.TaskGroup() as tasks:
-        for name, (job, pause_seconds) in SCHEDULE.items():
+        for name, (job, pause_seconds) in schedule.items():
             tasks.create_task(_repeat(services, name, job, pause_seconds, stopping))
 
 
 async def _repeat(services: Services, name: str, job: Job, pause_seconds: float, stopping: asyncio.Event) -> None:
-    record = _Record(services, name, pause_seconds)
+    record = Record(services, name, pause_seconds)
     while not stopping.is_set():
         pause = pause_seconds
         try:
@@ -60,7 +63,7 @@ async def _repeat(services: Services, name: str, job: Job, pause_seconds: float,
             continue
 
 
-class _Record:
+class Record:
     """The record of a job's runs in the database, written seldom; one that cannot be written is left out."""
 
     def __init__(self, services: Services, name: str, pause_seconds: float) -> None:
@@ -68,16 +71,18 @@ class _Record:
         self._name = name
         self._pause_seconds = pause_seconds
         self._items = 0
-        self._ran_at = self._failed_at = float("-inf")
+        self._recorded = False
+        self._ran_at = services.now()
+        self._failed_at = float("-inf")
 
     async def ran(self, done: int) -> None:
         """Record a run that ended well, if the job has come to rest after some work, or not for a while."""
         self._items += done
         now = self._services.now()
-        if (self._items and not done) or now - self._ran_at >= _RECORDED_SECONDS:
+        if (not done and (self._items or not self._recorded)) or now - self._ran_at >= _RECORDED_SECONDS:
             with suppress(StorageError):
                 await job_runs.ran(self._services.db, self._name, self._pause_seconds, self._items)
-                self._items, self._ran_at = 0, now
+                self._items, self._ran_at, self._recorded = 0, now, True
 
     async def failed(self, error: StorageError) -> None:
         """Record a failure, unless one was recorded not long ago."""

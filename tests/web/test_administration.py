@@ -280,7 +280,7 @@ async def test_a_package_is_found_and_transferred(boss: Pages) -> None:
 async def test_storage_jobs_and_health_show_what_the_api_shows(boss: Pages) -> None:
     registry = boss.registry
     storage = await boss.get(f"{ADMIN}/storage")
-    assert "Blobs to look at" in storage.text
+    assert "Blobs to check" in storage.text
     assert "No worker has run yet" in (await boss.get(f"{ADMIN}/jobs")).text
     await registry.services.db.execute(
         "INSERT INTO job_runs VALUES ('collect_garbage', 30, now() - interval '1 hour', now() - interval '2 hours', 1234,"

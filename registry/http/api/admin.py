@@ -119,7 +119,7 @@ async def issue_sign_in_link(call: ApiCall) -> web.Response:
     code = await sign_in.issue_code(call.services.db, user.login)
     expires_at = datetime.fromtimestamp(call.services.now() + sign_in.CODE_SECONDS, UTC)
     body = {"url": f"{call.origin}/login/code#{code.reveal()}", "expires_at": expires_at}
-    return answer(body, 201, headers={"Cache-Control": "no-store"})
+    return answer(body, 201)
 
 
 async def list_sessions(call: ApiCall) -> web.Response:

@@ -26,7 +26,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "이 페이지를 만든 프로세스가 본 상태입니다. 다른 복제본은 각자의 상태를 보여 줍니다."
     ),
     "Back to the account": "계정으로 돌아가기",
-    "Blobs to look at: no manifest has needed them for a while": "확인할 블롭(한동안 어떤 매니페스트도 쓰지 않음)",
+    "Blobs to check: whether a manifest needs them": "매니페스트가 쓰는지 확인할 블롭",
     "Deleted bytes stay in the store until one does. Start one:": (
         "실행될 때까지 삭제한 데이터가 저장소에 남습니다. 시작하는 명령:"
     ),
@@ -213,5 +213,5 @@ TEXTS: Final[Mapping[str, str]] = {
     "read-only": "읽기 전용",
     "sees and changes everything in this registry": "이 레지스트리의 모든 것을 보고 변경합니다",
     "suspended": "정지됨",
-    "the longest since %(when)s": "가장 오래된 것: %(when)s",
+    "the first is due %(when)s": "가장 이른 예정: %(when)s",
 }
