@@ -122,3 +122,18 @@ async def test_health_jobs_and_settings(registry: Registry) -> None:
     assert health["database"]["schema"] == health["database"]["expected_schema"]
     assert await people.ok("GET", "/admin/jobs", people.admin) == []
     assert "MOORAGE_RESTORE_DAYS" in await people.ok("GET", "/admin/settings", people.admin)
+
+
+async def test_packages_that_go_with_their_account_are_recorded_with_the_administrator(registry: Registry) -> None:
+    people = await acme(registry)
+    await registry.push_image("stranger/web", "v1", people.stranger)
+    await registry.call("POST", "/v2/stranger/begun/blobs/uploads/", people.stranger)
+    await registry.push_image("acme/web", "v1", people.owner)
+    await people.ok("DELETE", "/admin/users/stranger", people.admin, None, 204)
+    await people.ok("DELETE", "/orgs/acme", people.owner, None, 202)
+    rows = await registry.services.db.fetch(
+        "SELECT package.name, actor.login, event.via FROM events event JOIN packages package ON package.id = event.package_id"
+        " AND package.owner_id = event.owner_id JOIN accounts actor ON actor.id = event.actor_id"
+        " WHERE action = 'packages.package_deleted' ORDER BY event.id"
+    )
+    assert [tuple(row) for row in rows] == [("web", "admin", "classic"), ("web", "owner", "classic")]

@@ -141,7 +141,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._TAKEN_FROM_EVERYBODY": [(s.org_id, "gone-7"), (s.big_id, "gone-7")],
         "accounts._RETIRE": [(s.org_id, 5000), (s.big_id, 5000)],
         "accounts._RENAME": [(7, "renamed")],
-        "accounts._FORGET": [(s.org_id, 7), (s.stranger, 7)],
+        "accounts._FORGET": [(s.org_id, 7, None), (s.stranger, 7, None)],
         "accounts._FORGET_TEAMS": [(s.org_id,)],
     }
 

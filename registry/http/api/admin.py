@@ -59,7 +59,7 @@ async def rename_user(call: ApiCall) -> web.Response:
 
 async def delete_user(call: ApiCall) -> web.Response:
     """Deletes a user and his packages."""
-    await rules.delete(call.services.db, call.param("username"), kind="User", deleted_by=rights.myself(call))
+    await rules.delete(call.services.db, call.param("username"), kind="User", actor=call.actor)
     return nothing()
 
 
