@@ -257,3 +257,11 @@ async def test_the_packages_of_an_owner_are_filtered(pages: Pages) -> None:
         shown = await pages.get(f"/alice{query}")
         assert [link for link in shown.links if link.startswith("/alice/") and ":" not in link] == found, query
     assert "/alice/web:v1" in (await pages.get("/alice")).links
+
+
+async def test_what_the_api_answers_runs_nothing_in_a_browser(registry: Registry) -> None:
+    token = await registry.user("alice")
+    for path in ("/api/v3/user", "/api/v3/users/alice", "/api/v3/nothing", "/api/v3/openapi.json", "/api/v3/meta"):
+        headers = (await registry.call("GET", path, token)).headers
+        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox", path
+        assert headers["X-Content-Type-Options"] == "nosniff"

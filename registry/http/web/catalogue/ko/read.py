@@ -74,7 +74,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Package": "패키지",
     "Packages: %(text)s": "패키지: %(text)s",
     "Packages that begin with": "패키지의 시작 글자",
-    "People": "구성원",
+    "People": "사용자",
     "Platform": "플랫폼",
     "Platforms": "플랫폼",
     "Previous page": "이전 페이지",
