@@ -106,7 +106,6 @@ TEXTS: Final[Mapping[str, str]] = {
     "Versions": "버전",
     "Visibility": "표시 여부",
     "also": "다른 태그:",
-    "downloads": "다운로드",
     "inside the index": "인덱스 안",
     "no layer": "레이어 없음",
     "not here": "여기에 없음",
