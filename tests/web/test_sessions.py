@@ -224,3 +224,26 @@ async def test_s55_no_form_of_others_and_none_without_its_token(pages: Pages) ->
             assert (await alice.post(path, {"csrf": own}, **headers)).status == 403, (path, headers)
     assert (await alice.get("/logout", 404)).heading == "There is nothing here"
     assert await login_of(alice) == "alice"
+
+
+async def test_no_text_of_a_form_is_our_fault(pages: Pages) -> None:
+    """PostgreSQL has no place for U+0000."""
+    alice = await browser(pages.registry, "alice")
+    own = (await alice.get("/settings/sessions")).all("input", name="csrf")[0]["value"]
+    odd = "a\x00b"
+    for path, fields in (
+        ("/login", {"login": odd, "password": odd, "next": odd}),
+        ("/login/code", {"code": odd}),
+        ("/login/device", {"user_code": odd}),
+        ("/login/device", {"user_code": odd, "decision": odd}),
+        ("/login/device/code", {"client_name": odd, "scope": odd}),
+        ("/login/device/token", {"grant_type": odd, "device_code": odd}),
+        ("/settings/tokens/new", {"note": odd, "days": odd, "scopes": "repo"}),
+        ("/settings/tokens/new", {"note": odd, "days": "7", "scopes": "repo"}),
+        ("/settings/tokens/1/organizations", {"organization": odd, "change": odd}),
+        ("/settings/sessions", {"session": odd}),
+        ("/settings/security/disconnect", {"issuer": odd, "subject": odd}),
+        ("/settings/security/password", {"password": odd * 10}),
+    ):
+        answer = await alice.post(path, {"csrf": own, **fields})
+        assert 300 <= answer.status < 500, (path, answer.status)

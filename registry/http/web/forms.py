@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from registry.errors import Denied
+from registry.errors import BadRequest, Denied
 from registry.http.forms import read_form
 from registry.http.server.message import Request
 from registry.http.urls import origin
@@ -69,7 +69,10 @@ class Fields(Mapping[str, str]):
 async def read(request: Request, services: Services) -> Fields:
     """Read the fields of a form. Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow."""
     check_origin(request, services)
-    return Fields(await read_form(request, services.settings.http.body_seconds))
+    fields = await read_form(request, services.settings.http.body_seconds)
+    if any("\0" in value for values in fields.values() for value in values):
+        raise BadRequest("expected text without U+0000")  # which PostgreSQL has no place for
+    return Fields(fields)
 
 
 def check_token(fields: Fields, viewer: Viewer) -> None:
