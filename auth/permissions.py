@@ -112,6 +112,14 @@ def may(identity: Identity, action: Action, package: PackageName, standing: Acce
     return isinstance(decide(identity, action, package, standing), Allowed)
 
 
+def role_of_person(package: PackageName, standing: AccessFacts) -> int:
+    """Return the role that a person has, by ``decide``, with a token that narrows nothing (and has the SSO, if any)."""
+    standing = msgspec.structs.replace(standing, sso_missing=False)
+    person = Identity(0, standing.account_id)
+    roles = (_NEEDS[action] for action in _NEEDS if may(person, action, package, standing))
+    return max(roles, default=NONE) if standing.package_id is not None else NONE
+
+
 def grantable(identity: Identity, package: PackageName, standing: AccessFacts) -> frozenset[Action]:
     """The actions that a bearer token may be issued for; a package that the caller may create counts as existing."""
     if standing.package_id is None:

@@ -4,16 +4,17 @@ CREATE FUNCTION index_package() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        DELETE FROM package_words WHERE package_id = NEW.id;
-    END IF;
-    IF NEW.deleted_at IS NULL AND NEW.published_at IS NOT NULL THEN
-        PERFORM 1 FROM accounts WHERE id = NEW.owner_id FOR SHARE;
-        INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
-        SELECT NEW.id, words.word, NEW.owner_id, NEW.visibility, words.full_name
-          FROM accounts owner CROSS JOIN LATERAL package_words_of(owner.login, NEW.name) AS words
-         WHERE owner.id = NEW.owner_id;
-    END IF;
+    DELETE FROM package_words WHERE package_id = NEW.id;
+    PERFORM 1 FROM accounts
+      WHERE id IN (SELECT owner_id FROM packages
+                    WHERE packages.id = NEW.id AND packages.deleted_at IS NULL AND published_at IS NOT NULL)
+        FOR SHARE;
+    INSERT INTO package_words (package_id, word, owner_id, visibility, full_name)
+    SELECT package.id, words.word, package.owner_id, package.visibility, words.full_name
+      FROM packages package
+      JOIN accounts owner ON owner.id = package.owner_id
+     CROSS JOIN LATERAL package_words_of(owner.login, package.name) AS words
+     WHERE package.id = NEW.id AND package.deleted_at IS NULL AND package.published_at IS NOT NULL;
     RETURN NULL;
 END
 $$;
@@ -28,6 +29,34 @@ BEGIN
       FROM packages WHERE owner_id = NEW.id AND deleted_at IS NULL AND published_at IS NOT NULL;
     RETURN NULL;
 END
+$$;
+
+CREATE TABLE packages (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    visibility text DEFAULT 'private'::text NOT NULL,
+    creator_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    repository_id bigint,
+    inherit_access boolean DEFAULT false NOT NULL,
+    description text,
+    licenses text,
+    source_url text,
+    deleted_by bigint,
+    licenses_spdx boolean,
+    CONSTRAINT packages_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'internal'::text, 'public'::text])))
+)
+WITH (fillfactor='90');
+
+CREATE FUNCTION package_seen(package packages) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT concat_ws(' ', package.owner_id, package.name, package.visibility,
+                     package.deleted_at IS NULL, package.published_at IS NULL)
 $$;
 
 CREATE FUNCTION package_words_of(login text, name text) RETURNS TABLE(word text, full_name boolean)
@@ -323,27 +352,6 @@ CREATE TABLE package_words (
     visibility text NOT NULL,
     full_name boolean NOT NULL
 );
-
-CREATE TABLE packages (
-    id bigint NOT NULL,
-    owner_id bigint NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    visibility text DEFAULT 'private'::text NOT NULL,
-    creator_id bigint,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    published_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    repository_id bigint,
-    inherit_access boolean DEFAULT false NOT NULL,
-    description text,
-    licenses text,
-    source_url text,
-    deleted_by bigint,
-    licenses_spdx boolean,
-    CONSTRAINT packages_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'internal'::text, 'public'::text])))
-)
-WITH (fillfactor='90');
 
 ALTER TABLE packages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
@@ -722,9 +730,13 @@ CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (
 
 CREATE INDEX packages_unpublished ON packages USING btree (created_at) WHERE (published_at IS NULL);
 
+CREATE INDEX repositories_created ON repositories USING btree (owner_id, id) WHERE (deleted_at IS NULL);
+
 CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
 
 CREATE INDEX repositories_public ON repositories USING btree (owner_id) WHERE ((visibility = 'public'::text) AND (deleted_at IS NULL));
+
+CREATE INDEX repositories_updated ON repositories USING btree (owner_id, updated_at, id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, repository_id);
 
@@ -743,6 +755,8 @@ CREATE INDEX token_organizations_org ON token_organizations USING btree (org_id)
 CREATE INDEX tokens_account ON tokens USING btree (account_id);
 
 CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY (ARRAY['workflow'::text, 'workspace'::text]));
+
+CREATE INDEX tokens_personal ON tokens USING btree (id) WHERE ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (revoked_at IS NULL));
 
 CREATE INDEX tokens_repository ON tokens USING btree (repository_id) WHERE (repository_id IS NOT NULL);
 
@@ -766,7 +780,7 @@ CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((low
 
 CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change_of_events();
 
-CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((((((old.owner_id IS DISTINCT FROM new.owner_id) OR (old.name IS DISTINCT FROM new.name)) OR (old.visibility IS DISTINCT FROM new.visibility)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR ((old.published_at IS NULL) IS DISTINCT FROM (new.published_at IS NULL)))) EXECUTE FUNCTION index_package();
+CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((package_seen(old.*) <> package_seen(new.*))) EXECUTE FUNCTION index_package();
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 

@@ -52,6 +52,33 @@ async def test_a_token_of_the_operator_may_end(env: dict[str, str], db: Database
     assert (await _moorage(env, *make, "--days", "0"))[0] != 0
 
 
+async def test_the_operator_lists_and_revokes(env: dict[str, str]) -> None:
+    for login in ("Ada", "bob", "eve"):
+        assert await _moorage(env, "user", "create", login) == (0, f"created {login}")
+    for arguments, wanted in (
+        (("user", "promote", "ada"), "ada is a site administrator"),
+        (("user", "suspend", "eve"), "eve is suspended"),
+        (("user", "list"), "Ada\t1\tsite_admin\nbob\t2\neve\t3\tsuspended"),
+        (("user", "list", "--admins"), "Ada\t1\tsite_admin"),
+        (("user", "list", "--suspended"), "eve\t3\tsuspended"),
+        (("org", "create", "acme", "--owner", "bob"), "created acme"),
+        (("org", "list"), "acme\t4"),
+    ):
+        assert await _moorage(env, *arguments) == (0, wanted), arguments
+    make = ("token", "create", "--scope", "read:packages", "--note", "ci", "--user")
+    secrets = [(await _moorage(env, *make, login))[1] for login in ("bob", "ada")]
+    listed = [f"{number}\t{login}\t…{secret[-8:]}\tread:packages\tci"
+              for number, login, secret in ((2, "Ada", secrets[1]), (1, "bob", secrets[0]))]  # fmt: skip
+    assert await _moorage(env, "token", "list") == (0, "\n".join(listed))
+    assert await _moorage(env, "token", "list", "--user", "BOB") == (0, listed[1])
+    assert await _moorage(env, "token", "revoke", "1") == (0, "revoked 1")
+    assert await _moorage(env, "token", "list", "--user", "bob") == (0, "")
+    assert (await _moorage(env, "token", "revoke", "1"))[0] == 1
+    assert (await _moorage(env, "token", "list", "--user", "nobody"))[0] == 1
+    last = (1, "moorage: Ada is the last administrator of this registry")
+    assert await _moorage(env, "user", "promote", "ada", "--end") == last
+
+
 async def test_a_link_of_the_operator_signs_in_once(env: dict[str, str], db: Database) -> None:
     assert await _moorage(env, "user", "create", "ada") == (0, "created ada")
     assert await _moorage(env, "user", "sign-in-link", "nobody") == (1, "moorage: no user has the login 'nobody'")

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from registry.accounts.administration import Which
     from storage.metadata.database import Database
+
+_PAGE = 1000
 
 T = TypeVar("T")
 
@@ -28,6 +31,27 @@ def create_user(login: str, *, site_admin: Annotated[bool, typer.Option("--admin
 
     account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
     typer.echo(f"created {account.login}")
+
+
+@users.command("list")
+def list_users(
+    *,
+    suspended: Annotated[bool, typer.Option("--suspended", help="Those alone.")] = False,
+    administrators: Annotated[bool, typer.Option("--admins", help="Those alone.")] = False,
+) -> None:
+    """List the accounts of people: login, id, and whether suspended or administrator."""
+    _list_accounts("suspended" if suspended else "site_admin" if administrators else "users")
+
+
+@users.command("promote")
+def promote_user(
+    login: str, *, end: Annotated[bool, typer.Option("--end", help="Make it an ordinary account again.")] = False
+) -> None:
+    """Make an account a site administrator."""
+    from registry.accounts import accounts
+
+    _with_database(lambda db: accounts.promote(db, login, site_admin=not end))
+    typer.echo(f"{login} is {'an ordinary user' if end else 'a site administrator'}")
 
 
 @users.command("rename")
@@ -81,6 +105,39 @@ def create_organization(login: str, owner: Annotated[str, typer.Option(help="The
     typer.echo(f"created {made.login}")
 
 
+@orgs.command("list")
+def list_organizations() -> None:
+    """List the organizations: login and id."""
+    _list_accounts("organizations")
+
+
+@tokens.command("list")
+def list_tokens(user: Annotated[str | None, typer.Option(help="The login of their owner.")] = None) -> None:
+    """List the access tokens of people that are not revoked: id, owner, its last eight characters, scopes, note."""
+    from registry.accounts import accounts, administration
+
+    async def pages(db: "Database") -> None:
+        account, before = None if user is None else await accounts.find(db, user), None
+        while True:
+            page = await administration.list_tokens(db, account=account, before=before, limit=_PAGE)
+            for one in page.tokens:
+                typer.echo(f"{one.id}\t{one.login}\t…{one.last_eight}\t{','.join(one.scopes)}\t{one.note}")
+            before = page.before
+            if before is None:
+                return
+
+    _with_database(pages)
+
+
+@tokens.command("revoke")
+def revoke_token(token_id: int) -> None:
+    """Revoke an access token, from now on and for ever."""
+    from registry.accounts import administration
+
+    _with_database(lambda db: administration.revoke_token(db, token_id))
+    typer.echo(f"revoked {token_id}")
+
+
 @tokens.command("create")
 def create_token(
     user: Annotated[str, typer.Option(help="The login of its owner.")],
@@ -96,6 +153,22 @@ def create_token(
     end = None if days is None else datetime.now(UTC) + timedelta(days=days)
     token, _ = _with_database(lambda db: accounts.create_token(db, user, scope, note=note, expires_at=end))
     typer.echo(token.reveal())
+
+
+def _list_accounts(which: "Which") -> None:
+    from registry.accounts import administration
+
+    async def pages(db: "Database") -> None:
+        after: str | None = ""
+        while after is not None:
+            page = await administration.list_accounts(db, which, after=after, limit=_PAGE)
+            for one in page.accounts:
+                told = ["suspended"] if one.suspended_at else []
+                told += ["site_admin"] if one.site_admin else []
+                typer.echo("\t".join([one.login, str(one.id), *told]))
+            after = page.after
+
+    _with_database(pages)
 
 
 def _with_database(work: "Callable[[Database], Awaitable[T]]") -> T:

@@ -15,6 +15,7 @@ from registry.errors import (
     RegistryError,
     UnavailableNow,
 )
+from registry.http.statuses import status_of
 from storage.errors import StorageError, Unavailable
 
 log = structlog.get_logger()
@@ -48,7 +49,9 @@ def github_body(error: RegistryError, base: str) -> bytes:
         case _:
             pass
     documentation = f"{base}/openapi.json"
-    return orjson.dumps({"message": message, **facts, "documentation_url": documentation, "status": str(error.status)})
+    return orjson.dumps(
+        {"message": message, **facts, "documentation_url": documentation, "status": str(status_of(error))}
+    )
 
 
 def unavailable(error: StorageError, path: str) -> UnavailableNow:

@@ -135,9 +135,13 @@ class Condition(msgspec.Struct, frozen=True):
     match: tuple[str, ...] = ()
     none: tuple[str, ...] = ()
 
-    def check(self, current: str | None) -> None:
-        """Check the entity tag of the current content; None: there is none. Raises PreconditionFailed."""
-        wanted = not self.match or (current is not None and _matches(self.match, current))
+    def check(self, current: str | None, also: str | None = None) -> None:
+        """Check the entity tag of the current content; None: there is none. Raises PreconditionFailed.
+
+        ``also``: another entity tag that If-Match may name, of what was shown of the change before.
+        """
+        tags = [tag for tag in (current, also) if tag is not None]
+        wanted = not self.match or any(_matches(self.match, tag) for tag in tags)
         unwanted = current is not None and none_match(self.none, current)
         if not wanted or unwanted:
             raise PreconditionFailed(current)

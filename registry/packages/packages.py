@@ -4,14 +4,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth.permissions import ADMIN, WRITE
-from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound
+from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound, shown
 from registry.packages.conditions import Check
-from registry.packages.deletion_rules import LifetimeSettings, PopularPackage
-from storage.metadata import access, downloads, links, packages
+from registry.packages.deletion_rules import LifetimeSettings
+from registry.packages.deletions import (
+    NameInUse,
+    PackageDeletion,
+    PackageRestore,
+    plan_package,
+    preview_package_restore,
+)
+from storage.metadata import access, links, packages, transfers
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.packages import Held
+from storage.metadata.query import Executor
 from storage.names import PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
@@ -40,13 +48,21 @@ class Packages:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
-            most = self.settings.downloads_lock
-            if most is not None and held.visibility == "public" and await downloads.popular(tx, package_id, most):
-                raise PopularPackage(most)
+            await _held(tx, package_id, check)
+            decided = await self.plan(tx, package_id)
+            if decided.refused is not None:
+                raise decided.refused
             await packages.hide(tx, package_id, actor)
 
         await self.db.repeat(work, package_id)
+
+    async def plan(self, db: Executor, package_id: int) -> PackageDeletion:
+        """Show what the deletion of a package takes along, and whether it is refused. Raises NotFound."""
+        return await plan_package(db, package_id, self.settings)
+
+    async def preview_restore(self, package_id: int) -> PackageRestore:
+        """Show what the restore of a deleted package brings back, and whether it is refused. Raises NotFound."""
+        return await preview_package_restore(self.db, package_id, self.settings)
 
     async def restore(self, package_id: int, actor: Actor) -> None:
         """Restore a deleted package unchanged, under its id. Raises NotFound, Conflict."""
@@ -58,10 +74,7 @@ class Packages:
         try:
             await self.db.repeat(work, package_id)
         except AlreadyThere as error:
-            raise Conflict(
-                "A package with this name exists. Delete it before you restore the deleted one.",
-                f"DELETE the new package, then POST …/restore?token={package_id}, the id of the one to be restored.",
-            ) from error
+            raise NameInUse(package_id) from error
 
     async def configure(
         self,
@@ -125,6 +138,35 @@ class Packages:
                 await _forget_roles(tx, held, standing, actor, inherit=False)
 
         await self.db.repeat(work, package_id)
+
+    async def transfer(
+        self, package_id: int, login: str, name: str, *, retired_above: int, check: Check | None = None
+    ) -> None:
+        """Give a package to another account, under this name there; versions, tags and downloads stay with it.
+
+        Access begins anew: the roles of people, teams and repositories, the link to a repository and uploads under way
+        end, and an internal package is private. Its former address names nothing any more, and nobody can have it, if
+        the package was popular (``retired_above`` downloads). Raises NotFound, Invalid, Conflict.
+        """
+
+        async def work(tx: Transaction) -> None:
+            held = await _held(tx, package_id, check)
+            receiver = await transfers.receiver(tx, login, name)
+            if receiver is None:
+                raise Invalid(f"Nobody has the login {shown(login)}.")
+            full_name = f"{receiver.login.lower()}/{name}"
+            if receiver.retired:
+                raise Invalid(f"The name {full_name} is retired: another account had a popular package under it.")
+            if (receiver.id, name) == (held.owner_id, held.name):
+                raise Invalid(f"The package is {full_name} already.")
+            await transfers.transfer(tx, package_id, receiver.id, name, retired_above=retired_above)
+
+        try:
+            await self.db.repeat(work, package_id)
+        except AlreadyThere as error:
+            raise Conflict(
+                "The new owner has a package with this name.", "Transfer it under another: new_name."
+            ) from error
 
 
 async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:

@@ -1,23 +1,18 @@
 """The rules of versions: delete with referrers and tags, restore within the window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
 from registry.oci.headers import Condition, etag
 from registry.packages.conditions import Check
-from registry.packages.deletion_rules import (
-    HeldByIndex,
-    LastTaggedVersion,
-    LastVersion,
-    LifetimeSettings,
-    ManifestInUse,
-    PopularVersion,
-)
+from registry.packages.deletion_rules import HeldByIndex, LifetimeSettings, ManifestInUse
+from registry.packages.deletions import Deletion, Preview, Restore, plan, preview, preview_restore
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.manifests import ResolvedManifest
-from storage.metadata.versions import Leaving
+from storage.metadata.query import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +25,45 @@ class Versions:
     async def delete(
         self,
         package_id: int,
-        version_id: int,
+        version_ids: Sequence[int],
         actor: Actor,
         *,
         may_be_last: bool = False,
         check: Check | None = None,
     ) -> None:
-        """Hide a version with its referrers and tags until restored or purged. Raises NotFound, NotDeletable.
+        """Hide versions, all or none, with their referrers and tags until restored or purged.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
+        Raises NotFound, NotDeletable.
         """
 
         async def work(tx: Transaction) -> None:
-            held = await packages.lock(tx, package_id)
-            leaving = None if held is None else await versions.leaving(tx, package_id, version_id)
-            if held is None or leaving is None:
+            if await packages.lock(tx, package_id) is None:
                 raise NotFound
+            decided = await self.plan(tx, package_id, version_ids, may_be_last=may_be_last)
             if check is not None:
                 await check(tx)
-            most = self.settings.downloads_lock
-            if most is not None and held.visibility == "public" and leaving.downloads > most:
-                raise PopularVersion(most)
-            holders = {one.digest: one.tags for one in await versions.holders(tx, package_id, leaving.digest)}
-            if holders:
-                raise HeldByIndex(leaving.digest, holders)
-            if not may_be_last:
-                _check_others(leaving)
-            await versions.hide(tx, package_id, version_id, leaving.digests, actor)
+            if decided.refused is not None:
+                raise decided.refused
+            for root in dict.fromkeys(version_ids):
+                digests = [one.digest for one in decided.leaving if one.root == root]
+                await versions.hide(tx, package_id, root, digests, actor)
 
         await self.db.repeat(work, package_id)
+
+    async def plan(
+        self, db: Executor, package_id: int, version_ids: Sequence[int], *, may_be_last: bool = False
+    ) -> Deletion:
+        """Decide the deletion of versions of a package that is there. Raises NotFound, if one of them is not."""
+        return await plan(db, package_id, version_ids, self.settings, may_be_last=may_be_last)
+
+    async def preview(self, package_id: int, version_ids: Sequence[int]) -> Preview:
+        """Show what the deletion of versions takes along, and whether it is refused. Raises NotFound."""
+        return await preview(self.db, package_id, version_ids, self.settings)
+
+    async def preview_restore(self, package_id: int, version_id: int) -> Restore:
+        """Show what the restore of a version brings back. Raises NotFound."""
+        return await preview_restore(self.db, package_id, version_id, self.settings)
 
     async def withdraw(
         self,
@@ -77,7 +82,7 @@ class Versions:
         if condition is not None:
             condition.check(None if found.digest is None else etag(found.digest))
         try:
-            await self.delete(found.package_id, found.version_id, actor, may_be_last=True)
+            await self.delete(found.package_id, [found.version_id], actor, may_be_last=True)
         except NotFound as error:
             raise ManifestUnknown(reference) from error
         except HeldByIndex as held:
@@ -102,10 +107,3 @@ class Versions:
             await versions.unhide(tx, package_id, returning, actor)
 
         await self.db.repeat(work, package_id)
-
-
-def _check_others(leaving: Leaving) -> None:
-    if leaving.tagged and not leaving.tagged_others:
-        raise LastTaggedVersion
-    if not leaving.others:
-        raise LastVersion

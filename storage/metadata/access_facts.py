@@ -177,6 +177,18 @@ FROM: Final = _FULL.once
 #: The same over the deleted package of that name and the id ``$4``, or NULL: the one that was deleted last.
 FROM_DELETED: Final[LiteralString] = f"{_ASKED}{_OWNER}{_DELETED}{_CALLER}"
 
+#: The same for the person ``$1``, with a token that narrows nothing, in place of the holder of a token.
+FROM_PERSON: Final[LiteralString] = f"""
+  FROM (SELECT 0::bigint AS token_id, $1::bigint AS account_id, $2::text AS owner, $3::text AS image) AS asked
+  {_OWNER}{_PACKAGE}
+ CROSS JOIN (SELECT 0::bigint AS id, 'classic' AS kind, '{{write:packages,delete:packages}}'::text[] AS scopes,
+                    NULL::jsonb AS rules, NULL::smallint AS ceiling, NULL::bigint AS repository_id) AS token
+  LEFT JOIN accounts caller
+         ON caller.id = asked.account_id AND caller.suspended_at IS NULL AND caller.deleted_at IS NULL
+  {_SOURCE}
+  LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
+"""
+
 #: The ``role`` of a caller whom the fast query cannot settle: a token of a repository, and all who need a grant.
 NEEDS_FULL_QUERY: Final = -1
 

@@ -71,22 +71,3 @@ _DAYS: Final = select(
 async def days(db: Executor, package_id: int, version_id: int) -> list[Downloaded]:
     """The downloads of a version by day, with the downloads of its signatures and attestations apart."""
     return await _DAYS.all(db, package_id, version_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Popular:
-    found: bool
-
-
-_POPULAR: Final = select(
-    Popular,
-    """
-    SELECT EXISTS (SELECT 1 FROM download_totals total JOIN manifests version ON version.id = total.version_id
-                    WHERE total.package_id = $1 AND total.count > $2 AND version.deleted_at IS NULL) AS found
-    """,
-)
-
-
-async def popular(db: Executor, package_id: int, above: int) -> bool:
-    """Return whether a version of the package that is not deleted has more than ``above`` downloads."""
-    return (await _POPULAR.one(db, package_id, above)).found

@@ -89,6 +89,7 @@ class Held:
     """A package locked by a transaction; ``published``: the package has had a manifest."""
 
     id: int
+    name: str
     owner_id: int
     owner_kind: str
     visibility: str
@@ -100,8 +101,8 @@ class Held:
 _LOCK: Final = select(
     Held,
     """
-    SELECT package.id, package.owner_id, owner.kind AS owner_kind, package.visibility, package.repository_id,
-           package.inherit_access, package.published_at IS NOT NULL AS published
+    SELECT package.id, package.name, package.owner_id, owner.kind AS owner_kind, package.visibility,
+           package.repository_id, package.inherit_access, package.published_at IS NOT NULL AS published
       FROM packages package JOIN accounts owner ON owner.id = package.owner_id
      WHERE package.id = $1 AND package.deleted_at IS NULL
        FOR NO KEY UPDATE OF package

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata import events
+from storage.metadata.deletions import BACK
 from storage.metadata.events import Actor
 from storage.metadata.query import COUNTED, Executor, command, select
 
@@ -119,118 +120,6 @@ async def deleted(
     return await _DELETED.all(db, package_id, limit, offset, window_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """The effect of deleting a version; ``digests``: the version and its followers, in order.
-
-    ``others`` and ``tagged_others``: whether versions, and tagged ones, would be left; ``downloads``: of the version.
-    """
-
-    digest: str
-    digests: list[str]
-    tagged: bool
-    others: bool
-    tagged_others: bool
-    downloads: int
-
-
-#: The tags by which cosign and the referrers tag schema of OCI 1.1 name what belongs to ``digest``.
-_FALLBACK: Final[LiteralString] = """
-    ARRAY[replace(near.digest, ':', '-'), replace(near.digest, ':', '-') || '.sig',
-          replace(near.digest, ':', '-') || '.att', replace(near.digest, ':', '-') || '.sbom']
-"""
-
-_LEAVING: Final = select(
-    Leaving,
-    f"""
-    WITH RECURSIVE target AS (
-        SELECT digest FROM manifests WHERE package_id = $1 AND id = $2 AND deleted_at IS NULL
-    ), leaving AS (
-        SELECT digest FROM target
-         UNION
-        SELECT next.digest
-          FROM leaving near
-         CROSS JOIN LATERAL (
-            SELECT follower.digest
-              FROM (SELECT digest FROM manifests
-                     WHERE package_id = $1 AND subject = near.digest AND deleted_at IS NULL
-                     UNION
-                    SELECT digest FROM tags WHERE package_id = $1 AND name = ANY ({_FALLBACK})) AS follower
-             WHERE NOT EXISTS (SELECT 1 FROM tags own
-                                WHERE own.package_id = $1 AND own.digest = follower.digest
-                                  AND own.name <> ALL ({_FALLBACK}))
-               AND NOT EXISTS (SELECT 1 FROM manifest_children nesting
-                                CROSS JOIN LATERAL (SELECT name FROM tags
-                                                     WHERE package_id = $1 AND digest = nesting.parent) AS own
-                                WHERE nesting.package_id = $1 AND nesting.child = follower.digest
-                                  AND own.name <> ALL ({_FALLBACK}))
-         ) AS next
-    )
-    SELECT target.digest,
-           ARRAY(SELECT digest FROM leaving ORDER BY digest) AS digests,
-           EXISTS (SELECT 1 FROM tags WHERE package_id = $1 AND digest = target.digest) AS tagged,
-           EXISTS (SELECT 1 FROM manifests
-                    WHERE package_id = $1 AND deleted_at IS NULL
-                      AND digest NOT IN (SELECT digest FROM leaving)) AS others,
-           EXISTS (SELECT 1 FROM tags
-                    WHERE package_id = $1 AND digest NOT IN (SELECT digest FROM leaving)) AS tagged_others,
-           coalesce((SELECT count FROM download_totals WHERE version_id = $2), 0) AS downloads
-      FROM target
-    """,
-)
-
-
-async def leaving(db: Executor, package_id: int, version_id: int) -> Leaving | None:
-    """The effect of deleting a version, with its direct and indirect referrers; None: no such version.
-
-    A referrer stays that has a tag of its own, or is part of an index that has one.
-    """
-    return await _LEAVING.maybe(db, package_id, version_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """An index that has a tag, and that a version is part of."""
-
-    digest: str
-    tags: list[str]
-
-
-# Lists of referrers, which clients keep under a tag where a registry has no API for them, hold nothing.
-_HOLDERS: Final = select(
-    Holder,
-    """
-    WITH RECURSIVE above AS (
-        SELECT $2::text COLLATE "C" AS digest
-         UNION
-        SELECT parent.digest
-          FROM above
-         CROSS JOIN LATERAL (
-            SELECT nesting.parent AS digest
-              FROM manifest_children nesting
-             CROSS JOIN LATERAL (SELECT deleted_at FROM manifests
-                                  WHERE package_id = $1 AND digest = nesting.parent LIMIT 1) AS version
-             WHERE nesting.package_id = $1 AND nesting.child = above.digest AND version.deleted_at IS NULL
-         ) AS parent
-    )
-    SELECT above.digest, named.tags
-      FROM above
-     CROSS JOIN LATERAL (
-        SELECT ARRAY(SELECT name FROM tags
-                      WHERE package_id = $1 AND digest = above.digest AND name !~ '^sha(256|512)-[0-9a-f]{64}$'
-                      ORDER BY name LIMIT 20) AS tags
-     ) AS named
-     WHERE above.digest <> $2 AND cardinality(named.tags) > 0
-     ORDER BY above.digest LIMIT 20
-    """,
-)
-
-
-async def holders(db: Executor, package_id: int, digest: str) -> list[Holder]:
-    """Indexes with tags that a version is part of, directly or through other indexes; at most 20."""
-    return await _HOLDERS.all(db, package_id, digest)
-
-
 _HIDE: Final = select(
     _Number,
     f"""
@@ -290,21 +179,8 @@ _LOCK_DELETED: Final = select(
 )
 _RETURNING: Final = select(
     Identified,
-    """
-    WITH RECURSIVE back AS (
-        SELECT id, digest FROM manifests WHERE package_id = $1 AND id = $2
-         UNION
-        SELECT next.id, next.digest
-          FROM back near
-         CROSS JOIN LATERAL (
-            SELECT id, digest FROM manifests WHERE package_id = $1 AND deleted_with = near.id AND deleted_at IS NOT NULL
-             UNION
-            SELECT child.id, child.digest
-              FROM manifest_children nesting
-              JOIN manifests child ON child.package_id = nesting.package_id AND child.digest = nesting.child
-             WHERE nesting.package_id = $1 AND nesting.parent = near.digest AND child.deleted_at IS NOT NULL
-         ) AS next
-    )
+    f"""
+    {BACK}
     SELECT id, digest FROM manifests
      WHERE package_id = $1 AND digest IN (SELECT digest FROM back) AND deleted_at IS NOT NULL
      ORDER BY digest FOR UPDATE

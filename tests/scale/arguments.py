@@ -71,6 +71,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_packages(s),
         **_content(s),
         **_tokens(s),
+        **_administration(s),
         **_sign_in(s),
         **_uploads(s),
         **_jobs(s),
@@ -103,6 +104,8 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
 def _rights(s: Sample) -> dict[str, list[Arguments]]:
     p, by = s.package, s.actor
     return {
+        "access_reasons._FACTS": [(u, s.world.owner(p), image(p)) for u in (1, s.seat, s.stranger, s.big_member)],
+        "access_reasons._REASONS": [(p, s.seat), (p, s.stranger), (1, s.big_member), (2, s.big_member)],
         "access._USERS": [(p,)],
         "access._TEAMS": [(p,)],
         "access._REPOSITORIES": [(p,)],
@@ -191,13 +194,21 @@ def _repositories(s: Sample) -> dict[str, list[Arguments]]:
     mine = [(s.token(u), u, True, None) for u in (1, s.big_owner, s.big_member, s.stranger)]
     team = [(t, 1, True, None) for t in s.viewers]
     pages: list[Arguments] = [(30, 0), (100, 9900)]
+    orders: list[Arguments] = [("full_name", False), ("created", True), ("updated", True)]
     return {
         "repositories._SEEN": [(t, f"org-{s.org}", name) for t in s.viewers],
         "repositories._FORMER": [(f"org-{s.org}", name), (f"org-{s.org}", "gone"), ("once-1", "gone")],
         "repositories._BY_ID": [(t, s.repository) for t in s.viewers],
-        "repositories._OWNED": [(*who, *page) for who in owned for page in pages],
-        "repositories._MINE": [(*who, *page) for who in mine for page in pages],
-        "repositories._OF_TEAM": [(*who, *page) for who in team for page in pages],
+        "naming._ACCOUNTS": [([f"org-{s.org}", "nobody"],)],
+        "naming._TEAM": [(f"org-{s.org}", "team-1")],
+        "naming._REPOSITORY": [(f"org-{s.org}", name)],
+        "naming._TEAM_MEMBER": [(1, "user-1")],
+        "naming._COLLABORATOR": [(s.repository, "user-1")],
+        "naming._TEAM_GRANT": [(s.repository, 1)],
+        "naming._TOKEN": [(s.token(1), 1)],
+        "repository_lists._OWNED": [(*who, *page, *order) for who in owned for page in pages for order in orders],
+        "repository_lists._MINE": [(*who, *page, *order) for who in mine for page in pages for order in orders],
+        "repository_lists._OF_TEAM": [(*who, *page) for who in team for page in pages],
         "repositories._INSERT": [(s.org_id, "new", "private", "", "", s.seat)],
         "repositories._UPDATE": [(s.repository, None, "private", None, None)],
         "repositories._LOCK": [(s.repository, s.org_id)],
@@ -265,9 +276,10 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "search._NAMED": [(t, after, 100) for t in (*s.viewers, None) for after in ("", last)],
         "search._NEWEST": [(t, when, 5, 100) for t in (*s.viewers, None) for when in (_NOW, _END)],
         "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
+        "usage._OF_PACKAGE": [(s.package,), (1,)],
+        "usage._OF_OWNER": [(s.org_id,), (s.stranger,), (s.big_id,)],
         "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
-        "downloads._POPULAR": [(s.package, 5000), (1, 5000), (100, 5000)],
     }
 
 
@@ -349,14 +361,27 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
         "versions._DELETED": [(50, 30, 0, 2592000.0), (1, 30, 0, 2592000.0)],
-        "versions._LEAVING": [(p, s.version), (1, 10)],
-        "versions._HOLDERS": [(p, m), (1, digest("m", 10))],
+        **_deletions(p, s.version),
         "versions._HIDE": [(p, s.version, [m, digest("m", s.version + 1)], *s.actor)],
         "versions._LOCK_DELETED": [(50, 508, 2592000.0)],
         "versions._RETURNING": [(50, 508)],
         "versions._LOCK_LINKS": [(50, [digest("m", 508), digest("m", 509)])],
         "versions._UNHIDE_LINKS": [(50, [digest("l", 508)])],
         "versions._UNHIDE": [(50, [digest("m", 508), digest("m", 509)], *s.actor)],
+    }
+
+
+def _deletions(p: int, version: int) -> dict[str, list[Arguments]]:
+    m, followed = digest("m", version), [digest("m", version), digest("m", version + 1)]
+    return {
+        "deletions._LEAVING": [(p, [version]), (1, [10]), (1, [10, 13, 15])],
+        "deletions._LEFT": [(p, followed), (1, [digest("m", 10)])],
+        "deletions._HOLDERS": [(p, [m]), (1, [digest("m", 10), digest("m", 11)])],
+        "deletions._EFFECT": [(p, followed, [version, version + 1]), (1, [digest("m", 13)], [13])],
+        "deletions._ORPHANS": [(p, [digest("m", version - 3)]), (1, [digest("m", 10)])],
+        "deletions._LEAVING_PACKAGE": [(p,), (1,), (100,)],
+        "deletions._RETURNING": [(50, 508, 2592000.0)],
+        "deletions._RETURNING_PACKAGE": [(107, 2592000.0)],
     }
 
 
@@ -378,6 +403,23 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
         "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],
         "tokens._INSERT_KEYLESS": [(f"org-{s.org}", f"repo-{s.repository}", _HASH, "", "subject", 3, 3600.0)],
         "tokens._FORGET": [(1000,)],
+    }
+
+
+def _administration(s: Sample) -> dict[str, list[Arguments]]:
+    return {
+        "transfers._RECEIVER": [("user-7", "app-7"), ("gone-7", "app-7")],
+        "transfers._RETIRE": [(s.package, 5000), (1, 5000)],
+        "transfers._GIVE_WAY": [(7, "app-7"), (s.big_id, "app-7")],
+        "transfers._TRANSFER": [(s.package, 7, "moved"), (1, 7, "moved")],
+        "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
+        "administration._SUSPENDED": [(0, 100)],
+        "administration._ADMINISTRATORS": [(0, 100)],
+        "administration._NAMED": [("", "user-1", 30), ("user-17", "user-1", 30), ("", "u", 100)],
+        "administration._TOKENS": [(2**62, 100), (s.world.tokens // 2, 100)],
+        "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
+        "administration._REVOKE": [(s.token(s.stranger),)],
+        "administration._COUNTS": [()],
     }
 
 

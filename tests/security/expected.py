@@ -17,6 +17,7 @@ class Need(Enum):
     ANYBODY = auto()
     TOKEN = auto()  # any usable token
     PERSON = auto()  # the token of a person, not of a repository
+    SELF = auto()  # the user of the path, who is olga
     WORKLOAD = auto()  # the token of a repository
     SITE_ADMIN = auto()
     READS = auto()  # read:packages in the token itself: none is minted that may do more (S15)
@@ -184,6 +185,7 @@ def _of_package(caller: Caller, need: Need, family: str, visibility: str) -> int
 _OTHERS: Final[dict[Need, Callable[[Caller], int | None]]] = {
     Need.TOKEN: lambda _: None,
     Need.PERSON: lambda caller: 403 if caller.workload else None,
+    Need.SELF: lambda caller: None if caller.account == "olga" or caller.site_admin else 404,
     Need.WORKLOAD: lambda caller: None if caller.workload else 403,
     Need.READS: lambda caller: None if "read:packages" in caller.scopes else 403,
     Need.SEAT: lambda caller: None if caller.org else 404,
@@ -256,6 +258,11 @@ REST: dict[tuple[str, str], Expected] = {
     ("DELETE", "/users/{username}/suspended"): _e(Need.SITE_ADMIN, ok=204),
     ("PUT", "/users/{username}/site_admin"): _e(Need.SITE_ADMIN, ok=204),
     ("DELETE", "/users/{username}/site_admin"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/admin/users"): _e(Need.SITE_ADMIN),
+    ("GET", "/admin/organizations"): _e(Need.SITE_ADMIN),
+    ("GET", "/admin/tokens"): _e(Need.SITE_ADMIN),
+    ("DELETE", "/admin/tokens/{token_id}"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/enterprise/stats/all"): _e(Need.SITE_ADMIN),
     ("POST", "/admin/organizations"): _e(
         Need.SITE_ADMIN, ok=201, body=lambda cell: {"login": f"neworg-{cell.number}", "admin": "olga"}
     ),
@@ -326,6 +333,9 @@ REST: dict[tuple[str, str], Expected] = {
         Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "push"}, free=_USERNAME
     ),
     ("DELETE", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO, free=_USERNAME),
+    ("GET", "/user/packages/usage"): _e(Need.PERSON, scope="user"),
+    ("GET", "/users/{username}/packages/usage"): _e(Need.SELF, scope="user"),
+    ("GET", f"{_O}/packages/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
     # tokens
     ("GET", "/user/tokens"): _e(Need.PERSON, scope="user"),
     ("POST", "/user/tokens"): _e(Need.PERSON, ok=201, scope="user", body={"scopes": ["user"]}),
@@ -338,6 +348,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("DELETE", "/installation/token"): _e(Need.WORKLOAD, ok=204),
 }
 
+_TAG: Final = frozenset({"tag"})  # a name in the package, of which another has its own
 _P: Final = "/packages/{package_type}/{package_name}"
 _V: Final = f"{_P}/versions/{{package_version_id}}"
 #: Under each of the prefixes of packages.
@@ -346,7 +357,18 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", _P): _e(Need.PULL, scope=_READ),
     ("DELETE", _P): _e(Need.DELETE, ok=204, scope=_DELETE),
     ("POST", f"{_P}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, deleted=True),
+    ("GET", f"{_P}/usage"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("POST", f"{_P}/deletion"): _e(
+        Need.DELETE, ok=204, scope=_DELETE, body=lambda cell: {"versions": [cell.version_id("tagged")]}
+    ),
+    ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
+    ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),
     ("PATCH", _P): _e(Need.ADMIN, scope=_WRITE, body={"visibility": "public"}),
+    ("POST", f"{_P}/transfer"): _e(
+        Need.SITE_ADMIN, ok=202, body=lambda cell: {"new_owner": "sid", "new_name": f"moved-{cell.number}"}
+    ),
     ("PUT", f"{_P}/repository"): _e(
         Need.ADMIN, scope=_WRITE, body=lambda cell: {"repository": f"{cell.package_owner}/{cell.repo}"}
     ),
@@ -357,12 +379,14 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("POST", f"{_V}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, version="deleted"),
     ("GET", f"{_V}/downloads"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
-    ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ),
-    ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}),
-    ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE),
-    ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ, free=_TAG),
+    ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}, free=_TAG),
+    ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
+    ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
+    # Of whoever is asked: an admin may give anybody a role.
+    ("GET", f"{_P}/access/{{login}}"): _e(Need.ADMIN, scope=_READ, free=frozenset({"login"})),
     ("PUT", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE, body={"role": "write"}),
     ("DELETE", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE),
     ("PUT", f"{_P}/access/teams/{{team_slug}}"): _e(

@@ -15,8 +15,10 @@ from registry.http.api import (
     access,
     accounts,
     admin,
+    administration,
     avatars,
     collaborators,
+    deletions,
     downloads,
     meta,
     openapi,
@@ -27,11 +29,12 @@ from registry.http.api import (
     tags,
     teams,
     tokens,
+    usage,
     versions,
     workflows,
 )
 from registry.http.api.call import ApiCall, nothing, read_body
-from registry.http.api.conditions import check_before, tagged
+from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
@@ -51,6 +54,7 @@ PREFIX: Final = "/api/v3"
 _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
+    *administration.ROUTES,
     *accounts.ROUTES,
     *avatars.ROUTES,
     *organizations.ROUTES,
@@ -61,6 +65,8 @@ _TABLE: Final[tuple[Route, ...]] = (
     *packages.ROUTES,
     *versions.ROUTES,
     *tags.ROUTES,
+    *deletions.ROUTES,
+    *usage.ROUTES,
     *access.ROUTES,
     *downloads.ROUTES,
     *tokens.ROUTES,
@@ -77,11 +83,14 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)
+            _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
-                await check_before(call, partial(_read, _READS.get(route.path)))
-            response = tagged(call, await route.handler(call))
+                done = await on_condition(call, partial(_read, _READS.get(route.told_by or route.path)), route.handler)
+            else:
+                done = await route.handler(call)
+            response = tagged(call, done)
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
@@ -92,6 +101,12 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         return response
 
     return endpoint
+
+
+def _check_names(http: web.Request) -> None:
+    """Refuse U+0000 in the path: nothing has such a name, and PostgreSQL has no place for it. Raises NotFound."""
+    if any("\0" in value for value in http.match_info.values()):
+        raise NotFound
 
 
 async def _read(route: Route | None, call: ApiCall) -> web.Response | None:

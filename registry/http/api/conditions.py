@@ -1,26 +1,31 @@
 """Conditions of the API: the ETag of what a GET tells, and If-Match and If-None-Match of the requests that write."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
 from aiohttp import web
 
-from registry.http.api.call import ApiCall
+from registry.http.api.call import ApiCall, number_of
+from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
 from registry.packages.conditions import Check
-from storage.metadata.database import Transaction
+from storage.metadata import naming
+from storage.metadata.database import Database, Transaction
 
 _DIGEST_BYTES: Final = 16
 
 
 def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
-    """Return ``response`` with the entity tag of its JSON; 304 without it, if a GET says that it has this one."""
+    """Return ``response`` with the entity tag of its JSON; 304 without it, if a GET says that it has this one.
+
+    A handler may have set another.
+    """
     if response.status != 200 or not isinstance(response, web.Response) or not isinstance(response.body, bytes):  # noqa: PLR2004
         return response
-    tag = _etag(response.body)
-    response.headers["ETag"] = tag
+    tag = response.headers.setdefault("ETag", _etag(response.body))
     lines = call.request.headers.getall("If-None-Match", [])
     if call.request.method not in {"GET", "HEAD"} or not none_match(lines, tag):
         return response
@@ -28,36 +33,54 @@ def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
     return web.Response(status=304, headers=kept)
 
 
-def check_of(call: ApiCall, read: Callable[[Transaction], Awaitable[web.Response]]) -> Check | None:
+def check_of(
+    call: ApiCall,
+    read: Callable[[Transaction], Awaitable[web.Response | None]],
+    shown: Callable[[Transaction], Awaitable[str]] | None = None,
+) -> Check | None:
     """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
 
-    ``read`` is told the transaction that holds the lock. The check raises PreconditionFailed.
+    ``shown`` is the entity tag of the preview of the change, which is as good. Both are told the transaction that holds
+    the lock. The check raises PreconditionFailed.
     """
     condition = condition_of(call.request)
     if condition is None:
         return None
 
     async def check(tx: Transaction) -> None:
-        body = (await read(tx)).body
-        condition.check(_etag(body) if isinstance(body, bytes) else None)
+        told = await read(tx)
+        current = _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
+        condition.check(current, None if shown is None else await shown(tx))
 
     return check
 
 
-async def check_before(call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]]) -> None:
-    """Check the request's condition against what a GET of its path tells now. Raises PreconditionFailed.
+async def on_condition(
+    call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]], write: Handler
+) -> web.Response:
+    """Run ``write`` in one transaction with the check of the request's condition. Raises PreconditionFailed.
 
-    ``read`` gives None where there is nothing to be read. What would be refused anyhow is refused without a look at
-    the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
+    What the path names is locked before it is read, so that what was compared still holds when it is changed.
+
+    ``read`` gives what a GET tells, or None where there is nothing to be read. What would be refused anyhow is refused
+    without a look at the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
     """
     condition = condition_of(call.request)
     if condition is None:
-        return
-    told = await read(call)
-    if told is not None and isinstance(told.body, bytes):
-        condition.check(_etag(told.body))
-    elif call.request.method == "PUT":
-        condition.check(None)
+        return await write(call)
+
+    async def work(db: Database) -> web.Response:
+        named = call.http.match_info
+        await naming.lock(db, named, call.me.account_id, number_of(named.get("token_id", "")))
+        joined = replace(call, services=replace(call.services, db=db))
+        told = await read(joined)
+        if told is not None:
+            condition.check(_etag(told.body if isinstance(told.body, bytes) else b""))
+        elif call.request.method == "PUT":
+            condition.check(None)
+        return await write(joined)
+
+    return await call.services.db.join(work)
 
 
 def _etag(body: bytes) -> str:

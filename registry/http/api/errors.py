@@ -7,6 +7,7 @@ from aiohttp import web
 from registry.errors import RegistryError, Unauthorized
 from registry.http.errors import github_body
 from registry.http.server.message import INERT
+from registry.http.statuses import status_of
 
 _CHALLENGE: Final = 'Basic realm="Moorage"'
 
@@ -24,7 +25,7 @@ def bad_credentials() -> Unauthorized:
 def error_response(error: RegistryError, base: str) -> web.Response:
     """Render an error as a response; ``base``: the API's URL."""
     return web.Response(
-        status=error.status,
+        status=status_of(error),
         body=github_body(error, base),
         content_type="application/json",
         headers={**error.headers, **INERT},

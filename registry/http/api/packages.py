@@ -1,24 +1,29 @@
 """Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from aiohttp import web
 
 from auth.identity import Action
+from registry.accounts.accounts import RETIRED_ABOVE
+from registry.accounts.names import is_login
 from registry.errors import Invalid, NotFound
+from registry.errors import shown as quote_text
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
+from registry.http.api.routes import Access
 from registry.http.api.shapes import minimal_repository, simple_user
 from registry.packages.conditions import Check
 from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 from storage.metadata.database import Transaction
+from storage.names import InvalidName, PackageName
 
 _TYPES: Final = ("npm", "maven", "rubygems", "docker", "nuget", "container")
 _STATES: Final = ("active", "deleted")
@@ -30,6 +35,13 @@ class Settings(msgspec.Struct):
 
     visibility: Literal["public", "private", "internal"] | None = None
     inherit_access: bool | None = None
+
+
+class NewOwner(msgspec.Struct):
+    """``new_owner``: the login of the account that gets the package; ``new_name``: its name there, if another."""
+
+    new_owner: Text
+    new_name: Text | None = None
 
 
 class NewLink(msgspec.Struct):
@@ -82,7 +94,11 @@ async def get_package(call: ApiCall) -> web.Response:
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
-    await call.services.packages.delete(package_id, call.actor, _check(call, package_id))
+
+    async def preview(tx: Transaction) -> str:
+        return (await call.services.packages.plan(tx, package_id)).etag
+
+    await call.services.packages.delete(package_id, call.actor, _check(call, package_id, preview))
     return nothing()
 
 
@@ -111,6 +127,28 @@ async def update_package(call: ApiCall) -> web.Response:
     return answer(package(call, await shown(call, package_id)))
 
 
+async def transfer_package(call: ApiCall) -> web.Response:
+    """Transfer a package to another account, with its versions, tags and downloads; by administrators.
+
+    Access begins anew: roles and the link to a repository end, and an internal package becomes private. The former
+    address names nothing any more.
+    """
+    new = call.body(NewOwner)
+    package_id, _ = await allowed(call, Action.ADMIN)
+    current = await shown(call, package_id)
+    login = new.new_owner
+    if not is_login(login):
+        raise Invalid(f"Nobody has the login {quote_text(login)}.")
+    try:
+        name = PackageName.parse(f"{login.lower()}/{new.new_name or current.name}").image
+    except InvalidName as error:
+        raise Invalid(f"Invalid request.\n\nFor 'new_name': {error}") from error
+    await call.services.packages.transfer(
+        package_id, login, name, retired_above=RETIRED_ABOVE, check=_check(call, package_id)
+    )
+    return answer(package(call, await shown(call, package_id)), 202)
+
+
 async def link_repository(call: ApiCall) -> web.Response:
     """Link a package to a repository of its owner."""
     new = call.body(NewLink)
@@ -136,13 +174,15 @@ async def unlink_repository(call: ApiCall) -> web.Response:
     return nothing()
 
 
-def _check(call: ApiCall, package_id: int) -> Check | None:
+def _check(
+    call: ApiCall, package_id: int, preview: Callable[[Transaction], Awaitable[str]] | None = None
+) -> Check | None:
     """The condition of a change of the package or of its link, which nothing else tells."""
 
     async def read(tx: Transaction) -> web.Response:
         return answer(package(call, await shown(call, package_id, tx)))
 
-    return check_of(call, read)
+    return check_of(call, read, preview)
 
 
 def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:
@@ -229,6 +269,15 @@ ROUTES: Final = (
         scope="write:packages",
         body=Settings,
         statuses=(200, 400, 401, 403, 404, 413, 422),
+    ),
+    *family(
+        "POST",
+        f"{PACKAGE}/transfer",
+        transfer_package,
+        "Transfer a package",
+        access=Access.SITE_ADMIN,
+        body=NewOwner,
+        statuses=(202, 403, 404, 409, 412, 422),
     ),
     *family(
         "PUT",

@@ -102,6 +102,16 @@ ROUTES: Final = (
     ),
     Route("GET", _ONE, get, "Get one of your tokens", scope=_SCOPE, statuses=(200, 404)),
     Route("DELETE", _ONE, revoke, "Revoke one of your tokens", scope=_SCOPE, statuses=(204, 404)),
-    Route("PUT", _IN_ORG, authorize, "Authorise a token for an organization", scope=_SCOPE, statuses=(204, 404)),
-    Route("DELETE", _IN_ORG, deauthorize, "Take that authorisation back", scope=_SCOPE, statuses=(204, 404)),
+    Route(
+        "PUT",
+        _IN_ORG,
+        authorize,
+        "Authorise a token for an organization",
+        scope=_SCOPE,
+        statuses=(204, 404),
+        told_by=_ONE,
+    ),
+    Route(
+        "DELETE", _IN_ORG, deauthorize, "Take that authorisation back", scope=_SCOPE, statuses=(204, 404), told_by=_ONE
+    ),
 )

@@ -71,7 +71,11 @@ async def delete_version(call: ApiCall) -> web.Response:
             raise NotFound
         return answer(_version(call, await shown(call, package_id, tx), found, in_detail=detailed(call, standing)))
 
-    await call.services.versions.delete(package_id, version_id, call.actor, check=check_of(call, read))
+    async def preview(tx: Transaction) -> str:
+        return (await call.services.versions.plan(tx, package_id, [version_id])).etag
+
+    check = check_of(call, read, preview)
+    await call.services.versions.delete(package_id, [version_id], call.actor, check=check)
     return nothing()
 
 

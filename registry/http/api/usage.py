@@ -1,0 +1,77 @@
+"""Disk usage by API: of a package, and of all packages of an account."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from auth.permissions import may
+from registry.errors import NotFound
+from registry.http.api import rights
+from registry.http.api.call import ApiCall, answer
+from registry.http.api.families import PACKAGE, allowed, family, package_name, shown
+from registry.http.api.routes import Route
+from storage.metadata import usage
+from storage.metadata.usage import Usage
+
+
+async def get_package_usage(call: ApiCall) -> web.Response:
+    """Tell the bytes of a package: stored, as pulled, and to its admins those that deleted versions alone need."""
+    package_id, standing = await allowed(call, Action.PULL)
+    await shown(call, package_id)
+    found = await usage.of_package(call.services.db, package_id)
+    restores = may(call.identity, Action.RESTORE, package_name(call), standing)
+    return answer(_usage(found, everything=restores))
+
+
+async def get_my_usage(call: ApiCall) -> web.Response:
+    """Tell the bytes of all of the caller's packages."""
+    return answer(_usage(await usage.of_owner(call.services.db, rights.myself(call)), everything=True))
+
+
+async def get_user_usage(call: ApiCall) -> web.Response:
+    """Tell the bytes of all packages of a user; to the user and to administrators."""
+    found = await rights.user(call)
+    if not rights.is_own(call, found):
+        raise NotFound
+    return answer(_usage(await usage.of_owner(call.services.db, found.id), everything=True))
+
+
+async def get_organization_usage(call: ApiCall) -> web.Response:
+    """Tell the bytes of all packages of an organization; to its owners."""
+    found = await rights.owner_of(call)
+    return answer(_usage(await usage.of_owner(call.services.db, found.id), everything=True))
+
+
+def _usage(found: Usage, *, everything: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {"stored_bytes": found.stored, "pulled_bytes": found.pulled, "complete": found.complete}
+    return {**body, "deleted_bytes": found.deleted, "unpublished_bytes": found.loose} if everything else body
+
+
+ROUTES: Final = (
+    *family(
+        "GET",
+        f"{PACKAGE}/usage",
+        get_package_usage,
+        "Get the disk usage of a package",
+        scope="read:packages",
+        statuses=(200, 401, 403, 404),
+    ),
+    Route("GET", "/user/packages/usage", get_my_usage, "Get the disk usage of your packages", scope="user"),
+    Route(
+        "GET",
+        "/users/{username}/packages/usage",
+        get_user_usage,
+        "Get the disk usage of a user's packages",
+        scope="user",
+        statuses=(200, 404),
+    ),
+    Route(
+        "GET",
+        "/orgs/{org}/packages/usage",
+        get_organization_usage,
+        "Get the disk usage of an organization's packages",
+        scope="read:org",
+        statuses=(200, 404),
+    ),
+)
