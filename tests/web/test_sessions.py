@@ -246,4 +246,4 @@ async def test_no_text_of_a_form_is_our_fault(pages: Pages) -> None:
         ("/settings/security/password", {"password": odd * 10}),
     ):
         answer = await alice.post(path, {"csrf": own, **fields})
-        assert 300 <= answer.status < 500, (path, answer.status)
+        assert answer.status < 500, (path, answer.status)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from registry.errors import BadRequest, Denied
+from registry.errors import Denied
 from registry.http.forms import read_form
 from registry.http.server.message import Request
 from registry.http.urls import origin
@@ -70,9 +70,8 @@ async def read(request: Request, services: Services) -> Fields:
     """Read the fields of a form. Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow."""
     check_origin(request, services)
     fields = await read_form(request, services.settings.http.body_seconds)
-    if any("\0" in value for values in fields.values() for value in values):
-        raise BadRequest("expected text without U+0000")  # which PostgreSQL has no place for
-    return Fields(fields)
+    # PostgreSQL has no place for U+0000, and nobody types it.
+    return Fields({name: [value.replace("\0", "") for value in values] for name, values in fields.items()})
 
 
 def check_token(fields: Fields, viewer: Viewer) -> None:
