@@ -242,10 +242,11 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
         "shown._OF_OWNER": [
-            (t, owner, after, 51)
+            (t, owner, after, 51, prefix, None)
             for t in (*s.viewers, None)
             for owner in ("org-1", f"org-{s.org}")
             for after in ("", "app-1")
+            for prefix in ("", "app")
         ],
         "package_pages._PACKAGE": [
             (t, owner, image(s.package)) for t in (*s.viewers, None) for owner in ("org-1", f"org-{s.org}")
@@ -265,6 +266,7 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
             for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
         },
+        "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
         "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
