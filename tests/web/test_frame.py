@@ -27,7 +27,7 @@ async def test_every_page_has_the_headers_that_keep_others_out(pages: Pages) -> 
         assert policy["require-trusted-types-for"] == "'script'"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "same-origin"
-        assert headers["Cache-Control"] == "private, no-cache"
+        assert headers["Cache-Control"] == "private, no-cache, no-transform"
         assert "X-Moorage-Request-Id" in headers
         assert "Cross-Origin-Opener-Policy" not in headers  # over http Chromium logs an error
 
