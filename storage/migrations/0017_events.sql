@@ -74,6 +74,9 @@ BEGIN
 END $$;
 SELECT turn_events(now(), 6);
 
--- Who pushed what is there now, for as long as it is there. NULL: it was pushed before this was recorded.
-ALTER TABLE manifests ADD COLUMN pusher_id bigint, ADD COLUMN pusher_via text, ADD COLUMN pusher_token text;
+-- Who pushed what is there now, for as long as it is there. NULL: it was pushed before this was recorded. And the bytes
+-- of an image: its config and layers, each once; of an index the sum of its children. NULL: not yet added up, which a job
+-- does for what was pushed before, or is by the release before this one while both run.
+ALTER TABLE manifests ADD COLUMN pusher_id bigint, ADD COLUMN pusher_via text, ADD COLUMN pusher_token text,
+    ADD COLUMN image_size bigint;
 ALTER TABLE tags ADD COLUMN pusher_id bigint, ADD COLUMN pusher_via text, ADD COLUMN pusher_token text;

@@ -12,6 +12,7 @@ from tests.scale.world import World
 #: People with packages of their own, who call what is about the caller.
 PEOPLE: Final = 25
 _BODIES: Final[dict[str, dict[str, Any]]] = {
+    "NewTarget": {"digest": "{digest}"},
     "NewUser": {"login": "made-{}"},
     "NewLogin": {"login": "renamed-{}"},
     "NewAuthorization": {"scopes": ["read:packages"]},
@@ -120,6 +121,8 @@ class Scenes:
             "package_name": image(package).replace("/", "%2F"),
             "package_version_id": 10 * package + (8 if deleted else number % 4),
             "token_id": self._token(route, number),
+            "tag": "latest",
+            "digest": digest("m", 10 * package + number % 4),
         }
 
     def _token(self, route: Route, number: int) -> int:

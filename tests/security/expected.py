@@ -338,6 +338,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("DELETE", "/installation/token"): _e(Need.WORKLOAD, ok=204),
 }
 
+_TAG: Final = frozenset({"tag"})  # a name in the package, of which another has its own
 _P: Final = "/packages/{package_type}/{package_name}"
 _V: Final = f"{_P}/versions/{{package_version_id}}"
 #: Under each of the prefixes of packages.
@@ -357,10 +358,10 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("POST", f"{_V}/restore"): _e(Need.RESTORE, ok=204, scope=_WRITE, version="deleted"),
     ("GET", f"{_V}/downloads"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
-    ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ),
-    ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}),
-    ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE),
-    ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ, free=_TAG),
+    ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}, free=_TAG),
+    ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
+    ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
     ("PUT", f"{_P}/access/users/{{login}}"): _e(Need.ADMIN, ok=204, scope=_WRITE, body={"role": "write"}),
