@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
-from registry.errors import RegistryError
+from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
-from registry.http.errors import github_body, is_for_api
+from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server import guest
 from registry.http.server.admission import Admission
@@ -21,7 +21,7 @@ from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import api_base, decoded_path, raw_path
 from registry.http.v2 import app as v2
-from registry.http.v2 import token
+from registry.http.v2 import search, token
 from registry.process.logs import request_id
 from registry.services import Services
 
@@ -58,6 +58,8 @@ class Router:
             return partial(v2.serve, self._services, self.throttle)
         if path == "/token":
             return partial(token.serve, self._services, self.throttle)
+        if path in {search.SEARCH, search.PING}:
+            return partial(search.serve, self._services, self.throttle, path)
         return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
 
     async def _admitted(self, request: Request, handler: Handler | None) -> Response | None:
@@ -115,6 +117,9 @@ class Router:
         response = error_response(told)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
             response.body = github_body(told, api_base(request, self._services.settings))
+        elif isinstance(told, TooManyRequests) and is_for_pages(decoded_path(request.target)):
+            response.headers = {**response.headers, "Content-Type": "text/html; charset=utf-8"}
+            response.body = busy_page(told.retry_after_seconds)
         request.client.respond(request, response)
 
 

@@ -1,11 +1,14 @@
-"""Lists of source repositories: those of an owner, a caller or a team that the caller may read, by pages."""
+"""Lists of source repositories that a caller may read: of an account, of the caller, of a team, in several orders."""
 
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Final, Literal, LiteralString
 
 from storage.metadata import access_facts
 from storage.metadata.query import COUNTED, Executor, Query, select
 from storage.metadata.repositories import COLUMNS, HOLDER, RIGHTS, Repository
+
+#: What lists are ordered by. A repository is updated when it is created or changed, and nothing is pushed to it here.
+Sort = Literal["full_name", "created", "updated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,12 @@ _PAGE: Final[LiteralString] = f"""
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The filter and the page of a list. ``private``: whether the token shows more than public repositories."""
+    """The filter, order and page of a list. ``private``: whether the token shows more than public repositories."""
 
     private: bool
     visibility: str | None
+    sort: Sort
+    descending: bool
     limit: int
     offset: int
 
@@ -56,20 +61,56 @@ class Filter:
 async def _listed(
     db: Executor, statement: Query[ListedRepository], token_id: int | None, whose: int, wanted: Filter
 ) -> tuple[list[ListedRepository], int]:
-    found = await statement.all(db, token_id, whose, wanted.private, wanted.visibility, wanted.limit, wanted.offset)
+    found = await statement.all(
+        db,
+        token_id,
+        whose,
+        wanted.private,
+        wanted.visibility,
+        wanted.limit,
+        wanted.offset,
+        wanted.sort,
+        wanted.descending,
+    )
     return found, found[0].total if found else 0
 
 
-_OWNED: Final = select(
-    ListedRepository,
-    f"""
-    {access_facts.GIVEN}, listed AS MATERIALIZED (
-        SELECT repository.id, row_number() OVER (ORDER BY lower(repository.name)) AS place
+def _in_order(source: LiteralString, name: LiteralString, name_descending: LiteralString) -> LiteralString:
+    """Render the ids of ``source`` with their places by the order ($7, $8), each in a part that only its order runs.
+
+    So each order is read by its own index, as far as is counted.
+    """
+
+    def part(sort: LiteralString, descending: LiteralString, order: LiteralString) -> LiteralString:
+        return f"""
+        (SELECT repository.id, row_number() OVER (ORDER BY {order}) AS place {source}
+            AND $7 = '{sort}' AND {descending} ORDER BY {order} LIMIT {COUNTED})"""
+
+    up: LiteralString = "NOT $8"
+    down: LiteralString = "$8"
+    return " UNION ALL ".join(
+        (
+            part("full_name", up, name),
+            part("full_name", down, name_descending),
+            part("created", up, "repository.id"),
+            part("created", down, "repository.id DESC"),
+            part("updated", up, "repository.updated_at, repository.id"),
+            part("updated", down, "repository.updated_at DESC, repository.id DESC"),
+        )
+    )
+
+
+_OWNERS: Final[LiteralString] = f"""
           FROM repositories repository
           JOIN accounts owner ON owner.id = $2
           {HOLDER}
          WHERE repository.owner_id = $2 AND {_LISTED}
-         ORDER BY lower(repository.name) LIMIT {COUNTED}
+"""
+_OWNED: Final = select(
+    ListedRepository,
+    f"""
+    {access_facts.GIVEN}, listed AS MATERIALIZED (
+        {_in_order(_OWNERS, "lower(repository.name)", "lower(repository.name) DESC")}
     )
     {_PAGE}
     """,
@@ -79,10 +120,19 @@ _OWNED: Final = select(
 async def of_owner(
     db: Executor, token_id: int | None, owner_id: int, wanted: Filter
 ) -> tuple[list[ListedRepository], int]:
-    """A page of an account's repositories that the caller may read, ordered by name, and their total."""
+    """A page of an account's repositories that the caller may read, and their total."""
     return await _listed(db, _OWNED, token_id, owner_id, wanted)
 
 
+_CALLERS: Final[LiteralString] = f"""
+          FROM spaces
+          JOIN accounts owner ON owner.id = spaces.id
+          JOIN repositories repository ON repository.owner_id = owner.id
+          {HOLDER}
+         WHERE {_LISTED}
+           AND (owner.id = $2 OR owner.id IN (SELECT org_id FROM seats)
+                OR repository.id IN (SELECT repository_id FROM given_repositories))
+"""
 _MINE: Final = select(
     ListedRepository,
     f"""
@@ -91,15 +141,13 @@ _MINE: Final = select(
          UNION SELECT org_id FROM seats
          UNION SELECT given.owner_id FROM given_repositories JOIN repositories given ON given.id = repository_id
     ), listed AS MATERIALIZED (
-        SELECT repository.id, row_number() OVER (ORDER BY lower(owner.login), lower(repository.name)) AS place
-          FROM spaces
-          JOIN accounts owner ON owner.id = spaces.id
-          JOIN repositories repository ON repository.owner_id = owner.id
-          {HOLDER}
-         WHERE {_LISTED}
-           AND (owner.id = $2 OR owner.id IN (SELECT org_id FROM seats)
-                OR repository.id IN (SELECT repository_id FROM given_repositories))
-         ORDER BY lower(owner.login), lower(repository.name) LIMIT {COUNTED}
+        {
+        _in_order(
+            _CALLERS,
+            "lower(owner.login), lower(repository.name)",
+            "lower(owner.login) DESC, lower(repository.name) DESC",
+        )
+    }
     )
     {_PAGE}
     """,
@@ -132,4 +180,5 @@ async def of_team(
     db: Executor, token_id: int | None, team_id: int, wanted: Filter
 ) -> tuple[list[ListedRepository], int]:
     """A page of a team's repositories that the caller may read, ordered by id, and their total."""
-    return await _listed(db, _OF_TEAM, token_id, team_id, wanted)
+    found = await _OF_TEAM.all(db, token_id, team_id, wanted.private, wanted.visibility, wanted.limit, wanted.offset)
+    return found, found[0].total if found else 0

@@ -89,6 +89,7 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     if not isinstance(found, list) and canonical != path and not hidden:
         return moved(canonical, call.http.query_string)
     call.viewer = await viewer(call.http, call.services, call.request)
+    call.request.account_id = call.viewer.account_id  # for the access log
     if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
         raise NotFound
     if not isinstance(found, list) and canonical != path:

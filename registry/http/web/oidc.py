@@ -7,7 +7,6 @@ from aiohttp import web
 
 from registry.accounts.oidc_sign_in import FLOW_SECONDS, Finished, OidcRefused, OidcSignIn, Pending, Why
 from registry.errors import NotFound
-from registry.http.statuses import status_of
 from registry.http.web import sign_in
 from registry.http.web.call import HEADERS, PageCall
 from registry.http.web.catalogue import key
@@ -69,7 +68,7 @@ async def callback(call: PageCall) -> web.Response:
         )
         response = await (_signed_in if finished.flow.session_id is None else _to_connect)(call, finished)
     except OidcRefused as refused:
-        response = sign_in.form(call, "", errors={"login": call.say(_TOLD[refused.why])}, status=status_of(refused))
+        response = sign_in.form(call, "", errors={"login": call.say(_TOLD[refused.why])}, status=422)
     drop_cookie(call, response, _FLOW)
     return response
 
