@@ -10,6 +10,7 @@ import pytest
 
 from registry.jobs.runner import run_once
 from registry.version import VERSION
+from storage.metadata import job_runs
 from tests.support.processes import measured
 from tests.support.server import Registry
 from tests.support.uploading import NOTHING, end_all_sessions, kept
@@ -29,7 +30,7 @@ async def _moorage(env: dict[str, str], *arguments: str, sent: str = "") -> tupl
 async def _status(env: dict[str, str]) -> dict[str, tuple[int, int]]:
     code, said = await _moorage(env, "gc", "status", "--json")
     assert code == 0, said
-    found: list[dict[str, Any]] = orjson.loads(said)
+    found: list[dict[str, Any]] = orjson.loads(said)["queues"]
     return {one["what"]: (one["items"], one["due"]) for one in found}
 
 
@@ -67,6 +68,9 @@ async def test_queues_are_told_and_worked_off(env: dict[str, str], registry: Reg
     assert code == 0
     assert "deleted packages\t1\t1 due\tthe first at 20" in said
     assert "does a moorage worker run?" in said
+    assert "purge_deleted\tnever ran" in said
+    await job_runs.ran(db, "purge_deleted", 60.0, 1)
+    assert "purge_deleted\tran at 20" in (await _moorage(env, "gc", "status"))[1]
     code, said = await _moorage(env, "gc", "now")
     assert code == 0
     assert [line.split("\t")[0] for line in said.splitlines()] == [

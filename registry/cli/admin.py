@@ -105,6 +105,17 @@ def unsuspend_user(login: str) -> None:
     typer.echo(f"{login} is active")
 
 
+@users.command("sign-in-link")
+def sign_in_link(login: str) -> None:
+    """Print what signs a user in to the pages once, within half an hour; there the user sets a password."""
+    from registry.accounts import sign_in
+    from registry.config import public_url_from_env
+
+    url = public_url_from_env()
+    code = _with_database(lambda db: sign_in.issue_code(db, login))
+    typer.echo(f"{url or ''}/login/code#{code.reveal()}")
+
+
 @users.command("delete")
 def delete_user(login: str, *, yes: Yes = False) -> None:
     """Delete an account, its packages and its tokens."""
@@ -268,10 +279,11 @@ def _suspend(login: str, *, suspended: bool) -> None:
 
 def _delete(login: str, kind: str, *, yes: bool) -> None:
     from registry.accounts import accounts
+    from storage.metadata.events import Actor
 
     if not yes:
         typer.confirm(f"Delete {login} and all packages there?", abort=True)
-    _with_database(lambda db: accounts.delete(db, login, kind=kind, deleted_by=None))
+    _with_database(lambda db: accounts.delete(db, login, kind=kind, actor=Actor(None, None)))
     typer.echo(f"deleted {login}")
 
 

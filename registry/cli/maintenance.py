@@ -31,22 +31,28 @@ def migrate() -> None:
 
 @gc.command("status")
 def gc_status(*, json: Json = False) -> None:
-    """Tell how much waits for the worker, how much of that is due, and since when."""
+    """Tell how much waits for the worker, how much of that is due, since when, and when each job last ran."""
     from registry.config import Settings
+    from storage.metadata import job_runs
     from storage.metadata.database import open_database
+    from storage.metadata.job_runs import JobRun
     from storage.metadata.queues import Queue, overdue_since, queues
 
     settings = Settings.from_env()
 
-    async def look() -> list[Queue]:
+    async def look() -> tuple[list[Queue], list[JobRun]]:
         async with open_database(settings.database) as db:
-            return await queues(db, settings.lifetimes.restore_seconds)
+            return await queues(db, settings.lifetimes.restore_seconds), await job_runs.listed(db)
 
-    found = asyncio.run(look())
+    found, runs = asyncio.run(look())
     if json:
-        print_json(found)
+        print_json({"queues": found, "runs": runs})
         return
-    print_rows((one.what, one.items, f"{one.due} due", _first(one.first_due), one.job) for one in found)
+    ran = {run.job: run.ran_at for run in runs}
+    print_rows(
+        (one.what, one.items, f"{one.due} due", _at("the first at", one.first_due), one.job, _ran(ran.get(one.job)))
+        for one in found
+    )
     if overdue_since(found, datetime.now(UTC)) is not None:
         typer.echo("due for more than ten minutes: does a moorage worker run? moorage gc now does it once", err=True)
 
@@ -92,8 +98,12 @@ def purge(
     typer.echo(f"purged {name} with {versions} versions; bytes that nothing else needs leave the store in an hour")
 
 
-def _first(first_due: datetime | None) -> str:
-    return "" if first_due is None else f"the first at {first_due:%Y-%m-%d %H:%M:%SZ}"
+def _at(what: str, moment: datetime | None) -> str:
+    return "" if moment is None else f"{what} {moment:%Y-%m-%d %H:%M:%SZ}"
+
+
+def _ran(moment: datetime | None) -> str:
+    return _at("ran at", moment) or "never ran"
 
 
 def _with_services(work: "Callable[[Services], Awaitable[T]]") -> T:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 
 
@@ -173,6 +174,7 @@ async def lock_administrators(db: Executor) -> list[int]:
 
 _SUSPEND: Final = command(
     """
+    WITH sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND $2)
     UPDATE accounts SET suspended_at = CASE WHEN $2 THEN coalesce(suspended_at, now()) END, updated_at = now()
      WHERE id = $1
     """
@@ -180,7 +182,10 @@ _SUSPEND: Final = command(
 
 
 async def suspend(db: Executor, account_id: int, *, suspended: bool) -> None:
-    """Suspend a user, or end the suspension; the tokens of a suspended user are refused, and work again afterwards."""
+    """Suspend a user, or end the suspension; the tokens of a suspended user are refused, and work again afterwards.
+
+    Sessions of browsers end.
+    """
     await _SUSPEND.run(db, account_id, suspended)
 
 
@@ -247,15 +252,24 @@ async def rename(db: Executor, account_id: int, login: str) -> None:
     await _RENAME.run(db, account_id, login)
 
 
+_DELETED: Final = events.event(
+    f"'{events.PACKAGE_DELETED}'",
+    "links CROSS JOIN actor WHERE links.published_at IS NOT NULL",
+    package="links.id",
+    owner="$1::bigint",
+)
 # Each clause is of another table, and none reads what another writes. What was deleted before has nothing to lose: its
 # sessions, grants and tokens went then, and nobody restores it without its owner.
 _FORGET: Final = command(
-    """
-    WITH owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}),
+    owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
     links AS (
         UPDATE packages
-           SET deleted_at = now(), deleted_by = $2, repository_id = NULL, inherit_access = false
-         WHERE owner_id = $1 AND deleted_at IS NULL),
+           SET deleted_at = now(), deleted_by = (SELECT id FROM actor), repository_id = NULL, inherit_access = false
+         WHERE owner_id = $1 AND deleted_at IS NULL
+        RETURNING id, published_at),
+    recorded AS ({events.record(_DELETED)}),
     sessions AS (
         UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
          WHERE state = 'open'
@@ -277,6 +291,10 @@ _FORGET: Final = command(
                             WHERE repository_id = ANY (ARRAY(SELECT id FROM owned)))),
     sources AS (UPDATE repositories SET deleted_at = now() WHERE owner_id = $1 AND deleted_at IS NULL),
     authorisations AS (DELETE FROM token_organizations WHERE org_id = $1),
+    passwords AS (DELETE FROM passwords WHERE account_id = $1),
+    codes AS (DELETE FROM sign_in_codes WHERE account_id = $1),
+    identities AS (DELETE FROM identities WHERE account_id = $1),
+    devices AS (DELETE FROM device_sign_ins WHERE account_id = $1),
     secrets AS (
         UPDATE tokens SET revoked_at = now()
          WHERE revoked_at IS NULL
@@ -292,10 +310,10 @@ _FORGET: Final = command(
 _FORGET_TEAMS: Final = command("DELETE FROM teams WHERE org_id = $1")
 
 
-async def forget(db: Executor, account_id: int, deleted_by: int | None) -> None:
+async def forget(db: Executor, account_id: int, actor: Actor) -> None:
     """Delete an account with its packages (as by hand), repositories, tokens, memberships, grants and teams.
 
     Its login is free from now on; whoever takes it gets another id, and with it none of this.
     """
-    await _FORGET.run(db, account_id, deleted_by)
+    await _FORGET.run(db, account_id, actor.account_id, actor.token_id)
     await _FORGET_TEAMS.run(db, account_id)

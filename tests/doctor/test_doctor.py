@@ -139,7 +139,8 @@ class TestPostgres:
         await behind.services.db.execute("DELETE FROM migrations WHERE name > '0020'")
         status, said = await doctor(env, behind.url)
         faults = lines(said, "✗")
-        assert "older than this release: 0020_repository_orders → run moorage migrate" in faults[0]
+        assert "older than this release: 0020_repository_orders" in faults[0]
+        assert " → run moorage migrate" in faults[0]
         assert "the replica that answers is not ready" in faults[1]
         assert status == 1
 
