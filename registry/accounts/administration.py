@@ -117,5 +117,5 @@ async def find_token(db: Executor, token_id: int) -> AnyToken:
 
 async def revoke_token(db: Executor, token_id: int) -> None:
     """Revoke a token of whomever, from the next request on. Raises NotFound."""
-    if not await administration.revoke(db, token_id):
+    if not 0 < token_id < _ID_END or not await administration.revoke(db, token_id):
         raise NotFound
