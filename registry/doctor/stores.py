@@ -187,7 +187,7 @@ async def check_redirect(
         if url is None:
             return []
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        return [await _fetched(url, origin, store, now), *_outside(origin, front)]
+        return [await _fetched(url, origin, store, now), *outside(origin, front)]
     except StorageError:
         return []  # told by check_store already
     finally:
@@ -223,7 +223,7 @@ async def _fetched(url: str, origin: str, store: S3Settings, now: Callable[[], f
     return right(_REDIRECT, f"clients are sent to {origin}, which answers signed URLs, and ranges of them")
 
 
-def _outside(origin: str, front: str) -> list[Check]:
+def outside(origin: str, front: str) -> list[Check]:
     """Judge by its name whether a host that answers here can be reached by clients."""
     host, door = urlsplit(origin).hostname or "", urlsplit(front).hostname or ""
     cure = f"set MOORAGE_S3_PUBLIC_ENDPOINT to the S3 server as clients reach it, {_OFF}"

@@ -9,6 +9,7 @@ from registry.config import Settings
 from registry.doctor.front import address_of
 from registry.doctor.postgres import judge
 from registry.doctor.report import Mark
+from registry.doctor.stores import outside
 from storage.metadata.examination import Examined, Facts
 
 _FACTS = Facts(
@@ -53,3 +54,21 @@ def test_the_address_that_is_asked(asked: str | None, public: str, listen: str, 
         "MOORAGE_PUBLIC_URL": public, "MOORAGE_LISTEN": listen,
     }  # fmt: skip
     assert address_of(Settings.from_env(env), asked) == origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "front", "marks"),
+    [
+        ("https://s3.example", "https://registry.example", []),
+        ("http://localhost:9000", "https://registry.example", [Mark.WRONG]),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:5000", []),
+        ("http://minio:9000", "https://registry.example", [Mark.HINT]),
+        ("http://10.0.0.7:9000", "https://registry.example", [Mark.HINT]),
+        ("http://10.0.0.7:9000", "http://10.0.0.8:5000", []),
+        ("http://s3.example", "https://registry.example", [Mark.HINT]),
+    ],
+)
+def test_whether_clients_reach_what_they_are_sent_to(origin: str, front: str, marks: list[Mark]) -> None:
+    found = outside(origin, front)
+    assert [check.mark for check in found] == marks
+    assert all("MOORAGE_S3_PUBLIC_ENDPOINT" in check.cure for check in found)
