@@ -241,5 +241,19 @@ async def test_the_page_of_an_owner_shows_what_one_may_read(pages: Pages) -> Non
     assert "No packages here" in (await pages.get("/alice")).text
     await pages.registry.services.db.execute("UPDATE packages SET visibility = 'public' WHERE name <> 'two'")
     shown = await pages.get("/alice")
-    assert [link for link in shown.links if link.startswith("/alice/")] == ["/alice/one", "/alice/three"]
+    assert [link for link in shown.links if re.fullmatch("/alice/[a-z]+", link)] == ["/alice/one", "/alice/three"]
     assert (shown.heading, shown.title) == ("alice", "alice · Moorage")
+
+
+async def test_the_packages_of_an_owner_are_filtered(pages: Pages) -> None:
+    token = await pages.registry.user("alice")
+    for name in ("web", "web/app", "worker"):
+        await pages.registry.push_image(f"alice/{name}", "v1", token)
+    await pages.registry.services.db.execute("UPDATE packages SET visibility = 'public'")
+    for query, found in (
+        ("?q=web", ["/alice/web", "/alice/web/app"]), ("?visibility=public", ["/alice/web", "/alice/web/app", "/alice/worker"]),
+        ("?visibility=private", []), ("?q=%3Cscript%3E", []), ("?visibility=x&q=W", ["/alice/web", "/alice/web/app", "/alice/worker"]),
+    ):  # fmt: skip
+        shown = await pages.get(f"/alice{query}")
+        assert [link for link in shown.links if link.startswith("/alice/") and ":" not in link] == found, query
+    assert "/alice/web:v1" in (await pages.get("/alice")).links

@@ -21,7 +21,6 @@ from storage.names import PackageName
 _TAGS: Final = 10
 #: Among these the tag to pull is looked for.
 _LOOKED_AT: Final = 100
-_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +60,11 @@ class Bar:
     height: float
 
 
-def bars(today: date, days: Sequence[date], counts: Sequence[int]) -> list[Bar]:
-    """Return a bar for each of the last 30 days."""
-    known = dict(zip(days, counts, strict=True))
+def bars(today: date, counts: Sequence[int]) -> list[Bar]:
+    """Return a bar for each of the days up to today."""
     most = max(counts, default=0) or 1
-    every = [today - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
-    return [Bar(day, known.get(day, 0), round(100 * known.get(day, 0) / most, 1)) for day in every]
+    first = today - timedelta(days=len(counts) - 1)
+    return [Bar(first + timedelta(days=n), count, round(100 * count / most, 1)) for n, count in enumerate(counts)]
 
 
 async def package(call: PageCall) -> web.Response:
@@ -86,8 +84,8 @@ async def package(call: PageCall) -> web.Response:
         head=head,
         package=found,
         **_shown(call, name, tags, chosen, more),
-        bars=bars(today, more.days, more.counts),
-        month=sum(more.counts),
+        bars=bars(today, more.days),
+        month=sum(more.days),
         facts=more,
     )
 
