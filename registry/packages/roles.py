@@ -6,6 +6,7 @@ from typing import Final
 from auth.permissions import role_of_person
 from registry.errors import Conflict, Invalid, NotFound
 from storage.metadata import access, access_reasons, links, packages
+from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.access_reasons import Reason
 from storage.metadata.accounts import Account
 from storage.metadata.database import Database, Transaction
@@ -31,6 +32,15 @@ class EffectiveRole:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """The roles over a package that people, teams and tokens of repositories were granted, or inherit."""
+
+    users: list[UserGrant]
+    teams: list[TeamGrant]
+    repositories: list[RepositoryGrant]
+
+
+@dataclass(frozen=True, slots=True)
 class Accesses:
     """The rules of roles; the callers check access before. The role None revokes a role."""
 
@@ -41,6 +51,14 @@ class Accesses:
         facts = await access_reasons.facts_of_person(self.db, person.id, package)
         found = await access_reasons.reasons(self.db, package_id, person.id)
         return EffectiveRole(role_of_person(package, facts), facts.sso_missing, found)
+
+    async def granted(self, package_id: int) -> Granted:
+        """Return all roles over a package but those of its owners, who need none."""
+        return Granted(
+            await access.users(self.db, package_id),
+            await access.teams(self.db, package_id),
+            await access.repositories(self.db, package_id),
+        )
 
     async def set_user(self, package_id: int, login: str, role: int | None, actor: Actor) -> None:
         """Set a user's role. Raises NotFound, Conflict (inherited), Invalid (no member of the organization)."""

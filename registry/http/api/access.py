@@ -13,7 +13,6 @@ from registry.http.api.families import PACKAGE, allowed, family, one_of, package
 from registry.http.api.packages import linked_repository
 from registry.http.api.shapes import simple_user
 from registry.packages.roles import AUDIENCES, ROLES
-from storage.metadata import access
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 
 Role = Literal["read", "write", "admin"]
@@ -33,15 +32,16 @@ class NewRepositoryRole(msgspec.Struct):
 async def get_access(call: ApiCall) -> web.Response:
     """List the explicit roles over the package; its owner, and owners of the organization, need none."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    found, db = await shown(call, package_id), call.services.db
+    found = await shown(call, package_id)
+    granted = await call.services.accesses.granted(package_id)
     owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
     body = {
         "visibility": found.visibility,
         "inherit_access": found.inherit_access,
         "repository": linked_repository(call, found, owner),
-        "users": [_user(call, grant) for grant in await access.users(db, package_id)],
-        "teams": [_team(call, found.owner_login, grant) for grant in await access.teams(db, package_id)],
-        "repositories": [_repository(call, grant) for grant in await access.repositories(db, package_id)],
+        "users": [_user(call, grant) for grant in granted.users],
+        "teams": [_team(call, found.owner_login, grant) for grant in granted.teams],
+        "repositories": [_repository(call, grant) for grant in granted.repositories],
     }
     return answer(body)
 

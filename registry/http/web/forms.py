@@ -67,9 +67,13 @@ class Fields(Mapping[str, str]):
 
 
 async def read(request: Request, services: Services) -> Fields:
-    """Read the fields of a form. Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow."""
+    """Read the fields of a form, without U+0000, which PostgreSQL cannot store.
+
+    Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow.
+    """
     check_origin(request, services)
-    return Fields(await read_form(request, services.settings.http.body_seconds))
+    found = await read_form(request, services.settings.http.body_seconds)
+    return Fields({name: [value.replace("\0", "") for value in values] for name, values in found.items()})
 
 
 def check_token(fields: Fields, viewer: Viewer) -> None:

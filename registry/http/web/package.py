@@ -15,7 +15,7 @@ from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
 from registry.packages.tags import Tag
 from storage.metadata import package_pages
-from storage.metadata.package_pages import Highlights
+from storage.metadata.package_pages import Highlights, ShownPackage
 from storage.names import PackageName
 
 _TAGS: Final = 10
@@ -45,10 +45,20 @@ class Head:
         return f"/users/{self.name.owner}/packages/container/{image}"
 
 
-def head_of(call: PageCall, name: PackageName, facts: Any) -> Head:
-    """Return the head of a package that the viewer may read. Raises NotFound."""
-    package_id = check(call, Action.PULL, name, facts)
+def head_of(call: PageCall, name: PackageName, facts: Any, action: Action = Action.PULL) -> Head:
+    """Return the head of a package with which the viewer may do ``action``. Raises NotFound, Denied."""
+    package_id = check(call, action, name, facts)
     return Head(name, package_id, facts.owner_login or name.owner, facts.visibility or "private", facts.role >= ADMIN)
+
+
+async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, ShownPackage]:
+    """Return the head of a package, named by the address, with which the viewer may do ``action``.
+
+    Raises NotFound, Denied.
+    """
+    name = named(call)
+    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    return head_of(call, name, facts, action), facts
 
 
 @dataclass(frozen=True, slots=True)
