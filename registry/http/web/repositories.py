@@ -25,6 +25,7 @@ from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
 from storage.metadata import collaborators, organizations, repositories
 from storage.metadata.accounts import Account
+from storage.metadata.collaborators import Collaborator
 from storage.metadata.repositories import Filter, Repository
 
 _ROWS: Final = 100
@@ -121,7 +122,7 @@ async def repository(call: PageCall) -> web.Response:
 
 async def _page(call: PageCall, found: Repository, errors: Mapping[str, str] | None = None) -> web.Response:
     account = await owner_of(call)
-    people = []
+    people: list[Collaborator] = []
     if found.role >= ADMIN:
         people, _ = await collaborators.of_repository(call.services.db, found.id, limit=_ROWS, offset=0)
     return call.page(
