@@ -140,4 +140,3 @@ def shows_private(call: ApiCall) -> bool:
 def _shows_private(call: ApiCall, found: Repository) -> bool:
     own = call.viewer is not None and call.viewer.repository_id == found.id
     return own or shows_private(call)
-

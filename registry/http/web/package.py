@@ -47,6 +47,8 @@ class Head:
 
 def head_of(call: PageCall, name: PackageName, facts: Any, action: Action = Action.PULL) -> Head:
     """Return the head of a package with which the viewer may do ``action``. Raises NotFound, Denied."""
+    if action is Action.PUSH:  # which is not hidden from anybody: who may not read is told what is said of none
+        check(call, Action.PULL, name, facts)
     package_id = check(call, action, name, facts)
     return Head(name, package_id, facts.owner_login or name.owner, facts.visibility or "private", facts.role >= ADMIN)
 

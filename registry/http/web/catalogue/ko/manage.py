@@ -10,7 +10,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "%(num)s version": "버전 %(num)s개",
     "%(who)s: %(role)s": "%(who)s 역할: %(role)s",
     "A name has 1 to 39 letters and digits, with single hyphens or underscores between; some are reserved.": (
-        "이름은 1~39자의 영문자와 숫자이며, 사이에 하이픈이나 밑줄을 하나씩 쓸 수 있습니다. 쓸 수 없는 예약어도 있습니다."
+        "이름은 1~39자의 영문자와 숫자이며, 사이에 하이픈이나 밑줄을 하나씩 쓸 수 있습니다. 예약어는 쓸 수 없습니다."
     ),
     "A name has letters, digits, points, hyphens and underscores, and does not end with .git.": (
         "이름에는 영문자, 숫자, 점, 하이픈, 밑줄을 쓸 수 있고 .git으로 끝날 수 없습니다."

@@ -53,9 +53,6 @@ TEXTS: Final[Mapping[str, str]] = {
     "Member of the organization": "조직 구성원",
     "Members may make packages": "구성원이 만들 수 있는 패키지",
     "Name a repository as owner/name.": "리포지토리를 owner/name 형식으로 입력하세요.",
-    "Names of source repositories. Packages are linked to one, and may take over who may do what there; no source is kept here.": (
-        "소스 리포지토리의 이름입니다. 패키지를 연결하고 사용 권한을 상속할 수 있으며, 소스는 여기에 저장하지 않습니다."
-    ),
     "New organization": "새 조직",
     "New packages inherit access from their repository": "새 패키지가 리포지토리의 액세스를 상속",
     "New repository": "새 리포지토리",
@@ -78,6 +75,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Owner of the account": "계정 소유자",
     "Owner of the organization": "조직 소유자",
     "Owners of the organization put its members in.": "조직의 소유자가 구성원을 팀에 넣습니다.",
+    "Packages are linked to a repository, and may take over its roles. No source is kept here.": (
+        "소스 리포지토리의 이름입니다. 패키지를 연결하고 사용 권한을 상속할 수 있으며, 소스는 여기에 저장하지 않습니다."
+    ),
     "People and teams have the roles that they have over the repository.": (
         "사람과 팀은 리포지토리에 대한 역할을 그대로 갖습니다."
     ),
