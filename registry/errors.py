@@ -1,15 +1,13 @@
-"""The errors that a client is told of: one tree, and one table of their statuses and codes.
+"""The errors that a client is told of: one tree.
 
 A class is one condition; its constructor takes the facts and makes the sentence and the headers. Parsers and rules
-raise errors and know no status; the dialects read it from STATUSES. A condition of one rule alone is a subclass beside
-that rule, and has the status of its base class.
+raise errors and know no status; the dialects read it from the table of ``registry.http.statuses``. A condition of one
+rule alone is a subclass beside that rule, and has the status of its base class.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
-
-import orjson
 
 from storage.names import Digest, PackageName
 
@@ -34,23 +32,6 @@ class RegistryError(Exception):
         self.message = message
         self.detail = detail
         self.headers: dict[str, str] = dict(headers or {})
-
-    @property
-    def status(self) -> int:
-        """The status of the response."""
-        return _line(type(self))[0]
-
-    @property
-    def code(self) -> str:
-        """The code of OCI Distribution."""
-        return _line(type(self))[1]
-
-    def body(self) -> bytes:
-        """The JSON of OCI Distribution 1.1, «Error Codes»."""
-        error: dict[str, object] = {"code": self.code, "message": self.message}
-        if self.detail is not None:
-            error["detail"] = self.detail
-        return orjson.dumps({"errors": [error]})
 
 
 class BadRequest(RegistryError):
@@ -366,6 +347,7 @@ class TooManyRequests(RegistryError):
     """Too many requests, or too many of what ``of`` names."""
 
     def __init__(self, retry_after_seconds: int, of: str = "requests") -> None:
+        self.retry_after_seconds = retry_after_seconds
         message = f"too many {of}; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
@@ -376,56 +358,3 @@ class UnavailableNow(RegistryError):
     def __init__(self, retry_after_seconds: int) -> None:
         message = f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
-
-
-#: The statuses and codes, in the order of the spec's «Error Codes»; a class that is not here has those of its base.
-STATUSES: Final[Mapping[type, tuple[int, str]]] = {
-    BlobUnknown: (404, "BLOB_UNKNOWN"),  # code-1
-    BlobUploadInvalid: (400, "BLOB_UPLOAD_INVALID"),  # code-2
-    UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
-    BlobUploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),  # code-3
-    UploadExpired: (404, "BLOB_UPLOAD_UNKNOWN"),
-    DigestInvalid: (400, "DIGEST_INVALID"),  # code-4
-    DigestMalformed: (400, "DIGEST_INVALID"),
-    ManifestBlobUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),  # code-5
-    ManifestInvalid: (400, "MANIFEST_INVALID"),  # code-6
-    TooManyTags: (414, "MANIFEST_INVALID"),
-    ManifestUnknown: (404, "MANIFEST_UNKNOWN"),  # code-7
-    NameInvalid: (400, "NAME_INVALID"),  # code-8
-    NameUnknown: (404, "NAME_UNKNOWN"),  # code-9
-    EndpointUnknown: (404, "NAME_UNKNOWN"),
-    NotFound: (404, "NAME_UNKNOWN"),
-    AccountUnknown: (404, "NAME_UNKNOWN"),
-    SizeInvalid: (400, "SIZE_INVALID"),  # code-10
-    TooLarge: (413, "SIZE_INVALID"),
-    Unauthorized: (401, "UNAUTHORIZED"),  # code-11
-    Denied: (403, "DENIED"),  # code-12
-    NotAllowed: (403, "DENIED"),
-    Unsupported: (405, "UNSUPPORTED"),  # code-13; the nearest where the spec has none
-    InUse: (405, "UNSUPPORTED"),
-    BadRequest: (400, "UNSUPPORTED"),
-    NotDeletable: (400, "UNSUPPORTED"),
-    PathUnknown: (404, "UNSUPPORTED"),
-    BodyTooSlow: (408, "UNSUPPORTED"),
-    Conflict: (409, "UNSUPPORTED"),
-    PreconditionFailed: (412, "UNSUPPORTED"),
-    TargetTooLong: (414, "UNSUPPORTED"),
-    Invalid: (422, "UNSUPPORTED"),
-    AccountError: (422, "UNSUPPORTED"),
-    HeadersTooLarge: (431, "UNSUPPORTED"),
-    Moved: (301, "UNSUPPORTED"),
-    MovedForNow: (307, "UNSUPPORTED"),
-    TooManyRequests: (429, "TOOMANYREQUESTS"),  # code-14
-    # The spec names no code for its 416; Docker's registry and its clients have this one.
-    RangeInvalid: (416, "RANGE_INVALID"),
-    RangeNotSatisfiable: (416, "RANGE_INVALID"),
-    # Docker's registry answers a bad ``n`` with it; the spec says nothing.
-    PageInvalid: (400, "PAGINATION_NUMBER_INVALID"),
-    # The spec's table is for 4XX only; clients know these two of Docker's as «try again» and «our fault».
-    UnavailableNow: (503, "UNAVAILABLE"),
-    RegistryError: (500, "UNKNOWN"),
-}
-
-
-def _line(kind: type) -> tuple[int, str]:
-    return STATUSES.get(kind) or _line(kind.__mro__[1])

@@ -730,9 +730,13 @@ CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (
 
 CREATE INDEX packages_unpublished ON packages USING btree (created_at) WHERE (published_at IS NULL);
 
+CREATE INDEX repositories_created ON repositories USING btree (owner_id, id) WHERE (deleted_at IS NULL);
+
 CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
 
 CREATE INDEX repositories_public ON repositories USING btree (owner_id) WHERE ((visibility = 'public'::text) AND (deleted_at IS NULL));
+
+CREATE INDEX repositories_updated ON repositories USING btree (owner_id, updated_at, id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, repository_id);
 

@@ -5,23 +5,35 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
+from tests.support.scratch import in_memory, scratch
 from tests.support.server import Registry, running, settings_env
 
 _numbers = itertools.count(1)
 
+# How long an example takes tells how busy the machine is.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
+
 #: For a cluster that is thrown away: nothing here outlives a crash of the machine, and no test is about one. What is
 #: about a PostgreSQL that is killed (tests/registry/devservers, tests/test_run.py) starts its own, with the real settings.
 _UNSAFE = {
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "64MB",  # which may be in memory
+    "min_wal_size": "32MB",
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
@@ -41,9 +53,7 @@ _MAY_BLOCK = (
 
 
 async def _template(server: EmbeddedPostgres) -> None:
-    admin = await asyncpg.connect(server.dsn("postgres"))
-    await admin.execute("CREATE DATABASE template_moorage")
-    await admin.close()
+    await _execute(server, "CREATE DATABASE template_moorage")
     await migrate(server.dsn("template_moorage"))
 
 
@@ -65,16 +75,16 @@ _BUCKETS = 10_000
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    path = tmp_path_factory.mktemp("postgres")
-    server = EmbeddedPostgres(path, _UNSAFE)
-    server.start()
-    try:
+def postgres_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with scratch(tmp_path_factory.mktemp("postgres")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(postgres_folder, _UNSAFE) as server:
         asyncio.run(_template(server))
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
@@ -89,20 +99,33 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
         shutil.rmtree(path)
 
 
-@pytest.fixture
-async def database_url(postgres: EmbeddedPostgres) -> str:
-    """A migrated database, cloned from the template; it goes with the server.
+@asynccontextmanager
+async def _database(server: EmbeddedPostgres, name: str, folder: Path, how: str = "") -> AsyncIterator[str]:
+    """The URL of a new database. It is dropped at the end if it is in memory; or else it goes with the server.
 
-    Dropped one by one, they would slow down each other's making: ext4 goes through the inodes that were freed within
-    five seconds when it makes a file, and a database has three hundred.
+    Dropped one by one from a disk, they would slow down each other's making: ext4 goes through the inodes that were
+    freed within five seconds when it makes a file, and a database has three hundred.
     """
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await _execute(server, f"CREATE DATABASE {name} {how}")
+    yield server.dsn(name)
+    if in_memory(folder):
+        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    admin = await asyncpg.connect(server.dsn("postgres"))
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_moorage STRATEGY FILE_COPY")
+        await admin.execute(statement)
     finally:
         await admin.close()
-    return postgres.dsn(name)
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, postgres_folder: Path) -> AsyncIterator[str]:
+    """A migrated database, cloned from the template."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    async with _database(postgres, name, postgres_folder, "TEMPLATE template_moorage STRATEGY FILE_COPY") as url:
+        yield url
 
 
 @pytest.fixture
@@ -130,12 +153,7 @@ async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
 
 
 @pytest.fixture
-async def postgres_empty(postgres: EmbeddedPostgres) -> str:
+async def postgres_empty(postgres: EmbeddedPostgres, postgres_folder: Path) -> AsyncIterator[str]:
     """A database without a schema."""
-    name = f"empty_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(postgres.dsn("postgres"))
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-    finally:
-        await admin.close()
-    return postgres.dsn(name)
+    async with _database(postgres, f"empty_{os.getpid()}_{next(_numbers)}", postgres_folder) as url:
+        yield url

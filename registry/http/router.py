@@ -13,7 +13,7 @@ import structlog
 
 from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
-from registry.http.errors import github_body, is_for_api
+from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server import guest
 from registry.http.server.admission import Admission
@@ -21,7 +21,7 @@ from registry.http.server.guest import Guests
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import api_base, decoded_path, raw_path
 from registry.http.v2 import app as v2
-from registry.http.v2 import token
+from registry.http.v2 import search, token
 from registry.process.logs import request_id
 from registry.services import Services
 
@@ -37,7 +37,7 @@ class Router:
     """The site that a process serves. ``tasks`` runs the handlers; ``running`` are their tasks."""
 
     def __init__(self, services: Services, throttle: LoginThrottle, guests: Guests, tasks: asyncio.TaskGroup) -> None:
-        self.admission = Admission(self._start, self._refuse)
+        self.admission = Admission()
         self.running: set[asyncio.Task[None]] = set()
         self.throttle = throttle
         self._services = services
@@ -46,56 +46,55 @@ class Router:
         self._api_host = services.settings.api_host
 
     def answer(self, request: Request) -> None:
-        """Answer with ``request.client``, now or later. Does not raise."""
-        target = request.target
-        if target.startswith("/v2/") and self._is_ours(request):
-            if v2.look_up(self._services, request, self._respond):
-                return
-        elif target in ops.HANDLERS:
-            self.admission.admit(request, counted=True, waits=False)
-            return
-        path = decoded_path(target)
-        moves = (request.method == "GET" or not request.body.complete) and _BLOB.search(path) is not None
-        self.admission.admit(request, counted=not moves, waits=_SESSION.search(path) is None)
-
-    def _is_ours(self, request: Request) -> bool:
-        return not self._api_host or (request.field(b"host") or "").lower() != self._api_host
+        """Answer with ``request.client``, after the return. Does not raise."""
+        ours = not self._api_host or (request.field(b"host") or "").lower() != self._api_host
+        if not ours or not v2.look_up(self._services, request, self._respond):
+            self._spawn(request, self._admitted(request, self._handler(request) if ours else None))
 
     def _handler(self, request: Request) -> Handler | None:
         """Return who answers; None: aiohttp."""
         path = raw_path(request.target)
-        if not self._is_ours(request):
-            return None
         if path.startswith("/v2"):
             return partial(v2.serve, self._services, self.throttle)
         if path == "/token":
             return partial(token.serve, self._services, self.throttle)
+        if path in {search.SEARCH, search.PING}:
+            return partial(search.serve, self._services, self.throttle, path)
         return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
 
-    def _start(self, request: Request, done: Callable[[], None]) -> None:
-        handler = self._handler(request)
-        if handler is None:
-            guest.serve(request, self._guests(), done)
-        else:
-            self._spawn(request, handler(request), done)
+    async def _admitted(self, request: Request, handler: Handler | None) -> Response | None:
+        """Answer a request in its turn; None: aiohttp has sent the response."""
+        path = decoded_path(request.target)
+        moves = (request.method == "GET" or not request.body.complete) and _BLOB.search(path) is not None
+        waits = path not in ops.HANDLERS and _SESSION.search(path) is None
+        await self.admission.enter(counted=not moves, waits=waits)
+        try:
+            if request.transport.is_closing():
+                raise ConnectionResetError
+            if not moves and not request.body.complete:
+                request.body.suspended = self.admission.suspended
+            return await (guest.serve(request, self._guests()) if handler is None else handler(request))
+        finally:
+            if not moves:
+                self.admission.leave()
 
-    def _spawn(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
-        task = self._tasks.create_task(self._run(request, answering, done))
+    def _spawn(self, request: Request, answering: Awaitable[Response | None]) -> None:
+        task = self._tasks.create_task(self._run(request, answering))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
 
-    async def _run(self, request: Request, answering: Awaitable[Response], done: Callable[[], None] | None) -> None:
+    async def _run(self, request: Request, answering: Awaitable[Response | None]) -> None:
         request_id.set(request.id)
         try:
-            self._respond(request, await answering)
+            answer = await answering
         except asyncio.CancelledError:
             request.client.cut(request)
             raise
         except Exception as error:  # noqa: BLE001 - the last resort
-            self._respond(request, error)
-        finally:
-            if done is not None:
-                done()
+            self._failed(request, error)
+        else:
+            if answer is not None:
+                self._respond(request, answer)
 
     def _respond(self, request: Request, answer: v2.Answer) -> None:
         """Send what a handler has found; a coroutine is awaited first."""
@@ -107,7 +106,7 @@ class Router:
         elif isinstance(answer, Exception):
             self._failed(request, answer)
         else:
-            self._spawn(request, answer, None)
+            self._spawn(request, answer)
 
     def _failed(self, request: Request, error: Exception) -> None:
         if request.transport.is_closing() or request.status is not None:
@@ -115,13 +114,12 @@ class Router:
             request.client.cut(request)
             return
         told = error if isinstance(error, RegistryError) else _unexpected(request, error)
-        request.client.respond(request, error_response(told))
-
-    def _refuse(self, request: Request, retry_after_seconds: int) -> None:
-        error = TooManyRequests(retry_after_seconds)
-        response = error_response(error)
+        response = error_response(told)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
-            response.body = github_body(error, api_base(request, self._services.settings))
+            response.body = github_body(told, api_base(request, self._services.settings))
+        elif isinstance(told, TooManyRequests) and is_for_pages(decoded_path(request.target)):
+            response.headers = {**response.headers, "Content-Type": "text/html; charset=utf-8"}
+            response.body = busy_page(told.retry_after_seconds)
         request.client.respond(request, response)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from auth.permissions import role_of_person
 from registry.errors import Conflict, Invalid, NotFound
+from registry.packages.conditions import Check
 from storage.metadata import access, access_reasons, links, packages
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.access_reasons import Reason
@@ -42,7 +43,10 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Accesses:
-    """The rules of roles; the callers check access before. The role None revokes a role."""
+    """The rules of roles; the callers check access before. The role None revokes a role.
+
+    ``check``: a condition of the change, looked at when the package is locked.
+    """
 
     db: Database
 
@@ -52,19 +56,22 @@ class Accesses:
         found = await access_reasons.reasons(self.db, package_id, person.id)
         return EffectiveRole(role_of_person(package, facts), facts.sso_missing, found)
 
-    async def granted(self, package_id: int) -> Granted:
-        """Return all roles over a package but those of its owners, who need none."""
+    async def granted(self, package_id: int, tx: Transaction | None = None) -> Granted:
+        """Return all roles over a package but those of its owners, who need none; as ``tx`` sees them if given."""
+        db = tx or self.db
         return Granted(
-            await access.users(self.db, package_id),
-            await access.teams(self.db, package_id),
-            await access.repositories(self.db, package_id),
+            await access.users(db, package_id),
+            await access.teams(db, package_id),
+            await access.repositories(db, package_id),
         )
 
-    async def set_user(self, package_id: int, login: str, role: int | None, actor: Actor) -> None:
+    async def set_user(
+        self, package_id: int, login: str, role: int | None, actor: Actor, check: Check | None = None
+    ) -> None:
         """Set a user's role. Raises NotFound, Conflict (inherited), Invalid (no member of the organization)."""
 
         async def work(tx: Transaction) -> None:
-            held = await _granular(tx, package_id)
+            held = await _granular(tx, package_id, check)
             person = await access.person(tx, held.owner_id, login)
             if person is None:
                 raise NotFound
@@ -80,11 +87,13 @@ class Accesses:
 
         await self.db.repeat(work, package_id)
 
-    async def set_team(self, package_id: int, slug: str, role: int | None, actor: Actor) -> None:
+    async def set_team(
+        self, package_id: int, slug: str, role: int | None, actor: Actor, check: Check | None = None
+    ) -> None:
         """Set a team's role. Raises NotFound, Conflict (inherited), Invalid (a package of a user)."""
 
         async def work(tx: Transaction) -> None:
-            held = await _granular(tx, package_id)
+            held = await _granular(tx, package_id, check)
             if held.owner_kind != "Organization":
                 raise Invalid("Teams can have roles only over packages of their organization.")
             team = await access.team(tx, held.owner_id, slug)
@@ -98,23 +107,34 @@ class Accesses:
         await self.db.repeat(work, package_id)
 
     async def grant_repository(
-        self, package_id: int, actor: Actor, repository: tuple[str, str], role: int, audience: str
+        self,
+        package_id: int,
+        actor: Actor,
+        repository: tuple[str, str],
+        role: int,
+        audience: str,
+        check: Check | None = None,
     ) -> None:
         """Grant a role to the tokens of an owner's repository, beside inherited roles. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            target = await _target(tx, package_id, actor, repository)
+            target = await _target(tx, package_id, actor, repository, check)
             await access.grant_repository(tx, package_id, target.id, role, audience, actor)
 
         await self.db.repeat(work, package_id)
 
     async def revoke_repository(
-        self, package_id: int, actor: Actor, repository: tuple[str, str], audience: str | None
+        self,
+        package_id: int,
+        actor: Actor,
+        repository: tuple[str, str],
+        audience: str | None,
+        check: Check | None = None,
     ) -> None:
         """Revoke a repository's role for one audience, or for both. Raises NotFound, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            target = await _target(tx, package_id, actor, repository)
+            target = await _target(tx, package_id, actor, repository, check)
             _there(await access.revoke_repository(tx, package_id, target.id, audience, actor))
 
         await self.db.repeat(work, package_id)
@@ -125,15 +145,17 @@ def _there(found: bool) -> None:
         raise NotFound
 
 
-async def _locked(tx: Transaction, package_id: int) -> Held:
+async def _locked(tx: Transaction, package_id: int, check: Check | None) -> Held:
     held = await packages.lock(tx, package_id)
     if held is None or not held.published:
         raise NotFound
+    if check is not None:
+        await check(tx)
     return held
 
 
-async def _granular(tx: Transaction, package_id: int) -> Held:
-    held = await _locked(tx, package_id)
+async def _granular(tx: Transaction, package_id: int, check: Check | None) -> Held:
+    held = await _locked(tx, package_id, check)
     if held.inherit_access:
         raise Conflict(
             "This package inherits its access from its repository.",
@@ -142,8 +164,10 @@ async def _granular(tx: Transaction, package_id: int) -> Held:
     return held
 
 
-async def _target(tx: Transaction, package_id: int, actor: Actor, repository: tuple[str, str]) -> Target:
-    held = await _locked(tx, package_id)
+async def _target(
+    tx: Transaction, package_id: int, actor: Actor, repository: tuple[str, str], check: Check | None
+) -> Target:
+    held = await _locked(tx, package_id, check)
     target = await links.target(tx, actor.token_id, *repository)
     if target is None:
         raise NotFound

@@ -79,7 +79,7 @@ class Uploads:
     db: Database
     stores: Stores
     settings: UploadSettings
-    slots: BufferPool
+    pool: BufferPool
     new_id: Callable[[], UUID]
     known: Known
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -193,7 +193,7 @@ class Uploads:
             held,
             self.db,
             self.stores,
-            self.slots,
+            self.pool,
             self.draining,
             limit=self.settings.layer_limit_bytes,
             stall_timeout=self.settings.stall_timeout,

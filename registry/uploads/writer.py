@@ -13,7 +13,8 @@ from typing import Final, Literal, cast
 from registry.errors import DigestInvalid, LayerTooLarge, SizeInvalid, UnavailableNow, UploadBusy, UploadExpired
 from registry.uploads.buffer_pool import SLOT_BYTES, BufferPool
 from registry.uploads.part_buffer import HELD_BYTES, Pending, PendingPart
-from registry.uploads.part_sender import Parts, give, put_before
+from registry.uploads.part_sender import Parts, give
+from registry.uploads.segments import Segments
 from registry.uploads.stall_timeout import Body, Paced, StallTimeout
 from storage.errors import ObjectCorrupt, StorageError, Unavailable
 from storage.metadata import uploads
@@ -48,7 +49,7 @@ class UploadWriter:
         held: Upload,
         db: Database,
         stores: Stores,
-        slots: BufferPool,
+        pool: BufferPool,
         draining: asyncio.Event,
         *,
         limit: int,
@@ -63,16 +64,15 @@ class UploadWriter:
         self._held = held
         self._db = db
         self._stores = stores
-        self._slots = slots
+        self._pool = pool
         self._draining = draining
         algorithm = cast('Literal["sha256", "sha512"]', held.algorithm)
         hasher = ResumableHash.restore(held.hash_state) if held.hash_state else ResumableHash(algorithm)
-        self._segments = list(zip(held.segment_keys, held.segment_sizes, strict=True))
-        self._pending = Pending(hasher, held.received, base=sum(held.segment_sizes))
+        self._segments = Segments(held, stores)
+        self._pending = Pending(hasher, held.received, base=self._segments.size)
         self._pending.resume(held.tail)
         self._row = (held.hash_state or b"", held.tail)
-        self._parts = Parts(stores, slots, held, self._number, self._record_part)
-        self._keys_made = 0
+        self._parts = Parts(stores, pool, held, self._number, self._record_part)
         self._spent = self._revocable = False
         self._stop: int | None = None
         self._may_be_whole = not self._parts.recorded and not self._segments
@@ -109,7 +109,7 @@ class UploadWriter:
             raise reason from group
         finally:
             self._leave_slot()
-            give(self._slots, self._pending.cut_all())
+            give(self._pool, self._pending.cut_all())
         if failure is not None:
             raise failure
 
@@ -160,7 +160,7 @@ class UploadWriter:
                     self._pending.add(count)
                 await self._ship_ready()
             held_seconds = clock() - self._slot_since
-            if self._pending.slot and self._slots.contended and held_seconds > self._stall_timeout.slow_seconds:
+            if self._pending.slot and self._pool.contended and held_seconds > self._stall_timeout.slow_seconds:
                 await self._flush()
             if self._draining.is_set():
                 raise UnavailableNow(retry_after_seconds=1)
@@ -205,11 +205,11 @@ class UploadWriter:
             self._may_be_whole = False
             await self._ship_ready()
             if self._pending.size:
-                slot = await self._slots.take_if_free()
+                slot = await self._pool.take_if_free()
                 if slot is None:
                     await self._ship(self._pending.cut_all())
             self._leave_slot()
-        hashed, new = self._pending.take_up(slot or await self._slots.take())
+        hashed, new = self._pending.take_up(slot or await self._pool.take())
         self._slot_since = asyncio.get_running_loop().time()
         if self._pending.base >= HELD_BYTES:
             await self._read_back()
@@ -219,8 +219,7 @@ class UploadWriter:
     async def _read_back(self) -> None:
         """Read back into slots the segments that are too large to be joined with a part when sent."""
         self._pending.read_back()
-        segments, self._segments = self._segments, []
-        for key, size in segments:
+        for key, size in self._segments.take():
             async with whole(self._stores, key, size) as reader:
                 async for chunk in reader:
                     await self._place(chunk, hashed=True)
@@ -228,7 +227,7 @@ class UploadWriter:
     def _leave_slot(self) -> None:
         slot = self._pending.leave()
         if slot is not None:
-            self._slots.give(slot)
+            self._pool.give(slot)
 
     # -- making it durable
 
@@ -239,16 +238,16 @@ class UploadWriter:
         while count := self._pending.ready(self._coming):
             await self._ship(self._pending.cut(count))
 
-    async def _ship(self, cut: PendingPart) -> None:
+    async def _ship(self, pending_part: PendingPart) -> None:
         """Send a part, joined with the segments before its bytes."""
         assert self._tasks is not None  # noqa: S101 - running() was entered
         self._may_be_whole = False
         try:
-            await self._join_segments(cut)
+            await self._join_segments(pending_part)
         except BaseException:
-            give(self._slots, cut)
+            give(self._pool, pending_part)
             raise
-        await self._parts.send(cut, self._tasks)
+        await self._parts.send(pending_part, self._tasks)
 
     async def _number(self, multipart: MultipartId) -> int:
         number = await uploads.number_part(self._db, self.id, self.fence, multipart)
@@ -256,22 +255,15 @@ class UploadWriter:
             raise UploadBusy(self.id)
         return number
 
-    async def _join_segments(self, cut: PendingPart) -> None:
+    async def _join_segments(self, pending_part: PendingPart) -> None:
         """Prepend the segments before a part, read back from the store; alone they are too small for a part."""
-        segments, self._segments = self._segments, []
-        if segments:
-            # Who has a slot has room beside it, and must not wait for another.
-            slots = None if cut.slots or self._pending.slot is not None else self._slots
-            await put_before(cut, segments, self._stores, slots)
-
-    def _new_key(self) -> ObjectKey:
-        """Return a unique object key: the fence is this request's, and each number is used once in the request."""
-        self._keys_made += 1
-        return ObjectKey(f"{self._held.object_key}.{self.fence}.{self._keys_made}")
+        # Who has a slot has room beside it, and must not wait for another.
+        has_slot = pending_part.slots or self._pending.slot is not None
+        await self._segments.put_before(pending_part, None if has_slot else self._pool)
 
     async def _record(
         self,
-        cut: PendingPart,
+        pending_part: PendingPart,
         *,
         tail: bytes = b"",
         part: Part | None = None,
@@ -282,8 +274,8 @@ class UploadWriter:
             self._db,
             self.id,
             self.fence,
-            received=cut.end,
-            hash_state=cut.state,
+            received=pending_part.end,
+            hash_state=pending_part.state,
             tail=tail,
             part=part,
             segment=segment,
@@ -292,11 +284,11 @@ class UploadWriter:
         )
         if not kept:
             raise UploadBusy(self.id)
-        self.durable, self._row = cut.end, (cut.state, tail)
+        self.durable, self._row = pending_part.end, (pending_part.state, tail)
 
-    async def _record_part(self, cut: PendingPart, part: Part) -> None:
-        if cut.end > self.durable:
-            await self._record(cut, part=part)
+    async def _record_part(self, pending_part: PendingPart, part: Part) -> None:
+        if pending_part.end > self.durable:
+            await self._record(pending_part, part=part)
         else:
             # It is what segments were: the tail behind them, which is durable as well, stays in the row.
             state, tail = self._row
@@ -317,22 +309,21 @@ class UploadWriter:
                 self.released = True
             return
         await self._parts.settled()
-        cut = pending.cut_all()
+        pending_part = pending.cut_all()
         try:
-            if cut.size <= INLINE_BYTES:
-                tail = b"".join(cut.pieces)
-                await self._record(cut, tail=tail, release=release)
+            if pending_part.size <= INLINE_BYTES:
+                tail = b"".join(pending_part.pieces)
+                await self._record(pending_part, tail=tail, release=release)
                 pending.resume(tail)
             else:
-                key = self._new_key()
-                await self._stores.put(key, cut.pieces)
-                await self._record(cut, segment=(key, cut.size), release=release)
-                self._segments.append((key, cut.size))
+                key = await self._segments.write(pending_part.pieces)
+                await self._record(pending_part, segment=(key, pending_part.size), release=release)
+                self._segments.append(key, pending_part.size)
                 self._may_be_whole = False
         finally:
-            give(self._slots, cut)
+            give(self._pool, pending_part)
             self._leave_slot()
-        pending.base = sum(size for _, size in self._segments)
+        pending.base = self._segments.size
         self.released = release
 
     # -- the end
@@ -366,18 +357,17 @@ class UploadWriter:
                 await self._parts.settled()
             return Stored(await self._parts.complete(), self._held.object_key, None)
         if len(self._segments) == 1 and not self._pending.size:
-            return Stored(self._segments[0][1], self._segments[0][0], None)
+            key, size = self._segments.only()
+            return Stored(size, key, None)
         inline = self._pending.total <= INLINE_BYTES and not self._segments
-        cut = self._pending.cut_all()
+        pending_part = self._pending.cut_all()
         try:
             if inline:
-                return Stored(cut.size, None, b"".join(cut.pieces))
-            await self._join_segments(cut)
-            key = self._new_key()
-            await self._stores.put(key, cut.pieces)
-            return Stored(cut.size, key, None)
+                return Stored(pending_part.size, None, b"".join(pending_part.pieces))
+            await self._join_segments(pending_part)
+            return Stored(pending_part.size, await self._segments.write(pending_part.pieces), None)
         finally:
-            give(self._slots, cut)
+            give(self._pool, pending_part)
 
     async def _rehashed(self, digest: Digest) -> str:
         """Compute the hash by another algorithm than the session's, which costs reading the bytes again."""
@@ -390,7 +380,8 @@ class UploadWriter:
             async with whole(self._stores, stored.object_key, stored.size) as reader:
                 async for chunk in reader:
                     hasher.update(chunk)
-            self._segments = [(stored.object_key, stored.size)] if not self._parts.recorded else self._segments
+            if not self._parts.recorded:
+                self._segments.restart(stored.object_key, stored.size)
         return hasher.hexdigest()
 
 

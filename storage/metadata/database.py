@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -36,7 +36,6 @@ _PASSING: Final = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,  # the pool is closing, the connection was lost underneath
@@ -51,9 +50,18 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
-#: What a statement of ours meets on a schema that is not ours, or of an older release.
-_NO_SCHEMA: Final = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+READ_ONLY: Final = "Postgres: read-only"
+#: The turn of whoever has a whole request in a transaction; packages have positive ids.
+_JOINED: Final = 0
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
+#: What an operator is told in words of ours.
+_SAID: Final = (
+    (asyncpg.TargetServerAttributeNotMatched, STANDBY),
+    (asyncpg.ReadOnlySQLTransactionError, READ_ONLY),
+    (asyncpg.UndefinedTableError, NO_SCHEMA),  # this and the next: on a schema that is not ours, or older
+    (asyncpg.UndefinedColumnError, NO_SCHEMA),
+    (asyncpg.UndefinedFunctionError, NO_SCHEMA),
+)
 
 
 class ForeignKeyMissing(StorageError):
@@ -85,10 +93,9 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return Unavailable(STANDBY)
-    if isinstance(error, _NO_SCHEMA):
-        return Unavailable(NO_SCHEMA)
+    for kind, said in _SAID:
+        if isinstance(error, kind):
+            return Unavailable(said)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
         return Unavailable(f"Postgres: {type(error).__name__}")
     return None
@@ -141,19 +148,43 @@ class Transaction:
             return await self._connection.execute(query, *args)
 
 
-_BEGIN: Final = "SELECT pg_is_in_recovery(), " + ", ".join(
+_BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, " + ", ".join(
     f"set_config('{name}', '{value}', false)" for name, value in _SESSION_SETTINGS.items()
 )
 
 
 async def _begin_session(connection: Connection) -> None:
-    """Apply our settings to a new connection. Raises Unavailable for one to a standby: what it knows may be old.
+    """Apply our settings to a new connection. Raises Unavailable for one to a node that does not write.
 
-    A pooler may tell of a server what was so when it first saw it; so the server itself is asked.
+    What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
+    itself is asked, and made to tell again.
     """
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
         raise Unavailable(STANDBY)
+    if row[1]:
+        raise Unavailable(READ_ONLY)
+    if _is_told_read_only(connection.get_settings()):
+        await connection.execute("SET default_transaction_read_only = on")
+        await connection.execute("RESET default_transaction_read_only")
+
+
+def _is_told_read_only(told: object) -> bool:
+    """Return whether the server has told that it turned read-only; PostgreSQL tells so with the next answer."""
+    return getattr(told, "default_transaction_read_only", "off") == "on"
+
+
+class _Taken(NamedTuple):
+    """A connection of the pool; ``told``: what its server tells of itself, asyncpg's and ever the newest."""
+
+    connection: _Held
+    told: object
+
+
+def _require_primary(told: object) -> None:
+    """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
+    if _is_told_read_only(told):
+        raise asyncpg.ReadOnlySQLTransactionError("the node turned read-only")
 
 
 async def _no_reset(_connection: object) -> None:
@@ -171,7 +202,7 @@ class Database:
         self._pool = pool
         #: Whose row is locked keeps few connections waiting for it, and others have the rest.
         self._turns = Turns(max(1, size // _PACKAGE_SHARE))
-        self._idle: list[_Held] = []
+        self._idle: list[_Taken] = []
         self._waiting = 0
         self._renewals = 0
         self._renewed_at = float("-inf")
@@ -193,24 +224,26 @@ class Database:
                 yield Transaction(connection)
 
     async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
-        connection, renewals = await self._take(), self._renewals
+        taken, renewals = await self._take(), self._renewals
         try:
-            result = await run(connection)
+            result = await run(taken.connection)
+            _require_primary(taken.told)
         except BaseException as error:
-            await self._give_up(connection, error)
+            await self._give_up(taken.connection, error)
             raise
-        await self._give(connection, renewals)
+        await self._give(taken, renewals)
         return result
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[_Held]:
-        connection, renewals = await self._take(), self._renewals
+        taken, renewals = await self._take(), self._renewals
         try:
-            yield connection
+            yield taken.connection
+            _require_primary(taken.told)
         except BaseException as error:
-            await self._give_up(connection, error)
+            await self._give_up(taken.connection, error)
             raise
-        await self._give(connection, renewals)
+        await self._give(taken, renewals)
 
     async def renew(self) -> None:
         """Have all connections closed, those at work when they are given back: their server no longer writes.
@@ -224,41 +257,46 @@ class Database:
         self._renewals += 1
         await self._pool.expire_connections()
         while self._idle:
-            await self._pool.release(self._idle.pop())
+            await self._pool.release(self._idle.pop().connection)
 
     async def _give_up(self, connection: _Held, error: BaseException) -> None:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             await self.renew()
         await self._pool.release(connection)  # which knows what state it is in
 
-    async def _give(self, connection: _Held, renewals: int) -> None:
+    async def _give(self, taken: _Taken, renewals: int) -> None:
         if self._waiting or renewals != self._renewals:
-            await self._pool.release(connection)
+            await self._pool.release(taken.connection)
         else:
-            self._idle.append(connection)
+            self._idle.append(taken)
 
-    async def _take(self) -> _Held:
+    async def _take(self) -> _Taken:
         while self._idle:
-            connection = self._idle.pop()
+            taken = self._idle.pop()
             try:
-                closed = connection.is_closed()
+                closed = taken.connection.is_closed()
             except asyncpg.InterfaceError:  # the pool has noticed its end, and taken it back
                 closed = True
             if not closed:
-                return connection
-            await self._pool.release(connection)
+                return taken
+            await self._pool.release(taken.connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
         finally:
             self._waiting -= 1
+        try:
+            return _Taken(connection, connection.get_settings())
+        except asyncpg.InterfaceError:  # it ended in the turn in which it was given to us
+            await self._pool.release(connection)
+            raise
 
     async def close(self) -> None:
         """Close all connections, within 5 s at the latest."""
         try:
             async with asyncio.timeout(5):
                 while self._idle:
-                    await self._pool.release(self._idle.pop())
+                    await self._pool.release(self._idle.pop().connection)
                 await self._pool.close()
         except (TimeoutError, OSError):
             self._pool.terminate()
@@ -281,6 +319,37 @@ class Database:
             return await _repeated(run)
         async with self.turn(package_id):
             return await _repeated(run)
+
+    async def join(self, work: Callable[["Database"], Awaitable[T]]) -> T:
+        """Run ``work`` on a database whose statements are all one transaction, again as a whole as repeat() does."""
+
+        async def joined(tx: Transaction) -> T:
+            return await work(_Joined(tx))
+
+        return await self.repeat(joined, _JOINED)
+
+
+class _Joined(Database):
+    """A database whose statements and transactions are parts of one transaction; who began it repeats the whole."""
+
+    def __init__(self, tx: Transaction) -> None:  # the pool stays with who began
+        self._tx = tx
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        return await self._tx.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        return await self._tx.fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await self._tx.execute(query, *args)
+
+    async def repeat(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        package_id: int | None = None,  # noqa: ARG002 - who waits holds a connection already
+    ) -> T:
+        return await work(self._tx)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final
 
 from storage.errors import Unavailable
-from storage.metadata.database import NO_SCHEMA, Database
+from storage.metadata.database import NO_SCHEMA, READ_ONLY, Database
 from storage.metadata.migrate import files
 from storage.metadata.query import select
 
@@ -38,7 +38,7 @@ async def require_ready(db: Database) -> str:
     state = await _STATE.one(db)
     if state.read_only:
         await db.renew()
-        raise Unavailable("Postgres: read-only")
+        raise Unavailable(READ_ONLY)
     applied = frozenset(state.applied.split(","))
     if not _ours() <= applied:
         raise Unavailable(NO_SCHEMA)

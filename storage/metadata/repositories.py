@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata import access_facts
-from storage.metadata.query import COUNTED, Executor, Query, command, select
+from storage.metadata.query import Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Repository:
         return f"{self.owner_login}/{self.name}"
 
 
-_COLUMNS: Final[LiteralString] = f"""
+#: Of ``repository`` and its ``owner``, the fields of Repository; the role is that of RIGHTS.
+COLUMNS: Final[LiteralString] = f"""
     repository.id, repository.name, repository.visibility, repository.description, repository.homepage,
     repository.created_at, repository.updated_at, owner.id AS owner_id, owner.login AS owner_login,
     owner.kind AS owner_kind, owner.site_admin AS owner_site_admin, rights.role,
@@ -43,7 +44,7 @@ _COLUMNS: Final[LiteralString] = f"""
 """
 
 #: Of ``repository`` and its ``owner``, the role of ``holder`` as ``rights.role``.
-_RIGHTS: Final[LiteralString] = """
+RIGHTS: Final[LiteralString] = """
   LEFT JOIN LATERAL (
         SELECT role FROM memberships WHERE org_id = owner.id AND user_id = holder.id
        ) AS seat ON true
@@ -62,7 +63,8 @@ _RIGHTS: Final[LiteralString] = """
         END::int AS role
        ) AS rights
 """
-_HOLDER: Final[LiteralString] = f"""
+#: The account of the token $1 as ``holder``.
+HOLDER: Final[LiteralString] = f"""
   LEFT JOIN LATERAL (
         SELECT caller.id, caller.site_admin, token.repository_id FROM {access_facts.HOLDER} WHERE token.id = $1
        ) AS holder ON true
@@ -71,12 +73,12 @@ _HOLDER: Final[LiteralString] = f"""
 _SEEN: Final = select(
     Repository,
     f"""
-    SELECT {_COLUMNS}
+    SELECT {COLUMNS}
       FROM accounts owner
       JOIN repositories repository
         ON repository.owner_id = owner.id AND lower(repository.name) = lower($3) AND repository.deleted_at IS NULL
-      {_HOLDER}
-      {_RIGHTS}
+      {HOLDER}
+      {RIGHTS}
      WHERE lower(owner.login) = lower($2) AND owner.deleted_at IS NULL
     """,
 )
@@ -90,11 +92,11 @@ async def seen(db: Executor, token_id: int | None, owner: str, name: str) -> Rep
 _BY_ID: Final = select(
     Repository,
     f"""
-    SELECT {_COLUMNS}
+    SELECT {COLUMNS}
       FROM repositories repository
       JOIN accounts owner ON owner.id = repository.owner_id
-      {_HOLDER}
-      {_RIGHTS}
+      {HOLDER}
+      {RIGHTS}
      WHERE repository.id = $2 AND repository.deleted_at IS NULL
     """,
 )
@@ -136,133 +138,6 @@ async def formerly(db: Executor, owner: str, name: str) -> int | None:
     """Return the id of the repository that has, or had, the name ``owner/name``; its present name goes first."""
     found = await _FORMER.maybe(db, owner, name)
     return None if found is None else found.id
-
-
-@dataclass(frozen=True, slots=True)
-class ListedRepository(Repository):
-    """A repository of a page; ``total``: the repositories of all pages, as far as they are counted."""
-
-    total: int
-
-
-# Of ``repository`` and its ``owner``, whether the role is more than none, in the terms of access_facts.GIVEN; $3:
-# whether the token shows more than what is public; $4: one visibility only.
-_LISTED: Final[LiteralString] = f"""
-       repository.deleted_at IS NULL AND ($4::text IS NULL OR repository.visibility = $4)
-       AND (repository.visibility = 'public'
-            OR ($3 AND holder.id IS NOT NULL
-                AND NOT (owner.packages_sso_required AND NOT {access_facts.IN_PERSON}
-                         AND owner.id NOT IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
-                AND CASE WHEN holder.repository_id IS NOT NULL THEN repository.id = holder.repository_id
-                    ELSE holder.site_admin OR owner.id = holder.id
-                      OR owner.id IN (SELECT org_id FROM seats WHERE role = 'admin')
-                      OR (repository.visibility = 'internal' AND owner.id IN (SELECT org_id FROM seats))
-                      OR repository.id IN (SELECT repository_id FROM given_repositories)
-                    END))
-"""
-# Of what is listed, with its place, the page.
-_PAGE: Final[LiteralString] = f"""
-    SELECT {_COLUMNS}, (SELECT count(*) FROM listed)::int AS total
-      FROM listed
-      JOIN repositories repository ON repository.id = listed.id
-      JOIN accounts owner ON owner.id = repository.owner_id
-      {_HOLDER}
-      {_RIGHTS}
-     WHERE listed.place > $6 AND listed.place <= $6 + $5
-     ORDER BY listed.place
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """The filter and the page of a list. ``private``: whether the token shows more than public repositories."""
-
-    private: bool
-    visibility: str | None
-    limit: int
-    offset: int
-
-
-async def _listed(
-    db: Executor, statement: Query[ListedRepository], token_id: int | None, whose: int, wanted: Filter
-) -> tuple[list[ListedRepository], int]:
-    found = await statement.all(db, token_id, whose, wanted.private, wanted.visibility, wanted.limit, wanted.offset)
-    return found, found[0].total if found else 0
-
-
-_OWNED: Final = select(
-    ListedRepository,
-    f"""
-    {access_facts.GIVEN}, listed AS MATERIALIZED (
-        SELECT repository.id, row_number() OVER (ORDER BY lower(repository.name)) AS place
-          FROM repositories repository
-          JOIN accounts owner ON owner.id = $2
-          {_HOLDER}
-         WHERE repository.owner_id = $2 AND {_LISTED}
-         ORDER BY lower(repository.name) LIMIT {COUNTED}
-    )
-    {_PAGE}
-    """,
-)
-
-
-async def of_owner(
-    db: Executor, token_id: int | None, owner_id: int, wanted: Filter
-) -> tuple[list[ListedRepository], int]:
-    """A page of an account's repositories that the caller may read, ordered by name, and their total."""
-    return await _listed(db, _OWNED, token_id, owner_id, wanted)
-
-
-_MINE: Final = select(
-    ListedRepository,
-    f"""
-    {access_facts.GIVEN}, spaces AS MATERIALIZED (
-        SELECT $2::bigint AS id
-         UNION SELECT org_id FROM seats
-         UNION SELECT given.owner_id FROM given_repositories JOIN repositories given ON given.id = repository_id
-    ), listed AS MATERIALIZED (
-        SELECT repository.id, row_number() OVER (ORDER BY lower(owner.login), lower(repository.name)) AS place
-          FROM spaces
-          JOIN accounts owner ON owner.id = spaces.id
-          JOIN repositories repository ON repository.owner_id = owner.id
-          {_HOLDER}
-         WHERE {_LISTED}
-           AND (owner.id = $2 OR owner.id IN (SELECT org_id FROM seats)
-                OR repository.id IN (SELECT repository_id FROM given_repositories))
-         ORDER BY lower(owner.login), lower(repository.name) LIMIT {COUNTED}
-    )
-    {_PAGE}
-    """,
-)
-
-
-async def of_caller(db: Executor, token_id: int, account_id: int, wanted: Filter) -> tuple[list[ListedRepository], int]:
-    """A page of the repositories that the account owns, works on or has by its organizations, and their total."""
-    return await _listed(db, _MINE, token_id, account_id, wanted)
-
-
-_OF_TEAM: Final = select(
-    ListedRepository,
-    f"""
-    {access_facts.GIVEN}, listed AS MATERIALIZED (
-        SELECT repository.id, row_number() OVER (ORDER BY granted.repository_id) AS place
-          FROM repository_teams granted
-          JOIN repositories repository ON repository.id = granted.repository_id
-          JOIN accounts owner ON owner.id = repository.owner_id
-          {_HOLDER}
-         WHERE granted.team_id = $2 AND {_LISTED}
-         ORDER BY granted.repository_id LIMIT {COUNTED}
-    )
-    {_PAGE}
-    """,
-)
-
-
-async def of_team(
-    db: Executor, token_id: int | None, team_id: int, wanted: Filter
-) -> tuple[list[ListedRepository], int]:
-    """A page of a team's repositories that the caller may read, ordered by id, and their total."""
-    return await _listed(db, _OF_TEAM, token_id, team_id, wanted)
 
 
 @dataclass(frozen=True, slots=True)

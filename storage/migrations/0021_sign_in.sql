@@ -1,10 +1,5 @@
 -- Sign-in with a browser. What is secret is kept as a hash only.
 
--- A session is a token of its account, so that rights are read as for every other; it cannot be sent in a header.
-ALTER TABLE tokens
-    DROP CONSTRAINT tokens_kind_check,
-    ADD CONSTRAINT tokens_kind_check
-        CHECK (kind IN ('classic', 'fine_grained', 'workflow', 'workspace', 'session')) NOT VALID;
 CREATE INDEX tokens_sessions ON tokens (account_id, id) WHERE kind = 'session';
 CREATE INDEX tokens_sessions_expired ON tokens (expires_at) WHERE kind = 'session';
 
@@ -50,3 +45,10 @@ CREATE TABLE identities (
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX identities_account ON identities (account_id);
+
+-- A session is a token of its account, so that rights are read as for every other; it cannot be sent in a header. Last
+-- of all, as nobody may read tokens from here to the end.
+ALTER TABLE tokens
+    DROP CONSTRAINT tokens_kind_check,
+    ADD CONSTRAINT tokens_kind_check
+        CHECK (kind IN ('classic', 'fine_grained', 'workflow', 'workspace', 'session')) NOT VALID;

@@ -128,8 +128,8 @@ async def test_lists_show_what_one_may_read(registry: Registry) -> None:
     async def names(path: str, token: str) -> list[str]:
         return [r["full_name"] for r in await api.ok("GET", path, token)]
 
-    assert await names("/orgs/acme/repos", api.owner) == ["Acme/i", "Acme/o", "Acme/p"]
-    assert await names("/orgs/acme/repos", api.member) == ["Acme/i", "Acme/o"]
+    assert await names("/orgs/acme/repos", api.owner) == ["Acme/o", "Acme/i", "Acme/p"]
+    assert await names("/orgs/acme/repos", api.member) == ["Acme/o", "Acme/i"]
     assert await names("/users/acme/repos", api.stranger) == ["Acme/o"]
     assert await names("/user/repos", api.owner) == ["Acme/i", "Acme/o", "Acme/p", "owner/mine"]
     assert await names("/user/repos", api.member) == ["Acme/i", "Acme/o"]
@@ -337,3 +337,38 @@ async def test_a_member_who_moves_one_into_the_organization_keeps_it(registry: R
     assert await api.status("POST", "/repos/acme/tools/transfer", api.stranger, {"new_owner": "stranger"}) == 404
     await api.ok("PATCH", "/repos/acme/tools", api.member, {"visibility": "internal"})
     assert await api.status("POST", "/repos/acme/tools/transfer", api.member, {"new_owner": "member"}) == 422
+
+
+async def test_lists_are_in_the_order_that_is_asked_for(registry: Registry) -> None:
+    """As in GitHub's API: ``sort`` and ``direction``, which is «asc» for names and «desc» for times."""
+    api = await acme(registry)
+    names = ("beta", "Alpha", "gamma")
+    for name in names:
+        await api.ok("POST", "/user/repos", api.owner, {"name": name}, 201)
+        await api.ok("POST", "/orgs/acme/repos", api.owner, {"name": name}, 201)
+    for owner in ("owner", "acme"):
+        await api.ok("PATCH", f"/repos/{owner}/Alpha", api.owner, {"description": "changed last"})
+
+    async def listed(path: str, query: str) -> list[str]:
+        return [one["name"] for one in await api.ok("GET", f"{path}?{query}", api.owner)]
+
+    orders = {
+        "sort=full_name": ["Alpha", "beta", "gamma"],
+        "sort=full_name&direction=desc": ["gamma", "beta", "Alpha"],
+        "sort=created": ["gamma", "Alpha", "beta"],
+        "sort=created&direction=asc": ["beta", "Alpha", "gamma"],
+        "sort=updated": ["Alpha", "gamma", "beta"],
+        "sort=updated&direction=asc": ["beta", "gamma", "Alpha"],
+        "sort=pushed": ["Alpha", "gamma", "beta"],
+    }
+    for query, wanted in orders.items():
+        for path in ("/users/owner/repos", "/orgs/acme/repos"):
+            assert await listed(path, query) == wanted, (path, query)
+    assert await listed("/users/owner/repos", "") == orders["sort=full_name"]
+    assert await listed("/orgs/acme/repos", "") == orders["sort=created"], "GitHub's default of an organization"
+    assert await listed("/users/owner/repos", "sort=1;--&direction=x") == orders["sort=full_name"]
+    assert await listed("/orgs/acme/repos", "sort=updated&per_page=1&page=2") == ["gamma"]
+    mine = [one["full_name"] for one in await api.ok("GET", "/user/repos?sort=updated&per_page=2", api.owner)]
+    assert mine == ["Acme/Alpha", "owner/Alpha"]
+    both = [one["full_name"] for one in await api.ok("GET", "/user/repos?direction=desc", api.owner)]
+    assert both == ["owner/gamma", "owner/beta", "owner/Alpha", "Acme/gamma", "Acme/beta", "Acme/Alpha"]

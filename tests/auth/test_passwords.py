@@ -102,6 +102,7 @@ async def test_s37_a_huge_password_is_wrong_without_being_hashed() -> None:
     assert not await hasher.verify("x" * 1_000_000, hashed)
 
 
+@pytest.mark.alone
 async def test_hashing_leaves_the_loop_alone_and_has_a_bound() -> None:
     hasher = Hasher(waiting_max=6)
     await hasher.hash("violet kettle gravel")  # the import

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from auth.tokens import SCOPES
@@ -105,6 +106,75 @@ async def test_octokit(github: Registry) -> None:
     said = await _run(github, "node", "packages.mjs", cwd=_HERE / "js")
     assert said.endswith("all done\n"), said
     await _all_is_as_it_was(github)
+
+
+async def test_octocrab(github: Registry) -> None:
+    built = {"CARGO_TARGET_DIR": f"{sys.prefix}/cargo"}
+    said = await _run(github, "cargo", "run", "--quiet", cwd=_HERE / "rust", env=built)
+    assert said.endswith("all done\n"), said
+    await _all_is_as_it_was(github)
+
+
+@pytest.mark.parametrize(("owner", "name"), [("acme", "team/app"), ("alice", "tools/app")])
+async def test_ghcr_cleanup_action(github: Registry, tmp_path: Path, owner: str, name: str) -> None:
+    """The action of a workflow: it deletes what is untagged, or has a tag, and leaves the rest."""
+    await github.push_image(f"{owner}/{name}", "v3", github.tokens["alice"])
+    inputs = {
+        "TOKEN": github.tokens["alice"],
+        "OWNER": owner,
+        "PACKAGE": name,
+        "REGISTRY-URL": github.url,
+        "GITHUB-API-URL": f"{github.url}/api/v3",
+        "DELETE-UNTAGGED": "true",
+        "DELETE-TAGS": "v1",
+        "VALIDATE": "true",
+    }
+    summary = tmp_path / "summary"
+    summary.touch()
+    workflow = {
+        "GITHUB_REPOSITORY": f"{owner}/code",
+        "GITHUB_REPOSITORY_OWNER": owner,
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    given = {**workflow, **{f"INPUT_{input_}": value for input_, value in inputs.items()}}
+    action = f"{sys.prefix}/ghcr-cleanup-action/dist/index.js"
+    said = await _run(github, "node", action, cwd=tmp_path, env=given)
+    assert "total images deleted = 2" in said, said
+    listed: Any = (await github.call("GET", f"/v2/{owner}/{name}/tags/list", github.tokens["alice"])).json
+    assert listed["tags"] == ["v2", "v3"]
+    whose = "orgs/acme" if owner == "acme" else "users/alice"
+    path = f"/api/v3/{whose}/packages/container/{name.replace('/', '%2F')}"
+    package: Any = (await github.call("GET", path, github.tokens["alice"])).json
+    assert package["version_count"] == 2
+
+
+async def test_renovate(github: Registry, tmp_path: Path) -> None:
+    """It finds the newer tag of what a Dockerfile is made from, with a token that may only read.
+
+    Its rules are by URL: a host without a scheme is one of https, also where another rule makes it http.
+    """
+    host = github.url.removeprefix("http://")
+    (tmp_path / "Dockerfile").write_text(f"FROM {host}/acme/team/app:v1\n")
+    rules = [
+        {"matchHost": f"https://{host}", "insecureRegistry": True},
+        {
+            "matchHost": github.url,
+            "username": "bob",
+            "password": await github.token("bob", ["read:packages"]),
+        },
+    ]
+    granted = await github.call(
+        "PUT",
+        "/api/v3/orgs/acme/packages/container/team%2Fapp/access/users/bob",
+        github.tokens["alice"],
+        json={"role": "read"},
+    )
+    assert granted.status == 204
+    env = {"RENOVATE_HOST_RULES": orjson.dumps(rules).decode(), "LOG_LEVEL": "debug", "HOME": str(tmp_path)}
+    program = f"{sys.prefix}/renovate/node_modules/.bin/renovate"
+    options = ("--platform=local", "--onboarding=false", "--require-config=ignored")
+    said = await _run(github, program, *options, cwd=tmp_path, env=env)
+    assert '"newValue": "v3"' in said, said
 
 
 async def test_gh(github_with_tls: Registry, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A job that is killed at any of its steps leaves nothing that the next round does not find (C12, C13, C15, F14)."""
 
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ import pytest
 from asyncpg import Record
 
 from registry.jobs.collect_garbage import collect_garbage
+from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.runner import run_once
 from registry.services import Services
 from storage.metadata.database import Database, Transaction
@@ -148,6 +150,50 @@ async def test_the_jobs_are_killed_at_each_step(env: dict[str, str]) -> None:
             if death.seen < at:
                 break
         assert at > 40, at
+
+
+async def _bury(registry: Registry, token: str, tag: str) -> None:
+    """A package of two versions is deleted, and one of two versions of another; the window of both is over."""
+    for name in ("gone", "stays"):
+        for which in ("one", "two"):
+            await registry.push_image(f"alice/{name}", f"{which}-{tag}", token, size=70_000)
+    assert (await registry.call("DELETE", "/api/v3/user/packages/container/gone", token)).status == 204
+    versions = "/api/v3/user/packages/container/stays/versions"
+    for version in cast("list[dict[str, Any]]", (await registry.call("GET", versions, token)).json):
+        if version["metadata"]["container"]["tags"] == [f"one-{tag}"]:
+            assert (await registry.call("DELETE", f"{versions}/{version['id']}", token)).status == 204
+    for table in ("packages", "manifests"):
+        await registry.services.db.execute(f"UPDATE {table} SET deleted_at = deleted_at - interval '40 days'")
+
+
+@pytest.mark.timeout(300)
+async def test_c15_a_purge_is_killed_at_each_step(env: dict[str, str]) -> None:
+    async with running(env) as registry:
+        token, db = (
+            await registry.user("alice", ("read:packages", "write:packages", "delete:packages")),
+            registry.services.db,
+        )
+        for at in itertools.count(1):
+            await _bury(registry, token, f"{at}")
+            death = Death(at)
+            with contextlib.suppress(Killed):
+                await purge_deleted(_mortal(registry.services, death))
+            for _ in range(3):
+                await _pass(registry)
+                await run_once(registry.services)
+            for table in ("packages", "manifests"):
+                assert await db.fetch(f"SELECT 1 FROM {table} WHERE deleted_at IS NOT NULL") == [], (
+                    at,
+                    death.steps[-3:],
+                )
+            assert await db.fetch("SELECT 1 FROM link_reviews") == [], (at, death.steps[-3:])
+            assert await kept(registry) == NOTHING, (at, death.steps[-3:])
+            # One config, and a layer of each version that stays.
+            assert len(await db.fetch("SELECT digest FROM blobs")) == 1 + at, (at, death.steps[-3:])
+            assert (await registry.call("GET", f"/v2/alice/stays/manifests/two-{at}", token)).status == 200
+            if death.seen < at:
+                break
+        assert at > 10, at
 
 
 async def test_a_blob_that_somebody_has_locked_is_collected_later(env: dict[str, str]) -> None:

@@ -156,7 +156,7 @@ async def _pair(registry: Registry, token: str, first: str, second: str) -> str 
         one = tasks.create_task(_STEPS[first](package))
         await stall.reached()
         two = tasks.create_task(_STEPS[second](package))
-        await asyncio.sleep(_WAIT_SECONDS)
+        await asyncio.wait([two], timeout=_WAIT_SECONDS)
         stall.let_go()
     seen = ((one.result(), two.result()), await package.state())
     await package.whole()

@@ -113,7 +113,7 @@ _requests = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(_requests)
 def test_any_split_gives_the_data_in_valid_parts(requests: list[tuple[int, int, bool]]) -> None:
     session, offset = Session(), 0

@@ -1,12 +1,9 @@
-"""The configurations of docs/proxies.md, as they stand there, in front of two replicas.
+"""The configurations of docs/proxies.md, as they stand there, in front of three replicas.
 
 ``make proxies`` runs those whose program is installed.
 """
 
 import asyncio
-import os
-import re
-import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,113 +17,31 @@ import pytest
 
 from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
+from tests.proxies.programs import proxy
 from tests.support.raw import Wire
 from tests.support.server import Registry, basic, running
 
 pytestmark = [pytest.mark.proxies, pytest.mark.timeout(120)]
 
-_DOC: Final = (Path(__file__).parent.parent.parent / "docs" / "proxies.md").read_text()
 _MIB: Final = 1 << 20
-_NGINX: Final = """
-daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user {user};
-events {{}}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-{block}
-}}
-"""
-_APACHE: Final = """
-ServerRoot {folder}
-PidFile {folder}/pid
-ErrorLog {folder}/error.log
-DefaultRuntimeDir {folder}
-Mutex file:{folder}
-ServerName 127.0.0.1
-Listen 127.0.0.1:{port}
-{modules}
-{block}
-"""
-_MODULES: Final = (
-    "mpm_event", "authz_core", "env", "headers", "http2", "lbmethod_byrequests", "proxy", "proxy_balancer",
-    "proxy_http", "reqtimeout", "slotmem_shm", "socache_shmcb", "ssl",
-)  # fmt: skip
-_CADDY: Final = """
-{{
-    admin off
-    auto_https disable_redirects
-    storage file_system {folder}/caddy
-}}
-{block}
-"""
-
-
-def _block(language: str, port: int, upstreams: list[str], folder: Path) -> str:
-    """The configuration of a proxy, with the addresses and files of this test in place of those of the example."""
-    found = re.search(rf"```{language}\n(.*?)```", _DOC, re.DOTALL)
-    assert found is not None
-    text = found[1]
-    for example, here in zip(("10.0.0.11:5000", "10.0.0.12:5000"), upstreams, strict=True):
-        assert example in text
-        text = text.replace(example, here)
-    for example, here in (
-        ("/etc/ssl/registry", str(folder / "tls")),
-        ("listen 443", f"listen 127.0.0.1:{port}"),
-        ("bind :443", f"bind 127.0.0.1:{port}"),
-        ("*:443", f"127.0.0.1:{port}"),
-        ("registry.example {", f"https://127.0.0.1:{port} {{\n    tls {folder}/tls.crt {folder}/tls.key"),
-    ):
-        text = text.replace(example, here)
-    return text
-
-
-def _command(program: str, port: int, upstreams: list[str], folder: Path) -> list[str]:
-    """Write the configuration, and return the command line that runs it in the foreground."""
-    config = folder / "config"
-    match program:
-        case "nginx":
-            user = "root" if os.geteuid() == 0 else "nobody"
-            config.write_text(_NGINX.format(folder=folder, user=user, block=_block("nginx", port, upstreams, folder)))
-            return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
-        case "haproxy":
-            config.write_text(_block("haproxy", port, upstreams, folder))
-            return ["haproxy", "-db", "-f", str(config)]
-        case "apache2":
-            modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in _MODULES)
-            block = _block("apache", port, upstreams, folder)
-            config.write_text(_APACHE.format(folder=folder, port=port, modules=modules, block=block))
-            return ["apache2", "-X", "-f", str(config)]
-        case _:
-            config.write_text(_CADDY.format(folder=folder, block=_block("caddy", port, upstreams, folder)))
-            return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
 
 
 @asynccontextmanager
 async def _proxied(program: str, env: dict[str, str], folder: Path) -> AsyncIterator[Registry]:
-    """Two replicas behind the proxy; the client of the registry that is yielded asks the proxy only."""
-    assert shutil.which(program) is not None, f"there is no {program}: `make proxies` leaves it out"
+    """Three replicas behind the proxy; the client of the registry that is yielded asks the proxy only."""
     files = write_certificate(folder, datetime.now(UTC) + timedelta(days=1))
-    (folder / "tls.pem").write_bytes(files.certificate.read_bytes() + files.key.read_bytes())
     tls, (port,) = ssl.create_default_context(cafile=files.certificate), free_ports(1)
     async with (
-        running({**env, "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}, replicas=2) as registry,
+        running({**env, "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}, replicas=3) as registry,
         aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(ssl=tls)) as client,
+        proxy(program, port, [urlsplit(url).netloc for url in registry.urls], folder) as process,
     ):
-        upstreams = [urlsplit(url).netloc for url in registry.urls]
-        process = await asyncio.create_subprocess_exec(
-            *_command(program, port, upstreams, folder), stdin=asyncio.subprocess.DEVNULL
-        )
-        try:
-            url = f"https://127.0.0.1:{port}"
-            async with asyncio.timeout(30):
-                while not await _ready(client, url):
-                    assert process.returncode is None, f"{program} has ended"
-                    await asyncio.sleep(0.1)
-            yield Registry([url], registry.replicas, client, routers=registry.routers)
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+        url = f"https://127.0.0.1:{port}"
+        async with asyncio.timeout(30):
+            while not await _ready(client, url):
+                assert process.returncode is None, f"{program} has ended"
+                await asyncio.sleep(0.1)
+        yield Registry([url], registry.replicas, client, routers=registry.routers)
 
 
 async def _ready(client: aiohttp.ClientSession, url: str) -> bool:

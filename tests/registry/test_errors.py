@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from registry import errors
-from registry.errors import STATUSES, RegistryError
+from registry.errors import RegistryError
+from registry.http.statuses import STATUSES, code_of, oci_body, status_of
 from storage.names import Digest, PackageName
 
 A = Digest.of(b"a")
@@ -86,8 +87,8 @@ def test_the_table_of_the_specification_is_whole() -> None:
 
 @pytest.mark.parametrize(("error", "code", "status"), conditions(), ids=lambda value: type(value).__name__)
 def test_a_condition_has_its_code_status_and_body(error: RegistryError, code: str, status: int) -> None:
-    assert (error.code, error.status) == (code, status)
-    (shown,) = orjson.loads(error.body())["errors"]
+    assert (code_of(error), status_of(error)) == (code, status)
+    (shown,) = orjson.loads(oci_body(error))["errors"]
     assert shown["code"] == code
     assert shown["message"] == error.message == str(error)
     assert shown.get("detail") == error.detail
@@ -105,7 +106,7 @@ def test_the_errors_of_a_rule_have_the_status_of_a_base(folder: str) -> None:
     """And not that of RegistryError, which says that the fault is ours."""
     for path in (ROOT / "registry" / folder).glob("*.py"):
         importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    assert {cls for cls in subclasses(RegistryError) if cls.__new__(cls).status == 500} <= {errors.Refusal}
+    assert {cls for cls in subclasses(RegistryError) if status_of(cls.__new__(cls)) == 500} <= {errors.Refusal}
 
 
 def test_headers_that_clients_act_on() -> None:

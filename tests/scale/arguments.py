@@ -194,13 +194,21 @@ def _repositories(s: Sample) -> dict[str, list[Arguments]]:
     mine = [(s.token(u), u, True, None) for u in (1, s.big_owner, s.big_member, s.stranger)]
     team = [(t, 1, True, None) for t in s.viewers]
     pages: list[Arguments] = [(30, 0), (100, 9900)]
+    orders: list[Arguments] = [("full_name", False), ("created", True), ("updated", True)]
     return {
         "repositories._SEEN": [(t, f"org-{s.org}", name) for t in s.viewers],
         "repositories._FORMER": [(f"org-{s.org}", name), (f"org-{s.org}", "gone"), ("once-1", "gone")],
         "repositories._BY_ID": [(t, s.repository) for t in s.viewers],
-        "repositories._OWNED": [(*who, *page) for who in owned for page in pages],
-        "repositories._MINE": [(*who, *page) for who in mine for page in pages],
-        "repositories._OF_TEAM": [(*who, *page) for who in team for page in pages],
+        "naming._ACCOUNTS": [([f"org-{s.org}", "nobody"],)],
+        "naming._TEAM": [(f"org-{s.org}", "team-1")],
+        "naming._REPOSITORY": [(f"org-{s.org}", name)],
+        "naming._TEAM_MEMBER": [(1, "user-1")],
+        "naming._COLLABORATOR": [(s.repository, "user-1")],
+        "naming._TEAM_GRANT": [(s.repository, 1)],
+        "naming._TOKEN": [(s.token(1), 1)],
+        "repository_lists._OWNED": [(*who, *page, *order) for who in owned for page in pages for order in orders],
+        "repository_lists._MINE": [(*who, *page, *order) for who in mine for page in pages for order in orders],
+        "repository_lists._OF_TEAM": [(*who, *page) for who in team for page in pages],
         "repositories._INSERT": [(s.org_id, "new", "private", "", "", s.seat)],
         "repositories._UPDATE": [(s.repository, None, "private", None, None)],
         "repositories._LOCK": [(s.repository, s.org_id)],

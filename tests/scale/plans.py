@@ -33,8 +33,8 @@ ALLOWED: Final = {
     "search._MATCHES": "looks at 1,000 names that are public, and as many of each organization of the viewer",
     "usage._OF_OWNER": "adds up the blobs of an account, 200,000 at most, where somebody asks for that",
     "usage._OF_PACKAGE": "adds up the blobs of a package, 200,000 at most, where somebody asks for that",
-    "repositories._MINE": "counted as far as 10,000, and sorted by name to be so",
-    "repositories._OWNED": "counted as far as 10,000, and sorted by name to be so",
+    "repository_lists._MINE": "counted as far as 10,000, and sorted to be so",
+    "repository_lists._OWNED": "counted as far as 10,000, and sorted to be so",
 }
 
 

@@ -156,3 +156,18 @@ async def test_a_push_without_an_owner_or_to_nobody_is_refused_at_once(registry:
         (command,) = re.findall(r"docker (tag \S+ [^\s()]+)", str(refused.value))
         await alice.docker(*command.split())
         await alice.docker("push", command.split()[2])
+
+
+async def test_docker_searches_for_what_one_may_see(registry: Registry, person: People) -> None:
+    alice, anybody, token = person("alice"), person("anybody"), await registry.user("alice", ALL)
+    await alice.login("alice", token)
+    for name in ("hello-world", "tools/hello"):
+        await alice.push(f"alice/{name}:v1")
+    await api(registry, "PATCH", "/user/packages/container/hello-world", token, {"visibility": "public"})
+
+    async def found(who: Person) -> set[str]:
+        return set((await who.docker("search", "--format", "{{.Name}}", f"{who.host}/hello")).split())
+
+    assert await found(anybody) == {"alice/hello-world"}
+    assert await found(alice) == {"alice/hello-world", "alice/tools/hello"}
+    assert await found(person("stranger")) == {"alice/hello-world"}

@@ -12,7 +12,9 @@ import pytest
 
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import Program, free_ports, wait_until
-from tests.stores.servers import DIFFERENCES, answers
+from storage.objects.s3.store import S3Settings
+from tests.scenarios.conftest import engine as engine  # noqa: PLC0414 - the fixture
+from tests.stores.servers import DIFFERENCES, answers, installed, started
 
 _CONFIGURATION = """
 [databases]
@@ -39,6 +41,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_otherwise(item: pytest.Function) -> bool:
     server = item.callspec.params.get("server") if hasattr(item, "callspec") else None
     return item.originalname in DIFFERENCES.get(str(server), {})
+
+
+@pytest.fixture(scope="module", params=installed())
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
+    """Each S3 server that is installed here."""
+    with started(request.param, tmp_path_factory.mktemp(request.param)) as settings:
+        yield settings
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from storage.objects.s3.store import S3Settings
 
 _ACCESS, _SECRET = "stores-test", "stores-test-secret-of-40-characters-or-so"
 _BUCKET: Final = "stores"
-_START_SECONDS: Final = 60.0  # a Java program on a busy machine
+_START_SECONDS: Final = 120.0  # a Java program on a busy machine
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Our suite of object stores over the S3 servers that people have."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -10,15 +10,8 @@ from storage.errors import Unavailable
 from storage.objects.s3.signing import Credentials
 from storage.objects.s3.store import S3Settings, S3Store
 from tests.storage.objects.conformance import ManyObjects, Multipart, WholeObjects
-from tests.stores.servers import installed, started
 
 pytestmark = [pytest.mark.stores, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(scope="module", params=installed())
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
-    with started(request.param, tmp_path_factory.mktemp(request.param)) as settings:
-        yield settings
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

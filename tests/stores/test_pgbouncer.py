@@ -9,6 +9,7 @@ import pytest
 
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import free_ports
+from storage.errors import Unavailable
 from tests.stores.conftest import Pool
 from tests.support.server import running
 
@@ -43,6 +44,26 @@ async def test_session_pooling_as_it_comes(env: dict[str, str], pool: Pool) -> N
             row = await registry.services.db.fetchrow("SELECT current_setting($1)", name)
             assert row is not None
             assert row[0] == value, name
+
+
+async def test_a_pool_that_began_while_the_database_was_read_only(env: dict[str, str], pool: Pool) -> None:
+    """PgBouncer tells of a server for ever what was so when it first saw it."""
+    direct = env["MOORAGE_DATABASE_URL"]
+    env["MOORAGE_DATABASE_URL"] = pooled = pool(direct, "session")
+    admin = await asyncpg.connect(direct, server_settings={"default_transaction_read_only": "off"})
+    name = await admin.fetchval("SELECT current_database()")
+    await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    first = await asyncpg.connect(pooled)
+    assert await first.fetchval("SHOW default_transaction_read_only") == "on"
+    await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await admin.close()
+    async with running(env) as registry:
+        token = await registry.user("alice")
+        await registry.push_image("alice/app", "v1", token)
+        assert (await registry.call("GET", "/v2/alice/app/manifests/v1", token)).status == 200
+        with pytest.raises(Unavailable, match="read-only"):  # what is told in the middle of a session comes through
+            await registry.services.db.fetchrow("SELECT set_config('default_transaction_read_only', 'on', false)")
+    await first.close()
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

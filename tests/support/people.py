@@ -51,3 +51,15 @@ async def send(
 async def sign_in_with(pages: Pages, login: str, password: str = PASSWORD, following: str = "") -> Html | str:
     """Signs in as a person does: opens the page, and sends its form."""
     return await send(pages, "/login", "/login", {"login": login, "password": password, "next": following})
+
+
+async def login_of(pages: Pages, replica: int = 0) -> str | None:
+    """Who the start page greets, on a replica."""
+    cookie = "; ".join(f"{name}={value}" for name, value in pages.cookies.items())
+    headers = {"Cookie": cookie, "Accept-Encoding": "identity"}
+    found = pages.read(await pages.registry.call("GET", "/", headers=headers, replica=replica))
+    menus = found.all("details", **{"class": "menu"})
+    if not menus:
+        assert "/login" in found.links
+        return None
+    return found.text.split("Explore ")[1].split()[0]

@@ -25,13 +25,13 @@ async def served(env: Mapping[str, str], count: int, log: Path) -> AsyncIterator
         for url in urls:
             await stack.enter_async_context(_instance({"MOORAGE_WORKERS": "2", **env}, url, log))
         for url in urls:
-            await _ready(url)
+            await ready(url)
         yield urls
 
 
 @asynccontextmanager
 async def _instance(env: Mapping[str, str], url: str, log: Path) -> AsyncIterator[None]:
-    process = await _started(env, url, log)
+    process = await started(env, url, log)
     try:
         yield
     finally:
@@ -48,9 +48,9 @@ async def serving(
     """One `moorage serve`, ready; killed at the end, if it still runs. It may have so many ``descriptors``."""
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
-    process = await _started(env, url, log, *limited)
+    process = await started(env, url, log, *limited)
     try:
-        await _ready(url)
+        await ready(url)
         yield process, url
     finally:
         if process.returncode is None:
@@ -58,7 +58,8 @@ async def serving(
             await process.wait()
 
 
-async def _started(env: Mapping[str, str], url: str, log: Path, *by: str) -> asyncio.subprocess.Process:
+async def started(env: Mapping[str, str], url: str, log: Path, *by: str) -> asyncio.subprocess.Process:
+    """Start `moorage serve` at ``url``; whoever asks ends it."""
     told = {"PATH": os.defpath, **measured(), **env, "MOORAGE_LISTEN": url.partition("://")[2]}
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
@@ -72,7 +73,16 @@ def measured() -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith("COVERAGE_")}
 
 
-async def _ready(url: str) -> None:
+def waited_for_processor(pid: int) -> float:
+    """How long the threads of a process could have run and had no processor, in seconds; 0 where nobody counts that."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            total += int(path.read_text().split()[1])
+    return total / 1e9
+
+
+async def ready(url: str) -> None:
     """Come back when the instance at ``url`` says that it is ready."""
     async with asyncio.timeout(_READY_SECONDS):
         while True:

@@ -12,11 +12,8 @@ class TcpProxy:
     """Forwards to the host and port of ``upstream``, a URL; for one event loop."""
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        self._upstream = (parts.hostname, parts.port)
-        self._original = f"{parts.hostname}:{parts.port}"
+        self.move(upstream)
+        self._original = "{}:{}".format(*self._upstream)
         self._server: asyncio.Server | None = None
         self._port = 0
         self._silent = False
@@ -27,6 +24,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self.accepted = 0  # connections, ever
+        self.sent_bytes = 0  # what clients have sent
         self.heard = 0  # pieces that clients have sent: one a statement, where none waits behind another
         self.deafened = asyncio.Event()
 
@@ -43,6 +41,13 @@ class TcpProxy:
     def through(self, url: str) -> str:
         """``url`` with this proxy in the place of the upstream."""
         return url.replace(self._original, f"127.0.0.1:{self._port}")
+
+    def move(self, upstream: str) -> None:
+        """Connections that are made from now on go to ``upstream``; those that are there stay."""
+        parts = urlsplit(upstream)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._upstream = (parts.hostname, parts.port)
 
     async def refuse(self) -> None:
         """Nobody listens any more, and every connection is cut."""
@@ -125,6 +130,7 @@ class TcpProxy:
     ) -> None:
         while data := await reader.read(_READ_BYTES):
             self.heard += hears is not None
+            self.sent_bytes += len(data) if hears is not None else 0
             if hears is not None and self._deaf_after is not None and self._deaf_after in data:
                 self._deaf_after = None
                 hears.set()

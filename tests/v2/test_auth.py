@@ -278,7 +278,7 @@ async def test_s28_a_token_of_an_old_secret_is_good_while_it_is_listed(env: dict
             assert (await served.call("GET", "/v2/", headers=bearer(token))).status == status
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(codec="ascii", exclude_characters="\r\n\0"), max_size=200))
 def test_s28_no_text_is_a_pat(text: str) -> None:
     assert recognise(text) is None

@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import Path
 
+import orjson
 import pytest
 
 from registry.accounts import sign_in as rules
@@ -10,7 +11,8 @@ from registry.accounts.accounts import create_user
 from registry.accounts.organizations import create as create_organization
 from tests.support.pages import Browsed
 from tests.support.people import PASSWORD, browser, person
-from tests.support.server import Registry
+from tests.support.provider import provider
+from tests.support.server import Registry, running
 from tests.web.conftest import Browse
 from tests.web.test_devices import begin
 
@@ -151,3 +153,26 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
             for path in (*SIGNED_IN, f"/settings/tokens/{row[0]}", "/login"):
                 await window.open(path)
                 await look(window, f"in-{path[1:].replace('/', '-').replace('?', '-')}-{view}", pictures)
+
+
+async def test_a_provider_signs_in_through_the_browser(env: dict[str, str], browse: Browse) -> None:
+    """The policy of the pages lets the way there and back pass, and the cookies come along."""
+    with provider() as corp:
+        env["MOORAGE_OIDC_SIGN_IN"] = orjson.dumps([corp.sign_in_config()]).decode()
+        claims = {"preferred_username": "alice", "email": "alice@corp.example", "email_verified": True}
+        async with running(env) as registry, browse(registry.url) as window:
+            async with registry.http.post(f"{corp.url}/next", json={"claims": claims}) as said:
+                assert said.status == 200
+            await window.open("/login?next=/settings/profile")
+            await window.page.get_by_role("link", name="Sign in with Corp").click()
+            await window.page.get_by_role("heading", name="Profile").wait_for()
+            assert await window.page.get_by_text("alice@corp.example").count() == 1
+            await window.open("/settings/security")
+            await window.page.get_by_role("link", name="Connect with Corp").click()
+            await window.page.get_by_role("heading", name="Connect an identity").wait_for()
+            await window.axe()
+            await window.page.get_by_role("button", name="Connect", exact=True).click()
+            await window.page.get_by_text("belongs to another account").wait_for()
+            away = [url for url in window.requests if url.startswith(corp.url)]
+            assert len(away) == 2
+            window.requests = [url for url in window.requests if url not in away]

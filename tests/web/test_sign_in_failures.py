@@ -74,6 +74,7 @@ async def test_s35_no_secret_of_a_sign_in_is_logged(
         cookie = ""
         await send("/login", login="alice", password=PASSWORD)
         assert cookie
+        await ask(url, request("GET", "/", f"Cookie: {cookie}"))
         device = await send("/login/device/code", client_name="laptop")
         secrets |= set(re.findall('"(?:device|user)_code":"([^"]+)"', device))
         await asyncio.sleep(0.4)
@@ -82,6 +83,7 @@ async def test_s35_no_secret_of_a_sign_in_is_logged(
     assert text.count('"http.request"') >= 10
     for secret in secrets:
         assert secret not in text
+    assert f'"account_id":{account.id},"method":"GET","path":"/",' in text, "whose request it was"
     rows = await db.fetch("SELECT row_to_json(sign_in_attempts)::text FROM sign_in_attempts")
     assert rows
     assert not [row for row in rows if mistyped in row[0]]

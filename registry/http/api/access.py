@@ -1,5 +1,6 @@
 """Access to a package: routes that list, grant and revoke roles of users, teams and the tokens of repositories."""
 
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -9,11 +10,14 @@ from auth.identity import Action
 from auth.permissions import ROLE_NAMES
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, package_name, shown
 from registry.http.api.packages import linked_repository
 from registry.http.api.shapes import simple_user
+from registry.packages.conditions import Check
 from registry.packages.roles import AUDIENCES, ROLES
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
+from storage.metadata.database import Transaction
 
 Role = Literal["read", "write", "admin"]
 
@@ -32,8 +36,17 @@ class NewRepositoryRole(msgspec.Struct):
 async def get_access(call: ApiCall) -> web.Response:
     """List the explicit roles over the package; its owner, and owners of the organization, need none."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    found = await shown(call, package_id)
-    granted = await call.services.accesses.granted(package_id)
+    return await _told(call, package_id)
+
+
+def _check(call: ApiCall, package_id: int) -> Check | None:
+    """The condition of a change of one role: what the list of all of them has told."""
+    return check_of(call, partial(_told, call, package_id))
+
+
+async def _told(call: ApiCall, package_id: int, tx: Transaction | None = None) -> web.Response:
+    found = await shown(call, package_id, tx)
+    granted = await call.services.accesses.granted(package_id, tx)
     owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
     body = {
         "visibility": found.visibility,
@@ -102,14 +115,16 @@ async def grant_user(call: ApiCall) -> web.Response:
     """Grant a user a role, in place of the user's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_user(package_id, call.param("login"), ROLES[new.role], call.actor)
+    await call.services.accesses.set_user(
+        package_id, call.param("login"), ROLES[new.role], call.actor, _check(call, package_id)
+    )
     return nothing()
 
 
 async def revoke_user(call: ApiCall) -> web.Response:
     """Revoke a user's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_user(package_id, call.param("login"), None, call.actor)
+    await call.services.accesses.set_user(package_id, call.param("login"), None, call.actor, _check(call, package_id))
     return nothing()
 
 
@@ -117,14 +132,18 @@ async def grant_team(call: ApiCall) -> web.Response:
     """Grant a team a role, in place of the team's former one."""
     new = call.body(NewRole)
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_team(package_id, call.param("team_slug"), ROLES[new.role], call.actor)
+    await call.services.accesses.set_team(
+        package_id, call.param("team_slug"), ROLES[new.role], call.actor, _check(call, package_id)
+    )
     return nothing()
 
 
 async def revoke_team(call: ApiCall) -> web.Response:
     """Revoke a team's role."""
     package_id, _ = await allowed(call, Action.ADMIN)
-    await call.services.accesses.set_team(package_id, call.param("team_slug"), None, call.actor)
+    await call.services.accesses.set_team(
+        package_id, call.param("team_slug"), None, call.actor, _check(call, package_id)
+    )
     return nothing()
 
 
@@ -133,7 +152,9 @@ async def grant_repository(call: ApiCall) -> web.Response:
     new = call.body(NewRepositoryRole)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))
-    await call.services.accesses.grant_repository(package_id, call.actor, where, ROLES[new.role], new.audience)
+    await call.services.accesses.grant_repository(
+        package_id, call.actor, where, ROLES[new.role], new.audience, _check(call, package_id)
+    )
     return nothing()
 
 
@@ -142,7 +163,7 @@ async def revoke_repository(call: ApiCall) -> web.Response:
     audience = one_of(call, "audience", AUDIENCES)
     package_id, _ = await allowed(call, Action.ADMIN)
     where = (call.param("owner"), call.param("repo"))
-    await call.services.accesses.revoke_repository(package_id, call.actor, where, audience)
+    await call.services.accesses.revoke_repository(package_id, call.actor, where, audience, _check(call, package_id))
     return nothing()
 
 
@@ -171,13 +192,31 @@ ROUTES: Final = (
         statuses=(200, 401, 403, 404),
     ),
     *family(
-        "PUT", _USER, grant_user, "Give a person a role over a package", scope=_SCOPE, body=NewRole, statuses=_GRANTED
+        "PUT",
+        _USER,
+        grant_user,
+        "Give a person a role over a package",
+        scope=_SCOPE,
+        body=NewRole,
+        statuses=_GRANTED,
+        locks=True,
     ),
-    *family("DELETE", _USER, revoke_user, "Take a person's role over a package", scope=_SCOPE, statuses=_REVOKED),
     *family(
-        "PUT", _TEAM, grant_team, "Give a team a role over a package", scope=_SCOPE, body=NewRole, statuses=_GRANTED
+        "DELETE", _USER, revoke_user, "Take a person's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
     ),
-    *family("DELETE", _TEAM, revoke_team, "Take a team's role over a package", scope=_SCOPE, statuses=_REVOKED),
+    *family(
+        "PUT",
+        _TEAM,
+        grant_team,
+        "Give a team a role over a package",
+        scope=_SCOPE,
+        body=NewRole,
+        statuses=_GRANTED,
+        locks=True,
+    ),
+    *family(
+        "DELETE", _TEAM, revoke_team, "Take a team's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
+    ),
     *family(
         "PUT",
         _REPOSITORY,
@@ -186,6 +225,7 @@ ROUTES: Final = (
         scope=_SCOPE,
         body=NewRepositoryRole,
         statuses=_GRANTED,
+        locks=True,
     ),
     *family(
         "DELETE",
@@ -195,5 +235,6 @@ ROUTES: Final = (
         scope=_SCOPE,
         query=("audience",),
         statuses=_REVOKED,
+        locks=True,
     ),
 )

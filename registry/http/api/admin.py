@@ -137,11 +137,12 @@ _SITE_ADMIN: Final = "/users/{username}/site_admin"
 _USER: Final = "/admin/users/{username}"
 _AUTHORIZATIONS: Final = f"{_USER}/authorizations"
 _ORGS: Final = "/admin/organizations"
+_TOLD: Final = "/users/{username}"
 
 ROUTES: Final = (
     Route("POST", "/admin/users", create_user, "Create a user", _ADMIN, body=NewUser, statuses=(201, 422)),
-    Route("PATCH", _USER, rename_user, "Rename a user", _ADMIN, body=NewLogin, statuses=(202, 404, 422)),
-    Route("DELETE", _USER, delete_user, "Delete a user", _ADMIN, statuses=(204, 404, 422)),
+    Route("PATCH", _USER, rename_user, "Rename a user", _ADMIN, body=NewLogin, statuses=(202, 404, 422), told_by=_TOLD),
+    Route("DELETE", _USER, delete_user, "Delete a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route(
         "POST",
         _AUTHORIZATIONS,
@@ -151,10 +152,18 @@ ROUTES: Final = (
         body=NewAuthorization,
         statuses=(201, 404, 422),
     ),
-    Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422)),
-    Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404)),
-    Route("PUT", _SITE_ADMIN, promote_user, "Make a user an administrator", _ADMIN, statuses=(204, 404)),
-    Route("DELETE", _SITE_ADMIN, demote_user, "Make an administrator a user", _ADMIN, statuses=(204, 404, 422)),
+    Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
+    Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404), told_by=_TOLD),
+    Route("PUT", _SITE_ADMIN, promote_user, "Make a user an administrator", _ADMIN, statuses=(204, 404), told_by=_TOLD),
+    Route(
+        "DELETE",
+        _SITE_ADMIN,
+        demote_user,
+        "Make an administrator a user",
+        _ADMIN,
+        statuses=(204, 404, 422),
+        told_by=_TOLD,
+    ),
     Route(
         "POST",
         _ORGS,
@@ -172,5 +181,6 @@ ROUTES: Final = (
         _ADMIN,
         body=NewLogin,
         statuses=(202, 404, 422),
+        told_by="/orgs/{org}",
     ),
 )

@@ -34,7 +34,7 @@ from registry.http.api import (
     workflows,
 )
 from registry.http.api.call import ApiCall, nothing, read_body
-from registry.http.api.conditions import check_before, tagged
+from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
@@ -87,8 +87,10 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             body = await read_body(request, services.settings.http.body_seconds)
             call = ApiCall(http, request, services, viewer, body)
             if route.method in _WRITES and not route.locks:
-                await check_before(call, partial(_read, _READS.get(route.path)))
-            response = tagged(call, await route.handler(call))
+                done = await on_condition(call, partial(_read, _READS.get(route.told_by or route.path)), route.handler)
+            else:
+                done = await route.handler(call)
+            response = tagged(call, done)
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort

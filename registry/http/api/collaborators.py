@@ -75,6 +75,7 @@ def _person(call: ApiCall, one: Collaborator) -> dict[str, Any]:
 
 _ALL: Final = "/repos/{owner}/{repo}/collaborators"
 _ONE: Final = f"{_ALL}/{{username}}"
+_TOLD: Final = f"{_ONE}/permission"
 
 ROUTES: Final = (
     Route(
@@ -87,7 +88,7 @@ ROUTES: Final = (
         statuses=(200, 403, 404),
     ),
     Route("GET", _ONE, check, "Whether somebody is a collaborator", scope="repo", statuses=(204, 403, 404)),
-    Route("GET", f"{_ONE}/permission", get_permission, "What somebody may do", scope="repo", statuses=(200, 403, 404)),
+    Route("GET", _TOLD, get_permission, "What somebody may do", scope="repo", statuses=(200, 403, 404)),
     Route(
         "PUT",
         _ONE,
@@ -96,6 +97,7 @@ ROUTES: Final = (
         scope="repo",
         body=NewCollaborator,
         statuses=(204, 403, 404, 422),
+        told_by=_TOLD,
     ),
-    Route("DELETE", _ONE, remove, "Take a user's role away", scope="repo", statuses=(204, 403, 404)),
+    Route("DELETE", _ONE, remove, "Take a user's role away", scope="repo", statuses=(204, 403, 404), told_by=_TOLD),
 )

@@ -1,16 +1,19 @@
 """Conditions of the API: the ETag of what a GET tells, and If-Match and If-None-Match of the requests that write."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
 from aiohttp import web
 
-from registry.http.api.call import ApiCall
+from registry.http.api.call import ApiCall, number_of
+from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
 from registry.packages.conditions import Check
-from storage.metadata.database import Transaction
+from storage.metadata import naming
+from storage.metadata.database import Database, Transaction
 
 _DIGEST_BYTES: Final = 16
 
@@ -52,20 +55,32 @@ def check_of(
     return check
 
 
-async def check_before(call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]]) -> None:
-    """Check the request's condition against what a GET of its path tells now. Raises PreconditionFailed.
+async def on_condition(
+    call: ApiCall, read: Callable[[ApiCall], Awaitable[web.Response | None]], write: Handler
+) -> web.Response:
+    """Run ``write`` in one transaction with the check of the request's condition. Raises PreconditionFailed.
 
-    ``read`` gives None where there is nothing to be read. What would be refused anyhow is refused without a look at
-    the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
+    What the path names is locked before it is read, so that what was compared still holds when it is changed.
+
+    ``read`` gives what a GET tells, or None where there is nothing to be read. What would be refused anyhow is refused
+    without a look at the condition (RFC 9110 §13.2.1): PATCH and DELETE of what is not there are the handler's.
     """
     condition = condition_of(call.request)
     if condition is None:
-        return
-    told = await read(call)
-    if told is not None and isinstance(told.body, bytes):
-        condition.check(_etag(told.body))
-    elif call.request.method == "PUT":
-        condition.check(None)
+        return await write(call)
+
+    async def work(db: Database) -> web.Response:
+        named = call.http.match_info
+        await naming.lock(db, named, call.me.account_id, number_of(named.get("token_id", "")))
+        joined = replace(call, services=replace(call.services, db=db))
+        told = await read(joined)
+        if told is not None:
+            condition.check(_etag(told.body if isinstance(told.body, bytes) else b""))
+        elif call.request.method == "PUT":
+            condition.check(None)
+        return await write(joined)
+
+    return await call.services.db.join(work)
 
 
 def _etag(body: bytes) -> str:

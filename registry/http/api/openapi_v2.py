@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from registry.errors import STATUSES
+from registry.http.statuses import STATUSES
 from registry.oci.request import Kind
 
 SCHEMAS: Final[dict[str, Any]] = {

@@ -230,7 +230,7 @@ ROUTES: Final = (
         statuses=_SEEN,
     ),
     Route("GET", _MEMBER, check_member, "Whether somebody is a member", scope="read:org", statuses=(204, 403, 404)),
-    Route("DELETE", _MEMBER, remove_member, "Remove a member", scope="write:org", statuses=_DONE),
+    Route("DELETE", _MEMBER, remove_member, "Remove a member", scope="write:org", statuses=_DONE, told_by=_MEMBERSHIP),
     Route("GET", _MEMBERSHIP, get_membership, "A membership", scope="read:org", statuses=_SEEN),
     Route(
         "PUT",

@@ -15,9 +15,10 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
 from registry.http.api.shapes import repository as shape
-from storage.metadata import accounts, repositories
+from storage.metadata import accounts, repositories, repository_lists
 from storage.metadata.accounts import Account
-from storage.metadata.repositories import Filter, Repository
+from storage.metadata.repositories import Repository
+from storage.metadata.repository_lists import Filter, Sort
 
 Visibility = Literal["public", "private", "internal"]
 
@@ -81,35 +82,49 @@ async def _created(call: ApiCall, owner: Account, new: NewRepository) -> web.Res
     return answer(full, 201, headers={"Location": full["url"]})
 
 
-def filter_of(call: ApiCall, page: Page) -> Filter:
-    """Parse the query into a filter of repositories, limited to the visibility of the token."""
+#: GitHub's words; what a repository has of its own is what is pushed to it here.
+_SORTS: Final[dict[str, Sort]] = {
+    "full_name": "full_name",
+    "created": "created",
+    "updated": "updated",
+    "pushed": "updated",
+}
+
+
+def filter_of(call: ApiCall, page: Page, sort: Sort = "full_name") -> Filter:
+    """Parse the query into a filter of repositories, limited to the visibility of the token.
+
+    ``sort``: the order if the query names none, or none of GitHub's.
+    """
     query = call.http.query
     asked = query.get("visibility", query.get("type"))
     visibility = asked if asked in {"public", "private", "internal"} else None
-    return Filter(rights.shows_private(call), visibility, page.size, page.offset)
+    by = _SORTS.get(query.get("sort", ""), sort)
+    direction = query.get("direction", "asc" if by == "full_name" else "desc")
+    return Filter(rights.shows_private(call), visibility, by, direction == "desc", page.size, page.offset)
 
 
 async def list_mine(call: ApiCall) -> web.Response:
     """List the repositories of the caller: owned, as a collaborator, or by an organization."""
     me, page = rights.myself(call), page_of(call)
-    found, total = await repositories.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
+    found, total = await repository_lists.of_caller(call.services.db, call.me.id, me, filter_of(call, page))
     return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
 
 
 async def list_of_account(call: ApiCall) -> web.Response:
     """List an account's repositories that the caller may read."""
     owner, page = await rights.account(call), page_of(call)
-    return await _owned(call, owner.id, page)
+    return await _owned(call, owner.id, filter_of(call, page), page)
 
 
 async def list_of_organization(call: ApiCall) -> web.Response:
     """List an organization's repositories that the caller may read."""
     org, page = await rights.organization(call), page_of(call)
-    return await _owned(call, org.id, page)
+    return await _owned(call, org.id, filter_of(call, page, "created"), page)
 
 
-async def _owned(call: ApiCall, owner_id: int, page: Page) -> web.Response:
-    found, total = await repositories.of_owner(call.services.db, call.token_id, owner_id, filter_of(call, page))
+async def _owned(call: ApiCall, owner_id: int, wanted: Filter, page: Page) -> web.Response:
+    found, total = await repository_lists.of_owner(call.services.db, call.token_id, owner_id, wanted)
     return answer([shape(call, repository) for repository in found], headers=page.links(call, total))
 
 
@@ -161,7 +176,7 @@ def _full(call: ApiCall, found: Repository) -> dict[str, Any]:
 
 
 _REPO: Final = "/repos/{owner}/{repo}"
-_LISTED: Final = ("visibility", "type", "page", "per_page")
+_LISTED: Final = ("visibility", "type", "sort", "direction", "page", "per_page")
 _CHANGED: Final = (200, 403, 404, 422)
 
 ROUTES: Final = (

@@ -28,7 +28,8 @@ class Access(StrEnum):
 class Route:
     """``path`` is below ``/api/v3``, with ``{name}`` parameters; ``scope`` is a classic token's scope that it needs.
 
-    ``locks``: its handler looks at the condition of the request itself, when its lock is held.
+    ``locks``: its handler looks at the condition of the request itself, when its lock is held. ``told_by``: the path
+    whose GET tells what the condition is about, if not its own.
     ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers;
     ``media_type``: of what it answers if all is well.
     """
@@ -43,6 +44,7 @@ class Route:
     query: tuple[str, ...] = ()
     statuses: tuple[int, ...] = field(default=(200,))
     locks: bool = False
+    told_by: str | None = None
     media_type: str = "application/json"
 
     @property

@@ -17,7 +17,7 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import page_of
 from registry.http.api.repositories import filter_of
 from registry.http.api.routes import Route
-from storage.metadata import collaborators, repositories, teams
+from storage.metadata import collaborators, repository_lists, teams
 from storage.metadata.organizations import Organization
 from storage.metadata.teams import Team
 
@@ -122,7 +122,7 @@ async def list_repositories(call: ApiCall) -> web.Response:
     """List the team's repositories that the caller may read."""
     org, page = await rights.member_of(call), page_of(call)
     team = await _named(call, org)
-    found, total = await repositories.of_team(call.services.db, call.token_id, team.id, filter_of(call, page))
+    found, total = await repository_lists.of_team(call.services.db, call.token_id, team.id, filter_of(call, page))
     return answer([shapes.repository(call, repository) for repository in found], headers=page.links(call, total))
 
 

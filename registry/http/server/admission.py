@@ -11,47 +11,30 @@ slow client is no work. Look-ups of pulls are not either: one of them costs less
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
-from registry.http.server.message import Request
+from registry.errors import TooManyRequests
 
 #: Enough to keep a process and its ten connections to Postgres busy, also where each statement takes a few ms. More of
 #: them make each one dearer: a tag write of 4096 clients takes 100 us of CPU with 128, 109 with 256, 129 with 512.
 _MOST: Final = 128
 #: Less than any client waits for an answer; more than a burst lasts.
 _PATIENCE_SECONDS: Final = 2.0
-_LOOK_SECONDS: Final = 0.1
 #: Whoever is refused together shall not come back together.
 _RETRY_SECONDS: Final = (1, 2, 3)
 
 
-class Waiting(NamedTuple):
-    """A request in the queue; ``until`` on the clock of the loop."""
-
-    until: float
-    request: Request
-    counted: bool
-
-
 class Admission:
-    """``working``: the requests that are being worked on, ``most`` of them; what must not wait comes on top of that.
+    """``working``: the requests that are being worked on, ``most`` of them; what must not wait comes on top of that."""
 
-    ``start`` begins a request and calls what it is given once the request is done; ``refuse`` is given the seconds
-    after which a client may try again.
-    """
-
-    def __init__(
-        self, start: Callable[[Request, Callable[[], None]], None], refuse: Callable[[Request, int], None]
-    ) -> None:
+    def __init__(self) -> None:
         self.most = _MOST
         self.patience_seconds = _PATIENCE_SECONDS
         self.working = 0
-        self._start = start
-        self._refuse = refuse
-        self._queue: deque[Waiting] = deque()
-        self._looking = False
+        #: The turns of those that wait, and whether they are counted.
+        self._queue: deque[tuple[asyncio.Future[None], bool]] = deque()
         self._retry_seconds = itertools.cycle(_RETRY_SECONDS)
 
     @property
@@ -59,57 +42,39 @@ class Admission:
         """Return whether the next request is to wait: nothing overtakes the queue."""
         return bool(self._queue) or self.working >= self.most
 
-    def admit(self, request: Request, *, counted: bool, waits: bool) -> None:
-        """Start ``request``, now or when it is its turn, or refuse it in the end. Within a running loop only."""
+    async def enter(self, *, counted: bool, waits: bool) -> None:
+        """Wait for a place, if need be; who is counted leaves it. Raises TooManyRequests."""
         if not waits or not self.full:
-            self._begin(request, counted=counted)
+            self.working += counted
             return
         loop = asyncio.get_running_loop()
-        self._queue.append(Waiting(loop.time() + self.patience_seconds, request, counted))
-        if not self._looking:
-            self._looking = True
-            loop.call_later(_LOOK_SECONDS, self._look, loop)
+        waiting = loop.create_future(), counted
+        self._queue.append(waiting)
+        timer = loop.call_later(self.patience_seconds, self._refuse, waiting)
+        try:
+            await waiting[0]
+        finally:
+            timer.cancel()
+
+    def leave(self) -> None:
+        """Free the place of a request that was counted, for the next."""
+        self.working -= 1
+        while self._queue and self.working < self.most:
+            turn, counted = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self.working += counted
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Do not count a request that waits for its client within the block."""
-        self._leave()
+        self.leave()
         try:
             yield
         finally:
             self.working += 1
 
-    def _begin(self, request: Request, *, counted: bool) -> None:
-        if counted:
-            self.working += 1
-            if not request.body.complete:
-                request.body.suspended = self.suspended
-            self._start(request, self._leave)
-        else:
-            self._start(request, _nothing)
-
-    def _leave(self) -> None:
-        self.working -= 1
-        self._let_in()
-
-    def _let_in(self) -> None:
-        while self._queue and self.working < self.most:
-            _, request, counted = self._queue.popleft()
-            if request.transport.is_closing():
-                request.client.cut(request)
-            else:
-                self._begin(request, counted=counted)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Refuse the requests that have waited long enough; and fill the places of those that were not counted."""
-        self._let_in()
-        now = loop.time()
-        while self._queue and self._queue[0].until <= now:
-            self._refuse(self._queue.popleft().request, next(self._retry_seconds))
-        self._looking = bool(self._queue)
-        if self._looking:
-            loop.call_later(_LOOK_SECONDS, self._look, loop)
-
-
-def _nothing() -> None:
-    """Release nothing: the request was not counted."""
+    def _refuse(self, waiting: tuple[asyncio.Future[None], bool]) -> None:
+        if not waiting[0].done():
+            self._queue.remove(waiting)
+            waiting[0].set_exception(TooManyRequests(next(self._retry_seconds)))

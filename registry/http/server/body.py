@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+import msgspec
+
 from registry.errors import BodyTooSlow, MessageInvalid
 
 #: A body of at most this many bytes may be read before it is known who sends it.
@@ -25,49 +27,33 @@ class BodyMalformed(MessageInvalid):
         super().__init__("expected a well-formed body")
 
 
-class Body:
+class Body(msgspec.Struct, eq=False):
     """The body of one request, between the connection that feeds it and the handler that reads it.
 
-    ``length`` is what the head announced, None for chunks; ``left`` the part of it that is still on the wire. ``flow``
-    is called whenever the connection may have to read on, or to stop. ``suspended`` is entered while a handler waits
-    for the whole body.
+    ``length`` is what the head announced, None for chunks; ``taken`` what came of it. ``_flow`` is called whenever the
+    connection may have to read on, or to stop. ``suspended`` is entered while a handler waits for the whole body.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_came",
-        "_flow",
-        "_room",
-        "_transport",
-        "_waiter",
-        "complete",
-        "dropping",
-        "error",
-        "expects_continue",
-        "left",
-        "length",
-        "suspended",
-        "taken",
-    )
-
-    def __init__(
-        self, length: int | None, transport: asyncio.Transport, flow: Callable[[], None], *, expects_continue: bool
-    ) -> None:
-        self.length = self.left = length
-        self.complete = length == 0
-        self.dropping = False
-        self.taken = 0
-        self.error: Exception | None = None
-        self.expects_continue = expects_continue
-        self.suspended: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._transport = transport
-        self._flow = flow
-        self._buffer = bytearray()
-        self._room: memoryview | None = None
-        self._came = 0
-        self._waiter: asyncio.Future[None] | None = None
+    length: int | None
+    _transport: asyncio.Transport
+    _flow: Callable[[], None]
+    expects_continue: bool = False
+    complete: bool = False
+    error: Exception | None = None
+    taken: int = 0
+    dropping: bool = False
+    suspended: Callable[[], AbstractContextManager[None]] = nullcontext
+    _buffer: bytearray = bytearray()
+    _room: memoryview | None = None
+    _came: int = 0
+    _waiter: asyncio.Future[None] | None = None
 
     # -- the connection's side
+
+    @property
+    def left(self) -> int | None:
+        """The number of bytes that are still on the wire; None for chunks."""
+        return None if self.length is None else self.length - self.taken
 
     @property
     def wants_bytes(self) -> bool:
@@ -84,23 +70,16 @@ class Body:
 
     def direct(self) -> memoryview | None:
         """The reader's memory, for the socket to be read into; None where the bytes have to be kept or parsed."""
-        if not self._room or self.left is None or self._buffer:
-            return None
-        return self._room[: self.left]
+        return None if not self._room or self._buffer or self.length is None else self._room[: self.left]
 
     def filled(self, count: int) -> None:
         """Account for ``count`` bytes that were read into ``direct()``."""
-        assert self._room is not None  # noqa: S101 - direct() gave it
-        assert self.left is not None  # noqa: S101 - as above
-        self.left -= count
         self.taken += count
         self._advance(count)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take ``data`` of the body from the parser, or from the socket where there is no room for it yet."""
         self.taken += len(data)
-        if self.left is not None:
-            self.left -= len(data)
         if self.dropping:
             return
         count = 0
@@ -112,7 +91,7 @@ class Body:
             self._buffer += memoryview(data)[count:]
 
     def _advance(self, count: int) -> None:
-        assert self._room is not None  # noqa: S101 - both callers have looked
+        assert self._room is not None  # noqa: S101 - there is room for what comes here
         self._came += count
         self._room = self._room[count:]
         if not self._room:
@@ -201,4 +180,4 @@ class Body:
 
 
 #: The body of every request that has none: whole from the beginning, so that nothing of it changes.
-NO_BODY: Final = Body(0, asyncio.Transport(), lambda: None, expects_continue=False)
+NO_BODY: Final = Body(0, asyncio.Transport(), lambda: None, complete=True)

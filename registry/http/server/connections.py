@@ -57,8 +57,7 @@ async def shutdown(server: Server, ending: Ending, seconds: float) -> None:
         handler.cancel()
     await _ended(server, ending, _CUT_SECONDS / 2)
     for connection in list(server.connections):
-        if connection.transport is not None:
-            connection.transport.abort()
+        connection.transport.abort()
 
 
 async def _ended(server: Server, ending: Ending, seconds: float) -> None:

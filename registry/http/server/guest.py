@@ -16,9 +16,8 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.log import server_logger
 
 from registry.errors import MessageInvalid
-from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request, error_response
+from registry.http.server.message import REQUEST_ID_HEADER, SERVER, Request, Response, error_response
 from registry.http.server.parser import HEADERS_MAX, LINE_BYTES
-from registry.http.server.protocol import Connection
 
 _REQUEST: Final = "moorage_request"
 #: Fields of the connection, and of the body that stays with it.
@@ -76,14 +75,15 @@ async def guests(app: web.Application) -> AsyncIterator[Guests]:
 class Facade(asyncio.Transport, asyncio.Protocol):
     """The transport of a guest: what is written goes to the client; its close ends the response, not the connection.
 
-    The client's connection sees it as a protocol, which passes on what a guest has to know.
+    The client's connection sees it as a protocol, which passes on what a guest has to know. ``ended`` is done with the
+    response.
     """
 
-    def __init__(self, request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
+    def __init__(self, request: Request, guest: asyncio.Protocol) -> None:
         super().__init__()
+        self.ended = asyncio.get_running_loop().create_future()
         self._request = request
         self._guest = guest
-        self._done = done
         self._closing = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -93,7 +93,8 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         if self.is_closing():
             return
         if self._request.status is None:  # aiohttp refuses the head, past the application: in our words
-            self._end(_refuse)
+            self._request.keep_alive = False
+            self._end(error_response(MessageInvalid()))
             return
         self._request.sent_bytes += len(data)
         self._request.transport.write(data)
@@ -105,20 +106,24 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         return self._closing or self._request.transport.is_closing()
 
     def close(self) -> None:
-        self._end(Connection.cut if self._request.status is None else Connection.finish_begun)
+        self._end(None if self._request.status is None else Response())
 
     def abort(self) -> None:
-        self._end(Connection.cut)
+        self._end(None)
 
-    def _end(self, end: Callable[[Connection, Request], None]) -> None:
+    def _end(self, response: Response | None) -> None:
+        """End the exchange with ``response``, unless one was begun; None: without any."""
         if self._closing:
             return
         self._closing = True
-        connection = self._request.client
-        assert isinstance(connection, Connection)  # noqa: S101 - as serve() has found
-        connection.observer = None
-        end(connection, self._request)
-        self._done()
+        client = self._request.client
+        client.observer = None
+        if response is None:
+            client.cut(self._request)
+        else:
+            client.respond(self._request, response)
+        if not self.ended.done():
+            self.ended.set_result(None)
         asyncio.get_running_loop().call_soon(self._guest.connection_lost, None)
 
     def pause_reading(self) -> None:
@@ -126,15 +131,6 @@ class Facade(asyncio.Transport, asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Do nothing, as above."""
-
-    def is_reading(self) -> bool:
-        return True
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return self._request.transport.get_write_buffer_size()
 
     def pause_writing(self) -> None:
         self._guest.pause_writing()
@@ -146,25 +142,19 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         self.abort()
 
 
-def _refuse(connection: Connection, request: Request) -> None:
-    request.keep_alive = False
-    connection.respond(request, error_response(MessageInvalid()))
-
-
 def _is_of_ours(record: logging.LogRecord) -> bool:
     """Return whether a record of aiohttp's is of our doing: what a client sent, or that it left, is no error."""
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | ConnectionError)
 
 
-def serve(request: Request, guest: asyncio.Protocol, done: Callable[[], None]) -> None:
-    """Have ``guest`` answer ``request``; ``done`` is called when it has."""
-    connection = request.client
-    assert isinstance(connection, Connection)  # noqa: S101 - only a facade needs to know
-    facade = Facade(request, guest, done)
-    connection.observer = facade
+async def serve(request: Request, guest: asyncio.Protocol) -> None:
+    """Have ``guest`` answer ``request``."""
+    facade = Facade(request, guest)
+    request.client.observer = facade
     guest.connection_made(facade)
     fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in request.raw_headers if name.lower() not in _OURS)
     if b"host" not in request.fields:  # HTTP/1.0 may have none; what aiohttp is given is HTTP/1.1
         fields += b"Host:\r\n"
     target = request.target.encode("ascii", "surrogateescape")
     guest.data_received(b"%b %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (request.method.encode(), target, fields))
+    await facade.ended

@@ -14,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from registry.errors import MessageInvalid, RegistryError
 from registry.http.server.body import Body
-from registry.http.server.parser import Head
+from registry.http.statuses import oci_body, status_of
 
 REQUEST_ID_HEADER: Final = "X-Moorage-Request-Id"
 SERVER: Final = "Moorage"
@@ -26,9 +26,13 @@ _NO_QUERY: Final = MultiDictProxy(MultiDict[str]())
 
 
 class Client(Protocol):
-    """The connection of a request, as handlers see it; ``leaving``: each response is its last."""
+    """The connection of a request, as handlers see it; ``leaving``: each response is its last.
+
+    ``observer`` is told, beside the connection, when the transport can be written to, and when it is lost.
+    """
 
     leaving: bool
+    observer: asyncio.Protocol | None
 
     def respond(self, request: "Request", response: "Response") -> None:
         """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
@@ -40,7 +44,7 @@ class Client(Protocol):
         """Wait until the transport takes more. Raises ConnectionResetError."""
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One request: its head as parsed, and its body as it comes.
 
     ``raw_headers`` are pairs of name and value as sent; ``fields`` the values of those that the edge itself reads, by
@@ -48,40 +52,21 @@ class Request:
     ``sent_bytes`` are of the response, for the access log.
     """
 
-    __slots__ = (
-        "_headers",
-        "_query",
-        "account_id",
-        "body",
-        "client",
-        "fields",
-        "id",
-        "keep_alive",
-        "method",
-        "raw_headers",
-        "sent_bytes",
-        "started",
-        "status",
-        "target",
-        "transport",
-    )
-
-    def __init__(self, head: Head, body: Body, request_id: str, transport: asyncio.Transport, client: Client) -> None:
-        self.method = head.method
-        self.target = head.target
-        self.raw_headers = head.raw_headers
-        self.fields = head.fields
-        self.keep_alive = head.keep_alive
-        self.body = body
-        self.id = request_id
-        self.started = time.monotonic()
-        self.account_id: int | None = None
-        self.transport = transport
-        self.client = client
-        self.status: int | None = None
-        self.sent_bytes = 0
-        self._headers: CIMultiDictProxy[str] | None = None
-        self._query: MultiDictProxy[str] | None = None
+    method: str
+    target: str
+    raw_headers: Sequence[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
+    keep_alive: bool
+    body: Body
+    id: str
+    started: float
+    transport: asyncio.Transport
+    client: Client
+    account_id: int | None = None
+    status: int | None = None
+    sent_bytes: int = 0
+    _headers: CIMultiDictProxy[str] | None = None
+    _query: MultiDictProxy[str] | None = None
 
     def settle(self, status: int) -> None:
         """Decide with the status of the response whether the connection stays.
@@ -158,7 +143,7 @@ INERT: Final[Mapping[str, str]] = {
 
 def error_response(error: RegistryError, headers: Mapping[str, str] = INERT) -> Response:
     """Render ``error`` in the JSON of its dialect."""
-    return Response(error.status, {**headers, **error.headers, "Content-Type": "application/json"}, error.body())
+    return Response(status_of(error), {**headers, **error.headers, "Content-Type": "application/json"}, oci_body(error))
 
 
 class Rendered(dict[str, str]):
@@ -169,14 +154,15 @@ class Rendered(dict[str, str]):
         self.lines: Final = _lines(self, ())
 
 
-def render(response: Response, request_id: str, *, close: bool = False) -> bytes:
-    """Render the head of a response, with its end. Raises ValueError for a field that would be two lines."""
+def render(response: Response, request_id: str, *, close: bool, body: bytes = b"") -> bytes:
+    """Render the head of a response, with ``body`` behind it. Raises ValueError for a field that would be two lines."""
     status, headers, more = response.status, response.headers, response.more_headers
     lines = headers.lines if isinstance(headers, Rendered) and not more else _lines(headers, more)
     length = len(response.body) if response.length is None else response.length
     sized = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length
     common = _common(int(time.time()))
-    return b"".join((_line(status), lines, sized, _CLOSE if close else b"", common, request_id.encode(), _END))
+    closing = _CLOSE if close else b""
+    return b"".join((_line(status), lines, sized, closing, common, request_id.encode(), _END, body))
 
 
 _CLOSE: Final = b"Connection: close\r\n"
@@ -192,14 +178,7 @@ def _lines(headers: Mapping[str, str], more: Sequence[tuple[str, str]]) -> bytes
 
 @lru_cache
 def _line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {_phrase(status)}\r\n".encode()
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
 
 @lru_cache(maxsize=2)

@@ -21,6 +21,7 @@ from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import HandshakeOnPlainPort, Head, Parser
+from registry.http.statuses import status_of
 
 log = structlog.get_logger()
 
@@ -29,6 +30,8 @@ _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
 _UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+#: What is answered, and logged, where a head could not be read.
+_UNREAD: Final = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
 #: nginx's word for a client that has left; it is only ever logged.
 _CLIENT_LEFT: Final = 499
 
@@ -46,7 +49,7 @@ class Site(Protocol):
     """All that is served."""
 
     def answer(self, request: Request) -> None:
-        """Answer with ``request.client.respond`` or ``cut``, now or later. Does not raise."""
+        """Answer with ``request.client.respond`` or ``cut``, after the return. Does not raise."""
 
 
 def _ids() -> Iterator[str]:
@@ -75,14 +78,14 @@ class Server:
 class Connection(asyncio.BufferedProtocol):
     """The protocol of one client's connection; ``deadline`` is when ``expire`` is due, on time.monotonic().
 
-    ``leaving``: each response is the last. ``observer`` is told, beside this connection, when the transport can be
-    written to, and when it is lost.
+    ``leaving`` and ``observer`` are as in ``Client``.
     """
+
+    transport: asyncio.Transport
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._parser = Parser(self)
-        self.transport: asyncio.Transport | None = None
         self.remote = ""
         self.leaving = server.leaving.is_set()
         self.deadline: float | None = None
@@ -91,12 +94,9 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: deque[Request] = deque()
         #: The request whose body is on the wire; None between messages.
         self._receiving: Request | None = None
-        #: What is wrong with the bytes that came last: they are answered when it is their turn.
-        self._refusal: MessageInvalid | None = None
         #: Whether nothing of what comes now is read as a request.
         self._deaf = False
         self._lingering = False
-        self._advancing = False
         self._reading = True
         self._writing_paused = False
         self._drained: asyncio.Future[None] | None = None
@@ -105,17 +105,15 @@ class Connection(asyncio.BufferedProtocol):
     # -- the transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)  # of a stream; uvloop's is no subclass
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # of a stream; uvloop's is no subclass
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self.deadline = time.monotonic() + self._server.limits.head_seconds
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.most:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
         self.deadline = None
         self._server.connections.discard(self)
         self._waiting.clear()
@@ -126,9 +124,6 @@ class Connection(asyncio.BufferedProtocol):
         self._wake_drained()
         if self.observer is not None:
             self.observer.connection_lost(exc)
-
-    def eof_received(self) -> bool:
-        return False  # the transport closes: nobody half-closes a connection of HTTP and reads on
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
         if self._receiving is None:
@@ -155,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
             self._parse(_INLET[:nbytes])
             # Small chunks take long to parse, and uvloop reads on as long as there is something.
             self._small_chunks = self._receiving is not None and body.taken - taken < nbytes - nbytes // 16
-            if self._small_chunks and self.transport is not None and self._reading:
+            if self._small_chunks and self._reading and not self.transport.is_closing():
                 self._reading = False
                 self.transport.pause_reading()
                 asyncio.get_running_loop().call_soon(self._flow)
@@ -203,12 +198,12 @@ class Connection(asyncio.BufferedProtocol):
         if self._writing_paused:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             raise ConnectionResetError
 
     def _flow(self) -> None:
         """Read on, or stop, as those want who are to have what comes."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         wanted = not self._waiting
         if self._receiving is not None:
@@ -223,16 +218,22 @@ class Connection(asyncio.BufferedProtocol):
     # -- the parser's side
 
     def head_read(self, head: Head) -> None:
-        assert self.transport is not None  # noqa: S101 - nothing is parsed before or after
-        if head.length == 0:
-            body = NO_BODY
-            self._deaf = self._deaf or not head.keep_alive
-        else:
-            body = Body(head.length, self.transport, self._flow, expects_continue=head.expects_continue)
-        request = Request(head, body, next(self._server.ids), self.transport, self)
+        body = NO_BODY
+        if head.length != 0:
+            body = Body(head.length, self.transport, self._flow, head.expects_continue)
+        request = self._await_turn(head, body)
         if head.length != 0:
             self._receiving = request
+        elif not head.keep_alive:
+            self._deaf = True
+
+    def _await_turn(self, head: Head, body: Body) -> Request:
+        request = Request(
+            head.method, head.target, head.raw_headers, head.fields, head.keep_alive,
+            body, next(self._server.ids), time.monotonic(), self.transport, self,
+        )  # fmt: skip
         self._waiting.append(request)
+        return request
 
     def body_read(self, data: bytes) -> None:
         if self._receiving is not None:
@@ -250,62 +251,50 @@ class Connection(asyncio.BufferedProtocol):
     # -- one request after the other
 
     def _next(self) -> None:
-        """Answer the requests that wait, until one takes its time or the client reads nothing."""
-        if self._advancing:
+        """Answer the request that has waited longest, unless the client reads nothing."""
+        if self.current is not None or not self._waiting or self._writing_paused or self.transport.is_closing():
             return
-        self._advancing = True
-        while self.current is None and self._waiting and not self._writing_paused:
-            if self.transport is None or self.transport.is_closing():
-                break
-            request = self.current = self._waiting.popleft()
-            self.deadline = None
+        request = self.current = self._waiting.popleft()
+        self.deadline = None
+        if request.body.error is None:
             self._server.site.answer(request)
-        self._advancing = False
-        if self.current is None and self._refusal is not None and self._deaf and not self._waiting:
-            self._tell_refusal(self._refusal)
+        else:
+            self.respond(request, Response())
 
     def respond(self, request: Request, response: Response) -> None:
         """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
         if request is not self.current or self._lingering:
             return
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             self.cut(request)
             return
+        body = request.body
         if request.status is None:
-            if isinstance(request.body.error, RegistryError):
-                response = error_response(request.body.error)
+            if isinstance(body.error, RegistryError):
+                response = error_response(body.error)
             request.settle(response.status)
-            data = render(response, request.id, close=not request.keep_alive)
-            if response.body and request.method != "HEAD":
-                data += response.body
+            sent = b"" if request.method == "HEAD" else response.body
+            data = render(response, request.id, close=not request.keep_alive, body=sent)
             request.sent_bytes += len(data)
             self.transport.write(data)
-        self.finish_begun(request)
-
-    def finish_begun(self, request: Request) -> None:
-        """End the exchange of a request whose response was written by its handler."""
-        assert request.status is not None  # noqa: S101 - it was begun
-        self._log(request, request.status)
-        if request.body.complete or request.body.error is not None:
+        self._log(request, request.status or response.status)
+        if body.complete or body.error is not None:
             self._advance(request)
         else:
             self._lingering = True
             self.deadline = time.monotonic() + self._server.limits.linger_seconds
-            request.body.close()
+            body.close()
 
     def cut(self, request: Request) -> None:
         """Abort the connection: the response cannot be told, or not to its end."""
         if request is self.current and not self._lingering:
             self._log(request, _CLIENT_LEFT)
             self.current = None
-            if self.transport is not None:
-                self.transport.abort()
+            self.transport.abort()
 
     def _advance(self, request: Request) -> None:
         self.current = None
         self._lingering = False
-        if self.transport is None:
-            return
         limits = self._server.limits
         if not request.keep_alive:
             self._deaf = True
@@ -314,7 +303,7 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.close()
             return
         self.deadline = time.monotonic() + (limits.head_seconds if self._parser.in_head else limits.idle_seconds)
-        if self._waiting or self._refusal is not None:
+        if self._waiting:
             self._next()
         if not self._reading:
             self._flow()
@@ -334,37 +323,20 @@ class Connection(asyncio.BufferedProtocol):
         """Take what came for no HTTP: it is answered when it is its turn, and nothing is read any more."""
         problem = type(error.__cause__ or error).__name__
         note = log.debug if isinstance(error, HandshakeOnPlainPort) else log.info
-        note("http.malformed", remote=self.remote, problem=problem, status=error.status)
+        note("http.malformed", remote=self.remote, problem=problem, status=status_of(error))
         self._deaf = True
         request, self._receiving = self._receiving, None
         if request is None:
-            self._refusal = error
-            self._next()
+            self._await_turn(_UNREAD, Body(0, self.transport, self._flow, complete=True, error=error))
             return
         request.keep_alive = False
         request.body.fail(error)
         if self._lingering:
             self._advance(request)
 
-    def _tell_refusal(self, error: RegistryError) -> None:
-        self._refusal = None
-        if self.transport is None or self.transport.is_closing():
-            return
-        head = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
-        request = Request(head, NO_BODY, next(self._server.ids), self.transport, self)
-        response = error_response(error)
-        data = render(response, request.id, close=True) + response.body
-        request.sent_bytes = len(data)
-        self.transport.write(data)
-        self._log(request, error.status)
-        self.deadline = time.monotonic() + self._server.limits.linger_seconds
-        self.transport.close()
-
     def expire(self) -> None:
         """End a connection whose deadline has passed."""
         self.deadline = None
-        if self.transport is None:
-            return
         if self._parser.in_head and self.current is None and not self._deaf:
             self.transport.write(_TOO_LATE)
             self.transport.close()
@@ -376,5 +348,5 @@ class Connection(asyncio.BufferedProtocol):
         self.leaving = True
         if self.current is not None:
             self.current.keep_alive = False
-        elif self.transport is not None and (self._deaf or not self._parser.in_head):
+        elif self._deaf or not self._parser.in_head:
             self.transport.close()

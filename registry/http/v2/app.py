@@ -1,7 +1,7 @@
 """``/v2``: one resource, parsed by ``registry.oci.request``, dispatched by kind to a look-up or a coroutine."""
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -102,7 +102,7 @@ async def _advised(
 
 def look_up(services: Services, http: Request, respond: Callable[[Request, Answer], None]) -> bool:
     """Answer a pull of a caller who is identified without waiting; False: it is no such request."""
-    if http.method not in _PULLS:
+    if http.method not in _PULLS or not http.target.startswith("/v2/"):
         return False
     asked = parsed_pull(http.method, http.target, http.fields.get(b"authorization"))
     if asked is None:
@@ -112,19 +112,23 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
     http.account_id = identity.account_id
-    call, how = Call(http, asked.oci, identity, services), asked.how
+    call = Call(http, asked.oci, identity, services)
     asked_for = caller(identity.token_id), *asked.place
-    how.rows(services.lookups, asked.oci).ask(asked_for, lambda found: respond(http, _rendered(call, how, found)))
+    asked.how.rows(services.lookups, asked.oci).ask(asked_for, partial(_answer, call, asked.how, respond))
     return True
 
 
-def _rendered(call: Call, how: LookUp[Any], found: Any) -> Answer:
+def _answer(call: Call, how: LookUp[Any], respond: Callable[[Request, Answer], None], found: Any) -> None:
+    """Answer a pull with the row that was found, or with an error."""
+    answer: Answer
     try:
         if isinstance(found, Exception):
-            return _told(call, found)
-        return how.render(call, found) or _continued(call, how, found)
+            answer = _told(call, found)
+        else:
+            answer = how.render(call, found) or _continued(call, how, found)
     except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
-        return _told(call, error)
+        answer = _told(call, error)
+    respond(call.http, answer)
 
 
 async def _continued(call: Call, how: LookUp[Any], found: Any) -> Response:

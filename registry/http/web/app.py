@@ -95,6 +95,7 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     if not isinstance(found, list) and canonical != path:
         return moved(canonical, call.http.query_string)
     call.viewer = await viewer(call.http, call.services, call.request)
+    call.request.account_id = call.viewer.account_id  # for the access log
     if isinstance(found, list):
         raise Unsupported(call.http.method, found) if found else NotFound
     route, call.parameters = found

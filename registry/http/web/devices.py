@@ -8,13 +8,14 @@ from aiohttp import web
 
 from registry.accounts import devices as rules
 from registry.accounts.devices import DeviceError, DeviceUnknown
-from registry.errors import RegistryError
+from registry.errors import TooManyRequests
 from registry.http.web.call import PageCall
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn, now_of
 from registry.http.web.signed_in import UNSTORED, address_of, signed_in
 
 _BAD_REQUEST: Final = 400
+_TOO_MANY: Final = 429
 
 
 async def begin(call: PageCall) -> web.Response:
@@ -26,7 +27,7 @@ async def begin(call: PageCall) -> web.Response:
             scopes=call.fields.get("scope", "").split(),
             address=address_of(call),
         )
-    except RegistryError as error:
+    except (DeviceError, TooManyRequests) as error:
         return _error(error)
     return _json(
         {
@@ -45,16 +46,16 @@ async def poll(call: PageCall) -> web.Response:
         return _json({"error": "unsupported_grant_type"}, _BAD_REQUEST)
     try:
         token, scopes = await rules.poll(call.services.db, call.fields.get("device_code", ""), now_of(call.services))
-    except RegistryError as error:
+    except DeviceError as error:
         return _error(error)
     return _json({"access_token": token.reveal(), "token_type": "bearer", "scope": " ".join(scopes)})
 
 
-def _error(error: RegistryError) -> web.Response:
+def _error(error: DeviceError | TooManyRequests) -> web.Response:
     """Render an error as RFC 6749 §5.2 does."""
     if isinstance(error, DeviceError):
         return _json({"error": error.error, "error_description": error.message}, _BAD_REQUEST)
-    return _json({"error": "slow_down", "error_description": error.message}, error.status, error.headers)
+    return _json({"error": "slow_down", "error_description": error.message}, _TOO_MANY, error.headers)
 
 
 def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from registry.errors import Denied, Refusal, RegistryError
 from registry.http.errors import unavailable
+from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.viewer import stranger
@@ -34,7 +35,7 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
 
 def error_page(call: PageCall, error: RegistryError) -> web.Response:
     """Render an error as a page; one of the server asks nothing of the database."""
-    status = error.status
+    status = status_of(error)
     told, advice = _WORDS.get(status) or _WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         call.viewer = stranger(call.http, call.services)

@@ -68,7 +68,7 @@ async def callback(call: PageCall) -> web.Response:
         )
         response = await (_signed_in if finished.flow.session_id is None else _to_connect)(call, finished)
     except OidcRefused as refused:
-        response = sign_in.form(call, "", errors={"login": call.say(_TOLD[refused.why])}, status=refused.status)
+        response = sign_in.form(call, "", errors={"login": call.say(_TOLD[refused.why])}, status=422)
     drop_cookie(call, response, _FLOW)
     return response
 

@@ -15,7 +15,7 @@ from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
 from registry.packages.tags import Tag
 from storage.metadata import package_pages
-from storage.metadata.package_pages import Highlights, ShownPackage
+from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
 from storage.names import PackageName
 
 _TAGS: Final = 10
@@ -30,6 +30,7 @@ class Head:
     name: PackageName
     package_id: int
     owner: str
+    family: str  # orgs or users
     visibility: str
     may_manage: bool
 
@@ -42,15 +43,23 @@ class Head:
     def api(self) -> str:
         """The path of the package in the API."""
         image = self.name.image.replace("/", "%2F")
-        return f"/users/{self.name.owner}/packages/container/{image}"
+        return f"/{self.family}/{self.name.owner}/packages/container/{image}"
 
 
-def head_of(call: PageCall, name: PackageName, facts: Any, action: Action = Action.PULL) -> Head:
+def head_of(
+    call: PageCall, name: PackageName, facts: ShownPackage | ShownVersion, action: Action = Action.PULL
+) -> Head:
     """Return the head of a package with which the viewer may do ``action``. Raises NotFound, Denied."""
     if action is Action.PUSH:  # which is not hidden from anybody: who may not read is told what is said of none
         check(call, Action.PULL, name, facts)
-    package_id = check(call, action, name, facts)
-    return Head(name, package_id, facts.owner_login or name.owner, facts.visibility or "private", facts.role >= ADMIN)
+    return Head(
+        name,
+        check(call, action, name, facts),
+        facts.owner_login or name.owner,
+        "orgs" if facts.owner_kind == "Organization" else "users",
+        facts.visibility or "private",
+        facts.role >= ADMIN,
+    )
 
 
 async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, ShownPackage]:

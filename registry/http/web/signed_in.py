@@ -17,7 +17,7 @@ from registry.http.web.sessions import SignedIn, cookie_name, is_secure, now_of
 
 _COOKIE_SECONDS: Final = 90 * 86400
 #: What holds a secret is not kept by the browser either.
-UNSTORED: Final = {"Cache-Control": "private, no-store"}
+UNSTORED: Final = {"Cache-Control": "private, no-store, no-transform"}
 
 SessionHandler = Callable[[PageCall, SignedIn], Awaitable[web.StreamResponse]]
 

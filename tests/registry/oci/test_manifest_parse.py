@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from registry.errors import ManifestInvalid, ManifestTooLarge
+from registry.http.statuses import oci_body
 from registry.oci.manifest import (
     MAX_ANNOTATIONS,
     MAX_DESCRIPTORS,
@@ -207,7 +208,7 @@ def test_the_type_of_a_manifest(body: dict[str, Any], content_type: str | None, 
 def test_what_is_no_manifest(body: dict[str, Any], content_type: str | None) -> None:
     with pytest.raises(ManifestInvalid) as raised:
         parse_manifest(orjson.dumps(body), content_type)
-    raised.value.body()
+    oci_body(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -17,45 +17,45 @@ from tests.support.victims import victims
 
 
 async def test_slots_go_round_in_order() -> None:
-    slots, order = BufferPool(0), list[int]()  # two at least
+    pool, order = BufferPool(0), list[int]()  # two at least
 
     async def use(number: int) -> None:
-        slot = await slots.take()
+        slot = await pool.take()
         order.append(number)
         await asyncio.sleep(0.01)
-        slots.give(slot)
+        pool.give(slot)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(10):
             tasks.create_task(use(number))
         await asyncio.sleep(0)
-        assert slots.contended
+        assert pool.contended
     assert order == list(range(10))
-    assert not slots.contended
+    assert not pool.contended
 
 
 async def test_who_is_cancelled_in_the_queue_takes_none() -> None:
-    slots = BufferPool(0)
-    await slots.take()
-    slot = await slots.take()
+    pool = BufferPool(0)
+    await pool.take()
+    slot = await pool.take()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await slots.take()
-    assert not slots.contended
-    slots.give(slot)
+            await pool.take()
+    assert not pool.contended
+    pool.give(slot)
     async with asyncio.timeout(0.1):
-        await slots.take()
+        await pool.take()
 
 
 async def test_a_slot_is_free_when_its_last_user_has_left() -> None:
-    slots = BufferPool(0)
-    slot = await slots.take()
-    assert await slots.take_if_free() is not None
+    pool = BufferPool(0)
+    slot = await pool.take()
+    assert await pool.take_if_free() is not None
     slot.users += 1
-    slots.give(slot)
-    assert await slots.take_if_free() is None
-    slots.give(slot)
-    assert await slots.take_if_free() is slot
+    pool.give(slot)
+    assert await pool.take_if_free() is None
+    pool.give(slot)
+    assert await pool.take_if_free() is slot
 
 
 async def test_clients_that_stand_still_do_not_stop_the_others(env: dict[str, str]) -> None:
@@ -109,10 +109,10 @@ async def test_a_failing_store_costs_no_slots(env: dict[str, str]) -> None:
             await raw.close(reset=True)
             wrong = await Session.begin(registry, "alice/app", token)
             assert (await wrong.put(sha256(b""), streamed(data))).status == 400
-        slots = registry.services.uploads.slots
+        pool = registry.services.uploads.pool
         async with asyncio.timeout(15):
-            await slots.take()
-            await slots.take()
+            await pool.take()
+            await pool.take()
 
 
 async def test_small_pieces_are_joined_in_a_slot(env: dict[str, str]) -> None:
@@ -121,21 +121,21 @@ async def test_small_pieces_are_joined_in_a_slot(env: dict[str, str]) -> None:
     with FaultProxy(env["MOORAGE_S3_ENDPOINT"]) as proxy:
         env["MOORAGE_S3_ENDPOINT"] = proxy.url
         async with running(env) as registry:
-            token, data, slots = await registry.user("alice"), noise(3 * MIB), registry.services.uploads.slots
+            token, data, pool = await registry.user("alice"), noise(3 * MIB), registry.services.uploads.pool
             sessions = [await Session.begin(registry, f"alice/{number}", token) for number in range(6)]
             for session in sessions:
                 for piece in chunks(data, MIB):
                     assert (await session.patch(piece)).status == 202
-            held = [await slots.take(), await slots.take()]
+            held = [await pool.take(), await pool.take()]
             proxy.heal()
             async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
                 ends = [tasks.create_task(session.put(sha256(data))) for session in sessions]
                 await asyncio.sleep(0.5)
                 assert proxy.seen == []
-                slots.give(held[0])
+                pool.give(held[0])
             assert [end.result().status for end in ends] == [201] * len(sessions)
             assert await sessions[-1].pulled(sha256(data)) == data
-            assert await slots.take_if_free() is held[0]
+            assert await pool.take_if_free() is held[0]
 
 
 @pytest.mark.timeout(180)

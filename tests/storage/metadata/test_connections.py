@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from registry.devservers.certificates import write_certificate
 from registry.devservers.postgres import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.metadata.connections import Unusable, parse_url
-from storage.metadata.database import DatabaseSettings, open_database
+from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 
 _URL = "postgresql://ada:hunter2@db.example.org:5433/moorage"
@@ -136,8 +136,9 @@ async def test_a_node_that_turned_read_only_loses_its_connections(database_url: 
             admin = await asyncpg.connect(database_url)
             name = await admin.fetchval("SELECT current_database()")
             await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-            await db.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="Postgres: read-only"):
+                await db.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
+            with pytest.raises(Unavailable, match="Postgres: read-only"):  # of a new connection
                 await db.execute("DELETE FROM accounts")
             await admin.execute("SET default_transaction_read_only = off")
             await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
@@ -147,6 +148,29 @@ async def test_a_node_that_turned_read_only_loses_its_connections(database_url: 
         async with db.transaction() as one, db.transaction() as two:
             after = [(await each.fetch(process))[0]["pid"] for each in (one, two)]
         assert not set(before) & set(after)
+
+
+async def _alone(db: Database, statement: str) -> None:
+    await db.fetchrow(statement)
+
+
+async def _within_a_transaction(db: Database, statement: str) -> None:
+    async with db.transaction() as tx:
+        await tx.fetchrow(statement)
+
+
+@pytest.mark.parametrize("read", [_alone, _within_a_transaction])
+async def test_nothing_is_read_of_a_node_that_turned_read_only(
+    database_url: str, read: Callable[[Database, str], Awaitable[None]]
+) -> None:
+    """Another may be the primary by then; whoever only reads would not notice."""
+    async with open_database(DatabaseSettings(database_url, pool_size=1)) as db:
+        before = await db.fetchrow("SELECT pg_backend_pid() AS pid")
+        turns = "SELECT set_config('default_transaction_read_only', 'on', false)"
+        with pytest.raises(Unavailable, match="Postgres: read-only"):
+            await read(db, turns)
+        after = await db.fetchrow("SELECT pg_backend_pid() AS pid")
+        assert before != after
 
 
 _ROLE = "CREATE ROLE failover LOGIN PASSWORD 'same'"

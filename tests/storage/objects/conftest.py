@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from registry.devservers.seaweed import EmbeddedS3
 from storage.objects.s3.store import S3Settings
@@ -12,22 +11,22 @@ from tests.support.faults import FaultProxy
 
 
 @pytest.fixture(scope="session")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
-    """A real S3 server with an empty bucket; its credentials are in the environment, as boto looks for them."""
-    server = EmbeddedS3(tmp_path_factory.mktemp("weed")).start()
+def weed(s3: EmbeddedS3) -> Iterator[S3Settings]:
+    """The bucket that no other test uses; the credentials are in the environment, as boto looks for them."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
             environment.delenv(name, raising=False)
-        environment.setenv("AWS_ACCESS_KEY_ID", server.access_key)
-        environment.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+        environment.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
         environment.setenv("AWS_CONFIG_FILE", os.devnull)
-        yield S3Settings(bucket=server.bucket, region=server.region, endpoint=server.endpoint)
-    server.stop()
+        yield S3Settings(bucket=s3.bucket, region=s3.region, endpoint=s3.endpoint)
 
 
 @pytest.fixture(scope="session")
 def moto(weed: S3Settings) -> Iterator[S3Settings]:
     """Moto's S3, quick where there are many objects; it checks no signatures."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second of every process that collects tests
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

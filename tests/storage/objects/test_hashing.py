@@ -37,7 +37,7 @@ def test_a_state_of_a_former_release_is_taken_up() -> None:
         assert running.hexdigest() == hashlib.sha256(b"moorage " * 9 + b"anchor").hexdigest()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     algorithm=algorithms,
     data=st.binary(max_size=700),
@@ -60,7 +60,7 @@ def test_every_cut_of_three_blocks_converts(algorithm: Algorithm, first: Backend
         assert resumed(algorithm, data, [cut], [first, second]) == expected, cut
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(algorithm=algorithms, data=st.binary(max_size=400))
 def test_backends_save_the_same_bytes(algorithm: Algorithm, data: bytes) -> None:
     states = set()

@@ -12,6 +12,7 @@ import pytest
 from storage.metadata.database import Database, DatabaseSettings, open_database
 from storage.metadata.query import Query, lines
 from storage.metadata.reads.snapshot_cache import SnapshotCache
+from tests.support.server import until
 
 _TRIES: Final = 500
 
@@ -133,7 +134,8 @@ async def test_readers_beside_a_writer(db: Database, writer: "asyncpg.Connection
             login = logins[number % len(logins)]
             await writer.execute("UPDATE accounts SET name = $1 WHERE login = $2", str(number), login)
             written[login] = number
-            await asyncio.sleep(0.02)
+            # Counted, not timed: it is about what is read between two writes, and a busy machine reads less in a time.
+            await until(lambda enough=reads + 250: reads >= enough)  # type: ignore[misc]
         over.set()
 
     async with _finding(db) as find, asyncio.TaskGroup() as tasks:

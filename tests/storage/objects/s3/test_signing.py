@@ -39,7 +39,7 @@ def botocores(credentials: Credentials) -> botocore.credentials.ReadOnlyCredenti
     return botocore.credentials.ReadOnlyCredentials(credentials.access_key, credentials.secret_key, credentials.token)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     credentials=keys,
     address=addresses,
@@ -71,7 +71,7 @@ class Unsigned:
     s3 = {"payload_signing_enabled": False}  # noqa: RUF012
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     credentials=keys,
     address=addresses,

@@ -1,0 +1,105 @@
+"""The reverse proxies of docs/proxies.md, run with the configurations that stand there."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+_DOC: Final = (Path(__file__).parent.parent.parent / "docs" / "proxies.md").read_text()
+_REPLICAS: Final = ("10.0.0.11:5000", "10.0.0.12:5000", "10.0.0.13:5000")
+_NGINX: Final = """
+daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user {user};
+events {{}}
+http {{
+    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+{block}
+}}
+"""
+_APACHE: Final = """
+ServerRoot {folder}
+PidFile {folder}/pid
+ErrorLog {folder}/error.log
+DefaultRuntimeDir {folder}
+Mutex file:{folder}
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+{modules}
+{block}
+"""
+_MODULES: Final = (
+    "mpm_event", "authz_core", "env", "headers", "http2", "lbmethod_byrequests", "proxy", "proxy_balancer",
+    "proxy_http", "reqtimeout", "slotmem_shm", "socache_shmcb", "ssl",
+)  # fmt: skip
+_CADDY: Final = """
+{{
+    admin off
+    auto_https disable_redirects
+    storage file_system {folder}/caddy
+}}
+{block}
+"""
+
+
+def _configuration(language: str, port: int, upstreams: list[str], folder: Path) -> str:
+    """The configuration of a proxy, with the addresses and files of this test in place of those of the example."""
+    found = re.search(rf"```{language}\n(.*?)```", _DOC, re.DOTALL)
+    assert found is not None
+    text = found[1]
+    for example, here in zip(_REPLICAS, upstreams, strict=True):
+        assert example in text
+        text = text.replace(example, here)
+    for example, here in (
+        ("/etc/ssl/registry", str(folder / "tls")),
+        ("listen 443", f"listen 127.0.0.1:{port}"),
+        ("bind :443", f"bind 127.0.0.1:{port}"),
+        ("*:443", f"127.0.0.1:{port}"),
+        ("registry.example {", f"https://127.0.0.1:{port} {{\n    tls {folder}/tls.crt {folder}/tls.key"),
+    ):
+        text = text.replace(example, here)
+    return text
+
+
+def _command(program: str, port: int, upstreams: list[str], folder: Path) -> list[str]:
+    """Write the configuration, and return the command line that runs it in the foreground."""
+    config = folder / "config"
+    match program:
+        case "nginx":
+            user = "root" if os.geteuid() == 0 else "nobody"
+            config.write_text(
+                _NGINX.format(folder=folder, user=user, block=_configuration("nginx", port, upstreams, folder))
+            )
+            return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
+        case "haproxy":
+            config.write_text(_configuration("haproxy", port, upstreams, folder))
+            return ["haproxy", "-db", "-f", str(config)]
+        case "apache2":
+            modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in _MODULES)
+            block = _configuration("apache", port, upstreams, folder)
+            config.write_text(_APACHE.format(folder=folder, port=port, modules=modules, block=block))
+            return ["apache2", "-X", "-f", str(config)]
+        case _:
+            config.write_text(_CADDY.format(folder=folder, block=_configuration("caddy", port, upstreams, folder)))
+            return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
+
+
+@asynccontextmanager
+async def proxy(
+    program: str, port: int, upstreams: list[str], folder: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The proxy of this name before ``upstreams``, ended with the block; the certificate is in ``folder``."""
+    assert shutil.which(program) is not None, f"there is no {program}: make leaves it out"
+    (folder / "tls.pem").write_bytes((folder / "tls.crt").read_bytes() + (folder / "tls.key").read_bytes())
+    process = await asyncio.create_subprocess_exec(
+        *_command(program, port, upstreams, folder), stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
