@@ -15,9 +15,9 @@ from registry.http.web.routes import Route
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.packages.packages import VISIBILITIES
 from registry.packages.roles import Granted
-from storage.metadata import catalog, repositories
+from storage.metadata import catalog, repository_lists
 from storage.metadata.catalog import ShownPackage
-from storage.metadata.repositories import Filter
+from storage.metadata.repository_lists import Filter
 
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9_-]{1,39})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 _FULL_NAME_MAX: Final = 140
@@ -50,7 +50,7 @@ async def settings(call: PageCall) -> web.Response:
     """Show the settings of a package."""
     head, _ = await managed(call)
     found = await _shown(call, head)
-    offered, _ = await repositories.of_owner(
+    offered, _ = await repository_lists.of_owner(
         call.services.db, call.viewer.token_id, found.owner_id, Filter(True, None, _OFFERED, 0)
     )
     return call.page(

@@ -23,10 +23,11 @@ from registry.http.web.owner import owner_of
 from registry.http.web.people import page_number
 from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
-from storage.metadata import collaborators, organizations, repositories
+from storage.metadata import collaborators, organizations, repositories, repository_lists
 from storage.metadata.accounts import Account
 from storage.metadata.collaborators import Collaborator
-from storage.metadata.repositories import Filter, Repository
+from storage.metadata.repositories import Repository
+from storage.metadata.repository_lists import Filter
 
 _ROWS: Final = 100
 _NAME_MAX: Final = 100
@@ -48,7 +49,7 @@ async def listed(call: PageCall) -> web.Response:
 
 async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | None = None) -> web.Response:
     number, role = page_number(call), await _role(call, account)
-    found, total = await repositories.of_owner(
+    found, total = await repository_lists.of_owner(
         call.services.db, call.viewer.token_id, account.id, Filter(True, None, _ROWS, (number - 1) * _ROWS)
     )
     return call.page(
