@@ -51,7 +51,7 @@ async def settings(call: PageCall) -> web.Response:
     head, _ = await managed(call)
     found = await _shown(call, head)
     offered, _ = await repository_lists.of_owner(
-        call.services.db, call.viewer.token_id, found.owner_id, Filter(True, None, _OFFERED, 0)
+        call.services.db, call.viewer.token_id, found.owner_id, Filter(True, None, "full_name", False, _OFFERED, 0)
     )
     return call.page(
         "package_settings.html",

@@ -49,9 +49,8 @@ async def listed(call: PageCall) -> web.Response:
 
 async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | None = None) -> web.Response:
     number, role = page_number(call), await _role(call, account)
-    found, total = await repository_lists.of_owner(
-        call.services.db, call.viewer.token_id, account.id, Filter(True, None, _ROWS, (number - 1) * _ROWS)
-    )
+    wanted = Filter(True, None, "full_name", False, _ROWS, (number - 1) * _ROWS)
+    found, total = await repository_lists.of_owner(call.services.db, call.viewer.token_id, account.id, wanted)
     return call.page(
         "repositories.html",
         title=[call.say("Repositories"), account.login],
