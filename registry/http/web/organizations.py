@@ -123,7 +123,7 @@ async def delete(call: PageCall) -> web.Response:
     question = _question(call, org)
     if wrong := wrong_name(call, question):
         return ask(call, question, wrong)
-    await account_rules.delete(call.services.db, org.login, kind="Organization", deleted_by=call.viewer.account_id)
+    await account_rules.delete(call.services.db, org.login, kind="Organization", actor=call.actor)
     return call.redirect("/", call.say("The organization is deleted: %(name)s", name=org.login))
 
 
