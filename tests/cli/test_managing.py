@@ -47,7 +47,7 @@ async def test_teams_and_workflows_get_roles(shell: Shell) -> None:
     done = await shell.ok("link", "acme/app", "acme/code", "--dry-run")
     assert done.err == "acme/app would be linked to acme/code.\n  undo: moorage unlink acme/app\n"
     asked = await shell.fails(2, "link", "acme/app", "acme/code", "--inherit")
-    assert "The roles over acme/app of deploy end." in asked
+    assert "The roles over acme/app of owner, deploy end." in asked
     assert "try: --yes" in asked
     await shell.ok("link", "acme/app", "acme/code", "--inherit", "-y")
     assert "repository\tAcme/code\n" in (await shell.ok("package", "acme/app")).out
@@ -127,14 +127,14 @@ async def test_a_package_goes_and_comes_back(shell: Shell) -> None:
     alice = await shell.registry.user("alice", SCOPES)
     shell.env["MOORAGE_TOKEN"] = alice
     await shell.registry.push_image("alice/app", "v1", alice)
-    assert "alice/app: 1 versions, 1 tags" in (await shell.ok("delete", "alice/app", "--dry-run")).err
+    assert "alice/app: 1 version, 1 tag" in (await shell.ok("delete", "alice/app", "--dry-run")).err
     asked = await shell.run("delete", "alice/app")
     assert (asked.status, asked.out, "try: --yes" in asked.err) == (2, "", True)
     done = await shell.ok("delete", "alice/app", "-y")
     assert done.err.endswith("Deleted alice/app. It can be restored for 30 days.\n  undo: moorage restore alice/app\n")
     await shell.fails(3, "package", "alice/app")
     assert (await shell.ok("packages", "--deleted", "-q")).out == "alice/app\n"
-    assert "alice/app is restored: 1 versions, 1 tags." in (await shell.ok("restore", "alice/app")).err
+    assert "alice/app is restored: 1 version, 1 tag." in (await shell.ok("restore", "alice/app")).err
     await shell.ok("package", "alice/app")
 
 

@@ -15,14 +15,14 @@ async def test_packages_are_listed_for_pipes_and_as_json(shell: Shell) -> None:
     assert (await shell.ok("packages")).err == "No packages.\n"
     for name in ("app", "web/front"):
         await shell.registry.push_image(f"alice/{name}", "v1", alice)
-    assert (await shell.ok("packages", "-q")).out.split() == ["alice/web/front", "alice/app"]
+    assert (await shell.ok("packages", "-q")).out.split() == ["alice/app", "alice/web/front"]
     rows = [line.split("\t") for line in (await shell.ok("packages")).out.splitlines()]
-    assert [row[:3] for row in rows] == [["alice/web/front", "private", "1"], ["alice/app", "private", "1"]]
+    assert [row[:3] for row in rows] == [["alice/app", "private", "1"], ["alice/web/front", "private", "1"]]
     assert all(row[3].endswith("Z") for row in rows), "times are ISO 8601"
     found = (await shell.ok("packages", "alice", "--json")).json
     assert {one["name"] for one in found} == {"app", "web/front"}
     assert (await shell.ok("packages", "--json=name,visibility", "--limit", "1")).json == [
-        {"name": "web/front", "visibility": "private"}
+        {"name": "app", "visibility": "private"}
     ]
     assert "unknown field 'nme'" in await shell.fails(2, "packages", "--json=nme")
     assert (await shell.ok("packages", "-q", "--match", "web*")).out == "alice/web/front\n"
@@ -60,7 +60,7 @@ async def test_versions_tags_and_sizes(shell: Shell) -> None:
     assert (await shell.ok("versions", "alice/app", "-q", "--older-than", "1h")).out == ""
     assert "expected 30m, 12h" in await shell.fails(2, "versions", "alice/app", "--older-than", "soon")
     assert (await shell.ok("tags", "alice/app", "-q", "--sort", "name")).out.split() == ["nightly", "v1.0", "v1.1"]
-    assert (await shell.ok("tags", "alice/app", "-q", "--match", "v*")).out.split() == ["v1.1", "v1.0"]
+    assert (await shell.ok("tags", "alice/app", "-q", "--match", "v*")).out.split() == ["v1.0", "v1.1"]
     assert (await shell.ok("tags", "alice/app", "--json=name,digest", "--limit", "1")).json == [
         {"name": "nightly", "digest": third}
     ]
@@ -93,7 +93,7 @@ async def test_tags_are_made_moved_and_taken_away_and_each_tells_its_undo(shell:
     assert [(row[2], row[3], row[4], row[5]) for row in rows] == [
         ("latest", first, second, "alice"), ("latest", "", first, "alice"),
     ]  # fmt: skip
-    assert (await shell.ok("activity", "alice/app")).out.count("\n") == 5
+    assert (await shell.ok("activity", "alice/app")).out.count("packages.tag_") == 4
     await shell.ok(*undo.split()[1:])
     done = await shell.ok("untag", "alice/app:latest")
     assert done.err.endswith(f"  undo: moorage tag alice/app@{first} latest\n")

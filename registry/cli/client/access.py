@@ -9,7 +9,7 @@ from registry.cli.client.api import package_path
 from registry.cli.client.context import Context
 from registry.cli.client.errors import USAGE, CommandError
 from registry.cli.client.main import Command, add_change
-from registry.cli.client.output import Column
+from registry.cli.client.output import Column, plural
 
 _ROLES: Final = ("read", "write", "admin")
 _VISIBILITIES: Final = ("public", "internal", "private")
@@ -168,7 +168,7 @@ def _visibility(context: Context) -> None:
     if found["visibility"] == wanted:
         context.note(f"{package.path} is {wanted} already.")
         return
-    count = f"{found['version_count']} version{'s' if found['version_count'] != 1 else ''}"
+    count = plural(found["version_count"], "version")
     means = f"anybody may pull {count}" if wanted == "public" else f"only who has access may pull its {count}"
     if not context.options.dry_run:
         if wanted == "public":

@@ -11,7 +11,7 @@ from registry.cli.client.context import Context
 from registry.cli.client.durations import moment
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
 from registry.cli.client.main import Command, add_change
-from registry.cli.client.output import Column, seconds_of, size
+from registry.cli.client.output import Column, plural, seconds_of, size
 from registry.cli.client.packages import add_selection, select, tags_of
 from registry.cli.client.references import Reference
 from registry.cli.client.versions import id_of
@@ -76,7 +76,7 @@ def _delete_package(context: Context, api: Api, package: Reference) -> None:
     path = package_path(package)
     told = api.reply("GET", f"{path}/deletion")
     shown = told.json()
-    context.note(f"{package.path}: {shown['version_count']} versions, {shown['tag_count']} tags")
+    context.note(f"{package.path}: {plural(shown['version_count'], 'version')}, {plural(shown['tag_count'], 'tag')}")
     _check(shown)
     if context.options.dry_run:
         context.note("Nothing was done (--dry-run).")
@@ -84,7 +84,7 @@ def _delete_package(context: Context, api: Api, package: Reference) -> None:
     context.confirm(f"Delete {package.path} with all of it?")
     api.reply("DELETE", path, etag=told.headers.get("ETag", ""))
     context.changed(
-        f"Deleted {package.path}. It can be restored for {shown['restorable_days']} days.",
+        f"Deleted {package.path}. It can be restored for {shown['restorable_days']:g} days.",
         f"moorage restore {package.path}",
     )
 
@@ -113,10 +113,11 @@ def _delete_versions(context: Context, api: Api, package: Reference, ids: list[i
     asked = {number for preview in previews for number in preview.ids} & set(ids)
     for row in rows:
         row["asked_for"] = row["id"] in asked
+    rows.sort(key=lambda row: not row["asked_for"])
     context.output.table(_GOING, rows, lambda one: str(one["name"]))
     recent = sum(one.shown["downloads_last_30_days"] for one in previews)
     won = sum(one.shown["bytes"] or 0 for one in previews)
-    context.note(f"{_count(rows)}; {size(won)} come free later; {recent} downloads in the last 30 days")
+    context.note(f"{_count(rows)}; {size(won)} come free later; {plural(recent, 'download')} in the last 30 days")
     if len(previews) == 1:
         _check(previews[0].shown)
     if context.options.dry_run:
@@ -140,7 +141,7 @@ def _delete_versions(context: Context, api: Api, package: Reference, ids: list[i
         days = previews[0].shown["restorable_days"]
         one = f"@{rows[0]['name']}" if len(ids) == 1 else f" --since {since}"
         context.changed(
-            f"Deleted {_count(rows[:gone])}. Restorable for {days} days.", f"moorage restore {package.path}{one}"
+            f"Deleted {_count(rows[:gone])}. Restorable for {days:g} days.", f"moorage restore {package.path}{one}"
         )
     return None if not failed else PARTIAL if gone else REFUSED
 
@@ -149,7 +150,7 @@ def _count(rows: Sequence[dict[str, Any]]) -> str:
     along = sum(not row["asked_for"] for row in rows)
     asked = len(rows) - along
     with_them = f" and {along} with {'it' if asked == 1 else 'them'} (parts, signatures)" if along else ""
-    return f"{asked} version{'s' if asked != 1 else ''}{with_them}"
+    return plural(asked, "version") + with_them
 
 
 def _add_restore(parser: ArgumentParser) -> None:
@@ -168,7 +169,7 @@ def _restore(context: Context) -> int | None:
             api.reply("POST", f"{path}/restore")
         would = "would be restored" if options.dry_run else "is restored"
         context.changed(
-            f"{reference.path} {would}: {shown['version_count']} versions, {shown['tag_count']} tags.",
+            f"{reference.path} {would}: {plural(shown['version_count'], 'version')}, {plural(shown['tag_count'], 'tag')}.",
             f"moorage delete {reference.path}",
         )
         return None

@@ -94,7 +94,7 @@ class Registry:
     def twin(self) -> "Registry":
         """Return the same repository with connections of its own, which begins with the same token."""
         made = Registry(self.target, self.path, trace=self._trace)
-        made._scopes, made._authorization = self._scopes, self._authorization  # noqa: SLF001 - of the same class
+        made._scopes, made._authorization = self._scopes, self._authorization
         return made
 
     def manifest(self, version: str) -> Manifest:

@@ -133,6 +133,11 @@ def size(count: float) -> str:
     return f"{count:.1f} {_UNITS[at]}" if at and count < _STEP / _TEN else f"{count:.0f} {_UNITS[at]}"
 
 
+def plural(count: int, noun: str) -> str:
+    """Render a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def age(text: str, now: float) -> str:
     """Render an ISO time as how long ago it was."""
     seconds = now - seconds_of(text)
