@@ -93,7 +93,7 @@ async def test_tags_are_made_moved_and_taken_away_and_each_tells_its_undo(shell:
     assert [(row[2], row[3], row[4], row[5]) for row in rows] == [
         ("latest", first, second, "alice"), ("latest", "", first, "alice"),
     ]  # fmt: skip
-    assert (await shell.ok("activity", "alice/app")).out.count("packages.tag_") == 4
+    assert (await shell.ok("activity", "alice/app")).out.count("packages.tag_") == 5
     await shell.ok(*undo.split()[1:])
     done = await shell.ok("untag", "alice/app:latest")
     assert done.err.endswith(f"  undo: moorage tag alice/app@{first} latest\n")

@@ -58,7 +58,7 @@ class Context:
         host = named or self.options.host or self.env.get("MOORAGE_HOST") or self._only_host()
         scheme, host = self.scheme_of(host)
         token = self.env.get("MOORAGE_TOKEN", "").strip()
-        if token:
+        if token and host == self._host_of_token():
             return Target(scheme, host, "", token, "MOORAGE_TOKEN")
         found = credentials.find(self.env, host)
         if found is None:
@@ -78,6 +78,14 @@ class Context:
         if scheme == "http" and not (plain or http.is_local(host)):
             raise CommandError(f"{host} is not this machine", status=USAGE, why=_LOOPBACK_ONLY, attempt="--insecure")
         return scheme or entry.get("scheme") or ("http" if plain or http.is_local(host) else "https"), host
+
+    def _host_of_token(self) -> str:
+        """The one host that MOORAGE_TOKEN is for: a reference to another must not carry it there."""
+        from registry.cli.client import store
+
+        named = self.env.get("MOORAGE_HOST") or self.options.host
+        hosts = [] if named else list(store.read(self.env))
+        return self.scheme_of(named or (hosts[0] if len(hosts) == 1 else "none"))[1]
 
     def _only_host(self) -> str:
         from registry.cli.client import store

@@ -138,26 +138,30 @@ class _Copier:
         first, *others = sorted(wanted, key=lambda digest: wanted[digest]) or [""]
         if first:  # alone, so that both registries have given a token before others follow
             self._blob(self.read, self.write, first, wanted[first], progress)
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            ways = [(self.read.twin(), self.write.twin()) for _ in range(self.options.jobs)]
-
-            def send(digest: str) -> None:
-                way = ways.pop()
-                try:
-                    self._blob(*way, digest, wanted[digest], progress)
-                finally:
-                    ways.append(way)
-
-            futures = [pool.submit(send, digest) for digest in reversed(others)]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            except BaseException:
-                progress.stopped = True
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        self._others(others, wanted, progress)
         progress.end()
         self.here |= wanted.keys()
+
+    def _others(self, digests: list[str], wanted: dict[str, int], progress: Progress) -> None:
+        """Send blobs side by side, the largest first."""
+        ways = [(self.read.twin(), self.write.twin()) for _ in range(self.options.jobs)]
+
+        def send(digest: str) -> None:
+            way = ways.pop()
+            try:
+                self._blob(*way, digest, wanted[digest], progress)
+            finally:
+                ways.append(way)
+
+        pool = ThreadPoolExecutor(self.options.jobs)
+        try:
+            for future in as_completed([pool.submit(send, digest) for digest in reversed(digests)]):
+                future.result()
+        except BaseException:
+            progress.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
 
     def _blob(self, read: Registry, write: Registry, digest: str, size: int, progress: Progress) -> None:
         for attempt in range(1, _TRIES + 1):

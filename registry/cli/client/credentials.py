@@ -12,6 +12,8 @@ from registry.cli.client.errors import CommandError
 NOT_FOUND: Final = "credentials not found in native keychain"
 OWN_HELPER: Final = "moorage"
 _SECONDS: Final = 30
+#: How docker names its own registry among its credentials.
+_HUB: Final = "https://index.docker.io/v1/"
 
 
 class Credential(NamedTuple):
@@ -28,6 +30,8 @@ class HelperFailed(Exception):
 
 def find(env: Mapping[str, str], host: str) -> Credential | None:
     """Find the credential of a host: a sign-in of moorage, else one of docker's or podman's."""
+    if host == "docker.io":
+        host = _HUB
     entry = store.read(env).get(host)
     if entry is not None and entry.get("token"):
         return Credential(str(entry.get("login", "")), str(entry["token"]), store.path_of(env))

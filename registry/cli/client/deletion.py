@@ -76,7 +76,7 @@ def _delete_package(context: Context, api: Api, package: Reference) -> None:
     path = package_path(package)
     told = api.reply("GET", f"{path}/deletion")
     shown = told.json()
-    context.note(f"{package.path}: {plural(shown['version_count'], 'version')}, {plural(shown['tag_count'], 'tag')}")
+    context.note(f"{package.path}: {_whole(shown)}")
     _check(shown)
     if context.options.dry_run:
         context.note("Nothing was done (--dry-run).")
@@ -87,6 +87,10 @@ def _delete_package(context: Context, api: Api, package: Reference) -> None:
         f"Deleted {package.path}. It can be restored for {shown['restorable_days']:g} days.",
         f"moorage restore {package.path}",
     )
+
+
+def _whole(shown: dict[str, Any]) -> str:
+    return f"{plural(shown['version_count'], 'version')}, {plural(shown['tag_count'], 'tag')}"
 
 
 def _preview(api: Api, package: Reference, ids: Sequence[int]) -> _Preview:
@@ -169,7 +173,7 @@ def _restore(context: Context) -> int | None:
             api.reply("POST", f"{path}/restore")
         would = "would be restored" if options.dry_run else "is restored"
         context.changed(
-            f"{reference.path} {would}: {plural(shown['version_count'], 'version')}, {plural(shown['tag_count'], 'tag')}.",
+            f"{reference.path} {would}: {_whole(shown)}.",
             f"moorage delete {reference.path}",
         )
         return None

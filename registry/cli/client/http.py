@@ -12,6 +12,7 @@ from registry.cli.client.errors import UNREACHABLE, CommandError
 REQUEST_ID: Final = "X-Moorage-Request-Id"
 _LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 _TRIES: Final = 3
+_BLOCK: Final = 1 << 16
 _TIMEOUT_SECONDS: Final = 60.0
 _WAIT_MAX_SECONDS: Final = 30.0
 _AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -119,13 +120,13 @@ class Connection:
 
     def _connect(self) -> HTTPConnection:
         if self.scheme == "http":
-            return HTTPConnection(self.host, timeout=_TIMEOUT_SECONDS)
+            return HTTPConnection(self.host, timeout=_TIMEOUT_SECONDS, blocksize=_BLOCK)
         context = ssl.create_default_context()
         for folder in (os.path.expanduser("~/.docker/certs.d"), "/etc/docker/certs.d"):  # noqa: PTH111
             path = os.path.join(folder, self.host, "ca.crt")  # noqa: PTH118
             if os.path.isfile(path):  # noqa: PTH113
                 context.load_verify_locations(path)
-        return HTTPSConnection(self.host, timeout=_TIMEOUT_SECONDS, context=context)
+        return HTTPSConnection(self.host, timeout=_TIMEOUT_SECONDS, context=context, blocksize=_BLOCK)
 
 
 def _seconds(text: str | None, default: float) -> float:

@@ -70,9 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = run(arguments, os.environ, streams)
         sys.stdout.flush()
+        sys.stderr.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is to be written at the end
         return FAILED
+    if status == INTERRUPTED:
+        os._exit(status)  # threads that wait for the network are not waited for
     return status
 
 
@@ -83,6 +86,12 @@ def run(arguments: Sequence[str], env: Mapping[str, str], streams: tuple[TextIO,
     try:
         if not arguments or arguments[0] in {"-h", "--help", "help"}:
             streams[1].write(overview())
+            return 0
+        if arguments[0] == "__complete":
+            from registry.cli.client.completion import complete
+
+            context = Context(env, streams, Namespace(host="", insecure=False))
+            streams[1].write("".join(f"{one}\n" for one in complete(context, arguments[1:])))
             return 0
         name, command, rest = _command(arguments)
         options = parser_of(name, command).parse_args(["--json=" if one == "--json" else one for one in rest])

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from registry.cli.client.errors import CommandError
 from registry.cli.client.output import Output, plural, size
 
 _EVERY_SECONDS: Final = 0.2
@@ -26,9 +27,9 @@ class Progress:
         self.stopped = False
 
     def add(self, digest: str, count: int) -> None:
-        """Count bytes of a blob. Raises InterruptedError once the copy has stopped."""
+        """Count bytes of a blob. Raises CommandError once the copy has stopped."""
         if self.stopped:
-            raise InterruptedError("stopped")
+            raise CommandError("stopped")
         with self._lock:
             self._arrived[digest] += count
             self._sent += count
@@ -50,6 +51,15 @@ class Progress:
         """Count a blob that has arrived."""
         with self._lock:
             self._finished += 1
+
+    def stop(self) -> None:
+        """Show how far the copy came."""
+        self.stopped = True
+        if self._line:
+            self._output.err.write("\r\x1b[K")
+        self._output.note(
+            f"{self._finished} of {plural(len(self._wanted), 'blob')} are there; the same command goes on"
+        )
 
     def end(self) -> None:
         """Show the end."""

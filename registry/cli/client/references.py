@@ -54,6 +54,8 @@ def parse_any(text: str) -> Reference:
     well = _PATH.fullmatch(path) or _PACKAGE.fullmatch(lowered)
     if not well or (at and not _DIGEST.fullmatch(digest)) or (colon and not _TAG.fullmatch(tag)):
         raise _malformed(text)
+    if host == "docker.io" and "/" not in lowered:
+        lowered = f"library/{lowered}"
     return Reference(host, lowered, tag, digest)
 
 

@@ -23,7 +23,7 @@ class Verified:
         self._hash.update(data)
         self._left -= len(data)
         self._count(len(data))
-        if data and self._left <= 0 or not data and self._left:
+        if (data and self._left <= 0) or (not data and self._left):
             self._check(ended=not data)
         return data
 
