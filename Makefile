@@ -147,7 +147,7 @@ pages: .venv/.dev ## Look at the pages in Chromium (needs chromium, Node, and pl
 	missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$$missing chromium (apt install chromium)"; \
 	command -v npm >/dev/null || missing="$$missing npm (apt install npm)"; \
-	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install playwright)"; \
+	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install --group pages)"; \
 	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
 	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
 	&& $(call pytest,$@) -m pages tests/web $(ARGS)

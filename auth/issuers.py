@@ -5,7 +5,7 @@ Their tokens are verified by ``auth.oidc``, which is only imported where an issu
 
 import ipaddress
 import re
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +14,19 @@ import msgspec
 PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,100})\}")
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
+_PROVIDER_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
+_TARGET: Final = re.compile(r"[A-Za-z0-9_-]{1,39}(?::admin|/[a-z0-9_-]{1,100})?", re.ASCII)
+
+
+class Trusted(Protocol):
+    """The fields of an issuer that the verification of a signature needs."""
+
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def algorithms(self) -> list[Algorithm]: ...
+    @property
+    def insecure_http(self) -> bool: ...
 
 
 class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +53,60 @@ class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("owners and algorithms must not be empty")
         if not PLACE.search(self.repository):
             raise ValueError(f"repository needs a claim in braces, such as {{repository}}; got {self.repository!r}")
+
+
+class SignInProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenID Connect provider by which people sign in to the pages.
+
+    ``name`` stands in addresses, ``title`` on the button. Who is unknown here gets an account only with a verified
+    e-mail of one of ``domains`` ("*": of any), or in one of ``groups``. ``organizations``: what membership of a group
+    gives here, "acme" or "acme:admin" or "acme/team"; the organizations and teams that it names have nobody of this
+    provider who is not in such a group.
+    """
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str = ""
+    title: str = ""
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile", "email"])
+    login_claim: str = "preferred_username"
+    groups_claim: str = "groups"
+    domains: list[str] = []
+    groups: list[str] = []
+    organizations: dict[str, list[str]] = {}
+    algorithms: list[Algorithm] = msgspec.field(default_factory=lambda: ["RS256", "ES256", "EdDSA"])
+    insecure_http: bool = False
+
+    def __post_init__(self) -> None:
+        """Validate the fields. Raises ValueError, which msgspec reports as a ValidationError."""
+        check_url(self.issuer, insecure_http=self.insecure_http)
+        if not _PROVIDER_NAME.fullmatch(self.name):
+            raise ValueError(f"expected a name of small letters, digits and hyphens; got {self.name[:60]!r}")
+        if not (self.client_id and self.algorithms and "openid" in self.scopes):
+            raise ValueError("client_id and algorithms must not be empty, and scopes have openid")
+        for target in (target for several in self.organizations.values() for target in several):
+            if not _TARGET.fullmatch(target):
+                raise ValueError(f"expected ORG, ORG:admin or ORG/TEAM in organizations, got {target[:60]!r}")
+
+    def __repr__(self) -> str:
+        return f"<SignInProvider {self.name}>"  # never the secret
+
+    @property
+    def shown(self) -> str:
+        """The name of the provider for people."""
+        return self.title or self.name
+
+
+def parse_providers(text: str) -> tuple[SignInProvider, ...]:
+    """Parse a configuration's JSON list of providers. Raises ValueError that names the fault and its place."""
+    try:
+        providers = msgspec.json.decode(text, type=list[SignInProvider])
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ValueError(f"expected a JSON list of providers: {error}") from None  # its text may hold a secret
+    if len({provider.name for provider in providers}) != len(providers):
+        raise ValueError("a provider is named twice")
+    return tuple(providers)
 
 
 def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:

@@ -1,10 +1,11 @@
-"""Keyless login: verification of the JWTs of other issuers (OpenID Connect) that the configuration trusts.
+"""Verification of the JWTs of other issuers (OpenID Connect) that the configuration trusts: workloads and people.
 
 Pure: the issuer's keys come in as an argument (registry.accounts.oidc_login fetches them, from configured issuers
 only). Nothing that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is
 refused, and ``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
 """
 
+import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ import jwt
 import msgspec
 
 from auth.errors import Unauthenticated
-from auth.issuers import PLACE, OidcIssuer
+from auth.issuers import PLACE, OidcIssuer, SignInProvider, Trusted
 
 TOKEN_MAX: Final = 16_384  # characters
 _KEYS_MAX: Final = 100
 _RSA_BITS_MIN: Final = 2048
 _LEEWAY_SECONDS: Final = 30
 _END_OF_TIME: Final = 1e11  # no sane claim is past the year 5138, and neither NaN nor infinity are before it
+_SUBJECT_MAX: Final = 255  # OpenID Connect Core §2
+_EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
 _FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 #: PyJWT asks the clock of the process; the checks are here, with the time that came in.
@@ -38,6 +41,18 @@ class Workload:
     repository: str
     subject: str
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The person of a verified ID token, who is ``issuer`` and ``subject``; ``email`` only if it was verified."""
+
+    issuer: str
+    subject: str
+    email: str | None
+    login: str  # as the provider names the person, or ""
+    groups: frozenset[str]
+    proved_at: float  # Unix seconds
 
 
 class _Claims(msgspec.Struct):
@@ -65,7 +80,7 @@ def issuer_of(token: str) -> str:
     return issuer
 
 
-def key_id(token: str, issuer: OidcIssuer) -> str:
+def key_id(token: str, issuer: Trusted) -> str:
     """Check a token's header (algorithm, forbidden fields) and return its ``kid``. Raises Unauthenticated."""
     try:
         header = jwt.get_unverified_header(token)
@@ -95,6 +110,47 @@ def keys_of(document: bytes) -> Mapping[str, jwt.PyJWK]:
 
 def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: float) -> Workload:
     """Verify ``token`` and return its workload; ``audience``: of issuers without their own. Raises Unauthenticated."""
+    payload, claims = _decoded(token, issuer, key)
+    _check(claims, issuer, issuer.audience or audience, now)
+    _check_conditions(payload, issuer)
+    owner, repository = _repository(payload, issuer)
+    return Workload(owner, repository, claims.sub[:255], int(claims.exp))
+
+
+def verify_person(token: str, provider: SignInProvider, key: jwt.PyJWK, nonce: str, now: float) -> Person:
+    """Verify the ID token of a sign-in that was begun with ``nonce``, and return its person. Raises Unauthenticated."""
+    payload, claims = _decoded(token, provider, key)
+    # OpenID Connect Core §3.1.3.7: who is one of several audiences is named as the authorized party.
+    several = isinstance(claims.aud, list) and len(claims.aud) > 1 and provider.client_id in claims.aud
+    party = payload.get("azp", None if several else provider.client_id)
+    if party != provider.client_id:
+        raise Unauthenticated("the identity token was made for another client")
+    _check(
+        msgspec.structs.replace(claims, aud=provider.client_id) if several else claims,
+        provider,
+        provider.client_id,
+        now,
+    )
+    if not hmac.compare_digest(str(payload.get("nonce", "")).encode("utf-8", "surrogatepass"), nonce.encode()):
+        raise Unauthenticated("the identity token is of another sign-in")
+    if len(claims.sub) > _SUBJECT_MAX or "\0" in claims.sub:
+        raise Unauthenticated("the identity token's subject is too long")  # cut off, two would be one
+    email, login, groups = (payload.get(name) for name in ("email", provider.login_claim, provider.groups_claim))
+    proved_at = payload.get("auth_time")
+    # Not ``in (True, "true", 1)``: only the claim itself says so, and a missing one says nothing.
+    verified = payload.get("email_verified") is True and isinstance(email, str) and _EMAIL.fullmatch(email)
+    return Person(
+        provider.issuer,
+        claims.sub,
+        email.lower() if verified and isinstance(email, str) else None,
+        login if isinstance(login, str) else "",
+        frozenset(name for name in groups if isinstance(name, str)) if isinstance(groups, list) else frozenset(),
+        # A time that is none proves nothing; a clock that is ahead proves no more than now.
+        min(now, proved_at) if isinstance(proved_at, int | float) and 0 <= proved_at < _END_OF_TIME else now,
+    )
+
+
+def _decoded(token: str, issuer: Trusted, key: jwt.PyJWK) -> tuple[Mapping[str, Any], _Claims]:
     try:
         payload = jwt.decode(
             token,
@@ -103,16 +159,12 @@ def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: f
             algorithms=[name for name in issuer.algorithms if name == key.algorithm_name],
             options=dict.fromkeys(_OWN_CHECKS, False),  # type: ignore[arg-type]
         )
-        claims = msgspec.convert(payload, _Claims)
+        return payload, msgspec.convert(payload, _Claims)
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise Unauthenticated("the identity token's signature or claims are wrong") from error
-    _check(claims, issuer, issuer.audience or audience, now)
-    _check_conditions(payload, issuer)
-    owner, repository = _repository(payload, issuer)
-    return Workload(owner, repository, claims.sub[:255], int(claims.exp))
 
 
-def _check(claims: _Claims, issuer: OidcIssuer, audience: str, now: float) -> None:
+def _check(claims: _Claims, issuer: Trusted, audience: str, now: float) -> None:
     # Whole strings: a substring or a prefix of an issuer once was enough elsewhere (GHSA-75c5-xw7c-p5pm).
     if claims.iss != issuer.issuer:
         raise Unauthenticated("the identity token is of another issuer")

@@ -15,9 +15,10 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
+from auth.passwords import Hasher
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
-from registry.http.outbound import fetch
+from registry.http.outbound import fetch, post
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.connections import Ending
@@ -48,6 +49,7 @@ from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
     from registry.accounts.oidc_login import Keyless
+    from registry.accounts.oidc_sign_in import OidcSignIn
 
 log = structlog.get_logger()
 
@@ -89,6 +91,8 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db)),
             keyless=_keyless(settings, service),
+            oidc=_oidc(settings),
+            hasher=Hasher(),
             now=now,
         )
 
@@ -98,7 +102,9 @@ def preload(settings: Settings) -> None:
     if isinstance(settings.store, S3Settings) and settings.store.credentials is None:
         import storage.objects.s3.chain  # noqa: F401, PLC0415 - see there what it costs
     if settings.oidc_issuers:
-        import registry.accounts.oidc_login  # noqa: F401, PLC0415 - see below
+        import registry.accounts.oidc_login  # noqa: PLC0415 - see below
+    if settings.sign_in_providers:
+        import registry.accounts.oidc_sign_in  # noqa: F401, PLC0415 - see below
 
 
 def require_database(settings: Settings) -> None:
@@ -123,6 +129,14 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
     from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
+
+
+def _oidc(settings: Settings) -> "OidcSignIn | None":
+    if not settings.sign_in_providers:
+        return None
+    from registry.accounts.oidc_sign_in import OidcSignIn, Seal  # noqa: PLC0415 - as above
+
+    return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), fetch, post)
 
 
 def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> AbstractAsyncContextManager[Stores]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from auth.issuers import OidcIssuer, parse_issuers
+from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_providers
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
 from registry.process.room import Room
@@ -91,6 +91,7 @@ class Settings:
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
     oidc_issuers: tuple[OidcIssuer, ...]
+    sign_in_providers: tuple[SignInProvider, ...]
     token_seconds: int
     drain_seconds: float
     stop_seconds: float
@@ -137,7 +138,8 @@ class Settings:
             ),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
-            oidc_issuers=read("MOORAGE_OIDC_ISSUERS", _issuers, ()),
+            oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),
+            sign_in_providers=read("MOORAGE_OIDC_SIGN_IN", lambda text: parse_providers(_json(text)), ()),
             token_seconds=read("MOORAGE_TOKEN_TTL", _token_seconds, 300),
             drain_seconds=read("MOORAGE_DRAIN_SECONDS", _seconds, 0.0),
             stop_seconds=read("MOORAGE_STOP_SECONDS", _seconds, 30.0),
@@ -164,6 +166,15 @@ def database_from_env(env: Mapping[str, str] | None = None) -> DatabaseSettings:
     if read.errors:
         raise SettingsInvalid(read.errors)
     return settings
+
+
+def public_url_from_env(env: Mapping[str, str] | None = None) -> str | None:
+    """Read the registry's own URL alone. Raises SettingsInvalid."""
+    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
+    url = read.optional("MOORAGE_PUBLIC_URL", _origin)
+    if read.errors:
+        raise SettingsInvalid(read.errors)
+    return url
 
 
 class _Reader:
@@ -324,14 +335,14 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(","))
 
 
-def _issuers(text: str) -> tuple[OidcIssuer, ...]:
-    """Parse the issuers from JSON, or from the JSON file at a path."""
+def _json(text: str) -> str:
+    """Return the JSON list that a text is, or that the file has whose path it is."""
     if text.startswith("["):
-        return parse_issuers(text)
+        return text
     try:
-        return parse_issuers(Path(text).read_text("utf-8"))
+        return Path(text).read_text("utf-8")
     except OSError as error:
-        raise ValueError(f"expected a JSON list of issuers, or the path of a file with one: {error}") from error
+        raise ValueError(f"expected a JSON list, or the path of a file with one: {error}") from error
 
 
 def _days(text: str) -> float:

@@ -336,6 +336,7 @@ class TooManyRequests(RegistryError):
     """Too many requests, or too many of what ``of`` names."""
 
     def __init__(self, retry_after_seconds: int, of: str = "requests") -> None:
+        self.retry_after_seconds = retry_after_seconds
         message = f"too many {of}; try again in {retry_after_seconds} seconds"
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
+from auth.passwords import Hasher
 from registry.config import Settings
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
@@ -22,6 +23,7 @@ from storage.objects.base import Stores
 
 if TYPE_CHECKING:
     from registry.accounts.oidc_login import Keyless
+    from registry.accounts.oidc_sign_in import OidcSignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Services:
     accesses: Accesses
     downloads: Downloads
     keyless: "Keyless | None"  # None: no issuer is trusted
+    oidc: "OidcSignIn | None"  # None: people sign in by password only
+    hasher: Hasher
     now: Callable[[], float]  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -154,6 +154,25 @@ CREATE TABLE dead_objects (
     not_before timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE device_sign_ins (
+    id bigint NOT NULL,
+    device_hash bytea NOT NULL,
+    user_hash bytea NOT NULL,
+    host text NOT NULL,
+    address text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    polled_at timestamp with time zone,
+    interval_seconds integer DEFAULT 5 NOT NULL,
+    account_id bigint,
+    approved boolean,
+    CONSTRAINT device_sign_ins_device_hash_check CHECK ((octet_length(device_hash) = 32)),
+    CONSTRAINT device_sign_ins_user_hash_check CHECK ((octet_length(user_hash) = 32))
+);
+
+ALTER TABLE device_sign_ins ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE download_totals (
     version_id bigint NOT NULL,
     package_id bigint NOT NULL,
@@ -221,6 +240,15 @@ CREATE TABLE former_repositories (
     owner_id bigint NOT NULL,
     name text NOT NULL,
     repository_id bigint NOT NULL
+);
+
+CREATE TABLE identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    account_id bigint NOT NULL,
+    email text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone
 );
 
 CREATE TABLE link_reviews (
@@ -327,6 +355,12 @@ CREATE TABLE package_words (
 
 ALTER TABLE packages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE TABLE passwords (
+    account_id bigint NOT NULL,
+    hash text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE repositories (
     id bigint NOT NULL,
     owner_id bigint NOT NULL,
@@ -360,6 +394,19 @@ CREATE TABLE retired_names (
     owner_login text NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
     retired_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE sign_in_attempts (
+    key bytea NOT NULL,
+    count integer NOT NULL,
+    began_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE sign_in_codes (
+    account_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sign_in_codes_hash_check CHECK ((octet_length(hash) = 32))
 );
 
 CREATE TABLE tags (
@@ -413,7 +460,6 @@ CREATE TABLE tokens (
     subject text,
     CONSTRAINT tokens_ceiling_check CHECK (((ceiling >= 1) AND (ceiling <= 3))),
     CONSTRAINT tokens_hash_check CHECK ((octet_length(hash) = 32)),
-    CONSTRAINT tokens_kind_check CHECK ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text, 'workflow'::text, 'workspace'::text]))),
     CONSTRAINT tokens_repository_check CHECK (((repository_id IS NOT NULL) = (kind = ANY (ARRAY['workflow'::text, 'workspace'::text])))),
     CONSTRAINT tokens_rules_check CHECK (((rules IS NOT NULL) = (kind = 'fine_grained'::text)))
 )
@@ -459,6 +505,16 @@ CREATE TABLE uploads (
 )
 WITH (fillfactor='60');
 
+CREATE TABLE web_sessions (
+    token_id bigint NOT NULL,
+    way text NOT NULL,
+    site_admin boolean NOT NULL,
+    proved_at timestamp with time zone NOT NULL,
+    address text NOT NULL,
+    user_agent text NOT NULL,
+    CONSTRAINT web_sessions_way_check CHECK ((way = ANY (ARRAY['password'::text, 'code'::text, 'oidc'::text])))
+);
+
 ALTER TABLE ONLY events ATTACH PARTITION events_default DEFAULT;
 
 ALTER TABLE ONLY accounts
@@ -473,6 +529,15 @@ ALTER TABLE ONLY blobs
 ALTER TABLE ONLY dead_objects
     ADD CONSTRAINT dead_objects_pkey PRIMARY KEY (object_key);
 
+ALTER TABLE ONLY device_sign_ins
+    ADD CONSTRAINT device_sign_ins_device_hash_key UNIQUE (device_hash);
+
+ALTER TABLE ONLY device_sign_ins
+    ADD CONSTRAINT device_sign_ins_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY device_sign_ins
+    ADD CONSTRAINT device_sign_ins_user_hash_key UNIQUE (user_hash);
+
 ALTER TABLE ONLY download_totals
     ADD CONSTRAINT download_totals_pkey PRIMARY KEY (version_id);
 
@@ -484,6 +549,9 @@ ALTER TABLE ONLY former_logins
 
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_pkey PRIMARY KEY (owner_id, name);
+
+ALTER TABLE ONLY identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
 
 ALTER TABLE ONLY link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (package_id, digest);
@@ -524,6 +592,9 @@ ALTER TABLE ONLY package_words
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY passwords
+    ADD CONSTRAINT passwords_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_pkey PRIMARY KEY (id);
 
@@ -535,6 +606,15 @@ ALTER TABLE ONLY repository_users
 
 ALTER TABLE ONLY retired_names
     ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
+
+ALTER TABLE ONLY sign_in_attempts
+    ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY sign_in_codes
+    ADD CONSTRAINT sign_in_codes_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY sign_in_codes
+    ADD CONSTRAINT sign_in_codes_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (package_id, name);
@@ -554,6 +634,9 @@ ALTER TABLE ONLY token_organizations
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
 
+ALTER TABLE tokens
+    ADD CONSTRAINT tokens_kind_check CHECK ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text, 'workflow'::text, 'workspace'::text, 'session'::text]))) NOT VALID;
+
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
@@ -565,6 +648,9 @@ ALTER TABLE ONLY upload_segments
 
 ALTER TABLE ONLY uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY web_sessions
+    ADD CONSTRAINT web_sessions_pkey PRIMARY KEY (token_id);
 
 CREATE UNIQUE INDEX accounts_login_key ON accounts USING btree (lower(login)) WHERE (deleted_at IS NULL);
 
@@ -578,6 +664,10 @@ CREATE INDEX accounts_suspended ON accounts USING btree (id) WHERE ((suspended_a
 
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
+CREATE INDEX device_sign_ins_account ON device_sign_ins USING btree (account_id) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX device_sign_ins_expired ON device_sign_ins USING btree (expires_at);
+
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
 
 CREATE INDEX events_package ON ONLY events USING btree (package_id, id);
@@ -587,6 +677,8 @@ CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (pac
 CREATE INDEX events_tag ON ONLY events USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
 
 CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
+CREATE INDEX identities_account ON identities USING btree (account_id);
 
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
 
@@ -650,6 +742,8 @@ CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, r
 
 CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
 
+CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
+
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
 
 CREATE INDEX tags_newest ON tags USING btree (package_id, updated_at, name);
@@ -665,6 +759,10 @@ CREATE INDEX tokens_expired ON tokens USING btree (expires_at) WHERE (kind = ANY
 CREATE INDEX tokens_personal ON tokens USING btree (id) WHERE ((kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (revoked_at IS NULL));
 
 CREATE INDEX tokens_repository ON tokens USING btree (repository_id) WHERE (repository_id IS NOT NULL);
+
+CREATE INDEX tokens_sessions ON tokens USING btree (account_id, id) WHERE (kind = 'session'::text);
+
+CREATE INDEX tokens_sessions_expired ON tokens USING btree (expires_at) WHERE (kind = 'session'::text);
 
 CREATE INDEX uploads_account ON uploads USING btree (account_id) WHERE ((state = 'open'::text) AND (digest IS NULL));
 
@@ -686,6 +784,9 @@ CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((pac
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 
+ALTER TABLE ONLY device_sign_ins
+    ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
 
@@ -694,6 +795,9 @@ ALTER TABLE ONLY former_repositories
 
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY identities
+    ADD CONSTRAINT identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY manifest_blobs
     ADD CONSTRAINT manifest_blobs_package_id_blob_fkey FOREIGN KEY (package_id, blob) REFERENCES package_blobs(package_id, digest);
@@ -758,6 +862,9 @@ ALTER TABLE ONLY packages
 ALTER TABLE ONLY packages
     ADD CONSTRAINT packages_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
 
+ALTER TABLE ONLY passwords
+    ADD CONSTRAINT passwords_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
@@ -772,6 +879,9 @@ ALTER TABLE ONLY repository_users
 
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY sign_in_codes
+    ADD CONSTRAINT sign_in_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_package_id_digest_fkey FOREIGN KEY (package_id, digest) REFERENCES manifests(package_id, digest);
@@ -814,3 +924,6 @@ ALTER TABLE ONLY uploads
 
 ALTER TABLE ONLY uploads
     ADD CONSTRAINT uploads_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id);
+
+ALTER TABLE ONLY web_sessions
+    ADD CONSTRAINT web_sessions_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id) ON DELETE CASCADE;

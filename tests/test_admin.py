@@ -4,6 +4,10 @@ import asyncio
 import os
 import sys
 
+import pytest
+
+from registry.accounts.accounts import find
+from registry.accounts.sign_in import SignInRefused, by_code
 from storage.metadata.database import Database
 
 
@@ -73,3 +77,24 @@ async def test_the_operator_lists_and_revokes(env: dict[str, str]) -> None:
     assert (await _moorage(env, "token", "list", "--user", "nobody"))[0] == 1
     last = (1, "moorage: Ada is the last administrator of this registry")
     assert await _moorage(env, "user", "promote", "ada", "--end") == last
+
+
+async def test_a_link_of_the_operator_signs_in_once(env: dict[str, str], db: Database) -> None:
+    assert await _moorage(env, "user", "create", "ada") == (0, "created ada")
+    assert await _moorage(env, "user", "sign-in-link", "nobody") == (1, "moorage: no user has the login 'nobody'")
+    code, former = await _moorage(env, "user", "sign-in-link", "ada")
+    assert code == 0, former
+    assert former.startswith("/login/code#")
+    env["MOORAGE_PUBLIC_URL"] = "https://registry.example"
+    code, link = await _moorage(env, "user", "sign-in-link", "ADA")
+    assert code == 0, link
+    start, _, typed = link.partition("#")
+    assert start == "https://registry.example/login/code"
+    assert len(typed) == 19
+    rows = await db.fetch("SELECT row_to_json(sign_in_codes)::text FROM sign_in_codes")
+    assert len(rows) == 1, "the former one ends"
+    assert typed not in rows[0][0]
+    assert typed.replace("-", "") not in rows[0][0]
+    assert await by_code(db, typed, "192.0.2.1") == (await find(db, "ada")).id
+    with pytest.raises(SignInRefused):
+        await by_code(db, typed, "192.0.2.1")

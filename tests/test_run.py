@@ -109,6 +109,9 @@ def test_one_command_gives_a_registry_that_keeps_its_data(tmp_path: Path) -> Non
             f"docker tag hello-world localhost:{port}/admin/hello-world",
             f"docker push localhost:{port}/admin/hello-world",
         ]
+        links = [line for line in first.lines if "/login/code#" in line]
+        assert len(links) == 1
+        assert f"http://localhost:{port}/login/code#" in links[0]
         token = first.as_admin()
         assert "another instance runs" in refused(data, free_ports(1)[0])
         assert "Address already in use" in refused(tmp_path / "other", port)

@@ -1,39 +1,21 @@
 """Keyless login: the identity token of a configured issuer is accepted as a workflow token of its repository.
 
 The identity token is stored as tokens are, by its hash: it becomes one row however often it comes, and may be revoked.
-The issuer's keys are fetched from the issuer as configured, never from what a token says; kept for a while, and kept
-on where the issuer does not answer; fetched again for an unknown key at most once a minute.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
-import structlog
-from jwt import PyJWK
+from dataclasses import dataclass
+from typing import Final
 
 from auth import oidc
 from auth.errors import Unauthenticated
-from auth.issuers import OidcIssuer, check_url
+from auth.issuers import OidcIssuer
 from auth.oidc import Workload
 from auth.tokens import HashedToken, hash_of_text
-from storage.errors import Unavailable
+from registry.accounts.issuer_keys import Fetch, IssuerKeys
 from storage.metadata import tokens
 from storage.metadata.query import Executor
 from storage.metadata.tokens import StoredToken
 
-log = structlog.get_logger()
-
-#: Gets a document, at most a few hundred KiB. Raises Unavailable.
-Fetch = Callable[[str], Awaitable[bytes]]
-
-_KEYS_SECONDS: Final = 3600.0
-_KEYS_MAX_SECONDS: Final = 24 * 3600.0  # without an answer of their issuer
-_UNKNOWN_KEY_SECONDS: Final = 60.0
-_FAILED_SECONDS: Final = 5.0
 _LIFE_SECONDS: Final = 3600.0
 _CEILINGS: Final = {"read": 1, "write": 3}
 
@@ -44,66 +26,6 @@ class Exchanged:
 
     token: StoredToken
     seconds_left: float
-
-
-@dataclass(slots=True)
-class IssuerKeys:
-    """A cache of one issuer's signing keys. ``clock``: monotonic seconds."""
-
-    issuer: OidcIssuer
-    fetch: Fetch
-    clock: Callable[[], float] = time.monotonic
-    _keys: Mapping[str, PyJWK] = field(default_factory=dict)
-    _fetched_at: float = float("-inf")
-    _tried_at: float = float("-inf")
-    _failed: bool = False
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def key(self, kid: str) -> PyJWK:
-        """Return the key with this id, fetched if needed. Raises Unauthenticated, Unavailable."""
-        if not self._good(kid):
-            async with self._lock:
-                # Meanwhile another request may have fetched them.
-                if not self._good(kid) and self._rested():
-                    await self._refresh()
-        found = self._keys.get(kid)
-        if found is not None:
-            return found
-        if self._failed:
-            raise Unavailable(f"the issuer {self.issuer.issuer} cannot be asked for its keys now")
-        raise Unauthenticated("the identity token is signed with a key that its issuer does not have")
-
-    def _good(self, kid: str) -> bool:
-        return kid in self._keys and self.clock() - self._fetched_at < _KEYS_SECONDS
-
-    def _rested(self) -> bool:
-        """Return whether the keys may be fetched again: the rate is limited, since any client can cause a fetch."""
-        return self.clock() - self._tried_at > (_FAILED_SECONDS if self._failed else _UNKNOWN_KEY_SECONDS)
-
-    async def _refresh(self) -> None:
-        self._tried_at = self.clock()
-        try:
-            self._keys = await self._fetched()
-            self._fetched_at = self.clock()
-            self._failed = False
-        except Unavailable as error:
-            log.warning("oidc.issuer_unavailable", issuer=self.issuer.issuer, error=str(error))
-            self._failed = True
-            if self.clock() - self._fetched_at > _KEYS_MAX_SECONDS:
-                self._keys = {}
-
-    async def _fetched(self) -> Mapping[str, PyJWK]:
-        try:
-            url = self.issuer.issuer.rstrip("/") + "/.well-known/openid-configuration"
-            document = msgspec.json.decode(await self.fetch(url), type=dict[str, Any])
-            # OpenID Connect Discovery §4.3: it must be the same, to the letter.
-            if document.get("issuer") != self.issuer.issuer:
-                raise Unavailable("the discovery document is of another issuer")
-            where = str(document.get("jwks_uri"))
-            check_url(where, insecure_http=self.issuer.insecure_http)
-            return oidc.keys_of(await self.fetch(where))
-        except ValueError as error:  # msgspec.DecodeError is one
-            raise Unavailable(f"the issuer's documents are malformed: {error}") from error
 
 
 class Keyless:

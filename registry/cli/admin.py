@@ -72,6 +72,17 @@ def suspend_user(login: str, *, end: Annotated[bool, typer.Option("--end", help=
     typer.echo(f"{login} is {'active' if end else 'suspended'}")
 
 
+@users.command("sign-in-link")
+def sign_in_link(login: str) -> None:
+    """Print what signs a user in to the pages once, within half an hour; there the user sets a password."""
+    from registry.accounts import sign_in
+    from registry.config import public_url_from_env
+
+    url = public_url_from_env()
+    code = _with_database(lambda db: sign_in.issue_code(db, login))
+    typer.echo(f"{url or ''}/login/code#{code.reveal()}")
+
+
 @users.command("delete")
 def delete_user(
     login: str, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask; its packages go with it.")] = False

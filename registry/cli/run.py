@@ -24,6 +24,7 @@ from typing import Final, TextIO
 from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token, create_user, find
 from registry.accounts.names import LoginTaken
+from registry.accounts.sign_in import issue_first_code
 from registry.app import run_worker, serving_tasks
 from registry.cli.data import check_store, hold, room_of
 from registry.cli.door import Door
@@ -31,7 +32,7 @@ from registry.config import Settings
 from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import CannotStart, write_private
 from registry.devservers.seaweed import EmbeddedS3
-from registry.errors import AccountError
+from registry.errors import AccountError, AccountUnknown
 from registry.process.lifeline import die_with_parent
 from registry.process.room import Room
 from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
@@ -80,7 +81,7 @@ class Standalone:
                 for probe in listen(self.door.host, self.door.port, 1):
                     probe.close()  # a busy port is told at once; until there is an answer, connections are refused
                 with self._servers() as (postgres, s3):
-                    first = self._prepare(self._settings(postgres, s3))  # the S3 server takes longer to start
+                    first, code = self._prepare(self._settings(postgres, s3))  # the S3 server takes longer to start
                     if s3 is not None:
                         with self.signals.raising(Stopped):
                             s3.wait_ready()
@@ -91,7 +92,7 @@ class Standalone:
                     supervisor.start()
                     try:
                         self._wait_ready(supervisor)
-                        self._greet(self.monotonic() - started, first=first)
+                        self._greet(self.monotonic() - started, code, first=first)
                         self._keep(supervisor, postgres, s3)
                     except Stopped:
                         pass
@@ -160,17 +161,24 @@ class Standalone:
             _spare_proxies()
         return replace(settings, room=self.room(self.data))
 
-    def _prepare(self, settings: Settings) -> bool:
-        """Migrate the schema and ensure the admin account; True if its token is new. Raises CannotStart."""
+    def _prepare(self, settings: Settings) -> tuple[bool, str]:
+        """Migrate the schema and ensure the admin account. Raises CannotStart.
+
+        True if its token is new; and its code to sign in to the pages, "" where it has a password.
+        """
         token = self.data / "admin-token"
         first = not token.exists()
-        status = run_in_child(partial(_prepare_database, settings, token), self.signals)
+        reading, writing = os.pipe()
+        with open(reading) as told:
+            with open(writing, "w") as telling:
+                status = run_in_child(partial(_prepare_database, settings, token, telling), self.signals)
+            code = told.read()
         if self.signals.received:
             raise Stopped
         if status != 0:
             why = "see above" if status > 0 else f"killed by {signal.Signals(-status).name}"
             raise CannotStart(f"cannot prepare the database in {self.data}: {why}")
-        return first
+        return first, code
 
     def _wait_ready(self, supervisor: Supervisor) -> None:
         """Wait until a worker answers GET /v2/ (end-1) with a challenge. Raises CannotStart."""
@@ -196,12 +204,17 @@ class Standalone:
                     if _address_of(server) != former:
                         raise CannotStart(f"{name} ended, and its port was taken meanwhile: start again")
 
-    def _greet(self, seconds: float, *, first: bool) -> None:
+    def _greet(self, seconds: float, code: str, *, first: bool) -> None:
         token = self.data / "admin-token"
         made = f"A new token of the account «{ADMIN}» is in {token}\n" if first else ""
         scheme = "https" if self.door.secure else "http"
+        url = f"{scheme}://{self.door.place}"
+        # Behind the hash no browser sends it, and so no log has it.
+        sign_in = (
+            f"  {url}/login/code#{code} signs «{ADMIN}» in to the pages, once, within half an hour\n" if code else ""
+        )
         self._note(
-            f"{made}Ready in {seconds:.1f} s: {scheme}://{self.door.place}\n\n"
+            f"{made}Ready in {seconds:.1f} s: {url}\n\n{sign_in}"
             f"{self.door.greeting(ADMIN, token, self.data)}"
             "Ctrl-C stops it; the data is kept."
         )
@@ -218,11 +231,14 @@ def _spare_proxies() -> None:
         environ[name] = ",".join(sorted({*environ.get(name, "").split(","), "127.0.0.1"} - {""}))
 
 
-def _prepare_database(settings: Settings, file: Path) -> None:
+def _prepare_database(settings: Settings, file: Path, telling: TextIO) -> None:
+    """Prepare the database; ``telling`` gets the administrator's code to sign in, unless there is a password."""
     try:
         asyncio.run(migrate(settings.database.url))
         if not file.exists():
             asyncio.run(_admit(settings, file))
+        telling.write(asyncio.run(_sign_in_code(settings)))
+        telling.flush()
     except (StorageError, AccountError, OSError) as error:
         sys.exit(f"moorage: {error}")
 
@@ -241,6 +257,14 @@ async def _admit(settings: Settings, file: Path) -> None:
                 await tokens.revoke(db, admin, former.id)
         token, _ = await create_token(db, ADMIN, sorted(SCOPES), note=_NOTE)
         write_private(file, token.reveal() + "\n")
+
+
+async def _sign_in_code(settings: Settings) -> str:
+    async with open_database(settings.database) as db:
+        with suppress(AccountUnknown):  # renamed, or deleted
+            code = await issue_first_code(db, ADMIN)
+            return "" if code is None else code.reveal()
+    return ""
 
 
 def follow_parent() -> None:

@@ -23,6 +23,26 @@ log = structlog.get_logger()
 API_PREFIX: Final = "/api/v3/"
 
 
+#: First words of paths of the protocols: below them nothing is a page.
+_PROTOCOLS: Final = frozenset({"v2", "token", "api", "healthz", "readyz", "metrics"})
+_BUSY: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Too many requests · Moorage</title>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>
+<body><h1>Too many requests</h1><p>Try it again in {seconds} seconds.</p>
+<p lang="ko">요청이 너무 많습니다. {seconds}초 뒤에 다시 시도하세요.</p></body></html>
+"""
+
+
+def is_for_pages(path: str) -> bool:
+    """Return whether a path is at none of the protocols."""
+    first = path[1:].partition("/")[0]
+    return first not in _PROTOCOLS and not first.startswith("v2")
+
+
+def busy_page(retry_after_seconds: int) -> bytes:
+    """Render 429 for a browser, without what pages are made with: there is no room for that now."""
+    return _BUSY.format(seconds=retry_after_seconds).encode()
+
+
 def is_for_api(target: str, host: str, api_host: str) -> bool:
     """Return whether a request is for the API. ``host``: its Host header; ``api_host``: the setting."""
     return target.startswith(API_PREFIX) or (api_host != "" and host.lower() == api_host)

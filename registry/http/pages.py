@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from registry.errors import BadRequest, PathUnknown, RegistryError
 from registry.http.api import app as api
+from registry.http.errors import is_for_pages
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import error_response
@@ -19,8 +20,6 @@ from registry.services import Services
 
 log = structlog.get_logger()
 
-#: First words of paths of the protocols: below them nothing is a page.
-_PROTOCOLS: Final = frozenset({"v2", "token", "api", "healthz", "readyz", "metrics"})
 _PAGES: Final = "registry.http.web.app"
 _loaded: Final[list[ModuleType]] = []
 
@@ -41,8 +40,7 @@ def make_app(services: Services, throttle: LoginThrottle) -> web.Application:
 
 async def _page(request: web.Request) -> web.StreamResponse:
     """Answer by a page. The pages are imported at the first of them, in a thread, as that takes a while."""
-    first = request.path[1:].partition("/")[0]
-    if first in _PROTOCOLS or first.startswith("v2"):
+    if not is_for_pages(request.path):
         raise web.HTTPNotFound
     if not _loaded:
         _loaded.append(await asyncio.to_thread(importlib.import_module, _PAGES))

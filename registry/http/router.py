@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
-from registry.errors import RegistryError
+from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
-from registry.http.errors import github_body, is_for_api
+from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server import guest
 from registry.http.server.admission import Admission
@@ -117,6 +117,9 @@ class Router:
         response = error_response(told)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
             response.body = github_body(told, api_base(request, self._services.settings))
+        elif isinstance(told, TooManyRequests) and is_for_pages(decoded_path(request.target)):
+            response.headers = {**response.headers, "Content-Type": "text/html; charset=utf-8"}
+            response.body = busy_page(told.retry_after_seconds)
         request.client.respond(request, response)
 
 

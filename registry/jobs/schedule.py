@@ -7,6 +7,7 @@ from registry.jobs.add_sizes import add_sizes
 from registry.jobs.collect_garbage import collect_garbage
 from registry.jobs.delete_objects import delete_objects
 from registry.jobs.expire_uploads import expire_uploads
+from registry.jobs.forget_sessions import forget_sessions
 from registry.jobs.forget_tokens import forget_tokens
 from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.turn_events import turn_events
@@ -21,6 +22,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "collect_garbage": (collect_garbage, 30.0),
     "delete_objects": (delete_objects, 15.0),
     "forget_tokens": (forget_tokens, 60.0),
+    "forget_sessions": (forget_sessions, 300.0),
     "turn_events": (turn_events, 3600.0),
     "add_sizes": (add_sizes, 60.0),
 }

@@ -102,7 +102,7 @@ def _columns(
 COLUMNS: Final[LiteralString] = _columns(
     usable="(token.repository_id IS NULL OR source.id IS NOT NULL)",
     sso_missing="""coalesce(owner.packages_sso_required, false)
-        AND token.repository_id IS NULL AND caller.id IS NOT NULL
+        AND token.repository_id IS NULL AND caller.id IS NOT NULL AND token.kind <> 'session'
         AND NOT EXISTS (SELECT 1 FROM token_organizations
                          WHERE token_id = token.id AND org_id = owner.id)""",
     of_repository="CASE WHEN source.owner_id = owner.id THEN 2 ELSE 0 END",
@@ -243,18 +243,22 @@ WITH person AS MATERIALIZED (
 )
 """
 
+#: Whether ``$1`` is a session of a browser. The person is there, who else would have to authorise the token for SSO.
+IN_PERSON: Final[LiteralString] = "coalesce((SELECT kind = 'session' FROM tokens WHERE id = $1), false)"
+
 #: What a token narrows, over ``package``, as ``auth.permissions`` has it for one package: the SSO of its organization,
 #: the globs of a fine-grained token (``_``, ``*`` and ``?`` are all that can stand in one and mean something to LIKE),
 #: the scopes of a classic one. A token of a repository has the permission to read at least.
-_NARROWED: Final[LiteralString] = """(
-    (NOT owner.packages_sso_required OR owner.id IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
+_NARROWED: Final[LiteralString] = f"""(
+    (NOT owner.packages_sso_required OR {IN_PERSON}
+     OR owner.id IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
     AND CASE token.kind
         WHEN 'fine_grained' THEN EXISTS (
             SELECT 1 FROM jsonb_array_elements(token.rules) rule
              WHERE lower(owner.login) || '/' || package.name
                    LIKE translate(replace(rule ->> 'packages', '_', '\\_'), '*?', '%_')
-               AND rule -> 'actions' ?| '{read,write}')
-        ELSE token.scopes && '{read:packages,write:packages}'
+               AND rule -> 'actions' ?| '{{read,write}}')
+        ELSE token.scopes && '{{read:packages,write:packages}}'
         END
 )"""
 

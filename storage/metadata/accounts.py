@@ -173,6 +173,7 @@ async def lock_administrators(db: Executor) -> list[int]:
 
 _SUSPEND: Final = command(
     """
+    WITH sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND $2)
     UPDATE accounts SET suspended_at = CASE WHEN $2 THEN coalesce(suspended_at, now()) END, updated_at = now()
      WHERE id = $1
     """
@@ -180,7 +181,10 @@ _SUSPEND: Final = command(
 
 
 async def suspend(db: Executor, account_id: int, *, suspended: bool) -> None:
-    """Suspend a user, or end the suspension; the tokens of a suspended user are refused, and work again afterwards."""
+    """Suspend a user, or end the suspension; the tokens of a suspended user are refused, and work again afterwards.
+
+    Sessions of browsers end.
+    """
     await _SUSPEND.run(db, account_id, suspended)
 
 
@@ -277,6 +281,10 @@ _FORGET: Final = command(
                             WHERE repository_id = ANY (ARRAY(SELECT id FROM owned)))),
     sources AS (UPDATE repositories SET deleted_at = now() WHERE owner_id = $1 AND deleted_at IS NULL),
     authorisations AS (DELETE FROM token_organizations WHERE org_id = $1),
+    passwords AS (DELETE FROM passwords WHERE account_id = $1),
+    codes AS (DELETE FROM sign_in_codes WHERE account_id = $1),
+    identities AS (DELETE FROM identities WHERE account_id = $1),
+    devices AS (DELETE FROM device_sign_ins WHERE account_id = $1),
     secrets AS (
         UPDATE tokens SET revoked_at = now()
          WHERE revoked_at IS NULL

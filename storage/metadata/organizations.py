@@ -37,7 +37,7 @@ _SEEN: Final = select(
            org.members_can_create_private_packages, org.members_can_create_internal_packages,
            org.created_at, org.updated_at,
            CASE WHEN holder.site_admin THEN 'admin' ELSE seat.role END AS role,
-           org.packages_sso_required
+           org.packages_sso_required AND NOT {access_facts.IN_PERSON}
                AND NOT EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = org.id)
                AS sso_missing
       FROM accounts org

@@ -44,14 +44,15 @@ async def package(db: Executor, token_id: int | None, name: PackageName) -> Show
 
 #: Of more versions than this the downloads are not added up.
 COUNTED_VERSIONS: Final = 200
+DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
     """Facts of a package's page beside its tags: of one version its ``artifact_type`` and those of its referrers.
 
-    ``downloads`` are of all times, of COUNTED_VERSIONS at most, the most downloaded; ``days`` and ``counts``: of the
-    last 30 days, where there were any.
+    ``downloads`` are of all times, of COUNTED_VERSIONS at most, the most downloaded; ``days``: of each of the last
+    DAYS days, today's last.
     """
 
     artifact_type: str | None
@@ -59,8 +60,7 @@ class Highlights:
     referrers: list[str]
     downloads: int
     all_counted: bool
-    days: list[date]
-    counts: list[int]
+    days: list[int]
 
 
 _HIGHLIGHTS: Final = select(
@@ -76,15 +76,17 @@ _HIGHLIGHTS: Final = select(
          ORDER BY most.count DESC LIMIT {COUNTED_VERSIONS}
     ), days AS MATERIALIZED (
         SELECT counted.day, sum(counted.count)::int8 AS count
-          FROM images JOIN downloads counted ON counted.version_id = images.version_id AND counted.day > $3::date - 30
-         GROUP BY counted.day ORDER BY counted.day
+          FROM images
+          JOIN downloads counted ON counted.version_id = images.version_id AND counted.day > $3::date - {DAYS}
+         GROUP BY counted.day
     )
     SELECT version.artifact_type, version.annotations::text AS annotations,
            ARRAY(SELECT coalesce(artifact_type, '') FROM manifests
                   WHERE package_id = $1 AND subject = $2 AND deleted_at IS NULL LIMIT 100) AS referrers,
            coalesce((SELECT sum(count) FROM images), 0)::int8 AS downloads,
            (SELECT count(*) FROM most) <= {COUNTED_VERSIONS} AS all_counted,
-           ARRAY(SELECT day FROM days) AS days, ARRAY(SELECT count FROM days) AS counts
+           ARRAY(SELECT coalesce(days.count, 0) FROM generate_series(1 - {DAYS}, 0) AS back
+                   LEFT JOIN days ON days.day = $3::date + back ORDER BY back) AS days
       FROM (SELECT 1) AS once
       LEFT JOIN LATERAL (SELECT artifact_type, annotations FROM manifests
                           WHERE package_id = $1 AND digest = $2 LIMIT 1) AS version ON true
@@ -248,13 +250,17 @@ _CHILD: Final[LiteralString] = """EXISTS (SELECT 1 FROM manifest_children nestin
     WHERE nesting.package_id = version.package_id AND nesting.child = version.digest)"""
 
 
+#: Among as many versions those are looked for that a list shows; the next page goes on behind them.
+_WINDOW: Final = 400
+
+
 def _versions(condition: LiteralString) -> LiteralString:
-    """Render a page of versions; of the newest ten thousand only those that fit are looked for."""
+    """Render a page of versions that meet the condition, from a window of them."""
     return f"""
     SELECT {_ROW}
       FROM (SELECT * FROM (
                 SELECT * FROM manifests version
-                 WHERE package_id = $1 AND deleted_at IS NULL AND id < $2 ORDER BY id DESC LIMIT 10000) AS version
+                 WHERE package_id = $1 AND deleted_at IS NULL AND id < $2 ORDER BY id DESC LIMIT {_WINDOW}) AS version
              WHERE {condition}
              ORDER BY id DESC LIMIT $3) AS version
      ORDER BY version.id DESC
@@ -274,6 +280,31 @@ _LISTS: Final = {"": _WHOLE, "tagged": _WITH_TAGS, "untagged": _WITHOUT_TAGS, "a
 VERSION_FILTERS: Final = tuple(_LISTS)
 
 
-async def versions(db: Executor, package_id: int, which: str, *, before: int, limit: int) -> list[VersionRow]:
-    """List versions with an id below ``before``, the newest first; ``which``: one of VERSION_FILTERS."""
-    return await _LISTS[which].all(db, package_id, before, limit)
+@dataclass(frozen=True, slots=True)
+class _Window:
+    last: int | None
+    full: bool
+
+
+_END: Final = select(
+    _Window,
+    f"""
+    SELECT min(id) AS last, count(*) = {_WINDOW} AS full
+      FROM (SELECT id FROM manifests
+             WHERE package_id = $1 AND deleted_at IS NULL AND id < $2 ORDER BY id DESC LIMIT {_WINDOW}) AS looked_at
+    """,
+)
+
+
+async def versions(
+    db: Executor, package_id: int, which: str, *, before: int, limit: int
+) -> tuple[list[VersionRow], int | None]:
+    """List versions with an id below ``before``, the newest first, and the id that the next page is below.
+
+    ``which``: one of VERSION_FILTERS. A page may be short, or empty, with another behind it.
+    """
+    rows = await _LISTS[which].all(db, package_id, before, limit + 1)
+    if len(rows) > limit:
+        return rows[:limit], rows[limit - 1].id
+    window = await _END.one(db, package_id, before)
+    return rows, window.last if window.full else None

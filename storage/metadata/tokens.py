@@ -202,6 +202,31 @@ async def seat(db: Executor, account_id: int, org: str) -> Seat | None:
     return await _SEAT.maybe(db, account_id, org)
 
 
+@dataclass(frozen=True, slots=True)
+class SsoOrganization:
+    """An organization that requires SSO; ``authorized``: the token is authorized for it."""
+
+    login: str
+    authorized: bool
+
+
+_SSO_ORGANIZATIONS: Final = select(
+    SsoOrganization,
+    """
+    SELECT org.login,
+           EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $2 AND org_id = org.id) AS authorized
+      FROM memberships seat JOIN accounts org ON org.id = seat.org_id
+     WHERE seat.user_id = $1 AND org.packages_sso_required AND org.deleted_at IS NULL
+     ORDER BY org.login LIMIT 100
+    """,
+)
+
+
+async def sso_organizations(db: Executor, account_id: int, token_id: int) -> list[SsoOrganization]:
+    """List the account's organizations that require SSO, and whether the token is authorized for them."""
+    return await _SSO_ORGANIZATIONS.all(db, account_id, token_id)
+
+
 _AUTHORIZE: Final = command(
     f"""
     INSERT INTO token_organizations (token_id, org_id)

@@ -320,3 +320,9 @@ async def workflow(registry: Registry, owner: str, name: str) -> str:
     )
     assert made.status == 201, made.body
     return str(made.json["token"])  # type: ignore[index]
+
+
+async def test_a_note_that_postgres_has_no_place_for_is_not_our_fault(registry: Registry) -> None:
+    alice = await registry.user("alice", USER)
+    refused = await registry.call("POST", TOKENS, alice, json={"note": "a\0b", "scopes": []})
+    assert refused.status == 422, refused.body

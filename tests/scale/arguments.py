@@ -72,6 +72,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_content(s),
         **_tokens(s),
         **_administration(s),
+        **_sign_in(s),
         **_uploads(s),
         **_jobs(s),
     }
@@ -242,10 +243,11 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             (t, s.big_id, v, n, o) for t in s.viewers for v in (None, "private") for n, o in ((30, 0), (100, 9900))
         ],
         "shown._OF_OWNER": [
-            (t, owner, after, 51)
+            (t, owner, after, 51, prefix, None)
             for t in (*s.viewers, None)
             for owner in ("org-1", f"org-{s.org}")
             for after in ("", "app-1")
+            for prefix in ("", "app")
         ],
         "package_pages._PACKAGE": [
             (t, owner, image(s.package)) for t in (*s.viewers, None) for owner in ("org-1", f"org-{s.org}")
@@ -265,6 +267,7 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
             for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
         },
+        "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
         "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
@@ -394,6 +397,7 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
         "tokens._REVOKE": [own],
         "tokens._REVOKE_WORKLOAD": [(s.workflow,)],
         "tokens._SEAT": [(s.big_member, "Org-1")],
+        "tokens._SSO_ORGANIZATIONS": [own, (s.big_member, s.token(s.big_member))],
         "tokens._AUTHORIZE": [(*own, s.big_id)],
         "tokens._DEAUTHORIZE": [(*own, s.big_id)],
         "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],
@@ -416,6 +420,46 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
         "administration._REVOKE": [(s.token(s.stranger),)],
         "administration._COUNTS": [()],
+    }
+
+
+def _sign_in(s: Sample) -> dict[str, list[Arguments]]:
+    key, session = hashlib.sha256(b"session7").digest(), 10 * s.world.tokens + 7
+    code, device = hashlib.sha256(b"code7").digest(), hashlib.sha256(b"device7").digest()
+    typed = hashlib.sha256(b"typed7").digest()
+    attempts = [hashlib.sha256(f"attempt{n}".encode()).digest() for n in (7, 8)]
+    return {
+        "web_sessions._FIND": [(key,), (_HASH,)],
+        "web_sessions._SEEN": [(session,)],
+        "web_sessions._BEGIN": [
+            (7, _HASH, ["user"], "password", _NOW, "::1", "", key, "hash7"),
+            (7, _HASH, [], "oidc", _NOW, "::1", "", None, None),
+        ],
+        "web_sessions._LIST": [(7,)],
+        "web_sessions._END": [(7, session)],
+        "web_sessions._END_OTHERS": [(7, session)],
+        "web_sessions._FORGET": [(1000,)],
+        "web_sessions._MAY_SIGN_IN": [(7,)],
+        "sign_in._BY_LOGIN": [("USER-7",)],
+        "sign_in._BY_ID": [(7,)],
+        "sign_in._LOCK": [(7,)],
+        "sign_in._SET_PASSWORD": [(7, "hash")],
+        "sign_in._REHASH": [(7, "hash7", "hash")],
+        "sign_in._ISSUE": [(7, _HASH, 600.0, True), (8, _HASH, 600.0, False)],
+        "sign_in._REDEEM": [(code,)],
+        "sign_in._COUNT": [(attempts, 300.0), ([_HASH], 300.0)],
+        "sign_in._FORGIVE": [(attempts,)],
+        "sign_in._FORGET_ATTEMPTS": [(1000,)],
+        "sign_in._IDENTITIES": [(7,)],
+        "sign_in._IDENTIFY": [("https://id.example", "7", None)],
+        "sign_in._CONNECT": [("https://id.example", "new", 7, None)],
+        "sign_in._DISCONNECT": [(7, "https://id.example", "7")],
+        "devices._START": [(_HASH, _HASH, "host", "::1", ["read:packages"], 900.0)],
+        "devices._WAITING": [(typed,)],
+        "devices._DECIDE": [(typed, 7, True)],
+        "devices._POLL": [(device,)],
+        "devices._END": [(7,)],
+        "devices._FORGET": [(1000,)],
     }
 
 

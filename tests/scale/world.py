@@ -177,6 +177,24 @@ class World:
       FROM repositories r JOIN packages p ON p.id = 2 * r.id WHERE r.id % 20 = 1""",
             "token_organizations (token_id, org_id)": f"""
     SELECT n, {users} + 1 + n % {self.orgs} FROM generate_series(1, {self.tokens}, 4) n""",
+            "tokens (id, account_id, kind, hash, last_eight, scopes, last_used_at, expires_at)": f"""
+    SELECT 10 * {self.tokens} + n, n, 'session', sha256(('session' || n)::bytea), '', '{{user}}',
+           now() - n % 10 * interval '1 minute', now() + (n % 80 - 2) * interval '1 day'
+      FROM generate_series(1, {users}) n""",
+            "web_sessions (token_id, way, site_admin, proved_at, address, user_agent)": """
+    SELECT id, 'password', account_id = 1, now(), '192.0.2.1', 'Mozilla/5.0' FROM tokens WHERE kind = 'session'""",
+            "passwords (account_id, hash)": f"""
+    SELECT n, 'hash' || n FROM generate_series(1, {users}) n""",
+            "sign_in_codes (account_id, hash, expires_at)": f"""
+    SELECT n, sha256(('code' || n)::bytea), now() + interval '1 hour' FROM generate_series(1, {users}) n""",
+            "sign_in_attempts (key, count, began_at)": f"""
+    SELECT sha256(('attempt' || n)::bytea), 3, now() - n % 48 * interval '1 hour' FROM generate_series(1, {users}) n""",
+            "identities (issuer, subject, account_id)": f"""
+    SELECT 'https://id.example', n::text, n FROM generate_series(1, {users}) n""",
+            "device_sign_ins (id, device_hash, user_hash, host, address, scopes, expires_at, account_id)": f"""
+    SELECT n, sha256(('device' || n)::bytea), sha256(('typed' || n)::bytea), 'host', '192.0.2.1', '{{user}}',
+           now() + (n % 80 - 70) * interval '1 minute', CASE WHEN n % 2 = 0 THEN n END
+      FROM generate_series(1, {users}) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
             "former_logins (login, account_id)": f"""

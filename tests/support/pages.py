@@ -133,9 +133,22 @@ class Pages:
     async def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
         """Sends a form as a browser does from a page of ours."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        own = {"Origin": self.registry.url, "Content-Type": "application/x-www-form-urlencoded"}
+        own = {
+            "Origin": self.registry.url,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept-Encoding": "identity",
+        }
         body = urlencode(fields).encode()
         return self._kept(await self.registry.call("POST", path, data=body, headers={**own, **self._cookie(), **sent}))
+
+    async def get_raw(self, path: str, replica: int = 0) -> Answer:
+        """Asks for a page as a browser does, and follows nothing."""
+        asked = {"Accept-Encoding": "identity", **self._cookie()}
+        return self._kept(await self.registry.call("GET", path, headers=asked, replica=replica))
+
+    def read(self, answer: Answer) -> Html:
+        """What was sent, as a page, which must be whole."""
+        return _html(answer)
 
     def _cookie(self) -> dict[str, str]:
         return {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())} if self.cookies else {}

@@ -1,11 +1,17 @@
 """An OpenID Connect provider: a process of its own, with its own keys, that issues what a test asks for.
 
+For people it has the authorization code flow with PKCE; who signs in there next, and how the token lies, a test says.
+
 ``python -m tests.support.provider`` prints its URL and serves until its standard input ends.
 """
 
 import asyncio
+import base64
+import hashlib
+import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,9 +41,74 @@ class Provider:
         }
         #: Signs, but is not in the published set.
         self.hidden = ("RS256", rsa.generate_private_key(65537, 2048))
+        #: Who signs in next: claims of the token, which key signs it, what its header has more, or the token itself.
+        self.next: dict[str, Any] = {}
+        self.codes: dict[str, dict[str, Any]] = {}
+        self.asked: list[dict[str, str]] = []
 
     async def discovery(self, _http: web.Request) -> web.Response:
-        return web.json_response({"issuer": self.url, "jwks_uri": f"{self.url}/jwks"})
+        return web.json_response(
+            {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/jwks",
+                "authorization_endpoint": f"{self.url}/authorize",
+                "token_endpoint": f"{self.url}/token",
+            }
+        )
+
+    async def say(self, http: web.Request) -> web.Response:
+        self.next = await http.json()
+        return web.json_response({})
+
+    async def seen(self, _http: web.Request) -> web.Response:
+        return web.json_response(self.asked)
+
+    async def authorize(self, http: web.Request) -> web.Response:
+        asked = dict(http.query)
+        self.asked.append(asked)
+        there = URL(asked["redirect_uri"])
+        if "error" in self.next:
+            raise web.HTTPFound(there.update_query(error=self.next["error"], state=asked["state"]))
+        if asked["response_type"] != "code" or asked["code_challenge_method"] != "S256":
+            raise web.HTTPBadRequest
+        code = secrets.token_urlsafe(16)
+        self.codes[code] = {"asked": asked, "next": self.next}
+        sent = {"code": code, "state": asked["state"], "iss": self.next.get("redirect_iss", self.url)}
+        raise web.HTTPFound(there.update_query(sent))
+
+    async def token(self, http: web.Request) -> web.Response:
+        form = await http.post()
+        known = self.codes.pop(str(form.get("code")), None)  # once
+        digest = hashlib.sha256(str(form.get("code_verifier")).encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        basic = base64.b64encode(b"moorage:secret%20of%20ours").decode()
+        if (
+            known is None
+            or form.get("grant_type") != "authorization_code"
+            or form.get("redirect_uri") != known["asked"]["redirect_uri"]
+            or challenge != known["asked"]["code_challenge"]
+            or http.headers.get("Authorization") != f"Basic {basic}"
+        ):
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        return web.json_response({"access_token": "x", "token_type": "Bearer", "id_token": self._id_token(known)})
+
+    def _id_token(self, known: dict[str, Any]) -> str:
+        wanted, now = known["next"], int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": "moorage",
+            "sub": "1001",
+            "iat": now,
+            "exp": now + 300,
+            "nonce": known["asked"]["nonce"],
+            **wanted.get("claims", {}),
+        }
+        claims = {name: value for name, value in claims.items() if value is not None}
+        if wanted.get("alg") == "none":
+            return jwt.encode(claims, "", algorithm="none", headers={"kid": "rsa"})
+        kid = wanted.get("kid", "rsa")
+        alg, key = self.keys.get(kid, self.hidden)
+        return jwt.encode(claims, key, algorithm=alg, headers={"kid": kid, **wanted.get("header", {})})
 
     async def jwks(self, _http: web.Request) -> web.Response:
         self.fetched += 1
@@ -68,6 +139,10 @@ async def _serve() -> None:
     app.router.add_get("/jwks", provider.jwks)
     app.router.add_post("/sign", provider.sign)
     app.router.add_get("/count", provider.count)
+    app.router.add_get("/authorize", provider.authorize)
+    app.router.add_post("/token", provider.token)
+    app.router.add_post("/next", provider.say)
+    app.router.add_get("/asked", provider.seen)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -90,6 +165,19 @@ class Running:
         """What MOORAGE_OIDC_ISSUERS says of it."""
         issuer = {"issuer": self.url, "owners": ["alice"], "permissions": "write", "insecure_http": True, **more}
         return orjson.dumps([issuer]).decode()
+
+    def sign_in_config(self, **more: object) -> dict[str, object]:
+        """What MOORAGE_OIDC_SIGN_IN says of it."""
+        return {
+            "name": "corp",
+            "title": "Corp",
+            "issuer": self.url,
+            "client_id": "moorage",
+            "client_secret": "secret of ours",
+            "domains": ["corp.example"],
+            "insecure_http": True,
+            **more,
+        }
 
     @property
     def sign_url(self) -> URL:

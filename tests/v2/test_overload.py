@@ -69,6 +69,15 @@ async def _refused_as_github_does(registry: Registry, path: str, token: str, hea
     _told_when(answer.headers)
 
 
+async def _refused_as_a_page(registry: Registry, path: str) -> None:
+    answer = await registry.call("GET", path, headers={"Accept": "text/html,*/*"})
+    assert (answer.status, answer.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
+    assert f"Try it again in {answer.headers['Retry-After']} seconds.".encode() in answer.body
+    assert b"<h1>" in answer.body
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    _told_when(answer.headers)
+
+
 def _told_when(headers: Mapping[str, str]) -> None:
     assert 1 <= int(headers["Retry-After"]) <= 3
     assert {"Date", "Server", "X-Moorage-Request-Id", "X-Content-Type-Options"} <= set(headers)
@@ -100,6 +109,9 @@ async def test_who_has_waited_long_enough_is_told_when_to_come_back(crowded: Reg
         for path in (*paths, "/v2/", "/token?service=moorage"):
             tasks.create_task(_refused(registry, "GET", path, alice))
         tasks.create_task(_refused_as_github_does(registry, "/api/v3/user", alice, {}))
+        tasks.create_task(_refused_as_a_page(registry, "/"))
+        tasks.create_task(_refused_as_a_page(registry, "/alice/app:v1"))
+        tasks.create_task(_refused(registry, "GET", "/metrics", alice))
         tasks.create_task(_refused(registry, "HEAD", paths[0], alice))
         tasks.create_task(_refused(registry, "POST", "/v2/alice/app/blobs/uploads/", alice))
         assert (await registry.call("GET", "/healthz")).status == 200

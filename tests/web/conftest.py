@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.pages import Browsed, Pages
+from tests.support.server import Registry, running
 
 _AXE = Path(__file__).parent / "axe/node_modules/axe-core/axe.min.js"
 
@@ -18,6 +19,13 @@ _AXE = Path(__file__).parent / "axe/node_modules/axe-core/axe.min.js"
 async def pages(registry: Any) -> Pages:
     """The pages of a registry, as a client without script reads them."""
     return Pages(registry)
+
+
+@pytest.fixture
+async def two(env: dict[str, str]) -> AsyncIterator[Registry]:
+    """A registry of two replicas behind a proxy, which says whose request it is."""
+    async with running({**env, "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}, replicas=2) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

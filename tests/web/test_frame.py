@@ -27,7 +27,7 @@ async def test_every_page_has_the_headers_that_keep_others_out(pages: Pages) -> 
         assert policy["require-trusted-types-for"] == "'script'"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "same-origin"
-        assert headers["Cache-Control"] == "private, no-cache"
+        assert headers["Cache-Control"] == "private, no-cache, no-transform"
         assert "X-Moorage-Request-Id" in headers
         assert "Cross-Origin-Opener-Policy" not in headers  # over http Chromium logs an error
 
@@ -241,5 +241,27 @@ async def test_the_page_of_an_owner_shows_what_one_may_read(pages: Pages) -> Non
     assert "No packages here" in (await pages.get("/alice")).text
     await pages.registry.services.db.execute("UPDATE packages SET visibility = 'public' WHERE name <> 'two'")
     shown = await pages.get("/alice")
-    assert [link for link in shown.links if link.startswith("/alice/")] == ["/alice/one", "/alice/three"]
+    assert [link for link in shown.links if re.fullmatch("/alice/[a-z]+", link)] == ["/alice/one", "/alice/three"]
     assert (shown.heading, shown.title) == ("alice", "alice · Moorage")
+
+
+async def test_the_packages_of_an_owner_are_filtered(pages: Pages) -> None:
+    token = await pages.registry.user("alice")
+    for name in ("web", "web/app", "worker"):
+        await pages.registry.push_image(f"alice/{name}", "v1", token)
+    await pages.registry.services.db.execute("UPDATE packages SET visibility = 'public'")
+    for query, found in (
+        ("?q=web", ["/alice/web", "/alice/web/app"]), ("?visibility=public", ["/alice/web", "/alice/web/app", "/alice/worker"]),
+        ("?visibility=private", []), ("?q=%3Cscript%3E", []), ("?visibility=x&q=W", ["/alice/web", "/alice/web/app", "/alice/worker"]),
+    ):  # fmt: skip
+        shown = await pages.get(f"/alice{query}")
+        assert [link for link in shown.links if link.startswith("/alice/") and ":" not in link] == found, query
+    assert "/alice/web:v1" in (await pages.get("/alice")).links
+
+
+async def test_what_the_api_answers_runs_nothing_in_a_browser(registry: Registry) -> None:
+    token = await registry.user("alice")
+    for path in ("/api/v3/user", "/api/v3/users/alice", "/api/v3/nothing", "/api/v3/openapi.json", "/api/v3/meta"):
+        headers = (await registry.call("GET", path, token)).headers
+        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox", path
+        assert headers["X-Content-Type-Options"] == "nosniff"

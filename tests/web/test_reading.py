@@ -283,3 +283,35 @@ async def test_a_page_of_a_hundred_rows_keeps_its_budget(pages: Pages, shelf: Sh
         packed = await pages.registry.call("GET", path, headers={"Accept-Encoding": "gzip"})
         print(path, len(page.answer.body), len(packed.body))  # noqa: T201 - the figures of docs
         assert len(packed.body) <= 8_000, path
+
+
+async def test_a_package_shows_its_downloads(pages: Pages, shelf: Shelf) -> None:
+    index = await shelf.index("alice/web", "v1", LABELS)
+    signature = await shelf.referrer("alice/web", index, COSIGN)
+    await publish(pages.registry)
+    for digest, count in ((index["digest"], 3), (signature["digest"], 40)):
+        await pages.registry.services.db.execute(
+            "WITH pulled AS (SELECT id, package_id FROM manifests WHERE digest = $1), days AS ("
+            " INSERT INTO downloads SELECT id, (now() AT TIME ZONE 'UTC')::date - n, $2 FROM pulled, generate_series(0, 39) n)"
+            " INSERT INTO download_totals (version_id, package_id, count) SELECT id, package_id, 40 * $2 FROM pulled",
+            digest,
+            count,
+        )
+    page = await pages.get("/alice/web")
+    assert "Downloads, 30 days 90" in page.text
+    assert "Downloads in all120" in page.text
+    assert page.answer.body.count(b"<rect ") == 30
+
+
+async def test_versions_are_paged_through_all_that_belong_to_others(pages: Pages, shelf: Shelf) -> None:
+    first = await shelf.image("alice/web", "v1")
+    await pages.registry.services.db.execute(
+        "INSERT INTO manifests (package_id, digest, media_type, size, body, subject)"
+        " SELECT package_id, 'sha256:' || encode(sha256(n::text::bytea), 'hex'), media_type, size, body, digest"
+        " FROM manifests, generate_series(1, 450) n"
+    )
+    await publish(pages.registry)
+    page = await pages.get("/alice/web/-/versions")
+    assert (rows(page), "there are older versions" in page.text) == ([], True)
+    (following,) = [link for link in page.links if "after=" in link]
+    assert rows(await pages.get(following)) == [first["digest"][7:19]]

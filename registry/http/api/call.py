@@ -12,7 +12,7 @@ from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.api.errors import bad_credentials, requires_authentication
-from registry.http.server.message import Request
+from registry.http.server.message import INERT, Request
 from registry.http.urls import api_base, origin
 from registry.services import Services
 from storage.metadata.access_facts import AccessFacts
@@ -124,17 +124,13 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
         body=orjson.dumps(body, option=options),
         content_type="application/json",
         charset="utf-8",
-        headers={
-            **(headers or {}),
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store, no-transform",
-        },
+        headers={**(headers or {}), **INERT},
     )
 
 
 def nothing(headers: Mapping[str, str] | None = None) -> web.Response:
     """Render an empty response: 204 No Content."""
-    return web.Response(status=204, headers={**(headers or {}), "Cache-Control": "private, no-store, no-transform"})
+    return web.Response(status=204, headers={**(headers or {}), **INERT})
 
 
 async def read_body(request: Request, seconds: float) -> bytes:

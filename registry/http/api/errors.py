@@ -6,6 +6,7 @@ from aiohttp import web
 
 from registry.errors import RegistryError, Unauthorized
 from registry.http.errors import github_body
+from registry.http.server.message import INERT
 from registry.http.statuses import status_of
 
 _CHALLENGE: Final = 'Basic realm="Moorage"'
@@ -27,9 +28,5 @@ def error_response(error: RegistryError, base: str) -> web.Response:
         status=status_of(error),
         body=github_body(error, base),
         content_type="application/json",
-        headers={
-            **error.headers,
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store, no-transform",
-        },
+        headers={**error.headers, **INERT},
     )

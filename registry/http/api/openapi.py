@@ -13,6 +13,7 @@ from aiohttp import web
 from registry.http.api import openapi_v2
 from registry.http.api.call import ApiCall
 from registry.http.api.routes import Access, Route
+from registry.http.server.message import INERT
 from registry.version import VERSION
 
 _PREFIX: Final = "/api/v3"
@@ -100,9 +101,8 @@ def route(table: Sequence[Route]) -> Route:
         return orjson.dumps(document((*table, made)))
 
     async def get(_call: ApiCall) -> web.Response:
-        return web.Response(
-            body=text(), content_type="application/json", headers={"Cache-Control": "no-cache, no-transform"}
-        )
+        kept = {**INERT, "Cache-Control": "no-cache, no-transform"}
+        return web.Response(body=text(), content_type="application/json", headers=kept)
 
     made = Route("GET", "/openapi.json", get, "This document", Access.ANYBODY)
     return made

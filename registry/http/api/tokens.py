@@ -8,7 +8,7 @@ from aiohttp import web
 
 from registry.accounts import access_tokens as rules
 from registry.accounts.access_tokens import TokenRule
-from registry.http.api.call import ApiCall, answer, nothing
+from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from storage.metadata import tokens
@@ -20,7 +20,7 @@ _SCOPE: Final = "user"
 class NewToken(msgspec.Struct, forbid_unknown_fields=True):
     """A token to create: classic with ``scopes``, fine-grained with ``rules``; by default expires with the caller's."""
 
-    note: str = ""
+    note: Text = ""
     scopes: list[str] | None = None
     rules: list[TokenRule] | None = None
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None

@@ -14,16 +14,21 @@ from registry.http.server.guest import request_of
 from registry.http.urls import decoded_path
 from registry.http.web import (
     assets,
+    devices,
     errors,
     forms,
     moves,
+    oidc,
     owner,
     package,
     people,
     preferences,
     search,
+    settings,
+    sign_in,
     start,
     tags,
+    tokens,
     version,
     versions,
 )
@@ -35,6 +40,11 @@ from registry.http.web.viewer import stranger, viewer
 ROUTES: Final[tuple[Route, ...]] = (
     *start.ROUTES,
     *preferences.ROUTES,
+    *sign_in.ROUTES,
+    *oidc.ROUTES,
+    *devices.ROUTES,
+    *settings.ROUTES,
+    *tokens.ROUTES,
     *search.ROUTES,
     *moves.ROUTES,
     *owner.ROUTES,
@@ -69,6 +79,7 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     if not isinstance(found, list) and canonical != path:
         return moved(canonical, call.http.query_string)
     call.viewer = await viewer(call.http, call.services, call.request)
+    call.request.account_id = call.viewer.account_id  # for the access log
     if isinstance(found, list):
         raise Unsupported(call.http.method, found) if found else NotFound
     route, call.parameters = found

@@ -30,7 +30,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cache-Control": "private, no-cache",
+    "Cache-Control": "private, no-cache, no-transform",
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
 }
 #: What is shorter is not worth compressing.

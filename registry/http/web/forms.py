@@ -69,7 +69,9 @@ class Fields(Mapping[str, str]):
 async def read(request: Request, services: Services) -> Fields:
     """Read the fields of a form. Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow."""
     check_origin(request, services)
-    return Fields(await read_form(request, services.settings.http.body_seconds))
+    fields = await read_form(request, services.settings.http.body_seconds)
+    # PostgreSQL has no place for U+0000, and nobody types it.
+    return Fields({name: [value.replace("\0", "") for value in values] for name, values in fields.items()})
 
 
 def check_token(fields: Fields, viewer: Viewer) -> None:

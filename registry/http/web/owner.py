@@ -8,6 +8,7 @@ from registry.accounts.names import is_login
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.routes import Route
+from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, organizations, shown
 from storage.metadata.accounts import Account
 
@@ -33,8 +34,16 @@ async def owner(call: PageCall) -> web.Response:
         if renamed is None:
             raise
         return moved(f"/{renamed.lower()}")
-    after = call.query("after")
-    rows = await shown.packages_of(call.services.db, call.viewer.token_id, login, after=after, limit=_ROWS + 1)
+    after, query, visibility = call.query("after"), call.query("q").strip().lower(), call.query("visibility")
+    rows = await shown.packages_of(
+        call.services.db,
+        call.viewer.token_id,
+        login,
+        after=after,
+        limit=_ROWS + 1,
+        prefix=query,
+        visibility=visibility if visibility in VISIBILITIES else None,
+    )
     role = None
     if found.kind == "Organization" and call.viewer.session is not None:
         seen = await organizations.seen(call.services.db, call.viewer.token_id, login)
@@ -50,6 +59,8 @@ async def owner(call: PageCall) -> web.Response:
         packages=rows[:_ROWS],
         more=rows[_ROWS - 1].name if len(rows) > _ROWS else None,
         after=after,
+        query=query,
+        visibility=visibility if visibility in VISIBILITIES else "",
     )
 
 

@@ -15,13 +15,12 @@ from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
 from registry.packages.tags import Tag
 from storage.metadata import package_pages
-from storage.metadata.package_pages import Highlights
+from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
 from storage.names import PackageName
 
 _TAGS: Final = 10
 #: Among these the tag to pull is looked for.
 _LOOKED_AT: Final = 100
-_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Head:
     name: PackageName
     package_id: int
     owner: str
+    family: str  # orgs or users
     visibility: str
     may_manage: bool
 
@@ -43,13 +43,19 @@ class Head:
     def api(self) -> str:
         """The path of the package in the API."""
         image = self.name.image.replace("/", "%2F")
-        return f"/users/{self.name.owner}/packages/container/{image}"
+        return f"/{self.family}/{self.name.owner}/packages/container/{image}"
 
 
-def head_of(call: PageCall, name: PackageName, facts: Any) -> Head:
+def head_of(call: PageCall, name: PackageName, facts: ShownPackage | ShownVersion) -> Head:
     """Return the head of a package that the viewer may read. Raises NotFound."""
-    package_id = check(call, Action.PULL, name, facts)
-    return Head(name, package_id, facts.owner_login or name.owner, facts.visibility or "private", facts.role >= ADMIN)
+    return Head(
+        name,
+        check(call, Action.PULL, name, facts),
+        facts.owner_login or name.owner,
+        "orgs" if facts.owner_kind == "Organization" else "users",
+        facts.visibility or "private",
+        facts.role >= ADMIN,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +67,11 @@ class Bar:
     height: float
 
 
-def bars(today: date, days: Sequence[date], counts: Sequence[int]) -> list[Bar]:
-    """Return a bar for each of the last 30 days."""
-    known = dict(zip(days, counts, strict=True))
+def bars(today: date, counts: Sequence[int]) -> list[Bar]:
+    """Return a bar for each of the days up to today."""
     most = max(counts, default=0) or 1
-    every = [today - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
-    return [Bar(day, known.get(day, 0), round(100 * known.get(day, 0) / most, 1)) for day in every]
+    first = today - timedelta(days=len(counts) - 1)
+    return [Bar(first + timedelta(days=n), count, round(100 * count / most, 1)) for n, count in enumerate(counts)]
 
 
 async def package(call: PageCall) -> web.Response:
@@ -86,8 +91,8 @@ async def package(call: PageCall) -> web.Response:
         head=head,
         package=found,
         **_shown(call, name, tags, chosen, more),
-        bars=bars(today, more.days, more.counts),
-        month=sum(more.counts),
+        bars=bars(today, more.days),
+        month=sum(more.days),
         facts=more,
     )
 

@@ -4,6 +4,7 @@ The one place that makes ``Markup``: of a text of our own catalogue, whose value
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,13 @@ def _inert(value: object) -> object:
 def _environment(language: str, loader: BaseLoader, compiled: BytecodeCache) -> Environment:
     texts = TEXTS[language]
 
+    @cache
+    def plain(key: str) -> Markup:
+        return Markup(texts.get(key, key)) % {}  # noqa: S704 - the catalogue's own
+
     def gettext(key: str, /, **values: object) -> Markup:
+        if not values:
+            return plain(key)
         return Markup(texts.get(key, key)) % {name: _inert(value) for name, value in values.items()}  # noqa: S704 - the catalogue's own
 
     def ngettext(one: str, many: str, count: int, /, **values: object) -> Markup:

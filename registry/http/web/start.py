@@ -22,7 +22,7 @@ async def start(call: PageCall) -> web.Response:
         return call.page(
             "start_visitor.html", api="/search/packages", command="moorage search", packages=newest.packages
         )
-    own = await shown.packages_of(db, call.viewer.token_id, login.lower(), after="", limit=_ROWS)
+    own = await shown.packages_of(db, call.viewer.token_id, login.lower(), limit=_ROWS)
     template = "start_account.html" if own else "start_first.html"
     return call.page(template, api="/user/packages?package_type=container", command="moorage packages", packages=own)
 

@@ -23,17 +23,17 @@ async def versions(call: PageCall) -> web.Response:
     if which not in package_pages.VERSION_FILTERS:
         which = ""
     before = int(after) if after.isascii() and after.isdigit() and len(after) < len(str(_BEHIND)) else _BEHIND
-    rows = await package_pages.versions(db, head.package_id, which, before=before, limit=_ROWS + 1)
+    rows, below = await package_pages.versions(db, head.package_id, which, before=before, limit=_ROWS)
     return call.page(
         "versions.html",
         title=[call.say("Versions"), str(name)],
         api=f"{head.api}/versions",
         command=f"moorage versions {name}",
         head=head,
-        rows=[(row, artifacts.kind_of(row.media_type, row.artifact_type, row.kind)) for row in rows[:_ROWS]],
+        rows=[(row, artifacts.kind_of(row.media_type, row.artifact_type, row.kind)) for row in rows],
         which=which,
         after=after,
-        more=str(rows[_ROWS - 1].id) if len(rows) > _ROWS else None,
+        more=None if below is None else str(below),
     )
 
 

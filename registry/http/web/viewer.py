@@ -1,7 +1,7 @@
 """The viewer of a page: who is signed in, in which language and theme.
 
-``session_of`` is the one place where sign-in plugs in. Without a session the viewer is a visitor. A session counts for
-pages only; ``/v2``, ``/token`` and ``/api`` never see the cookie.
+Without a session the viewer is a visitor. A session counts for pages only; ``/v2``, ``/token`` and ``/api`` never see
+the cookie.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from auth.identity import Identity
 from registry.http.server.message import Request
-from registry.http.urls import origin
+from registry.http.web import sessions
 from registry.http.web.catalogue import LANGUAGES, best
 from registry.services import Services
 
@@ -91,20 +91,10 @@ class Viewer:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def session_of(_services: Services, _secret: str) -> Session | None:
-    """Find the session of a cookie's secret; None: there is none, or it is over."""
-    return None  # sign-in plugs in here
-
-
-def cookie_name(request: Request, services: Services) -> str:
-    """Return the name of the session's cookie: ``__Host-`` where browsers keep such a one."""
-    return "__Host-moorage" if origin(request, services.settings).startswith("https:") else "moorage"
-
-
 async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
     """Return the viewer of a request. Raises Unavailable."""
-    secret = http.cookies.get(cookie_name(request, services))
-    session = None if not secret else await session_of(services, secret)
+    secret = http.cookies.get(sessions.cookie_name(request, services))
+    session = None if not secret else await sessions.find(services, secret)
     return _viewer(http, services, session, secret or "")
 
 

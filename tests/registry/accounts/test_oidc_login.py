@@ -11,7 +11,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from auth.errors import Unauthenticated
 from auth.issuers import OidcIssuer
-from registry.accounts.oidc_login import IssuerKeys
+from registry.accounts.issuer_keys import IssuerKeys
 from storage.errors import Unavailable
 
 ISSUER = "https://issuer.example/realm"

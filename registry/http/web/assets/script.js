@@ -52,6 +52,12 @@
     for (const menu of all("details.menu[open]")) { menu.open = false; menu.firstElementChild.focus(); }
   });
 
+  const code = document.getElementById("field-code");
+  if (code && location.hash.length > 1) { // of a sign-in link: what is behind the hash is never sent
+    code.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname);
+  }
+
   const poll = document.querySelector("[data-poll]");
   if (poll) {
     const look = async () => {

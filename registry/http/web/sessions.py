@@ -1,0 +1,56 @@
+"""The session of a browser, by its cookie."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from registry.accounts import web_sessions as rules
+from registry.http.server.message import Request
+from registry.http.urls import origin
+from registry.services import Services
+from storage.metadata.web_sessions import WebSession
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session as pages need it. ``recent``: the person signed in not long ago."""
+
+    stored: WebSession
+    recent: bool
+
+    @property
+    def account_id(self) -> int:
+        return self.stored.account_id
+
+    @property
+    def token_id(self) -> int:
+        return self.stored.id
+
+    @property
+    def login(self) -> str:
+        return self.stored.login
+
+    @property
+    def site_admin(self) -> bool:
+        return self.stored.site_admin
+
+
+async def find(services: Services, secret: str) -> SignedIn | None:
+    """Find the session of a cookie's secret; None: there is none, or it is over. Raises Unavailable."""
+    plain = rules.parse(secret)
+    stored = None if plain is None else await rules.find(services.db, plain)
+    return None if stored is None else SignedIn(stored, rules.is_recent(stored, now_of(services)))
+
+
+def now_of(services: Services) -> datetime:
+    """Return the time of the process."""
+    return datetime.fromtimestamp(services.now(), UTC)
+
+
+def cookie_name(request: Request, services: Services, name: str = "moorage") -> str:
+    """Return the name of a cookie: with ``__Host-`` where browsers keep such a one."""
+    return f"__Host-{name}" if is_secure(request, services) else name
+
+
+def is_secure(request: Request, services: Services) -> bool:
+    """Return whether browsers reach the registry by https."""
+    return origin(request, services.settings).startswith("https:")

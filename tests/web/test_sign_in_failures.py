@@ -1,0 +1,89 @@
+"""Sign-in while PostgreSQL is away, and what of it is in the log (S35)."""
+
+import asyncio
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+from auth.passwords import Hasher
+from registry.accounts.accounts import create_user, find
+from registry.accounts.sign_in import issue_code, set_password
+from registry.devservers.seaweed import EmbeddedS3
+from storage.metadata.database import Database
+from tests.support.pages import Pages
+from tests.support.people import PASSWORD, browser, person
+from tests.support.processes import served
+from tests.support.raw import ask, request
+from tests.support.server import Registry
+
+
+async def test_while_postgres_is_away_one_is_told_to_come_again(pages: Pages, registry: Registry) -> None:
+    await person(registry, "alice")
+    alice = await browser(registry, "alice")
+    visitor = (await pages.get("/login")).field("csrf")
+    own = (await alice.get("/settings/sessions")).all("input", name="csrf")[0]["value"]
+    await registry.services.db.close()
+    for who, path, fields in (
+        (pages, "/login", {"csrf": visitor, "login": "alice", "password": PASSWORD}),
+        (pages, "/login/code", {"csrf": visitor, "code": "BCDF-GHJK-LMNP-QRST"}),
+        (alice, "/logout", {"csrf": own}),
+        (alice, "/settings/sessions", {"csrf": own, "session": "others"}),
+        (alice, "/login/device", {"csrf": own, "user_code": "BCDF-GHJK"}),
+    ):
+        answer = await who.post(path, fields)
+        assert answer.status == 503, path
+        assert "Retry-After" in answer.headers
+        assert "Set-Cookie" not in answer.headers, "who is signed in stays so"
+    for path in ("/login/device/code", "/login/device/token"):
+        grant = "urn:ietf:params:oauth:grant-type:device_code"
+        answer = await registry.call("POST", path, data={"grant_type": grant, "device_code": "x"})
+        assert answer.status == 503, path
+
+
+async def test_s35_no_secret_of_a_sign_in_is_logged(
+    env: dict[str, str], s3: EmbeddedS3, db: Database, tmp_path: Path
+) -> None:
+    await create_user(db, "alice")
+    account = await find(db, "alice")
+    await set_password(db, Hasher(), account.id, PASSWORD, "localhost")
+    code = (await issue_code(db, "alice")).reveal()
+    log, mistyped = tmp_path / "log", "a password where the login belongs"
+    secrets = {PASSWORD, code, mistyped}
+    async with served({**env, "MOORAGE_S3_BUCKET": s3.bucket}, 1, log) as (url,):
+        cookie = ""
+
+        async def send(path: str, **fields: str) -> str:
+            nonlocal cookie
+            form = (await ask(url, request("GET", "/login", *([f"Cookie: {cookie}"] if cookie else [])))).body.decode()
+            token = re.search('name="csrf" value="([0-9a-f]+)"', form)
+            assert token is not None
+            body = urlencode({"csrf": token[1], **fields}).encode()
+            headers = ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+            headers += ["Sec-Fetch-Site: same-origin", *([f"Cookie: {cookie}"] if cookie else [])]
+            answer = await ask(url, request("POST", path, *headers, body=body))
+            assert answer.status in {200, 303, 422}, answer.body
+            if answer.status == 303:
+                cookie = answer.headers["Set-Cookie"].partition(";")[0]
+                secrets.add(cookie.partition("=")[2])
+            return answer.body.decode()
+
+        await send("/login", login=mistyped, password=PASSWORD)
+        await send("/login", login="alice", password="wrong wrong wrong")
+        await send("/login/code", code=code)
+        assert cookie
+        cookie = ""
+        await send("/login", login="alice", password=PASSWORD)
+        assert cookie
+        await ask(url, request("GET", "/", f"Cookie: {cookie}"))
+        device = await send("/login/device/code", client_name="laptop")
+        secrets |= set(re.findall('"(?:device|user)_code":"([^"]+)"', device))
+        await asyncio.sleep(0.4)
+    assert len(secrets) == 7
+    text = log.read_text()
+    assert text.count('"http.request"') >= 10
+    for secret in secrets:
+        assert secret not in text
+    assert f'"account_id":{account.id},"method":"GET","path":"/",' in text, "whose request it was"
+    rows = await db.fetch("SELECT row_to_json(sign_in_attempts)::text FROM sign_in_attempts")
+    assert rows
+    assert not [row for row in rows if mistyped in row[0]]
