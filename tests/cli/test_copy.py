@@ -9,7 +9,7 @@ import pytest
 
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.migrate import migrate
-from tests.api.test_versions import push_index, push_referrer
+from tests.api.test_versions import INDEX, OCI, push_referrer, put
 from tests.cli.commands import Shell
 from tests.cli.former import former
 from tests.support.server import Registry, running, settings_env
@@ -36,7 +36,11 @@ async def image(registry: Registry, token: str) -> tuple[str, str, list[str]]:
         await registry.push_image("alice/app", f"c{number}", token, layers=2, size=3000, architecture=arch)
         for number, arch in enumerate(("amd64", "arm64"))
     ]
-    index = await push_index(registry, "v1", children, token)
+    entries = [
+        {"mediaType": OCI, "digest": child, "size": 500, "platform": {"os": "linux", "architecture": arch}}
+        for child, arch in zip(children, ("amd64", "arm64"), strict=True)
+    ]
+    index = await put(registry, "v1", {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}, token)
     signature = await push_referrer(registry, "", index, token, "signature")
     beside = await push_referrer(registry, index.replace(":", "-") + ".sig", None, token, "cosign")
     return index, signature, [*children, beside]

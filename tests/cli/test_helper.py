@@ -70,7 +70,7 @@ async def test_login_registers_it_for_the_host_alone(shell: Shell) -> None:
     assert config.read_text() == "{ nobody can read this"
 
 
-@pytest.mark.parametrize("name", ["skopeo", "crane", "podman"])
+@pytest.mark.parametrize("name", ["skopeo", "crane"])
 async def test_clients_that_are_installed_use_it(shell: Shell, name: str) -> None:
     token = await shell.registry.user("alice")
     await shell.registry.push_image("alice/app", "v1", token)
@@ -82,7 +82,6 @@ async def test_clients_that_are_installed_use_it(shell: Shell, name: str) -> Non
     commands = {
         "skopeo": ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{shell.host}/alice/app:v1"],
         "crane": ["crane", "manifest", f"{shell.host}/alice/app:v1"],
-        "podman": ["podman", "manifest", "inspect", "--tls-verify=false", f"{shell.host}/alice/app:v1"],
     }
     if shutil.which(name) is None:
         return  # a machine without it has the test of the protocol above

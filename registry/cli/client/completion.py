@@ -74,6 +74,9 @@ def _packages(context: Context) -> list[str]:
     cached = os.path.join(store.folder(context.env), "completion")  # noqa: PTH118
     try:
         target = context.target()
+    except CommandError:
+        return []
+    try:
         if context.output.now - os.stat(cached).st_mtime < _FRESH_SECONDS:  # noqa: PTH116
             with open(cached, encoding="utf-8") as file:
                 known = file.read().split("\n")
@@ -81,8 +84,6 @@ def _packages(context: Context) -> list[str]:
                 return known[1:]
     except OSError:
         pass
-    except CommandError:
-        return []
     from registry.cli.client.packages import full_name
 
     try:

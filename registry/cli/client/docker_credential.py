@@ -72,7 +72,7 @@ def _store(env: Mapping[str, str], given: str) -> str:
         raise Refused(_NO_USER)
     with store.changing(env) as hosts:
         former = hosts.get(host, {})
-        kept = {key: former[key] for key in ("scheme", "insecure") if key in former}
+        kept: store.Entry = {key: former[key] for key in ("scheme", "insecure") if key in former}
         hosts[host] = {"login": login, **kept, "token": secret}
     return ""
 
