@@ -10,8 +10,13 @@ _OPERATOR: Final = frozenset({"serve", "worker", "migrate", "run", "admin"})
 def main() -> None:
     """Run the command line: the half that has the command."""
     if sys.argv[1:2] and sys.argv[1] in _OPERATOR:
-        from registry.cli import operator
-
+        try:
+            from registry.cli import operator
+        except ModuleNotFoundError as error:
+            sys.exit(
+                f"moorage: `{sys.argv[1]}` needs the server, which is not installed here ({error.name} is missing): "
+                "pip install 'moorage[server]'"
+            )
         operator.main()
     else:
         from registry.cli.client.main import main as client

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from registry.cli.client import references
 from registry.cli.client.api import package_path
+from registry.cli.client.commands import Command, add_change
 from registry.cli.client.context import Context
 from registry.cli.client.errors import USAGE, CommandError
-from registry.cli.client.main import Command, add_change
 from registry.cli.client.output import Column, plural
 
 _ROLES: Final = ("read", "write", "admin")

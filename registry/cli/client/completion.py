@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from registry.cli.client import store
+from registry.cli.client.commands import OPERATOR, TABLE, Command, command_of, parser_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import CommandError
-from registry.cli.client.main import OPERATOR, TABLE, Command, command_of, parser_of
 
 _FRESH_SECONDS: Final = 60
 _SHELLS: Final = {

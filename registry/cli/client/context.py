@@ -1,4 +1,4 @@
-"""What a command runs with: its environment, its streams, and the host that it speaks to."""
+"""The surroundings of a command: its environment, its streams, and the host that it speaks to."""
 
 import time
 from collections.abc import Callable, Mapping

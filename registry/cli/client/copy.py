@@ -8,9 +8,9 @@ from http.client import HTTPResponse
 from typing import IO, Any, Final, cast
 
 from registry.cli.client import references
+from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, UNREACHABLE, USAGE, CommandError
-from registry.cli.client.main import Command
 from registry.cli.client.oci import INDEXES, TRAVEL_ERRORS, Manifest, Registry
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from registry.cli.client import references
 from registry.cli.client.api import Api, package_path
+from registry.cli.client.commands import Command, add_change
 from registry.cli.client.context import Context
 from registry.cli.client.durations import moment
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
-from registry.cli.client.main import Command, add_change
 from registry.cli.client.output import Column, plural, seconds_of, size
 from registry.cli.client.packages import add_selection, select, tags_of
 from registry.cli.client.references import Reference

@@ -1,4 +1,4 @@
-"""What a command ends with: its exit status, and an error with its reason and a remedy."""
+"""Exit statuses of commands, and errors with their reason and a remedy."""
 
 from typing import Final
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from registry.cli.client import credentials, store
 from registry.cli.client.api import Api
+from registry.cli.client.commands import Command
 from registry.cli.client.context import Context, Target
 from registry.cli.client.devices import sign_in
 from registry.cli.client.errors import NOT_SIGNED_IN, USAGE, CommandError
-from registry.cli.client.main import Command
 from registry.cli.client.output import Column
 
 _SCOPES: Final = "read:packages,write:packages,delete:packages,user"

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from registry.cli.client import references
 from registry.cli.client.api import package_path
+from registry.cli.client.commands import Command, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.durations import before
 from registry.cli.client.errors import CommandError
-from registry.cli.client.main import Command, add_limit, limit_of
 from registry.cli.client.output import Column, size
 
 

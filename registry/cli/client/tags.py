@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from registry.cli.client import references
 from registry.cli.client.api import Api, package_path
+from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
-from registry.cli.client.main import Command, add_change, add_limit, limit_of
 from registry.cli.client.output import Column
 from registry.cli.client.references import Reference
 from registry.cli.client.versions import digest_of, short, tag_path

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.durations import seconds
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, USAGE, CommandError
-from registry.cli.client.main import Command, add_change, add_limit, limit_of
 from registry.cli.client.output import Column
 
 _ACTIONS: Final = {"pull": "read", "push": "write", "delete": "delete"}

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from registry.cli.client import references
+from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.main import Command
 from registry.cli.client.oci import INDEXES, Manifest, Registry
 from registry.cli.client.output import clean, size
 from registry.cli.client.versions import short

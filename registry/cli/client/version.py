@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.main import Command
 
 
 def _add(_parser: ArgumentParser) -> None:
