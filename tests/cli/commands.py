@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,22 @@ class Shell:
         assert done.err.startswith(("error:", "{")) or "\nerror:" in done.err, done.err
         assert "Traceback" not in done.err
         return done.err
+
+    async def on_terminal(self, *arguments: str, typed: str = "", **env: str) -> str:
+        """Runs a command on a terminal, on which this is typed; what the terminal shows."""
+        ours, theirs = pty.openpty()
+        os.write(ours, typed.encode())
+        try:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "registry", *arguments, env={"TERM": "xterm", **self._environment, **env},
+                stdin=theirs, stdout=theirs, stderr=theirs,
+            )  # fmt: skip
+            async with asyncio.timeout(60):
+                await child.wait()
+            return os.read(ours, 65536).decode().removeprefix(typed.replace("\n", "\r\n"))
+        finally:
+            os.close(ours)
+            os.close(theirs)
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -160,3 +160,27 @@ async def test_tokens_are_made_listed_and_revoked(shell: Shell) -> None:
     assert "no tokens are called 'ci'" in await shell.fails(3, "tokens", "revoke", "ci", "-y")
     weak = await shell.registry.token("alice", ("read:packages",))
     assert (await shell.fails(5, "tokens", MOORAGE_TOKEN=weak)).startswith("error: ")
+
+
+async def test_a_terminal_is_asked_and_no_is_the_default(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    await shell.registry.push_image("alice/app", "v1", alice)
+    question = "Delete alice/app with all of it? [y/N] "
+    for typed in ("\n", "no\n", "n\n"):
+        text = await shell.on_terminal("delete", "alice/app", typed=typed)
+        assert question in text
+        assert "\x1b[31merror:\x1b[0m not done\r\n" in text
+    await shell.ok("package", "alice/app")
+    text = await shell.on_terminal("delete", "alice/app", typed="y\n", NO_COLOR="1")
+    assert f"{question}Deleted alice/app. It can be restored for 30 days.\r\n" in text
+    await shell.fails(3, "package", "alice/app")
+
+
+async def test_what_others_wrote_does_nothing_to_a_terminal(shell: Shell) -> None:
+    shell.env["MOORAGE_TOKEN"] = await shell.registry.user("alice", SCOPES)
+    await shell.ok("tokens", "new", "\x1b[31mred\ttab\nline", "--package", "alice/*", "-q")
+    assert (await shell.ok("tokens")).out.split("\t")[1] == "\N{REPLACEMENT CHARACTER}[31mred tab line"
+    text = await shell.on_terminal("tokens", NO_COLOR="1")
+    assert "\x1b" not in text
+    assert (await shell.ok("tokens", "--json=note", "--limit", "1")).json == [{"note": "\x1b[31mred\ttab\nline"}]

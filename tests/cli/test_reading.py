@@ -1,8 +1,5 @@
 """The commands that read: packages, versions, tags, trees, sizes."""
 
-import os
-import pty
-
 from tests.api.test_versions import push_index, push_referrer
 from tests.cli.commands import Shell
 
@@ -122,27 +119,9 @@ async def test_a_terminal_gets_a_table_with_colours(shell: Shell) -> None:
     alice = await shell.registry.user("alice", SCOPES)
     await shell.registry.push_image("alice/app", "v1", alice)
     for env, plain in (({}, False), ({"NO_COLOR": "1"}, True), ({"TERM": "dumb"}, True)):
-        text = await on_terminal(shell, "packages", MOORAGE_TOKEN=alice, **env)
+        text = await shell.on_terminal("packages", MOORAGE_TOKEN=alice, **env)
         assert ("\x1b[2mPACKAGE" in text) != plain, text
         head, row = text.replace("\x1b[2m", "").replace("\x1b[0m", "").split("\r\n")[:2]
         assert head.split() == ["PACKAGE", "VISIBILITY", "VERSIONS", "UPDATED"]
         assert head.index("VISIBILITY") == row.index("private")
         assert row.endswith(("now", "s ago"))
-
-
-async def on_terminal(shell: Shell, *arguments: str, **env: str) -> str:
-    """What a terminal shows of stdout."""
-    import asyncio  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
-    ours, theirs = pty.openpty()
-    try:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "registry", *arguments, env={"TERM": "xterm", **shell._environment, **env},
-            stdin=theirs, stdout=theirs, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        await child.communicate()
-        return os.read(ours, 65536).decode()
-    finally:
-        os.close(ours)
-        os.close(theirs)

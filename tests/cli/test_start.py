@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cli.client.commands import OPERATOR, TABLE
 from tests.cli.commands import Shell
 
 #: What belongs to the server, or costs more than a command may take.
@@ -37,6 +38,32 @@ def test_nothing_of_the_server_is_imported(command: list[str]) -> None:
     loaded = done.stderr.split("\n")
     assert "registry.cli.client.main" in loaded
     assert not [one for one in loaded for foreign in _FOREIGN if one == foreign or one.startswith(f"{foreign}.")]
+
+
+def _alone(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command where no package is installed."""
+    env = {"PYTHONPATH": str(Path.cwd()), **_ENV}
+    command = [sys.executable, "-S", "-m", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, stdin=subprocess.DEVNULL)
+
+
+def test_python_alone_is_enough() -> None:
+    for name in TABLE:
+        done = _alone("registry", *name.split(), "--help")
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert done.stdout.startswith(f"usage: moorage {name}")
+    told = _alone("registry", "packages")
+    assert (told.returncode, told.stderr) == (7, "error: cannot reach 127.0.0.1:1\n  why: connection refused\n")
+    assert _alone("registry.cli.client.docker_credential", "list").stdout == "{}\n"
+
+
+def test_serving_says_in_one_line_what_it_needs() -> None:
+    for name in OPERATOR:
+        told = _alone("registry", name)
+        assert told.returncode == 1
+        assert told.stderr.startswith(f"moorage: `{name}` needs the server, which is not installed here (")
+        assert told.stderr.endswith("): pip install 'moorage[server]'\n")
+        assert told.stderr.count("\n") == 1
 
 
 def _seconds(*arguments: str) -> float:

@@ -46,7 +46,7 @@ class Context:
 
     @property
     def trace(self) -> Callable[[str], None] | None:
-        """What tells each request on stderr, with ``--verbose``."""
+        """The function that tells each request on stderr, with ``--verbose``."""
         if not getattr(self.options, "verbose", False):
             return None
         return lambda text: self.output.note(f"> {text}")

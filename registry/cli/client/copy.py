@@ -166,16 +166,10 @@ class _Copier:
     def _blob(self, read: Registry, write: Registry, digest: str, size: int, progress: Progress) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
-                if write.has_blob(digest):
-                    progress.skip(digest)
-                    return
-                here, location = write.mount(digest, self.read.path if self.mounts else "")
-                if here:
-                    progress.skip(digest)
-                    return
-                response = read.open_blob(digest)
-                _send(write, location, digest, size, response, lambda count: progress.add(digest, count))
-            except TRAVEL_ERRORS as error:
+                self._transfer(read, write, digest, size, progress)
+            except (*TRAVEL_ERRORS, CommandError) as error:
+                if isinstance(error, CommandError) and error.status != UNREACHABLE:
+                    raise
                 for one in (read, write):
                     one.connection.close()
                 progress.again(digest)
@@ -186,6 +180,15 @@ class _Copier:
             else:
                 progress.done(digest)
                 return
+
+    def _transfer(self, read: Registry, write: Registry, digest: str, size: int, progress: Progress) -> None:
+        """Have a blob there: it is, or it is mounted, or it is sent."""
+        if write.has_blob(digest):
+            return
+        here, location = write.mount(digest, self.read.path if self.mounts else "")
+        if not here:
+            response = read.open_blob(digest)
+            _send(write, location, digest, size, response, lambda count: progress.add(digest, count))
 
     def _put(self, manifest: Manifest, version: str) -> None:
         if self.write.has_manifest(version) == manifest.digest:

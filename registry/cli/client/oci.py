@@ -179,7 +179,8 @@ class Registry:
                 url = urlsplit(
                     urljoin(f"{connection.scheme}://{connection.host}{target}", response.headers["Location"])
                 )
-                connection, headers = self._other(url.scheme, url.netloc), {}
+                connection = self._other(url.scheme, url.netloc)
+                headers = self._headers({}) if connection is self.connection else {}
                 target = f"{url.path}?{url.query}" if url.query else url.path
             else:
                 raise self.refusal(Reply(response.status, response.headers, body), digest)  # type: ignore[arg-type]
@@ -206,7 +207,9 @@ class Registry:
         url = urlsplit(urljoin(base, location))
         target = f"{url.path}?{url.query}&" if url.query else f"{url.path}?"
         connection = self._other(url.scheme, url.netloc)
-        headers = self._headers({"Content-Type": "application/octet-stream"})
+        headers = {"Content-Type": "application/octet-stream"}
+        if connection is self.connection:
+            headers = self._headers(headers)  # elsewhere the address itself is the permission
         response = connection.open("PUT", target + urlencode({"digest": digest}), headers, body, size)
         reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
         if reply.status != _CREATED:

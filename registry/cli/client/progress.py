@@ -41,15 +41,10 @@ class Progress:
         with self._lock:
             self._arrived[digest] = 0
 
-    def skip(self, digest: str) -> None:
-        """Count a blob that was there, or could be mounted."""
+    def done(self, digest: str) -> None:
+        """Count a blob that is there now."""
         with self._lock:
             self._arrived[digest] = self._wanted[digest]
-            self._finished += 1
-
-    def done(self, _digest: str) -> None:
-        """Count a blob that has arrived."""
-        with self._lock:
             self._finished += 1
 
     def stop(self) -> None:
