@@ -1,5 +1,6 @@
 """A registry of OCI 1.0 in front of a Moorage: it knows nothing of referrers, and can be told to fail."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +14,12 @@ _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "host", "oci
 
 @dataclass
 class Former:
-    """Its address, what it was asked, and how many uploads it lets through before it cuts connections."""
+    """Its address, what it was asked, and how many uploads it lets through before it cuts, or stalls."""
 
     host: str
     asked: list[str] = field(default_factory=list)
     lets_through: int = 1_000_000
+    stalls_after: int = 1_000_000
 
     def uploads(self) -> list[str]:
         """The digests of the blobs that were sent."""
@@ -38,6 +40,9 @@ async def former(behind: str) -> AsyncIterator[Former]:
             return web.Response(status=404)
         if request.method == "PUT" and "/blobs/" in request.path:
             made.lets_through -= 1
+            made.stalls_after -= 1
+            if made.stalls_after < 0:
+                await asyncio.sleep(30)
             if made.lets_through < 0:
                 assert request.transport is not None
                 request.transport.abort()

@@ -1,7 +1,11 @@
 """`moorage copy`: any registry to any other, whole, and nothing twice."""
 
+import asyncio
 import hashlib
 import os
+import re
+import signal
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +16,7 @@ from storage.metadata.migrate import migrate
 from tests.api.test_versions import INDEX, OCI, push_referrer, put
 from tests.cli.commands import Shell
 from tests.cli.former import former
-from tests.support.server import Registry, running, settings_env
+from tests.support.server import Registry, running, settings_env, until
 
 
 @pytest.fixture
@@ -159,3 +163,32 @@ async def test_the_token_of_the_environment_goes_to_its_own_host_only(shell: She
         assert done.status == 4, done
         assert f"try: moorage login {old.host}" in done.err
         assert alice not in done.err
+
+
+async def test_ctrl_c_ends_at_once_and_says_how_far_it_came(shell: Shell, other: Registry) -> None:
+    alice = await sign_in(shell, shell.registry, "alice")
+    await shell.registry.push_image("alice/app", "v1", alice, layers=4)
+    async with former(other.url) as old:
+        await sign_in(shell, other, "bob", old.host)
+        old.stalls_after = 2
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", "copy", f"{shell.host}/alice/app:v1", f"{old.host}/bob/app",
+            env=shell._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await until(lambda: len(old.uploads()) > 2)
+        child.send_signal(signal.SIGINT)
+        async with asyncio.timeout(2):
+            out, err = await child.communicate()
+        assert (child.returncode, out) == (130, b"")
+        told = r"[1-4] of 5 blobs are there; the same command goes on\nerror: interrupted\n"
+        assert re.fullmatch(told, err.decode()), err
+
+
+async def test_a_terminal_sees_how_far_it_is(shell: Shell, other: Registry) -> None:
+    alice = await sign_in(shell, shell.registry, "alice")
+    await sign_in(shell, other, "bob")
+    digest = await shell.registry.push_image("alice/app", "v1", alice, size=300_000)
+    target = f"{other.url.removeprefix('http://')}/bob/app"
+    text = await shell.on_terminal("copy", f"{shell.host}/alice/app:v1", target)
+    assert re.search(r"\r\x1b\[K\d/2 blobs  [\d.]+ k?B of 300 kB  [\d.]+ [kMG]?B/s", text), text
+    assert text.endswith(f"2 blobs, 300 kB sent\r\n{target}:v1@{digest}\r\n")
