@@ -8,9 +8,11 @@ import sys
 import orjson
 import pytest
 
+from tests.api.test_versions import put
 from tests.cli.commands import Done, Shell
 
 PROGRAM = "registry.cli.client.docker_credential"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 ABSENT = "credentials not found in native keychain\n"
 
 
@@ -70,10 +72,12 @@ async def test_login_registers_it_for_the_host_alone(shell: Shell) -> None:
     assert config.read_text() == "{ nobody can read this"
 
 
-@pytest.mark.parametrize("name", ["skopeo", "crane"])
+@pytest.mark.parametrize("name", ["skopeo", "crane", "docker", "podman"])
 async def test_clients_that_are_installed_use_it(shell: Shell, name: str) -> None:
     token = await shell.registry.user("alice")
-    await shell.registry.push_image("alice/app", "v1", token)
+    image = await shell.registry.push_image("alice/app", "v1", token)
+    manifest = orjson.loads((await shell.registry.call("GET", f"/v2/alice/app/manifests/{image}", token)).body)
+    await put(shell.registry, "docker", {**manifest, "mediaType": DOCKER}, token)
     await shell.ok("login", shell.host, "--with-token", "--docker", given=token)
     program = shell.home / "bin" / "docker-credential-moorage"
     program.parent.mkdir()
@@ -81,6 +85,8 @@ async def test_clients_that_are_installed_use_it(shell: Shell, name: str) -> Non
     program.chmod(0o755)
     commands = {
         "skopeo": ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{shell.host}/alice/app:v1"],
+        "docker": ["docker", "manifest", "inspect", "--insecure", f"{shell.host}/alice/app:docker"],
+        "podman": ["podman", "login", "--get-login", shell.host],
         "crane": ["crane", "manifest", f"{shell.host}/alice/app:v1"],
     }
     if shutil.which(name) is None:
@@ -90,4 +96,4 @@ async def test_clients_that_are_installed_use_it(shell: Shell, name: str) -> Non
     )
     out, err = await child.communicate()
     assert child.returncode == 0, err
-    assert orjson.loads(out)["schemaVersion"] == 2
+    assert out == b"alice\n" if name == "podman" else orjson.loads(out)["schemaVersion"] == 2

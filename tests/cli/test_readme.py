@@ -7,7 +7,6 @@ from pathlib import Path
 from tests.cli.commands import Shell
 from tests.support.api import SCOPES
 
-
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
 
