@@ -110,4 +110,5 @@ async def test_an_unknown_command_is_told_the_nearest(shell: Shell) -> None:
     assert "try: moorage tags --help" in await shell.fails(2, "tags")
     for words in ((), ("--help",)):
         assert "For users:" in (await shell.ok(*words)).out
-    assert (await shell.ok("version")).out.startswith("moorage ")
+    for word in ("version", "--version"):
+        assert (await shell.ok(word)).out.startswith("moorage ")

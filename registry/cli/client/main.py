@@ -41,7 +41,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str], streams: tuple[TextIO,
             context = Context(env, streams, Namespace(host="", insecure=False))
             streams[1].write("".join(f"{one}\n" for one in complete(context, arguments[1:])))
             return 0
-        name, command, rest = _command(arguments)
+        name, command, rest = _command(["version"] if arguments[0] == "--version" else arguments)
         options = parser_of(name, command).parse_args(["--json=" if one == "--json" else one for one in rest])
         context = Context(env, streams, options)
         return command.run(context) or 0
