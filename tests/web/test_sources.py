@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.cli.client.commands import OPERATOR, TABLE
 from registry.http.web.text import day, http_url, inert, moment, size
 
 _WEB = Path(__file__).parent.parent.parent / "registry/http/web"
@@ -115,3 +116,9 @@ def test_the_package_has_templates_and_assets() -> None:
         if path.is_file() and path.suffix in {".html", ".css", ".js", ".svg"}:
             ignored = subprocess.run(["git", "check-ignore", "-q", str(path)], cwd=_WEB, check=False).returncode
             assert ignored == 1, path
+
+
+def test_every_command_that_a_page_tells_is_there() -> None:
+    told = [word for path in _WEB.glob("*.py") for word in re.findall(r"moorage ([a-z]+)", path.read_text())]
+    assert len(told) >= 10
+    assert set(told) <= {*TABLE, *OPERATOR}

@@ -1,6 +1,8 @@
 """Explore and search: the packages that the viewer may see, all of them or by the beginnings of their names."""
 
+import shlex
 from typing import Final, cast
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -27,8 +29,8 @@ async def explore(call: PageCall) -> web.Response:
     return call.page(
         "explore.html",
         title=[query, call.say("Search")] if query else [call.say("Explore")],
-        api=f"/search/packages{'?q=' + query if query else ''}",
-        command=f"moorage search {query}" if query else "moorage search",
+        api=f"/search/packages{'?q=' + quote(query) if query else ''}",
+        command=f"moorage packages --search {shlex.quote(query)}",
         search=query,
         sort=sort,
         after=after,

@@ -20,7 +20,10 @@ async def start(call: PageCall) -> web.Response:
     if login is None:
         newest = await rule.search(db, None, limit=_NEWEST)
         return call.page(
-            "start_visitor.html", api="/search/packages", command="moorage search", packages=newest.packages
+            "start_visitor.html",
+            api="/search/packages",
+            command="moorage packages --search ''",
+            packages=newest.packages,
         )
     own = await shown.packages_of(db, call.viewer.token_id, login.lower(), limit=_ROWS)
     template = "start_account.html" if own else "start_first.html"

@@ -1,7 +1,9 @@
 """The tags of a package: the newest first, by name, or those that begin with a text."""
 
+import shlex
 from collections import defaultdict
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -37,8 +39,8 @@ async def tags(call: PageCall) -> web.Response:
     return call.page(
         "tags.html",
         title=[call.say("Tags"), str(name)],
-        api=f"{head.api}/tags{'?q=' + query if query else ''}",
-        command=f"moorage tags {name}{' ' + query if query else ''}",
+        api=f"{head.api}/tags{'?q=' + quote(query) if query else ''}",
+        command=f"moorage tags {name}{' --match ' + shlex.quote(query + '*') if query else ''}",
         head=head,
         found=page,
         query=query,

@@ -84,7 +84,7 @@ def _page(call: PageCall, seen: Seen, tab: str, **values: Any) -> web.Response:
         f"version_{tab}.html",
         title=[f"{name}{reference}"],
         api=f"{seen.head.api}/versions/{seen.row.version_id}",
-        command=f"moorage inspect {name}{f':{seen.tag}' if seen.tag else f'@{seen.digest}'}",
+        command=f"moorage tree {name}{f':{seen.tag}' if seen.tag else f'@{seen.digest}'}",
         head=seen.head,
         seen=seen,
         version=seen.row,
