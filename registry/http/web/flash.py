@@ -9,6 +9,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from registry.http.server.message import Request
+from registry.http.web.sessions import cookie_name, is_secure
 from registry.services import Services
 
 COOKIE: Final = "moorage_flash"
@@ -16,17 +18,26 @@ _SECONDS: Final = 60
 _TEXT_MAX: Final = 1000
 
 
-def write(response: web.Response, services: Services, kind: str, text: str) -> None:
+def write(response: web.Response, request: Request, services: Services, kind: str, text: str) -> None:
     """Have the next page show ``text``; ``kind``: ok, info, warn or bad."""
     body = urlsafe_b64encode(orjson.dumps([kind, text[:_TEXT_MAX], int(services.now()) + _SECONDS])).decode()
     value = f"{body}.{_signature(services, body)}"
-    response.set_cookie(COOKIE, value, max_age=_SECONDS, httponly=True, samesite="Lax", path="/")
+    response.set_cookie(
+        cookie_name(request, services, COOKIE),
+        value,
+        max_age=_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+        secure=is_secure(request, services),
+    )
 
 
-def read(http: web.Request, services: Services) -> list[tuple[str, str]]:
+def read(http: web.Request, request: Request, services: Services) -> list[tuple[str, str]]:
     """Return the messages of a request, as kind and text; what was not written here is none."""
-    body, _, signature = http.cookies.get(COOKIE, "").partition(".")
-    if not body or not hmac.compare_digest(signature.encode(), _signature(services, body).encode()):
+    body, _, signature = http.cookies.get(cookie_name(request, services, COOKIE), "").partition(".")
+    # What is no UTF-8 are surrogates here, which have no bytes.
+    if not body or not hmac.compare_digest(signature.encode("utf-8", "replace"), _signature(services, body).encode()):
         return []
     try:
         kind, text, until = orjson.loads(urlsafe_b64decode(body))
@@ -35,10 +46,18 @@ def read(http: web.Request, services: Services) -> list[tuple[str, str]]:
     return [(kind, text)] if services.now() < until else []
 
 
-def clear(response: web.Response) -> None:
+def clear(response: web.Response, request: Request, services: Services) -> None:
     """Have the browser forget the messages that were shown."""
-    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax")
+    response.del_cookie(
+        cookie_name(request, services, COOKIE),
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
 
 
 def _signature(services: Services, body: str) -> str:
-    return hmac.new(services.settings.secrets[0], b"flash" + body.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        services.settings.secrets[0], b"flash" + body.encode("utf-8", "replace"), hashlib.sha256
+    ).hexdigest()

@@ -1,0 +1,138 @@
+"""What strangers send to pages: queries, cookies and forms that no page of ours makes."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.pages import Html
+from tests.support.people import browser
+from tests.support.raw import ask, request
+from tests.support.server import Registry, running
+
+
+@pytest.mark.parametrize("query", ["x=%0d%0aSet-Cookie:%20theme=dark", "x=%00", "next=%0A", "q=%7f&a=%E2%80%A8", "a+b"])
+@pytest.mark.parametrize("path", ["/alice/", "/Alice", "/new/token"])
+async def test_s56_a_query_is_led_on_as_it_came(registry: Registry, path: str, query: str) -> None:
+    answer = await ask(registry.url, request("GET", f"{path}?{query}"))
+    assert answer.status == 308
+    assert answer.headers["Location"] == f"{'/settings/tokens/new' if path == '/new/token' else '/alice'}?{query}"
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "0001-01-01T00:00:00+23:59~1",
+        "9999-12-31T23:59:59-23:59~1",
+        "2026-01-01T00:00:00~1",
+        "2026-13-01T00:00:00+00:00~1",
+        "-1",
+        "9" * 400,
+        "\0",
+        "\u202e",
+    ],
+)
+async def test_s17_a_place_in_a_search_that_no_page_gave(registry: Registry, place: str) -> None:
+    for path in ("/search", "/explore", "/api/v3/search/packages"):
+        async with registry.http.get(registry.url + path, params={"after": place}) as response:
+            assert response.status == (200 if place == "\0" and path[1] != "a" else 422), path
+
+
+async def test_s17_an_end_outside_of_time(registry: Registry) -> None:
+    alice = await registry.user("alice", ["user"])
+    for end in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        answer = await registry.call("POST", "/api/v3/user/tokens", alice, json={"scopes": ["user"], "expires_at": end})
+        assert answer.status == 422, (end, answer.body)
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "moorage_flash=a\xff.b\xff",
+        'moorage_flash="\\377.\\377"',
+        "moorage=\xff; __Host-moorage=\xff",
+        "moorage_flow=\xff.\xff; moorage_identity=\xff.\xff",
+        "lang=\xff; theme=\xff",
+        "=;=;;;moorage_flash",
+    ],
+)
+async def test_no_cookie_is_our_fault(registry: Registry, cookie: str) -> None:
+    for path, status in (("/", 200), ("/login", 200), ("/nothing/here", 404), ("/settings/tokens", 303)):
+        answer = await ask(registry.url, request("GET", path, f"Cookie: {cookie}"))
+        assert answer.status == status, path
+
+
+async def test_s55_what_a_page_says_once_is_for_this_host_too(env: dict[str, str]) -> None:
+    for url, name in (
+        ("https://registry.example", "__Host-moorage_flash"),
+        ("http://registry.example", "moorage_flash"),
+    ):
+        async with running({**env, "MOORAGE_PUBLIC_URL": url}) as registry:
+            alice = await browser(registry, "alice")
+            alice.cookies = {"__Host-moorage" if url[4] == "s" else "moorage": alice.cookies["moorage"]}
+            own = (await alice.get("/settings/sessions")).field("csrf")
+            answer: Any = await alice.post("/settings/sessions", {"csrf": own, "session": "others"}, Origin=url)
+            lines = answer.headers.getall("Set-Cookie")
+            assert [line.partition("=")[0] for line in lines] == [name]
+            assert ("Secure" in lines[0]) == url.startswith("https:")
+            assert "All other sessions have ended." in (await alice.get("/settings/sessions")).text
+            assert name not in alice.cookies, "it is said once"
+
+
+async def test_a_form_that_is_sent_twice_makes_one_token(registry: Registry) -> None:
+    alice, bob = await browser(registry, "alice"), await browser(registry, "bob")
+    page = await alice.get("/settings/tokens/new")
+    fields = {name: page.field(name) for name in ("csrf", "once", "kind")}
+    fields |= {"note": "laptop", "days": "7", "scopes": "read:packages"}
+    first, second = [alice.read(await alice.post("/settings/tokens/new", fields)) for _ in range(2)]
+    assert first.heading == second.heading == "The token is made"
+    assert _token(first) == _token(second), "who clicked twice sees the answer to the second"
+    assert (await registry.call("GET", "/api/v3/user", _token(first))).status == 200
+    forms = (await alice.get("/settings/tokens")).all("form")
+    assert len([form for form in forms if form["action"].endswith("/revoke")]) == 1
+    theirs = {**fields, "csrf": (await bob.get("/settings/tokens/new")).field("csrf")}
+    assert _token(bob.read(await bob.post("/settings/tokens/new", theirs))) != _token(first)
+    again = {**fields, "once": (await alice.get("/settings/tokens/new")).field("once")}
+    assert _token(alice.read(await alice.post("/settings/tokens/new", again))) != _token(first)
+
+
+async def test_a_form_that_was_filled_in_otherwise_makes_another_token(registry: Registry) -> None:
+    alice = await browser(registry, "alice")
+    page = await alice.get("/settings/tokens/new")
+    fields = {name: page.field(name) for name in ("csrf", "once", "kind")}
+    fields |= {"note": "laptop", "days": "7", "scopes": "read:packages"}
+    changes: list[dict[str, str]] = [{}, {"scopes": "delete:packages"}, {"note": "other"}, {"days": "never"}]
+    made = {_token(alice.read(await alice.post("/settings/tokens/new", {**fields, **one}))) for one in changes}
+    assert len(made) == len(changes)
+
+
+async def test_a_form_does_not_bring_back_what_was_revoked(registry: Registry) -> None:
+    alice = await browser(registry, "alice")
+    page = await alice.get("/settings/tokens/new")
+    fields = {name: page.field(name) for name in ("csrf", "once", "kind")}
+    fields |= {"note": "laptop", "days": "7", "scopes": "read:packages"}
+    text = _token(alice.read(await alice.post("/settings/tokens/new", fields)))
+    (path,) = {
+        form["action"]
+        for form in (await alice.get("/settings/tokens")).all("form")
+        if form.get("action", "").endswith("/revoke")
+    }
+    assert (await alice.post(path, {"csrf": fields["csrf"]})).status == 303
+    answer = alice.read(await alice.post("/settings/tokens/new", fields))
+    assert answer.status == 409
+    assert text not in answer.text
+    assert (await registry.call("GET", "/api/v3/user", text)).status == 401
+
+
+@pytest.mark.parametrize("once", ["", "a", "x" * 5000, "\u202e" * 32])
+async def test_a_key_that_no_form_had_makes_a_token_as_before(registry: Registry, once: str) -> None:
+    alice = await browser(registry, "alice")
+    page = await alice.get("/settings/tokens/new")
+    fields = {"csrf": page.field("csrf"), "once": once, "kind": "classic", "days": "7", "scopes": "read:packages"}
+    texts = {_token(alice.read(await alice.post("/settings/tokens/new", fields))) for _ in range(2)}
+    assert len(texts) == 2
+
+
+def _token(page: Html) -> str:
+    return str(re.findall(r"mrp_[0-9A-Za-z]{42}", page.text)[0])
