@@ -49,7 +49,7 @@ def who(account_id: int | None, login: str | None, via: str | None, token: str |
 
 
 def told(row: RecordedEvent, *, detailed: bool) -> Event:
-    """Return a recorded event as a viewer may see it: a repository may be private, and is named to the detailed only."""
+    """Return a recorded event as a viewer may see it: the name of a repository, which may be private, if detailed."""
     actor = Who(row.actor_id, row.actor_login, row.via, row.token_name if detailed else None)
     data = {} if row.data is None else orjson.loads(row.data)
     if not detailed:
