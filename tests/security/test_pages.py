@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.support.pages import Html
@@ -136,3 +137,22 @@ async def test_a_key_that_no_form_had_makes_a_token_as_before(registry: Registry
 
 def _token(page: Html) -> str:
     return str(re.findall(r"mrp_[0-9A-Za-z]{42}", page.text)[0])
+
+
+async def test_s45_a_long_history_or_many_layers_make_no_long_page(registry: Registry) -> None:
+    """A config that pages read has room for 3,500 steps, and a manifest for 5,000 layers."""
+    alice = await registry.user("alice")
+    history = [{"created_by": "COPY first"}, *[{"empty_layer": 1}] * 3500]
+    steps = await registry.push_image("alice/web", "v1", alice, history=history)
+    got = await registry.call("GET", "/v2/alice/web/manifests/v1", alice)
+    document = orjson.loads(got.body)
+    document["layers"] *= 5000
+    headers = {"Content-Type": str(got.headers["Content-Type"])}
+    put = await registry.call("PUT", "/v2/alice/web/manifests/v2", alice, data=orjson.dumps(document), headers=headers)
+    assert put.status == 201, put.body
+    reader = await browser(registry, "alice")
+    for reference in (":v1", f"@{steps}", ":v2", f"@{put.headers['Docker-Content-Digest']}"):
+        for tab in ("", "/-/layers") if reference[0] == "@" else ("",):
+            page = await reader.get(f"/alice/web{reference}{tab}")
+            assert "Only the first 200 are shown" in page.text, reference
+            assert len(page.answer.body) < 150_000, reference
