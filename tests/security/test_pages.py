@@ -156,3 +156,26 @@ async def test_s45_a_long_history_or_many_layers_make_no_long_page(registry: Reg
             page = await reader.get(f"/alice/web{reference}{tab}")
             assert "Only the first 200 are shown" in page.text, reference
             assert len(page.answer.body) < 150_000, reference
+
+
+async def test_s45_a_config_is_not_blown_up_by_its_indents(registry: Registry) -> None:
+    alice = await registry.user("alice")
+    deep = b"[" * 250 + b",".join([b"1"] * 15_000) + b"]" * 250
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/vnd.example",
+        "config": {
+            "mediaType": "application/vnd.example+json",
+            "digest": await registry.push_blob("alice/web", deep, alice),
+            "size": len(deep),
+        },
+        "layers": [],
+    }
+    headers = {"Content-Type": str(document["mediaType"])}
+    put = await registry.call("PUT", "/v2/alice/web/manifests/v1", alice, data=orjson.dumps(document), headers=headers)
+    assert put.status == 201, put.body
+    digest = put.headers["Docker-Content-Digest"]
+    page = await (await browser(registry, "alice")).get(f"/alice/web@{digest}/-/config")
+    assert "1,1,1,1" in page.text, "as it is"
+    assert len(page.answer.body) < 100_000

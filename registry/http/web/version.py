@@ -14,7 +14,7 @@ from registry.http.web.package import Head, head_of
 from registry.http.web.reading import named
 from registry.http.web.routes import Route
 from registry.oci.layers import Layer, steps
-from registry.oci.manifest import Descriptor, Manifest, parse_manifest
+from registry.oci.manifest import Descriptor, Manifest, marks, parse_manifest
 from registry.packages.linking import has_image_config
 from storage.metadata import manifests, package_pages
 from storage.metadata.package_pages import Referrer, ShownVersion
@@ -177,9 +177,20 @@ def _pretty(body: bytes) -> str | None:
     if len(body) > _TEXT_MAX:
         return None
     try:
-        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+        tree = orjson.loads(body)
+        if 2 * _depth(tree) * marks(body) > _TEXT_MAX:  # an indent of each line, which a hostile text makes long
+            return body.decode("utf-8", "replace")
+        return orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
         return body.decode("utf-8", "replace")
+
+
+def _depth(tree: object) -> int:
+    depth, level = 0, [tree]
+    while level:
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        depth, level = depth + 1, [child for several in inner for child in several]
+    return depth
 
 
 @dataclass(frozen=True, slots=True)
