@@ -110,3 +110,21 @@ async def test_s55_no_page_changes_anything_by_get(registry: Registry) -> None:
         assert (await boss.post(path, {})).status == 403, path
         assert (await boss.post(path, {"csrf": "0" * 48}, Origin="https://evil.example")).status == 403, path
     assert {route.method for route in ROUTES} == {"GET", "POST"}
+
+
+async def test_no_shared_cache_has_what_one_viewer_sees(registry: Registry) -> None:
+    """Each page is private, tells by what it differs, and is not unchanged for others."""
+    alice, bob, visitor = await browser(registry, "alice"), await browser(registry, "bob"), Pages(registry)
+    await registry.push_image("alice/secret", "v1", await registry.token("alice"))
+    seen = await alice.get("/alice/secret")
+    tag = {"If_None_Match": seen.answer.headers["ETag"]}
+    await bob.get("/alice/secret", 404, **tag)
+    await visitor.get("/alice/secret", 404, **tag)
+    values = {"owner": "alice", "image": "secret", "tag": "v1", "digest": _ABSENT, "number": "1"}
+    for route in (one for one in ROUTES if one.method == "GET"):
+        for pages in (alice, bob, visitor):
+            answer = await pages.get_raw(_filled(route.address, values))
+            assert answer.headers["Cache-Control"].startswith("private, no-"), route.address
+            assert "Cookie" in answer.headers["Vary"], route.address
+            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], route.address
+            assert answer.headers["X-Content-Type-Options"] == "nosniff", route.address
