@@ -1,6 +1,7 @@
 """What strangers send to pages: queries, cookies and forms that no page of ours makes."""
 
 import re
+import time
 from typing import Any
 
 import orjson
@@ -179,3 +180,33 @@ async def test_s45_a_config_is_not_blown_up_by_its_indents(registry: Registry) -
     page = await (await browser(registry, "alice")).get(f"/alice/web@{digest}/-/config")
     assert "1,1,1,1" in page.text, "as it is"
     assert len(page.answer.body) < 100_000
+
+
+async def test_s57_globs_that_go_back_and_forth_are_matched_at_once(registry: Registry) -> None:
+    """Fifty rules of a token, on a name that each of them nearly matches: in this process, and in PostgreSQL."""
+    alice, name = await registry.user("alice", ["user", "write:packages"]), f"alice/{'a' * 200}"
+    await registry.push_image(name, "v1", alice)
+    globs = [f"alice/{glob}" for glob in ("*a" * 120 + "b", "?*" * 120 + "b", "a*" * 120 + "b", "*" * 248 + "b")]
+    rules = [{"packages": glob, "actions": ["read"]} for glob in globs] * 12
+    made = await registry.call("POST", "/api/v3/user/tokens", alice, json={"rules": rules})
+    assert made.status == 201, made.body
+    token = str(made.json["token"])  # type: ignore[index]
+    started = time.monotonic()
+    assert (await registry.call("GET", f"/v2/{name}/manifests/v1", token)).status in {403, 404}
+    found = await registry.call("GET", "/api/v3/search/packages?q=alice", token)
+    assert found.json["total_count"] == 0  # type: ignore[index]
+    assert time.monotonic() - started < 2, "of a loaded machine"
+
+
+async def test_s52_links_name_the_registry_by_its_settings(env: dict[str, str]) -> None:
+    evil = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Origin": "https://registry.example"}
+    async with running({**env, "MOORAGE_PUBLIC_URL": "https://registry.example"}) as registry:
+        begun = await registry.call("POST", "/login/device/code", data={"client_name": "laptop"}, headers=evil)
+        assert begun.json["verification_uri"] == "https://registry.example/login/device"  # type: ignore[index]
+        for path in ("/", "/login", "/explore", "/nothing/here", "/alice/", "/new/token"):
+            answer = await registry.call("GET", path, headers=evil)
+            assert b"evil" not in answer.body, path
+            assert "evil" not in answer.headers.get("Location", ""), path
+    async with running(env) as registry:  # by nobody's settings: as this client has asked, no header of a stranger
+        begun = await registry.call("POST", "/login/device/code", data={}, headers={"X-Forwarded-Host": "evil.example"})
+        assert begun.json["verification_uri"] == f"{registry.url}/login/device"  # type: ignore[index]
