@@ -14,15 +14,23 @@ from registry.packages.deletions import (
     plan_package,
     preview_package_restore,
 )
-from storage.metadata import access, links, packages, transfers
+from storage.metadata import access, links, packages, purges, transfers
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.packages import Held
+from storage.metadata.purges import DeletedPackage
 from storage.metadata.query import Executor
-from storage.names import PackageName
+from storage.names import InvalidName, PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
+
+
+class NotDeleted(Conflict):
+    """No deleted package with this name waits for its purge."""
+
+    def __init__(self, name: PackageName) -> None:
+        super().__init__(f"No deleted package {name} waits for its purge.", "Delete it first; or it is purged already.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,18 @@ class Packages:
     async def plan(self, db: Executor, package_id: int) -> PackageDeletion:
         """Show what the deletion of a package takes along, and whether it is refused. Raises NotFound."""
         return await plan_package(db, package_id, self.settings)
+
+    async def deleted(self, name: PackageName) -> list[DeletedPackage]:
+        """List the deleted packages of this name whose restore window is not over. Raises NotDeleted."""
+        found = await purges.deleted(self.db, name.owner, name.image)
+        if not found:
+            raise NotDeleted(name)
+        return found
+
+    async def purge(self, package_id: int) -> None:
+        """End the restore window of a deleted package now; the jobs take it from there. Raises NotFound."""
+        if not await purges.end_window(self.db, package_id):
+            raise NotFound
 
     async def preview_restore(self, package_id: int) -> PackageRestore:
         """Show what the restore of a deleted package brings back, and whether it is refused. Raises NotFound."""
@@ -140,9 +160,16 @@ class Packages:
         await self.db.repeat(work, package_id)
 
     async def transfer(
-        self, package_id: int, login: str, name: str, *, retired_above: int, check: Check | None = None
+        self,
+        package_id: int,
+        login: str,
+        name: str | None,
+        actor: Actor,
+        *,
+        retired_above: int,
+        check: Check | None = None,
     ) -> None:
-        """Give a package to another account, under this name there; versions, tags and downloads stay with it.
+        """Give a package to another account, under this name there (None: its own); versions, tags and downloads stay.
 
         Access begins anew: the roles of people, teams and repositories, the link to a repository and uploads under way
         end, and an internal package is private. Its former address names nothing any more, and nobody can have it, if
@@ -151,15 +178,22 @@ class Packages:
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id, check)
-            receiver = await transfers.receiver(tx, login, name)
+            image = _image(login, name or held.name)
+            receiver = await transfers.receiver(tx, login, image)
             if receiver is None:
                 raise Invalid(f"Nobody has the login {shown(login)}.")
-            full_name = f"{receiver.login.lower()}/{name}"
+            full_name = f"{receiver.login.lower()}/{image}"
             if receiver.retired:
                 raise Invalid(f"The name {full_name} is retired: another account had a popular package under it.")
-            if (receiver.id, name) == (held.owner_id, held.name):
+            if (receiver.id, image) == (held.owner_id, held.name):
                 raise Invalid(f"The package is {full_name} already.")
-            await transfers.transfer(tx, package_id, receiver.id, name, retired_above=retired_above)
+            await access.clear(tx, package_id, actor)
+            await access.clear_repositories(tx, package_id, actor)
+            if held.repository_id is not None or held.inherit_access:
+                await links.unlink(tx, package_id, actor)
+            if held.visibility == "internal":
+                await access.show_as(tx, package_id, "private", actor)
+            await transfers.transfer(tx, package_id, receiver.id, image, actor, retired_above=retired_above)
 
         try:
             await self.db.repeat(work, package_id)
@@ -167,6 +201,14 @@ class Packages:
             raise Conflict(
                 "The new owner has a package with this name.", "Transfer it under another: new_name."
             ) from error
+
+
+def _image(login: str, name: str) -> str:
+    """Return the name of an image of this account. Raises Invalid."""
+    try:
+        return PackageName.parse(f"{login.lower()}/{name}").image
+    except InvalidName as error:
+        raise Invalid(f"Invalid request.\n\nFor 'new_name': {error}") from error
 
 
 async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:

@@ -141,7 +141,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._TAKEN_FROM_EVERYBODY": [(s.org_id, "gone-7"), (s.big_id, "gone-7")],
         "accounts._RETIRE": [(s.org_id, 5000), (s.big_id, 5000)],
         "accounts._RENAME": [(7, "renamed")],
-        "accounts._FORGET": [(s.org_id, 7), (s.stranger, 7)],
+        "accounts._FORGET": [(s.org_id, 7, None), (s.stranger, 7, None)],
         "accounts._FORGET_TEAMS": [(s.org_id,)],
     }
 
@@ -269,6 +269,7 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         },
         "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
         "shown._PRESENT": [("former-1",), ("nobody",)],
+        "catalog._TAKEN": [(s.big_id, ["app-7", "none"]), (7, ["app-7"])],
         "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
             (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
@@ -411,7 +412,12 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "transfers._RECEIVER": [("user-7", "app-7"), ("gone-7", "app-7")],
         "transfers._RETIRE": [(s.package, 5000), (1, 5000)],
         "transfers._GIVE_WAY": [(7, "app-7"), (s.big_id, "app-7")],
-        "transfers._TRANSFER": [(s.package, 7, "moved"), (1, 7, "moved")],
+        "transfers._TRANSFER": [(s.package, 7, "moved", 7, None), (1, 7, "moved", 7, None)],
+        "access._CLEAR_REPOSITORIES": [(s.package, 7, None)],
+        "job_runs._RAN": [("collect_garbage", 30.0, 7)],
+        "job_runs._FAILED": [("collect_garbage", 30.0, "Postgres: read-only")],
+        "job_runs._ALL": [()],
+        "readiness._SERVER": [()],
         "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
         "administration._SUSPENDED": [(0, 100)],
         "administration._ADMINISTRATORS": [(0, 100)],
@@ -512,6 +518,11 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "purges._DUE": [(window, 200)],
         "purges._LOCK_DUE": [(50, digest("m", 508), window)],
         "purges._PURGE": [(50, digest("m", 508), 508)],
+        "purges._DELETED": [(s.world.owner(107), image(107))],
+        "purges._END_WINDOW": [(107,)],
+        "queues._QUEUES": [(window,)],
+        "examination._FACTS": [()],
+        "examination._APPLIED": [()],
         "sizes._ADD": [(100,)],
         "events._TURN": [(6,)],
     }

@@ -14,6 +14,8 @@ from tests.support.server import Answer, Registry
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _OWN = {"X-Moorage-Request-Id", "Date", "ETag"}
 _ABSENT = "sha256:" + "0" * 64
+#: An account is no secret, and these pages tell of it what everybody may see.
+_PUBLIC = {"/{owner}", "/{owner}/-/repositories"}
 #: What changes from one page to the next: the tokens of its forms.
 _TOKENS = re.compile(rb'(name="(?:csrf|once)" value=")[^"]*')
 
@@ -49,7 +51,7 @@ async def test_s3_hidden_is_missing_on_every_page(registry: Registry) -> None:
         token = csrf[0]["value"] if csrf else (await pages.get("/login")).field("csrf")
         for route in ROUTES:
             names = set(_PARAMETER.findall(route.address))
-            if not names & {"image", "owner"} or route.address == "/{owner}":
+            if not names & {"image", "owner"} or route.address in _PUBLIC:
                 continue
             there = {"owner": "acme", "image": "secret"}
             missing = {"owner": "acme", "image": "absent"} if "image" in names else {"owner": "acne"}

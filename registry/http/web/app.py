@@ -13,21 +13,34 @@ from registry.http.keys import SERVICES
 from registry.http.server.guest import request_of
 from registry.http.urls import decoded_path, raw_query
 from registry.http.web import (
+    access,
+    activity,
+    admin_accounts,
+    admin_installation,
+    admin_packages,
+    admin_tokens,
+    administration,
     assets,
+    deletions,
     devices,
     errors,
     forms,
     moves,
     oidc,
+    organizations,
     owner,
     package,
+    package_settings,
     people,
     preferences,
+    repositories,
+    restores,
     search,
     settings,
     sign_in,
     start,
     tags,
+    teams,
     tokens,
     version,
     versions,
@@ -45,10 +58,22 @@ ROUTES: Final[tuple[Route, ...]] = (
     *devices.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *admin_accounts.ROUTES,
+    *admin_tokens.ROUTES,
+    *admin_packages.ROUTES,
+    *admin_installation.ROUTES,
     *search.ROUTES,
     *moves.ROUTES,
+    *organizations.ROUTES,
     *owner.ROUTES,
     *people.ROUTES,
+    *teams.ROUTES,
+    *repositories.ROUTES,
+    *restores.ROUTES,
+    *access.ROUTES,
+    *package_settings.ROUTES,
+    *deletions.ROUTES,
+    *activity.ROUTES,
     *package.ROUTES,
     *tags.ROUTES,
     *versions.ROUTES,
@@ -76,10 +101,15 @@ async def answer(http: web.Request) -> web.StreamResponse:
 async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     canonical = _canonical(path)
     found = match(ROUTES, canonical, call.http.method)
-    if not isinstance(found, list) and canonical != path:
+    hidden = administration.is_below(path)
+    if not isinstance(found, list) and canonical != path and not hidden:
         return moved(canonical, raw_query(call.request.target))
     call.viewer = await viewer(call.http, call.services, call.request)
     call.request.account_id = call.viewer.account_id  # for the access log
+    if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
+        raise NotFound
+    if not isinstance(found, list) and canonical != path:
+        return moved(canonical, raw_query(call.request.target))
     if isinstance(found, list):
         raise Unsupported(call.http.method, found) if found else NotFound
     route, call.parameters = found
