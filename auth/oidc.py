@@ -24,7 +24,9 @@ _RSA_BITS_MIN: Final = 2048
 _LEEWAY_SECONDS: Final = 30
 _END_OF_TIME: Final = 1e11  # no sane claim is past the year 5138, and neither NaN nor infinity are before it
 _SUBJECT_MAX: Final = 255  # OpenID Connect Core §2
-_EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
+#: PostgreSQL has no place for these, which JSON can escape: U+0000, and halves of pairs.
+_UNSTORED: Final = re.compile("[\0\ud800-\udfff]")
+_EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
 _FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 #: PyJWT asks the clock of the process; the checks are here, with the time that came in.
@@ -133,7 +135,7 @@ def verify_person(token: str, provider: SignInProvider, key: jwt.PyJWK, nonce: s
     )
     if not hmac.compare_digest(str(payload.get("nonce", "")).encode("utf-8", "surrogatepass"), nonce.encode()):
         raise Unauthenticated("the identity token is of another sign-in")
-    if len(claims.sub) > _SUBJECT_MAX or "\0" in claims.sub:
+    if len(claims.sub) > _SUBJECT_MAX:
         raise Unauthenticated("the identity token's subject is too long")  # cut off, two would be one
     email, login, groups = (payload.get(name) for name in ("email", provider.login_claim, provider.groups_claim))
     proved_at = payload.get("auth_time")
@@ -171,8 +173,10 @@ def _check(claims: _Claims, issuer: Trusted, audience: str, now: float) -> None:
     # A token for several audiences could be played back here by each of the others.
     if claims.aud not in (audience, [audience]):
         raise Unauthenticated(f"the identity token is for another audience; ask for one for {audience!r}")
-    if not claims.sub or not all(0 <= time < _END_OF_TIME for time in (claims.exp, claims.iat, claims.nbf)):
-        raise Unauthenticated("the identity token has no subject, or times that are none")
+    if not claims.sub or _UNSTORED.search(claims.sub):
+        raise Unauthenticated("the identity token has no subject, or one that is no text")
+    if not all(0 <= time < _END_OF_TIME for time in (claims.exp, claims.iat, claims.nbf)):
+        raise Unauthenticated("the identity token has times that are none")
     if now >= claims.exp + _LEEWAY_SECONDS:
         raise Unauthenticated("the identity token has expired")
     if max(claims.nbf, claims.iat) > now + _LEEWAY_SECONDS:

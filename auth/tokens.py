@@ -11,6 +11,7 @@ import secrets
 import string
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,6 +23,9 @@ _BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BODY_LENGTH: Final = 36
 _CHECKSUM_LENGTH: Final = 6
 _RANDOM_BYTES: Final = 32  # 256 bits into 62**36 (214 bits): the bias is below 2**-41
+
+#: No token ends later: in UTC there is no such time.
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class TokenKind(StrEnum):

@@ -49,8 +49,11 @@ def who(account_id: int | None, login: str | None, via: str | None, token: str |
 
 
 def told(row: RecordedEvent, *, detailed: bool) -> Event:
-    """Return a recorded event as a viewer may see it."""
+    """Return a recorded event as a viewer may see it: the name of a repository, which may be private, if detailed."""
     actor = Who(row.actor_id, row.actor_login, row.via, row.token_name if detailed else None)
+    data = {} if row.data is None else orjson.loads(row.data)
+    if not detailed:
+        data.pop("repository", None)
     return Event(
         row.id,
         row.at,
@@ -61,5 +64,5 @@ def told(row: RecordedEvent, *, detailed: bool) -> Event:
         row.version_state,
         row.digest,
         row.before_digest,
-        {} if row.data is None else orjson.loads(row.data),
+        data,
     )

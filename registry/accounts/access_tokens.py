@@ -11,9 +11,10 @@ from typing import Final, Literal
 import msgspec
 
 from auth.errors import UnknownTokenScope
-from auth.tokens import PlainToken, TokenKind, effective, hash_of, mint, parse_scopes
-from registry.errors import AccountError, Denied, NotFound
+from auth.tokens import LATEST, PlainToken, TokenKind, effective, hash_of, mint, parse_scopes
+from registry.errors import AccountError, Conflict, Denied, NotFound
 from storage.metadata import tokens
+from storage.metadata.database import AlreadyThere
 from storage.metadata.query import Executor
 from storage.metadata.tokens import CreatedToken, OwnToken, StoredToken
 
@@ -53,7 +54,8 @@ async def create(
 ) -> tuple[PlainToken, CreatedToken]:
     """Create a token of the minter's account: fine-grained with ``rules``, else classic with ``scopes``.
 
-    Without ``expires_at`` it ends with the minter's own. Raises TokenInvalid, Denied.
+    Without ``expires_at`` it ends with the minter's own. A ``new_token`` that was made before, as of a form that was
+    sent twice, is that one again. Raises TokenInvalid, Denied, Conflict (it was revoked meanwhile, or has expired).
     """
     if rules is not None and scopes is not None:
         raise TokenInvalid("rules", "a token has scopes (classic) or rules (fine-grained), not both")
@@ -67,17 +69,28 @@ async def create(
     wanted = granted if checked is None else [_NEEDS[name] for rule in checked for name in rule.actions]
     _no_more_than(minter, wanted)
     plain = new_token(TokenKind.CLASSIC if checked is None else TokenKind.FINE_GRAINED)
-    stored = await tokens.insert(
-        db,
-        minter.account_id,
-        hash_of(plain),
-        last_eight=plain.reveal()[-8:],
-        note=note,
-        scopes=granted,
-        rules=None if checked is None else msgspec.json.encode(checked).decode(),
-        expires_at=_end(minter, expires_at, now),
-    )
+    try:
+        stored = await tokens.insert(
+            db,
+            minter.account_id,
+            hash_of(plain),
+            last_eight=plain.reveal()[-8:],
+            note=note,
+            scopes=granted,
+            rules=None if checked is None else msgspec.json.encode(checked).decode(),
+            expires_at=_end(minter, expires_at, now),
+        )
+    except AlreadyThere:
+        return plain, await _made_before(db, minter.account_id, plain)
     return plain, stored
+
+
+async def _made_before(db: Executor, account_id: int, plain: PlainToken) -> CreatedToken:
+    usable = await tokens.by_hash(db, hash_of(plain))
+    if usable is None:
+        raise Conflict("This token was made before, and is revoked or has expired.", "Open the form again.")
+    made = await find(db, account_id, usable.id)
+    return CreatedToken(made.id, made.created_at, made.expires_at)
 
 
 async def find(db: Executor, account_id: int, token_id: int) -> OwnToken:
@@ -137,7 +150,7 @@ def _no_more_than(minter: StoredToken, wanted: Sequence[str]) -> None:
 
 
 def _end(minter: StoredToken, asked: datetime | None, now: datetime) -> datetime | None:
-    if asked is not None and asked <= now:
+    if asked is not None and not now < asked <= LATEST:
         raise TokenInvalid("expires_at", "a token ends in the future")
     if minter.expires_at is not None and asked is not None and asked > minter.expires_at:
         own = minter.expires_at.isoformat(timespec="seconds")

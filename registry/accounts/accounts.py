@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from auth.errors import UnknownTokenScope
-from auth.tokens import PlainToken, TokenKind, hash_of, mint, parse_scopes
+from auth.tokens import LATEST, PlainToken, TokenKind, hash_of, mint, parse_scopes
 from registry.accounts.names import LoginTaken, checked_login, is_login
 from registry.errors import AccountError, AccountUnknown
 from storage.metadata import accounts, organizations, tokens
@@ -76,7 +76,7 @@ async def create_token(
 
     ``now``: a time that ``expires_at`` has to be after.
     """
-    if expires_at is not None and now is not None and expires_at <= now:
+    if expires_at is not None and now is not None and not now < expires_at <= LATEST:
         raise AuthorizationInvalid("a token ends in the future", "expires_at")
     account = await find(db, login)
     if account.kind != "User":

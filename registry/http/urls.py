@@ -39,6 +39,11 @@ def raw_path(target: str) -> str:
     return path if path[:1] == "/" else _ABSOLUTE.sub("", path, count=1) or "/"
 
 
+def raw_query(target: str) -> str:
+    """Return the query of ``target`` as it came, without the question mark: decoded it is fit for no header."""
+    return target.partition("#")[0].partition("?")[2]
+
+
 def decoded_path(target: str) -> str:
     """Return the path of ``target`` decoded once: what rights and handlers see, so that they see the same.
 

@@ -22,14 +22,14 @@ class Layer:
     foreign: bool = False
 
 
-def steps(manifest: Manifest, config: bytes | None) -> list[Layer]:
-    """Return the steps of an image's history, each with its layer; without a history the layers alone."""
+def steps(manifest: Manifest, config: bytes | None, most: int) -> list[Layer]:
+    """Return the first steps of an image's history, each with its layer; without a history the layers alone."""
     history = _history(config)
     made = [step for step in history if not step.get("empty_layer")]
     if len(made) != len(manifest.layers):
-        return [Layer(one.digest, one.media_type, one.size, None, one.foreign) for one in manifest.layers]
+        return [Layer(one.digest, one.media_type, one.size, None, one.foreign) for one in manifest.layers[:most]]
     layers, found = iter(manifest.layers), []
-    for step in history:
+    for step in history[:most]:
         command = _command(step.get("created_by"))
         if step.get("empty_layer"):
             found.append(Layer(None, None, None, command))

@@ -95,11 +95,11 @@ def _end(after: str) -> tuple[datetime, int]:
     match = _CURSOR.fullmatch(after)
     try:
         when = None if match is None else datetime.fromisoformat(match[1])
-    except ValueError:
-        when = None
-    if match is None or when is None or when.tzinfo is None:
-        raise _invalid()
-    return when, int(match[2])
+        if match is None or when is None or when.tzinfo is None:
+            raise _invalid()
+        return when.astimezone(UTC), int(match[2])
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1, or after 9999
+        raise _invalid() from None
 
 
 def _invalid() -> Invalid:

@@ -7,6 +7,8 @@ import orjson
 
 from tests.api.test_tokens_of_repositories import REPO, mint, repository
 from tests.api.test_versions import APP, INDEX, OCI, delete, listed, push_index, put, restore
+from tests.support import forge
+from tests.support.api import acme
 from tests.support.server import PACKAGES, Registry, basic
 
 
@@ -266,3 +268,21 @@ async def test_every_change_has_its_event(registry: Registry) -> None:
     assert (await registry.call("POST", f"{APP}/restore", alice)).status == 204
     found = [event for event in await history(registry, alice, "/activity") if event["id"] > last]
     assert short(found) == [("package_restored", None, None), ("package_deleted", None, None)]
+
+
+async def test_s3_the_activity_of_a_public_package_names_its_private_repository_to_admins_only(
+    registry: Registry,
+) -> None:
+    people = await acme(registry)
+    await registry.push_image("acme/web", "v1", people.owner)
+    await forge.repository(registry, "acme", "topsecret")
+    path = "/api/v3/orgs/acme/packages/container/web"
+    link = {"repository": "acme/topsecret"}
+    assert (await registry.call("PUT", f"{path}/repository", people.owner, json=link)).status == 200
+    assert (await registry.call("DELETE", f"{path}/repository", people.owner)).status < 300
+    assert (await registry.call("PATCH", path, people.owner, json={"visibility": "public"})).status == 200
+    for token, told in ((people.owner, True), (people.member, False), (people.stranger, False)):
+        got = await registry.call("GET", f"{path}/activity", token)
+        assert got.status == 200
+        assert (b"repository_linked" in got.body, b"topsecret" in got.body) == (True, told)
+        assert (b"repository_unlinked" in got.body) is True

@@ -139,6 +139,8 @@ async def test_what_does_not_hold_is_refused(registry: Registry, sign: Sign, pro
         {"sub": None},
         {"sub": ""},
         {"sub": 7},
+        {"sub": "a\0b"},
+        {"sub": "\ud800"},
         {"repository": "alice/unknown"},
         {"repository": "bob/app", "repository_owner": "bob"},
         {"repository": "bob/app"},

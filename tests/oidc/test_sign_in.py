@@ -160,6 +160,8 @@ def _now(seconds: int) -> int:
         {"header": {"jwk": {"kty": "oct", "k": "AA"}}},
         {"header": {"jku": "http://127.0.0.1:1/"}},
         {"redirect_iss": "https://evil.example"},
+        {"claims": {"sub": "\ud800"}},
+        {"claims": {"sub": "a\0b"}},
     ],
     ids=str,
 )
@@ -237,6 +239,7 @@ async def test_a_cookie_that_was_changed_is_none(registry: Registry, following: 
         {"email": "alice@evil.example"}, {"email": "alice@corp.example.evil.example"}, {"email": None},
         {"email_verified": False}, {"email_verified": None}, {"email_verified": "true"}, {"email_verified": 1},
         {"email": ["alice@corp.example"]}, {"email": "a@b@corp.example"}, {"email": "@corp.example"},
+        {"email": "\ud800@corp.example"},
     ],
     ids=str,
 )  # fmt: skip

@@ -183,6 +183,32 @@ async def test_s37_a_huge_password_costs_nothing(pages: Pages) -> None:
     assert answer.status == 413
 
 
+async def test_s37_two_hundred_sign_ins_at_once_leave_pulls_their_pace(two: Registry) -> None:
+    token = await two.user("alice")
+    await two.push_image("alice/web", "v1", token)
+    await person(two, "bob")
+    csrf = (await Pages(two).get("/login")).field("csrf")
+
+    async def guess(number: int) -> int:
+        form = {"csrf": csrf, "login": f"bob{number}", "password": PASSWORD}
+        headers = {"Origin": two.url, "X-Forwarded-For": f"192.0.2.{number}"}
+        return (await two.call("POST", "/login", data=form, headers=headers)).status
+
+    async def pull() -> float:
+        started = time.monotonic()
+        assert (await two.call("GET", "/v2/alice/web/manifests/v1", token)).status == 200
+        return time.monotonic() - started
+
+    guesses = asyncio.gather(*(guess(number) for number in range(200)))
+    times = []
+    while not guesses.done():
+        times.append(await pull())
+    answers = await guesses
+    assert set(answers) == {422, 429}, "some are told to come again, so that nobody waits for long"
+    times.sort()
+    assert times[int(len(times) * 0.95)] < 0.25, times[-10:]
+
+
 async def test_s38_nobody_signs_in_before_a_code_was_given_out(pages: Pages) -> None:
     await create_user(pages.registry.services.db, "admin", site_admin=True)
     for password in ("", "admin", "password", "moorage"):

@@ -11,7 +11,7 @@ from registry.accounts.names import RESERVED
 from registry.errors import NotFound, Unsupported
 from registry.http.keys import SERVICES
 from registry.http.server.guest import request_of
-from registry.http.urls import decoded_path
+from registry.http.urls import decoded_path, raw_query
 from registry.http.web import (
     access,
     activity,
@@ -103,13 +103,13 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     found = match(ROUTES, canonical, call.http.method)
     hidden = administration.is_below(path)
     if not isinstance(found, list) and canonical != path and not hidden:
-        return moved(canonical, call.http.query_string)
+        return moved(canonical, raw_query(call.request.target))
     call.viewer = await viewer(call.http, call.services, call.request)
     call.request.account_id = call.viewer.account_id  # for the access log
     if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
         raise NotFound
     if not isinstance(found, list) and canonical != path:
-        return moved(canonical, call.http.query_string)
+        return moved(canonical, raw_query(call.request.target))
     if isinstance(found, list):
         raise Unsupported(call.http.method, found) if found else NotFound
     route, call.parameters = found

@@ -93,11 +93,12 @@ class PageCall:
         **values: Any,
     ) -> web.Response:
         """Render a page. ``title``: its parts, the nearest first; ``api``, ``command``: what gives the same as JSON."""
-        view = View(self, " · ".join([*title, "Moorage"]), api, command, flash.read(self.http, self.services))
+        flashes = flash.read(self.http, self.request, self.services)
+        view = View(self, " · ".join([*title, "Moorage"]), api, command, flashes)
         body = render(self.viewer.language, template, {"page": view, **values}).encode()
         response = web.Response(status=status, headers={**HEADERS, **(headers or {}), **self._secure()})
         if view.flashes:
-            flash.clear(response)
+            flash.clear(response, self.request, self.services)
         return self._compressed(response, body)
 
     def _secure(self) -> Mapping[str, str]:
@@ -122,12 +123,12 @@ class PageCall:
         """Lead on to a page after a form (303), which then says ``said``: a text in the viewer's language."""
         response = web.Response(status=303, headers={**HEADERS, "Location": path})
         if said is not None:
-            flash.write(response, self.services, Flash(kind, said, undo))
+            flash.write(response, self.request, self.services, Flash(kind, said, undo))
         return response
 
 
 def moved(path: str, query: str = "") -> web.Response:
-    """Lead on to the one address of a page (308); ``path`` is decoded."""
+    """Lead on to the one address of a page (308); ``path`` is decoded, ``query`` as it came."""
     location = quote(path, safe="/:@-._~") + (f"?{query}" if query else "")
     return web.Response(status=308, headers={**HEADERS, "Location": location})
 

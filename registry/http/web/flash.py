@@ -14,6 +14,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from registry.http.server.message import Request
+from registry.http.web.sessions import cookie_name, is_secure
 from registry.services import Services
 
 COOKIE: Final = "moorage_flash"
@@ -40,7 +42,7 @@ class Flash:
     undo: Undo | None = None
 
 
-def write(response: web.Response, services: Services, message: Flash) -> None:
+def write(response: web.Response, request: Request, services: Services, message: Flash) -> None:
     """Have the next page show a message."""
     undo = None if message.undo is None else [message.undo.path, [list(pair) for pair in message.undo.fields]]
     if len(orjson.dumps(undo)) > _UNDO_BYTES:
@@ -48,13 +50,22 @@ def write(response: web.Response, services: Services, message: Flash) -> None:
     shown = [message.kind, message.text[:_TEXT_MAX], int(services.now()) + _SECONDS, undo]
     body = urlsafe_b64encode(orjson.dumps(shown)).decode()
     value = f"{body}.{_signature(services, body)}"
-    response.set_cookie(COOKIE, value, max_age=_SECONDS, httponly=True, samesite="Lax", path="/")
+    response.set_cookie(
+        cookie_name(request, services, COOKIE),
+        value,
+        max_age=_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+        secure=is_secure(request, services),
+    )
 
 
-def read(http: web.Request, services: Services) -> list[Flash]:
+def read(http: web.Request, request: Request, services: Services) -> list[Flash]:
     """Return the messages of a request; what was not written here is none."""
-    body, _, signature = http.cookies.get(COOKIE, "").partition(".")
-    if not body or not hmac.compare_digest(signature.encode(), _signature(services, body).encode()):
+    body, _, signature = http.cookies.get(cookie_name(request, services, COOKIE), "").partition(".")
+    # What is no UTF-8 are surrogates here, which have no bytes.
+    if not body or not hmac.compare_digest(signature.encode("utf-8", "replace"), _signature(services, body).encode()):
         return []
     try:
         kind, text, until, undo = orjson.loads(urlsafe_b64decode(body))
@@ -65,10 +76,18 @@ def read(http: web.Request, services: Services) -> list[Flash]:
     return [Flash(kind, text, None if undo is None else Undo(undo[0], [(name, value) for name, value in undo[1]]))]
 
 
-def clear(response: web.Response) -> None:
+def clear(response: web.Response, request: Request, services: Services) -> None:
     """Have the browser forget the messages that were shown."""
-    response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax")
+    response.del_cookie(
+        cookie_name(request, services, COOKIE),
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
 
 
 def _signature(services: Services, body: str) -> str:
-    return hmac.new(services.settings.secrets[0], b"flash" + body.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        services.settings.secrets[0], b"flash" + body.encode("utf-8", "replace"), hashlib.sha256
+    ).hexdigest()

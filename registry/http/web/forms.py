@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
+from auth.tokens import PlainToken, TokenKind, mint
 from registry.errors import Denied
 from registry.http.forms import read_form
 from registry.http.server.message import Request
@@ -16,6 +17,7 @@ from registry.services import Services
 #: The names of hidden fields: the token of the viewer, and the key of one filling-in.
 CSRF_FIELD: Final = "csrf"
 ONCE_FIELD: Final = "once"
+_ONCE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _LOCAL: Final = re.compile(r"/(?!/)[^\\\x00-\x20\x7f]*", re.ASCII)
 
 
@@ -86,6 +88,19 @@ def check_token(fields: Fields, viewer: Viewer) -> None:
 def once() -> str:
     """Make the key of one filling-in of a form."""
     return secrets.token_hex(16)
+
+
+def token_of(fields: Fields, viewer: Viewer, kind: TokenKind) -> PlainToken:
+    """Return the token that this filling-in of a form makes: sent twice, it makes one, and both answers show it.
+
+    Nothing is kept of it here. The key and the fields tell nobody the token who has not the secret of this registry; to
+    others than the session, or filled in otherwise, they give another one.
+    """
+    key = fields.get(ONCE_FIELD, "")
+    if not _ONCE.fullmatch(key):  # no form of ours had it
+        return mint(kind)
+    filled = sorted((name, fields.all(name)) for name in fields if name != CSRF_FIELD)
+    return mint(kind, lambda _: viewer.secret_of(f"token {filled!r}"))
 
 
 def next_path(text: str | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -13,8 +14,10 @@ from registry.accounts import access_tokens as rules
 from registry.accounts import web_sessions
 from registry.accounts.access_tokens import TokenInvalid, TokenRule
 from registry.errors import Denied
+from registry.http.urls import raw_query
 from registry.http.web.call import HEADERS, PageCall
 from registry.http.web.catalogue import key
+from registry.http.web.forms import token_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn, now_of
 from registry.http.web.signed_in import UNSTORED, signed_in
@@ -162,6 +165,7 @@ async def create(call: PageCall, session: SignedIn) -> web.Response:
             rules=draft.rules() if draft.fine else None,
             expires_at=draft.expires_at(now),
             now=now,
+            new_token=partial(token_of, fields, call.viewer),
         )
     except TokenInvalid as error:
         return _form(call, draft, {error.field: call.say(_WRONG[error.field])})
@@ -207,7 +211,7 @@ async def authorize(call: PageCall, session: SignedIn) -> web.Response:
 
 async def short_way(call: PageCall) -> web.Response:
     """Lead from the short address to the form, with what the query chooses."""
-    query = call.http.query_string
+    query = raw_query(call.request.target)
     return web.Response(status=308, headers={**HEADERS, "Location": f"{_LIST}/new" + (f"?{query}" if query else "")})
 
 

@@ -13,8 +13,8 @@ from registry.http.web.call import PageCall
 from registry.http.web.package import Head, head_of
 from registry.http.web.reading import named
 from registry.http.web.routes import Route
-from registry.oci.layers import steps
-from registry.oci.manifest import Descriptor, Manifest, parse_manifest
+from registry.oci.layers import Layer, steps
+from registry.oci.manifest import Descriptor, Manifest, marks, parse_manifest
 from registry.packages.linking import has_image_config
 from storage.metadata import manifests, package_pages
 from storage.metadata.package_pages import Referrer, ShownVersion
@@ -24,6 +24,8 @@ _THREAD_BYTES: Final = 256 * 1024
 #: Of a manifest or config more is not shown.
 _TEXT_MAX: Final = 64 * 1024
 _MOVES: Final = 30
+#: As many rows as templates/layer_rows.html shows.
+_STEPS_MAX: Final = 200
 _ATTESTATION: Final = "vnd.docker.reference.type"
 _ABOUT: Final = "vnd.docker.reference.digest"
 
@@ -109,7 +111,7 @@ async def overview(call: PageCall) -> web.Response:
     seen = await _seen(call)
     platforms: list[Platform] = []
     attestations: list[Descriptor] = []
-    layers = []
+    layers: list[Layer] = []
     db, package_id = call.services.db, seen.head.package_id
     if seen.manifest is not None and seen.manifest.manifests:
         images = [child for child in seen.manifest.manifests if _ATTESTATION not in child.annotations][:100]
@@ -119,7 +121,7 @@ async def overview(call: PageCall) -> web.Response:
         }
         platforms = [Platform(_platform(one), one.digest, sizes.get(one.digest), []) for one in images]
     elif seen.manifest is not None:
-        layers = steps(seen.manifest, await _config(call, seen))
+        layers = await _steps(call, seen)
     moves = []
     if seen.tag is not None:
         page = await call.services.activity.of_tag(package_id, seen.tag, detailed=False, after=None, limit=_MOVES)
@@ -144,11 +146,15 @@ async def _config(call: PageCall, seen: Seen) -> bytes | None:
     return None if found is None else found.body
 
 
+async def _steps(call: PageCall, seen: Seen) -> list[Layer]:
+    """Return the steps that the page shows, and one more if there are others."""
+    return [] if seen.manifest is None else steps(seen.manifest, await _config(call, seen), _STEPS_MAX + 1)
+
+
 async def layers(call: PageCall) -> web.Response:
     """Show the layers of an image, with the commands that made them."""
     seen = await _seen(call)
-    found = [] if seen.manifest is None else steps(seen.manifest, await _config(call, seen))
-    return _page(call, seen, "layers", layers=found)
+    return _page(call, seen, "layers", layers=await _steps(call, seen))
 
 
 async def config(call: PageCall) -> web.Response:
@@ -171,9 +177,20 @@ def _pretty(body: bytes) -> str | None:
     if len(body) > _TEXT_MAX:
         return None
     try:
-        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+        tree = orjson.loads(body)
+        if 2 * _depth(tree) * marks(body) > _TEXT_MAX:  # an indent of each line, which a hostile text makes long
+            return body.decode("utf-8", "replace")
+        return orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
         return body.decode("utf-8", "replace")
+
+
+def _depth(tree: object) -> int:
+    depth, level = 0, [tree]
+    while level:
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        depth, level = depth + 1, [child for several in inner for child in several]
+    return depth
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,10 @@ class Viewer:
         nonce, signature = text[:_NONCE_CHARS], text[_NONCE_CHARS:]
         return hmac.compare_digest(signature.encode(), self._signature(nonce).encode())
 
+    def secret_of(self, text: str) -> bytes:
+        """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
+        return hmac.digest(self.csrf_key, f"secret {text}".encode(), "sha256")
+
     def _signature(self, nonce: str) -> str:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
 

@@ -98,6 +98,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Tags that begin with": "태그의 시작 글자",
     "Teams": "팀",
     "There is no config, or it is too large to show.": "구성이 없거나 너무 커서 표시할 수 없습니다.",
+    "Only the first %(count)s are shown.": "처음 %(count)s개만 표시합니다.",
     "This manifest has no layers.": "이 매니페스트에는 레이어가 없습니다.",
     "Type": "유형",
     "Untagged": "태그 없음",
