@@ -251,6 +251,16 @@ CREATE TABLE identities (
     used_at timestamp with time zone
 );
 
+CREATE TABLE job_runs (
+    job text NOT NULL,
+    pause_seconds double precision NOT NULL,
+    ran_at timestamp with time zone,
+    worked_at timestamp with time zone,
+    items bigint DEFAULT 0 NOT NULL,
+    failed_at timestamp with time zone,
+    failure text
+);
+
 CREATE TABLE link_reviews (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
@@ -552,6 +562,9 @@ ALTER TABLE ONLY former_repositories
 
 ALTER TABLE ONLY identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
+
+ALTER TABLE ONLY job_runs
+    ADD CONSTRAINT job_runs_pkey PRIMARY KEY (job);
 
 ALTER TABLE ONLY link_reviews
     ADD CONSTRAINT link_reviews_pkey PRIMARY KEY (package_id, digest);

@@ -11,6 +11,7 @@ from registry.errors import AccountError, AccountUnknown
 from storage.metadata import accounts, organizations, tokens
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor
 from storage.metadata.tokens import CreatedToken
 
@@ -119,9 +120,7 @@ async def rename(db: Database, login: str, new: str, *, kind: str, retired_above
         raise LoginTaken(f"the login {new!r} is taken") from error
 
 
-async def delete(
-    db: Database, login: str, *, kind: str, deleted_by: int | None, retired_above: int = RETIRED_ABOVE
-) -> None:
+async def delete(db: Database, login: str, *, kind: str, actor: Actor, retired_above: int = RETIRED_ABOVE) -> None:
     """Delete the account with its packages, repositories and tokens.
 
     Raises AccountUnknown, OnlyOwner, LastAdministrator.
@@ -137,7 +136,7 @@ async def delete(
                     f"{account.login} is the only owner of {', '.join(orphans)}: name another owner or delete it first"
                 )
         await accounts.retire_names(tx, account.id, retired_above)
-        await accounts.forget(tx, account.id, deleted_by)
+        await accounts.forget(tx, account.id, actor)
 
     await db.repeat(work)
 

@@ -60,6 +60,14 @@ async def list_tokens(
     return TokenPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
+async def find_token(db: Executor, token_id: int) -> AnyToken:
+    """Return a token of whomever that is not revoked. Raises NotFound."""
+    found = await administration.tokens(db, token_id + 1, 1, None)
+    if not found or found[0].id != token_id:
+        raise NotFound
+    return found[0]
+
+
 async def revoke_token(db: Executor, token_id: int) -> None:
     """Revoke a token of whomever, from the next request on. Raises NotFound."""
     if not await administration.revoke(db, token_id):

@@ -118,6 +118,11 @@ async def end_others(db: Executor, session: WebSession) -> int:
     return await web_sessions.end_others(db, session.account_id, session.id)
 
 
+async def end_all(db: Executor, account_id: int) -> int:
+    """End all sessions of an account, on every replica; return their number."""
+    return await web_sessions.end_others(db, account_id, 0)
+
+
 def holder(session: WebSession) -> StoredToken:
     """Return the session as the token it is, for rules that ask who calls; what it makes may outlive it."""
     return StoredToken(

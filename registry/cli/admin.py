@@ -89,10 +89,11 @@ def delete_user(
 ) -> None:
     """Delete an account, its packages and its tokens."""
     from registry.accounts import accounts
+    from storage.metadata.events import Actor
 
     if not yes:
         typer.confirm(f"Delete {login} and all packages there?", abort=True)
-    _with_database(lambda db: accounts.delete(db, login, kind="User", deleted_by=None))
+    _with_database(lambda db: accounts.delete(db, login, kind="User", actor=Actor(None, None)))
     typer.echo(f"deleted {login}")
 
 

@@ -20,7 +20,7 @@ from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.packages import Held
 from storage.metadata.query import Executor
-from storage.names import PackageName
+from storage.names import InvalidName, PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
 
@@ -140,9 +140,16 @@ class Packages:
         await self.db.repeat(work, package_id)
 
     async def transfer(
-        self, package_id: int, login: str, name: str, *, retired_above: int, check: Check | None = None
+        self,
+        package_id: int,
+        login: str,
+        name: str | None,
+        actor: Actor,
+        *,
+        retired_above: int,
+        check: Check | None = None,
     ) -> None:
-        """Give a package to another account, under this name there; versions, tags and downloads stay with it.
+        """Give a package to another account, under this name there (None: its own); versions, tags and downloads stay.
 
         Access begins anew: the roles of people, teams and repositories, the link to a repository and uploads under way
         end, and an internal package is private. Its former address names nothing any more, and nobody can have it, if
@@ -151,15 +158,22 @@ class Packages:
 
         async def work(tx: Transaction) -> None:
             held = await _held(tx, package_id, check)
-            receiver = await transfers.receiver(tx, login, name)
+            image = _image(login, name or held.name)
+            receiver = await transfers.receiver(tx, login, image)
             if receiver is None:
                 raise Invalid(f"Nobody has the login {shown(login)}.")
-            full_name = f"{receiver.login.lower()}/{name}"
+            full_name = f"{receiver.login.lower()}/{image}"
             if receiver.retired:
                 raise Invalid(f"The name {full_name} is retired: another account had a popular package under it.")
-            if (receiver.id, name) == (held.owner_id, held.name):
+            if (receiver.id, image) == (held.owner_id, held.name):
                 raise Invalid(f"The package is {full_name} already.")
-            await transfers.transfer(tx, package_id, receiver.id, name, retired_above=retired_above)
+            await access.clear(tx, package_id, actor)
+            await access.clear_repositories(tx, package_id, actor)
+            if held.repository_id is not None or held.inherit_access:
+                await links.unlink(tx, package_id, actor)
+            if held.visibility == "internal":
+                await access.show_as(tx, package_id, "private", actor)
+            await transfers.transfer(tx, package_id, receiver.id, image, actor, retired_above=retired_above)
 
         try:
             await self.db.repeat(work, package_id)
@@ -167,6 +181,14 @@ class Packages:
             raise Conflict(
                 "The new owner has a package with this name.", "Transfer it under another: new_name."
             ) from error
+
+
+def _image(login: str, name: str) -> str:
+    """Return the name of an image of this account. Raises Invalid."""
+    try:
+        return PackageName.parse(f"{login.lower()}/{name}").image
+    except InvalidName as error:
+        raise Invalid(f"Invalid request.\n\nFor 'new_name': {error}") from error
 
 
 async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:

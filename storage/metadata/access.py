@@ -272,6 +272,22 @@ async def clear(db: Executor, package_id: int, actor: Actor) -> None:
     await _CLEAR.run(db, package_id, actor.account_id, actor.token_id)
 
 
+_CLEAR_REPOSITORIES: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    ), gone AS (
+        DELETE FROM package_repositories WHERE package_id = $1 RETURNING repository_id, audience, role
+    )
+    {events.record(_revoked("gone", _OF_REPOSITORY))}
+    """
+)
+
+
+async def clear_repositories(db: Executor, package_id: int, actor: Actor) -> None:
+    """Revoke the roles of the tokens of all repositories."""
+    await _CLEAR_REPOSITORIES.run(db, package_id, actor.account_id, actor.token_id)
+
+
 _EXPEL: Final = command(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 
 
@@ -251,15 +252,24 @@ async def rename(db: Executor, account_id: int, login: str) -> None:
     await _RENAME.run(db, account_id, login)
 
 
+_DELETED: Final = events.event(
+    f"'{events.PACKAGE_DELETED}'",
+    "links CROSS JOIN actor WHERE links.published_at IS NOT NULL",
+    package="links.id",
+    owner="$1::bigint",
+)
 # Each clause is of another table, and none reads what another writes. What was deleted before has nothing to lose: its
 # sessions, grants and tokens went then, and nobody restores it without its owner.
 _FORGET: Final = command(
-    """
-    WITH owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}),
+    owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
     links AS (
         UPDATE packages
-           SET deleted_at = now(), deleted_by = $2, repository_id = NULL, inherit_access = false
-         WHERE owner_id = $1 AND deleted_at IS NULL),
+           SET deleted_at = now(), deleted_by = (SELECT id FROM actor), repository_id = NULL, inherit_access = false
+         WHERE owner_id = $1 AND deleted_at IS NULL
+        RETURNING id, published_at),
+    recorded AS ({events.record(_DELETED)}),
     sessions AS (
         UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
          WHERE state = 'open'
@@ -300,10 +310,10 @@ _FORGET: Final = command(
 _FORGET_TEAMS: Final = command("DELETE FROM teams WHERE org_id = $1")
 
 
-async def forget(db: Executor, account_id: int, deleted_by: int | None) -> None:
+async def forget(db: Executor, account_id: int, actor: Actor) -> None:
     """Delete an account with its packages (as by hand), repositories, tokens, memberships, grants and teams.
 
     Its login is free from now on; whoever takes it gets another id, and with it none of this.
     """
-    await _FORGET.run(db, account_id, deleted_by)
+    await _FORGET.run(db, account_id, actor.account_id, actor.token_id)
     await _FORGET_TEAMS.run(db, account_id)

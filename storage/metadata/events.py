@@ -14,6 +14,7 @@ from storage.metadata.query import Executor, select
 PACKAGE_PUBLISHED: Final[LiteralString] = "packages.package_published"
 PACKAGE_DELETED: Final[LiteralString] = "packages.package_deleted"
 PACKAGE_RESTORED: Final[LiteralString] = "packages.package_restored"
+PACKAGE_TRANSFERRED: Final[LiteralString] = "packages.package_transferred"
 VERSION_PUBLISHED: Final[LiteralString] = "packages.package_version_published"
 VERSION_DELETED: Final[LiteralString] = "packages.package_version_deleted"
 VERSION_RESTORED: Final[LiteralString] = "packages.package_version_restored"
@@ -69,6 +70,7 @@ def event(
     action: LiteralString,
     source: LiteralString,
     *,
+    package: LiteralString = "$1::bigint",
     owner: LiteralString = "(SELECT owner_id FROM packages WHERE id = $1)",
     version: LiteralString = "NULL::bigint",
     digest: LiteralString = "NULL::text",
@@ -76,12 +78,12 @@ def event(
     tag: LiteralString = "NULL::text",
     data: LiteralString = "NULL::jsonb",
 ) -> LiteralString:
-    """Render the SELECT of events of the package ``$1``, one for each row of ``source``, which has ``actor`` in it.
+    """Render the SELECT of events of a package, one for each row of ``source``, which has ``actor`` in it.
 
     ``action`` and the rest are SQL over the row.
     """
     return f"""
-        SELECT {action}, {owner}, $1::bigint, {version}, {_bytes(digest)}, {_bytes(before)}, {tag},
+        SELECT {action}, {owner}, {package}, {version}, {_bytes(digest)}, {_bytes(before)}, {tag},
                actor.id, actor.via, actor.token_id, actor.token_name, {data}
           FROM {source}"""
 

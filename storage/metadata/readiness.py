@@ -43,3 +43,51 @@ async def require_ready(db: Database) -> str:
     if not _ours() <= applied:
         raise Unavailable(NO_SCHEMA)
     return "the schema is of a newer release" if applied > _ours() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    version: str
+    bytes: int
+    read_only: bool
+    applied: str
+
+
+_SERVER: Final = select(
+    _Server,
+    """
+    SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS bytes,
+           pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
+           (SELECT coalesce(string_agg(name, ','), '') FROM migrations) AS applied
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseHealth:
+    """The state of a database. ``schema``: its last migration, ``expected``: that of this release; ``missing`` and
+    ``newer``: the migrations that only one of both has.
+    """
+
+    version: str
+    bytes: int
+    read_only: bool
+    schema: str
+    expected: str
+    missing: tuple[str, ...]
+    newer: tuple[str, ...]
+
+
+async def health(db: Database) -> DatabaseHealth:
+    """Return the state of the database that this process works with. Raises Unavailable."""
+    found, ours = await _SERVER.one(db), _ours()
+    applied = frozenset(filter(None, found.applied.split(",")))
+    return DatabaseHealth(
+        version=found.version,
+        bytes=found.bytes,
+        read_only=found.read_only,
+        schema=max(applied, default=""),
+        expected=max(ours),
+        missing=tuple(sorted(ours - applied)),
+        newer=tuple(sorted(applied - ours)),
+    )

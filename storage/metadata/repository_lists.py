@@ -20,11 +20,11 @@ class ListedRepository(Repository):
 
 # Of ``repository`` and its ``owner``, whether the role is more than none, in the terms of access_facts.GIVEN; $3:
 # whether the token shows more than what is public; $4: one visibility only.
-_LISTED: Final[LiteralString] = """
+_LISTED: Final[LiteralString] = f"""
        repository.deleted_at IS NULL AND ($4::text IS NULL OR repository.visibility = $4)
        AND (repository.visibility = 'public'
             OR ($3 AND holder.id IS NOT NULL
-                AND NOT (owner.packages_sso_required
+                AND NOT (owner.packages_sso_required AND NOT {access_facts.IN_PERSON}
                          AND owner.id NOT IN (SELECT org_id FROM token_organizations WHERE token_id = $1))
                 AND CASE WHEN holder.repository_id IS NOT NULL THEN repository.id = holder.repository_id
                     ELSE holder.site_admin OR owner.id = holder.id

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from storage.metadata import events
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 
 
@@ -47,29 +49,42 @@ _GIVE_WAY: Final = command(
      WHERE owner_id = $1 AND name = $2 AND deleted_at IS NULL AND published_at IS NULL
     """
 )
+#: Told to whoever reads the package, under its former owner.
+_MOVED: Final = events.event(
+    f"'{events.PACKAGE_TRANSFERRED}'",
+    "moved CROSS JOIN actor",
+    owner="moved.owner_id",
+    data="jsonb_build_object('before', moved.before, 'after', moved.now)",
+)
 # Uploads under way were begun by whom the former owner let in. Leases stay, as in packages.hide.
 _TRANSFER: Final = command(
-    """
-    WITH people AS (DELETE FROM package_users WHERE package_id = $1),
-    teams AS (DELETE FROM package_teams WHERE package_id = $1),
-    repositories AS (DELETE FROM package_repositories WHERE package_id = $1),
-    sessions AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    ), sessions AS (
         UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
-         WHERE package_id = $1 AND state = 'open')
-    UPDATE packages
-       SET owner_id = $2, name = $3, repository_id = NULL, inherit_access = false, updated_at = now(),
-           visibility = CASE visibility WHEN 'internal' THEN 'private' ELSE visibility END
-     WHERE id = $1
+         WHERE package_id = $1 AND state = 'open'
+    ), moved AS (
+        UPDATE packages package SET owner_id = $2, name = $3, updated_at = now()
+          FROM packages old
+         WHERE package.id = $1 AND old.id = package.id
+        RETURNING old.owner_id,
+                  lower((SELECT login FROM accounts WHERE id = old.owner_id)) || '/' || old.name AS before,
+                  lower((SELECT login FROM accounts WHERE id = $2)) || '/' || package.name AS now
+    )
+    {events.record(_MOVED)}
     """
 )
 
 
-async def transfer(db: Executor, package_id: int, owner_id: int, name: str, *, retired_above: int) -> None:
-    """Give a locked package to another owner, without its roles, link and uploads under way.
+async def transfer(
+    db: Executor, package_id: int, owner_id: int, name: str, actor: Actor, *, retired_above: int
+) -> None:
+    """Give a locked package, which no person, team or repository has a role over, to another owner.
 
-    Its former full name is retired, if it is public and has a version above ``retired_above`` downloads. A package of
-    the new name that was only begun gives way. Raises AlreadyThere when a published package has the name.
+    Uploads under way end. The former full name is retired, if the package is public and has
+    a version above ``retired_above`` downloads. A package of the new name that was only begun gives way. Raises
+    AlreadyThere when a published package has the name.
     """
     await _RETIRE.run(db, package_id, retired_above)
     await _GIVE_WAY.run(db, owner_id, name)
-    await _TRANSFER.run(db, package_id, owner_id, name)
+    await _TRANSFER.run(db, package_id, owner_id, name, actor.account_id, actor.token_id)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from tests.support.api import acme
+from tests.support.pages import Pages
+from tests.support.people import browser, send
 from tests.support.server import Registry
 
 
@@ -81,3 +83,57 @@ async def test_nobody_else_is_told(registry: Registry) -> None:
         for token, status in ((None, 401), (people.stranger, 403), (people.owner, 403), (weak, 403)):
             assert await people.status("GET", path, token) == status, path
     assert await people.status("DELETE", "/admin/tokens/1", people.owner) == 403
+
+
+async def test_a_sign_in_link_and_the_sessions_of_a_user(registry: Registry) -> None:
+    people, alice = await acme(registry), await browser(registry, "alice")
+    answer = await registry.call("POST", "/api/v3/admin/users/ALICE/sign-in-link", people.admin)
+    assert answer.status == 201, answer.body
+    link: Any = answer.json
+    start, _, code = link["url"].partition("#")
+    assert start == f"{registry.url}/login/code"
+    assert "no-store" in answer.headers["Cache-Control"]
+    found = await people.ok("GET", "/admin/users/alice/sessions", people.admin)
+    assert [(one["way"], one["address"]) for one in found] == [("password", "127.0.0.1")]
+    assert await send(Pages(registry), "/login/code", "/login/code", {"code": code}) == "/settings/security"
+    assert len(await people.ok("GET", "/admin/users/alice/sessions", people.admin)) == 2
+    await people.ok("DELETE", "/admin/users/alice/sessions", people.admin, None, 204)
+    assert await people.ok("GET", "/admin/users/alice/sessions", people.admin) == []
+    assert (await alice.get_raw("/settings/profile")).status == 303
+    for method, path in (("POST", "sign-in-link"), ("GET", "sessions"), ("DELETE", "sessions")):
+        for login in ("acme", "nobody", "%00"):
+            assert await people.status(method, f"/admin/users/{login}/{path}", people.admin, None) == 404, (
+                method,
+                login,
+            )
+
+
+async def test_administrators_see_all_organizations_of_a_user(registry: Registry) -> None:
+    people = await acme(registry)
+    for token, logins in ((people.admin, ["Acme"]), (people.member, ["Acme"]), (people.stranger, [])):
+        found = await people.ok("GET", "/users/member/orgs", token)
+        assert [one["login"] for one in found] == logins
+
+
+async def test_health_jobs_and_settings(registry: Registry) -> None:
+    people = await acme(registry)
+    health = await people.ok("GET", "/admin/health", people.admin)
+    assert (health["status"], health["store"]["reachable"], health["database"]["read_only"]) == ("ok", True, False)
+    assert health["database"]["schema"] == health["database"]["expected_schema"]
+    assert await people.ok("GET", "/admin/jobs", people.admin) == []
+    assert "MOORAGE_RESTORE_DAYS" in await people.ok("GET", "/admin/settings", people.admin)
+
+
+async def test_packages_that_go_with_their_account_are_recorded_with_the_administrator(registry: Registry) -> None:
+    people = await acme(registry)
+    await registry.push_image("stranger/web", "v1", people.stranger)
+    await registry.call("POST", "/v2/stranger/begun/blobs/uploads/", people.stranger)
+    await registry.push_image("acme/web", "v1", people.owner)
+    await people.ok("DELETE", "/admin/users/stranger", people.admin, None, 204)
+    await people.ok("DELETE", "/orgs/acme", people.owner, None, 202)
+    rows = await registry.services.db.fetch(
+        "SELECT package.name, actor.login, event.via FROM events event JOIN packages package ON package.id = event.package_id"
+        " AND package.owner_id = event.owner_id JOIN accounts actor ON actor.id = event.actor_id"
+        " WHERE action = 'packages.package_deleted' ORDER BY event.id"
+    )
+    assert [tuple(row) for row in rows] == [("web", "admin", "classic"), ("web", "owner", "classic")]

@@ -45,6 +45,46 @@ async def test_a_package_moves_with_all_that_is_in_it(registry: Registry) -> Non
     assert (await people.ok("GET", _WEB, people.owner))["id"] != before["id"]
 
 
+async def test_a_transfer_and_what_ends_with_it_are_recorded_with_the_administrator(registry: Registry) -> None:
+    people = await acme(registry)
+    await registry.push_image("acme/web", "v1", people.owner)
+    await people.ok("PUT", f"{_WEB}/access/users/member", people.owner, {"role": "read"}, 204)
+    await forge.repository(registry, "acme", "code", people={"member": "admin"})
+    await people.ok("PUT", f"{_WEB}/access/repositories/acme/code", people.owner, {"role": "read"}, 204)
+    await registry.services.db.execute(
+        "UPDATE packages SET visibility = 'internal', repository_id = (SELECT id FROM repositories)"
+    )
+    await _transfer(people, _WEB, "stranger", "site")
+    path = "/users/stranger/packages/container/site/activity"
+    found = await people.ok("GET", path, people.admin)
+    events = [one for one in found if one["actor"]["login"] == "admin"]
+    assert {one["action"] for one in events} == {
+        "packages.access_revoked",
+        "packages.package_transferred",
+        "packages.repository_unlinked",
+        "packages.visibility_changed",
+    }
+    revoked = [one["data"] for one in events if one["action"] == "packages.access_revoked"]
+    assert {"user", "repository"} <= {name for data in revoked for name in data}
+    (moved,) = [one for one in events if one["action"] == "packages.package_transferred"]
+    assert (moved["data"]["before"], moved["data"]["after"]) == ("acme/web", "stranger/site")
+
+
+async def test_what_an_administrator_deletes_and_restores_is_recorded_as_the_administrators(registry: Registry) -> None:
+    people = await acme(registry)
+    await registry.push_image("acme/web", "v1", people.owner)
+    await registry.push_image("acme/web", "v2", people.owner)
+    version = (await people.ok("GET", f"{_WEB}/versions", people.admin))[0]["id"]
+    one = f"{_WEB}/versions/{version}"
+    for method, path in (("DELETE", one), ("POST", f"{one}/restore"), ("DELETE", _WEB), ("POST", f"{_WEB}/restore")):
+        await people.ok(method, path, people.admin, None, 204)
+    found = await people.ok("GET", f"{_WEB}/activity", people.owner)
+    changes = [(one["action"].partition(".package_")[2], one["actor"]["login"]) for one in found]
+    assert [change for change in changes if change[0].endswith(("deleted", "restored"))] == [
+        ("restored", "admin"), ("deleted", "admin"), ("version_restored", "admin"), ("version_deleted", "admin"),
+    ]  # fmt: skip
+
+
 async def test_names_that_are_not_free(registry: Registry) -> None:
     people = await acme(registry)
     for name in ("acme/web", "stranger/web", "acme/other"):

@@ -141,7 +141,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._TAKEN_FROM_EVERYBODY": [(s.org_id, "gone-7"), (s.big_id, "gone-7")],
         "accounts._RETIRE": [(s.org_id, 5000), (s.big_id, 5000)],
         "accounts._RENAME": [(7, "renamed")],
-        "accounts._FORGET": [(s.org_id, 7), (s.stranger, 7)],
+        "accounts._FORGET": [(s.org_id, 7, None), (s.stranger, 7, None)],
         "accounts._FORGET_TEAMS": [(s.org_id,)],
     }
 
@@ -411,7 +411,12 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "transfers._RECEIVER": [("user-7", "app-7"), ("gone-7", "app-7")],
         "transfers._RETIRE": [(s.package, 5000), (1, 5000)],
         "transfers._GIVE_WAY": [(7, "app-7"), (s.big_id, "app-7")],
-        "transfers._TRANSFER": [(s.package, 7, "moved"), (1, 7, "moved")],
+        "transfers._TRANSFER": [(s.package, 7, "moved", 7, None), (1, 7, "moved", 7, None)],
+        "access._CLEAR_REPOSITORIES": [(s.package, 7, None)],
+        "job_runs._RAN": [("collect_garbage", 30.0, 7)],
+        "job_runs._FAILED": [("collect_garbage", 30.0, "Postgres: read-only")],
+        "job_runs._ALL": [()],
+        "readiness._SERVER": [()],
         "administration._PEOPLE": [(0, 100), (s.stranger - 10, 30)],
         "administration._SUSPENDED": [(0, 100)],
         "administration._ADMINISTRATORS": [(0, 100)],

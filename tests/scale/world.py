@@ -195,6 +195,8 @@ class World:
     SELECT n, sha256(('device' || n)::bytea), sha256(('typed' || n)::bytea), 'host', '192.0.2.1', '{{user}}',
            now() + (n % 80 - 70) * interval '1 minute', CASE WHEN n % 2 = 0 THEN n END
       FROM generate_series(1, {users}) n""",
+            "job_runs (job, pause_seconds, ran_at)": """
+    SELECT 'job-' || n, 30, now() FROM generate_series(1, 8) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
             "former_logins (login, account_id)": f"""

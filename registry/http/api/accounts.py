@@ -91,9 +91,10 @@ async def _profile(call: ApiCall, found: Account) -> dict[str, Any]:
 
 
 async def list_organizations(call: ApiCall) -> web.Response:
-    """List the organizations that a user shares with the caller: others are not told of a membership."""
+    """List the organizations that a user shares with the caller; to administrators all of the user's."""
     me, user, page = rights.myself(call), await rights.user(call), page_of(call)
-    found, total = await organizations.of_user(call.services.db, user.id, me, limit=page.size, offset=page.offset)
+    viewer = user.id if rights.is_own(call, user) else me
+    found, total = await organizations.of_user(call.services.db, user.id, viewer, limit=page.size, offset=page.offset)
     body = [simple_organization(call, org.id, org.login, org.description) for org in found]
     return answer(body, headers=page.links(call, total))
 

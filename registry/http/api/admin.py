@@ -7,11 +7,12 @@ import msgspec
 from aiohttp import web
 
 from registry.accounts import accounts as rules
-from registry.accounts import organizations
+from registry.accounts import organizations, sign_in, web_sessions
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.routes import Access, Route
 from registry.http.api.shapes import simple_organization, simple_user
+from storage.metadata import web_sessions as stored_sessions
 from storage.metadata.accounts import Account
 
 
@@ -58,7 +59,7 @@ async def rename_user(call: ApiCall) -> web.Response:
 
 async def delete_user(call: ApiCall) -> web.Response:
     """Deletes a user and his packages."""
-    await rules.delete(call.services.db, call.param("username"), kind="User", deleted_by=rights.myself(call))
+    await rules.delete(call.services.db, call.param("username"), kind="User", actor=call.actor)
     return nothing()
 
 
@@ -112,6 +113,39 @@ async def authorize_user(call: ApiCall) -> web.Response:
     return answer(body, 201)
 
 
+async def issue_sign_in_link(call: ApiCall) -> web.Response:
+    """Make a link with which a user signs in to the pages once; the link is shown in this response only."""
+    user = await rights.user(call)
+    code = await sign_in.issue_code(call.services.db, user.login)
+    expires_at = datetime.fromtimestamp(call.services.now() + sign_in.CODE_SECONDS, UTC)
+    body = {"url": f"{call.origin}/login/code#{code.reveal()}", "expires_at": expires_at}
+    return answer(body, 201)
+
+
+async def list_sessions(call: ApiCall) -> web.Response:
+    """List the sessions of a user in browsers, newest first."""
+    user = await rights.user(call)
+    body = [
+        {
+            "id": one.id,
+            "way": one.way,
+            "created_at": one.started_at,
+            "last_seen_at": one.seen_at,
+            "address": one.address,
+            "user_agent": one.user_agent,
+        }
+        for one in await stored_sessions.of_account(call.services.db, user.id)
+    ]
+    return answer(body)
+
+
+async def end_sessions(call: ApiCall) -> web.Response:
+    """End all sessions of a user in browsers, from the next request on; tokens stay valid."""
+    user = await rights.user(call)
+    await web_sessions.end_all(call.services.db, user.id)
+    return nothing()
+
+
 async def create_organization(call: ApiCall) -> web.Response:
     """Create an organization with its first owner."""
     new = call.body(NewOrganization)
@@ -152,6 +186,16 @@ ROUTES: Final = (
         body=NewAuthorization,
         statuses=(201, 404, 422),
     ),
+    Route(
+        "POST",
+        f"{_USER}/sign-in-link",
+        issue_sign_in_link,
+        "Create a link that signs a user in once",
+        _ADMIN,
+        statuses=(201, 404),
+    ),
+    Route("GET", f"{_USER}/sessions", list_sessions, "List the sessions of a user", _ADMIN, statuses=(200, 404)),
+    Route("DELETE", f"{_USER}/sessions", end_sessions, "End the sessions of a user", _ADMIN, statuses=(204, 404)),
     Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404), told_by=_TOLD),
     Route("PUT", _SITE_ADMIN, promote_user, "Make a user an administrator", _ADMIN, statuses=(204, 404), told_by=_TOLD),

@@ -90,8 +90,8 @@ async def update(call: ApiCall) -> web.Response:
 async def delete(call: ApiCall) -> web.Response:
     """Deletes the organization and its packages."""
     org = await rights.owner_of(call)
-    deleted_by = rights.myself(call)
-    await account_rules.delete(call.services.db, org.login, kind="Organization", deleted_by=deleted_by)
+    rights.myself(call)  # a person, not a workflow
+    await account_rules.delete(call.services.db, org.login, kind="Organization", actor=call.actor)
     return answer({}, 202)
 
 

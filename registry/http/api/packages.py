@@ -23,7 +23,6 @@ from registry.packages.packages import VISIBILITIES
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 from storage.metadata.database import Transaction
-from storage.names import InvalidName, PackageName
 
 _TYPES: Final = ("npm", "maven", "rubygems", "docker", "nuget", "container")
 _STATES: Final = ("active", "deleted")
@@ -135,16 +134,16 @@ async def transfer_package(call: ApiCall) -> web.Response:
     """
     new = call.body(NewOwner)
     package_id, _ = await allowed(call, Action.ADMIN)
-    current = await shown(call, package_id)
     login = new.new_owner
     if not is_login(login):
         raise Invalid(f"Nobody has the login {quote_text(login)}.")
-    try:
-        name = PackageName.parse(f"{login.lower()}/{new.new_name or current.name}").image
-    except InvalidName as error:
-        raise Invalid(f"Invalid request.\n\nFor 'new_name': {error}") from error
     await call.services.packages.transfer(
-        package_id, login, name, retired_above=RETIRED_ABOVE, check=_check(call, package_id)
+        package_id,
+        login,
+        new.new_name,
+        call.actor,
+        retired_above=RETIRED_ABOVE,
+        check=_check(call, package_id),
     )
     return answer(package(call, await shown(call, package_id)), 202)
 
