@@ -323,6 +323,17 @@ class Denied(RegistryError):
         self.words = words or f"this needs {missing}. {fix}"
 
 
+class SsoMissing(Denied):
+    """The token is not authorized for the organization, which requires that."""
+
+    def __init__(self, login: str) -> None:
+        super().__init__(
+            f"authorisation of this token for the organization {login}",
+            ["a token that is not authorised for it"],
+            f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{login}.",
+        )
+
+
 class PreconditionFailed(RegistryError):
     """The content is not what If-Match or If-None-Match asks for. ``current``: its entity tag, if there is any."""
 

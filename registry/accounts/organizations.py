@@ -5,11 +5,11 @@ import unicodedata
 from typing import Final
 
 from registry.accounts.names import LoginTaken, checked_login, is_login
-from registry.errors import AccountError, AccountUnknown
+from registry.errors import AccountError, AccountUnknown, Denied, NotFound, SsoMissing
 from storage.metadata import accounts, organizations, teams
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
-from storage.metadata.organizations import Member
+from storage.metadata.organizations import Member, Organization
 from storage.metadata.query import Executor
 
 _SLUG_GAPS: Final = re.compile(r"[^a-z0-9_]+")
@@ -43,6 +43,28 @@ class TeamTaken(AccountError):
     """The slug is taken by another team of the organization."""
 
     resource, field, problem = "Team", "name", "already_exists"
+
+
+async def for_member(db: Executor, token_id: int | None, login: str) -> Organization:
+    """Return the organization with this login, for its members. Raises NotFound for others, SsoMissing."""
+    found = await organizations.seen(db, token_id, login) if is_login(login) else None
+    if found is None or found.role is None:
+        raise NotFound
+    if found.sso_missing:
+        raise SsoMissing(found.login)
+    return found
+
+
+async def for_owner(db: Executor, token_id: int | None, login: str) -> Organization:
+    """Return the organization with this login, for its owners. Raises NotFound for others than members, Denied."""
+    return owned(await for_member(db, token_id, login))
+
+
+def owned(found: Organization) -> Organization:
+    """Return the organization, if its member is an owner. Raises Denied."""
+    if found.role != "admin":
+        raise Denied(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
+    return found
 
 
 async def create(db: Database, login: str, owner: str, *, name: str | None = None) -> Account:

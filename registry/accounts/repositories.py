@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
+from auth.permissions import READ, ROLE_NAMES
 from registry.accounts.names import is_login
-from registry.errors import AccountError, Denied
+from registry.errors import AccountError, Denied, NotFound, SsoMissing
 from storage.metadata import accounts, collaborators, organizations, repositories
 from storage.metadata.accounts import Account
 from storage.metadata.database import AlreadyThere, Database, Transaction
@@ -80,6 +81,23 @@ def checked_visibility(visibility: str | None, private: bool | None, owner_kind:
     if visibility is not None or private is None:
         return visibility
     return "private" if private else "public"
+
+
+def is_shown(found: Repository, *, private: bool) -> bool:
+    """Return whether the viewer may know of a repository; ``private``: the viewer's token shows private ones."""
+    return (found.visibility == "public" or private) and found.role >= READ
+
+
+def checked(found: Repository | None, needed: int, *, private: bool) -> Repository:
+    """Return a repository, if the viewer has the role ``needed``. Raises NotFound (hidden and missing), Denied."""
+    if found is None or not is_shown(found, private=private):
+        raise NotFound
+    if found.sso_missing and (needed > READ or found.visibility != "public"):
+        raise SsoMissing(found.owner_login)
+    if found.role < needed:
+        missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
+        raise Denied(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
+    return found
 
 
 async def create(

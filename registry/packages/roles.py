@@ -7,6 +7,7 @@ from auth.permissions import role_of_person
 from registry.errors import Conflict, Invalid, NotFound
 from registry.packages.conditions import Check
 from storage.metadata import access, access_reasons, links, packages
+from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.access_reasons import Reason
 from storage.metadata.accounts import Account
 from storage.metadata.database import Database, Transaction
@@ -32,6 +33,15 @@ class EffectiveRole:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """The roles over a package that people, teams and tokens of repositories were granted, or inherit."""
+
+    users: list[UserGrant]
+    teams: list[TeamGrant]
+    repositories: list[RepositoryGrant]
+
+
+@dataclass(frozen=True, slots=True)
 class Accesses:
     """The rules of roles; the callers check access before. The role None revokes a role.
 
@@ -45,6 +55,15 @@ class Accesses:
         facts = await access_reasons.facts_of_person(self.db, person.id, package)
         found = await access_reasons.reasons(self.db, package_id, person.id)
         return EffectiveRole(role_of_person(package, facts), facts.sso_missing, found)
+
+    async def granted(self, package_id: int, tx: Transaction | None = None) -> Granted:
+        """Return all roles over a package but those of its owners, who need none; as ``tx`` sees them if given."""
+        db = tx or self.db
+        return Granted(
+            await access.users(db, package_id),
+            await access.teams(db, package_id),
+            await access.repositories(db, package_id),
+        )
 
     async def set_user(
         self, package_id: int, login: str, role: int | None, actor: Actor, check: Check | None = None

@@ -8,8 +8,8 @@ from registry.accounts.organizations import create_team, set_role
 from tests.support.manage import Managed, managed
 from tests.support.pages import Pages
 from tests.support.people import browser
-from tests.support.shelf import HOSTILE, Shelf
 from tests.support.server import Registry
+from tests.support.shelf import HOSTILE, Shelf
 
 LONG_LOGIN = "x" * 39
 LONG_TAG = "t" * 128

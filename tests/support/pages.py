@@ -130,7 +130,7 @@ class Pages:
         assert found.status == status, (path, found.status, found.text[:300])
         return found
 
-    async def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
+    async def post(self, path: str, fields: Mapping[str, str] | list[tuple[str, str]], **headers: str) -> Answer:
         """Sends a form as a browser does from a page of ours."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         own = {

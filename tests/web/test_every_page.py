@@ -57,8 +57,19 @@ PAGES: dict[str, Page] = {
     **{
         f"{_A}/{place}": Page(ADMINS)
         for place in (
-            "accounts", "new/user", "organizations", "new/organization", "accounts/{owner}", "tokens", "tokens/{number}/revoke",
-            "packages", "packages/{owner}/{image}", "storage", "jobs", "health", "settings",
+            "accounts",
+            "new/user",
+            "organizations",
+            "new/organization",
+            "accounts/{owner}",
+            "tokens",
+            "tokens/{number}/revoke",
+            "packages",
+            "packages/{owner}/{image}",
+            "storage",
+            "jobs",
+            "health",
+            "settings",
         )
     },
     f"{_A}/accounts/{{owner}}/sign-in-link": Page(ADMINS, f"{_A}/accounts/rita/sign-in-link"),
@@ -69,7 +80,10 @@ PAGES: dict[str, Page] = {
     **{f"/{kind}/{{owner}}": Page(MOVED) for kind in ("orgs", "users")},
     **{f"/{kind}/{{owner}}/packages": Page(MOVED) for kind in ("orgs", "users")},
     **{f"/{kind}/{{owner}}/packages/container/package/{{image}}": Page(MOVED) for kind in ("orgs", "users")},
-    **{f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}": Page((404, 308, 308, 404)) for kind in ("orgs", "users")},
+    **{
+        f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}": Page((404, 308, 308, 404))
+        for kind in ("orgs", "users")
+    },
     "/{owner}/{repository}/pkgs/container/{image}": Page(MOVED),
     "/{owner}": Page(SAME),
     f"{_O}/people": Page((404, 200, 200, 404)),

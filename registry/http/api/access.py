@@ -16,7 +16,6 @@ from registry.http.api.packages import linked_repository
 from registry.http.api.shapes import simple_user
 from registry.packages.conditions import Check
 from registry.packages.roles import AUDIENCES, ROLES
-from storage.metadata import access
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.database import Transaction
 
@@ -46,15 +45,16 @@ def _check(call: ApiCall, package_id: int) -> Check | None:
 
 
 async def _told(call: ApiCall, package_id: int, tx: Transaction | None = None) -> web.Response:
-    found, db = await shown(call, package_id, tx), tx or call.services.db
+    found = await shown(call, package_id, tx)
+    granted = await call.services.accesses.granted(package_id, tx)
     owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
     body = {
         "visibility": found.visibility,
         "inherit_access": found.inherit_access,
         "repository": linked_repository(call, found, owner),
-        "users": [_user(call, grant) for grant in await access.users(db, package_id)],
-        "teams": [_team(call, found.owner_login, grant) for grant in await access.teams(db, package_id)],
-        "repositories": [_repository(call, grant) for grant in await access.repositories(db, package_id)],
+        "users": [_user(call, grant) for grant in granted.users],
+        "teams": [_team(call, found.owner_login, grant) for grant in granted.teams],
+        "repositories": [_repository(call, grant) for grant in granted.repositories],
     }
     return answer(body)
 

@@ -6,8 +6,10 @@ For packages this is ``ApiCall.authorize``; here it is for accounts, organizatio
 import re
 from typing import Final
 
-from auth.permissions import READ, ROLE_NAMES
+from auth.permissions import READ
 from auth.tokens import TokenKind, effective
+from registry.accounts import organizations as organization_rules
+from registry.accounts import repositories as repository_rules
 from registry.accounts.names import is_login
 from registry.accounts.repositories import is_name
 from registry.errors import Denied, Moved, MovedForNow, NotFound
@@ -65,30 +67,19 @@ async def organization(call: ApiCall) -> Organization:
 
 async def member_of(call: ApiCall) -> Organization:
     """The organization ``{org}``, for members. Raises 404 for others, 403 for a token without SSO authorization."""
-    found = await organization(call)
-    if found.role is None:
-        raise NotFound
-    if found.sso_missing:
-        raise _sso_missing(found.login)
-    return found
+    return await organization_rules.for_member(call.services.db, call.token_id, call.param("org"))
 
 
 async def owner_of(call: ApiCall) -> Organization:
     """The organization ``{org}``, for its owners. Raises 404 for others than members, 403."""
-    return _owned(await member_of(call))
+    return await organization_rules.for_owner(call.services.db, call.token_id, call.param("org"))
 
 
 async def owner_or_self(call: ApiCall, login: str) -> Organization:
     """The organization ``{org}``, for its owners and for the member ``login``. Raises 404 for others, 403."""
     found = await member_of(call)
     myself(call)
-    return found if login.lower() == call.me.login.lower() else _owned(found)
-
-
-def _owned(found: Organization) -> Organization:
-    if found.role != "admin":
-        raise Denied(f"owner of {found.login}", ["member"], f"Ask an owner of {found.login}.")
-    return found
+    return found if login.lower() == call.me.login.lower() else organization_rules.owned(found)
 
 
 async def repository(call: ApiCall, needed: int = READ) -> Repository:
@@ -117,19 +108,11 @@ async def _lead_on(call: ApiCall, owner: str, name: str) -> None:
 
 def checked(call: ApiCall, found: Repository | None, needed: int) -> Repository:
     """Return the repository, if the viewer has the role ``needed``. Raises 404 (hidden and missing), 403."""
-    if found is None or not _shown(call, found):
-        raise NotFound
-    if found.sso_missing and (needed > READ or found.visibility != "public"):
-        raise _sso_missing(found.owner_login)
-    if found.role < needed:
-        missing = f"{ROLE_NAMES[needed]} role on {found.full_name}"
-        raise Denied(missing, [f"role {ROLE_NAMES[found.role]}"], f"Ask an admin of {found.full_name}.")
-    return found
+    return repository_rules.checked(found, needed, private=found is not None and _shows_private(call, found))
 
 
 def _shown(call: ApiCall, found: Repository | None) -> bool:
-    visible = found is not None and (found.visibility == "public" or _shows_private(call, found))
-    return visible and found is not None and found.role >= READ
+    return found is not None and repository_rules.is_shown(found, private=_shows_private(call, found))
 
 
 def is_own(call: ApiCall, found: Account) -> bool:
@@ -157,11 +140,3 @@ def shows_private(call: ApiCall) -> bool:
 def _shows_private(call: ApiCall, found: Repository) -> bool:
     own = call.viewer is not None and call.viewer.repository_id == found.id
     return own or shows_private(call)
-
-
-def _sso_missing(login: str) -> Denied:
-    return Denied(
-        f"authorisation of this token for the organization {login}",
-        ["a token that is not authorised for it"],
-        f"Authorise it with PUT /api/v3/user/tokens/TOKEN_ID/organizations/{login}.",
-    )

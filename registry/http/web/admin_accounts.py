@@ -11,9 +11,10 @@ from registry.accounts.accounts import LastAdministrator
 from registry.accounts.names import LoginTaken
 from registry.accounts.organizations import OwnerUnknown
 from registry.errors import AccountError, AccountUnknown, NotFound
-from registry.http.web.administration import PLACE, ROWS, Question, ask, changes, page
+from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall, moved
 from registry.http.web.catalogue import key
+from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
 from registry.http.web.settings import shown_agent
 from registry.http.web.signed_in import UNSTORED
@@ -267,7 +268,6 @@ async def asked(call: PageCall) -> web.Response:
             heading=call.say(change.heading, login=account.login),
             consequences=[call.say(text) for text in change.consequences],
             button=call.say(change.button),
-            action=f"{place}/{call.param('change')}",
             cancel=place,
             kind=change.kind,
         ),
@@ -295,7 +295,6 @@ async def ask_for_link(call: PageCall) -> web.Response:
             heading=call.say("A sign-in link for %(login)s", login=account.login),
             consequences=[call.say(text) for text in _LINK_CONSEQUENCES],
             button=call.say("Make the link"),
-            action=f"{place}/sign-in-link",
             cancel=place,
             kind="warn",
         ),

@@ -8,14 +8,14 @@ from auth.identity import Action
 from registry.accounts.accounts import RETIRED_ABOVE
 from registry.accounts.names import is_login
 from registry.errors import Conflict, Invalid, NotFound
-from registry.http.web.administration import PLACE, ROWS, Question, ask, changes, page
+from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall
+from registry.http.web.confirming import Question, ask
 from registry.http.web.reading import Found, readable
 from registry.http.web.routes import Route
 from registry.packages import search as rule
 from storage.metadata import catalog, usage
 from storage.metadata.catalog import ShownPackage
-from storage.metadata.events import Actor
 
 _LIST: Final = f"{PLACE}/packages"
 
@@ -103,12 +103,11 @@ def _question(
             heading=call.say("Transfer %(name)s", name=found.name),
             consequences=consequences,
             button=call.say("Transfer the package"),
-            action=f"{place}/-/transfer",
             cancel=place,
             typed=str(found.name),
-            fields=(("new_owner", login), ("new_name", name)),
+            hidden=(("new_owner", login), ("new_name", name)),
         ),
-        wrong,
+        {"typed": wrong} if wrong else None,
     )
 
 
@@ -120,7 +119,7 @@ async def transfer(call: PageCall) -> web.Response:
         return _question(call, found, package, login, name, call.say("This is not the name of the package."))
     if not is_login(login):
         return call.redirect(f"{_LIST}/{found.name}", call.say("No account has the new login."), "bad")
-    actor = Actor(call.viewer.account_id, call.viewer.token_id)
+    actor = call.actor
     try:
         await call.services.packages.transfer(found.package_id, login, name or None, actor, retired_above=RETIRED_ABOVE)
     except Conflict:

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from registry.accounts import accounts, administration
 from registry.errors import AccountUnknown
-from registry.http.web.administration import PLACE, ROWS, Question, ask, changes, page
+from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall
+from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
 
 _LIST: Final = f"{PLACE}/tokens"
@@ -49,7 +50,6 @@ async def asked(call: PageCall) -> web.Response:
                 call.say("What uses it stops working. It cannot be brought back; its owner can make another one."),
             ],
             button=call.say("Revoke the token"),
-            action=f"{_LIST}/{token.id}/revoke",
             cancel=f"{_LIST}?user={token.login}",
         ),
     )

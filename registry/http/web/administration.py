@@ -1,7 +1,5 @@
 """The frame of the pages of site administrators: their addresses, and the questions before a change."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,7 +7,7 @@ from aiohttp import web
 from registry.http.web.call import PageCall
 from registry.http.web.routes import Handler
 from registry.http.web.sessions import SignedIn
-from registry.http.web.signed_in import UNSTORED, signed_in
+from registry.http.web.signed_in import signed_in
 
 PLACE: Final = "/-/admin"
 ROWS: Final = 50
@@ -23,43 +21,6 @@ def is_below(path: str) -> bool:
 def page(call: PageCall, template: str, heading: str, **values: Any) -> web.Response:
     """Render a page of administration under its heading."""
     return call.page(template, title=[heading, call.say("Administration")], heading=heading, **values)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question before a change. ``action``: the address of the form; ``cancel``: where one goes instead.
-
-    ``typed``: the name that has to be typed; ``fields``: hidden fields of the form.
-    """
-
-    heading: str
-    consequences: Sequence[str]
-    button: str
-    action: str
-    cancel: str
-    kind: str = "bad"
-    typed: str | None = None
-    fields: Sequence[tuple[str, str]] = ()
-
-
-def ask(call: PageCall, question: Question, wrong: str | None = None) -> web.Response:
-    """Render a question; ``wrong``: what is wrong with the name that was typed."""
-    return call.page(
-        "admin_confirm.html",
-        title=[question.heading, call.say("Administration")],
-        status=200 if wrong is None else 422,
-        headers=UNSTORED,
-        errors={} if wrong is None else {"typed": wrong},
-        heading=question.heading,
-        consequences=question.consequences,
-        button=question.button,
-        action=question.action,
-        cancel=question.cancel,
-        kind=question.kind,
-        button_kind="bad" if question.kind == "bad" else "main",
-        typed=question.typed,
-        fields=question.fields,
-    )
 
 
 def changes(handler: Handler, *, back: str = f"{PLACE}/accounts") -> Handler:

@@ -14,11 +14,13 @@ from registry.http.server.message import Request
 from registry.http.urls import decoded_path, origin
 from registry.http.web import flash, forms
 from registry.http.web.catalogue import say
+from registry.http.web.flash import Flash, Undo
 from registry.http.web.forms import Fields
 from registry.http.web.rendering import render
 from registry.http.web.viewer import Viewer
 from registry.services import Services
 from registry.version import VERSION
+from storage.metadata.events import Actor
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -55,6 +57,15 @@ class PageCall:
     def query(self, name: str) -> str:
         """Return a parameter of the query, "" if it is missing."""
         return self.http.query.get(name, "").replace("\x00", "")
+
+    def text(self, name: str, most: int = 2000) -> str:
+        """Return a text of the form without blanks around it, "" if it is missing; what is longer is cut."""
+        return self.fields.get(name, "").strip()[:most]
+
+    @property
+    def actor(self) -> Actor:
+        """The viewer, for the events of what it changes."""
+        return Actor(self.viewer.account_id, self.viewer.token_id)
 
     @property
     def origin(self) -> str:
@@ -107,11 +118,11 @@ class PageCall:
         response.body = body
         return response
 
-    def redirect(self, path: str, said: str | None = None, kind: str = "ok") -> web.Response:
+    def redirect(self, path: str, said: str | None = None, kind: str = "ok", undo: Undo | None = None) -> web.Response:
         """Lead on to a page after a form (303), which then says ``said``: a text in the viewer's language."""
         response = web.Response(status=303, headers={**HEADERS, "Location": path})
         if said is not None:
-            flash.write(response, self.services, kind, said)
+            flash.write(response, self.services, Flash(kind, said, undo))
         return response
 
 
@@ -129,7 +140,7 @@ class View:
     title: str
     api: str | None
     command: str | None
-    flashes: Sequence[tuple[str, str]]
+    flashes: Sequence[Flash]
 
     @property
     def language(self) -> str:

@@ -1,9 +1,14 @@
-"""Messages that the next page shows: in a signed cookie, so that every replica can show them, and for a minute only."""
+"""Messages that the next page shows: in a signed cookie, so that every replica can show them, and for a minute only.
+
+A message may offer to undo what was done: a form with these fields, which the viewer's own token is put into.
+"""
 
 import binascii
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -13,26 +18,51 @@ from registry.services import Services
 
 COOKIE: Final = "moorage_flash"
 _SECONDS: Final = 60
-_TEXT_MAX: Final = 1000
+_TEXT_MAX: Final = 600
+#: Browsers keep no cookie of more than 4,096 bytes.
+_UNDO_BYTES: Final = 1500
 
 
-def write(response: web.Response, services: Services, kind: str, text: str) -> None:
-    """Have the next page show ``text``; ``kind``: ok, info, warn or bad."""
-    body = urlsafe_b64encode(orjson.dumps([kind, text[:_TEXT_MAX], int(services.now()) + _SECONDS])).decode()
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The form that undoes what a message tells: its path, and pairs of a field's name and value."""
+
+    path: str
+    fields: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """A message. ``kind``: ok, info, warn or bad."""
+
+    kind: str
+    text: str
+    undo: Undo | None = None
+
+
+def write(response: web.Response, services: Services, message: Flash) -> None:
+    """Have the next page show a message."""
+    undo = None if message.undo is None else [message.undo.path, [list(pair) for pair in message.undo.fields]]
+    if len(orjson.dumps(undo)) > _UNDO_BYTES:
+        undo = None
+    shown = [message.kind, message.text[:_TEXT_MAX], int(services.now()) + _SECONDS, undo]
+    body = urlsafe_b64encode(orjson.dumps(shown)).decode()
     value = f"{body}.{_signature(services, body)}"
     response.set_cookie(COOKIE, value, max_age=_SECONDS, httponly=True, samesite="Lax", path="/")
 
 
-def read(http: web.Request, services: Services) -> list[tuple[str, str]]:
-    """Return the messages of a request, as kind and text; what was not written here is none."""
+def read(http: web.Request, services: Services) -> list[Flash]:
+    """Return the messages of a request; what was not written here is none."""
     body, _, signature = http.cookies.get(COOKIE, "").partition(".")
     if not body or not hmac.compare_digest(signature.encode(), _signature(services, body).encode()):
         return []
     try:
-        kind, text, until = orjson.loads(urlsafe_b64decode(body))
+        kind, text, until, undo = orjson.loads(urlsafe_b64decode(body))
     except (ValueError, binascii.Error):
         return []
-    return [(kind, text)] if services.now() < until else []
+    if services.now() >= until:
+        return []
+    return [Flash(kind, text, None if undo is None else Undo(undo[0], [(name, value) for name, value in undo[1]]))]
 
 
 def clear(response: web.Response) -> None:

@@ -67,7 +67,10 @@ class Fields(Mapping[str, str]):
 
 
 async def read(request: Request, services: Services) -> Fields:
-    """Read the fields of a form. Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow."""
+    """Read the fields of a form, without U+0000, which PostgreSQL cannot store.
+
+    Raises ForeignForm, BadRequest, TooLarge, BodyTooSlow.
+    """
     check_origin(request, services)
     fields = await read_form(request, services.settings.http.body_seconds)
     # PostgreSQL has no place for U+0000, and nobody types it.

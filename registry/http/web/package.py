@@ -46,16 +46,30 @@ class Head:
         return f"/{self.family}/{self.name.owner}/packages/container/{image}"
 
 
-def head_of(call: PageCall, name: PackageName, facts: ShownPackage | ShownVersion) -> Head:
-    """Return the head of a package that the viewer may read. Raises NotFound."""
+def head_of(
+    call: PageCall, name: PackageName, facts: ShownPackage | ShownVersion, action: Action = Action.PULL
+) -> Head:
+    """Return the head of a package with which the viewer may do ``action``. Raises NotFound, Denied."""
+    if action is Action.PUSH:  # which is not hidden from anybody: who may not read is told what is said of none
+        check(call, Action.PULL, name, facts)
     return Head(
         name,
-        check(call, Action.PULL, name, facts),
+        check(call, action, name, facts),
         facts.owner_login or name.owner,
         "orgs" if facts.owner_kind == "Organization" else "users",
         facts.visibility or "private",
         facts.role >= ADMIN,
     )
+
+
+async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, ShownPackage]:
+    """Return the head of a package, named by the address, with which the viewer may do ``action``.
+
+    Raises NotFound, Denied.
+    """
+    name = named(call)
+    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    return head_of(call, name, facts, action), facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ def to_sign_in(call: PageCall, path: str) -> web.Response:
     return call.redirect(f"/login?next={quote(path, safe='/')}")
 
 
+def is_recent(call: PageCall) -> bool:
+    """Return whether the viewer signed in not long ago, which sensitive changes ask for."""
+    return call.viewer.session is not None and call.viewer.session.recent
+
+
 def signed_in(handler: SessionHandler, *, recently: bool = False, page: str | None = None) -> Handler:
     """Have ``handler`` called for who is signed in, or was not long ago (``recently``); others sign in first.
 

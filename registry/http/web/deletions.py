@@ -1,0 +1,257 @@
+"""Deletions: of a package, of versions, and of tags, each with what goes along shown before.
+
+A form carries the entity tag of what was shown. If something else would go now, nothing goes, and the page tells what
+changed meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from registry.errors import Invalid, NotDeletable, NotFound, PreconditionFailed
+from registry.http.web.call import PageCall
+from registry.http.web.confirming import Question, ask, wrong_name
+from registry.http.web.flash import Undo
+from registry.http.web.package import Head, managed
+from registry.http.web.refusals import told
+from registry.http.web.routes import Route
+from registry.http.web.sessions import now_of
+from registry.http.web.signed_in import is_recent, to_sign_in
+from registry.http.web.text import day, short
+from registry.packages.conditions import Check
+from registry.packages.deletions import PackageDeletion, Preview
+from storage.metadata.database import Transaction
+from storage.names import Digest, InvalidName, TagName
+
+#: As many as the API takes at once.
+_VERSIONS_MAX: Final = 100
+_ID_DIGITS: Final = 18
+_TAG_MAX: Final = 128
+#: Of what a form remembers of its preview.
+_REMEMBERED: Final = 8000
+
+
+def _condition(seen: str, current: Callable[[Transaction], Awaitable[str]]) -> Check:
+    """Return the check that what goes now is what was shown. The check raises PreconditionFailed."""
+
+    async def check(tx: Transaction) -> None:
+        tag = await current(tx)
+        if tag != seen:
+            raise PreconditionFailed(tag)
+
+    return check
+
+
+def _until(call: PageCall) -> str:
+    days = call.services.settings.lifetimes.restore_days
+    return day(now_of(call.services) + timedelta(days=days), call.viewer.language)
+
+
+def _package_question(call: PageCall, head: Head, planned: PackageDeletion) -> Question:
+    here, visibility = planned.leaving, planned.leaving.visibility
+    lines = [
+        call.say("Versions that go: %(count)s", count=f"{here.versions:,}"),
+        call.say("Tags that go: %(count)s", count=f"{here.tags:,}"),
+        call.say("Downloads of its most downloaded version: %(count)s", count=f"{here.most:,}"),
+        call.say("Every pull of it fails from then on."),
+        call.say("It can be restored until %(day)s, unless another package takes its name.", day=_until(call)),
+    ]
+    if visibility == "public":
+        lines.insert(0, call.say("The package is public: others may depend on it."))
+    return Question(
+        call.say("Delete the package"),
+        lines,
+        call.say("Delete %(name)s", name=head.name),
+        f"{head.path}/-/settings",
+        str(head.name),
+        hidden=(("seen", planned.etag), ("was", f"{here.versions} {here.tags}")),
+    )
+
+
+async def package_page(call: PageCall) -> web.Response:
+    """Show what the deletion of a package takes along."""
+    head, _ = await managed(call, Action.DELETE)
+    if not is_recent(call):
+        return to_sign_in(call, call.path)
+    return await _package_page(call, head)
+
+
+async def _package_page(call: PageCall, head: Head, *, stale: bool = False) -> web.Response:
+    planned = await call.services.packages.plan(call.services.db, head.package_id)
+    question = _package_question(call, head, planned)
+    wrong = wrong_name(call, question) if call.fields and not stale else None
+    changes = []
+    if stale:
+        versions, _, tags = call.text("was", 100).partition(" ")
+        changes = [
+            call.say("Versions: %(before)s then, %(now)s now", before=versions, now=planned.leaving.versions),
+            call.say("Tags: %(before)s then, %(now)s now", before=tags, now=planned.leaving.tags),
+        ]
+    refused = None if planned.refused is None else told(call, planned.refused)
+    return ask(
+        call, question, wrong, template="delete_package.html", refused=refused, stale=stale, changes=changes, head=head
+    )
+
+
+async def delete_package(call: PageCall) -> web.Response:
+    """Delete a package, if what goes is what was shown."""
+    head, _ = await managed(call, Action.DELETE)
+    if not is_recent(call):
+        return to_sign_in(call, call.path)
+    if call.text("typed") != str(head.name):
+        return await _package_page(call, head)
+    packages = call.services.packages
+
+    async def current(tx: Transaction) -> str:
+        return (await packages.plan(tx, head.package_id)).etag
+
+    try:
+        await packages.delete(head.package_id, call.actor, _condition(call.text("seen"), current))
+    except (PreconditionFailed, NotDeletable):
+        return await _package_page(call, head, stale=True)
+    said = call.say(
+        "The package is deleted: %(name)s. It can be restored until %(day)s.", name=head.name, day=_until(call)
+    )
+    undo = Undo(f"{head.path}/-/restore", (("package", str(head.package_id)),))
+    return call.redirect(f"/{head.name.owner}", said, undo=undo)
+
+
+def _chosen(texts: Sequence[str]) -> list[int]:
+    """Return the ids of versions that a form names. Raises NotFound for what is no id, Invalid for too many."""
+    if any(not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS) for text in texts):
+        raise NotFound
+    ids = list(dict.fromkeys(int(text) for text in texts))
+    if len(ids) > _VERSIONS_MAX:
+        raise Invalid(f"Choose at most {_VERSIONS_MAX} versions.")
+    return ids
+
+
+def _back(head: Head) -> str:
+    return f"{head.path}/-/versions"
+
+
+async def versions_page(call: PageCall) -> web.Response:
+    """Show what the deletion of the chosen versions takes along."""
+    head, _ = await managed(call, Action.DELETE)
+    ids = _chosen(call.http.query.getall("version", []))
+    if not ids:
+        return call.redirect(_back(head), call.say("Choose the versions to delete first."), "warn")
+    return await _versions_page(call, head, ids)
+
+
+async def _versions_page(call: PageCall, head: Head, ids: Sequence[int], *, stale: bool = False) -> web.Response:
+    found = await call.services.versions.preview(head.package_id, ids)
+    deletion = found.deletion
+    tags = sorted({tag for one in deletion.versions for tag in one.tags})
+    was = " ".join([str(len(deletion.versions)), *tags])
+    question = Question(
+        call.say("Delete the version") if len(ids) == 1 else call.say("Delete versions"),
+        (),
+        call.say("Delete %(count)s", count=_counted(call, len(deletion.versions))),
+        _back(head),
+        hidden=(
+            ("seen", deletion.etag),
+            ("was", was[:_REMEMBERED].rpartition(" ")[0] if len(was) > _REMEMBERED else was),
+            *(("version", str(one)) for one in ids),
+        ),
+    )
+    return ask(
+        call,
+        question,
+        template="delete_versions.html",
+        head=head,
+        preview=found,
+        named={one.root for one in deletion.leaving},
+        tags=tags,
+        until=_until(call),
+        refused=None if deletion.refused is None else told(call, deletion.refused),
+        stale=stale,
+        changes=_changes(call, found) if stale else [],
+    )
+
+
+def _counted(call: PageCall, count: int) -> str:
+    return call.say("one version") if count == 1 else call.say("%(count)s versions", count=f"{count:,}")
+
+
+def _changes(call: PageCall, found: Preview) -> list[str]:
+    """Return what changed since the form was made, a line each."""
+    count, *before = call.text("was", _REMEMBERED).split(" ")
+    now = {tag for one in found.deletion.versions for tag in one.tags}
+    lines = []
+    if more := sorted(now - set(before))[:20]:
+        lines.append(call.say("Tags that go now, too: %(tags)s", tags=", ".join(more)))
+    if less := sorted(set(before) - now)[:20]:
+        lines.append(call.say("Tags that do not go any more: %(tags)s", tags=", ".join(less)))
+    if count != str(len(found.deletion.versions)):
+        lines.append(call.say("Versions: %(before)s then, %(now)s now", before=count, now=len(found.deletion.versions)))
+    return lines or [call.say("Other versions go along now than before.")]
+
+
+async def delete_versions(call: PageCall) -> web.Response:
+    """Delete versions, all or none, if what goes is what was shown."""
+    head, _ = await managed(call, Action.DELETE)
+    ids, versions = _chosen(call.fields.all("version")), call.services.versions
+    if not ids:
+        raise NotFound
+
+    async def current(tx: Transaction) -> str:
+        return (await versions.plan(tx, head.package_id, ids)).etag
+
+    try:
+        await versions.delete(head.package_id, ids, call.actor, check=_condition(call.text("seen"), current))
+    except (PreconditionFailed, NotDeletable):
+        return await _versions_page(call, head, ids, stale=True)
+    said = call.say("Deleted with all that belongs to them: %(count)s.", count=_counted(call, len(ids)))
+    undo = Undo(f"{head.path}/-/restore", tuple(("version", str(one)) for one in ids))
+    return call.redirect(
+        _back(head), f"{said} {call.say('To be restored until %(day)s.', day=_until(call))}", undo=undo
+    )
+
+
+def _tag(call: PageCall) -> TagName:
+    try:
+        return TagName.parse(call.text("tag", _TAG_MAX))
+    except InvalidName as error:
+        raise NotFound from error
+
+
+async def remove_tag(call: PageCall) -> web.Response:
+    """Take a tag away; its version stays."""
+    head, _ = await managed(call, Action.DELETE)
+    name = _tag(call)
+    former = await call.services.tags.get(head.package_id, name, detailed=False)
+    await call.services.tags.delete(head.package_id, name, call.actor)
+    undo = Undo(f"{head.path}/-/tag", (("tag", name), ("digest", former.digest)))
+    said = call.say("The tag is removed: %(tag)s. Its version stays.", tag=name)
+    return call.redirect(f"{head.path}@{former.digest}", said, undo=undo)
+
+
+async def put_tag(call: PageCall) -> web.Response:
+    """Point a tag at a version of the package."""
+    head, _ = await managed(call, Action.PUSH)
+    name = _tag(call)
+    try:
+        digest = Digest.parse(call.text("digest"))
+    except InvalidName as error:
+        raise NotFound from error
+    try:
+        await call.services.tags.put(head.package_id, name, digest, call.actor)
+    except Invalid as error:
+        raise NotFound from error
+    said = call.say("The tag points at the version now: %(tag)s → %(digest)s", tag=name, digest=short(digest))
+    return call.redirect(f"{head.path}:{name}", said)
+
+
+_PACKAGE: Final = "/{owner}/{image}/-"
+ROUTES: Final = (
+    Route("GET", f"{_PACKAGE}/delete", package_page),
+    Route("POST", f"{_PACKAGE}/delete", delete_package),
+    Route("GET", f"{_PACKAGE}/versions/delete", versions_page),
+    Route("POST", f"{_PACKAGE}/versions/delete", delete_versions),
+    Route("POST", f"{_PACKAGE}/untag", remove_tag),
+    Route("POST", f"{_PACKAGE}/tag", put_tag),
+)

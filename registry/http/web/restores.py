@@ -1,0 +1,165 @@
+"""Restores: of a deleted package, of deleted versions, and the list of an account's deleted packages."""
+
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from auth.identity import Action
+from registry.accounts import organizations as organization_rules
+from registry.errors import Conflict, NotFound
+from registry.http.web.call import PageCall
+from registry.http.web.owner import owner_of
+from registry.http.web.package import Head, head_of, managed
+from registry.http.web.reading import check, named
+from registry.http.web.refusals import told
+from registry.http.web.routes import Route
+from registry.http.web.sessions import now_of
+from registry.http.web.text import short
+from storage.metadata import catalog, package_pages, packages, versions
+
+_ROWS: Final = 50
+_PAGES_MAX: Final = 100
+_ID_DIGITS: Final = 18
+_DAY_SECONDS: Final = 86400.0
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
+
+
+def _page_number(call: PageCall) -> int:
+    return min(max(_number(call.query("page")) or 1, 1), _PAGES_MAX)
+
+
+def days_left(call: PageCall, deleted_at: datetime | None) -> int:
+    """Return the days, rounded up, for which something can still be restored."""
+    if deleted_at is None:
+        return 0
+    window = call.services.settings.lifetimes.restore_seconds
+    left = window - (now_of(call.services) - deleted_at).total_seconds()
+    return max(0, -int(-left // _DAY_SECONDS))
+
+
+async def page(call: PageCall) -> web.Response:
+    """Show the deleted versions of a package; of a deleted package, what comes back with it."""
+    name = named(call)
+    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    if facts.package_id is None or call.query("package"):
+        package_id = await _deleted(call, call.query("package"))
+        return await _package_page(call, package_id)
+    head = head_of(call, name, facts, Action.RESTORE)
+    return await _versions_page(call, head)
+
+
+async def _deleted(call: PageCall, text: str) -> int:
+    """Return the id of the deleted package that the viewer may restore. Raises NotFound, Denied."""
+    name, wanted = named(call), (_number(text) or 0) if text else None
+    facts = await packages.standing_of_deleted(call.services.db, call.viewer.token_id, name, wanted)
+    return check(call, Action.RESTORE, name, facts)
+
+
+async def _package_page(call: PageCall, package_id: int) -> web.Response:
+    found = await call.services.packages.preview_restore(package_id)
+    name = named(call)
+    return call.page(
+        "restore_package.html",
+        title=[call.say("Restore the package"), str(name)],
+        api=f"/users/{name.owner}/packages/container/{name.image.replace('/', '%2F')}/restore",
+        command=f"moorage restore {name}",
+        name=name,
+        found=found,
+        days=days_left(call, found.returning.deleted_at),
+        refused=None if found.refused is None else told(call, found.refused),
+    )
+
+
+async def _versions_page(call: PageCall, head: Head) -> web.Response:
+    number = _page_number(call)
+    window = call.services.settings.lifetimes.restore_seconds
+    rows = await versions.deleted(call.services.db, head.package_id, _ROWS, (number - 1) * _ROWS, window_seconds=window)
+    return call.page(
+        "restore_versions.html",
+        title=[call.say("Deleted versions"), str(head.name)],
+        api=f"{head.api}/versions?state=deleted",
+        command=f"moorage versions {head.name} --deleted",
+        head=head,
+        rows=[(row, days_left(call, row.deleted_at)) for row in rows],
+        number=number,
+        more=bool(rows) and number * _ROWS < rows[0].total,
+    )
+
+
+async def restore(call: PageCall) -> web.Response:
+    """Restore versions of a package, or the deleted package."""
+    chosen = call.fields.all("version")
+    if chosen:
+        return await _restore_versions(call, chosen)
+    if not call.text("package"):
+        raise NotFound
+    package_id = await _deleted(call, call.text("package"))
+    name = named(call)
+    try:
+        await call.services.packages.restore(package_id, call.actor)
+    except Conflict as error:
+        return call.redirect(f"/{name}/-/restore?package={package_id}", told(call, error), "bad")
+    return call.redirect(f"/{name}", call.say("The package is restored: %(name)s", name=name))
+
+
+async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
+    head, _ = await managed(call, Action.RESTORE)
+    back, done = f"{head.path}/-/restore", []
+    for number in dict.fromkeys(_number(text) or 0 for text in chosen):
+        found = await call.services.versions.preview_restore(head.package_id, number)
+        await call.services.versions.restore(head.package_id, number, call.actor)
+        done.append(found)
+    names = [short(one.digest) for found in done for one in found.returning]
+    taken = sorted({tag for found in done for one in found.returning for tag in one.taken})
+    tags = sorted({tag for found in done for one in found.returning for tag in one.tags})
+    parts = [call.say("Restored: %(names)s.", names=", ".join(names[:5]) + (", …" if len(names) > 5 else ""))]  # noqa: PLR2004
+    if tags:
+        parts.append(call.say("Tags that came back: %(tags)s.", tags=", ".join(tags[:10])))
+    if taken:
+        parts.append(call.say("Tags that others have now: %(tags)s.", tags=", ".join(taken[:10])))
+    return call.redirect(back, " ".join(parts))
+
+
+async def owner_page(call: PageCall) -> web.Response:
+    """List the deleted packages of an account that the viewer may restore."""
+    account = await owner_of(call)
+    role = None
+    if account.kind == "Organization":
+        org = await organization_rules.for_member(call.services.db, call.viewer.token_id, account.login)
+        role = org.role
+    elif account.id != call.viewer.account_id:
+        raise NotFound
+    number = _page_number(call)
+    window = call.services.settings.lifetimes.restore_seconds
+    rows = await catalog.deleted(
+        call.services.db,
+        call.viewer.token_id or 0,
+        account.id,
+        None,
+        limit=_ROWS,
+        offset=(number - 1) * _ROWS,
+        window_seconds=window,
+    )
+    kind = "orgs" if account.kind == "Organization" else "users"
+    return call.page(
+        "owner_deleted.html",
+        title=[call.say("Deleted packages"), account.login],
+        api=f"/{kind}/{account.login}/packages?package_type=container&state=deleted",
+        command=f"moorage packages {account.login} --deleted",
+        owner=account,
+        role=role,
+        rows=[(row, days_left(call, row.deleted_at)) for row in rows],
+        number=number,
+        more=bool(rows) and number * _ROWS < rows[0].total,
+    )
+
+
+ROUTES: Final = (
+    Route("GET", "/{owner}/-/deleted", owner_page),
+    Route("GET", "/{owner}/{image}/-/restore", page),
+    Route("POST", "/{owner}/{image}/-/restore", restore),
+)

@@ -1,0 +1,151 @@
+"""Every form of the pages, for each kind of viewer and from a page of somebody else (S55); a form without a line fails."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from registry.http.web.app import ROUTES
+from tests.support.manage import Managed, change, managed
+from tests.support.pages import Pages
+from tests.support.server import Registry
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form: where it is sent to, its fields, and what a reader is answered; others are 404, owners 303."""
+
+    path: str
+    fields: dict[str, str]
+    reader: int = 403
+    by_reader: dict[str, str] = field(default_factory=dict)  # fields that a reader's form has instead
+
+
+async def _nothing(_world: Managed) -> None:
+    pass
+
+
+async def _linked(world: Managed) -> None:
+    path = "/api/v3/orgs/acme/packages/container/web/repository"
+    answer = await world.registry.call("PUT", path, world.token, json={"repository": "acme/code"})
+    assert answer.status == 200, answer.body
+
+
+async def _deleted(world: Managed) -> None:
+    path = f"/api/v3/orgs/acme/packages/container/web/versions/{await world.number(world.digests[0])}"
+    answer = await world.registry.call("DELETE", path, world.token)
+    assert answer.status == 204, answer.body
+
+
+_P, _O = "/{owner}/{image}/-", "/{owner}/-"
+_PACKAGE, _ORG = "/acme/web/-", "/acme/-"
+#: «{…}» in a field is filled in from the page that has the form, or by the world.
+FORMS: dict[str, Form] = {
+    f"{_P}/access": Form(f"{_PACKAGE}/access", {"kind": "user", "who": "rita", "role": "write"}),
+    f"{_P}/settings/link": Form(f"{_PACKAGE}/settings/link", {"repository": "acme/code"}),
+    f"{_P}/settings/unlink": Form(f"{_PACKAGE}/settings/unlink", {}),
+    f"{_P}/settings/inheritance": Form(f"{_PACKAGE}/settings/inheritance", {"inherit": "on"}),
+    f"{_P}/settings/{{visibility}}": Form(f"{_PACKAGE}/settings/public", {"typed": "acme/web"}),
+    f"{_P}/delete": Form(f"{_PACKAGE}/delete", {"typed": "acme/web", "seen": "{seen}", "was": "2 2"}),
+    f"{_P}/versions/delete": Form(f"{_PACKAGE}/versions/delete", {"version": "{version}", "seen": "{seen}"}),
+    f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
+    f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
+    f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
+    f"{_O}/settings": Form(f"{_ORG}/settings", {"part": "profile", "name": "Acme"}),
+    f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
+    f"{_O}/people": Form(f"{_ORG}/people", {"login": "stan", "role": "member"}),
+    f"{_O}/people/remove": Form(f"{_ORG}/people/remove", {"login": "rita"}, by_reader={"login": "olivia"}),
+    f"{_O}/teams": Form(f"{_ORG}/teams", {"name": "ops"}),
+    f"{_O}/teams/{{team}}": Form(f"{_ORG}/teams/devs", {"name": "developers"}),
+    f"{_O}/teams/{{team}}/members": Form(f"{_ORG}/teams/devs/members", {"login": "olivia"}),
+    f"{_O}/teams/{{team}}/delete": Form(f"{_ORG}/teams/devs/delete", {}),
+    f"{_O}/repositories": Form(f"{_ORG}/repositories", {"name": "tools"}, reader=303),
+    f"{_O}/repositories/{{repository}}": Form(f"{_ORG}/repositories/code", {"visibility": "public"}, reader=404),
+    f"{_O}/repositories/{{repository}}/collaborators": Form(
+        f"{_ORG}/repositories/code/collaborators", {"login": "rita", "role": "write"}, reader=404
+    ),
+    f"{_O}/repositories/{{repository}}/delete": Form(
+        f"{_ORG}/repositories/code/delete", {"typed": "acme/code"}, reader=404
+    ),
+}
+#: What has to be there before.
+_BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
+    f"{_P}/settings/unlink": _linked,
+    f"{_P}/settings/inheritance": _linked,
+    f"{_P}/restore": _deleted,
+}
+#: Forms about nobody but their viewer: a visitor is led to sign in.
+OWN = {
+    "/new/organization": "/new/organization",
+    "/settings/security/password": "/settings/security/password",
+    "/settings/security/disconnect": "/settings/security/disconnect",
+    "/settings/security/connect": "/settings/security/connect",
+    "/settings/sessions": "/settings/sessions",
+    "/settings/tokens/new": "/settings/tokens/new",
+    "/settings/tokens/{number}/revoke": "/settings/tokens/1/revoke",
+    "/settings/tokens/{number}/organizations": "/settings/tokens/1/organizations",
+    "/login/device": "/login/device",
+}
+#: Forms for everybody: visitors sign in by them.
+EVERYBODY = {"/-/preferences", "/login", "/login/code", "/logout"}
+#: What is no form, but a program's call without a cookie.
+PROGRAMS = {"/login/device/code", "/login/device/token"}
+
+
+def test_every_form_has_its_line() -> None:
+    posts = {route.address for route in ROUTES if route.method != "GET"}
+    known = {*FORMS, *OWN, *EVERYBODY, *PROGRAMS}
+    assert posts - known == {address for address in posts - known if address.startswith("/login/oidc/")}
+    assert known - posts == set()
+
+
+def test_every_form_wants_the_token_of_the_viewer() -> None:
+    without = {route.address for route in ROUTES if route.method != "GET" and not route.token}
+    assert without <= {"/-/preferences", *PROGRAMS}
+
+
+async def _fields(world: Managed, form: Form) -> dict[str, str]:
+    fields = dict(form.fields)
+    if "version" in fields:
+        fields["version"] = str(await world.number(world.digests[0]))
+    if "digest" in fields:
+        fields["digest"] = world.digests[0]
+    if "seen" in fields:
+        query = f"?version={fields['version']}" if "version" in fields else ""
+        fields["seen"] = (await world.owner.get(form.path + query)).field("seen")
+    return fields
+
+
+@pytest.mark.parametrize("address", sorted(FORMS))
+async def test_a_form_changes_nothing_but_for_who_may(registry: Registry, address: str) -> None:
+    form, world = FORMS[address], await managed(registry)
+    await _BEFORE.get(address, _nothing)(world)
+    fields = await _fields(world, form)
+    for viewer in (world.visitor, world.stranger):
+        answer = await change(viewer, form.path, fields)
+        assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here"), address
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ):
+        assert (await change(world.owner, form.path, fields, **headers)).status == 403, headers
+    token = (await world.reader.get("/")).field("csrf")
+    for wrong in ("", token, "0" * 48):
+        assert (await world.owner.post(form.path, {**fields, "csrf": wrong})).status == 403, wrong
+    answer = await change(world.reader, form.path, {**fields, **form.by_reader})
+    assert answer.status == form.reader, (address, answer.status)
+    if form.reader == 303:
+        return
+    answer = await change(world.owner, form.path, fields)
+    assert answer.status == 303, (address, answer.status, world.owner.read(answer).text[:500])
+    assert not str(answer.headers["Location"]).startswith("/login")
+
+
+@pytest.mark.parametrize("address", sorted(OWN))
+async def test_a_form_of_ones_own_leads_visitors_to_sign_in(pages: Pages, address: str) -> None:
+    answer = await change(pages, OWN[address], {})
+    assert answer.status == 303
+    assert str(answer.headers["Location"]).startswith("/login")
+    refused = await change(pages, OWN[address], {}, Origin="http://evil.example", Cookie="lang=en")
+    assert refused.status == 403
