@@ -183,7 +183,7 @@ async def test_a_user_is_made_and_signs_in_by_a_link_that_is_shown_once(boss: Pa
     place = f"{ADMIN}/accounts/carol/sign-in-link"
     shown = await send(boss, place, place, index=1)
     assert isinstance(shown, Html)
-    assert shown.answer.headers["Cache-Control"] == "private, no-store"
+    assert "no-store" in shown.answer.headers["Cache-Control"]
     link = re.search(re.escape(boss.registry.url) + r"/login/code#([A-Z0-9-]{19})", shown.text)
     assert link is not None, shown.text
     assert link[1] not in (await boss.get(f"{ADMIN}/accounts/carol")).answer.body.decode()
