@@ -1,5 +1,6 @@
 """Packages as shown to a viewer: one package, or a page of an account's packages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -137,3 +138,22 @@ async def deleted(
 ) -> list[ListedPackage]:
     """Packages of an account that the viewer could restore, the last deleted first."""
     return await _DELETED.all(db, token_id, owner_id, visibility, limit, offset, window_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    name: str
+
+
+_TAKEN: Final = select(
+    _Name,
+    """
+    SELECT name FROM packages
+     WHERE owner_id = $1 AND name = ANY ($2::text[]) AND deleted_at IS NULL AND published_at IS NOT NULL
+    """,
+)
+
+
+async def taken(db: Executor, owner_id: int, names: Sequence[str]) -> set[str]:
+    """The names, of those given, that published packages of the account have."""
+    return {row.name for row in await _TAKEN.all(db, owner_id, list(names))}

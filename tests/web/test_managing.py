@@ -169,6 +169,7 @@ async def test_a_package_is_deleted_and_restored(world: Managed) -> None:
     await world.owner.get(WEB, 404)
     listed = await world.owner.get("/acme/-/deleted")
     assert "30 days left" in listed.text
+    assert "Another package" not in listed.text
     assert f"{WEB}/-/restore?package={package_id}" in listed.links
     assert "Nothing is deleted" in (await world.reader.get("/acme/-/deleted")).text
     await world.stranger.get("/acme/-/deleted", 404)
@@ -192,6 +193,7 @@ async def test_a_name_in_use_is_told_before_the_restore(world: Managed) -> None:
     assert "Another package has this name now" in page.text
     page = await done(world.owner, f"{WEB}/-/restore", {"package": str(package_id)})
     assert "Another package has this name now" in page.text
+    assert "Another package has this name now" in (await world.owner.get("/acme/-/deleted")).text
 
 
 async def test_a_stale_form_deletes_nothing_and_says_what_changed(world: Managed) -> None:

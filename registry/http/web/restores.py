@@ -144,6 +144,7 @@ async def owner_page(call: PageCall) -> web.Response:
         offset=(number - 1) * _ROWS,
         window_seconds=window,
     )
+    taken = await catalog.taken(call.services.db, account.id, [row.name for row in rows])
     kind = "orgs" if account.kind == "Organization" else "users"
     return call.page(
         "owner_deleted.html",
@@ -152,7 +153,7 @@ async def owner_page(call: PageCall) -> web.Response:
         command=f"moorage packages {account.login} --deleted",
         owner=account,
         role=role,
-        rows=[(row, days_left(call, row.deleted_at)) for row in rows],
+        rows=[(row, days_left(call, row.deleted_at), row.name in taken) for row in rows],
         number=number,
         more=bool(rows) and number * _ROWS < rows[0].total,
     )
