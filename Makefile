@@ -149,7 +149,7 @@ pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
 	command -v npm >/dev/null || missing="$$missing npm (apt install npm)"; \
 	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
 	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
-	&& $(call pytest,$@) -m pages tests/web $(ARGS)
+	&& $(call pytest,$@) -n $$(getconf _NPROCESSORS_ONLN) --dist worksteal -m pages tests/web $(ARGS)
 
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads

@@ -271,6 +271,7 @@ async def asked(call: PageCall) -> web.Response:
             cancel=place,
             kind=change.kind,
         ),
+        below=[call.say("Administration")],
     )
 
 
@@ -298,6 +299,7 @@ async def ask_for_link(call: PageCall) -> web.Response:
             cancel=place,
             kind="warn",
         ),
+        below=[call.say("Administration")],
     )
 
 

@@ -108,6 +108,7 @@ def _question(
             hidden=(("new_owner", login), ("new_name", name)),
         ),
         {"typed": wrong} if wrong else None,
+        below=[call.say("Administration")],
     )
 
 

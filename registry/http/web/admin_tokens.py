@@ -52,6 +52,7 @@ async def asked(call: PageCall) -> web.Response:
             button=call.say("Revoke the token"),
             cancel=f"{_LIST}?user={token.login}",
         ),
+        below=[call.say("Administration")],
     )
 
 

@@ -32,12 +32,13 @@ def ask(
     errors: Mapping[str, str] | None = None,
     *,
     template: str = "confirm.html",
+    below: Sequence[str] = (),
     **more: Any,
 ) -> web.Response:
-    """Render the page that asks; its form is sent to the page's own address."""
+    """Render the page that asks; its form is sent to the page's own address. ``below``: of what the page is a part."""
     return call.page(
         template,
-        title=[question.heading],
+        title=[question.heading, *below],
         status=422 if errors else 200,
         action=call.path,
         question=question,
