@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -150,6 +150,12 @@ pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
 	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
 	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
 	&& $(call pytest,$@) -n $$(getconf _NPROCESSORS_ONLN) --dist worksteal -m pages tests/web $(ARGS)
+
+screenshots: .venv/.pages ## Write the pictures of README and docs into docs/img (needs chromium and fonts-noto-cjk)
+	PICTURES=docs/img $(PYTHON) -m pytest --quiet -m pages tests/web/test_pictures.py
+
+budget: .venv/.dev ## Print sizes and times of pages against their budget (ARGS="--against CHECKOUT": and the memory of both)
+	$(PYTHON) -m bench.pages $(ARGS)
 
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads
