@@ -1,5 +1,6 @@
 """Every form of the pages, for each kind of viewer and from a page of somebody else (S55); a form without a line fails."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -8,6 +9,7 @@ import pytest
 from registry.http.web.app import ROUTES
 from tests.support.manage import Managed, change, managed
 from tests.support.pages import Pages
+from tests.support.people import browser
 from tests.support.server import Registry
 
 
@@ -86,6 +88,8 @@ OWN = {
     "/settings/tokens/{number}/organizations": "/settings/tokens/1/organizations",
     "/login/device": "/login/device",
 }
+#: Forms of administrators, whose pages are missing for all others; what they do is tested where their pages are.
+ADMINISTRATION = "/-/admin/"
 #: Forms for everybody: visitors sign in by them.
 EVERYBODY = {"/-/preferences", "/login", "/login/code", "/logout"}
 #: What is no form, but a program's call without a cookie.
@@ -95,7 +99,7 @@ PROGRAMS = {"/login/device/code", "/login/device/token"}
 def test_every_form_has_its_line() -> None:
     posts = {route.address for route in ROUTES if route.method != "GET"}
     known = {*FORMS, *OWN, *EVERYBODY, *PROGRAMS}
-    assert posts - known == {address for address in posts - known if address.startswith("/login/oidc/")}
+    assert all(address.startswith((ADMINISTRATION, "/login/oidc/")) for address in posts - known), posts - known
     assert known - posts == set()
 
 
@@ -140,6 +144,21 @@ async def test_a_form_changes_nothing_but_for_who_may(registry: Registry, addres
     answer = await change(world.owner, form.path, fields)
     assert answer.status == 303, (address, answer.status, world.owner.read(answer).text[:500])
     assert not str(answer.headers["Location"]).startswith("/login")
+
+
+async def test_forms_of_administrators_are_missing_for_others(registry: Registry) -> None:
+    admin, other = await browser(registry, "boss", site_admin=True), await browser(registry, "stan")
+    addresses = [
+        route.address for route in ROUTES if route.method != "GET" and route.address.startswith(ADMINISTRATION)
+    ]
+    assert addresses
+    for address in addresses:
+        path = re.sub(r"\{[a-z]+\}", "1", address)
+        for viewer in (Pages(registry), other):
+            answer = await change(viewer, path, {})
+            assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here"), address
+        assert (await change(admin, path, {}, Origin="http://evil.example")).status == 403, address
+        assert (await admin.post(path, {})).status == 403, address
 
 
 @pytest.mark.parametrize("address", sorted(OWN))

@@ -265,13 +265,13 @@ async def asked(call: PageCall) -> web.Response:
     return ask(
         call,
         Question(
+            part=call.say("Administration"),
             heading=call.say(change.heading, login=account.login),
             consequences=[call.say(text) for text in change.consequences],
             button=call.say(change.button),
             cancel=place,
             kind=change.kind,
         ),
-        below=[call.say("Administration")],
     )
 
 
@@ -293,13 +293,13 @@ async def ask_for_link(call: PageCall) -> web.Response:
     return ask(
         call,
         Question(
+            part=call.say("Administration"),
             heading=call.say("A sign-in link for %(login)s", login=account.login),
             consequences=[call.say(text) for text in _LINK_CONSEQUENCES],
             button=call.say("Make the link"),
             cancel=place,
             kind="warn",
         ),
-        below=[call.say("Administration")],
     )
 
 

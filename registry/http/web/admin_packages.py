@@ -100,6 +100,7 @@ def _question(
     return ask(
         call,
         Question(
+            part=call.say("Administration"),
             heading=call.say("Transfer %(name)s", name=found.name),
             consequences=consequences,
             button=call.say("Transfer the package"),
@@ -108,7 +109,6 @@ def _question(
             hidden=(("new_owner", login), ("new_name", name)),
         ),
         {"typed": wrong} if wrong else None,
-        below=[call.say("Administration")],
     )
 
 

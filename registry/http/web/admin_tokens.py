@@ -44,6 +44,7 @@ async def asked(call: PageCall) -> web.Response:
     return ask(
         call,
         Question(
+            part=call.say("Administration"),
             heading=call.say("Revoke a token of %(login)s", login=token.login),
             consequences=[
                 call.say("The token is refused from the next request on, on every replica: %(name)s", name=name),
@@ -52,7 +53,6 @@ async def asked(call: PageCall) -> web.Response:
             button=call.say("Revoke the token"),
             cancel=f"{_LIST}?user={token.login}",
         ),
-        below=[call.say("Administration")],
     )
 
 

@@ -14,7 +14,8 @@ class Question:
     """A change to be confirmed; texts are in the viewer's language.
 
     ``consequences``: what happens, a line each; ``cancel``: the path that leads back; ``typed``: the name to be typed,
-    None if the button is enough; ``kind``: bad, warn or info; ``hidden``: pairs of a field and its value.
+    None if the button is enough; ``kind``: bad, warn or info; ``hidden``: pairs of a field and its value;
+    ``part``: of the pages, for the title.
     """
 
     heading: str
@@ -24,6 +25,7 @@ class Question:
     typed: str | None = None
     kind: str = "bad"
     hidden: Sequence[tuple[str, str]] = ()
+    part: str | None = None
 
 
 def ask(
@@ -32,13 +34,12 @@ def ask(
     errors: Mapping[str, str] | None = None,
     *,
     template: str = "confirm.html",
-    below: Sequence[str] = (),
     **more: Any,
 ) -> web.Response:
-    """Render the page that asks; its form is sent to the page's own address. ``below``: of what the page is a part."""
+    """Render the page that asks; its form is sent to the page's own address."""
     return call.page(
         template,
-        title=[question.heading, *below],
+        title=[text for text in (question.heading, question.part) if text],
         status=422 if errors else 200,
         action=call.path,
         question=question,
