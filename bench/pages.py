@@ -212,9 +212,13 @@ def _print(rows: list[Figures], assets: dict[str, tuple[int, int]], visits: int)
     print(f"{'page':44} statements  median ms  longest ms     HTML   gzip")
     for row in rows:
         mark = "" if row.holds else "  over the budget"
-        print(f"{row.path[:44]:44} {row.statements:10} {row.median:10.1f} {row.longest:11.1f} {row.raw:8} {row.packed:6}{mark}")
+        print(
+            f"{row.path[:44]:44} {row.statements:10} {row.median:10.1f} {row.longest:11.1f} {row.raw:8} {row.packed:6}{mark}"
+        )
     for name, (raw, packed) in sorted(assets.items()):
-        print(f"{name:44} {'':33} {raw:8} {packed:6}{'' if packed <= _ASSET_BYTES.get(name, packed) else '  over the budget'}")
+        print(
+            f"{name:44} {'':33} {raw:8} {packed:6}{'' if packed <= _ASSET_BYTES.get(name, packed) else '  over the budget'}"
+        )
     print(f"requests of a first visit: {visits}, of the next: 1")
     fits = all(packed <= _ASSET_BYTES.get(name, packed) for name, (_, packed) in assets.items())
     return fits and visits <= _FIRST_VISIT and all(row.holds for row in rows)
@@ -234,7 +238,9 @@ def main() -> None:
         counts = asyncio.run(_statements(server))
         rows = [_measured(server, path, options.requests, counts[path]) for path in paths()]
         holds = _print(rows, *_assets(server))
-        print(f"PSS of a server before the first page: {before / 1024:.1f} MiB, after these: {_kib(server.pid) / 1024:.1f} MiB")
+        print(
+            f"PSS of a server before the first page: {before / 1024:.1f} MiB, after these: {_kib(server.pid) / 1024:.1f} MiB"
+        )
     if options.against is not None:
         print(f"PSS of {options.against}, which serves none: {_other(options.against) / 1024:.1f} MiB")
     sys.exit(not holds)

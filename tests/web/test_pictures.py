@@ -64,7 +64,7 @@ async def _shop(registry: Registry) -> str:
     await create(db, "acme", "dana", name="Acme")
     for login in ("mina", "jun"):
         await set_role(db, "acme", login, "member")
-    shelf, digest = Shelf(registry, token, _chance(1)), ""
+    shelf, digest, body, index = Shelf(registry, token, _chance(1)), "", dict[str, Any](), dict[str, Any]()
     for tag in ("1.3.0", "1.4.0", "1.4.1", "1.4.2"):
         children = [
             {**await _image(shelf, "acme/shop", None, one), "platform": {"os": "linux", "architecture": one}}
