@@ -32,7 +32,6 @@ PICTURES = {
     "package": ("/acme/shop", ("en", "ko")),
     "tags": ("/acme/shop/-/tags", ("en",)),
     "version": ("/acme/shop@{digest}", ("en",)),
-    "layers": ("/acme/shop@{digest}/-/layers", ("en",)),
     "access": ("/acme/shop/-/access?person=mina", ("en",)),
 }
 
@@ -99,9 +98,11 @@ async def _shop(registry: Registry) -> str:
 _TIMES = (
     "UPDATE packages SET created_at = '2026-08-24 08:00+00', published_at = '2026-08-24 08:00+00', updated_at = '2026-10-05 08:10+00'",
     "UPDATE manifests SET created_at = '2026-10-05 08:00+00'",
-    "UPDATE tags SET updated_at = '2026-10-05 08:00+00'::timestamptz + CASE name WHEN '1.4.1' THEN -interval '14 days'"
-    " WHEN '1.4.0' THEN -interval '28 days' WHEN '1.3.0' THEN -interval '42 days' WHEN '1.4.2' THEN interval '0'"
-    " WHEN '1.4' THEN interval '1 minute' ELSE interval '2 minutes' END",
+    (
+        "UPDATE tags SET updated_at = '2026-10-05 08:00+00'::timestamptz + CASE name WHEN '1.4.1' THEN -interval '14 days'"
+        " WHEN '1.4.0' THEN -interval '28 days' WHEN '1.3.0' THEN -interval '42 days' WHEN '1.4.2' THEN interval '0'"
+        " WHEN '1.4' THEN interval '1 minute' ELSE interval '2 minutes' END"
+    ),
 )
 
 
@@ -109,6 +110,7 @@ _TIMES = (
 @pytest.mark.timeout(300)
 async def test_the_pictures(env: dict[str, str], browse: Browse, pictures: Path | None, tmp_path: Path) -> None:
     place = tmp_path if pictures is None else pictures
+    place.mkdir(parents=True, exist_ok=True)
     async with running({**env, "MOORAGE_PUBLIC_URL": f"http://{HOST}"}) as registry:
         digest = await _shop(registry)
         dana = await browser(registry, "dana")
