@@ -58,7 +58,8 @@ _FILL: Final = (
     (
         "INSERT INTO tags (package_id, name, digest, updated_at)"
         " SELECT package_id, 'build-' || n, digest, now() - n * interval '1 second'"
-        " FROM tags JOIN packages ON packages.id = package_id, generate_series(1, 499999) n WHERE packages.name = 'many'"
+        " FROM tags JOIN packages ON packages.id = package_id, generate_series(1, 499999) n"
+        " WHERE packages.name = 'many'"
     ),
     "ANALYZE",
 )
