@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 
@@ -70,10 +71,17 @@ async def test_f24_s3_is_full(env: dict[str, str], op: str, size: int) -> None:
             await _clean(registry)
 
 
+#: A partition has the triggers of its table.
+_TABLES: Final = """
+    SELECT relname AS t FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
+
+
 @asynccontextmanager
 async def _full_postgres(db: Database) -> AsyncIterator[None]:
     """Each row that is written meets the error of a disk without room."""
-    tables = [row["t"] for row in await db.fetch("SELECT tablename AS t FROM pg_tables WHERE schemaname = 'public'")]
+    tables = [row["t"] for row in await db.fetch(_TABLES)]
     await db.execute(
         """
         CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql
