@@ -14,6 +14,7 @@ from tests.support.hostile import LONG_IMAGE, LONG_LOGIN, LONG_TAG, Hostile, hos
 from tests.support.pages import Browsed
 from tests.support.server import Registry
 from tests.web.conftest import Browse
+from tests.web.test_reading import counted
 
 WIDTHS = (320, 768, 1280, 1920)
 VIEWERS = ("visitor", "reader", "owner", "admin")
@@ -152,6 +153,31 @@ async def test_every_page_is_whole_for_each_viewer(registry: Registry, language:
                 assert not read.all("img"), path
                 assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", answer.body.decode()), path
     assert not wrong, "\n".join(map(str, wrong))
+
+
+#: Statements of pages that ask more than three, and the one of the session: what is not read but managed.
+STATEMENTS = {
+    f"{_O}/teams/{{team}}": 5,
+    f"{_O}/deleted": 5,
+    f"{_O}/repositories/{{repository}}": 7,
+    f"{_P}/settings/link": 6,
+    f"{_P}/settings/inheritance": 6,
+    f"{_P}/versions/delete": 7,
+    f"{_P}/access": 11,
+}
+
+
+@pytest.mark.parametrize("who", ["visitor", "owner", "admin"])
+async def test_a_page_asks_three_statements_and_one_for_the_session(registry: Registry, who: str) -> None:
+    world, wrong = await hostile(registry), {}
+    for address, page in PAGES.items():
+        if page.statuses[VIEWERS.index(who)] == 200:
+            with counted(registry.services.db) as statements:
+                await world.viewers[who].get_raw(path_of(address, world))
+            most = 3 if who == "visitor" else STATEMENTS.get(address, 4)
+            if len(statements) > most:
+                wrong[address] = statements
+    assert wrong == {}
 
 
 async def _look(window: Browsed, path: str, axe: dict[int, str]) -> list[str]:
