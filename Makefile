@@ -212,8 +212,8 @@ COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv
-	$(COMPILE) pyproject.toml --extra embedded --upgrade -o requirements.lock
-	$(COMPILE) pyproject.toml --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade -o requirements.lock
+	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
 	$(COMPILE) --upgrade --group pages -c requirements-dev.lock -o requirements-pages.lock
 

@@ -1,53 +1,26 @@
-"""The command `moorage`, also `python -m registry`: its commands are in registry.cli."""
-# ruff: noqa: PLC0415 - what tells an error is imported when there is one: `--help` needs none of it
+"""The command `moorage`, also `python -m registry`: the operator's commands, and the user's, which need no server."""
+# ruff: noqa: PLC0415 - each half is imported alone
 
 import sys
-from typing import Final
 
-import typer
-
-from registry.cli import admin, maintenance, serve
-
-_EXIT_SETTINGS: Final = 2
-
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="A container registry of your own."
-)
-app.command()(serve.serve)
-app.command()(serve.worker)
-app.command()(maintenance.migrate)
-app.command()(serve.run)
-app.add_typer(admin.app, name="admin")
+from registry.cli.client.commands import OPERATOR
 
 
 def main() -> None:
-    """Run the command line. An error the operator can fix is printed as one line, without a traceback."""
-    try:
-        app()
-    except Exception as error:
-        told = _told(error)
-        if told is None:
-            raise
-        status, lines = told
-        typer.echo(lines, err=True)
-        sys.exit(status)
+    """Run the command line: the half that has the command."""
+    if sys.argv[1:2] and sys.argv[1] in OPERATOR:
+        try:
+            from registry.cli import operator
+        except ModuleNotFoundError as error:
+            sys.exit(
+                f"moorage: `{sys.argv[1]}` needs the server, which is not installed here ({error.name} is missing): "
+                "pip install 'moorage[server]'"
+            )
+        operator.main()
+    else:
+        from registry.cli.client.main import main as client
 
-
-def _told(error: Exception) -> tuple[int, str] | None:
-    """Return the exit status and message of an error that the operator can fix; None for a bug."""
-    from auth.errors import AuthError
-    from registry.config import SettingsInvalid
-    from registry.errors import AccountError
-    from registry.process.supervisor import AddressInUse
-    from storage.errors import StorageError
-
-    match error:
-        case SettingsInvalid():
-            return _EXIT_SETTINGS, "\n".join(error.errors)
-        case AccountError() | AddressInUse() | AuthError() | StorageError():
-            return 1, f"moorage: {error}"
-        case _:
-            return None
+        sys.exit(client())
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
-        stores = await stack.enter_async_context(_stores(settings.store, now))
+        stores = await stack.enter_async_context(open_stores(settings.store, now))
         lookups = await stack.enter_async_context(open_lookups(db))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
@@ -139,7 +139,10 @@ def _oidc(settings: Settings) -> "OidcSignIn | None":
     return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), fetch, post)
 
 
-def _stores(settings: S3Settings | LocalSettings, now: Callable[[], float]) -> AbstractAsyncContextManager[Stores]:
+def open_stores(
+    settings: S3Settings | LocalSettings, now: Callable[[], float] = time.time
+) -> AbstractAsyncContextManager[Stores]:
+    """Open the object store of these settings; ``now`` is Unix seconds. Raises Unavailable."""
     if isinstance(settings, LocalSettings):
         return LocalStore.open(settings, now_ns=lambda: int(now() * 1e9))
     return S3Store.open(settings, now=lambda: datetime.fromtimestamp(now(), UTC))

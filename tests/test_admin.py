@@ -3,12 +3,18 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 import pytest
 
 from registry.accounts.accounts import find
 from registry.accounts.sign_in import SignInRefused, by_code
 from storage.metadata.database import Database
+
+#: Each command is a process of its own.
+pytestmark = pytest.mark.timeout(300)
 
 
 async def _moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:
@@ -28,28 +34,44 @@ async def test_the_operator_keeps_accounts(env: dict[str, str], db: Database) ->
         (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken")),
         (("user", "rename", "bob", "rob"), (0, "renamed bob to rob")),
         (("user", "suspend", "rob"), (0, "rob is suspended")),
-        (("user", "suspend", "rob", "--end"), (0, "rob is active")),
+        (("user", "unsuspend", "rob"), (0, "rob is active")),
         (("user", "suspend", "ada"), (1, "moorage: Ada is the last administrator of this registry")),
         (("user", "delete", "rob", "--yes"),
          (1, "moorage: rob is the only owner of acme: name another owner or delete it first")),
         (("user", "delete", "nobody", "--yes"), (1, "moorage: nobody has the login 'nobody'")),
+        (("org", "rename", "acme", "emca"), (0, "renamed acme to emca")),
+        (("org", "rename", "rob", "bob"), (1, "moorage: nobody has the login 'rob'")),
+        (("org", "create", "gone", "--owner", "rob"), (0, "created gone")),
+        (("org", "delete", "gone", "--yes"), (0, "deleted gone")),
+        (("org", "show", "gone"), (1, "moorage: no organization has the login 'gone'")),
+        (("user", "show", "emca"), (1, "moorage: no user has the login 'emca'")),
     ):  # fmt: skip
         assert await _moorage(env, *arguments) == wanted, arguments
     rows = await db.fetch(
         "SELECT login, kind FROM accounts WHERE suspended_at IS NULL AND deleted_at IS NULL ORDER BY id"
     )
-    assert [tuple(row) for row in rows] == [("Ada", "User"), ("rob", "User"), ("acme", "Organization")]
+    assert [tuple(row) for row in rows] == [("Ada", "User"), ("rob", "User"), ("emca", "Organization")]
 
 
 async def test_a_token_of_the_operator_may_end(env: dict[str, str], db: Database) -> None:
     assert await _moorage(env, "user", "create", "ada") == (0, "created ada")
     make = ("token", "create", "--user", "ada", "--scope", "read:packages")
-    for more in ((), ("--days", "30")):
+    for more in ((), ("--expires", "30d"), ("--expires", "12h"), ("--expires", "2100-01-01")):
         code, token = await _moorage(env, *make, *more)
         assert (code, token[:4]) == (0, "mrp_"), token
-    rows = await db.fetch("SELECT round(extract(epoch FROM expires_at - created_at) / 86400) FROM tokens ORDER BY id")
-    assert [days if days is None else int(days) for (days,) in rows] == [None, 30]
-    assert (await _moorage(env, *make, "--days", "0"))[0] != 0
+    rows = await db.fetch(
+        "SELECT expires_at, extract(epoch FROM expires_at - created_at) / 3600 FROM tokens ORDER BY id"
+    )
+    assert [hours if hours is None else round(hours) for _, hours in rows[:3]] == [None, 720, 12]
+    assert rows[3][0] == datetime(2100, 1, 1, tzinfo=UTC)
+    for expires, told in (
+        ("0d", "a token ends in the future"),
+        ("2020-01-01", "a token ends in the future"),
+        ("soon", "expected 30d"),
+    ):
+        code, said = await _moorage(env, *make, "--expires", expires)
+        assert code != 0
+        assert told in " ".join(said.replace("│", " ").split())
 
 
 async def test_the_operator_lists_and_revokes(env: dict[str, str]) -> None:
@@ -73,10 +95,51 @@ async def test_the_operator_lists_and_revokes(env: dict[str, str]) -> None:
     assert await _moorage(env, "token", "list", "--user", "BOB") == (0, listed[1])
     assert await _moorage(env, "token", "revoke", "1") == (0, "revoked 1")
     assert await _moorage(env, "token", "list", "--user", "bob") == (0, "")
-    assert (await _moorage(env, "token", "revoke", "1"))[0] == 1
+    for verb in ("revoke", "show"):
+        for number in ("1", "9" * 30):
+            assert await _moorage(env, "token", verb, number) == (1, f"moorage: there is no token {number}")
     assert (await _moorage(env, "token", "list", "--user", "nobody"))[0] == 1
     last = (1, "moorage: Ada is the last administrator of this registry")
-    assert await _moorage(env, "user", "promote", "ada", "--end") == last
+    assert await _moorage(env, "user", "demote", "ada") == last
+
+
+async def _json(env: dict[str, str], *arguments: str) -> Any:
+    code, said = await _moorage(env, *arguments, "--json")
+    assert code == 0, said
+    return orjson.loads(said)
+
+
+async def test_programs_read_json(env: dict[str, str]) -> None:
+    ada = await _json(env, "user", "create", "ada", "--admin")
+    acme = await _json(env, "org", "create", "acme", "--owner", "ada")
+    assert (ada["login"], ada["site_admin"], acme["kind"]) == ("ada", True, "Organization")
+    made = await _json(env, "token", "create", "--user", "ada", "--scope", "read:packages", "--expires", "1d")
+    assert made["token"].startswith("mrp_")
+    assert await _json(env, "user", "list") == [ada]
+    assert await _json(env, "org", "list") == [acme]
+    (listed,) = await _json(env, "token", "list")
+    assert listed == await _json(env, "token", "show", str(made["id"]))
+    assert (listed["id"], listed["expires_at"], listed["login"]) == (made["id"], made["expires_at"], "ada")
+    assert made["token"] not in str(listed)
+    shown = await _json(env, "user", "show", "ADA")
+    assert (shown["account"], shown["tokens"]) == (ada, 1)
+    assert [(seat["login"], seat["role"]) for seat in shown["organizations"]] == [("acme", "admin")]
+    assert await _json(env, "org", "show", "acme") == {"account": acme, "owners": ["ada"], "members": 1}
+
+
+async def test_people_read_lines(env: dict[str, str]) -> None:
+    await _moorage(env, "user", "create", "ada", "--admin")
+    await _moorage(env, "org", "create", "acme", "--owner", "ada")
+    await _moorage(env, "token", "create", "--user", "ada", "--scope", "read:packages", "--note", "ci")
+    shown = dict(line.split("\t") for line in (await _moorage(env, "user", "show", "ada"))[1].splitlines())
+    assert shown.pop("created_at").startswith("20")
+    assert shown == {
+        "id": "1", "login": "ada", "kind": "User", "site_admin": "yes", "organizations": "acme (owner)", "tokens": "1",
+    }  # fmt: skip
+    assert "owners\tada\nmembers\t1" in (await _moorage(env, "org", "show", "acme"))[1]
+    assert (
+        "login\tada\nkind\tclassic\nnote\tci\nscopes\tread:packages" in (await _moorage(env, "token", "show", "1"))[1]
+    )
 
 
 async def test_a_link_of_the_operator_signs_in_once(env: dict[str, str], db: Database) -> None:

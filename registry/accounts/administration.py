@@ -1,16 +1,22 @@
-"""The lists of site administrators: all accounts, and all tokens of people."""
+"""Administration: all accounts and all tokens of people, as site administrators and operators see them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from registry.accounts.names import is_login
-from registry.errors import NotFound
-from storage.metadata import accounts, administration
+from registry.errors import AccountUnknown, NotFound
+from storage.metadata import accounts, administration, organizations, tokens
 from storage.metadata.accounts import Account
 from storage.metadata.administration import AnyToken
+from storage.metadata.organizations import Belonging
 from storage.metadata.query import Executor
 
 Which = Literal["all", "users", "organizations", "suspended", "site_admin"]
+
+
+#: More organizations or owners than these are not shown of one account.
+_SHOWN: Final = 100
+_ID_END: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,47 @@ async def list_accounts(
 
 
 @dataclass(frozen=True, slots=True)
+class ShownUser:
+    """An account of a person, with its organizations and the number of its tokens."""
+
+    account: Account
+    organizations: list[Belonging]
+    tokens: int
+
+
+async def show_user(db: Executor, login: str) -> ShownUser:
+    """Return all that is shown of a person's account. Raises AccountUnknown."""
+    account = await _found(db, login, "User")
+    seats, _ = await organizations.of_user(db, account.id, account.id, limit=_SHOWN, offset=0)
+    return ShownUser(account, seats, await tokens.count(db, account.id))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOrganization:
+    """An organization, with the logins of its owners and the number of its members, owners included."""
+
+    account: Account
+    owners: list[str]
+    members: int
+
+
+async def show_organization(db: Executor, login: str) -> ShownOrganization:
+    """Return all that is shown of an organization. Raises AccountUnknown."""
+    account = await _found(db, login, "Organization")
+    owners, _ = await organizations.members(db, account.id, "admin", limit=_SHOWN, offset=0)
+    _, members = await organizations.members(db, account.id, None, limit=0, offset=0)
+    return ShownOrganization(account, [owner.login for owner in owners], members)
+
+
+async def _found(db: Executor, login: str, kind: str) -> Account:
+    account = await accounts.by_login(db, login) if is_login(login) else None
+    if account is None or account.kind != kind:
+        what = "user" if kind == "User" else "organization"
+        raise AccountUnknown(f"no {what} has the login {login[:60]!r}")
+    return account
+
+
+@dataclass(frozen=True, slots=True)
 class TokenPage:
     """A page of tokens. ``before``: asks for the next one; None: there is none."""
 
@@ -56,13 +103,13 @@ async def list_tokens(
     db: Executor, *, account: Account | None = None, before: int | None = None, limit: int = 30
 ) -> TokenPage:
     """List the tokens of people that are not revoked, newest first; of one account, if given."""
-    found = await administration.tokens(db, before or 2**62, limit + 1, None if account is None else account.id)
+    found = await administration.tokens(db, before or _ID_END, limit + 1, None if account is None else account.id)
     return TokenPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
 async def find_token(db: Executor, token_id: int) -> AnyToken:
     """Return a token of whomever that is not revoked. Raises NotFound."""
-    found = await administration.tokens(db, token_id + 1, 1, None)
+    found = await administration.tokens(db, token_id + 1, 1, None) if 0 < token_id < _ID_END else []
     if not found or found[0].id != token_id:
         raise NotFound
     return found[0]
@@ -70,5 +117,5 @@ async def find_token(db: Executor, token_id: int) -> AnyToken:
 
 async def revoke_token(db: Executor, token_id: int) -> None:
     """Revoke a token of whomever, from the next request on. Raises NotFound."""
-    if not await administration.revoke(db, token_id):
+    if not 0 < token_id < _ID_END or not await administration.revoke(db, token_id):
         raise NotFound

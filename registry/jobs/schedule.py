@@ -26,3 +26,6 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "turn_events": (turn_events, 3600.0),
     "add_sizes": (add_sizes, 60.0),
 }
+
+#: The jobs that give room back, each of which may let go of something for the next.
+COLLECTOR: Final = ("expire_uploads", "purge_deleted", "collect_garbage", "delete_objects")

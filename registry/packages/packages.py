@@ -14,15 +14,23 @@ from registry.packages.deletions import (
     plan_package,
     preview_package_restore,
 )
-from storage.metadata import access, links, packages, transfers
+from storage.metadata import access, links, packages, purges, transfers
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.packages import Held
+from storage.metadata.purges import DeletedPackage
 from storage.metadata.query import Executor
 from storage.names import InvalidName, PackageName
 
 VISIBILITIES: Final = ("public", "private", "internal")
+
+
+class NotDeleted(Conflict):
+    """No deleted package with this name waits for its purge."""
+
+    def __init__(self, name: PackageName) -> None:
+        super().__init__(f"No deleted package {name} waits for its purge.", "Delete it first; or it is purged already.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,18 @@ class Packages:
     async def plan(self, db: Executor, package_id: int) -> PackageDeletion:
         """Show what the deletion of a package takes along, and whether it is refused. Raises NotFound."""
         return await plan_package(db, package_id, self.settings)
+
+    async def deleted(self, name: PackageName) -> list[DeletedPackage]:
+        """List the deleted packages of this name whose restore window is not over. Raises NotDeleted."""
+        found = await purges.deleted(self.db, name.owner, name.image)
+        if not found:
+            raise NotDeleted(name)
+        return found
+
+    async def purge(self, package_id: int) -> None:
+        """End the restore window of a deleted package now; the jobs take it from there. Raises NotFound."""
+        if not await purges.end_window(self.db, package_id):
+            raise NotFound
 
     async def preview_restore(self, package_id: int) -> PackageRestore:
         """Show what the restore of a deleted package brings back, and whether it is refused. Raises NotFound."""

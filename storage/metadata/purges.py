@@ -1,8 +1,10 @@
-"""The purge of versions whose restore window is over."""
+"""The purge of versions whose restore window is over, and of packages whose window an operator ends."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import COUNTED, Executor, command, select
 from storage.metadata.versions import Identified
 
 _DUE: Final = select(
@@ -62,3 +64,41 @@ async def purge(db: Executor, package_id: int, digest: str, window_seconds: floa
     """
     held = await _LOCK_DUE.maybe(db, package_id, digest, window_seconds)
     return held is not None and await _PURGE.run(db, package_id, digest, held.id) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedPackage:
+    """A deleted package in its restore window; ``versions``: as far as COUNTED."""
+
+    id: int
+    deleted_at: datetime
+    versions: int
+
+
+_DELETED: Final = select(
+    DeletedPackage,
+    f"""
+    SELECT package.id, package.deleted_at,
+           (SELECT count(*) FROM (SELECT 1 FROM manifests WHERE package_id = package.id LIMIT {COUNTED}) AS near)::int
+               AS versions
+      FROM accounts owner JOIN packages package ON package.owner_id = owner.id
+     WHERE lower(owner.login) = $1 AND owner.deleted_at IS NULL AND package.name = $2
+       AND package.deleted_at IS NOT NULL AND package.published_at IS NOT NULL
+     ORDER BY package.deleted_at LIMIT 100
+    """,
+)
+
+
+async def deleted(db: Executor, owner: str, image: str) -> list[DeletedPackage]:
+    """Deleted packages that had this name, the first deleted first; ``owner`` is a login in lower case."""
+    return await _DELETED.all(db, owner, image)
+
+
+_END_WINDOW: Final = command(
+    "UPDATE packages SET published_at = NULL WHERE id = $1 AND deleted_at IS NOT NULL AND published_at IS NOT NULL"
+)
+
+
+async def end_window(db: Executor, package_id: int) -> bool:
+    """End the restore window of a deleted package, so that ``purge`` takes it; False: it is restored, or purged."""
+    return await _END_WINDOW.run(db, package_id) == 1

@@ -64,15 +64,15 @@ def _configuration(language: str, port: int, upstreams: list[str], folder: Path)
     return text
 
 
-def _command(program: str, port: int, upstreams: list[str], folder: Path) -> list[str]:
+def _command(program: str, port: int, upstreams: list[str], folder: Path, without: str) -> list[str]:
     """Write the configuration, and return the command line that runs it in the foreground."""
     config = folder / "config"
     match program:
         case "nginx":
             user = "root" if os.geteuid() == 0 else "nobody"
-            config.write_text(
-                _NGINX.format(folder=folder, user=user, block=_configuration("nginx", port, upstreams, folder))
-            )
+            block = _configuration("nginx", port, upstreams, folder)
+            assert without in block
+            config.write_text(_NGINX.format(folder=folder, user=user, block=block.replace(without, "")))
             return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
         case "haproxy":
             config.write_text(_configuration("haproxy", port, upstreams, folder))
@@ -89,13 +89,16 @@ def _command(program: str, port: int, upstreams: list[str], folder: Path) -> lis
 
 @asynccontextmanager
 async def proxy(
-    program: str, port: int, upstreams: list[str], folder: Path
+    program: str, port: int, upstreams: list[str], folder: Path, without: str = ""
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The proxy of this name before ``upstreams``, ended with the block; the certificate is in ``folder``."""
+    """The proxy of this name before ``upstreams``, ended with the block; the certificate is in ``folder``.
+
+    ``without``: what is left out of the configuration of nginx.
+    """
     assert shutil.which(program) is not None, f"there is no {program}: make leaves it out"
     (folder / "tls.pem").write_bytes((folder / "tls.crt").read_bytes() + (folder / "tls.key").read_bytes())
     process = await asyncio.create_subprocess_exec(
-        *_command(program, port, upstreams, folder), stdin=asyncio.subprocess.DEVNULL
+        *_command(program, port, upstreams, folder, without), stdin=asyncio.subprocess.DEVNULL
     )
     try:
         yield process

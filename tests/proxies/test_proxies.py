@@ -18,6 +18,7 @@ import pytest
 from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
 from tests.proxies.programs import proxy
+from tests.support.doctor import doctor, lines
 from tests.support.raw import Wire
 from tests.support.server import Registry, basic, running
 
@@ -27,14 +28,19 @@ _MIB: Final = 1 << 20
 
 
 @asynccontextmanager
-async def _proxied(program: str, env: dict[str, str], folder: Path) -> AsyncIterator[Registry]:
-    """Three replicas behind the proxy; the client of the registry that is yielded asks the proxy only."""
-    files = write_certificate(folder, datetime.now(UTC) + timedelta(days=1))
+async def _proxied(
+    program: str, env: dict[str, str], folder: Path, *, days: int = 1, without: str = ""
+) -> AsyncIterator[Registry]:
+    """Three replicas behind the proxy; the client of the registry that is yielded asks the proxy only.
+
+    ``days``: how long its certificate is good. ``without``: a line that its configuration lacks.
+    """
+    files = write_certificate(folder, datetime.now(UTC) + timedelta(days=days))
     tls, (port,) = ssl.create_default_context(cafile=files.certificate), free_ports(1)
     async with (
         running({**env, "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}, replicas=3) as registry,
         aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(ssl=tls)) as client,
-        proxy(program, port, [urlsplit(url).netloc for url in registry.urls], folder) as process,
+        proxy(program, port, [urlsplit(url).netloc for url in registry.urls], folder, without) as process,
     ):
         url = f"https://127.0.0.1:{port}"
         async with asyncio.timeout(30):
@@ -61,6 +67,35 @@ async def test_a_documented_proxy_lets_all_pass(program: str, env: dict[str, str
         await _pushed_and_pulled(registry, token)
         await _names_and_pages(registry, token)
         await _cut(registry, token, tmp_path)
+
+
+@pytest.mark.parametrize("program", ["nginx", "haproxy", "apache2", "caddy"])
+async def test_the_doctor_finds_a_documented_proxy_right(program: str, env: dict[str, str], tmp_path: Path) -> None:
+    async with _proxied(program, env, tmp_path, days=90) as registry:
+        token, trusting = await registry.user("alice"), {"SSL_CERT_FILE": str(tmp_path / "tls.crt")}
+        told = env | trusting | {"MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}
+        status, said = await doctor(told, registry.url, "--token-file", "-", sent=token)
+        assert (status, lines(said, "✗"), lines(said, "!")) == (0, [], [])
+
+
+@pytest.mark.parametrize(
+    ("without", "sign", "cure"),
+    [
+        ("client_max_body_size 0;", "✗", "client_max_body_size 0"),
+        ("proxy_request_buffering off;", "!", "proxy_request_buffering off"),
+        ("proxy_set_header Host $http_host;", "✗", "set MOORAGE_PUBLIC_URL"),
+        ("proxy_set_header X-Forwarded-Proto $scheme;", "✗", "MOORAGE_TRUSTED_PROXIES"),
+    ],
+)
+async def test_the_doctor_finds_what_nginx_lacks(
+    without: str, sign: str, cure: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    async with _proxied("nginx", env, tmp_path, days=90, without=without) as registry:
+        told = env | {"SSL_CERT_FILE": str(tmp_path / "tls.crt"), "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}
+        _, said = await doctor(told, registry.url)
+        (found,) = lines(said, "✗") + lines(said, "!")
+        assert found.startswith(sign)
+        assert cure in found
 
 
 async def _pushed_and_pulled(registry: Registry, token: str) -> None:

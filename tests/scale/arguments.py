@@ -518,6 +518,11 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "purges._DUE": [(window, 200)],
         "purges._LOCK_DUE": [(50, digest("m", 508), window)],
         "purges._PURGE": [(50, digest("m", 508), 508)],
+        "purges._DELETED": [(s.world.owner(107), image(107))],
+        "purges._END_WINDOW": [(107,)],
+        "queues._QUEUES": [(window,)],
+        "examination._FACTS": [()],
+        "examination._APPLIED": [()],
         "sizes._ADD": [(100,)],
         "events._TURN": [(6,)],
     }

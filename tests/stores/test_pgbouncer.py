@@ -11,6 +11,7 @@ from registry.devservers.postgres import EmbeddedPostgres
 from registry.devservers.processes import free_ports
 from storage.errors import Unavailable
 from tests.stores.conftest import Pool
+from tests.support.doctor import doctor, lines
 from tests.support.server import running
 
 pytestmark = pytest.mark.stores
@@ -80,6 +81,19 @@ async def test_other_pooling_is_refused_in_one_line(
     assert status != 0
     assert "\n" not in said
     assert "pool_mode = session" in said
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement", "session"])
+async def test_the_doctor_names_the_mode_of_the_pool(env: dict[str, str], pool: Pool, mode: str) -> None:
+    pooled = {**env, "MOORAGE_DATABASE_URL": pool(env["MOORAGE_DATABASE_URL"], mode)}
+    async with running(env) as registry:
+        status, said = await doctor(pooled, registry.url)
+    if mode == "session":
+        assert (status, lines(said, "✗")) == (0, [])
+    else:
+        (only,) = lines(said, "✗")
+        assert status == 1
+        assert "connections are lent by transaction → PgBouncer: pool_mode = session" in only
 
 
 async def test_transaction_pooling_is_told_while_others_use_it(env: dict[str, str], pool: Pool) -> None:

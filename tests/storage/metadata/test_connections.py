@@ -17,6 +17,7 @@ from registry.devservers.postgres import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.metadata.connections import Unusable, parse_url
 from storage.metadata.database import Database, DatabaseSettings, open_database
+from storage.metadata.examination import NotExamined, examine
 from storage.metadata.migrate import migrate
 
 _URL = "postgresql://ada:hunter2@db.example.org:5433/moorage"
@@ -236,6 +237,9 @@ async def test_a_standby_is_passed_over_and_never_read(standby: EmbeddedPostgres
                 pass
     with pytest.raises(Unavailable, match="a standby and not the primary"):
         await migrate(alone)
+    with pytest.raises(NotExamined) as caught:
+        await examine(alone)
+    assert caught.value.why == "standby"
     admin = await asyncpg.connect(alone)
     try:
         hosts = [url.partition("@")[2].partition("/")[0] for url in (alone, postgres.dsn())]

@@ -1,0 +1,109 @@
+"""The API of one host, as a signed-in user: requests, pages, and what refusals mean."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
+from registry.cli.client.http import Connection, Reply
+from registry.cli.client.references import Reference
+
+PREFIX: Final = "/api/v3"
+_PAGE: Final = 100
+_OK: Final = range(200, 300)
+_STATUSES: Final = {
+    401: NOT_SIGNED_IN,
+    403: DENIED,
+    404: NOT_FOUND,
+    429: UNREACHABLE,
+    502: UNREACHABLE,
+    503: UNREACHABLE,
+    504: UNREACHABLE,
+}
+_REFUSALS: Final = range(400, 500)
+
+
+class Api:
+    """The API of a host; without a token, as anybody."""
+
+    def __init__(self, connection: Connection, token: str) -> None:
+        self.connection = connection
+        self.signed_in = bool(token)
+        self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+
+    @property
+    def host(self) -> str:
+        return self.connection.host
+
+    def get(self, path: str, **query: object) -> Any:
+        """Read what a path tells. Raises CommandError."""
+        return self.reply("GET", path, None, "", **query).json()
+
+    def reply(self, method: str, path: str, body: object = None, etag: str = "", **query: object) -> Reply:
+        """Send a request and return the response, if it is a success. Raises CommandError."""
+        reply = self.answer(method, path, body, etag, **query)
+        if reply.status not in _OK:
+            raise self._refusal(reply)
+        return reply
+
+    def answer(self, method: str, path: str, body: object = None, etag: str = "", **query: object) -> Reply:
+        """Send a request and return the response, whatever its status is. Raises CommandError if there is none."""
+        asked = urlencode({name: value for name, value in query.items() if value is not None})
+        headers = {**self._headers, **({"If-Match": etag} if etag else {})}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        sent = None if body is None else json.dumps(body).encode()
+        return self.connection.ask(method, PREFIX + path + (f"?{asked}" if asked else ""), headers, sent)
+
+    def pages(self, path: str, limit: int | None = None, **query: object) -> Iterator[Any]:
+        """Read the items of a list, page by page, ``limit`` of them at most."""
+        size = _PAGE if limit is None else min(_PAGE, limit)
+        asked = urlencode({name: value for name, value in {**query, "per_page": size}.items() if value is not None})
+        target, left = f"{PREFIX}{path}?{asked}", limit
+        while target:
+            reply = self.connection.ask("GET", target, self._headers)
+            if reply.status not in _OK:
+                raise self._refusal(reply)
+            found = reply.json()
+            for item in found["items"] if isinstance(found, dict) else found:
+                if left == 0:
+                    return
+                yield item
+                left = None if left is None else left - 1
+            target = _next(reply.headers.get("Link") or "")
+
+    def _refusal(self, reply: Reply) -> CommandError:
+        told = reply.json()
+        if not isinstance(told, dict):
+            return CommandError(
+                f"{self.host} answered {reply.status}", status=_STATUSES.get(reply.status, FAILED),
+                why="this is no answer of Moorage", request=reply.request_id,
+            )  # fmt: skip
+        what, _, why = str(told.get("message", reply.status)).replace("\n\n", "\n").partition("\n")
+        details = [str(one.get("message")) for one in told.get("errors") or [] if isinstance(one, dict)]
+        status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
+        attempt = (
+            f"moorage login {self.host}"
+            if status == NOT_SIGNED_IN or (status == NOT_FOUND and not self.signed_in)
+            else ""
+        )
+        return CommandError(
+            what, status=status, why=why.replace("\n", " ") or "; ".join(details) or str(told.get("fix") or ""),
+            attempt=attempt, request=reply.request_id,
+        )  # fmt: skip
+
+
+def package_path(package: Reference) -> str:
+    """Return the path of a package below the API."""
+    return f"/users/{quote(package.owner, safe='')}/packages/container/{quote(package.name, safe='')}"
+
+
+def _next(link: str) -> str:
+    """The target of the next page, from a Link header (RFC 8288)."""
+    for part in link.split(", "):
+        url, _, relation = part.partition(">; ")
+        if relation == 'rel="next"':
+            split = urlsplit(url.lstrip("<"))
+            return f"{split.path}?{split.query}"
+    return ""

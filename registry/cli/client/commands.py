@@ -1,0 +1,131 @@
+"""The table of commands: which module has a command, its arguments, and what is shared by all of them."""
+
+from argparse import SUPPRESS, ArgumentParser, HelpFormatter
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Final, NamedTuple, NoReturn
+
+from registry.cli.client.context import Context
+from registry.cli.client.errors import USAGE, CommandError
+
+#: Each command: its module, and what it does. Two words come before one.
+TABLE: Final[Mapping[str, tuple[str, str]]] = {
+    "login": ("login", "sign in to a registry"),
+    "logout": ("login", "sign out, and revoke the token that `login` made"),
+    "whoami": ("login", "tell who is signed in, and what the token may"),
+    "packages": ("packages", "list packages"),
+    "package": ("packages", "tell the facts of a package"),
+    "versions": ("packages", "list the versions of a package"),
+    "du": ("packages", "tell how much is stored"),
+    "open": ("packages", "open the page of a package or version in the browser"),
+    "tags": ("tags", "list the tags of a package"),
+    "tags history": ("tags", "tell where a tag pointed, and who moved it"),
+    "tag": ("tags", "make a tag, or move it with --force"),
+    "untag": ("tags", "take tags away; their versions stay"),
+    "activity": ("tags", "tell what happened to a package"),
+    "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
+    "copy": ("copy", "copy an image between any two registries"),
+    "access": ("access", "list who has access to a package, or tell why somebody has"),
+    "access grant": ("access", "give a role over a package"),
+    "access revoke": ("access", "take a role over a package"),
+    "visibility": ("access", "show or change who may see a package"),
+    "link": ("access", "link a package to a repository"),
+    "unlink": ("access", "unlink a package from its repository"),
+    "delete": ("deletion", "delete a package, or versions of it"),
+    "restore": ("deletion", "restore what was deleted"),
+    "tokens": ("tokens", "list your access tokens"),
+    "tokens new": ("tokens", "make an access token, and print it"),
+    "tokens revoke": ("tokens", "revoke access tokens"),
+    "completion": ("completion", "print the completions of bash, zsh or fish"),
+    "version": ("version", "print the version"),
+}
+#: What the operator has: registry.cli.operator, which needs the server.
+OPERATOR: Final = {
+    "serve": "answer clients",
+    "worker": "do the work that no client waits for",
+    "migrate": "bring the schema of the database up to date",
+    "run": "run everything here, with a PostgreSQL and an S3 server of its own",
+    "admin": "what only the operator does, straight on the database",
+    "doctor": "check a deployment, and tell how to mend what is wrong",
+    "gc": "tell what waits to be collected, or collect it now",
+    "purge": "end a deleted package for good",
+}
+
+
+class Command(NamedTuple):
+    """A command of a module: what adds its arguments to a parser, and what runs it."""
+
+    add: Callable[[ArgumentParser], None]
+    run: Callable[[Context], int | None]
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(message, status=USAGE, attempt=f"{self.prog} --help")
+
+
+def command_of(name: str) -> Command:
+    """Import the module of a command."""
+    found: Command = import_module(f"registry.cli.client.{TABLE[name][0]}").COMMANDS[name]
+    return found
+
+
+def unknown(word: str) -> CommandError:
+    """Return the error for a word that is no command, with the nearest one."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, [*TABLE, *OPERATOR], 1)
+    attempt = f"moorage {near[0]}" if near else "moorage --help"
+    return CommandError(f"there is no command {word!r}", status=USAGE, attempt=attempt)
+
+
+def parser_of(name: str, command: Command) -> ArgumentParser:
+    """Build the parser of a command's arguments."""
+    about = TABLE[name][1]
+    parser = _Parser(
+        prog=f"moorage {name}", description=about[:1].upper() + about[1:] + ".", allow_abbrev=False, add_help=False,
+        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=28),
+    )  # fmt: skip
+    command.add(parser)
+    shared = parser.add_argument_group("options of every command")
+    shared.add_argument("-h", "--help", action="help", help="show this")
+    shared.add_argument("--host", default="", metavar="HOST", help="the registry, unless the reference names it")
+    shared.add_argument("--insecure", action="store_true", help="speak plain HTTP")
+    shared.add_argument("--json", metavar="FIELDS", nargs="?", const="", help="print JSON: all of it, or --json=a,b")
+    shared.add_argument("-q", "--quiet", action="store_true", help="print names only, and no messages")
+    shared.add_argument("--no-color", action="store_true", help="no colours, also on a terminal")
+    shared.add_argument("--verbose", action="store_true", help="tell each request on stderr, without its secrets")
+    parser.set_defaults(yes=False, dry_run=False)
+    return parser
+
+
+def add_change(parser: ArgumentParser, *, asks: bool = False) -> None:
+    """Add the arguments of a command that changes something; ``asks``: it asks before it does."""
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be done, and do nothing")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask" if asks else SUPPRESS)
+
+
+def add_limit(parser: ArgumentParser) -> None:
+    """Add the arguments that bound a list."""
+    parser.add_argument("--limit", type=int, default=30, metavar="N", help="at most so many (30)")
+    parser.add_argument("--all", action="store_true", help="all of them")
+
+
+def limit_of(context: Context) -> int | None:
+    """Return how many items are wanted; None for all."""
+    limit: int = context.options.limit
+    if limit < 1:
+        raise CommandError("--limit is 1 at least", status=USAGE)
+    return None if context.options.all else limit
+
+
+def overview() -> str:
+    """Return the help of the whole command line."""
+    width = max(map(len, [*TABLE, *OPERATOR])) + 2
+    users = "".join(f"  {name:{width}}{about}\n" for name, (_, about) in TABLE.items())
+    operators = "".join(f"  {name:{width}}{about}\n" for name, about in OPERATOR.items())
+    return (
+        "Usage: moorage COMMAND [ARGUMENTS]\n\nA container registry of your own.\n\n"
+        f"For users:\n{users}\nFor the operator:\n{operators}\n"
+        "moorage COMMAND --help tells the arguments of a command.\n"
+    )

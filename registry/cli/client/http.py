@@ -1,0 +1,133 @@
+"""HTTP of the commands: connections that are kept, and what their failures mean."""
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final, NamedTuple
+
+from registry.cli.client.errors import UNREACHABLE, CommandError
+
+REQUEST_ID: Final = "X-Moorage-Request-Id"
+_LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
+_TRIES: Final = 3
+_BLOCK: Final = 1 << 16
+_TIMEOUT_SECONDS: Final = 60.0
+_WAIT_MAX_SECONDS: Final = 30.0
+_AGAIN: Final = frozenset({429, 502, 503, 504})
+
+
+class Reply(NamedTuple):
+    """A response with its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str:
+        return self.headers.get(REQUEST_ID, "")
+
+    def json(self) -> Any:
+        """Parse the body; None for one that is no JSON."""
+        import json
+
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def is_local(host: str) -> bool:
+    """Return whether a host is this machine, by a name that nobody else can take."""
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name in _LOCAL or name.startswith("127.")
+
+
+class Connection:
+    """A connection to one origin, ``scheme://host``, made when it is needed. Not for several threads."""
+
+    def __init__(self, scheme: str, host: str, trace: Callable[[str], None] | None = None) -> None:
+        self.scheme = scheme
+        self.host = host
+        self._trace = trace
+        self._opened: HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
+        """Send a request and read the response. GET and HEAD are repeated while that may help. Raises CommandError."""
+        safe = method in {"GET", "HEAD"}
+        for attempt in range(1, _TRIES + 1):
+            last = attempt == _TRIES or not safe
+            try:
+                response = self.open(method, target, headers, body)
+                reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
+            except (OSError, HTTPException) as error:
+                self.close()
+                if last or isinstance(error, ssl.SSLCertVerificationError):
+                    raise self.failure(error) from error
+                time.sleep(0.2 * attempt)
+                continue
+            if last or reply.status not in _AGAIN:
+                return reply
+            time.sleep(min(_seconds(reply.headers.get("Retry-After"), 0.5 * attempt), _WAIT_MAX_SECONDS))
+        raise AssertionError
+
+    def open(
+        self, method: str, target: str, headers: Mapping[str, str], body: Any = None, length: int | None = None
+    ) -> HTTPResponse:
+        """Send a request and return the response, whose body is the caller's to read. Raises OSError, HTTPException."""
+        started = time.monotonic()
+        if method not in {"GET", "HEAD"}:
+            self.close()  # a kept connection may be closed on the other side: a change is not to be sent twice
+        connection = self._opened or self._connect()
+        self._opened = connection
+        sent = {"User-Agent": "moorage", **headers}
+        if length is not None:
+            sent["Content-Length"] = str(length)
+        elif body is None and method in {"POST", "PUT", "PATCH"}:
+            sent["Content-Length"] = "0"
+        connection.request(method, target, body, sent)
+        response = connection.getresponse()
+        if self._trace is not None:
+            where = target.partition("?")[0]  # a query may have a signature
+            seconds = time.monotonic() - started
+            self._trace(f"{method} {self.scheme}://{self.host}{where}: {response.status} in {seconds * 1000:.0f} ms")
+        return response
+
+    def failure(self, error: BaseException) -> CommandError:
+        """Convert a failure of a connection to the error that the user is told of."""
+        attempt = why = ""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            why = f"its certificate is not trusted: {error.verify_message}"
+            attempt = "SSL_CERT_FILE=ca.crt moorage ..."
+        elif isinstance(error, ssl.SSLError):
+            why = "it does not speak TLS on this port" if "WRONG_VERSION" in str(error) else str(error.reason)
+            attempt = f"moorage login --insecure {self.host}"
+        elif isinstance(error, TimeoutError):
+            why = f"no answer within {_TIMEOUT_SECONDS:.0f} s"
+        elif isinstance(error, OSError):
+            why = (error.strerror or str(error)).lower()
+        else:
+            why = "the response is no HTTP" if self.scheme == "http" else "the connection was closed"
+        return CommandError(f"cannot reach {self.host}", status=UNREACHABLE, why=why, attempt=attempt)
+
+    def _connect(self) -> HTTPConnection:
+        if self.scheme == "http":
+            return HTTPConnection(self.host, timeout=_TIMEOUT_SECONDS, blocksize=_BLOCK)
+        context = ssl.create_default_context()
+        for folder in (os.path.expanduser("~/.docker/certs.d"), "/etc/docker/certs.d"):  # noqa: PTH111
+            path = os.path.join(folder, self.host, "ca.crt")  # noqa: PTH118
+            if os.path.isfile(path):  # noqa: PTH113
+                context.load_verify_locations(path)
+        return HTTPSConnection(self.host, timeout=_TIMEOUT_SECONDS, context=context, blocksize=_BLOCK)
+
+
+def _seconds(text: str | None, default: float) -> float:
+    return float(text) if text is not None and text.isascii() and text.isdigit() else default

@@ -1,0 +1,176 @@
+"""Tags: the commands ``tags``, ``tag``, ``untag`` and what their history is."""
+
+from argparse import ArgumentParser
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Any, Final
+
+from registry.cli.client import references
+from registry.cli.client.api import Api, package_path
+from registry.cli.client.commands import Command, add_change, add_limit, limit_of
+from registry.cli.client.context import Context
+from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
+from registry.cli.client.output import Column
+from registry.cli.client.references import Reference
+from registry.cli.client.versions import digest_of, short, tag_path
+
+_NOT_FOUND: Final = 404
+_GLOB: Final = "*?["
+
+_TAGS: Final = (
+    Column("TAG", lambda one: one["name"]),
+    Column("DIGEST", lambda one: one["digest"], "digest"),
+    Column("PLATFORMS", lambda one: one["platforms"], "list"),
+    Column("SIZE", lambda one: one["size"], "size"),
+    Column("UPDATED", lambda one: one["updated_at"], "time"),
+    Column("BY", lambda one: (one["pushed_by"] or {}).get("login")),
+    Column("DOWNLOADS", lambda one: one["downloads"], "number"),
+)
+
+
+def _add_tags(parser: ArgumentParser) -> None:
+    parser.add_argument("package", metavar="PACKAGE", type=references.parse_package)
+    parser.add_argument("--match", metavar="GLOB", help="tags that match: 'v1.*'")
+    parser.add_argument("--sort", choices=("newest", "name"), default="newest")
+    add_limit(parser)
+
+
+def _tags(context: Context) -> None:
+    options, limit = context.options, limit_of(context)
+    glob = options.match or ""
+    prefix = glob[: min((at for at in map(glob.find, _GLOB) if at >= 0), default=len(glob))]
+    found = context.api(options.package).pages(
+        package_path(options.package) + "/tags", None if glob else limit,
+        q=prefix or None, sort=None if options.sort == "newest" else options.sort,
+    )  # fmt: skip
+    shown = list(islice((one for one in found if not glob or fnmatchcase(one["name"], glob)), limit))
+    context.output.table(_TAGS, shown, lambda one: one["name"])
+    if not shown:
+        context.note("No tags.")
+
+
+def _add_tag(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "source", metavar="REFERENCE", type=references.parse_version, help="PACKAGE:TAG or PACKAGE@DIGEST"
+    )
+    parser.add_argument("tags", metavar="TAG", nargs="+", help="the tags that are to point there")
+    parser.add_argument("--force", action="store_true", help="move tags that point elsewhere")
+    add_change(parser)
+
+
+def _tag(context: Context) -> int | None:
+    source, options = context.options.source, context.options
+    api = context.api(source)
+    digest = digest_of(api, source)
+    formers = {tag: _former(api, source, tag) for tag in options.tags}
+    moved = [tag for tag, (former, _) in formers.items() if former and former != digest]
+    if moved and not options.force:
+        raise CommandError(
+            f"{moved[0]} points at {short(formers[moved[0]][0])}", status=REFUSED,
+            why="a tag is moved only with --force", attempt=f"moorage tag {source} {' '.join(options.tags)} --force",
+        )  # fmt: skip
+    done = []
+    for tag, (former, etag) in formers.items():
+        if former == digest:
+            context.note(f"{tag}: points there already")
+            continue
+        if not options.dry_run:
+            reply = api.reply("PUT", tag_path(source, tag), {"digest": digest}, etag)
+            done.append(reply.json())
+        undo = f"moorage tag {source.path}@{former} {tag} --force" if former else f"moorage untag {source.path}:{tag}"
+        context.changed(f"{_would(context)}{tag}: {f'{short(former)} → ' if former else ''}{short(digest)}", undo)
+    if context.output.fields is not None:
+        context.output.json(done)
+    return None
+
+
+def _former(api: Api, source: Reference, tag: str) -> tuple[str, str]:
+    """Return where a tag points, with its entity tag; empty where there is none."""
+    answer = api.answer("GET", tag_path(source, tag))
+    if answer.status == _NOT_FOUND:
+        return "", ""
+    found = answer.json() if answer.status == 200 else api.get(tag_path(source, tag))  # noqa: PLR2004
+    return found["digest"], answer.headers.get("ETag", "")
+
+
+def _add_untag(parser: ArgumentParser) -> None:
+    parser.add_argument("references", metavar="PACKAGE:TAG", nargs="+", type=references.parse_version)
+    add_change(parser)
+
+
+def _untag(context: Context) -> int | None:
+    failed, given = 0, context.options.references
+    for reference in given:
+        if reference.digest:
+            raise CommandError(f"{reference} is no tag", status=USAGE, attempt=f"moorage delete {reference}")
+    for reference in given:
+        try:
+            api = context.api(reference)
+            digest, etag = _known(api, reference)
+            if not context.options.dry_run:
+                api.reply("DELETE", tag_path(reference, reference.tag), etag=etag)
+        except CommandError as error:
+            if len(given) == 1:
+                raise
+            failed += 1
+            context.output.error(error)
+            continue
+        undo = f"moorage tag {reference.path}@{digest} {reference.tag}"
+        context.changed(f"{_would(context)}{reference} taken away from {short(digest)}", undo)
+    return None if not failed else PARTIAL if failed < len(given) else 1
+
+
+def _known(api: Api, reference: Reference) -> tuple[str, str]:
+    digest, etag = _former(api, reference, reference.tag)
+    if not digest:
+        raise CommandError(f"there is no tag {reference}", status=NOT_FOUND)
+    return digest, etag
+
+
+def _would(context: Context) -> str:
+    return "would be done: " if context.options.dry_run else ""
+
+
+_EVENTS: Final = (
+    Column("WHEN", lambda one: one["created_at"], "time"),
+    Column("WHAT", lambda one: one["action"]),
+    Column("TAG", lambda one: one["tag"]),
+    Column("FROM", lambda one: one["before"], "digest"),
+    Column("TO", lambda one: one["digest"], "digest"),
+    Column("BY", lambda one: (one["actor"] or {}).get("login")),
+)
+
+
+def _add_history(parser: ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="PACKAGE:TAG", type=references.parse_version)
+    add_limit(parser)
+
+
+def _history(context: Context) -> None:
+    reference = context.options.reference
+    path = f"{tag_path(reference, reference.tag)}/history"
+    _show_events(context, list(context.api(reference).pages(path, limit_of(context))))
+
+
+def _add_activity(parser: ArgumentParser) -> None:
+    parser.add_argument("package", metavar="PACKAGE", type=references.parse_package)
+    add_limit(parser)
+
+
+def _activity(context: Context) -> None:
+    package = context.options.package
+    found = context.api(package).pages(package_path(package) + "/activity", limit_of(context))
+    _show_events(context, list(found))
+
+
+def _show_events(context: Context, found: list[dict[str, Any]]) -> None:
+    context.output.table(_EVENTS, found, lambda one: str(one["id"]))
+
+
+COMMANDS: Final = {
+    "tags": Command(_add_tags, _tags),
+    "tags history": Command(_add_history, _history),
+    "tag": Command(_add_tag, _tag),
+    "untag": Command(_add_untag, _untag),
+    "activity": Command(_add_activity, _activity),
+}

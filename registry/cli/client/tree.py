@@ -1,0 +1,106 @@
+"""The command ``tree``: an index, its platforms, and what refers to them."""
+
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from registry.cli.client import references
+from registry.cli.client.commands import Command
+from registry.cli.client.context import Context
+from registry.cli.client.oci import INDEXES, Manifest, Registry
+from registry.cli.client.output import clean, size
+from registry.cli.client.versions import short
+
+_TITLES: Final = (
+    ("sigstore", "signature (sigstore)"),
+    ("cosign", "signature (cosign)"),
+    ("notary", "signature (notation)"),
+    ("spdx", "SBOM (SPDX)"),
+    ("cyclonedx", "SBOM (CycloneDX)"),
+    ("in-toto", "attestation (in-toto)"),
+    ("helm", "Helm chart"),
+)
+
+
+class _Node:
+    """A line of the tree with what stands below; ``facts`` are its JSON."""
+
+    def __init__(self, text: str, facts: dict[str, Any]) -> None:
+        self.text = text
+        self.facts = facts
+        self.below: list[_Node] = []
+
+    def json(self) -> dict[str, Any]:
+        """Return the node and all below as JSON."""
+        return {**self.facts, "below": [one.json() for one in self.below]}
+
+    def lines(self, lead: str = "") -> list[str]:
+        """Return the lines of what stands below."""
+        found = []
+        for number, one in enumerate(self.below, 1):
+            last = number == len(self.below)
+            found.append(f"{lead}{'└' if last else '├'} {one.text}")
+            found += one.lines(lead + ("  " if last else "│ "))
+        return found
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REFERENCE", type=references.parse_version)
+
+
+def _tree(context: Context) -> None:
+    reference = context.options.reference
+    target = context.target(reference.host)
+    registry = Registry(target, reference.path, trace=context.trace)
+    root = registry.manifest(reference.version)
+    node = _node(registry, root, str(reference), set())
+    if context.output.fields is not None:
+        context.output.json(node.json())
+    elif context.output.quiet:
+        for digest in _digests(node):
+            context.output.line(digest)
+    else:
+        for line in [node.text, *node.lines()]:
+            context.output.out.write(line + "\n")
+
+
+def _digests(node: _Node) -> list[str]:
+    return [str(node.facts["digest"]), *(one for below in node.below for one in _digests(below))]
+
+
+def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) -> _Node:
+    seen.add(manifest.digest)
+    what = "index" if manifest.media_type in INDEXES else size(manifest.layers_size)
+    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": manifest.layers_size}
+    node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
+    attestations: list[_Node] = []
+    for child in manifest.children:
+        if child["digest"] in seen:
+            continue
+        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen)
+        (attestations if _attests(child) else node.below).append(below)
+    node.below += attestations
+    for referrer in registry.referrers(manifest.digest):
+        if referrer["digest"] not in seen:
+            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen))
+    return node
+
+
+def _attests(child: dict[str, Any]) -> bool:
+    return "vnd.docker.reference.digest" in (child.get("annotations") or {})
+
+
+def platform_of(child: dict[str, Any]) -> str:
+    """Return the platform of an entry of an index, as ``--platform`` of docker names it."""
+    if _attests(child):
+        return "attestation"
+    found = child.get("platform") or {}
+    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
+    return "/".join(str(one) for one in parts if one) or "image"
+
+
+def _kind(referrer: dict[str, Any]) -> str:
+    kind = str(referrer.get("artifactType") or referrer.get("mediaType"))
+    return next((title for word, title in _TITLES if word in kind), kind)
+
+
+COMMANDS: Final = {"tree": Command(_add, _tree)}

@@ -1,0 +1,36 @@
+"""Output of commands: lines for people, or JSON for programs."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import typer
+
+
+def print_json(value: object) -> None:
+    """Print a value as one JSON document."""
+    import orjson  # noqa: PLC0415 - `--help` needs none
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_rows(rows: Iterable[Iterable[object]]) -> None:
+    """Print rows, a line each, with tabs between the values."""
+    for row in rows:
+        typer.echo("\t".join(map(_shown, row)))
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print the fields of one thing, a line each; those without a value are left out."""
+    print_rows((name, value) for name, value in fields.items() if value not in (None, "", [], ()))
+
+
+def _shown(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%SZ}"
+        case list() | tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
