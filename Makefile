@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -142,15 +142,20 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)
 
-# What is missing is said: a browser and Playwright are hundreds of megabytes, which nobody is made to have.
-pages: .venv/.dev ## Look at the pages in Chromium (needs chromium, Node, and playwright in .venv)
+# Playwright drives the browser of the machine: it brings none of its own.
+pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
 	missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$$missing chromium (apt install chromium)"; \
 	command -v npm >/dev/null || missing="$$missing npm (apt install npm)"; \
-	$(PYTHON) -c 'import playwright' 2>/dev/null || missing="$$missing playwright ($(PYTHON) -m pip install --group pages)"; \
 	if [ -n "$$missing" ]; then echo "make pages: missing:$$missing" >&2; exit 1; fi; \
 	cd tests/web/axe && { [ -d node_modules ] || npm ci --silent --ignore-scripts; } && cd ../../.. \
-	&& $(call pytest,$@) -m pages tests/web $(ARGS)
+	&& $(call pytest,$@) -n $$(getconf _NPROCESSORS_ONLN) --dist worksteal -m pages tests/web $(ARGS)
+
+screenshots: .venv/.pages ## Write the pictures of README and docs into docs/img (needs chromium and fonts-noto-cjk)
+	PICTURES=docs/img $(PYTHON) -m pytest --quiet -m pages tests/web/test_pictures.py
+
+budget: .venv/.dev ## Print sizes and times of pages against their budget (ARGS="--against CHECKOUT": and the memory of both)
+	$(PYTHON) -m bench.pages $(ARGS)
 
 soak: .venv/.dev ## Measure the memory that many uploads, and one of 10 GiB, take; some minutes
 	$(PYTHON) -m tests.soak.many_uploads
@@ -210,6 +215,7 @@ lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade -o requirements.lock
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
+	$(COMPILE) --upgrade --group pages -c requirements-dev.lock -o requirements-pages.lock
 
 clean: ## Remove the environment and the caches; DATA stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
@@ -232,6 +238,12 @@ clean: ## Remove the environment and the caches; DATA stays
 .venv/.clients: requirements-clients.lock .venv/.dev
 	echo 'Installing the GitHub clients, once ...'
 	$(PIP) install $(LOCKED) -r requirements-clients.lock \
+		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+	touch $@
+
+.venv/.pages: requirements-pages.lock .venv/.dev
+	echo 'Installing what drives a browser, once ...'
+	$(PIP) install $(LOCKED) -r requirements-pages.lock \
 		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
 	touch $@
 

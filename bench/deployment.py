@@ -46,12 +46,13 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class Deployment:
-    """``pid``: of the parent of the serving processes; ``token``: of USER."""
+    """``pid``: of the parent of the serving processes; ``token``: of USER; ``env``: what it is run with."""
 
     url: str
     pid: int
     token: str
     s3: ObjectStore
+    env: Mapping[str, str]
 
 
 @contextmanager
@@ -147,7 +148,7 @@ def deployed(
         try:
             url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}"
             _wait_for(url, server, place / "log", certificate)
-            yield Deployment(url, server.pid, token, s3)
+            yield Deployment(url, server.pid, token, s3, env)
         finally:
             server.terminate()
             server.wait()

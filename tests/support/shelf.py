@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -29,11 +30,12 @@ def descriptor(digest: str, size: int, media_type: str, **more: Any) -> dict[str
 
 
 class Shelf:
-    """Pushes to one registry as one user."""
+    """Pushes to one registry as one user. ``chance``: what layers are made of."""
 
-    def __init__(self, registry: Registry, token: str) -> None:
+    def __init__(self, registry: Registry, token: str, chance: Callable[[int], bytes] = os.urandom) -> None:
         self.registry = registry
         self.token = token
+        self.chance = chance
 
     async def blob(self, name: str, body: bytes, media_type: str) -> dict[str, Any]:
         return descriptor(await self.registry.push_blob(name, body, self.token), len(body), media_type)
@@ -60,7 +62,7 @@ class Shelf:
         **more: Any,
     ) -> dict[str, Any]:
         """Pushes an image with a layer for its first command, and none for those after it."""
-        layer = await self.blob(name, os.urandom(size), LAYER)
+        layer = await self.blob(name, self.chance(size), LAYER)
         history = [{"created_by": text, "empty_layer": place > 0} for place, text in enumerate(commands)]
         config = {
             "architecture": architecture,
@@ -93,7 +95,7 @@ class Shelf:
     async def referrer(self, name: str, subject: dict[str, Any], artifact_type: str) -> dict[str, Any]:
         """Pushes an artifact about another manifest, as cosign and oras do."""
         empty = await self.blob(name, b"{}", EMPTY)
-        layer = await self.blob(name, os.urandom(100), "application/octet-stream")
+        layer = await self.blob(name, self.chance(100), "application/octet-stream")
         body = {
             "mediaType": IMAGE,
             "artifactType": artifact_type,
@@ -108,7 +110,7 @@ class Shelf:
         config = await self.blob(
             name, orjson.dumps({"name": "web", "version": tag}), "application/vnd.cncf.helm.config.v1+json"
         )
-        layer = await self.blob(name, os.urandom(300), "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+        layer = await self.blob(name, self.chance(300), "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
         return await self.manifest(name, {"mediaType": IMAGE, "config": config, "layers": [layer]}, tag)
 
 

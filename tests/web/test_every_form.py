@@ -168,3 +168,40 @@ async def test_a_form_of_ones_own_leads_visitors_to_sign_in(pages: Pages, addres
     assert str(answer.headers["Location"]).startswith("/login")
     refused = await change(pages, OWN[address], {}, Origin="http://evil.example", Cookie="lang=en")
     assert refused.status == 403
+
+
+@pytest.mark.parametrize(
+    "address",
+    sorted(route.address for route in ROUTES if route.method != "GET" and route.address.startswith(ADMINISTRATION)),
+)
+async def test_a_form_of_administrators_is_missing_for_others_and_refuses_forged_ones(
+    registry: Registry, address: str
+) -> None:
+    world = await managed(registry)
+    values = {"owner": "rita", "image": "web", "number": "1", "change": "suspend"}
+    path = re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], address.replace("{owner}/{image}", "acme/{image}"))
+    before = await _administered(registry)
+    for viewer in (world.visitor, world.stranger, world.reader, world.owner):
+        answer = await change(viewer, path, {"typed": "acme/web", "new_owner": "stan", "login": "eve"})
+        assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here")
+    boss = await browser(registry, "boss", site_admin=True)
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ):
+        assert (await change(boss, path, {"login": "eve"}, **headers)).status == 403, headers
+    token = (await world.owner.get("/")).field("csrf")
+    for wrong in ("", token, "0" * 48):
+        assert (await boss.post(path, {"login": "eve", "csrf": wrong})).status == 403, wrong
+    assert await _administered(registry) == before
+
+
+async def _administered(registry: Registry) -> list[object]:
+    """What forms of administrators could change, but for the administrator who is made meanwhile."""
+    rows = await registry.services.db.fetch(
+        "SELECT (SELECT array_agg((login, suspended_at, site_admin) ORDER BY id)::text FROM accounts WHERE login <> 'boss'),"
+        " (SELECT count(*) FROM tokens WHERE revoked_at IS NOT NULL), (SELECT count(*) FROM sign_in_codes),"
+        " (SELECT array_agg((owner_id, name) ORDER BY id)::text FROM packages)"
+    )
+    return [tuple(row) for row in rows]

@@ -71,6 +71,7 @@ def _environment(language: str, loader: BaseLoader, compiled: BytecodeCache) -> 
         number=text.number,
         short=text.short,
         machine=text.machine,
+        date=text.date_of,
         day=lambda time: text.day(time, language),
         moment=lambda time: text.moment(time, language),
         http_url=text.http_url,

@@ -59,6 +59,11 @@ def machine(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def date_of(time: datetime) -> str:
+    """Render the day of a time in UTC for ``<time datetime>``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d")
+
+
 def short(digest: str) -> str:
     """Return the first twelve digits of a digest, by which people know an image."""
     return digest.partition(":")[2][:12]
