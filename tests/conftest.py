@@ -1,10 +1,11 @@
 """One PostgreSQL and one S3 server a run; a database and a bucket of its own for each test that asks."""
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +27,17 @@ _numbers = itertools.count(1)
 # How long an example takes tells how busy the machine is.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, object, object]:
+    """Report a test without a finalizer of others in between: within ast.parse, CPython 3.11 makes a SystemError of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
 
 #: For a cluster that is thrown away: nothing here outlives a crash of the machine, and no test is about one. What is
 #: about a PostgreSQL that is killed (tests/registry/devservers, tests/test_run.py) starts its own, with the real settings.
