@@ -85,7 +85,9 @@ PAGES: dict[str, Page] = {
         f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}": Page((404, 308, 308, 308))
         for kind in ("orgs", "users")
     },
+    "/orgs/{owner}/teams/{team}": Page(MOVED),
     "/{owner}/{repository}/pkgs/container/{image}": Page(MOVED),
+    "/{owner}/{repository}": Page((404, 404, 308, 308)),
     "/{owner}": Page(SAME),
     f"{_O}/people": Page(READ),
     f"{_O}/teams": Page(READ),

@@ -99,7 +99,7 @@ async def test_protocols_stay_json(registry: Registry) -> None:
         ("/Alice", "/alice"), ("/alice/", "/alice"), ("/ALICE/?after=x", "/alice?after=x"),
         ("/users/alice", "/alice"), ("/orgs/Alice", "/alice"), ("/users/alice/packages", "/alice"),
         ("/users/Alice/packages/container/package/web%2Fapp", "/alice/web/app"),
-        ("/alice/code/pkgs/container/web", "/alice/web"),
+        ("/alice/code/pkgs/container/web", "/alice/web"), ("/orgs/Acme/teams/devs", "/acme/-/teams/devs"),
     ],
 )  # fmt: skip
 async def test_a_page_has_one_address(pages: Pages, path: str, there: str) -> None:
@@ -128,6 +128,12 @@ async def test_html_urls_of_the_api_answer(pages: Pages) -> None:
         for url in (package["html_url"], version[0]["html_url"], version[0]["package_html_url"])  # type: ignore[index]
     ]
     assert there == ["/alice/web/app", f"/alice/web/app@{digest}", "/alice/web/app"]
+    repo = await pages.registry.token("alice", ["repo"])
+    for name, private, place in (("web", False, "/alice/-/repositories/web"), ("Web.Site", True, None)):
+        new = {"name": name, "private": private}
+        made = (await pages.registry.call("POST", "/api/v3/user/repos", repo, json=new)).json
+        answer = await pages.registry.call("GET", made["html_url"])  # type: ignore[index]
+        assert (answer.status, answer.headers.get("Location")) == (404 if private else 308, place)
     assert (await pages.get(package["owner"]["html_url"].removeprefix(pages.registry.url))).heading == "alice"  # type: ignore[index]
 
 

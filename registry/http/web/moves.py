@@ -30,6 +30,11 @@ async def version(call: PageCall) -> web.Response:
     return moved(f"/{found.name}@{row.digest}")
 
 
+async def team(call: PageCall) -> web.Response:
+    """Lead to the page of a team."""
+    return moved(f"/{call.param('owner').lower()}/-/teams/{call.param('team')}")
+
+
 ROUTES: Final = (
     *(
         route
@@ -41,5 +46,6 @@ ROUTES: Final = (
             Route("GET", f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}", version),
         )
     ),
+    Route("GET", "/orgs/{owner}/teams/{team}", team),
     Route("GET", "/{owner}/{repository}/pkgs/container/{image}", package),
 )

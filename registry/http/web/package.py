@@ -9,7 +9,8 @@ from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import ADMIN
-from registry.http.web import artifacts
+from registry.errors import NotFound
+from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
@@ -92,7 +93,10 @@ async def package(call: PageCall) -> web.Response:
     """Show a package."""
     name, db = named(call), call.services.db
     found = await package_pages.package(db, call.viewer.token_id, name)
-    head = head_of(call, name, found)
+    try:
+        head = head_of(call, name, found)
+    except NotFound:
+        return await repositories.lead(call, name.image)
     tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
     chosen = artifacts.favourite(tags)
     today = datetime.fromtimestamp(call.services.now(), UTC).date()
@@ -127,4 +131,9 @@ def _shown(
     }
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}", package),)
+async def repository(call: PageCall) -> web.Response:
+    """Lead to the page of a repository whose name no package can have."""
+    return await repositories.lead(call, call.param("repository"))
+
+
+ROUTES: Final = (Route("GET", "/{owner}/{image}", package), Route("GET", "/{owner}/{repository}", repository))

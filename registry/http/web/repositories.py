@@ -17,7 +17,7 @@ from registry.accounts.repositories import (
     is_name,
 )
 from registry.errors import AccountUnknown, NotFound
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, moved
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.owner import owner_of
 from registry.http.web.people import page_number
@@ -118,6 +118,15 @@ def _path(found: Repository) -> str:
 async def repository(call: PageCall) -> web.Response:
     """Show a repository, and to its admins its collaborators."""
     return await _page(call, await _named(call, READ))
+
+
+async def lead(call: PageCall, name: str) -> web.Response:
+    """Lead from ``/{owner}/{repository}``, which the API gives out, to the page of the repository. Raises NotFound."""
+    if not is_name(name):
+        raise NotFound
+    account = await owner_of(call)
+    found = await repositories.seen(call.services.db, call.viewer.token_id, account.login, name)
+    return moved(_path(rules.checked(found, READ, private=True)))
 
 
 async def _page(call: PageCall, found: Repository, errors: Mapping[str, str] | None = None) -> web.Response:

@@ -23,6 +23,7 @@ _PARAMETERS: Final = {
     "tag": r"[^/:@]+",
     "digest": r"[a-z0-9+._-]+:[A-Za-z0-9=_-]+",
     "number": r"[0-9]{1,18}",
+    "repository": r"[A-Za-z0-9._-]+",
 }
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
