@@ -1,9 +1,14 @@
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import Shell
 from tests.support.server import Registry
+
+# What a shell has started in the background ignores SIGINT, and so would the commands that are interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

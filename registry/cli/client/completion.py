@@ -1,6 +1,7 @@
 """The command ``completion``: scripts for bash, zsh and fish, which ask moorage for the words."""
 
 import os
+import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Final
@@ -61,8 +62,7 @@ def complete(context: Context, words: Sequence[str]) -> list[str]:
     if not before:
         found = [one for one in (*TABLE, *OPERATOR) if " " not in one]
     elif last.startswith("-") and name:
-        parser = parser_of(name, command_of(name))
-        found = [one for action in parser._actions for one in action.option_strings if one.startswith("--")]  # noqa: SLF001
+        found = re.findall(r"--[a-z-]+", parser_of(name, command_of(name)).format_help())
     elif name:
         found = [one.partition(" ")[2] for one in TABLE if one.startswith(f"{name} ")] if len(before) == 1 else []
         found += _packages(context)
