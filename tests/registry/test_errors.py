@@ -67,6 +67,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.NotDeletable("why"), "UNSUPPORTED", 400),
         (errors.Conflict("why", "do this"), "UNSUPPORTED", 409),
         (errors.NotAllowed("why"), "DENIED", 403),
+        (errors.SsoMissing("acme"), "DENIED", 403),
         (errors.Invalid("why"), "UNSUPPORTED", 422),
         (errors.AccountError("why"), "UNSUPPORTED", 422),
         (errors.AccountUnknown("why"), "NAME_UNKNOWN", 404),
