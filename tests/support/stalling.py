@@ -78,7 +78,7 @@ async def stalled(registry: Registry, commit: Commit) -> AsyncIterator[Stall]:
         finally:
             over.set()
     async with asyncio.timeout(20):
-        while True:  # it waits for every transaction on the table, and gives that up sooner than a busy machine ends them
+        while True:  # until nobody holds the table, which a busy machine takes longer for than a statement waits
             with suppress(Unavailable):
                 await db.execute(f"DROP TRIGGER stall ON {commit.table}")
                 return
