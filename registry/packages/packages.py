@@ -5,6 +5,7 @@ from typing import Final
 
 from auth.permissions import ADMIN, WRITE
 from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound, shown
+from registry.packages import conditions
 from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.deletions import (
@@ -56,7 +57,7 @@ class Packages:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
-            await _held(tx, package_id, check)
+            await conditions.held(tx, package_id, check)
             decided = await self.plan(tx, package_id)
             if decided.refused is not None:
                 raise decided.refused
@@ -109,7 +110,7 @@ class Packages:
         """Change a package's visibility or the inheritance of its roles. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
+            held = await conditions.held(tx, package_id, check)
             if visibility is not None and visibility != held.visibility:
                 await _check_visibility(tx, held, visibility, standing)
                 await access.show_as(tx, package_id, visibility, actor)
@@ -132,7 +133,7 @@ class Packages:
         """Link a package to a repository of its owner. Raises NotFound, NotAllowed, Invalid."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
+            held = await conditions.held(tx, package_id, check)
             target = await links.target(tx, actor.token_id, *repository)
             if target is None:
                 raise NotFound
@@ -150,7 +151,7 @@ class Packages:
         """Unlink a package from its repository; the inherited roles are lost. Raises NotFound."""
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
+            held = await conditions.held(tx, package_id, check)
             if held.repository_id is None:
                 raise NotFound
             await links.unlink(tx, package_id, actor)
@@ -177,7 +178,7 @@ class Packages:
         """
 
         async def work(tx: Transaction) -> None:
-            held = await _held(tx, package_id, check)
+            held = await conditions.held(tx, package_id, check)
             image = _image(login, name or held.name)
             receiver = await transfers.receiver(tx, login, image)
             if receiver is None:
@@ -209,15 +210,6 @@ def _image(login: str, name: str) -> str:
         return PackageName.parse(f"{login.lower()}/{name}").image
     except InvalidName as error:
         raise Invalid(f"Invalid request.\n\nFor 'new_name': {error}") from error
-
-
-async def _held(tx: Transaction, package_id: int, check: Check | None) -> Held:
-    held = await packages.lock(tx, package_id)
-    if held is None or not held.published:
-        raise NotFound
-    if check is not None:
-        await check(tx)
-    return held
 
 
 async def _check_visibility(tx: Transaction, held: Held, visibility: str, standing: AccessFacts) -> None:

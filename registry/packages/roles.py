@@ -5,8 +5,9 @@ from typing import Final
 
 from auth.permissions import role_of_person
 from registry.errors import Conflict, Invalid, NotFound
+from registry.packages import conditions
 from registry.packages.conditions import Check
-from storage.metadata import access, access_reasons, links, packages
+from storage.metadata import access, access_reasons, links
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.access_reasons import Reason
 from storage.metadata.accounts import Account
@@ -145,17 +146,8 @@ def _there(found: bool) -> None:
         raise NotFound
 
 
-async def _locked(tx: Transaction, package_id: int, check: Check | None) -> Held:
-    held = await packages.lock(tx, package_id)
-    if held is None or not held.published:
-        raise NotFound
-    if check is not None:
-        await check(tx)
-    return held
-
-
 async def _granular(tx: Transaction, package_id: int, check: Check | None) -> Held:
-    held = await _locked(tx, package_id, check)
+    held = await conditions.held(tx, package_id, check)
     if held.inherit_access:
         raise Conflict(
             "This package inherits its access from its repository.",
@@ -167,7 +159,7 @@ async def _granular(tx: Transaction, package_id: int, check: Check | None) -> He
 async def _target(
     tx: Transaction, package_id: int, actor: Actor, repository: tuple[str, str], check: Check | None
 ) -> Target:
-    held = await _locked(tx, package_id, check)
+    held = await conditions.held(tx, package_id, check)
     target = await links.target(tx, actor.token_id, *repository)
     if target is None:
         raise NotFound

@@ -7,6 +7,7 @@ from typing import Final
 from registry.errors import Invalid, ManifestUnknown, NotFound, PreconditionFailed
 from registry.events import Who, who
 from registry.oci.headers import Condition, etag
+from registry.packages import conditions
 from registry.packages.conditions import Check
 from storage.metadata import packages, tags
 from storage.metadata.database import Database, Transaction
@@ -103,11 +104,7 @@ class Tags:
         """
 
         async def work(tx: Transaction) -> bool:
-            held = await packages.lock(tx, package_id)
-            if held is None or not held.published:
-                raise NotFound
-            if check is not None:
-                await check(tx)
+            await conditions.held(tx, package_id, check)
             made = await tags.put(tx, package_id, name, digest, actor)
             if made is None:
                 raise Invalid(f"This package has no version {digest}.", "Push its manifest first, or restore it.")
