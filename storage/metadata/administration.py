@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata.accounts import Account
-from storage.metadata.query import COUNTED, Executor, command, select
+from storage.metadata.query import COUNTED, Executor, command, counted, select
 
 _COLUMNS: Final[LiteralString] = (
     "id, kind, login, name, email, description, site_admin, suspended_at, created_at, updated_at"
@@ -125,12 +125,8 @@ class Counts:
     estimated: bool
 
 
-def _counted(rows: LiteralString) -> LiteralString:
-    return f"(SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED}) AS near)"
-
-
-def _or_estimate(counted: LiteralString, table: LiteralString) -> LiteralString:
-    return f"CASE WHEN {counted} < {COUNTED} THEN {counted} ELSE greatest({counted}, {table})::bigint END"
+def _or_estimate(near: LiteralString, table: LiteralString) -> LiteralString:
+    return f"CASE WHEN {near} < {COUNTED} THEN {near} ELSE greatest({near}, {table})::bigint END"
 
 
 _COUNTS: Final = select(
@@ -145,15 +141,15 @@ _COUNTS: Final = select(
           FROM pg_class WHERE relnamespace = 'public'::regnamespace
            AND relname IN ('accounts', 'packages', 'manifests', 'blobs', 'tokens_personal')
     ), near AS MATERIALIZED (
-        SELECT {_counted("accounts WHERE kind = 'User' AND deleted_at IS NULL")} AS users,
-               {_counted("accounts WHERE site_admin AND deleted_at IS NULL")} AS administrators,
-               {_counted("accounts WHERE suspended_at IS NOT NULL AND deleted_at IS NULL")} AS suspended,
-               {_counted("accounts WHERE kind = 'Organization' AND deleted_at IS NULL")} AS organizations,
-               {_counted("teams")} AS teams,
-               {_counted("packages WHERE deleted_at IS NULL AND published_at IS NOT NULL")} AS packages,
-               {_counted("manifests")} AS versions,
-               {_counted("blobs")} AS blobs,
-               {_counted("tokens WHERE kind IN ('classic', 'fine_grained') AND revoked_at IS NULL")} AS tokens
+        SELECT {counted("accounts WHERE kind = 'User' AND deleted_at IS NULL")} AS users,
+               {counted("accounts WHERE site_admin AND deleted_at IS NULL")} AS administrators,
+               {counted("accounts WHERE suspended_at IS NOT NULL AND deleted_at IS NULL")} AS suspended,
+               {counted("accounts WHERE kind = 'Organization' AND deleted_at IS NULL")} AS organizations,
+               {counted("teams")} AS teams,
+               {counted("packages WHERE deleted_at IS NULL AND published_at IS NOT NULL")} AS packages,
+               {counted("manifests")} AS versions,
+               {counted("blobs")} AS blobs,
+               {counted("tokens WHERE kind IN ('classic', 'fine_grained') AND revoked_at IS NULL")} AS tokens
     ), sampled AS MATERIALIZED (
         SELECT coalesce(sum(size), 0) AS size, count(*) AS count
           FROM (SELECT size FROM blobs LIMIT {COUNTED}) AS few
@@ -174,10 +170,10 @@ _COUNTS: Final = select(
            CASE WHEN near.blobs < {COUNTED} THEN summed.size
                 ELSE summed.size / greatest(summed.count, 1) * estimates.blobs END::bigint AS stored,
            {_or_estimate("near.tokens", "estimates.tokens")} AS tokens,
-           {_counted("uploads WHERE state = 'open' AND digest IS NULL")} AS open_uploads,
-           {_counted("dead_objects")} AS dead_objects,
+           {counted("uploads WHERE state = 'open' AND digest IS NULL")} AS open_uploads,
+           {counted("dead_objects")} AS dead_objects,
            (SELECT min(not_before) FROM dead_objects) AS oldest_dead_object,
-           {_counted("link_reviews")} AS reviews,
+           {counted("link_reviews")} AS reviews,
            (SELECT min(due_at) FROM link_reviews) AS oldest_review,
            (SELECT coalesce(max(name), '') FROM migrations) AS schema,
            greatest(near.users, near.packages, near.versions, near.blobs, near.tokens) >= {COUNTED} AS estimated

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.query import COUNTED, Executor, select
+from storage.metadata.query import Executor, counted, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +241,10 @@ _LEAVING_PACKAGE: Final = select(
     LeavingPackage,
     f"""
     SELECT package.id, package.visibility, package.updated_at,
-           (SELECT count(*) FROM (SELECT 1 FROM manifests
-                                   WHERE package_id = $1 AND deleted_at IS NULL
-                                   LIMIT {COUNTED}) AS near)::int AS versions,
+           {counted("manifests WHERE package_id = $1 AND deleted_at IS NULL")}::int AS versions,
            coalesce((SELECT id FROM manifests WHERE package_id = $1 AND deleted_at IS NULL
                       ORDER BY id DESC LIMIT 1), 0) AS newest,
-           (SELECT count(*) FROM (SELECT 1 FROM tags WHERE package_id = $1 LIMIT {COUNTED}) AS near)::int AS tags,
+           {counted("tags WHERE package_id = $1")}::int AS tags,
            coalesce((SELECT total.count
                        FROM download_totals total JOIN manifests version ON version.id = total.version_id
                       WHERE total.package_id = $1 AND version.deleted_at IS NULL
@@ -332,10 +330,8 @@ _RETURNING_PACKAGE: Final = select(
     ReturningPackage,
     f"""
     SELECT package.id, package.deleted_at,
-           (SELECT count(*) FROM (SELECT 1 FROM manifests
-                                   WHERE package_id = $1 AND deleted_at IS NULL
-                                   LIMIT {COUNTED}) AS near)::int AS versions,
-           (SELECT count(*) FROM (SELECT 1 FROM tags WHERE package_id = $1 LIMIT {COUNTED}) AS near)::int AS tags,
+           {counted("manifests WHERE package_id = $1 AND deleted_at IS NULL")}::int AS versions,
+           {counted("tags WHERE package_id = $1")}::int AS tags,
            EXISTS (SELECT 1 FROM packages
                     WHERE owner_id = package.owner_id AND name = package.name
                       AND deleted_at IS NULL AND published_at IS NOT NULL) AS taken

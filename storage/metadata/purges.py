@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from storage.metadata.query import COUNTED, Executor, command, select
+from storage.metadata.query import Executor, command, counted, select
 from storage.metadata.versions import Identified
 
 _DUE: Final = select(
@@ -79,8 +79,7 @@ _DELETED: Final = select(
     DeletedPackage,
     f"""
     SELECT package.id, package.deleted_at,
-           (SELECT count(*) FROM (SELECT 1 FROM manifests WHERE package_id = package.id LIMIT {COUNTED}) AS near)::int
-               AS versions
+           {counted("manifests WHERE package_id = package.id")}::int AS versions
       FROM accounts owner JOIN packages package ON package.owner_id = owner.id
      WHERE lower(owner.login) = $1 AND owner.deleted_at IS NULL AND package.name = $2
        AND package.deleted_at IS NOT NULL AND package.published_at IS NOT NULL

@@ -23,6 +23,12 @@ class Executor(Protocol):
 #: How far a list counts. Pages past that are not served, and so it need not know how many there are.
 COUNTED: Final = 10_000
 
+
+def counted(rows: LiteralString) -> LiteralString:
+    """Render the number of ``rows``, what stands behind FROM, as far as COUNTED."""
+    return f"(SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED}) AS near)"
+
+
 ALL: Final[list["Query[Any] | Command"]] = []
 
 

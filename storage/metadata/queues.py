@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
-from storage.metadata.query import COUNTED, Executor, select
+from storage.metadata.query import Executor, counted, select
 
 #: Longer than a worker that runs leaves anything waiting.
 _LATE: Final = timedelta(minutes=10)
@@ -32,12 +32,13 @@ def _queue(
     late: LiteralString = "0",
 ) -> LiteralString:
     """Render the SELECT of one queue: rows of ``table`` for which ``kept``, due ``late`` seconds after ``since``."""
+    rows: LiteralString = f"{table} WHERE {kept}"
+    due: LiteralString = f"{rows} AND {since} <= now() - given.late"
     return f"""
     SELECT '{job}' AS job, '{what}' AS what,
-           (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {kept} LIMIT {COUNTED}) AS near)::int AS items,
-           (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {kept} AND {since} <= now() - given.late
-                                   LIMIT {COUNTED}) AS near)::int AS due,
-           (SELECT min({since}) FROM {table} WHERE {kept}) + given.late AS first_due
+           {counted(rows)}::int AS items,
+           {counted(due)}::int AS due,
+           (SELECT min({since}) FROM {rows}) + given.late AS first_due
       FROM (SELECT make_interval(secs => {late}) AS late) AS given"""
 
 

@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 from storage.metadata import events
 from storage.metadata.deletions import BACK
 from storage.metadata.events import Actor
-from storage.metadata.query import COUNTED, Executor, command, select
+from storage.metadata.query import Executor, command, counted, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +84,20 @@ _PAGE: Final = select(
     ListedVersion,
     f"""
     SELECT {_COLUMNS},
-           (SELECT count(*) FROM (SELECT 1 FROM manifests
-                                   WHERE package_id = $1 AND deleted_at IS NULL LIMIT {COUNTED}) AS near)::int AS total
+           {counted("manifests WHERE package_id = $1 AND deleted_at IS NULL")}::int AS total
       FROM (SELECT id FROM manifests
              WHERE package_id = $1 AND deleted_at IS NULL ORDER BY id DESC LIMIT $2 OFFSET $3) AS page
       JOIN manifests version ON version.id = page.id
      ORDER BY version.id DESC
     """,
 )
+_RESTORABLE: Final[LiteralString] = "manifests WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)"
 _DELETED: Final = select(
     ListedVersion,
     f"""
     SELECT {_COLUMNS},
-           (SELECT count(*) FROM (SELECT 1 FROM manifests
-                                   WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)
-                                   LIMIT {COUNTED}) AS counted)::int AS total
-      FROM (SELECT id FROM manifests
-             WHERE package_id = $1 AND deleted_at > now() - make_interval(secs => $4)
+           {counted(_RESTORABLE)}::int AS total
+      FROM (SELECT id FROM {_RESTORABLE}
              ORDER BY deleted_at DESC, id DESC LIMIT $2 OFFSET $3) AS page
       JOIN manifests version ON version.id = page.id
      ORDER BY version.deleted_at DESC, version.id DESC
