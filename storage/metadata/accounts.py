@@ -23,7 +23,8 @@ class Account:
     updated_at: datetime
 
 
-_COLUMNS: Final[LiteralString] = (
+#: The fields of Account.
+COLUMNS: Final[LiteralString] = (
     "id, kind, login, name, email, description, site_admin, suspended_at, created_at, updated_at"
 )
 
@@ -31,7 +32,7 @@ _INSERT: Final = select(
     Account,
     f"""
     INSERT INTO accounts (kind, login, name, email, site_admin) VALUES ($1, $2, $3, $4, $5)
-    RETURNING {_COLUMNS}
+    RETURNING {COLUMNS}
     """,
 )
 
@@ -51,7 +52,7 @@ async def insert(
 
 _BY_LOGIN: Final = select(
     Account,
-    f"SELECT {_COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL",
+    f"SELECT {COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL",
 )
 
 
@@ -60,7 +61,7 @@ async def by_login(db: Executor, login: str) -> Account | None:
     return await _BY_LOGIN.maybe(db, login)
 
 
-_BY_ID: Final = select(Account, f"SELECT {_COLUMNS} FROM accounts WHERE id = $1 AND deleted_at IS NULL")
+_BY_ID: Final = select(Account, f"SELECT {COLUMNS} FROM accounts WHERE id = $1 AND deleted_at IS NULL")
 
 
 async def by_id(db: Executor, account_id: int) -> Account | None:
@@ -105,12 +106,12 @@ async def near(db: Executor, token_id: int) -> list[str]:
 
 
 _LISTED: Final = select(
-    Account, f"SELECT {_COLUMNS} FROM accounts WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2"
+    Account, f"SELECT {COLUMNS} FROM accounts WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2"
 )
 _LISTED_ORGANIZATIONS: Final = select(
     Account,
     f"""
-    SELECT {_COLUMNS} FROM accounts
+    SELECT {COLUMNS} FROM accounts
      WHERE id > $1 AND kind = 'Organization' AND deleted_at IS NULL ORDER BY id LIMIT $2
     """,
 )
@@ -125,7 +126,7 @@ async def listed(db: Executor, since: int, limit: int, *, organizations_only: bo
 # Not FOR UPDATE: whoever refers to the account by a foreign key need not wait.
 _LOCK: Final = select(
     Account,
-    f"SELECT {_COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL FOR NO KEY UPDATE",
+    f"SELECT {COLUMNS} FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL FOR NO KEY UPDATE",
 )
 
 

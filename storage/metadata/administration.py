@@ -4,31 +4,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.accounts import Account
+from storage.metadata.accounts import COLUMNS, Account
 from storage.metadata.query import COUNTED, Executor, command, counted, select
 
-_COLUMNS: Final[LiteralString] = (
-    "id, kind, login, name, email, description, site_admin, suspended_at, created_at, updated_at"
-)
 _PEOPLE: Final = select(
     Account,
-    f"SELECT {_COLUMNS} FROM accounts WHERE id > $1 AND kind = 'User' AND deleted_at IS NULL ORDER BY id LIMIT $2",
+    f"SELECT {COLUMNS} FROM accounts WHERE id > $1 AND kind = 'User' AND deleted_at IS NULL ORDER BY id LIMIT $2",
 )
 _SUSPENDED: Final = select(
     Account,
     f"""
-    SELECT {_COLUMNS} FROM accounts
+    SELECT {COLUMNS} FROM accounts
      WHERE id > $1 AND suspended_at IS NOT NULL AND deleted_at IS NULL ORDER BY id LIMIT $2
     """,
 )
 _ADMINISTRATORS: Final = select(
     Account,
-    f"SELECT {_COLUMNS} FROM accounts WHERE id > $1 AND site_admin AND deleted_at IS NULL ORDER BY id LIMIT $2",
+    f"SELECT {COLUMNS} FROM accounts WHERE id > $1 AND site_admin AND deleted_at IS NULL ORDER BY id LIMIT $2",
 )
 _NAMED: Final = select(
     Account,
     f"""
-    SELECT {_COLUMNS} FROM accounts
+    SELECT {COLUMNS} FROM accounts
      WHERE (lower(login) || '/') COLLATE "C" > $1 || '/' AND (lower(login) || '/') COLLATE "C" >= $2
        AND (lower(login) || '/') COLLATE "C" < $2 || U&'\\+10FFFF' AND deleted_at IS NULL
      ORDER BY (lower(login) || '/') COLLATE "C" LIMIT $3
