@@ -6,9 +6,10 @@ a link by somebody else sees there which machine asks, from where, and for what.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from auth.errors import UnknownTokenScope
@@ -91,20 +92,22 @@ async def start(
 
 async def waiting(db: Executor, user_code: str, account_id: int, address: str) -> Device:
     """Return the device that waits under the code that a person typed. Raises DeviceUnknown, TooManyRequests."""
-    attempt = await attempts.admit(db, "device code", address, str(account_id))
-    code = parse_code(user_code, DEVICE_LENGTH)
-    found = None if code is None else await devices.waiting(db, code.digest)
-    if found is None:
-        raise DeviceUnknown("no device waits with this code: it is wrong, was used, or has expired")
-    await attempts.forgive(db, attempt)
-    return found
+    return await _typed(db, user_code, account_id, address, partial(devices.waiting, db))
 
 
 async def decide(db: Executor, user_code: str, account_id: int, address: str, *, approved: bool) -> Device:
     """Approve or deny the device that waits under the code. Raises DeviceUnknown, TooManyRequests."""
+    decided = partial(devices.decide, db, account_id=account_id, approved=approved)
+    return await _typed(db, user_code, account_id, address, decided)
+
+
+async def _typed(
+    db: Executor, user_code: str, account_id: int, address: str, find: Callable[[bytes], Awaitable[Device | None]]
+) -> Device:
+    """Return the device that ``find`` finds by the code's hash; a code under which none waits counts as an attempt."""
     attempt = await attempts.admit(db, "device code", address, str(account_id))
     code = parse_code(user_code, DEVICE_LENGTH)
-    found = None if code is None else await devices.decide(db, code.digest, account_id, approved=approved)
+    found = None if code is None else await find(code.digest)
     if found is None:
         raise DeviceUnknown("no device waits with this code: it is wrong, was used, or has expired")
     await attempts.forgive(db, attempt)
