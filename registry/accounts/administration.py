@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from registry.accounts.names import is_login
-from registry.errors import AccountUnknown, NotFound
+from registry.accounts.names import find_kind, is_login
+from registry.errors import NotFound
 from storage.metadata import accounts, administration, organizations, tokens
 from storage.metadata.accounts import Account
 from storage.metadata.administration import AnyToken
@@ -61,7 +61,7 @@ class ShownUser:
 
 async def show_user(db: Executor, login: str) -> ShownUser:
     """Return all that is shown of a person's account. Raises AccountUnknown."""
-    account = await _found(db, login, "User")
+    account = await find_kind(db, login, "User")
     seats, _ = await organizations.of_user(db, account.id, account.id, limit=_SHOWN, offset=0)
     return ShownUser(account, seats, await tokens.count(db, account.id))
 
@@ -77,18 +77,10 @@ class ShownOrganization:
 
 async def show_organization(db: Executor, login: str) -> ShownOrganization:
     """Return all that is shown of an organization. Raises AccountUnknown."""
-    account = await _found(db, login, "Organization")
+    account = await find_kind(db, login, "Organization")
     owners, _ = await organizations.members(db, account.id, "admin", limit=_SHOWN, offset=0)
     _, members = await organizations.members(db, account.id, None, limit=0, offset=0)
     return ShownOrganization(account, [owner.login for owner in owners], members)
-
-
-async def _found(db: Executor, login: str, kind: str) -> Account:
-    account = await accounts.by_login(db, login) if is_login(login) else None
-    if account is None or account.kind != kind:
-        what = "user" if kind == "User" else "organization"
-        raise AccountUnknown(f"no {what} has the login {login[:60]!r}")
-    return account
 
 
 @dataclass(frozen=True, slots=True)

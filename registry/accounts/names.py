@@ -1,9 +1,12 @@
-"""The syntax of logins, and the errors about them."""
+"""Logins: their syntax, the account that has one, and the errors about them."""
 
 import re
-from typing import Final
+from typing import Final, Literal
 
-from registry.errors import AccountError
+from registry.errors import AccountError, AccountUnknown
+from storage.metadata import accounts
+from storage.metadata.accounts import Account
+from storage.metadata.query import Executor
 
 #: GitHub's rule for logins, and for those of managed users; a namespace of an image is its lower case.
 _LOGIN: Final = re.compile(r"[a-zA-Z0-9]+(?:[-_][a-zA-Z0-9]+)*", re.ASCII)
@@ -43,3 +46,11 @@ def checked_login(login: str) -> str:
     if login.lower() in RESERVED:
         raise LoginInvalid(f"the login {login!r} is reserved")
     return login
+
+
+async def find_kind(db: Executor, login: str, kind: Literal["User", "Organization"]) -> Account:
+    """Return the user, or the organization, with this login. Raises AccountUnknown."""
+    account = await accounts.by_login(db, login) if is_login(login) else None
+    if account is None or account.kind != kind:
+        raise AccountUnknown(f"no {kind.lower()} has the login {login[:60]!r}")
+    return account

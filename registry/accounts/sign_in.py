@@ -6,9 +6,8 @@ from typing import Final
 from auth.passwords import Hasher, HashingBusy, PasswordRefused, check_new, outdated
 from auth.sign_in_codes import SIGN_IN_LENGTH, PlainCode, mint_code, parse_code
 from registry.accounts import attempts
-from registry.accounts.names import is_login
-from registry.errors import AccountError, AccountUnknown, TooManyRequests
-from storage.metadata import accounts
+from registry.accounts.names import find_kind, is_login
+from registry.errors import AccountError, TooManyRequests
 from storage.metadata import sign_in as storage
 from storage.metadata.database import Database, Transaction
 from storage.metadata.query import Executor
@@ -68,8 +67,8 @@ async def by_code(db: Executor, text: str, address: str) -> int:
 
 async def issue_code(db: Executor, login: str, new_code: Callable[[int], PlainCode] = mint_code) -> PlainCode:
     """Issue the one-time code with which a user signs in, in place of a former one. Raises AccountUnknown."""
-    account_id, code = await _user(db, login), new_code(SIGN_IN_LENGTH)
-    await storage.issue_code(db, account_id, code.digest, CODE_SECONDS, first=False)
+    user, code = await find_kind(db, login, "User"), new_code(SIGN_IN_LENGTH)
+    await storage.issue_code(db, user.id, code.digest, CODE_SECONDS, first=False)
     return code
 
 
@@ -77,15 +76,8 @@ async def issue_first_code(
     db: Executor, login: str, new_code: Callable[[int], PlainCode] = mint_code
 ) -> PlainCode | None:
     """Issue a one-time code as ``issue_code`` does; None: the user has a password. Raises AccountUnknown."""
-    account_id, code = await _user(db, login), new_code(SIGN_IN_LENGTH)
-    return code if await storage.issue_code(db, account_id, code.digest, CODE_SECONDS, first=True) else None
-
-
-async def _user(db: Executor, login: str) -> int:
-    account = await accounts.by_login(db, login) if is_login(login) else None
-    if account is None or account.kind != "User":
-        raise AccountUnknown(f"no user has the login {login[:60]!r}")
-    return account.id
+    user, code = await find_kind(db, login, "User"), new_code(SIGN_IN_LENGTH)
+    return code if await storage.issue_code(db, user.id, code.digest, CODE_SECONDS, first=True) else None
 
 
 async def set_password(db: Database, hasher: Hasher, account_id: int, password: str, host: str) -> str:
