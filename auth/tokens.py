@@ -66,6 +66,11 @@ class PlainToken:
         """The token itself: for the one answer that shows it to its owner."""
         return self._text
 
+    @property
+    def last_eight(self) -> str:
+        """The end of the token, by which its owner knows it again in a list."""
+        return self._text[-8:]
+
     def __repr__(self) -> str:
         return f"<PlainToken {PREFIXES[self.kind]}…>"
 

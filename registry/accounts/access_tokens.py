@@ -74,7 +74,7 @@ async def create(
             db,
             minter.account_id,
             hash_of(plain),
-            last_eight=plain.reveal()[-8:],
+            last_eight=plain.last_eight,
             note=note,
             scopes=granted,
             rules=None if checked is None else msgspec.json.encode(checked).decode(),

@@ -90,7 +90,7 @@ async def create_token(
         db,
         account.id,
         hash_of(plain),
-        last_eight=plain.reveal()[-8:],
+        last_eight=plain.last_eight,
         note=note,
         scopes=granted,
         expires_at=expires_at,

@@ -140,7 +140,7 @@ async def poll(
             tx,
             account_id,
             hash_of(plain),
-            last_eight=plain.reveal()[-8:],
+            last_eight=plain.last_eight,
             note=f"CLI on {found.host}",
             scopes=found.scopes,
             expires_at=now + TOKEN_LIFE,

@@ -46,7 +46,7 @@ async def create(
         minter.account_id,
         kind.value,
         hash_of(plain),
-        last_eight=plain.reveal()[-8:],
+        last_eight=plain.last_eight,
         note=f"packages: {permission}",
         repository_id=repository_id,
         ceiling=ceiling,

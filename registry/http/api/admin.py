@@ -101,7 +101,7 @@ async def authorize_user(call: ApiCall) -> web.Response:
         "app": {"name": "Moorage", "url": call.origin, "client_id": "00000000000000000000"},
         "token": plain.reveal(),
         "hashed_token": "",
-        "token_last_eight": plain.reveal()[-8:],
+        "token_last_eight": plain.last_eight,
         "note": new.note or None,
         "note_url": None,
         "created_at": stored.created_at,
