@@ -59,9 +59,10 @@ async def search(
         every = await found.matches(db, token_id, word)
         page, total = _page(every, sort, after)[: limit + 1], len(every)
     else:
-        page = await _all(db, token_id, sort, after, limit + 1)
-        counting = await _all(db, token_id, sort, None, FOUND_MAX) if counted else None
-        total = None if counting is None else len(counting)
+        both = counted and not after  # the first page is the beginning of what is counted
+        page = await _all(db, token_id, sort, after, FOUND_MAX if both else limit + 1)
+        every = page if both or not counted else await _all(db, token_id, sort, None, FOUND_MAX)
+        total = len(every) if counted else None
     shown = await found.details(db, token_id, [one.id for one in page[:limit]])
     return Found(shown, _cursor(page[limit - 1], sort) if len(page) > limit else None, total)
 

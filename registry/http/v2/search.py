@@ -69,13 +69,15 @@ async def _page(
     services: Services, token_id: int | None, query: str, page: int, size: int
 ) -> tuple[list[FoundPackage], int]:
     """Return a page by its number, as version 1 has it, and how many there are; nothing lies past FOUND_MAX."""
-    first, found, after = (page - 1) * size, list[FoundPackage](), None
+    first, found, after, total = (page - 1) * size, list[FoundPackage](), None, 0
     while True:
-        part = await search(services.db, token_id, query, after=after, limit=PAGE_MAX, counted=True)
+        part = await search(services.db, token_id, query, after=after, limit=PAGE_MAX, counted=after is None)
+        if after is None:
+            total = part.total or 0
         found += part.packages
         after = part.after
         if after is None or len(found) >= min(first + size, FOUND_MAX):
-            return found[first : first + size], part.total or 0
+            return found[first : first + size], total
 
 
 def _result(found: FoundPackage) -> dict[str, Any]:
