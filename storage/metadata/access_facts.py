@@ -291,3 +291,5 @@ HOLDER: Final[LiteralString] = """
          AND (token.repository_id IS NULL
               OR EXISTS (SELECT 1 FROM repositories WHERE id = token.repository_id AND deleted_at IS NULL))
 """
+#: The same for those who may be anonymous: one row always, without a ``token`` and a ``caller`` where there is none.
+VIEWER: Final[LiteralString] = f"(VALUES (1)) AS asked (once) LEFT JOIN ({HOLDER}) ON token.id = $1"

@@ -26,9 +26,7 @@ class Candidate:
 # (``homes``, with what they see there), and what they were given by name. Each is read in the order of an index as far
 # as is wanted, and each row is judged as in all lists: nothing that is hidden from the viewer is gone through.
 # Therefore an administrator's fine-grained token is that of a person here: its globs may be for a few of all packages.
-_FROM: Final[LiteralString] = f"""
-    FROM (VALUES (1)) AS asked (once) LEFT JOIN ({access_facts.HOLDER}) ON token.id = $1
-"""
+_FROM: Final[LiteralString] = f"FROM {access_facts.VIEWER}"
 _EVERYWHERE: Final[LiteralString] = """
     CROSS JOIN LATERAL (
         SELECT 'public' AS visibility

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Final
 
 from storage.metadata import access_facts
 from storage.metadata.query import Executor, select
@@ -22,16 +22,6 @@ class PackageRow:
     size: int | None
 
 
-#: The holder of the token ``$1``, or nobody.
-_VIEWER: Final[LiteralString] = f"""
-    (SELECT 1) AS once
-    LEFT JOIN LATERAL (
-        SELECT token.id, token.kind, token.scopes, token.rules, token.repository_id,
-               caller.id AS caller_id, caller.site_admin
-          FROM {access_facts.HOLDER} WHERE token.id = $1
-    ) AS token ON true
-    LEFT JOIN LATERAL (SELECT token.caller_id AS id, token.site_admin) AS caller ON true
-"""
 _OF_OWNER: Final = select(
     PackageRow,
     f"""
@@ -40,7 +30,7 @@ _OF_OWNER: Final = select(
            package.updated_at, newest.name AS newest_tag, newest.image_size AS size
       FROM (
         SELECT package.*
-          FROM {_VIEWER}
+          FROM {access_facts.VIEWER}
           JOIN accounts owner ON lower(owner.login) = $2 AND owner.deleted_at IS NULL
           JOIN packages package
                  ON package.owner_id = owner.id AND package.name > $3
