@@ -6,7 +6,7 @@ from typing import Final
 from auth.permissions import ADMIN, WRITE
 from registry.errors import Conflict, Denied, Invalid, NameUnknown, NotAllowed, NotFound, shown
 from registry.packages import conditions
-from registry.packages.conditions import Check
+from registry.packages.conditions import Check, DeletionCheck
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.deletions import (
     NameInUse,
@@ -53,12 +53,14 @@ class Packages:
             raise Denied("a name that is free", (), "Use another name.", words)
         return made
 
-    async def delete(self, package_id: int, actor: Actor, check: Check | None = None) -> None:
+    async def delete(self, package_id: int, actor: Actor, check: DeletionCheck | None = None) -> None:
         """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
 
         async def work(tx: Transaction) -> None:
-            await conditions.held(tx, package_id, check)
+            await conditions.held(tx, package_id)
             decided = await self.plan(tx, package_id)
+            if check is not None:
+                await check(tx, decided.etag)
             if decided.refused is not None:
                 raise decided.refused
             await packages.hide(tx, package_id, actor)

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from registry.errors import Denied, ManifestUnknown, NotDeletable, NotFound
 from registry.oci.headers import Condition, etag
-from registry.packages.conditions import Check
+from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import HeldByIndex, LifetimeSettings, ManifestInUse
-from registry.packages.deletions import Deletion, Preview, Restore, plan, preview, preview_restore
+from registry.packages.deletions import Preview, Restore, plan, preview, preview_restore
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.manifests import ResolvedManifest
-from storage.metadata.query import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Versions:
         actor: Actor,
         *,
         may_be_last: bool = False,
-        check: Check | None = None,
+        check: DeletionCheck | None = None,
     ) -> None:
         """Hide versions, all or none, with their referrers and tags until restored or purged.
 
@@ -40,9 +39,9 @@ class Versions:
         async def work(tx: Transaction) -> None:
             if await packages.lock(tx, package_id) is None:
                 raise NotFound
-            decided = await self.plan(tx, package_id, version_ids, may_be_last=may_be_last)
+            decided = await plan(tx, package_id, version_ids, self.settings, may_be_last=may_be_last)
             if check is not None:
-                await check(tx)
+                await check(tx, decided.etag)
             if decided.refused is not None:
                 raise decided.refused
             for root in dict.fromkeys(version_ids):
@@ -50,12 +49,6 @@ class Versions:
                 await versions.hide(tx, package_id, root, digests, actor)
 
         await self.db.repeat(work, package_id)
-
-    async def plan(
-        self, db: Executor, package_id: int, version_ids: Sequence[int], *, may_be_last: bool = False
-    ) -> Deletion:
-        """Decide the deletion of versions of a package that is there. Raises NotFound, if one of them is not."""
-        return await plan(db, package_id, version_ids, self.settings, may_be_last=may_be_last)
 
     async def preview(self, package_id: int, version_ids: Sequence[int]) -> Preview:
         """Show what the deletion of versions takes along, and whether it is refused. Raises NotFound."""

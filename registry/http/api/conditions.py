@@ -11,11 +11,13 @@ from registry.http.api.call import ApiCall, number_of
 from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
 from registry.oci.headers import none_match
-from registry.packages.conditions import Check
+from registry.packages.conditions import Check, DeletionCheck
 from storage.metadata import naming
 from storage.metadata.database import Database, Transaction
 
 _DIGEST_BYTES: Final = 16
+#: Reads what a GET tells in a transaction; None: nothing.
+Read = Callable[[Transaction], Awaitable[web.Response | None]]
 
 
 def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
@@ -33,26 +35,36 @@ def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
     return web.Response(status=304, headers=kept)
 
 
-def check_of(
-    call: ApiCall,
-    read: Callable[[Transaction], Awaitable[web.Response | None]],
-    shown: Callable[[Transaction], Awaitable[str]] | None = None,
-) -> Check | None:
+def check_of(call: ApiCall, read: Read) -> Check | None:
     """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
 
-    ``shown`` is the entity tag of the preview of the change, which is as good. Both are told the transaction that holds
-    the lock. The check raises PreconditionFailed.
+    ``read`` is told the transaction that holds the lock. The check raises PreconditionFailed.
     """
     condition = condition_of(call.request)
     if condition is None:
         return None
 
     async def check(tx: Transaction) -> None:
-        told = await read(tx)
-        current = _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
-        condition.check(current, None if shown is None else await shown(tx))
+        condition.check(await _current(read, tx))
 
     return check
+
+
+def deletion_check_of(call: ApiCall, read: Read) -> DeletionCheck | None:
+    """The same of a deletion, for which the entity tag of its preview is as good."""
+    condition = condition_of(call.request)
+    if condition is None:
+        return None
+
+    async def check(tx: Transaction, preview: str) -> None:
+        condition.check(await _current(read, tx), preview)
+
+    return check
+
+
+async def _current(read: Read, tx: Transaction) -> str | None:
+    told = await read(tx)
+    return _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
 
 
 async def on_condition(

@@ -9,7 +9,7 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import Invalid, RegistryError
 from registry.http.api.call import ApiCall, answer, nothing, number_of
-from registry.http.api.conditions import check_of
+from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, shown
 from registry.packages.deletions import Preview
 from storage.metadata.database import Transaction
@@ -106,10 +106,7 @@ async def delete_versions(call: ApiCall) -> web.Response:
     async def nothing_else(_tx: Transaction) -> None:
         return None
 
-    async def preview(tx: Transaction) -> str:
-        return (await call.services.versions.plan(tx, package_id, ids)).etag
-
-    check = check_of(call, nothing_else, preview)
+    check = deletion_check_of(call, nothing_else)
     await call.services.versions.delete(package_id, ids, call.actor, check=check)
     return nothing()
 

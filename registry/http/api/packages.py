@@ -1,7 +1,8 @@
 """Packages by API: GitHub's routes, and those for settings that GitHub keeps to its pages."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from registry.accounts.names import is_login
 from registry.errors import Invalid, NotFound
 from registry.errors import shown as quote_text
 from registry.http.api.call import ApiCall, Text, answer, nothing
-from registry.http.api.conditions import check_of
+from registry.http.api.conditions import check_of, deletion_check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Access
@@ -93,11 +94,8 @@ async def get_package(call: ApiCall) -> web.Response:
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
     package_id, _ = await allowed(call, Action.DELETE)
-
-    async def preview(tx: Transaction) -> str:
-        return (await call.services.packages.plan(tx, package_id)).etag
-
-    await call.services.packages.delete(package_id, call.actor, _check(call, package_id, preview))
+    check = deletion_check_of(call, partial(_read, call, package_id))
+    await call.services.packages.delete(package_id, call.actor, check)
     return nothing()
 
 
@@ -173,15 +171,13 @@ async def unlink_repository(call: ApiCall) -> web.Response:
     return nothing()
 
 
-def _check(
-    call: ApiCall, package_id: int, preview: Callable[[Transaction], Awaitable[str]] | None = None
-) -> Check | None:
+def _check(call: ApiCall, package_id: int) -> Check | None:
     """The condition of a change of the package or of its link, which nothing else tells."""
+    return check_of(call, partial(_read, call, package_id))
 
-    async def read(tx: Transaction) -> web.Response:
-        return answer(package(call, await shown(call, package_id, tx)))
 
-    return check_of(call, read, preview)
+async def _read(call: ApiCall, package_id: int, tx: Transaction) -> web.Response:
+    return answer(package(call, await shown(call, package_id, tx)))
 
 
 def package(call: ApiCall, found: ShownPackage) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from auth.identity import Action
 from registry.errors import NotFound
 from registry.events import who
 from registry.http.api.call import ApiCall, answer, nothing
-from registry.http.api.conditions import check_of
+from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import (
     PACKAGE,
     VERSION,
@@ -71,10 +71,7 @@ async def delete_version(call: ApiCall) -> web.Response:
             raise NotFound
         return answer(_version(call, await shown(call, package_id, tx), found, in_detail=detailed(call, standing)))
 
-    async def preview(tx: Transaction) -> str:
-        return (await call.services.versions.plan(tx, package_id, [version_id])).etag
-
-    check = check_of(call, read, preview)
+    check = deletion_check_of(call, read)
     await call.services.versions.delete(package_id, [version_id], call.actor, check=check)
     return nothing()
 

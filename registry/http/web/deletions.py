@@ -4,7 +4,7 @@ A form carries the entity tag of what was shown. If something else would go now,
 changed meanwhile.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,7 +21,7 @@ from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.http.web.text import day, short
-from registry.packages.conditions import Check
+from registry.packages.conditions import DeletionCheck
 from registry.packages.deletions import PackageDeletion, Preview
 from storage.metadata.database import Transaction
 from storage.names import Digest, InvalidName, TagName
@@ -34,13 +34,12 @@ _TAG_MAX: Final = 128
 _REMEMBERED: Final = 8000
 
 
-def _condition(seen: str, current: Callable[[Transaction], Awaitable[str]]) -> Check:
+def _condition(seen: str) -> DeletionCheck:
     """Return the check that what goes now is what was shown. The check raises PreconditionFailed."""
 
-    async def check(tx: Transaction) -> None:
-        tag = await current(tx)
-        if tag != seen:
-            raise PreconditionFailed(tag)
+    async def check(_tx: Transaction, preview: str) -> None:
+        if preview != seen:
+            raise PreconditionFailed(preview)
 
     return check
 
@@ -103,13 +102,8 @@ async def delete_package(call: PageCall) -> web.Response:
         return to_sign_in(call, call.path)
     if call.text("typed") != str(head.name):
         return await _package_page(call, head)
-    packages = call.services.packages
-
-    async def current(tx: Transaction) -> str:
-        return (await packages.plan(tx, head.package_id)).etag
-
     try:
-        await packages.delete(head.package_id, call.actor, _condition(call.text("seen"), current))
+        await call.services.packages.delete(head.package_id, call.actor, _condition(call.text("seen")))
     except (PreconditionFailed, NotDeletable):
         return await _package_page(call, head, stale=True)
     said = call.say(
@@ -194,15 +188,11 @@ def _changes(call: PageCall, found: Preview) -> list[str]:
 async def delete_versions(call: PageCall) -> web.Response:
     """Delete versions, all or none, if what goes is what was shown."""
     head, _ = await managed(call, Action.DELETE)
-    ids, versions = _chosen(call.fields.all("version")), call.services.versions
+    ids = _chosen(call.fields.all("version"))
     if not ids:
         raise NotFound
-
-    async def current(tx: Transaction) -> str:
-        return (await versions.plan(tx, head.package_id, ids)).etag
-
     try:
-        await versions.delete(head.package_id, ids, call.actor, check=_condition(call.text("seen"), current))
+        await call.services.versions.delete(head.package_id, ids, call.actor, check=_condition(call.text("seen")))
     except (PreconditionFailed, NotDeletable):
         return await _versions_page(call, head, ids, stale=True)
     said = call.say("Deleted with all that belongs to them: %(count)s.", count=_counted(call, len(ids)))
