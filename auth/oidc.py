@@ -1,6 +1,6 @@
 """Verification of the JWTs of other issuers (OpenID Connect) that the configuration trusts: workloads and people.
 
-Pure: the issuer's keys come in as an argument (registry.accounts.oidc_login fetches them, from configured issuers
+Pure: the issuer's keys come in as an argument (registry.accounts.issuer_keys fetches them, from configured issuers
 only). Nothing that a token carries is ever followed: a header with ``jwk``, ``jku``, ``x5c``, ``x5u`` or ``crit`` is
 refused, and ``iss`` is only a key into the table of issuers. Times are seconds since the epoch.
 """
