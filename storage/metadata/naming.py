@@ -56,7 +56,7 @@ _TEAM_GRANT: Final = select(
 _TOKEN: Final = select(Locked, "SELECT id FROM tokens WHERE id = $1 AND account_id = $2 FOR UPDATE")
 
 
-async def lock(db: Executor, named: Mapping[str, str], account_id: int | None, token_id: int | None) -> None:
+async def lock(db: Executor, named: Mapping[str, str], account_id: int, token_id: int | None) -> None:
     """Lock the rows that a path names by its parameters, parents first; ``token_id``: of the account's own token."""
     person = named.get("username")
     logins = [named[key].lower() for key in ("org", "username", "owner") if key in named]
@@ -70,5 +70,5 @@ async def lock(db: Executor, named: Mapping[str, str], account_id: int | None, t
         await _COLLABORATOR.maybe(db, repository.id, person)
     if repository is not None and team is not None:
         await _TEAM_GRANT.maybe(db, repository.id, team.id)
-    if token_id is not None and account_id is not None:
+    if token_id is not None:
         await _TOKEN.maybe(db, token_id, account_id)
