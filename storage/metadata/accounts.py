@@ -7,6 +7,7 @@ from typing import Final, LiteralString
 from storage.metadata import access_facts, events
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
+from storage.metadata.uploads import ABORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +272,7 @@ _FORGET: Final = command(
          WHERE owner_id = $1 AND deleted_at IS NULL
         RETURNING id, published_at),
     recorded AS ({events.record(_DELETED)}),
-    sessions AS (
-        UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
-         WHERE state = 'open'
-           AND package_id IN (SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL)),
+    sessions AS ({ABORT} package_id IN (SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL)),
     seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),
     places AS (DELETE FROM team_members
                 WHERE (team_id, user_id) IN (

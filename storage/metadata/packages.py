@@ -7,6 +7,7 @@ from storage.metadata import access_facts, events
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
+from storage.metadata.uploads import ABORT
 from storage.names import PackageName
 
 _ACCESS_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM}")
@@ -119,13 +120,10 @@ async def lock(db: Executor, package_id: int) -> Held | None:
     return await _LOCK.maybe(db, package_id)
 
 
-# Leases stay: whoever has one may be writing to the store, until it learns that its fence is no longer the row's.
 _HIDE: Final = command(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
-    ), sessions AS (
-        UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
-         WHERE package_id = $1 AND state = 'open'
+    ), sessions AS ({ABORT} package_id = $1
     ), hidden AS (
         UPDATE packages SET deleted_at = now(), deleted_by = (SELECT id FROM actor)
          WHERE id = $1 AND deleted_at IS NULL

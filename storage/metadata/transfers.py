@@ -6,6 +6,7 @@ from typing import Final
 from storage.metadata import events
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
+from storage.metadata.uploads import ABORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,11 @@ _MOVED: Final = events.event(
     owner="moved.owner_id",
     data="jsonb_build_object('before', moved.before, 'after', moved.now)",
 )
-# Uploads under way were begun by whom the former owner let in. Leases stay, as in packages.hide.
+# Uploads under way were begun by whom the former owner let in.
 _TRANSFER: Final = command(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
-    ), sessions AS (
-        UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
-         WHERE package_id = $1 AND state = 'open'
+    ), sessions AS ({ABORT} package_id = $1
     ), moved AS (
         UPDATE packages package SET owner_id = $2, name = $3, updated_at = now()
           FROM packages old

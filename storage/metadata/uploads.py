@@ -6,7 +6,7 @@ database's clock counts. Protocol: a lease is renewed while its request lives, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, LiteralString
 
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command, select
@@ -285,13 +285,12 @@ async def fail(db: Executor, upload: UploadId, fence: int) -> bool:
     return await _FAIL.run(db, upload, fence) == 1
 
 
-# The lease stays: whoever has it may be writing to the store, until it learns that its fence is no longer the row's.
-_ABORT: Final = command(
-    """
-    UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1
-     WHERE id = $1 AND package_id = $2 AND account_id = $3 AND state = 'open'
-    """
-)
+#: Aborts open sessions, whoever has their leases; a condition is to follow. The leases stay: whoever has one may be
+#: writing to the store, until it learns that its fence is no longer the row's.
+ABORT: Final[LiteralString] = """
+    UPDATE uploads SET state = 'aborted', expires_at = now(), fence = fence + 1 WHERE state = 'open' AND
+"""
+_ABORT: Final = command(f"{ABORT} id = $1 AND package_id = $2 AND account_id = $3")
 
 
 async def abort(db: Executor, upload: UploadId, package_id: int, account_id: int) -> bool:
