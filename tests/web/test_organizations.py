@@ -77,6 +77,12 @@ async def test_people_are_added_promoted_and_removed(world: Managed) -> None:
     assert "The last owner stays one" in page.text
 
 
+async def test_the_number_of_a_page_is_one_from_1_to_100(world: Managed) -> None:
+    for path in ("/acme/-/people", "/acme/-/teams", "/acme/-/teams/devs", "/acme/-/repositories", "/acme/-/deleted"):
+        for odd in ("0", "-1", "x", "99999999999999999999", "٣"):
+            assert (await world.owner.get(f"{path}?page={odd}")).status == 200, (path, odd)
+
+
 async def test_a_member_leaves(world: Managed) -> None:
     page = await world.reader.get("/acme/-/people/remove?login=rita")
     assert page.heading == "Leave the organization"

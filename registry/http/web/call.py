@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from registry.http.numbers import number_of
 from registry.http.server.message import Request
 from registry.http.urls import decoded_path, origin
 from registry.http.web import flash, forms
@@ -57,6 +58,10 @@ class PageCall:
     def query(self, name: str) -> str:
         """Return a parameter of the query, "" if it is missing."""
         return self.http.query.get(name, "").replace("\x00", "")
+
+    def page_number(self, most: int = 100) -> int:
+        """Return the number of the page that the query asks for, from 1 to ``most``."""
+        return min(max(number_of(self.query("page")) or 1, 1), most)
 
     def text(self, name: str, most: int = 2000) -> str:
         """Return a text of the form without blanks around it, "" if it is missing; what is longer is cut."""

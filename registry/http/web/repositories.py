@@ -20,7 +20,6 @@ from registry.errors import AccountUnknown, NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.owner import owner_of
-from registry.http.web.people import page_number
 from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
 from storage.metadata import collaborators, organizations, repositories, repository_lists
@@ -48,7 +47,7 @@ async def listed(call: PageCall) -> web.Response:
 
 
 async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | None = None) -> web.Response:
-    number, role = page_number(call), await _role(call, account)
+    number, role = call.page_number(), await _role(call, account)
     wanted = Filter(True, None, "full_name", False, _ROWS, (number - 1) * _ROWS)
     found, total = await repository_lists.of_owner(call.services.db, call.viewer.token_id, account.id, wanted)
     return call.page(

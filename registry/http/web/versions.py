@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry.http.numbers import number_of
 from registry.http.web import artifacts
 from registry.http.web.call import PageCall
 from registry.http.web.package import head_of
@@ -22,8 +23,10 @@ async def versions(call: PageCall) -> web.Response:
     which, after = call.query("show"), call.query("after")
     if which not in package_pages.VERSION_FILTERS:
         which = ""
-    before = int(after) if after.isascii() and after.isdigit() and len(after) < len(str(_BEHIND)) else _BEHIND
-    rows, below = await package_pages.versions(db, head.package_id, which, before=before, limit=_ROWS)
+    before = number_of(after)
+    rows, below = await package_pages.versions(
+        db, head.package_id, which, before=_BEHIND if before is None else before, limit=_ROWS
+    )
     return call.page(
         "versions.html",
         title=[call.say("Versions"), str(name)],
