@@ -12,7 +12,7 @@ from registry.accounts.names import LoginTaken
 from registry.accounts.organizations import OwnerUnknown
 from registry.errors import AccountError, AccountUnknown, NotFound
 from registry.http.web.administration import PLACE, ROWS, changes, page
-from registry.http.web.call import PageCall, moved
+from registry.http.web.call import PageCall, moved, queried
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
@@ -45,7 +45,7 @@ async def listed(call: PageCall) -> web.Response:
         call,
         "admin_accounts.html",
         call.say("Accounts"),
-        api=f"/admin/users{'?q=' + query if query else ''}",
+        api=queried("/admin/users", q=query),
         command="moorage admin user list",
         found=found,
         which=which,

@@ -1,6 +1,6 @@
 """Packages for site administrators: find one, see what it takes, and give it to another account."""
 
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
@@ -9,11 +9,11 @@ from registry.accounts.accounts import RETIRED_ABOVE
 from registry.accounts.names import is_login
 from registry.errors import Conflict, Invalid, NotFound
 from registry.http.web.administration import PLACE, ROWS, changes, page
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
 from registry.http.web.reading import Found, readable
 from registry.http.web.routes import Route
-from registry.packages import search as rule
+from registry.http.web.search import searched
 from storage.metadata import catalog, usage
 from storage.metadata.catalog import ShownPackage
 
@@ -22,21 +22,12 @@ _LIST: Final = f"{PLACE}/packages"
 
 async def listed(call: PageCall) -> web.Response:
     """Find packages of every account by the beginnings of their names."""
-    query, sort, after = call.query("q").strip(), call.query("sort"), call.query("after")
-    sort = sort if sort in rule.SORTS else "newest"
-    found = await rule.search(
-        call.services.db,
-        call.viewer.token_id,
-        query,
-        sort=cast("rule.Sort", sort),
-        after=after or None,
-        limit=ROWS,
-    )
+    query, sort, after, found = await searched(call, ROWS)
     return page(
         call,
         "admin_packages.html",
         call.say("Packages"),
-        api=f"/search/packages{'?q=' + query if query else ''}",
+        api=queried("/search/packages", q=query),
         found=found,
         query=query,
         sort=sort,

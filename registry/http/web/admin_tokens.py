@@ -1,5 +1,6 @@
 """Access tokens of all people for site administrators: the list, and the end of one."""
 
+import shlex
 from typing import Final
 
 from aiohttp import web
@@ -8,7 +9,7 @@ from registry.accounts import accounts, administration
 from registry.errors import AccountUnknown
 from registry.http.numbers import number_of
 from registry.http.web.administration import PLACE, ROWS, changes, page
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
 
@@ -29,8 +30,8 @@ async def listed(call: PageCall) -> web.Response:
         call,
         "admin_tokens.html",
         call.say("Access tokens"),
-        api=f"/admin/tokens{'?user=' + login if login else ''}",
-        command=f"moorage admin token list{' --user ' + login if login else ''}",
+        api=queried("/admin/tokens", user=login),
+        command=f"moorage admin token list{' --user ' + shlex.quote(login) if login else ''}",
         found=found,
         login=login,
         after=after,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -136,6 +136,12 @@ def moved(path: str, query: str = "") -> web.Response:
     """Lead on to the one address of a page (308); ``path`` is decoded, ``query`` as it came."""
     location = quote(path, safe="/:@-._~") + (f"?{query}" if query else "")
     return web.Response(status=308, headers={**HEADERS, "Location": location})
+
+
+def queried(path: str, **query: str) -> str:
+    """Return a path of the API with a query of the parameters that are not empty."""
+    given = {name: text for name, text in query.items() if text}
+    return path + (f"?{urlencode(given, safe='/', quote_via=quote)}" if given else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 import shlex
 from collections import defaultdict
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
 from registry.http.web import artifacts
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, queried
 from registry.http.web.package import head_of
 from registry.http.web.reading import named
 from registry.http.web.routes import Route
@@ -39,7 +38,7 @@ async def tags(call: PageCall) -> web.Response:
     return call.page(
         "tags.html",
         title=[call.say("Tags"), str(name)],
-        api=f"{head.api}/tags{'?q=' + quote(query) if query else ''}",
+        api=queried(f"{head.api}/tags", q=query),
         command=f"moorage tags {name}{' --match ' + shlex.quote(query + '*') if query else ''}",
         head=head,
         found=page,
