@@ -15,7 +15,7 @@ from registry.http.web.call import PageCall
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
 from registry.packages.tags import Tag
-from storage.metadata import package_pages
+from storage.metadata import catalog, package_pages
 from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
 from storage.names import PackageName
 
@@ -63,7 +63,7 @@ def head_of(
     )
 
 
-async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, ShownPackage]:
+async def managed(call: PageCall, action: Action) -> tuple[Head, ShownPackage]:
     """Return the head of a package, named by the address, with which the viewer may do ``action``.
 
     Raises NotFound, Denied.
@@ -71,6 +71,22 @@ async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, 
     name = named(call)
     facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
     return head_of(call, name, facts, action), facts
+
+
+async def administered(call: PageCall) -> tuple[Head, ShownPackage]:
+    """Return the head of a package that the viewer administers. Raises NotFound, also before its first push; Denied."""
+    head, facts = await managed(call, Action.ADMIN)
+    if facts.published_at is None:
+        raise NotFound
+    return head, facts
+
+
+async def listing(call: PageCall, head: Head) -> catalog.ShownPackage:
+    """Return a package as lists and the API have it. Raises NotFound, if it is deleted meanwhile."""
+    found = await catalog.show(call.services.db, call.viewer.token_id or 0, head.package_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 @dataclass(frozen=True, slots=True)
