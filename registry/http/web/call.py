@@ -18,6 +18,7 @@ from registry.http.web.catalogue import say
 from registry.http.web.flash import Flash, Undo
 from registry.http.web.forms import Fields
 from registry.http.web.rendering import render
+from registry.http.web.sessions import is_secure
 from registry.http.web.viewer import Viewer
 from registry.services import Services
 from registry.version import VERSION
@@ -78,6 +79,11 @@ class PageCall:
         return origin(self.request, self.services.settings)
 
     @property
+    def host(self) -> str:
+        """The registry's name in a reference: ``registry.example:5000``."""
+        return self.origin.partition("://")[2]
+
+    @property
     def path(self) -> str:
         """The path of the page."""
         return decoded_path(self.request.target)
@@ -108,7 +114,7 @@ class PageCall:
 
     def _secure(self) -> Mapping[str, str]:
         """Isolate the window, where browsers take that: over https alone (Chromium logs an error over http)."""
-        return {"Cross-Origin-Opener-Policy": "same-origin"} if self.origin.startswith("https:") else {}
+        return {"Cross-Origin-Opener-Policy": "same-origin"} if is_secure(self.request, self.services) else {}
 
     def _compressed(self, response: web.Response, body: bytes) -> web.Response:
         response.content_type, response.charset = "text/html", "utf-8"
@@ -163,13 +169,8 @@ class View:
         return self.call.viewer
 
     @property
-    def origin(self) -> str:
-        return self.call.origin
-
-    @property
     def host(self) -> str:
-        """The registry's name in a reference: ``registry.example:5000``."""
-        return self.call.origin.partition("://")[2]
+        return self.call.host
 
     @property
     def here(self) -> str:

@@ -8,7 +8,7 @@ from aiohttp import web
 from registry.accounts.oidc_sign_in import FLOW_SECONDS, Finished, OidcRefused, OidcSignIn, Pending, Why
 from registry.errors import NotFound
 from registry.http.web import sign_in
-from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.forms import next_path
 from registry.http.web.routes import Route
@@ -51,7 +51,7 @@ async def start(call: PageCall) -> web.Response:
         again=isinstance(session, SignedIn) and not connecting,
         session_id=session.token_id if isinstance(session, SignedIn) and connecting else None,
     )
-    response = web.Response(status=303, headers={**HEADERS, "Location": url})
+    response = call.redirect(url)
     set_cookie(call, response, _FLOW, cookie, FLOW_SECONDS)
     return response
 

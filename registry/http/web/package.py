@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
+from registry.http.web.sessions import now_of
 from registry.packages.tags import Tag
 from storage.metadata import catalog, package_pages
 from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
@@ -115,7 +116,7 @@ async def package(call: PageCall) -> web.Response:
         return await repositories.lead(call, name.image)
     tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
     chosen = artifacts.favourite(tags)
-    today = datetime.fromtimestamp(call.services.now(), UTC).date()
+    today = now_of(call.services).date()
     more = await package_pages.highlights(db, head.package_id, None if chosen is None else chosen.digest, today)
     return call.page(
         "package.html",
@@ -135,13 +136,14 @@ def _shown(
     call: PageCall, name: PackageName, tags: Sequence[Tag], chosen: Tag | None, more: Highlights
 ) -> dict[str, Any]:
     kind = artifacts.IMAGE if chosen is None else artifacts.kind_of(chosen.media_type, more.artifact_type)
-    host = call.origin.partition("://")[2]
     images = [tag for tag in tags if tag.kind == "image"]
     return {
         "chosen": chosen,
         "kind": kind,
         "signed": artifacts.kinds(more.referrers),
-        "tools": [] if chosen is None else artifacts.pull_commands(host, str(name), chosen.name, chosen.digest, kind),
+        "tools": []
+        if chosen is None
+        else artifacts.pull_commands(call.host, str(name), chosen.name, chosen.digest, kind),
         "tags": images[:_TAGS],
         "more_tags": len(images) > _TAGS,
     }

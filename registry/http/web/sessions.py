@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from aiohttp import web
+
 from registry.accounts import web_sessions as rules
 from registry.http.server.message import Request
 from registry.http.urls import origin
@@ -49,6 +51,32 @@ def now_of(services: Services) -> datetime:
 def cookie_name(request: Request, services: Services, name: str = "moorage") -> str:
     """Return the name of a cookie: with ``__Host-`` where browsers keep such a one."""
     return f"__Host-{name}" if is_secure(request, services) else name
+
+
+def set_cookie(
+    response: web.Response, request: Request, services: Services, name: str, value: str, seconds: int
+) -> None:
+    """Have the browser keep a cookie that only this registry gets, and no script."""
+    response.set_cookie(
+        cookie_name(request, services, name),
+        value,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
+
+
+def drop_cookie(response: web.Response, request: Request, services: Services, name: str) -> None:
+    """Have the browser forget a cookie."""
+    response.del_cookie(
+        cookie_name(request, services, name),
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
 
 
 def is_secure(request: Request, services: Services) -> bool:

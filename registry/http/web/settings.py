@@ -88,10 +88,10 @@ async def _security(call: PageCall, session: SignedIn, wrong: str | None = None)
 
 async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     """Set the password, end all sessions, and begin one for this browser."""
-    services, host = call.services, call.origin.partition("://")[2]
+    services = call.services
     try:
         hashed = await rules.set_password(
-            services.db, services.hasher, session.account_id, call.fields.get("password", ""), host
+            services.db, services.hasher, session.account_id, call.fields.get("password", ""), call.host
         )
     except PasswordInvalid as error:
         return await _security(call, session, call.say(_REASONS[error.reason]))

@@ -105,7 +105,7 @@ def _is_open(call: PageCall) -> bool:
     """Return whether a password travels here in clear text, and not within this machine alone."""
     if is_secure(call.request, call.services):
         return False
-    host = call.origin.partition("://")[2].rpartition(":")[0] or call.origin.partition("://")[2]
+    host = call.host.rpartition(":")[0] or call.host
     try:
         return not ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -15,7 +15,7 @@ from registry.accounts import web_sessions
 from registry.accounts.access_tokens import TokenInvalid, TokenRule
 from registry.errors import Denied
 from registry.http.urls import raw_query
-from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.call import PageCall, moved
 from registry.http.web.catalogue import key
 from registry.http.web.forms import token_of
 from registry.http.web.routes import Route
@@ -210,8 +210,7 @@ async def authorize(call: PageCall, session: SignedIn) -> web.Response:
 
 async def short_way(call: PageCall) -> web.Response:
     """Lead from the short address to the form, with what the query chooses."""
-    query = raw_query(call.request.target)
-    return web.Response(status=308, headers={**HEADERS, "Location": f"{_LIST}/new" + (f"?{query}" if query else "")})
+    return moved(f"{_LIST}/new", raw_query(call.request.target))
 
 
 _ONE: Final = _LIST + "/{number}"
