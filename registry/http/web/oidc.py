@@ -42,14 +42,14 @@ def _callback(call: PageCall) -> str:
 async def start(call: PageCall) -> web.Response:
     """Lead to a provider, to sign in, or with ``connect`` to connect the account that is signed in."""
     session = call.viewer.session
-    connecting = isinstance(session, SignedIn) and bool(call.query("connect"))
+    connecting = session is not None and bool(call.query("connect"))
     url, cookie = await _providers(call).begin(
         call.param("provider"),
         _callback(call),
         next_path(call.query("next")),
         call.services.now(),
-        again=isinstance(session, SignedIn) and not connecting,
-        session_id=session.token_id if isinstance(session, SignedIn) and connecting else None,
+        again=session is not None and not connecting,
+        session_id=session.token_id if session is not None and connecting else None,
     )
     response = call.redirect(url)
     set_cookie(call, response, _FLOW, cookie, FLOW_SECONDS)

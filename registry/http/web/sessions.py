@@ -14,7 +14,11 @@ from storage.metadata.web_sessions import WebSession
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session as pages need it. ``recent``: the person signed in not long ago."""
+    """A session as pages need it. ``token_id``: the row of ``tokens`` whose rights the session has.
+
+    Statements ask for rights by a token, so a session has one, which nobody can authenticate with. ``recent``: whether
+    the sign-in is recent enough for sensitive changes.
+    """
 
     stored: WebSession
     recent: bool

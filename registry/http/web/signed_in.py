@@ -79,7 +79,7 @@ def signed_in(handler: SessionHandler, *, recently: bool = False, page: str | No
     @wraps(handler)
     async def checked(call: PageCall) -> web.StreamResponse:
         session = call.viewer.session
-        if not isinstance(session, SignedIn) or (recently and not session.recent):
+        if session is None or (recently and not session.recent):
             here = call.request.target if call.http.method in {"GET", "HEAD"} else call.path
             return to_sign_in(call, page or here)
         return await handler(call, session)
