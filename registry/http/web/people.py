@@ -48,7 +48,6 @@ async def _page(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         api=f"/orgs/{org.login}/members",
         owner=org,
         people=rows,
-        total=total,
         number=number,
         more=number * _ROWS < total,
         errors=errors or {},

@@ -51,7 +51,6 @@ async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         api=f"/orgs/{org.login}/teams",
         owner=org,
         teams=rows,
-        total=total,
         number=number,
         more=number * _ROWS < total,
         errors=errors or {},
