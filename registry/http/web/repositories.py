@@ -7,7 +7,6 @@ from aiohttp import web
 
 from auth.permissions import ADMIN, READ, ROLE_NAMES
 from registry.accounts import accounts as account_rules
-from registry.accounts import organizations as organization_rules
 from registry.accounts import repositories as rules
 from registry.accounts.repositories import (
     CollaboratorInvalid,
@@ -19,7 +18,7 @@ from registry.accounts.repositories import (
 from registry.errors import AccountUnknown, NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.owner import owner_of
+from registry.http.web.owner import own_or_member_of, owner_of
 from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
 from storage.metadata import collaborators, organizations, repositories, repository_lists
@@ -68,11 +67,7 @@ async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | No
 
 async def create(call: PageCall) -> web.Response:
     """Make a repository: of one's own account, or as a member of the organization."""
-    account = await owner_of(call)
-    if account.kind == "Organization":
-        await organization_rules.for_member(call.services.db, call.viewer.token_id, account.login)
-    elif account.id != call.viewer.account_id:
-        raise NotFound
+    account, _ = await own_or_member_of(call)
     name, visibility = call.text("name", _NAME_MAX), call.text("visibility")
     try:
         await rules.create(

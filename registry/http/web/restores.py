@@ -6,11 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from auth.identity import Action
-from registry.accounts import organizations as organization_rules
 from registry.errors import Conflict, NotFound
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
-from registry.http.web.owner import owner_of
+from registry.http.web.owner import own_or_member_of
 from registry.http.web.package import Head, head_of, managed
 from registry.http.web.reading import check, named
 from registry.http.web.refusals import told
@@ -117,13 +116,7 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
 
 async def owner_page(call: PageCall) -> web.Response:
     """List the deleted packages of an account that the viewer may restore."""
-    account = await owner_of(call)
-    role = None
-    if account.kind == "Organization":
-        org = await organization_rules.for_member(call.services.db, call.viewer.token_id, account.login)
-        role = org.role
-    elif account.id != call.viewer.account_id:
-        raise NotFound
+    account, role = await own_or_member_of(call)
     number = call.page_number()
     window = call.services.settings.lifetimes.restore_seconds
     rows = await catalog.deleted(
