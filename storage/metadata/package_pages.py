@@ -25,12 +25,13 @@ class ShownPackage(AccessFacts, frozen=True):
     source_url: str | None
     published_at: datetime | None
     updated_at: datetime | None
+    inherit_access: bool | None
     repository_name: str | None
 
 
 _DETAILS: Final[LiteralString] = f"""
     owner.login AS owner_login, package.description, package.licenses, package.licenses_spdx, package.source_url,
-    package.published_at, package.updated_at,
+    package.published_at, package.updated_at, package.inherit_access,
     (SELECT repo.name FROM repositories repo
       WHERE repo.id = package.repository_id AND repo.deleted_at IS NULL AND ({REPOSITORY_ROLE}) > 0) AS repository_name
 """

@@ -119,6 +119,18 @@ async def test_every_page_has_its_title_and_its_api(boss: Pages) -> None:
         await boss.get(ADMIN + place, 404)
 
 
+async def test_what_one_pastes_from_the_foot_of_a_page_is_one_word(boss: Pages) -> None:
+    for place, api in (
+        ("/tokens?user=", "/admin/tokens?user="),
+        ("/accounts?q=", "/admin/users?q="),
+        ("/packages?q=", "/search/packages?q="),
+    ):
+        page = await boss.get(f"{ADMIN}{place}a%3Bid%20%26")
+        assert f"GET /api/v3{api}a%3Bid%20%26" in page.text, place
+        assert "--user a;id" not in page.text
+    assert "moorage admin token list --user 'a;id &'" in (await boss.get(f"{ADMIN}/tokens?user=a%3Bid%20%26")).text
+
+
 async def test_accounts_are_found(boss: Pages) -> None:
     async def listed(query: str) -> list[str]:
         links = (await boss.get(f"{ADMIN}/accounts{query}")).links

@@ -161,11 +161,11 @@ async def test_every_page_is_whole_for_each_viewer(registry: Registry, language:
 STATEMENTS = {
     f"{_O}/teams/{{team}}": 5,
     f"{_O}/deleted": 5,
-    f"{_O}/repositories/{{repository}}": 7,
-    f"{_P}/settings/link": 6,
-    f"{_P}/settings/inheritance": 6,
+    f"{_O}/repositories/{{repository}}": 5,
+    f"{_P}/settings/link": 5,
+    f"{_P}/settings/inheritance": 5,
     f"{_P}/versions/delete": 7,
-    f"{_P}/access": 11,
+    f"{_P}/access": 10,
 }
 
 

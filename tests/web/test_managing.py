@@ -316,3 +316,10 @@ async def test_a_package_of_a_person(world: Managed) -> None:
     page = await done(alice, "/alice/app/-/settings/internal")
     assert "Only packages of organizations can be internal." in page.text
     assert await send(alice, "/alice/app", "/alice/app/-/untag", {"tag": "v1"}) != ""
+
+
+async def test_what_was_never_pushed_has_no_access_and_no_settings(world: Managed) -> None:
+    begun = await world.registry.call("POST", "/v2/acme/begun/blobs/uploads/", world.token)
+    assert begun.status == 202
+    for below in ("access", "settings", "settings/link?repository=acme/code", "settings/public"):
+        await world.owner.get(f"/acme/begun/-/{below}", 404)

@@ -5,6 +5,7 @@ import pytest
 from tests.support.manage import Managed, change, done, managed, refused
 from tests.support.people import browser
 from tests.support.server import Registry
+from tests.web.test_reading import counted
 
 
 @pytest.fixture
@@ -77,6 +78,12 @@ async def test_people_are_added_promoted_and_removed(world: Managed) -> None:
     assert "The last owner stays one" in page.text
 
 
+async def test_the_number_of_a_page_is_one_from_1_to_100(world: Managed) -> None:
+    for path in ("/acme/-/people", "/acme/-/teams", "/acme/-/teams/devs", "/acme/-/repositories", "/acme/-/deleted"):
+        for odd in ("0", "-1", "x", "99999999999999999999", "٣"):
+            assert (await world.owner.get(f"{path}?page={odd}")).status == 200, (path, odd)
+
+
 async def test_a_member_leaves(world: Managed) -> None:
     page = await world.reader.get("/acme/-/people/remove?login=rita")
     assert page.heading == "Leave the organization"
@@ -141,3 +148,10 @@ async def test_repositories_are_made_shared_and_deleted(world: Managed) -> None:
     assert "mine" not in (await world.owner.get("/alice/-/repositories")).text
     told = (await refused(alice, "/alice/-/repositories", {"name": "other", "visibility": "internal"})).text
     assert "Only a repository of an organization can be internal." in told
+
+
+async def test_what_is_neither_a_package_nor_a_repository_is_looked_up_once_as_each(world: Managed) -> None:
+    for path, most in (("/acme/nothing", 3), ("/acme/No.Package", 2), ("/acme/-/repositories/nothing", 2)):
+        with counted(world.registry.services.db) as statements:
+            await world.owner.get(path, 404)
+        assert len(statements) <= most, (path, statements)

@@ -5,11 +5,12 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from registry.accounts import accounts, administration
-from registry.http.api.call import ApiCall, answer, nothing, number_of
+from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.families import one_of
 from registry.http.api.paging import after_link, size_of
 from registry.http.api.routes import Access, Route
 from registry.http.api.shapes import simple_organization, simple_user
+from registry.http.numbers import number_of
 from storage.metadata import administration as stored
 from storage.metadata.accounts import Account
 from storage.metadata.administration import AnyToken

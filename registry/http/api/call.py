@@ -12,6 +12,7 @@ from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, decide
 from registry import errors
 from registry.http.api.errors import bad_credentials, requires_authentication
+from registry.http.numbers import number_of
 from registry.http.server.message import INERT, Request
 from registry.http.urls import api_base, origin
 from registry.services import Services
@@ -23,7 +24,6 @@ from storage.names import PackageName
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 BODY_MAX: Final = 64 * 1024
-_ID_DIGITS: Final = 18
 
 #: A text of a body; Postgres has no place for U+0000.
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=2000)]
@@ -109,11 +109,6 @@ class ApiCall:
                 raise errors.Denied(missing, have, fix, words)
             case _:
                 raise errors.NotFound
-
-
-def number_of(text: str) -> int | None:
-    """Return the number that a text is, if it may be an id."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

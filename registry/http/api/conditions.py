@@ -7,9 +7,10 @@ from typing import Final
 
 from aiohttp import web
 
-from registry.http.api.call import ApiCall, number_of
+from registry.http.api.call import ApiCall
 from registry.http.api.routes import Handler
 from registry.http.conditions import condition_of
+from registry.http.numbers import number_of
 from registry.oci.headers import none_match
 from registry.packages.conditions import Check, DeletionCheck
 from storage.metadata import naming

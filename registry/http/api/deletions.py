@@ -8,9 +8,10 @@ from aiohttp import web
 
 from auth.identity import Action
 from registry.errors import Invalid, RegistryError
-from registry.http.api.call import ApiCall, answer, nothing, number_of
+from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, shown
+from registry.http.numbers import number_of
 from registry.packages.deletions import Preview
 from storage.metadata.database import Transaction
 from storage.metadata.deletions import Leaving

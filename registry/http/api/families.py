@@ -8,8 +8,9 @@ from auth.permissions import may
 from registry.errors import Invalid, NotFound
 from registry.events import Who
 from registry.http.api import rights
-from registry.http.api.call import ApiCall, number_of
+from registry.http.api.call import ApiCall
 from registry.http.api.routes import Handler, Route
+from registry.http.numbers import number_of
 from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage

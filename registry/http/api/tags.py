@@ -9,10 +9,11 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import Invalid, NotFound
 from registry.events import Event
-from registry.http.api.call import ApiCall, Text, answer, nothing, number_of
+from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, detailed, family, one_of, package_path, pusher, quoted, shown
 from registry.http.api.paging import after_link, after_of
+from registry.http.numbers import number_of
 from registry.packages.activity import EventPage
 from registry.packages.tags import SORTS, Tag
 from storage.metadata.catalog import ShownPackage

@@ -12,13 +12,13 @@ from registry.errors import AccountUnknown, Conflict, Invalid, NotFound, Refusal
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.flash import Undo
-from registry.http.web.package import Head, managed
+from registry.http.web.package import Head, administered
 from registry.http.web.routes import Route
 from registry.packages.roles import AUDIENCES, ROLES, EffectiveRole, Granted
-from storage.metadata import catalog, organizations
+from storage.metadata import organizations
 from storage.metadata.access_reasons import Reason
 from storage.metadata.accounts import Account
-from storage.metadata.catalog import ShownPackage
+from storage.metadata.package_pages import ShownPackage
 
 #: More rows are not shown; a person can be looked up.
 _ROWS: Final = 200
@@ -75,16 +75,18 @@ class Row:
 
 async def access(call: PageCall) -> web.Response:
     """Show who has access to a package, and why; with ``person``, one person's role and its reasons."""
-    head, _ = await managed(call)
-    return await _page(call, head)
+    return await _page(call, *await administered(call))
 
 
-async def _page(call: PageCall, head: Head, errors: Mapping[str, str] | None = None) -> web.Response:
-    found = await catalog.show(call.services.db, call.viewer.token_id or 0, head.package_id)
-    if found is None:
-        raise NotFound
+async def _page(
+    call: PageCall, head: Head, facts: ShownPackage, errors: Mapping[str, str] | None = None
+) -> web.Response:
     granted = await call.services.accesses.granted(head.package_id)
-    rows = [*await _own(call, found), *_people(call, found, granted), *_repositories(call, found, granted)]
+    rows = [
+        *await _own(call, head, facts),
+        *_people(call, head, facts, granted),
+        *_repositories(call, head, facts, granted),
+    ]
     person, checked = await _checked(call, head)
     return call.page(
         "access.html",
@@ -93,7 +95,7 @@ async def _page(call: PageCall, head: Head, errors: Mapping[str, str] | None = N
         api=f"{head.api}/access",
         command=f"moorage access {head.name}",
         head=head,
-        package=found,
+        package=facts,
         rows=rows[:_ROWS],
         hidden_rows=max(0, len(rows) - _ROWS),
         roles=[(name, call.say(_ROLES[name])) for name in ROLES],
@@ -107,29 +109,29 @@ async def _page(call: PageCall, head: Head, errors: Mapping[str, str] | None = N
     )
 
 
-async def _own(call: PageCall, found: ShownPackage) -> list[Row]:
+async def _own(call: PageCall, head: Head, facts: ShownPackage) -> list[Row]:
     """Return the rows of who needs no grant: the owners, and whoever the visibility lets in."""
-    owner, rows = found.owner_login, []
-    if found.owner_kind == "Organization":
-        owners, total = await organizations.members(call.services.db, found.owner_id, "admin", limit=_OWNERS, offset=0)
+    owner, rows = head.owner, []
+    if facts.owner_kind == "Organization" and facts.owner_id is not None:
+        owners, total = await organizations.members(call.services.db, facts.owner_id, "admin", limit=_OWNERS, offset=0)
         why = call.say(_REASONS["organization_owner"])
         rows = [Row("", one.login, f"/{one.login.lower()}", "admin", why) for one in owners]
         if total > len(owners):
             rows.append(Row("", call.say("Other owners"), f"/{owner.lower()}/-/people", "admin", why))
     else:
         rows = [Row("", owner, f"/{owner.lower()}", "admin", call.say(_REASONS["owner"]))]
-    if found.visibility == "public":
+    if head.visibility == "public":
         rows.append(Row("", call.say("Everybody"), None, "read", call.say(_REASONS["public"])))
-    elif found.visibility == "internal":
+    elif head.visibility == "internal":
         rows.append(
             Row("", call.say("All members"), f"/{owner.lower()}/-/people", "read", call.say("The package is internal"))
         )
     return rows
 
 
-def _people(call: PageCall, found: ShownPackage, granted: Granted) -> list[Row]:
-    direct, source = call.say(_REASONS["grant"]), _source(call, found)
-    teams, free = f"/{found.owner_login.lower()}/-/teams", not found.inherit_access
+def _people(call: PageCall, head: Head, facts: ShownPackage, granted: Granted) -> list[Row]:
+    direct, source = call.say(_REASONS["grant"]), _source(call, head, facts)
+    teams, free = f"/{head.name.owner}/-/teams", not facts.inherit_access
     return [
         *(
             Row(
@@ -151,8 +153,8 @@ def _people(call: PageCall, found: ShownPackage, granted: Granted) -> list[Row]:
     ]
 
 
-def _repositories(call: PageCall, found: ShownPackage, granted: Granted) -> list[Row]:
-    direct, source = call.say(_REASONS["grant"]), _source(call, found)
+def _repositories(call: PageCall, head: Head, facts: ShownPackage, granted: Granted) -> list[Row]:
+    direct, source = call.say(_REASONS["grant"]), _source(call, head, facts)
     return [
         Row(
             one.audience,
@@ -166,8 +168,8 @@ def _repositories(call: PageCall, found: ShownPackage, granted: Granted) -> list
     ]
 
 
-def _source(call: PageCall, found: ShownPackage) -> str:
-    name = f"{found.owner_login}/{found.repository_name}" if found.repository_name else ""
+def _source(call: PageCall, head: Head, facts: ShownPackage) -> str:
+    name = f"{head.owner}/{facts.repository_name}" if facts.repository_name else ""
     return call.say("Inherited from the repository: %(name)s", name=name)
 
 
@@ -192,7 +194,7 @@ async def _checked(call: PageCall, head: Head) -> tuple[Account | None, Effectiv
 
 async def change(call: PageCall) -> web.Response:
     """Grant a role, or revoke one (``none``), of a person, a team or the tokens of a repository."""
-    head, _ = await managed(call)
+    head, facts = await administered(call)
     kind, who, wanted = call.text("kind"), call.text("who", _NAME_MAX), call.text("role")
     if kind not in _KINDS or wanted not in _ROLES:
         raise Invalid("Choose a kind and a role.")
@@ -200,7 +202,7 @@ async def change(call: PageCall) -> web.Response:
     try:
         await _set(call, head.package_id, kind, who, ROLES.get(wanted))
     except Refusal as error:
-        return await _page(call, head, {f"who-{kind}": call.say(_refusal(kind, error))})
+        return await _page(call, head, facts, {f"who-{kind}": call.say(_refusal(kind, error))})
     path = f"{head.path}/-/access"
     said = call.say("%(who)s: %(role)s", who=who, role=call.say(_ROLES[wanted]))
     undo = Undo(path, (("kind", kind), ("who", who), ("role", former))) if former != wanted else None

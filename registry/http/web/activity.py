@@ -10,13 +10,13 @@ from auth.identity import Action
 from auth.permissions import may
 from registry.errors import NotFound
 from registry.events import Event
+from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.package import managed
 from registry.http.web.routes import Route
 
 _ROWS: Final = 50
-_ID_DIGITS: Final = 18
 _ACTIONS: Final[Mapping[str, str]] = {
     "packages.package_published": key("Package published"),
     "packages.package_deleted": key("Package deleted"),
@@ -69,7 +69,7 @@ async def activity(call: PageCall) -> web.Response:
     if call.viewer.session is None:
         raise NotFound
     text = call.query("after")
-    after = int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
+    after = number_of(text)
     detailed = may(call.viewer.identity, Action.ADMIN, head.name, facts)
     found = await call.services.activity.of_package(head.package_id, detailed=detailed, after=after, limit=_ROWS)
     return call.page(

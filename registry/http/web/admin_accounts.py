@@ -12,7 +12,7 @@ from registry.accounts.names import LoginTaken
 from registry.accounts.organizations import OwnerUnknown
 from registry.errors import AccountError, AccountUnknown, NotFound
 from registry.http.web.administration import PLACE, ROWS, changes, page
-from registry.http.web.call import PageCall, moved
+from registry.http.web.call import PageCall, moved, queried
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
@@ -45,7 +45,7 @@ async def listed(call: PageCall) -> web.Response:
         call,
         "admin_accounts.html",
         call.say("Accounts"),
-        api=f"/admin/users{'?q=' + query if query else ''}",
+        api=queried("/admin/users", q=query),
         command="moorage admin user list",
         found=found,
         which=which,
@@ -100,7 +100,6 @@ async def one(call: PageCall) -> web.Response:
         seats=seats,
         tokens=tokens,
         sessions=[(session, shown_agent(session.user_agent)) for session in sessions],
-        may_end=not account.suspended_at,
     )
 
 
@@ -136,7 +135,7 @@ def _new(call: PageCall, errors: Mapping[str, str]) -> web.Response:
 async def create(call: PageCall) -> web.Response:
     """Create a user, who signs in by a link or by a provider."""
     login, email = call.fields.get("login", "").strip(), call.fields.get("email", "").strip()
-    if len(email) > _TEXT_MAX or "\x00" in email:
+    if len(email) > _TEXT_MAX:
         return _new(call, {"email": call.say("This is no e-mail address.")})
     try:
         made = await accounts.create_user(
@@ -162,7 +161,7 @@ async def create_organization(call: PageCall) -> web.Response:
     """Create an organization with its first owner."""
     login, owner = call.fields.get("login", "").strip(), call.fields.get("admin", "").strip()
     name = call.fields.get("name", "").strip()
-    if len(name) > _TEXT_MAX or "\x00" in name:
+    if len(name) > _TEXT_MAX:
         return _new_organization(call, {"name": call.say("A name has at most 255 characters.")})
     try:
         made = await organizations.create(call.services.db, login, owner, name=name or None)

@@ -1,24 +1,25 @@
 """Access tokens of all people for site administrators: the list, and the end of one."""
 
+import shlex
 from typing import Final
 
 from aiohttp import web
 
 from registry.accounts import accounts, administration
 from registry.errors import AccountUnknown
+from registry.http.numbers import number_of
 from registry.http.web.administration import PLACE, ROWS, changes, page
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
 from registry.http.web.routes import Route
 
 _LIST: Final = f"{PLACE}/tokens"
-_DIGITS: Final = 18
 
 
 async def listed(call: PageCall) -> web.Response:
     """List the tokens that are not revoked, the newest first; of ``user``, if given."""
     login, after = call.query("user").strip(), call.query("after")
-    before = int(after) if after.isascii() and after.isdigit() and len(after) <= _DIGITS else None
+    before = number_of(after)
     account, found = None, administration.TokenPage([], None)
     try:
         account = await accounts.find(call.services.db, login) if login else None
@@ -29,8 +30,8 @@ async def listed(call: PageCall) -> web.Response:
         call,
         "admin_tokens.html",
         call.say("Access tokens"),
-        api=f"/admin/tokens{'?user=' + login if login else ''}",
-        command=f"moorage admin token list{' --user ' + login if login else ''}",
+        api=queried("/admin/tokens", user=login),
+        command=f"moorage admin token list{' --user ' + shlex.quote(login) if login else ''}",
         found=found,
         login=login,
         after=after,

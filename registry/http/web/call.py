@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from registry.http.numbers import number_of
 from registry.http.server.message import Request
 from registry.http.urls import decoded_path, origin
 from registry.http.web import flash, forms
@@ -17,6 +18,7 @@ from registry.http.web.catalogue import say
 from registry.http.web.flash import Flash, Undo
 from registry.http.web.forms import Fields
 from registry.http.web.rendering import render
+from registry.http.web.sessions import is_secure
 from registry.http.web.viewer import Viewer
 from registry.services import Services
 from registry.version import VERSION
@@ -58,6 +60,10 @@ class PageCall:
         """Return a parameter of the query, "" if it is missing."""
         return self.http.query.get(name, "").replace("\x00", "")
 
+    def page_number(self, most: int = 100) -> int:
+        """Return the number of the page that the query asks for, from 1 to ``most``."""
+        return min(max(number_of(self.query("page")) or 1, 1), most)
+
     def text(self, name: str, most: int = 2000) -> str:
         """Return a text of the form without blanks around it, "" if it is missing; what is longer is cut."""
         return self.fields.get(name, "").strip()[:most]
@@ -71,6 +77,11 @@ class PageCall:
     def origin(self) -> str:
         """The URL of the registry, without a slash at its end."""
         return origin(self.request, self.services.settings)
+
+    @property
+    def host(self) -> str:
+        """The registry's name in a reference: ``registry.example:5000``."""
+        return self.origin.partition("://")[2]
 
     @property
     def path(self) -> str:
@@ -103,7 +114,7 @@ class PageCall:
 
     def _secure(self) -> Mapping[str, str]:
         """Isolate the window, where browsers take that: over https alone (Chromium logs an error over http)."""
-        return {"Cross-Origin-Opener-Policy": "same-origin"} if self.origin.startswith("https:") else {}
+        return {"Cross-Origin-Opener-Policy": "same-origin"} if is_secure(self.request, self.services) else {}
 
     def _compressed(self, response: web.Response, body: bytes) -> web.Response:
         response.content_type, response.charset = "text/html", "utf-8"
@@ -133,6 +144,12 @@ def moved(path: str, query: str = "") -> web.Response:
     return web.Response(status=308, headers={**HEADERS, "Location": location})
 
 
+def queried(path: str, **query: str) -> str:
+    """Return a path of the API with a query of the parameters that are not empty."""
+    given = {name: text for name, text in query.items() if text}
+    return path + (f"?{urlencode(given, safe='/', quote_via=quote)}" if given else "")
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """The values that the frame of every page shows, ``page`` in the templates."""
@@ -152,13 +169,8 @@ class View:
         return self.call.viewer
 
     @property
-    def origin(self) -> str:
-        return self.call.origin
-
-    @property
     def host(self) -> str:
-        """The registry's name in a reference: ``registry.example:5000``."""
-        return self.call.origin.partition("://")[2]
+        return self.call.host
 
     @property
     def here(self) -> str:

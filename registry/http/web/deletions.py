@@ -12,6 +12,7 @@ from aiohttp import web
 
 from auth.identity import Action
 from registry.errors import Invalid, NotDeletable, NotFound, PreconditionFailed
+from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.flash import Undo
@@ -28,7 +29,6 @@ from storage.names import Digest, InvalidName, TagName
 
 #: As many as the API takes at once.
 _VERSIONS_MAX: Final = 100
-_ID_DIGITS: Final = 18
 _TAG_MAX: Final = 128
 #: Of what a form remembers of its preview.
 _REMEMBERED: Final = 8000
@@ -115,9 +115,10 @@ async def delete_package(call: PageCall) -> web.Response:
 
 def _chosen(texts: Sequence[str]) -> list[int]:
     """Return the ids of versions that a form names. Raises NotFound for what is no id, Invalid for too many."""
-    if any(not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS) for text in texts):
+    numbers = [number_of(text) for text in texts]
+    if None in numbers:
         raise NotFound
-    ids = list(dict.fromkeys(int(text) for text in texts))
+    ids = [number for number in dict.fromkeys(numbers) if number is not None]
     if len(ids) > _VERSIONS_MAX:
         raise Invalid(f"Choose at most {_VERSIONS_MAX} versions.")
     return ids

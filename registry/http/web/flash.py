@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 
 from registry.http.server.message import Request
-from registry.http.web.sessions import cookie_name, is_secure
+from registry.http.web.sessions import cookie_name, drop_cookie, set_cookie
 from registry.services import Services
 
 COOKIE: Final = "moorage_flash"
@@ -50,15 +50,7 @@ def write(response: web.Response, request: Request, services: Services, message:
     shown = [message.kind, message.text[:_TEXT_MAX], int(services.now()) + _SECONDS, undo]
     body = urlsafe_b64encode(orjson.dumps(shown)).decode()
     value = f"{body}.{_signature(services, body)}"
-    response.set_cookie(
-        cookie_name(request, services, COOKIE),
-        value,
-        max_age=_SECONDS,
-        httponly=True,
-        samesite="Lax",
-        path="/",
-        secure=is_secure(request, services),
-    )
+    set_cookie(response, request, services, COOKIE, value, _SECONDS)
 
 
 def read(http: web.Request, request: Request, services: Services) -> list[Flash]:
@@ -78,13 +70,7 @@ def read(http: web.Request, request: Request, services: Services) -> list[Flash]
 
 def clear(response: web.Response, request: Request, services: Services) -> None:
     """Have the browser forget the messages that were shown."""
-    response.del_cookie(
-        cookie_name(request, services, COOKIE),
-        path="/",
-        httponly=True,
-        samesite="Lax",
-        secure=is_secure(request, services),
-    )
+    drop_cookie(response, request, services, COOKIE)
 
 
 def _signature(services: Services, body: str) -> str:

@@ -75,7 +75,6 @@ async def read(request: Request, services: Services) -> Fields:
     """
     check_origin(request, services)
     fields = await read_form(request, services.settings.http.body_seconds)
-    # PostgreSQL has no place for U+0000, and nobody types it.
     return Fields({name: [value.replace("\0", "") for value in values] for name, values in fields.items()})
 
 

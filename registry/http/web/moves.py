@@ -4,9 +4,10 @@ from typing import Final
 
 from aiohttp import web
 
+from auth.identity import Action
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
-from registry.http.web.reading import readable
+from registry.http.web.package import managed
 from registry.http.web.routes import Route
 from storage.metadata import versions
 
@@ -23,11 +24,11 @@ async def package(call: PageCall) -> web.Response:
 
 async def version(call: PageCall) -> web.Response:
     """Lead to the page of a version, by its number. Raises NotFound for what the viewer may not read, too."""
-    found = await readable(call)
-    row = await versions.get(call.services.db, found.package_id, int(call.param("number")))
+    head, _ = await managed(call, Action.PULL)
+    row = await versions.get(call.services.db, head.package_id, int(call.param("number")))
     if row is None:
         raise NotFound
-    return moved(f"/{found.name}@{row.digest}")
+    return moved(f"/{head.name}@{row.digest}")
 
 
 async def team(call: PageCall) -> web.Response:

@@ -8,7 +8,7 @@ from aiohttp import web
 from registry.accounts.oidc_sign_in import FLOW_SECONDS, Finished, OidcRefused, OidcSignIn, Pending, Why
 from registry.errors import NotFound
 from registry.http.web import sign_in
-from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.forms import next_path
 from registry.http.web.routes import Route
@@ -42,16 +42,16 @@ def _callback(call: PageCall) -> str:
 async def start(call: PageCall) -> web.Response:
     """Lead to a provider, to sign in, or with ``connect`` to connect the account that is signed in."""
     session = call.viewer.session
-    connecting = isinstance(session, SignedIn) and bool(call.query("connect"))
+    connecting = session is not None and bool(call.query("connect"))
     url, cookie = await _providers(call).begin(
         call.param("provider"),
         _callback(call),
         next_path(call.query("next")),
         call.services.now(),
-        again=isinstance(session, SignedIn) and not connecting,
-        session_id=session.token_id if isinstance(session, SignedIn) and connecting else None,
+        again=session is not None and not connecting,
+        session_id=session.token_id if session is not None and connecting else None,
     )
-    response = web.Response(status=303, headers={**HEADERS, "Location": url})
+    response = call.redirect(url)
     set_cookie(call, response, _FLOW, cookie, FLOW_SECONDS)
     return response
 

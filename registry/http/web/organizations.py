@@ -10,6 +10,7 @@ from registry.accounts import organizations as rules
 from registry.accounts.names import LoginInvalid, LoginTaken
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
+from registry.http.web.people import owner_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import is_recent, signed_in, to_sign_in
@@ -53,18 +54,13 @@ async def create(call: PageCall, session: SignedIn) -> web.Response:
     return call.redirect(f"/{made.login.lower()}", call.say("The organization is made: %(name)s", name=made.login))
 
 
-async def _owned(call: PageCall) -> Organization:
-    """Return the organization of the address, for its owners. Raises NotFound for others than members, Denied."""
-    return await rules.for_owner(call.services.db, call.viewer.token_id, call.param("owner"))
-
-
 def _path(org: Organization) -> str:
     return f"/{org.login.lower()}/-/settings"
 
 
 async def settings(call: PageCall) -> web.Response:
     """Show the settings of an organization."""
-    org = await _owned(call)
+    org = await owner_of(call)
     _, affected = await organizations.members(call.services.db, org.id, "member", limit=1, offset=0)
     return call.page(
         "organization_settings.html",
@@ -77,7 +73,7 @@ async def settings(call: PageCall) -> web.Response:
 
 async def update(call: PageCall) -> web.Response:
     """Change the profile of an organization, or its rules of packages."""
-    org, fields = await _owned(call), call.fields
+    org, fields = await owner_of(call), call.fields
     if call.text("part") == "profile":
         new_settings = Settings(
             name=call.text("name", _NAME_MAX), email=call.text("email", _NAME_MAX), description=call.text("description")
@@ -109,7 +105,7 @@ def _question(call: PageCall, org: Organization) -> Question:
 
 async def delete_page(call: PageCall) -> web.Response:
     """Show what the deletion of an organization means."""
-    org = await _owned(call)
+    org = await owner_of(call)
     if not is_recent(call):
         return to_sign_in(call, call.path)
     return ask(call, _question(call, org))
@@ -117,7 +113,7 @@ async def delete_page(call: PageCall) -> web.Response:
 
 async def delete(call: PageCall) -> web.Response:
     """Delete an organization with its packages."""
-    org = await _owned(call)
+    org = await owner_of(call)
     if not is_recent(call):
         return to_sign_in(call, call.path)
     question = _question(call, org)

@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry.accounts import organizations as rules
 from registry.accounts.names import is_login
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
@@ -22,6 +23,19 @@ async def owner_of(call: PageCall) -> Account:
     if found is None:
         raise NotFound
     return found
+
+
+async def own_or_member_of(call: PageCall) -> tuple[Account, str | None]:
+    """Return the account of the address, which is the viewer's, or an organization with the viewer's role in it.
+
+    Raises NotFound, SsoMissing.
+    """
+    account = await owner_of(call)
+    if account.kind == "Organization":
+        return account, (await rules.for_member(call.services.db, call.viewer.token_id, account.login)).role
+    if account.id != call.viewer.account_id:
+        raise NotFound
+    return account, None
 
 
 async def owner(call: PageCall) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,8 +14,9 @@ from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
+from registry.http.web.sessions import now_of
 from registry.packages.tags import Tag
-from storage.metadata import package_pages
+from storage.metadata import catalog, package_pages
 from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
 from storage.names import PackageName
 
@@ -63,7 +64,7 @@ def head_of(
     )
 
 
-async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, ShownPackage]:
+async def managed(call: PageCall, action: Action) -> tuple[Head, ShownPackage]:
     """Return the head of a package, named by the address, with which the viewer may do ``action``.
 
     Raises NotFound, Denied.
@@ -71,6 +72,22 @@ async def managed(call: PageCall, action: Action = Action.ADMIN) -> tuple[Head, 
     name = named(call)
     facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
     return head_of(call, name, facts, action), facts
+
+
+async def administered(call: PageCall) -> tuple[Head, ShownPackage]:
+    """Return the head of a package that the viewer administers. Raises NotFound, also before its first push; Denied."""
+    head, facts = await managed(call, Action.ADMIN)
+    if facts.published_at is None:
+        raise NotFound
+    return head, facts
+
+
+async def listing(call: PageCall, head: Head) -> catalog.ShownPackage:
+    """Return a package as lists and the API have it. Raises NotFound, if it is deleted meanwhile."""
+    found = await catalog.show(call.services.db, call.viewer.token_id or 0, head.package_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,7 @@ async def package(call: PageCall) -> web.Response:
         return await repositories.lead(call, name.image)
     tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
     chosen = artifacts.favourite(tags)
-    today = datetime.fromtimestamp(call.services.now(), UTC).date()
+    today = now_of(call.services).date()
     more = await package_pages.highlights(db, head.package_id, None if chosen is None else chosen.digest, today)
     return call.page(
         "package.html",
@@ -119,13 +136,14 @@ def _shown(
     call: PageCall, name: PackageName, tags: Sequence[Tag], chosen: Tag | None, more: Highlights
 ) -> dict[str, Any]:
     kind = artifacts.IMAGE if chosen is None else artifacts.kind_of(chosen.media_type, more.artifact_type)
-    host = call.origin.partition("://")[2]
     images = [tag for tag in tags if tag.kind == "image"]
     return {
         "chosen": chosen,
         "kind": kind,
         "signed": artifacts.kinds(more.referrers),
-        "tools": [] if chosen is None else artifacts.pull_commands(host, str(name), chosen.name, chosen.digest, kind),
+        "tools": []
+        if chosen is None
+        else artifacts.pull_commands(call.host, str(name), chosen.name, chosen.digest, kind),
         "tags": images[:_TAGS],
         "more_tags": len(images) > _TAGS,
     }

@@ -10,13 +10,13 @@ from registry.errors import Invalid, NotAllowed, NotFound, Refusal
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.package import Head, managed
+from registry.http.web.package import Head, administered, listing
 from registry.http.web.routes import Route
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.packages.packages import VISIBILITIES
 from registry.packages.roles import Granted
-from storage.metadata import catalog, repository_lists
-from storage.metadata.catalog import ShownPackage
+from storage.metadata import repository_lists
+from storage.metadata.package_pages import ShownPackage
 from storage.metadata.repository_lists import Filter
 
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9_-]{1,39})/([A-Za-z0-9._-]{1,100})", re.ASCII)
@@ -39,17 +39,10 @@ _DONE: Final[Mapping[str, str]] = {
 }
 
 
-async def _shown(call: PageCall, head: Head) -> ShownPackage:
-    found = await catalog.show(call.services.db, call.viewer.token_id or 0, head.package_id)
-    if found is None:
-        raise NotFound
-    return found
-
-
 async def settings(call: PageCall) -> web.Response:
     """Show the settings of a package."""
-    head, _ = await managed(call)
-    found = await _shown(call, head)
+    head, _ = await administered(call)
+    found = await listing(call, head)
     offered, _ = await repository_lists.of_owner(
         call.services.db, call.viewer.token_id, found.owner_id, Filter(True, None, "full_name", False, _OFFERED, 0)
     )
@@ -61,12 +54,12 @@ async def settings(call: PageCall) -> web.Response:
         head=head,
         package=found,
         repositories=[one.full_name for one in offered],
-        others=[name for name in VISIBILITIES if name != found.visibility and _possible(name, found)],
+        others=[
+            name
+            for name in VISIBILITIES
+            if name != found.visibility and (name != "internal" or found.owner_kind == "Organization")
+        ],
     )
-
-
-def _possible(visibility: str, found: ShownPackage) -> bool:
-    return visibility != "internal" or found.owner_kind == "Organization"
 
 
 def _path(head: Head) -> str:
@@ -85,16 +78,15 @@ def _lost(call: PageCall, granted: Granted) -> list[str]:
     return [call.say("These lose the role that they have now: %(names)s", names=shown)]
 
 
-async def _link_question(call: PageCall, head: Head, name: str, *, inherit: bool) -> Question:
-    found = await _shown(call, head)
+async def _link_question(call: PageCall, head: Head, facts: ShownPackage, name: str, *, inherit: bool) -> Question:
     lines = [call.say("The page of the package names this repository as known to this registry: %(name)s", name=name)]
-    if found.repository_name is not None:
-        former = f"{found.owner_login}/{found.repository_name}"
+    if facts.repository_name is not None:
+        former = f"{head.owner}/{facts.repository_name}"
         lines.append(call.say("The link to the former repository ends: %(name)s", name=former))
     if inherit:
         lines.append(call.say("People and teams have the roles that they have over the repository."))
         lines.append(call.say("Workflows of the repository may manage it, and its workspaces may push."))
-    if inherit or found.inherit_access:
+    if inherit or facts.inherit_access:
         lines += _lost(call, await call.services.accesses.granted(head.package_id))
     return Question(
         call.say("Link the repository"),
@@ -108,16 +100,16 @@ async def _link_question(call: PageCall, head: Head, name: str, *, inherit: bool
 
 async def link_page(call: PageCall) -> web.Response:
     """Show what a link to a repository changes."""
-    head, _ = await managed(call)
+    head, facts = await administered(call)
     name = call.query("repository").strip()[:_FULL_NAME_MAX]
     if not _FULL_NAME.fullmatch(name):
         return call.redirect(_path(head), call.say("Name a repository as owner/name."), "bad")
-    return ask(call, await _link_question(call, head, name, inherit=call.query("inherit") == "on"))
+    return ask(call, await _link_question(call, head, facts, name, inherit=call.query("inherit") == "on"))
 
 
 async def link(call: PageCall) -> web.Response:
     """Link a package to a repository."""
-    head, facts = await managed(call)
+    head, facts = await administered(call)
     name, inherit = call.text("repository", _FULL_NAME_MAX), call.text("inherit") == "on"
     named = _FULL_NAME.fullmatch(name)
     if named is None:
@@ -140,37 +132,31 @@ def _link_refusal(error: Refusal) -> str:
             return key("A package can be linked only to a repository of the account that owns it.")
 
 
-async def _unlink_question(call: PageCall, head: Head) -> Question:
-    found = await _shown(call, head)
-    if found.repository_id is None:
-        raise NotFound
-    name = f"{found.owner_login}/{found.repository_name}"
-    lines = [call.say("The package does not name this repository any more: %(name)s", name=name)]
-    if found.inherit_access:
-        lines.append(call.say("People and teams lose the roles that they have over it by the repository."))
-    return Question(call.say("Unlink the repository"), lines, call.say("Unlink it"), _path(head))
-
-
 async def unlink_page(call: PageCall) -> web.Response:
     """Show what ends with the link to the repository."""
-    head, _ = await managed(call)
-    return ask(call, await _unlink_question(call, head))
+    head, facts = await administered(call)
+    if facts.repository_name is None:
+        raise NotFound
+    name = f"{head.owner}/{facts.repository_name}"
+    lines = [call.say("The package does not name this repository any more: %(name)s", name=name)]
+    if facts.inherit_access:
+        lines.append(call.say("People and teams lose the roles that they have over it by the repository."))
+    return ask(call, Question(call.say("Unlink the repository"), lines, call.say("Unlink it"), _path(head)))
 
 
 async def unlink(call: PageCall) -> web.Response:
     """Unlink a package from its repository."""
-    head, facts = await managed(call)
+    head, facts = await administered(call)
     await call.services.packages.unlink(head.package_id, facts, call.actor)
     return call.redirect(_path(head), call.say("The package is linked to no repository now."))
 
 
 async def inheritance_page(call: PageCall) -> web.Response:
     """Show what changes when access comes from the repository, or from the package's own list again."""
-    head, _ = await managed(call)
-    found = await _shown(call, head)
-    if found.repository_id is None:
+    head, facts = await administered(call)
+    if facts.repository_name is None:
         raise NotFound
-    if found.inherit_access:
+    if facts.inherit_access:
         heading, button, wanted = call.say("Use a list of its own"), call.say("Use a list of its own"), "off"
         lines = [
             call.say("People and teams lose the roles that they have over it by the repository."),
@@ -186,7 +172,7 @@ async def inheritance_page(call: PageCall) -> web.Response:
 
 async def inherit(call: PageCall) -> web.Response:
     """Change whether access comes from the linked repository."""
-    head, facts = await managed(call)
+    head, facts = await administered(call)
     wanted = call.text("inherit") == "on"
     try:
         await call.services.packages.configure(head.package_id, facts, call.actor, visibility=None, inherit=wanted)
@@ -198,7 +184,7 @@ async def inherit(call: PageCall) -> web.Response:
     return call.redirect(_path(head), said)
 
 
-async def _visibility_question(call: PageCall, head: Head, wanted: str) -> Question:
+def _visibility_question(call: PageCall, head: Head, wanted: str) -> Question:
     lines = [call.say(_SEEN_BY[wanted])]
     if wanted != "public" and head.visibility == "public":
         lines.append(call.say("Pulls without signing in fail from then on."))
@@ -218,19 +204,19 @@ def _wanted(call: PageCall) -> str:
 async def visibility_page(call: PageCall) -> web.Response:
     """Show what a change of the visibility means."""
     wanted = _wanted(call)
-    head, _ = await managed(call)
+    head, _ = await administered(call)
     if not is_recent(call):
         return to_sign_in(call, call.path)
-    return ask(call, await _visibility_question(call, head, wanted))
+    return ask(call, _visibility_question(call, head, wanted))
 
 
 async def show_as(call: PageCall) -> web.Response:
     """Change the visibility of a package."""
     wanted = _wanted(call)
-    head, facts = await managed(call)
+    head, facts = await administered(call)
     if not is_recent(call):
         return to_sign_in(call, call.path)
-    question = await _visibility_question(call, head, wanted)
+    question = _visibility_question(call, head, wanted)
     if wrong := wrong_name(call, question):
         return ask(call, question, wrong)
     try:

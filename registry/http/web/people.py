@@ -15,7 +15,6 @@ from storage.metadata import organizations
 from storage.metadata.organizations import Organization
 
 _ROWS: Final = 100
-_PAGES_MAX: Final = 100
 _LOGIN_MAX: Final = 39
 _ROLES: Final = ("member", "admin")
 
@@ -30,12 +29,6 @@ async def owner_of(call: PageCall) -> Organization:
     return await rules.for_owner(call.services.db, call.viewer.token_id, call.param("owner"))
 
 
-def page_number(call: PageCall) -> int:
-    """Return the number of the page that is asked for."""
-    text = call.query("page")
-    return min(int(text), _PAGES_MAX) if text.isascii() and text.isdigit() and 0 < len(text) < 5 else 1  # noqa: PLR2004 - of digits
-
-
 def _path(org: Organization) -> str:
     return f"/{org.login.lower()}/-/people"
 
@@ -46,7 +39,7 @@ async def people(call: PageCall) -> web.Response:
 
 
 async def _page(call: PageCall, org: Organization, errors: Mapping[str, str] | None = None) -> web.Response:
-    number = page_number(call)
+    number = call.page_number()
     rows, total = await organizations.members(call.services.db, org.id, None, limit=_ROWS, offset=(number - 1) * _ROWS)
     return call.page(
         "people.html",
@@ -55,7 +48,6 @@ async def _page(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         api=f"/orgs/{org.login}/members",
         owner=org,
         people=rows,
-        total=total,
         number=number,
         more=number * _ROWS < total,
         errors=errors or {},

@@ -8,6 +8,7 @@ from registry.http.web.call import PageCall
 from registry.http.web.catalogue import LANGUAGES
 from registry.http.web.forms import next_path
 from registry.http.web.routes import Route
+from registry.http.web.sessions import is_secure
 from registry.http.web.viewer import LANGUAGE_COOKIE, THEME_COOKIE, THEMES
 
 _YEAR_SECONDS: Final = 365 * 86400
@@ -27,7 +28,7 @@ async def choose(call: PageCall) -> web.Response:
 
 
 def _keep(call: PageCall, response: web.Response, name: str, value: str) -> None:
-    secure = call.origin.startswith("https:")
+    secure = is_secure(call.request, call.services)
     response.set_cookie(name, value, max_age=_YEAR_SECONDS, path="/", samesite="Lax", httponly=True, secure=secure)
 
 

@@ -1,23 +1,11 @@
 """The right to read the package of an address; hidden and missing are one answer, and the same work."""
 
-from dataclasses import dataclass
-
 from auth.identity import Action
 from auth.permissions import Allowed, Denied, decide
 from registry import errors
 from registry.http.web.call import PageCall
-from storage.metadata import packages
 from storage.metadata.access_facts import AccessFacts
 from storage.names import InvalidName, PackageName
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A package that the viewer may use, with the viewer's access facts."""
-
-    name: PackageName
-    package_id: int
-    facts: AccessFacts
 
 
 def named(call: PageCall) -> PackageName:
@@ -26,13 +14,6 @@ def named(call: PageCall) -> PackageName:
         return PackageName.parse(f"{call.param('owner').lower()}/{call.param('image')}")
     except InvalidName as error:
         raise errors.NotFound from error
-
-
-async def readable(call: PageCall, action: Action = Action.PULL) -> Found:
-    """Return the package of the address, with which the viewer may do ``action``. Raises NotFound, Denied."""
-    name = named(call)
-    facts = await packages.access_facts_of(call.services.db, call.viewer.token_id, name)
-    return Found(name, check(call, action, name, facts), facts)
 
 
 def check(call: PageCall, action: Action, name: PackageName, facts: AccessFacts) -> int:

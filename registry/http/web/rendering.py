@@ -76,7 +76,6 @@ def _environment(language: str, loader: BaseLoader, compiled: BytecodeCache) -> 
         moment=lambda time: text.moment(time, language),
         http_url=text.http_url,
         host_of=text.host_of,
-        inert=text.inert,
     )
     return environment
 

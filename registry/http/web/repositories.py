@@ -7,7 +7,6 @@ from aiohttp import web
 
 from auth.permissions import ADMIN, READ, ROLE_NAMES
 from registry.accounts import accounts as account_rules
-from registry.accounts import organizations as organization_rules
 from registry.accounts import repositories as rules
 from registry.accounts.repositories import (
     CollaboratorInvalid,
@@ -19,13 +18,13 @@ from registry.accounts.repositories import (
 from registry.errors import AccountUnknown, NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.owner import owner_of
-from registry.http.web.people import page_number
+from registry.http.web.owner import own_or_member_of, owner_of
 from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
 from storage.metadata import collaborators, organizations, repositories, repository_lists
 from storage.metadata.accounts import Account
 from storage.metadata.collaborators import Collaborator
+from storage.metadata.organizations import Organization
 from storage.metadata.repositories import Repository
 from storage.metadata.repository_lists import Filter
 
@@ -48,7 +47,7 @@ async def listed(call: PageCall) -> web.Response:
 
 
 async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | None = None) -> web.Response:
-    number, role = page_number(call), await _role(call, account)
+    number, role = call.page_number(), await _role(call, account)
     wanted = Filter(True, None, "full_name", False, _ROWS, (number - 1) * _ROWS)
     found, total = await repository_lists.of_owner(call.services.db, call.viewer.token_id, account.id, wanted)
     return call.page(
@@ -68,11 +67,7 @@ async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | No
 
 async def create(call: PageCall) -> web.Response:
     """Make a repository: of one's own account, or as a member of the organization."""
-    account = await owner_of(call)
-    if account.kind == "Organization":
-        await organization_rules.for_member(call.services.db, call.viewer.token_id, account.login)
-    elif account.id != call.viewer.account_id:
-        raise NotFound
+    account, _ = await own_or_member_of(call)
     name, visibility = call.text("name", _NAME_MAX), call.text("visibility")
     try:
         await rules.create(
@@ -102,12 +97,12 @@ async def create(call: PageCall) -> web.Response:
 _VISIBILITIES: Final = ("public", "internal", "private")
 
 
-async def _named(call: PageCall, needed: int) -> Repository:
+async def _named(call: PageCall, needed: int, name: str | None = None) -> Repository:
     """Return the repository of the address, for the role ``needed``. Raises NotFound, Denied."""
-    account, name = await owner_of(call), call.param("repository")
+    name = call.param("repository") if name is None else name
     if not is_name(name):
         raise NotFound
-    found = await repositories.seen(call.services.db, call.viewer.token_id, account.login, name)
+    found = await repositories.seen(call.services.db, call.viewer.token_id, call.param("owner"), name)
     return rules.checked(found, needed, private=True)
 
 
@@ -122,15 +117,21 @@ async def repository(call: PageCall) -> web.Response:
 
 async def lead(call: PageCall, name: str) -> web.Response:
     """Lead from ``/{owner}/{repository}``, which the API gives out, to the page of the repository. Raises NotFound."""
-    if not is_name(name):
+    return moved(_path(await _named(call, READ, name)))
+
+
+async def _owner(call: PageCall, found: Repository) -> Account | Organization:
+    """Return the account of a repository; an organization with the viewer's role."""
+    if found.owner_kind != "Organization":
+        return await owner_of(call)
+    seen = await organizations.seen(call.services.db, call.viewer.token_id, found.owner_login)
+    if seen is None:
         raise NotFound
-    account = await owner_of(call)
-    found = await repositories.seen(call.services.db, call.viewer.token_id, account.login, name)
-    return moved(_path(rules.checked(found, READ, private=True)))
+    return seen
 
 
 async def _page(call: PageCall, found: Repository, errors: Mapping[str, str] | None = None) -> web.Response:
-    account = await owner_of(call)
+    owner = await _owner(call, found)
     people: list[Collaborator] = []
     if found.role >= ADMIN:
         people, _ = await collaborators.of_repository(call.services.db, found.id, limit=_ROWS, offset=0)
@@ -139,8 +140,7 @@ async def _page(call: PageCall, found: Repository, errors: Mapping[str, str] | N
         title=[found.full_name],
         status=422 if errors else 200,
         api=f"/repos/{found.full_name}",
-        owner=account,
-        role=await _role(call, account),
+        owner=owner,
         repository=found,
         path=_path(found),
         may_manage=found.role >= ADMIN,

@@ -6,10 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from auth.identity import Action
-from registry.accounts import organizations as organization_rules
 from registry.errors import Conflict, NotFound
+from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
-from registry.http.web.owner import owner_of
+from registry.http.web.owner import own_or_member_of
 from registry.http.web.package import Head, head_of, managed
 from registry.http.web.reading import check, named
 from registry.http.web.refusals import told
@@ -19,17 +19,7 @@ from registry.http.web.text import short
 from storage.metadata import catalog, package_pages, packages, versions
 
 _ROWS: Final = 50
-_PAGES_MAX: Final = 100
-_ID_DIGITS: Final = 18
 _DAY_SECONDS: Final = 86400.0
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
-
-
-def _page_number(call: PageCall) -> int:
-    return min(max(_number(call.query("page")) or 1, 1), _PAGES_MAX)
 
 
 def days_left(call: PageCall, deleted_at: datetime | None) -> int:
@@ -54,7 +44,7 @@ async def page(call: PageCall) -> web.Response:
 
 async def _deleted(call: PageCall, text: str) -> int:
     """Return the id of the deleted package that the viewer may restore. Raises NotFound, Denied."""
-    name, wanted = named(call), (_number(text) or 0) if text else None
+    name, wanted = named(call), (number_of(text) or 0) if text else None
     facts = await packages.standing_of_deleted(call.services.db, call.viewer.token_id, name, wanted)
     return check(call, Action.RESTORE, name, facts)
 
@@ -75,7 +65,7 @@ async def _package_page(call: PageCall, package_id: int) -> web.Response:
 
 
 async def _versions_page(call: PageCall, head: Head) -> web.Response:
-    number = _page_number(call)
+    number = call.page_number()
     window = call.services.settings.lifetimes.restore_seconds
     rows = await versions.deleted(call.services.db, head.package_id, _ROWS, (number - 1) * _ROWS, window_seconds=window)
     return call.page(
@@ -109,7 +99,7 @@ async def restore(call: PageCall) -> web.Response:
 async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
     head, _ = await managed(call, Action.RESTORE)
     back, done = f"{head.path}/-/restore", []
-    for number in dict.fromkeys(_number(text) or 0 for text in chosen):
+    for number in dict.fromkeys(number_of(text) or 0 for text in chosen):
         found = await call.services.versions.preview_restore(head.package_id, number)
         await call.services.versions.restore(head.package_id, number, call.actor)
         done.append(found)
@@ -126,14 +116,8 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
 
 async def owner_page(call: PageCall) -> web.Response:
     """List the deleted packages of an account that the viewer may restore."""
-    account = await owner_of(call)
-    role = None
-    if account.kind == "Organization":
-        org = await organization_rules.for_member(call.services.db, call.viewer.token_id, account.login)
-        role = org.role
-    elif account.id != call.viewer.account_id:
-        raise NotFound
-    number = _page_number(call)
+    account, role = await own_or_member_of(call)
+    number = call.page_number()
     window = call.services.settings.lifetimes.restore_seconds
     rows = await catalog.deleted(
         call.services.db,

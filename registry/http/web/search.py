@@ -2,34 +2,36 @@
 
 import shlex
 from typing import Final, cast
-from urllib.parse import quote
 
 from aiohttp import web
 
-from registry.http.web.call import PageCall
+from registry.http.web.call import PageCall, queried
 from registry.http.web.routes import Route
 from registry.packages import search as rule
 
 _ROWS: Final = 30
 
 
-async def explore(call: PageCall) -> web.Response:
-    """List packages; ``q`` begins an owner or a component of a name."""
+async def searched(call: PageCall, limit: int) -> tuple[str, rule.Sort, str, rule.Found]:
+    """Search as the query of a page asks for it: ``q`` begins an owner or a component of a name.
+
+    Returns ``q``, ``sort``, ``after`` and what was found.
+    """
     query, sort, after = call.query("q").strip(), call.query("sort"), call.query("after")
-    if sort not in rule.SORTS:
-        sort = "newest"
+    order = cast("rule.Sort", sort if sort in rule.SORTS else "newest")
     found = await rule.search(
-        call.services.db,
-        call.viewer.token_id,
-        query,
-        sort=cast("rule.Sort", sort),
-        after=after or None,
-        limit=_ROWS,
+        call.services.db, call.viewer.token_id, query, sort=order, after=after or None, limit=limit
     )
+    return query, order, after, found
+
+
+async def explore(call: PageCall) -> web.Response:
+    """List the packages that were searched for."""
+    query, sort, after, found = await searched(call, _ROWS)
     return call.page(
         "explore.html",
         title=[query, call.say("Search")] if query else [call.say("Explore")],
-        api=f"/search/packages{'?q=' + quote(query) if query else ''}",
+        api=queried("/search/packages", q=query),
         command=f"moorage packages --search {shlex.quote(query)}",
         search=query,
         sort=sort,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from aiohttp import web
+
 from registry.accounts import web_sessions as rules
 from registry.http.server.message import Request
 from registry.http.urls import origin
@@ -12,7 +14,11 @@ from storage.metadata.web_sessions import WebSession
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session as pages need it. ``recent``: the person signed in not long ago."""
+    """A session as pages need it. ``token_id``: the row of ``tokens`` whose rights the session has.
+
+    Statements ask for rights by a token, so a session has one, which nobody can authenticate with. ``recent``: whether
+    the sign-in is recent enough for sensitive changes.
+    """
 
     stored: WebSession
     recent: bool
@@ -49,6 +55,32 @@ def now_of(services: Services) -> datetime:
 def cookie_name(request: Request, services: Services, name: str = "moorage") -> str:
     """Return the name of a cookie: with ``__Host-`` where browsers keep such a one."""
     return f"__Host-{name}" if is_secure(request, services) else name
+
+
+def set_cookie(
+    response: web.Response, request: Request, services: Services, name: str, value: str, seconds: int
+) -> None:
+    """Have the browser keep a cookie that only this registry gets, and no script."""
+    response.set_cookie(
+        cookie_name(request, services, name),
+        value,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
+
+
+def drop_cookie(response: web.Response, request: Request, services: Services, name: str) -> None:
+    """Have the browser forget a cookie."""
+    response.del_cookie(
+        cookie_name(request, services, name),
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure(request, services),
+    )
 
 
 def is_secure(request: Request, services: Services) -> bool:

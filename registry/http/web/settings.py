@@ -9,6 +9,7 @@ from registry.accounts import sign_in as rules
 from registry.accounts import web_sessions
 from registry.accounts.sign_in import PasswordInvalid
 from registry.errors import NotFound
+from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.routes import Route
@@ -87,10 +88,10 @@ async def _security(call: PageCall, session: SignedIn, wrong: str | None = None)
 
 async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     """Set the password, end all sessions, and begin one for this browser."""
-    services, host = call.services, call.origin.partition("://")[2]
+    services = call.services
     try:
         hashed = await rules.set_password(
-            services.db, services.hasher, session.account_id, call.fields.get("password", ""), host
+            services.db, services.hasher, session.account_id, call.fields.get("password", ""), call.host
         )
     except PasswordInvalid as error:
         return await _security(call, session, call.say(_REASONS[error.reason]))
@@ -123,9 +124,10 @@ async def end_sessions(call: PageCall, session: SignedIn) -> web.Response:
     if number == "others":
         await web_sessions.end_others(call.services.db, session.stored)
         return call.redirect(_SESSIONS, call.say("All other sessions have ended."))
-    if not (number.isascii() and number.isdigit() and len(number) <= 18):  # noqa: PLR2004 - as other ids
+    session_id = number_of(number)
+    if session_id is None:
         raise NotFound
-    await web_sessions.end(call.services.db, session.account_id, int(number))
+    await web_sessions.end(call.services.db, session.account_id, session_id)
     return call.redirect(_SESSIONS, call.say("The session has ended."))
 
 

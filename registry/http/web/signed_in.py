@@ -11,9 +11,10 @@ from aiohttp import web
 from registry.accounts import web_sessions as rules
 from registry.accounts.web_sessions import PlainSession, Way
 from registry.http.proxies import client_address
+from registry.http.web import sessions
 from registry.http.web.call import PageCall
 from registry.http.web.routes import Handler
-from registry.http.web.sessions import SignedIn, cookie_name, is_secure, now_of
+from registry.http.web.sessions import SignedIn, cookie_name, now_of
 
 _COOKIE_SECONDS: Final = 90 * 86400
 #: What holds a secret is not kept by the browser either.
@@ -51,26 +52,12 @@ def keep(call: PageCall, response: web.Response, session: PlainSession) -> web.R
 
 def set_cookie(call: PageCall, response: web.Response, name: str, value: str, seconds: int) -> None:
     """Have the browser keep a cookie that only this registry gets, and no script."""
-    response.set_cookie(
-        cookie_name(call.request, call.services, name),
-        value,
-        max_age=seconds,
-        path="/",
-        httponly=True,
-        samesite="Lax",
-        secure=is_secure(call.request, call.services),
-    )
+    sessions.set_cookie(response, call.request, call.services, name, value, seconds)
 
 
 def drop_cookie(call: PageCall, response: web.Response, name: str = "moorage") -> None:
     """Have the browser forget a cookie."""
-    response.del_cookie(
-        cookie_name(call.request, call.services, name),
-        path="/",
-        httponly=True,
-        samesite="Lax",
-        secure=is_secure(call.request, call.services),
-    )
+    sessions.drop_cookie(response, call.request, call.services, name)
 
 
 def to_sign_in(call: PageCall, path: str) -> web.Response:
@@ -92,7 +79,7 @@ def signed_in(handler: SessionHandler, *, recently: bool = False, page: str | No
     @wraps(handler)
     async def checked(call: PageCall) -> web.StreamResponse:
         session = call.viewer.session
-        if not isinstance(session, SignedIn) or (recently and not session.recent):
+        if session is None or (recently and not session.recent):
             here = call.request.target if call.http.method in {"GET", "HEAD"} else call.path
             return to_sign_in(call, page or here)
         return await handler(call, session)

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from registry.http.web import assets
-from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.call import PageCall, moved
 from registry.http.web.routes import Route
 from registry.packages import search as rule
 from storage.metadata import shown
@@ -32,7 +32,7 @@ async def start(call: PageCall) -> web.Response:
 
 async def favicon(_call: PageCall) -> web.Response:
     """Lead to the icon, for browsers that ask at its old address."""
-    return web.Response(status=308, headers={**HEADERS, "Location": assets.address("favicon.svg")})
+    return moved(assets.address("favicon.svg"))
 
 
 ROUTES: Final = (Route("GET", "/", start), Route("GET", "/favicon.ico", favicon))

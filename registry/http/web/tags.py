@@ -3,14 +3,13 @@
 import shlex
 from collections import defaultdict
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
+from auth.identity import Action
 from registry.http.web import artifacts
-from registry.http.web.call import PageCall
-from registry.http.web.package import head_of
-from registry.http.web.reading import named
+from registry.http.web.call import PageCall, queried
+from registry.http.web.package import managed
 from registry.http.web.routes import Route
 from registry.packages.tags import SORTS
 from storage.metadata import package_pages
@@ -20,8 +19,7 @@ _ROWS: Final = 100
 
 async def tags(call: PageCall) -> web.Response:
     """List the tags of a package."""
-    name, db = named(call), call.services.db
-    head = head_of(call, name, await package_pages.package(db, call.viewer.token_id, name))
+    head, _ = await managed(call, Action.PULL)
     query, sort, after = call.query("q").strip(), call.query("sort"), call.query("after")
     page = await call.services.tags.page(
         head.package_id,
@@ -34,13 +32,13 @@ async def tags(call: PageCall) -> web.Response:
     names, signed = defaultdict(list), defaultdict(list)
     for tag in page.tags:
         names[tag.digest].append(tag.name)
-    for one in await package_pages.referrers(db, head.package_id, list(names)):
+    for one in await package_pages.referrers(call.services.db, head.package_id, list(names)):
         signed[one.subject].append(one.artifact_type or "")
     return call.page(
         "tags.html",
-        title=[call.say("Tags"), str(name)],
-        api=f"{head.api}/tags{'?q=' + quote(query) if query else ''}",
-        command=f"moorage tags {name}{' --match ' + shlex.quote(query + '*') if query else ''}",
+        title=[call.say("Tags"), str(head.name)],
+        api=queried(f"{head.api}/tags", q=query),
+        command=f"moorage tags {head.name}{' --match ' + shlex.quote(query + '*') if query else ''}",
         head=head,
         found=page,
         query=query,

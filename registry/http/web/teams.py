@@ -12,7 +12,7 @@ from registry.errors import NotFound
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask
 from registry.http.web.flash import Undo
-from registry.http.web.people import member_of, owner_of, page_number
+from registry.http.web.people import member_of, owner_of
 from registry.http.web.routes import Route
 from storage.metadata import teams
 from storage.metadata.organizations import Organization
@@ -42,7 +42,7 @@ async def team_list(call: PageCall) -> web.Response:
 
 
 async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | None = None) -> web.Response:
-    number = page_number(call)
+    number = call.page_number()
     rows, total = await teams.of_organization(call.services.db, org.id, limit=_ROWS, offset=(number - 1) * _ROWS)
     return call.page(
         "teams.html",
@@ -51,7 +51,6 @@ async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         api=f"/orgs/{org.login}/teams",
         owner=org,
         teams=rows,
-        total=total,
         number=number,
         more=number * _ROWS < total,
         errors=errors or {},
@@ -81,7 +80,7 @@ async def team(call: PageCall) -> web.Response:
 async def _team(
     call: PageCall, org: Organization, found: Team, errors: Mapping[str, str] | None = None
 ) -> web.Response:
-    number = page_number(call)
+    number = call.page_number()
     rows, total = await teams.members(call.services.db, org.id, found.id, limit=_ROWS, offset=(number - 1) * _ROWS)
     return call.page(
         "team.html",

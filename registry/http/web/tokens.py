@@ -15,7 +15,7 @@ from registry.accounts import web_sessions
 from registry.accounts.access_tokens import TokenInvalid, TokenRule
 from registry.errors import Denied
 from registry.http.urls import raw_query
-from registry.http.web.call import HEADERS, PageCall
+from registry.http.web.call import PageCall, moved
 from registry.http.web.catalogue import key
 from registry.http.web.forms import token_of
 from registry.http.web.routes import Route
@@ -26,7 +26,7 @@ from storage.metadata.tokens import OwnToken
 
 _LIST: Final = "/settings/tokens"
 _PAGE: Final = 100
-_PAGE_DIGITS: Final = 4
+_PAGES_MAX: Final = 9999
 _DAYS: Final = ("7", "30", "60", "90", "365")
 _DEFAULT: Final = "90"
 _ROWS: Final = 5
@@ -67,8 +67,7 @@ class Shown:
 
 async def listed(call: PageCall, session: SignedIn) -> web.Response:
     """List one's own tokens, the newest first."""
-    text = call.query("page")
-    number = max(1, int(text)) if text.isascii() and text.isdigit() and len(text) <= _PAGE_DIGITS else 1
+    number = call.page_number(_PAGES_MAX)
     found = await tokens.page(call.services.db, session.account_id, _PAGE + 1, (number - 1) * _PAGE)
     return call.page(
         "tokens.html",
@@ -211,8 +210,7 @@ async def authorize(call: PageCall, session: SignedIn) -> web.Response:
 
 async def short_way(call: PageCall) -> web.Response:
     """Lead from the short address to the form, with what the query chooses."""
-    query = raw_query(call.request.target)
-    return web.Response(status=308, headers={**HEADERS, "Location": f"{_LIST}/new" + (f"?{query}" if query else "")})
+    return moved(f"{_LIST}/new", raw_query(call.request.target))
 
 
 _ONE: Final = _LIST + "/{number}"

@@ -80,7 +80,6 @@ async def _parsed(body: bytes, media_type: str) -> Manifest | None:
 def _page(call: PageCall, seen: Seen, tab: str, **values: Any) -> web.Response:
     name: PackageName = seen.head.name
     reference = f":{seen.tag}" if seen.tag else f"@{seen.digest[:19]}…"
-    host = call.origin.partition("://")[2]
     tag = seen.tag or next(iter(seen.row.tags), None)
     return call.page(
         f"version_{tab}.html",
@@ -91,7 +90,7 @@ def _page(call: PageCall, seen: Seen, tab: str, **values: Any) -> web.Response:
         seen=seen,
         version=seen.row,
         tab=tab,
-        tools=artifacts.pull_commands(host, str(name), tag, seen.digest, seen.kind),
+        tools=artifacts.pull_commands(call.host, str(name), tag, seen.digest, seen.kind),
         **values,
     )
 

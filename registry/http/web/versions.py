@@ -4,10 +4,11 @@ from typing import Final
 
 from aiohttp import web
 
+from auth.identity import Action
+from registry.http.numbers import number_of
 from registry.http.web import artifacts
 from registry.http.web.call import PageCall
-from registry.http.web.package import head_of
-from registry.http.web.reading import named
+from registry.http.web.package import managed
 from registry.http.web.routes import Route
 from storage.metadata import package_pages
 
@@ -17,18 +18,19 @@ _BEHIND: Final = 2**63 - 1
 
 async def versions(call: PageCall) -> web.Response:
     """List the versions of a package."""
-    name, db = named(call), call.services.db
-    head = head_of(call, name, await package_pages.package(db, call.viewer.token_id, name))
+    head, _ = await managed(call, Action.PULL)
     which, after = call.query("show"), call.query("after")
     if which not in package_pages.VERSION_FILTERS:
         which = ""
-    before = int(after) if after.isascii() and after.isdigit() and len(after) < len(str(_BEHIND)) else _BEHIND
-    rows, below = await package_pages.versions(db, head.package_id, which, before=before, limit=_ROWS)
+    before = number_of(after)
+    rows, below = await package_pages.versions(
+        call.services.db, head.package_id, which, before=_BEHIND if before is None else before, limit=_ROWS
+    )
     return call.page(
         "versions.html",
-        title=[call.say("Versions"), str(name)],
+        title=[call.say("Versions"), str(head.name)],
         api=f"{head.api}/versions",
-        command=f"moorage versions {name}",
+        command=f"moorage versions {head.name}",
         head=head,
         rows=[(row, artifacts.kind_of(row.media_type, row.artifact_type, row.kind)) for row in rows],
         which=which,

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from auth.identity import Identity
 from registry.http.server.message import Request
 from registry.http.web import sessions
 from registry.http.web.catalogue import LANGUAGES, best
+from registry.http.web.sessions import SignedIn
 from registry.services import Services
 
 THEMES: Final = ("light", "dark")
@@ -24,32 +25,13 @@ THEME_COOKIE: Final = "theme"
 _NONCE_CHARS: Final = 16
 
 
-class Session(Protocol):
-    """A session as pages need it. ``token_id``: the row of ``tokens`` whose rights the session has.
-
-    Statements ask for rights by a token, so a session has one, which nobody can authenticate with. ``recent``: whether
-    the sign-in is recent enough for sensitive changes.
-    """
-
-    @property
-    def account_id(self) -> int: ...
-    @property
-    def token_id(self) -> int: ...
-    @property
-    def login(self) -> str: ...
-    @property
-    def site_admin(self) -> bool: ...
-    @property
-    def recent(self) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """The viewer of a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
 
     language: str
     theme: str  # light, dark, or "": as the system has it
-    session: Session | None
+    session: SignedIn | None
     csrf_key: bytes
 
     @property
@@ -107,7 +89,7 @@ def stranger(http: web.Request, services: Services) -> Viewer:
     return _viewer(http, services, None, "")
 
 
-def _viewer(http: web.Request, services: Services, session: Session | None, secret: str) -> Viewer:
+def _viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
     theme = http.cookies.get(THEME_COOKIE, "")
     asked = [http.query.get("lang", ""), http.cookies.get(LANGUAGE_COOKIE, "")]
     language = next((text for text in asked if text in LANGUAGES), None) or best(

@@ -7,7 +7,6 @@ TEXTS: Final[Mapping[str, str]] = {
     "%(count)s versions": "버전 %(count)s개",
     "%(num)s day left": "%(num)s일 남음",
     "%(num)s more is not shown.": "그 밖에 %(num)s개는 표시하지 않았습니다.",
-    "%(num)s version": "버전 %(num)s개",
     "%(who)s: %(role)s": "%(who)s 역할: %(role)s",
     "A name has 1 to 39 letters and digits, with single hyphens or underscores between; some are reserved.": (
         "이름은 1~39자의 영문자와 숫자이며, 사이에 하이픈이나 밑줄을 하나씩 쓸 수 있습니다. 예약어는 쓸 수 없습니다."
@@ -195,8 +194,6 @@ TEXTS: Final[Mapping[str, str]] = {
     "by a workspace": "작업 영역",
     "goes along": "함께 삭제",
     "in these pages": "웹 페이지에서",
-    "off": "꺼짐",
-    "on": "켜짐",
     "one version": "버전 1개",
     "with a fine-grained token": "세분화된 토큰으로",
     "with an access token": "액세스 토큰으로",
