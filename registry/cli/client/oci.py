@@ -35,7 +35,6 @@ _STATUSES: Final = {
     502: UNREACHABLE,
     503: UNREACHABLE,
 }
-_MANIFEST_MAX: Final = 32 * 1024 * 1024
 _DOCKER: Final = "registry-1.docker.io"
 
 
