@@ -10,9 +10,9 @@ from registry.cli.client.api import Api, package_path
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
-from registry.cli.client.output import Column
+from registry.cli.client.output import Column, short
 from registry.cli.client.references import Reference
-from registry.cli.client.versions import digest_of, short, tag_path
+from registry.cli.client.versions import digest_of, tag_path
 
 _NOT_FOUND: Final = 404
 _GLOB: Final = "*?["

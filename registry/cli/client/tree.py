@@ -7,8 +7,7 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.oci import INDEXES, Manifest, Registry
-from registry.cli.client.output import clean, size
-from registry.cli.client.versions import short
+from registry.cli.client.output import clean, short, size
 
 _TITLES: Final = (
     ("sigstore", "signature (sigstore)"),
