@@ -56,10 +56,10 @@ class Api:
         while True:
             found = reply.json()
             for item in found["items"] if isinstance(found, dict) else found:
-                if left == 0:
-                    return
                 yield item
                 left = None if left is None else left - 1
+                if left == 0:
+                    return
             target = _next(reply.headers.get("Link") or "")
             if not target:
                 return
