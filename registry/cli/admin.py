@@ -314,13 +314,14 @@ async def _accounts(db: "Database", which: "Which") -> "AsyncIterator[Account]":
 async def _tokens(db: "Database", user: str | None) -> "AsyncIterator[AnyToken]":
     from registry.accounts import accounts, administration
 
-    account, before, more = None if user is None else await accounts.find(db, user), None, True
-    while more:
+    account, before = None if user is None else await accounts.find(db, user), None
+    while True:
         page = await administration.list_tokens(db, account=account, before=before, limit=_PAGE)
         for one in page.tokens:
             yield one
+        if page.before is None:
+            return
         before = page.before
-        more = before is not None
 
 
 def _of_token(token_id: int, work: "Callable[[Database], Awaitable[T]]") -> T:
