@@ -68,8 +68,9 @@ def _digests(node: _Node) -> list[str]:
 
 def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) -> _Node:
     seen.add(manifest.digest)
-    what = "index" if manifest.media_type in INDEXES else size(manifest.layers_size)
-    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": manifest.layers_size}
+    layers_size = manifest.layers_size
+    what = "index" if manifest.media_type in INDEXES else size(layers_size)
+    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": layers_size}
     node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
     attestations: list[_Node] = []
     for child in manifest.children:
