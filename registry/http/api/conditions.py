@@ -35,20 +35,20 @@ def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
 
 def check_of(
     call: ApiCall,
-    read: Callable[[Transaction], Awaitable[web.Response | None]],
+    read: Callable[[Transaction], Awaitable[web.Response]] | None,
     shown: Callable[[Transaction], Awaitable[str]] | None = None,
 ) -> Check | None:
     """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
 
-    ``shown`` is the entity tag of the preview of the change, which is as good. Both are told the transaction that holds
-    the lock. The check raises PreconditionFailed.
+    ``read`` None: no GET tells what is changed. ``shown`` is the entity tag of the preview of the change, which is as
+    good. Both are told the transaction that holds the lock. The check raises PreconditionFailed.
     """
     condition = condition_of(call.request)
     if condition is None:
         return None
 
     async def check(tx: Transaction) -> None:
-        told = await read(tx)
+        told = None if read is None else await read(tx)
         current = _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
         condition.check(current, None if shown is None else await shown(tx))
 

@@ -103,13 +103,10 @@ async def delete_versions(call: ApiCall) -> web.Response:
     package_id, _ = await allowed(call, Action.DELETE)
     await shown(call, package_id)
 
-    async def nothing_else(_tx: Transaction) -> None:
-        return None
-
     async def preview(tx: Transaction) -> str:
         return (await call.services.versions.plan(tx, package_id, ids)).etag
 
-    check = check_of(call, nothing_else, preview)
+    check = check_of(call, None, preview)
     await call.services.versions.delete(package_id, ids, call.actor, check=check)
     return nothing()
 
