@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from registry.cli.output import print_fields, print_json, print_rows
+from registry.cli.output import Json, print_fields, print_json, print_rows
 
 if TYPE_CHECKING:
     from registry.accounts.administration import Which
@@ -21,7 +21,6 @@ _PAGE: Final = 1000
 _SPANS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 T = TypeVar("T")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 app = typer.Typer(no_args_is_help=True, help="What only the operator does, straight on the database.")
@@ -315,13 +314,14 @@ async def _accounts(db: "Database", which: "Which") -> "AsyncIterator[Account]":
 async def _tokens(db: "Database", user: str | None) -> "AsyncIterator[AnyToken]":
     from registry.accounts import accounts, administration
 
-    account, before, more = None if user is None else await accounts.find(db, user), None, True
-    while more:
+    account, before = None if user is None else await accounts.find(db, user), None
+    while True:
         page = await administration.list_tokens(db, account=account, before=before, limit=_PAGE)
         for one in page.tokens:
             yield one
+        if page.before is None:
+            return
         before = page.before
-        more = before is not None
 
 
 def _of_token(token_id: int, work: "Callable[[Database], Awaitable[T]]") -> T:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from registry.cli.output import print_json, print_rows
+from registry.cli.output import Json, print_json, print_rows
 
 if TYPE_CHECKING:
     from registry.services import Services
 
 T = TypeVar("T")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 gc = typer.Typer(no_args_is_help=True, help="What a worker collects: look at it, or do it now.")
 

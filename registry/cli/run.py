@@ -38,7 +38,7 @@ from registry.process.room import Room
 from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
 from storage.errors import StorageError
 from storage.metadata import tokens
-from storage.metadata.database import open_database
+from storage.metadata.database import Database, open_database
 from storage.metadata.migrate import migrate
 
 ADMIN: Final = "admin"
@@ -171,7 +171,8 @@ class Standalone:
         reading, writing = os.pipe()
         with open(reading) as told:
             with open(writing, "w") as telling:
-                status = run_in_child(partial(_prepare_database, settings, token, telling), self.signals)
+                prepare = partial(_prepare_database, settings, token if first else None, telling)
+                status = run_in_child(prepare, self.signals)
             code = told.read()
         if self.signals.received:
             raise Stopped
@@ -231,40 +232,43 @@ def _spare_proxies() -> None:
         environ[name] = ",".join(sorted({*environ.get(name, "").split(","), "127.0.0.1"} - {""}))
 
 
-def _prepare_database(settings: Settings, file: Path, telling: TextIO) -> None:
-    """Prepare the database; ``telling`` gets the administrator's code to sign in, unless there is a password."""
+def _prepare_database(settings: Settings, file: Path | None, telling: TextIO) -> None:
+    """Prepare the database; ``telling`` gets the administrator's code to sign in, unless there is a password.
+
+    ``file`` gets a token of the administrator; None: there is one.
+    """
     try:
         asyncio.run(migrate(settings.database.url))
-        if not file.exists():
-            asyncio.run(_admit(settings, file))
-        telling.write(asyncio.run(_sign_in_code(settings)))
+        telling.write(asyncio.run(_admit(settings, file)))
         telling.flush()
     except (StorageError, AccountError, OSError) as error:
         sys.exit(f"moorage: {error}")
 
 
-async def _admit(settings: Settings, file: Path) -> None:
-    """Create the admin account and a token with every scope, and write the token to the file.
-
-    Where the file was taken away the account is there: its former token ends, for somebody may have it.
-    """
+async def _admit(settings: Settings, file: Path | None) -> str:
+    """Give the administrator a token, if ``file`` is given for it; return a code to sign in, or ""."""
     async with open_database(settings.database) as db:
-        with suppress(LoginTaken):
-            await create_user(db, ADMIN, site_admin=True)
-        admin = (await find(db, ADMIN)).id
-        for former in await tokens.page(db, admin, await tokens.count(db, admin), 0):
-            if former.note == _NOTE:
-                await tokens.revoke(db, admin, former.id)
-        token, _ = await create_token(db, ADMIN, sorted(SCOPES), note=_NOTE)
-        write_private(file, token.reveal() + "\n")
-
-
-async def _sign_in_code(settings: Settings) -> str:
-    async with open_database(settings.database) as db:
+        if file is not None:
+            await _give_token(db, file)
         with suppress(AccountUnknown):  # renamed, or deleted
             code = await issue_first_code(db, ADMIN)
             return "" if code is None else code.reveal()
     return ""
+
+
+async def _give_token(db: Database, file: Path) -> None:
+    """Create the admin account and a token with every scope, and write the token to the file.
+
+    Where the file was taken away the account is there: its former token ends, for somebody may have it.
+    """
+    with suppress(LoginTaken):
+        await create_user(db, ADMIN, site_admin=True)
+    admin = (await find(db, ADMIN)).id
+    for former in await tokens.page(db, admin, await tokens.count(db, admin), 0):
+        if former.note == _NOTE:
+            await tokens.revoke(db, admin, former.id)
+    token, _ = await create_token(db, ADMIN, sorted(SCOPES), note=_NOTE)
+    write_private(file, token.reveal() + "\n")
 
 
 def follow_parent() -> None:

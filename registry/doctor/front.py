@@ -12,7 +12,7 @@ from cryptography import x509
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from registry.config import Settings, TlsSettings
 from registry.doctor.http import FAILURES, Reply, announce, ask
-from registry.doctor.report import Check, clock, hint, reason_of, right, wrong
+from registry.doctor.report import LARGE_BODIES, Check, clock, hint, reason_of, right, wrong
 
 _PART: Final = "clients"
 _PROXY: Final = "proxy"
@@ -196,12 +196,11 @@ async def _limit(settings: Settings, origin: str) -> list[Check]:
                 passed = smaller
     except FAILURES as error:
         return [_unreachable(origin, error)]
-    cure = 'nginx: client_max_body_size 0; ingress-nginx: proxy-body-size "0"; Apache: LimitRequestBody 0'
     if status == _TOO_LARGE:
         some = f"takes bodies of {_human(passed)}, and not much more" if passed else "takes next to no body"
-        return [wrong(_PROXY, f"it {some}: layers up to {_human(size)} are refused with HTTP 413", cure)]
+        return [wrong(_PROXY, f"it {some}: layers up to {_human(size)} are refused with HTTP 413", LARGE_BODIES)]
     told = f"a layer of {_human(size)} is answered with HTTP {status} instead of being let through"
-    return [wrong(_PROXY, told, f"have the proxy pass large bodies as they come: {cure}")]
+    return [wrong(_PROXY, told, f"have the proxy pass large bodies as they come: {LARGE_BODIES}")]
 
 
 async def _announced(origin: str, size: int) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import orjson
 
 from registry.doctor.http import FAILURES, Reply, ask
-from registry.doctor.report import Check, reason_of, right, wrong
+from registry.doctor.report import LARGE_BODIES, Check, reason_of, right, wrong
 
 _PART: Final = "push"
 _CHUNK: Final = bytes(4 * 1024 * 1024)
@@ -56,8 +56,7 @@ async def _chunk(place: str, headers: Mapping[str, str], login: str) -> Check:
     finally:
         cancelled = await _ask(_here(place, sent), "DELETE", headers)
     if sent.status == _TOO_LARGE:
-        cure = 'nginx: client_max_body_size 0; ingress-nginx: proxy-body-size "0"; Apache: LimitRequestBody 0'
-        return wrong(_PART, f"a chunk of {mib} MiB is refused by the proxy (HTTP 413)", cure)
+        return wrong(_PART, f"a chunk of {mib} MiB is refused by the proxy (HTTP 413)", LARGE_BODIES)
     if sent.status != _ACCEPTED or sent.header("range") != f"0-{len(_CHUNK) - 1}":
         return wrong(_PART, f"a chunk of {mib} MiB is not taken (HTTP {sent.status})", _BETWEEN)
     if cancelled.status // 100 != 2:  # noqa: PLR2004 - a success

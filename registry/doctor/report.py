@@ -52,6 +52,8 @@ def hint(part: str, told: str, cure: str) -> Check:
 #: Bearer tokens are believed by clocks that differ as much as that; S3 takes 15 minutes.
 _SKEW_SECONDS: Final = 20.0
 _CLOCK: Final = "set the clocks of all machines by NTP (timedatectl set-ntp true)"
+#: What mends a proxy that has a limit of its own for bodies.
+LARGE_BODIES: Final = 'nginx: client_max_body_size 0; ingress-nginx: proxy-body-size "0"; Apache: LimitRequestBody 0'
 
 
 def clock(part: str, ahead_seconds: float) -> Check:

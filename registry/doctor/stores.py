@@ -73,14 +73,19 @@ async def _clock(settings: S3Settings, now: Callable[[], float]) -> list[Check]:
     return [] if reply.ahead_seconds is None else [clock("S3", reply.ahead_seconds)]
 
 
+def _key(name: str, use: str) -> ObjectKey:
+    """Return a key like those of the registry (registry/uploads/sessions.py), so that the same rights hold."""
+    return ObjectKey(f"b/{name[:2]}/{name}-doctor-{use}")
+
+
 class _Examination:
     """The operations on a store, on two keys of their own."""
 
     def __init__(self, stores: Stores, settings: S3Settings | LocalSettings, name: str) -> None:
         self._stores = stores
         self._local = isinstance(settings, LocalSettings)
-        self._whole = ObjectKey(f"b/{name[:2]}/{name}-doctor-whole")
-        self._parts = ObjectKey(f"b/{name[:2]}/{name}-doctor-parts")
+        self._whole = _key(name, "whole")
+        self._parts = _key(name, "parts")
         self._open: list[MultipartId] = []
         self.part = "disk" if isinstance(settings, LocalSettings) else "S3"
         if isinstance(settings, LocalSettings):
@@ -180,7 +185,7 @@ async def check_redirect(
     """Check what clients are redirected to for blobs: a signed URL, from here, and whether others reach its host."""
     if not settings.redirect:
         return [right(_REDIRECT, "off: blobs go through the server")]
-    key = ObjectKey(f"b/{name[:2]}/{name}-doctor-redirect")
+    key = _key(name, "redirect")
     try:
         await stores.put(key, [_DATA])
         url = await stores.presign(key, ttl=_URL_LIFE, content_type=_TYPE)

@@ -91,6 +91,8 @@ async def test_tags_are_made_moved_and_taken_away_and_each_tells_its_undo(shell:
         ("latest", first, second, "alice"), ("latest", "", first, "alice"),
     ]  # fmt: skip
     assert (await shell.ok("activity", "alice/app")).out.count("packages.tag_") == 5
+    one = await shell.ok("activity", "alice/app", "--limit", "1", "--verbose")
+    assert (one.out.count("\n"), one.err.count("GET ")) == (1, 1), "no page is asked for that nobody sees"
     await shell.ok(*undo.split()[1:])
     done = await shell.ok("untag", "alice/app:latest")
     assert done.err.endswith(f"  undo: moorage tag alice/app@{first} latest\n")

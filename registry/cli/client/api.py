@@ -1,7 +1,7 @@
 """The API of one host, as a signed-in user: requests, pages, and what refusals mean."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -42,36 +42,34 @@ class Api:
 
     def reply(self, method: str, path: str, body: object = None, etag: str = "", **query: object) -> Reply:
         """Send a request and return the response, if it is a success. Raises CommandError."""
-        reply = self.answer(method, path, body, etag, **query)
-        if reply.status not in _OK:
-            raise self._refusal(reply)
-        return reply
-
-    def answer(self, method: str, path: str, body: object = None, etag: str = "", **query: object) -> Reply:
-        """Send a request and return the response, whatever its status is. Raises CommandError if there is none."""
         asked = urlencode({name: value for name, value in query.items() if value is not None})
         headers = {**self._headers, **({"If-Match": etag} if etag else {})}
         if body is not None:
             headers["Content-Type"] = "application/json"
         sent = None if body is None else json.dumps(body).encode()
-        return self.connection.ask(method, PREFIX + path + (f"?{asked}" if asked else ""), headers, sent)
+        return self._asked(method, PREFIX + path + (f"?{asked}" if asked else ""), headers, sent)
 
     def pages(self, path: str, limit: int | None = None, **query: object) -> Iterator[Any]:
         """Read the items of a list, page by page, ``limit`` of them at most."""
         size = _PAGE if limit is None else min(_PAGE, limit)
-        asked = urlencode({name: value for name, value in {**query, "per_page": size}.items() if value is not None})
-        target, left = f"{PREFIX}{path}?{asked}", limit
-        while target:
-            reply = self.connection.ask("GET", target, self._headers)
-            if reply.status not in _OK:
-                raise self._refusal(reply)
+        reply, left = self.reply("GET", path, None, "", **query, per_page=size), limit
+        while True:
             found = reply.json()
             for item in found["items"] if isinstance(found, dict) else found:
-                if left == 0:
-                    return
                 yield item
                 left = None if left is None else left - 1
+                if left == 0:
+                    return
             target = _next(reply.headers.get("Link") or "")
+            if not target:
+                return
+            reply = self._asked("GET", target, self._headers)
+
+    def _asked(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
+        reply = self.connection.ask(method, target, headers, body)
+        if reply.status not in _OK:
+            raise self._refusal(reply)
+        return reply
 
     def _refusal(self, reply: Reply) -> CommandError:
         told = reply.json()

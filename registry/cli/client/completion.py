@@ -87,7 +87,7 @@ def _packages(context: Context) -> list[str]:
     from registry.cli.client.packages import full_name
 
     try:
-        found = [full_name(one) for one in context.api().pages("/search/packages", 200, q="")]
+        found = [full_name(one) for one in context.api_of(target).pages("/search/packages", 200, q="")]
         os.makedirs(store.folder(context.env), mode=0o700, exist_ok=True)  # noqa: PTH103
         descriptor = os.open(cached, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:

@@ -40,7 +40,8 @@ def _wait(connection: Connection, started: dict[str, Any], sleep: Callable[[floa
     while time.monotonic() < deadline:
         sleep(interval)
         reply = connection.ask("POST", "/login/device/token", _FORM, urlencode(asked).encode())
-        told = reply.json() if isinstance(reply.json(), dict) else {}
+        found = reply.json()
+        told = found if isinstance(found, dict) else {}
         if reply.status == _OK and told.get("access_token"):
             return str(told["access_token"])
         match told.get("error"):

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Final, TextIO
 
 from registry.cli.client import store
+from registry.cli.client.credentials import NOT_FOUND
 from registry.cli.client.errors import CommandError
 
-_ABSENT: Final = "credentials not found in native keychain"
 _NO_SERVER: Final = "no credentials server URL"
 _NO_USER: Final = "no credentials username"
 _USAGE: Final = "Usage: docker-credential-moorage <store|get|erase|list|version>"
@@ -56,7 +56,7 @@ def _get(env: Mapping[str, str], given: str) -> str:
     host = host_of(given)
     entry = store.read(env).get(host, {})
     if not entry.get("token"):
-        raise Refused(_ABSENT)
+        raise Refused(NOT_FOUND)
     found = {"ServerURL": given.strip(), "Username": entry.get("login") or "moorage", "Secret": entry["token"]}
     return json.dumps(found) + "\n"
 

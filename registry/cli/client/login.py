@@ -13,10 +13,8 @@ from registry.cli.client.errors import NOT_SIGNED_IN, USAGE, CommandError
 from registry.cli.client.output import Column
 
 _SCOPES: Final = "read:packages,write:packages,delete:packages,user"
-_OK: Final = 200
 _TOKEN_MAX: Final = 1000
 _SKEW_SECONDS: Final = 30
-_DAY_SECONDS: Final = 86400
 
 
 def _add_login(parser: ArgumentParser) -> None:

@@ -35,7 +35,6 @@ _STATUSES: Final = {
     502: UNREACHABLE,
     503: UNREACHABLE,
 }
-_MANIFEST_MAX: Final = 32 * 1024 * 1024
 _DOCKER: Final = "registry-1.docker.io"
 
 
@@ -136,8 +135,7 @@ class Registry:
             if reply.status != _OK or reply.headers.get("Content-Type", "").partition(";")[0] != INDEXES[0]:
                 break
             found += reply.json()["manifests"] or []
-            link = re.match(r'<([^>]+)>;\s*rel="?next', reply.headers.get("Link") or "")
-            target = None if link is None else link[1].partition(f"/v2/{self.path}")[2] or None
+            target = self._next(reply)
         else:
             return found
         return self.fallback(digest)[1]
@@ -157,8 +155,12 @@ class Registry:
             if reply.status != _OK:
                 raise self.refusal(reply, self.path)
             yield from reply.json()["tags"] or []
-            link = re.match(r'<([^>]+)>;\s*rel="?next', reply.headers.get("Link") or "")
-            target = None if link is None else link[1].partition(f"/v2/{self.path}")[2] or None
+            target = self._next(reply)
+
+    def _next(self, reply: Reply) -> str | None:
+        """Return the target of the next page, below the repository."""
+        link = re.match(r'<([^>]+)>;\s*rel="?next', reply.headers.get("Link") or "")
+        return None if link is None else link[1].partition(f"/v2/{self.path}")[2] or None
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is in the repository."""

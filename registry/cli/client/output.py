@@ -133,6 +133,11 @@ def size(count: float) -> str:
     return f"{count:.1f} {_UNITS[at]}" if at and count < _STEP / _TEN else f"{count:.0f} {_UNITS[at]}"
 
 
+def short(digest: str) -> str:
+    """Shorten a digest for people."""
+    return digest[:_DIGEST_SHOWN]
+
+
 def plural(count: int, noun: str) -> str:
     """Render a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -173,7 +178,7 @@ def _shown(column: Column, item: Any, now: float) -> str:
         case "time":
             return age(value, now)
         case "digest":
-            return str(value)[:_DIGEST_SHOWN]
+            return short(str(value))
         case "number":
             return f"{value:,}"
         case _:

@@ -46,7 +46,7 @@ def _packages(context: Context) -> None:
         found = (one for one in found if options.visibility in (None, one["visibility"]))
     else:
         found = api.pages(
-            f"/users/{quote(options.owner, safe='')}/packages" if options.owner else "/user/packages", bound,
+            _path_of(options.owner), bound,
             package_type="container", visibility=options.visibility, state="deleted" if options.deleted else None,
         )  # fmt: skip
     if options.match:
@@ -55,6 +55,11 @@ def _packages(context: Context) -> None:
     context.output.table(_PACKAGES, shown, full_name)
     if not shown:
         context.note("No packages.")
+
+
+def _path_of(owner: str) -> str:
+    """Return the path of the packages of an account; the user's own, if none is named."""
+    return f"/users/{quote(owner, safe='')}/packages" if owner else "/user/packages"
 
 
 _PACKAGE: Final = (
@@ -163,9 +168,7 @@ def _du(context: Context) -> None:
         api, paths = context.api(package), {package.path: package_path(package)}
     else:
         api = context.api()
-        listed = api.pages(
-            f"/users/{quote(what, safe='')}/packages" if what else "/user/packages", package_type="container"
-        )
+        listed = api.pages(_path_of(what), package_type="container")
         named = [references.parse(full_name(one)) for one in listed]
         paths = {one.path: package_path(one) for one in named}
     found = [{"package": name, **api.get(f"{path}/usage")} for name, path in paths.items()]

@@ -10,11 +10,10 @@ from registry.cli.client.api import Api, package_path
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
-from registry.cli.client.output import Column
+from registry.cli.client.output import Column, short
 from registry.cli.client.references import Reference
-from registry.cli.client.versions import digest_of, short, tag_path
+from registry.cli.client.versions import digest_of, tag_path
 
-_NOT_FOUND: Final = 404
 _GLOB: Final = "*?["
 
 _TAGS: Final = (
@@ -86,11 +85,13 @@ def _tag(context: Context) -> int | None:
 
 def _former(api: Api, source: Reference, tag: str) -> tuple[str, str]:
     """Return where a tag points, with its entity tag; empty where there is none."""
-    answer = api.answer("GET", tag_path(source, tag))
-    if answer.status == _NOT_FOUND:
-        return "", ""
-    found = answer.json() if answer.status == 200 else api.get(tag_path(source, tag))  # noqa: PLR2004
-    return found["digest"], answer.headers.get("ETag", "")
+    try:
+        reply = api.reply("GET", tag_path(source, tag))
+    except CommandError as error:
+        if error.status == NOT_FOUND:
+            return "", ""
+        raise
+    return reply.json()["digest"], reply.headers.get("ETag", "")
 
 
 def _add_untag(parser: ArgumentParser) -> None:

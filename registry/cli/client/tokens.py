@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Final
 
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
@@ -36,7 +35,7 @@ def _add_list(parser: ArgumentParser) -> None:
 
 
 def _list(context: Context) -> None:
-    found = list(islice(context.api().pages("/user/tokens", limit_of(context)), limit_of(context)))
+    found = list(context.api().pages("/user/tokens", limit_of(context)))
     context.output.table(_TOKENS, found, lambda one: str(one["id"]))
 
 

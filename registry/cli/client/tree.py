@@ -7,8 +7,7 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.oci import INDEXES, Manifest, Registry
-from registry.cli.client.output import clean, size
-from registry.cli.client.versions import short
+from registry.cli.client.output import clean, short, size
 
 _TITLES: Final = (
     ("sigstore", "signature (sigstore)"),
@@ -69,8 +68,9 @@ def _digests(node: _Node) -> list[str]:
 
 def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) -> _Node:
     seen.add(manifest.digest)
-    what = "index" if manifest.media_type in INDEXES else size(manifest.layers_size)
-    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": manifest.layers_size}
+    layers_size = manifest.layers_size
+    what = "index" if manifest.media_type in INDEXES else size(layers_size)
+    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": layers_size}
     node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
     attestations: list[_Node] = []
     for child in manifest.children:

@@ -1,18 +1,11 @@
 """Versions by reference: which digest and which id a tag or digest stands for."""
 
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from registry.cli.client.api import Api, package_path
 from registry.cli.client.errors import NOT_FOUND, CommandError
 from registry.cli.client.references import Reference
-
-_SHOWN: Final = 19
-
-
-def short(digest: str) -> str:
-    """Shorten a digest for people."""
-    return digest[:_SHOWN]
 
 
 def tag_path(package: Reference, tag: str) -> str:

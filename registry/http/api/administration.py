@@ -26,8 +26,7 @@ async def list_users(call: ApiCall) -> web.Response:
     page = await administration.list_accounts(
         call.services.db, which, query=query.get("q", ""), after=query.get("after", ""), limit=size
     )
-    links = {} if page.after is None else after_link(call, size, page.after)
-    return answer([_account(call, one) for one in page.accounts], headers=links)
+    return answer([_account(call, one) for one in page.accounts], headers=after_link(call, size, page.after))
 
 
 async def list_organizations_of_all(call: ApiCall) -> web.Response:
@@ -44,7 +43,7 @@ async def list_organizations_of_all(call: ApiCall) -> web.Response:
         }
         for one in page.accounts
     ]
-    return answer(body, headers={} if page.after is None else after_link(call, size, page.after))
+    return answer(body, headers=after_link(call, size, page.after))
 
 
 def _account(call: ApiCall, one: Account) -> dict[str, Any]:
@@ -65,8 +64,7 @@ async def list_tokens(call: ApiCall) -> web.Response:
     account = await accounts.find(call.services.db, login) if login else None
     before = number_of(query.get("after", ""))
     page = await administration.list_tokens(call.services.db, account=account, before=before, limit=size)
-    links = {} if page.before is None else after_link(call, size, str(page.before))
-    return answer([_token(call, one) for one in page.tokens], headers=links)
+    return answer([_token(call, one) for one in page.tokens], headers=after_link(call, size, page.before))
 
 
 def _token(call: ApiCall, one: AnyToken) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 import orjson
@@ -131,8 +131,3 @@ def nothing(headers: Mapping[str, str] | None = None) -> web.Response:
 async def read_body(request: Request, seconds: float) -> bytes:
     """Read the body, at most BODY_MAX bytes. Raises 400, 408, 413."""
     return await request.body.read(BODY_MAX, seconds, errors.TooLarge(f"A body has at most {BODY_MAX} bytes"))
-
-
-def fields(**values: object) -> dict[str, Any]:
-    """Build a JSON object from keyword arguments."""
-    return cast("dict[str, Any]", values)

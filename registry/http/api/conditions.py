@@ -36,10 +36,11 @@ def tagged(call: ApiCall, response: web.StreamResponse) -> web.StreamResponse:
     return web.Response(status=304, headers=kept)
 
 
-def check_of(call: ApiCall, read: Read) -> Check | None:
+def check_of(call: ApiCall, read: Read | None) -> Check | None:
     """The check of the request's condition against what ``read`` tells under a rule's lock; None: no condition.
 
-    ``read`` is told the transaction that holds the lock. The check raises PreconditionFailed.
+    ``read`` is told the transaction that holds the lock; None: no GET tells what is changed. The check raises
+    PreconditionFailed.
     """
     condition = condition_of(call.request)
     if condition is None:
@@ -51,7 +52,7 @@ def check_of(call: ApiCall, read: Read) -> Check | None:
     return check
 
 
-def deletion_check_of(call: ApiCall, read: Read) -> DeletionCheck | None:
+def deletion_check_of(call: ApiCall, read: Read | None) -> DeletionCheck | None:
     """The same of a deletion, for which the entity tag of its preview is as good."""
     condition = condition_of(call.request)
     if condition is None:
@@ -63,8 +64,8 @@ def deletion_check_of(call: ApiCall, read: Read) -> DeletionCheck | None:
     return check
 
 
-async def _current(read: Read, tx: Transaction) -> str | None:
-    told = await read(tx)
+async def _current(read: Read | None, tx: Transaction) -> str | None:
+    told = None if read is None else await read(tx)
     return _etag(told.body) if told is not None and isinstance(told.body, bytes) else None
 
 

@@ -104,10 +104,7 @@ async def delete_versions(call: ApiCall) -> web.Response:
     package_id, _ = await allowed(call, Action.DELETE)
     await shown(call, package_id)
 
-    async def nothing_else(_tx: Transaction) -> None:
-        return None
-
-    check = deletion_check_of(call, nothing_else)
+    check = deletion_check_of(call, None)
     await call.services.versions.delete(package_id, ids, call.actor, check=check)
     return nothing()
 

@@ -44,7 +44,7 @@ class Page:
 
 def page_of(call: ApiCall) -> Page:
     """Parse the requested page; malformed values are the default, as on GitHub. Raises 400 past the 10,000th item."""
-    size = min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+    size = size_of(call)
     number = max(_number(call.http.query.get("page"), 1), 1)
     if number * size > COUNTED + _MOST:
         raise BadRequest(f"Only the first {COUNTED} results are available.")
@@ -69,14 +69,14 @@ def size_of(call: ApiCall) -> int:
 
 def after_of(call: ApiCall) -> tuple[str | None, int]:
     """Parse the place that a list begins behind, as a Link header had it, and the size of its page."""
-    return call.http.query.get("after"), min(max(_number(call.http.query.get("per_page"), _DEFAULT), 1), _MOST)
+    return call.http.query.get("after"), size_of(call)
 
 
-def after_link(call: ApiCall, size: int, last: str | None) -> dict[str, str]:
+def after_link(call: ApiCall, size: int, last: str | int | None) -> dict[str, str]:
     """The Link header to the page behind ``last``; None: there is no other page."""
     if last is None:
         return {}
-    url = call.http.rel_url.update_query(after=last, per_page=str(size))
+    url = call.http.rel_url.update_query(after=str(last), per_page=str(size))
     return {"Link": f'<{call.served_at}{url}>; rel="next"'}
 
 

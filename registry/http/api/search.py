@@ -7,7 +7,7 @@ from aiohttp import web
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import one_of
 from registry.http.api.packages import package
-from registry.http.api.paging import after_link, size_of
+from registry.http.api.paging import after_link, after_of
 from registry.http.api.routes import Access, Route
 from registry.packages import search as rule
 from storage.metadata.search import FoundPackage
@@ -20,13 +20,13 @@ async def search_packages(call: ApiCall) -> web.Response:
     """
     query = call.http.query
     sort = cast("rule.Sort", one_of(call, "sort", rule.SORTS) or "newest")
-    size = size_of(call)
+    after, size = after_of(call)
     found = await rule.search(
         call.services.db,
         call.token_id,
         query.get("q", ""),
         sort=sort,
-        after=query.get("after"),
+        after=after,
         limit=size,
         counted=True,
     )
@@ -35,7 +35,7 @@ async def search_packages(call: ApiCall) -> web.Response:
         "incomplete_results": not found.complete,
         "items": [_item(call, one) for one in found.packages],
     }
-    return answer(body, headers={} if found.after is None else after_link(call, size, found.after))
+    return answer(body, headers=after_link(call, size, found.after))
 
 
 def _item(call: ApiCall, found: FoundPackage) -> dict[str, Any]:

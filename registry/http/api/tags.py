@@ -134,8 +134,7 @@ def _place(call: ApiCall) -> tuple[int | None, int]:
 
 
 def _events(call: ApiCall, page: EventPage, size: int) -> web.Response:
-    link = after_link(call, size, None if page.after is None else str(page.after))
-    return answer([_event(call, one) for one in page.events], headers=link)
+    return answer([_event(call, one) for one in page.events], headers=after_link(call, size, page.after))
 
 
 def _tag(call: ApiCall, package: ShownPackage, found: Tag) -> dict[str, Any]:

@@ -6,17 +6,19 @@ from typing import Final
 import msgspec
 import structlog
 
-from auth.challenge import challenge
+from auth.challenge import basic_challenge, challenge
+from auth.errors import Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
 from registry.http.proxies import says_https
-from registry.http.server.message import INERT, Request
+from registry.http.server.message import INERT, Request, Response, error_response
 from registry.http.urls import origin
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.packages.owners import OwnerMissing
 from registry.services import Services
+from storage.errors import Unavailable
 from storage.metadata.access_facts import AccessFacts
 
 log = structlog.get_logger()
@@ -84,6 +86,19 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
         _warn(http, services)
     why = "authentication required" if error is None else f"the credentials do not do: {error}"
     return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
+
+
+def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:
+    """Render what the caller of a route that is asked with Basic is told of ``error``."""
+    told: errors.RegistryError
+    match error:
+        case Unauthenticated():
+            told = errors.Unauthorized(error.reason, basic_challenge("Moorage"))
+        case Unavailable():
+            told = errors.UnavailableNow(retry_after_seconds=2)
+        case errors.RegistryError():
+            told = error
+    return error_response(told, headers)
 
 
 def _warn(http: Request, services: Services) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import orjson
 
-from auth.challenge import basic_challenge
 from auth.errors import Unauthenticated
 from auth.permissions import may_list
-from registry.errors import NotFound, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.errors import NotFound, RegistryError, Unsupported
 from registry.http.authenticate import authenticate
 from registry.http.login_throttle import LoginThrottle
-from registry.http.server.message import INERT, Request, Response, error_response
+from registry.http.server.message import INERT, Request, Response
+from registry.http.v2.call import refused_basic
 from registry.packages.search import PAGE_MAX, search
 from registry.services import Services
 from storage.errors import Unavailable
@@ -36,12 +36,8 @@ async def serve(services: Services, throttle: LoginThrottle, path: str, http: Re
         if path == PING:
             return Response(200, _HEADERS, orjson.dumps({"standalone": False}))
         return await _searched(services, throttle, http)
-    except Unauthenticated as error:
-        return error_response(Unauthorized(error.reason, basic_challenge("Moorage")), INERT)
-    except RegistryError as error:
-        return error_response(error, INERT)
-    except Unavailable:
-        return error_response(UnavailableNow(retry_after_seconds=2), INERT)
+    except (Unauthenticated, RegistryError, Unavailable) as error:
+        return refused_basic(error, INERT)
 
 
 async def _searched(services: Services, throttle: LoginThrottle, http: Request) -> Response:

@@ -13,18 +13,17 @@ from typing import Final
 import orjson
 
 from auth import scopes
-from auth.challenge import basic_challenge
 from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials, of_password
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
-from registry.errors import BadRequest, RegistryError, Unauthorized, UnavailableNow, Unsupported
+from registry.errors import BadRequest, RegistryError, Unsupported
 from registry.http.authenticate import Counted, Holder, credentials_of, holder
 from registry.http.forms import read_form
 from registry.http.login_throttle import LoginThrottle
-from registry.http.server.message import Request, Response, error_response
-from registry.http.v2.call import HEADERS
+from registry.http.server.message import Request, Response
+from registry.http.v2.call import HEADERS, refused_basic
 from registry.services import Services
 from storage.errors import Unavailable
 from storage.names import InvalidName, PackageName
@@ -41,12 +40,8 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         if http.method == "POST":
             return await _by_form(services, throttle, http)
         raise Unsupported("this method", allow=("GET", "HEAD", "POST"))
-    except Unauthenticated as error:
-        return error_response(Unauthorized(error.reason, basic_challenge("Moorage")), HEADERS)
-    except RegistryError as error:
-        return error_response(error, HEADERS)
-    except Unavailable:
-        return error_response(UnavailableNow(retry_after_seconds=2), HEADERS)
+    except (Unauthenticated, RegistryError, Unavailable) as error:
+        return refused_basic(error, HEADERS)
 
 
 async def _by_form(services: Services, throttle: LoginThrottle, http: Request) -> Response:
