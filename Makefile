@@ -41,7 +41,8 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # each begins with its share in order, so that neighbours share servers, and who is done takes from the others. What is
 # compiled is kept, whatever the environment says: five processes need it. Few tests are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling and not failover and not pages
+# What is not run by `make test` is told once: by pytest's own options.
+OTHERS = $(shell sed -n "s/^addopts = .* -m '\(.*\)'\"$$/\1/p" pyproject.toml)
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
