@@ -1,6 +1,5 @@
 """Sign-in and the settings of an account in Chromium: by keyboard alone, without script, and in every view."""
 
-from itertools import product
 from pathlib import Path
 
 import orjson
@@ -9,7 +8,7 @@ import pytest
 from registry.accounts import sign_in as rules
 from registry.accounts.accounts import create_user
 from registry.accounts.organizations import create as create_organization
-from tests.support.pages import Browsed
+from tests.support.pages import Browsed, views
 from tests.support.people import PASSWORD, browser, person
 from tests.support.provider import provider
 from tests.support.server import Registry, running
@@ -17,18 +16,11 @@ from tests.web.conftest import Browse
 from tests.web.test_devices import begin
 
 pytestmark = pytest.mark.pages
-VIEWS = list(product((320, 1280), ("light", "dark"), ("en", "ko")))
+VIEWS = views(320, 1280)
 SIGNED_IN = (
     "/settings/profile", "/settings/security", "/settings/sessions", "/settings/tokens", "/settings/tokens/new?scopes=repo",
     "/settings/tokens/new?kind=fine-grained", "/settings/language", "/login/device",
 )  # fmt: skip
-
-
-async def look(window: Browsed, name: str, pictures: Path | None) -> None:
-    await window.assert_no_overflow()
-    await window.axe()
-    if pictures is not None:
-        await window.page.screenshot(path=pictures / f"{name}.png", full_page=True)
 
 
 async def signed_in(window: Browsed) -> bool:
@@ -126,10 +118,10 @@ async def test_a_device_is_approved(registry: Registry, browse: Browse, pictures
         await window.page.get_by_label("Code").fill(device["user_code"])
         await window.page.get_by_role("button", name="Continue").click()
         await window.page.get_by_text("laptop.example").wait_for()
-        await look(window, "device-waiting", pictures)
+        await window.look("device-waiting", pictures)
         await window.page.get_by_role("button", name="Sign in this device").click()
         await window.page.get_by_text("The device is signed in").wait_for()
-        await look(window, "device-approved", pictures)
+        await window.look("device-approved", pictures)
 
 
 @pytest.mark.timeout(900)
@@ -148,11 +140,11 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
         async with browse(registry.url, width=width, theme=theme, language=language) as window:
             for path in ("/login", "/login/code"):
                 await window.open(path)
-                await look(window, f"{path[1:].replace('/', '-')}-{view}", pictures)
+                await window.look(f"{path[1:].replace('/', '-')}-{view}", pictures)
         async with browse(registry.url, width=width, theme=theme, language=language, cookies=alice.cookies) as window:
             for path in (*SIGNED_IN, f"/settings/tokens/{row[0]}", "/login"):
                 await window.open(path)
-                await look(window, f"in-{path[1:].replace('/', '-').replace('?', '-')}-{view}", pictures)
+                await window.look(f"in-{path[1:].replace('/', '-').replace('?', '-')}-{view}", pictures)
 
 
 async def test_a_provider_signs_in_through_the_browser(env: dict[str, str], browse: Browse) -> None:
