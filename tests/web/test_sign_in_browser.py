@@ -8,6 +8,7 @@ import pytest
 from registry.accounts import sign_in as rules
 from registry.accounts.accounts import create_user
 from registry.accounts.organizations import create as create_organization
+from tests.support.keyboard import Keys
 from tests.support.pages import Browsed, views
 from tests.support.people import PASSWORD, browser, person
 from tests.support.provider import provider
@@ -47,35 +48,22 @@ async def test_a_link_signs_in_and_leaves_no_trace(registry: Registry, browse: B
 async def test_by_keyboard_alone_one_signs_in_makes_a_token_and_signs_out(registry: Registry, browse: Browse) -> None:
     await person(registry, "alice")
     async with browse(registry.url) as window:
-        press, focused = window.page.keyboard.press, "document.activeElement.name || document.activeElement.textContent"
-
-        async def tab_to(name: str) -> None:
-            for _ in range(60):
-                await press("Tab")
-                if (await window.page.evaluate(focused)).strip() == name:
-                    outline = "getComputedStyle(document.activeElement).outlineStyle"
-                    assert await window.page.evaluate(outline) != "none", f"one cannot see where {name} is"
-                    return
-            raise AssertionError(f"no way to {name} by Tab")
-
+        keys = Keys(window)
         await window.open("/settings/tokens/new?scopes=write:packages")
-        await tab_to("login")
-        await window.page.keyboard.type("alice")
-        await tab_to("password")
-        await window.page.keyboard.type(PASSWORD)
-        await press("Enter")
+        await keys.write("Login", "alice")
+        await keys.write("Password", PASSWORD)
+        await keys.keyboard.press("Enter")
         await window.page.get_by_role("heading", name="New token").wait_for()
-        await tab_to("note")
-        await window.page.keyboard.type("laptop")
-        await press("Enter")
+        await keys.write("Name", "laptop")
+        await keys.keyboard.press("Enter")
         await window.page.get_by_role("heading", name="The token is made").wait_for()
         text = await window.page.get_by_role("region", name="Access token").inner_text()
         assert (await registry.call("GET", "/v2/", text.strip())).status == 200
         await window.page.evaluate("document.activeElement.blur()")
-        await tab_to("alice")
-        await press("Enter")
-        await tab_to("Sign out")
-        await press("Enter")
+        await keys.to("alice")
+        await keys.keyboard.press("Enter")
+        await keys.to("Sign out")
+        await keys.keyboard.press("Enter")
         await window.page.get_by_text("You are signed out.").wait_for()
         assert not await signed_in(window)
 
