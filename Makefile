@@ -48,8 +48,8 @@ test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
-	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
-	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone"
+	failed=0; $(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone" || failed=$$?; \
+	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone" && exit $$failed
 endif
 
 coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
