@@ -173,11 +173,6 @@ async def db(database_url: str) -> AsyncIterator[Database]:
         yield opened
 
 
-@pytest.fixture(scope="session")
-def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work")
-
-
 @pytest.fixture
 def env(database_url: str, s3: EmbeddedS3) -> dict[str, str]:
     """The environment of a server with a database and a bucket of its own; a test may change it before it serves."""
