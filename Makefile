@@ -224,29 +224,25 @@ clean: ## Remove the environment and the caches; DATA stays
 
 # Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.
 
+# $(call install,what): the packages of the lock file that comes first among what the stamp needs.
+define install
+echo 'Installing $(1), once ...'
+$(PIP) install $(LOCKED) -r $< \
+	|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+touch $@
+endef
+
 .venv/.run: requirements.lock .venv/.made
-	echo 'Installing what the registry needs, once ...'
-	$(PIP) install $(LOCKED) -r requirements.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what the registry needs)
 
 .venv/.dev: requirements-dev.lock .venv/.run
-	echo 'Installing what tests and checks need, once ...'
-	$(PIP) install $(LOCKED) -r requirements-dev.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what tests and checks need)
 
 .venv/.clients: requirements-clients.lock .venv/.dev
-	echo 'Installing the GitHub clients, once ...'
-	$(PIP) install $(LOCKED) -r requirements-clients.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,the GitHub clients)
 
 .venv/.pages: requirements-pages.lock .venv/.dev
-	echo 'Installing what drives a browser, once ...'
-	$(PIP) install $(LOCKED) -r requirements-pages.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what drives a browser)
 
 # An environment whose Python went away, or became another, is no longer one.
 ifneq ($(shell $(PYTHON) -c 'import importlib.util as i; print(bool(i.find_spec("pip")))' 2>/dev/null),True)
