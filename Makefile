@@ -41,14 +41,15 @@ pytest = $(RUN) pytest $(call junit,$(1))
 # each begins with its share in order, so that neighbours share servers, and who is done takes from the others. What is
 # compiled is kept, whatever the environment says: five processes need it. Few tests are chosen in one process.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-OTHERS := not conformance and not chart and not scenarios and not clients and not stores and not proxies and not rolling and not failover and not pages
+# What is not run by `make test` is told once: by pytest's own options.
+OTHERS = $(shell sed -n "s/^addopts = .* -m '\(.*\)'\"$$/\1/p" pyproject.toml)
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.dev ## Run the tests; ARGS="-k name" goes to pytest
 ifdef ARGS
 	$(call pytest,$@) $(ARGS)
 else
-	$(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone"
-	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone"
+	failed=0; $(PYTHON) -m pytest $(call junit,$@-alone) -m "$(OTHERS) and alone" || failed=$$?; \
+	$(call pytest,$@) -n $(WORKERS) --dist worksteal -m "$(OTHERS) and not alone" && exit $$failed
 endif
 
 coverage: .venv/.dev ## Run the tests, and tell how much of the code they ran
@@ -223,29 +224,25 @@ clean: ## Remove the environment and the caches; DATA stays
 
 # Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.
 
+# $(call install,what): the packages of the lock file that comes first among what the stamp needs.
+define install
+echo 'Installing $(1), once ...'
+$(PIP) install $(LOCKED) -r $< \
+	|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
+touch $@
+endef
+
 .venv/.run: requirements.lock .venv/.made
-	echo 'Installing what the registry needs, once ...'
-	$(PIP) install $(LOCKED) -r requirements.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what the registry needs)
 
 .venv/.dev: requirements-dev.lock .venv/.run
-	echo 'Installing what tests and checks need, once ...'
-	$(PIP) install $(LOCKED) -r requirements-dev.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what tests and checks need)
 
 .venv/.clients: requirements-clients.lock .venv/.dev
-	echo 'Installing the GitHub clients, once ...'
-	$(PIP) install $(LOCKED) -r requirements-clients.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,the GitHub clients)
 
 .venv/.pages: requirements-pages.lock .venv/.dev
-	echo 'Installing what drives a browser, once ...'
-	$(PIP) install $(LOCKED) -r requirements-pages.lock \
-		|| { echo 'make: the packages could not be installed, see above' >&2; exit 1; }
-	touch $@
+	$(call install,what drives a browser)
 
 # An environment whose Python went away, or became another, is no longer one.
 ifneq ($(shell $(PYTHON) -c 'import importlib.util as i; print(bool(i.find_spec("pip")))' 2>/dev/null),True)

@@ -18,8 +18,6 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +30,7 @@ import orjson
 from bench.deployment import ROOT, USER, Deployment, deployed
 from registry.app import answering, open_services
 from registry.config import Settings
-from storage.metadata.database import Database
+from tests.support.statements import counted
 
 _STATEMENTS: Final = 3
 _MILLISECONDS: Final = 100.0
@@ -131,28 +129,6 @@ async def _fill(url: str) -> None:
     await connection.close()
 
 
-@contextmanager
-def _counted() -> Iterator[list[str]]:
-    """Gathers the statements that are run in this process meanwhile."""
-    found: list[str] = []
-    kept = {name: getattr(Database, name) for name in ("fetch", "fetchrow", "execute")}
-
-    def counting(name: str) -> Any:
-        async def run(self: Database, query: str, *args: object) -> Any:
-            found.append(query)
-            return await kept[name](self, query, *args)
-
-        return run
-
-    for name in kept:
-        setattr(Database, name, counting(name))
-    try:
-        yield found
-    finally:
-        for name, method in kept.items():
-            setattr(Database, name, method)
-
-
 async def _statements(server: Deployment) -> dict[str, int]:
     """How many statements each page asks, of a server in this process."""
     listener, counts = socket.create_server(("127.0.0.1", 0)), {}
@@ -163,7 +139,7 @@ async def _statements(server: Deployment) -> dict[str, int]:
         aiohttp.ClientSession() as client,
     ):
         for path in paths():
-            with _counted() as found:
+            with counted() as found:
                 async with client.get(url + path) as answer:
                     await answer.read()
             counts[path] = len(found)

@@ -5,7 +5,7 @@ import gc
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,6 +46,24 @@ def pytest_runtest_makereport() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
+
+
+Table = Callable[[str, str], None]
+_TABLES: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> Table:
+    """Prints a table at the end of the run, a row a call: ``table(head, row)``."""
+    tables = request.config.stash.setdefault(_TABLES, {})
+    return lambda head, row: tables.setdefault(head, []).append(row)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the tables."""
+    for head, rows in config.stash.get(_TABLES, {}).items():
+        for line in ("", head, *rows):
+            terminalreporter.write_line(line)
 
 
 #: For a cluster that is thrown away: nothing here outlives a crash of the machine, and no test is about one. What is
@@ -153,11 +171,6 @@ async def database_url(postgres: EmbeddedPostgres, postgres_folder: Path) -> Asy
 async def db(database_url: str) -> AsyncIterator[Database]:
     async with open_database(DatabaseSettings(database_url, pool_size=10)) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.api import acme
-from tests.support.server import Registry, running
+from tests.support.server import Answer, Registry, running
 
 #: Replicas behind one name tell the same, so that an ETag of one holds at the other.
 _ONE_URL = {"MOORAGE_PUBLIC_URL": "https://registry.example"}
@@ -16,6 +16,19 @@ async def _etag(registry: Registry, path: str, token: str) -> str:
     got = await registry.call("GET", path, token)
     assert got.status == 200, got.body
     return got.headers["ETag"]
+
+
+async def _eight(
+    registry: Registry, token: str, method: str, path: str, bodies: Sequence[object], seen: str
+) -> list[Answer]:
+    """Writes eight times at once, on both replicas, under the condition that ``seen`` is so still."""
+    held = {"If-Match": seen}
+    return await asyncio.gather(
+        *(
+            registry.call(method, path, token, json=bodies[number % len(bodies)], headers=held, replica=number % 2)
+            for number in range(8)
+        )
+    )
 
 
 async def test_what_was_read_is_told_by_its_etag(registry: Registry) -> None:
@@ -35,19 +48,7 @@ async def test_of_eight_changes_to_what_all_have_read_one_is_made(env: dict[str,
         seen, visibility = await _etag(registry, _APP, token), "private"
         for _ in range(3):
             visibility = "public" if visibility == "private" else "private"
-            answers = await asyncio.gather(
-                *(
-                    registry.call(
-                        "PATCH",
-                        _APP,
-                        token,
-                        json={"visibility": visibility},
-                        headers={"If-Match": seen},
-                        replica=number % 2,
-                    )
-                    for number in range(8)
-                )
-            )
+            answers = await _eight(registry, token, "PATCH", _APP, [{"visibility": visibility}], seen)
             assert sorted(answer.status for answer in answers) == [200] + [412] * 7
             (made,) = [answer for answer in answers if answer.status == 200]
             seen = made.headers["ETag"]
@@ -118,13 +119,7 @@ async def _one_wins(
     registry: Registry, token: str, told: str, method: str, path: str, bodies: Sequence[object]
 ) -> None:
     """Of eight that have read what ``told`` tells, one changes it: the rest are told that it has changed."""
-    seen = {"If-Match": await _etag(registry, told, token)}
-    answers = await asyncio.gather(
-        *(
-            registry.call(method, path, token, json=bodies[number % len(bodies)], headers=seen, replica=number % 2)
-            for number in range(8)
-        )
-    )
+    answers = await _eight(registry, token, method, path, bodies, await _etag(registry, told, token))
     statuses = sorted(answer.status for answer in answers)
     assert statuses[0] in {200, 204}, [answer.body for answer in answers]
     # What a winner has deleted is not there any more for who comes after him.

@@ -21,7 +21,7 @@ from registry.accounts.accounts import create_token, create_user
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
-from tests.failover.conftest import Row
+from tests.conftest import Table
 from tests.failover.pair import Pair, pair
 from tests.support.images import Size, layout
 from tests.support.processes import serving
@@ -34,6 +34,11 @@ _PUSHERS, _PULLERS = 3, 3
 _BEFORE_SECONDS, _AFTER_SECONDS, _AWAY_SECONDS = 4.0, 5.0, 90.0
 _DETECTION_SECONDS = 2.0
 _LARGE = 100_000  # an object of its own
+#: What clients saw of a failover; «away» is the longest time between two that went well.
+_HEAD = (
+    f"{'hosts':15}{'old primary':17}{'pushes':>7}{'refused':>9}{'away':>8}{'pulls':>8}{'refused':>9}{'away':>8}"
+    f"  {'with':10}crane"
+)
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -241,7 +246,7 @@ async def _served(
     ],
 )
 async def test_f27_nothing_is_lost_and_nothing_old_is_read(
-    named: str, event: Event, s3: EmbeddedS3, tmp_path: Path, rows: list[Row]
+    named: str, event: Event, s3: EmbeddedS3, tmp_path: Path, table: Table
 ) -> None:
     with pair(tmp_path / "postgres") as servers:
         async with (
@@ -268,13 +273,12 @@ async def test_f27_nothing_is_lost_and_nothing_old_is_read(
     statuses = ",".join(sorted({str(status) for _, status in refused})) or "-"
     crane = f"{sum(traffic.crane)} of {len(traffic.crane)}"
     pushes, pulls = traffic.pushes, traffic.pulls
-    rows.append(
-        Row(
-            named, event.__name__.strip("_").replace("_", "-"),
-            len(pushes.good), len(pushes.refused), pushes.away_seconds,
-            len(pulls.good), len(pulls.refused), pulls.away_seconds, statuses, crane,
-        )
-    )  # fmt: skip
+    told = event.__name__.strip("_").replace("_", "-")
+    table(
+        _HEAD,
+        f"{named:15}{told:17}{len(pushes.good):7}{len(pushes.refused):9}{pushes.away_seconds:6.1f} s{len(pulls.good):8}"
+        f"{len(pulls.refused):9}{pulls.away_seconds:6.1f} s  {statuses:10}{crane}",
+    )
     assert not lost
     assert not traffic.stale
     assert {status for _, status in refused} <= {503}

@@ -21,9 +21,9 @@ from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database
+from tests.conftest import Table
 from tests.proxies.programs import proxy
 from tests.rolling.clients import Pusher
-from tests.rolling.conftest import Row
 from tests.scenarios.conftest import Engine
 from tests.support.images import Size
 from tests.support.processes import ready, started
@@ -34,6 +34,10 @@ pytestmark = [pytest.mark.rolling, pytest.mark.timeout(900)]
 
 _LAYERS: Final = 4
 _MIB: Final = 1 << 20
+#: What became of a client's pushes; «sent twice» is all that was sent for pushes that failed, and again.
+_HEAD: Final = (
+    f"{'client':8}{'proxy':9}{'image':>8}{'pushed':>8}{'failed':>8}{'alone':>9}{'slowest':>9}{'sent twice':>13}"
+)
 #: As docs/proxies.md has it: three intervals of the health check.
 _SETTINGS: Final = {"MOORAGE_DRAIN_SECONDS": "3", "MOORAGE_WORKERS": "1"}
 
@@ -94,7 +98,7 @@ async def test_no_push_fails(
     db: Database,
     engine: Engine,
     tmp_path: Path,
-    rows: list[Row],
+    table: Table,
     request: pytest.FixtureRequest,
 ) -> None:
     await create_user(db, "alice")
@@ -124,8 +128,10 @@ async def test_no_push_fails(
     failed = [each for each in pushes if each.status]
     twice = sum(each.sent_bytes for each in pushes) - (len(pushes) - len(failed)) * alone.sent_bytes
     slowest = max(each.seconds for each in pushes)
-    rows.append(
-        Row(client, program, alone.image_bytes / _MIB, len(pushes), len(failed), alone.seconds, slowest, twice / _MIB)
+    table(
+        _HEAD,
+        f"{client:8}{program:9}{alone.image_bytes / _MIB:4.0f} MiB{len(pushes):8}{len(failed):8}{alone.seconds:7.1f} s"
+        f"{slowest:7.1f} s{twice / _MIB:9.1f} MiB",
     )
     assert not failed, failed[0].printed[-3000:]
     assert "Traceback" not in (tmp_path / "replicas.log").read_text()

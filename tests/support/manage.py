@@ -86,3 +86,13 @@ async def managed(registry: Registry) -> Managed:
         token,
         digests,
     )
+
+
+async def administered(registry: Registry) -> list[tuple[object, ...]]:
+    """All that forms of administrators could change."""
+    rows = await registry.services.db.fetch(
+        "SELECT (SELECT array_agg((login, suspended_at, site_admin) ORDER BY id)::text FROM accounts),"
+        " (SELECT array_agg((id, revoked_at) ORDER BY id)::text FROM tokens), (SELECT count(*) FROM sign_in_codes),"
+        " (SELECT array_agg((owner_id, name) ORDER BY id)::text FROM packages)"
+    )
+    return [tuple(row) for row in rows]

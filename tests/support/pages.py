@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -180,6 +182,11 @@ def _html(answer: Answer) -> Html:
     return found
 
 
+def views(*widths: int) -> list[tuple[int, str, str]]:
+    """Each width in both themes and both languages."""
+    return list(product(widths, ("light", "dark"), ("en", "ko")))
+
+
 class Browsed:
     """A window of Chromium. ``check`` fails for what went wrong in it."""
 
@@ -219,6 +226,13 @@ class Browsed:
         assert wide <= width, f"{wide} px in {width}: " + str(await self.page.evaluate(_WIDEST))
         cut = await self.page.evaluate(_CUT)
         assert not cut, cut
+
+    async def look(self, name: str, pictures: Path | None) -> None:
+        """Takes a picture of the page if one is wanted, and checks what holds of every page."""
+        if pictures is not None:
+            await self.page.screenshot(path=pictures / f"{name}.png", full_page=True)
+        await self.assert_no_overflow()
+        await self.axe()
 
     async def axe(self) -> None:
         """The page breaks none of axe's rules: WCAG 2.2 AA, and best practices."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import jwt
 import orjson
-from aiohttp import web
+from aiohttp import ClientSession, web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from yarl import URL
@@ -178,6 +178,11 @@ class Running:
             "insecure_http": True,
             **more,
         }
+
+    async def say_next(self, http: ClientSession, claims: dict[str, Any], **how: object) -> None:
+        """Says who signs in next, and how the token lies."""
+        async with http.post(f"{self.url}/next", json={"claims": claims, **how}) as answer:
+            assert answer.status == 200
 
     @property
     def sign_url(self) -> URL:

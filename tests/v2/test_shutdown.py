@@ -30,6 +30,20 @@ async def header_of_alice(db: Database) -> str:
     return f"Authorization: {basic(token.reveal())['Authorization']}"
 
 
+async def _finished_elsewhere(given: dict[str, str], alice: str, location: str, whole: bytes) -> int:
+    """Another replica has the rest of an upload sent, and its digest; how much of it that replica had found."""
+    digest = "sha256:" + hashlib.sha256(whole).hexdigest()
+    async with running(given) as replica:
+        status = await ask(replica.url, request("GET", location, alice))
+        assert status.status == 204
+        durable = int(status.headers["Range"].partition("-")[2]) + 1
+        rest = whole[durable:]
+        put = request("PUT", f"{location}?digest={digest}", alice, f"Content-Length: {len(rest)}", body=rest)
+        done = await ask(replica.url, put)
+        assert done.status == 201, done.body
+    return durable
+
+
 async def test_f42_an_upload_is_handed_over_and_readiness_goes_first(
     given: dict[str, str], db: Database, tmp_path: Path
 ) -> None:
@@ -73,19 +87,8 @@ async def test_f42_an_upload_is_handed_over_and_readiness_goes_first(
     assert "Traceback" not in text
     assert '"serve.leaving"' in text
 
-    async with running(given) as other_replica:
-        status = await ask(other_replica.url, request("GET", location, alice))
-        assert status.status == 204
-        durable = int(status.headers["Range"].partition("-")[2]) + 1
-        assert 3 * len(piece) <= durable <= sent * len(piece), "what came before the end of the grace is kept"
-        whole = piece * sent
-        digest = "sha256:" + hashlib.sha256(whole).hexdigest()
-        rest = whole[durable:]
-        done = await ask(
-            other_replica.url,
-            request("PUT", f"{location}?digest={digest}", alice, f"Content-Length: {len(rest)}", body=rest),
-        )
-        assert done.status == 201, done.body
+    durable = await _finished_elsewhere(given, alice, location, piece * sent)
+    assert 3 * len(piece) <= durable <= sent * len(piece), "what came before the end of the grace is kept"
 
 
 async def test_f42_what_was_let_in_is_finished_off_the_listener(
@@ -129,10 +132,7 @@ async def test_f42_what_was_let_in_is_finished_off_the_listener(
         assert await asyncio.wait_for(process.wait(), 5) == 0, "nobody is waited for any more"
     assert "Traceback" not in log.read_text()
 
-    async with running(given) as other_replica:
-        digest = "sha256:" + hashlib.sha256(piece * sent).hexdigest()
-        done = await ask(other_replica.url, request("PUT", f"{location}?digest={digest}", alice, "Content-Length: 0"))
-        assert done.status == 201, done.body
+    assert await _finished_elsewhere(given, alice, location, piece * sent) == sent * len(piece)
 
 
 async def test_f42_an_upload_that_stands_still_does_not_keep_the_process(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.manage import administered
 from tests.support.pages import Html, Pages
 from tests.support.people import PASSWORD, browser, person, send, sign_in_with
-from tests.support.server import Registry
 
 ADMIN = "/-/admin"
 ALICE = f"{ADMIN}/accounts/alice"
@@ -47,16 +47,6 @@ async def boss(pages: Pages) -> Pages:
     return await browser(registry, "boss", site_admin=True)
 
 
-async def _state(registry: Registry) -> list[Any]:
-    """All that a change of these pages could change."""
-    rows = await registry.services.db.fetch(
-        "SELECT (SELECT array_agg((login, suspended_at, site_admin) ORDER BY id)::text FROM accounts),"
-        " (SELECT count(*) FROM tokens WHERE revoked_at IS NULL), (SELECT count(*) FROM sign_in_codes),"
-        " (SELECT array_agg((owner_id, name) ORDER BY id)::text FROM packages)"
-    )
-    return [tuple(row) for row in rows]
-
-
 async def test_for_others_every_address_is_the_one_that_is_missing(pages: Pages, boss: Pages) -> None:
     user = await browser(pages.registry, "alice")
     for who in (pages, user):
@@ -67,21 +57,21 @@ async def test_for_others_every_address_is_the_one_that_is_missing(pages: Pages,
                 cookie = "; ".join(f"{name}={value}" for name, value in who.cookies.items())
                 answer = await pages.registry.call(method, ADMIN + place, headers={"Cookie": cookie} if cookie else {})
                 assert (answer.status, answer.headers.get("Allow")) == (404, None), (method, place)
-        before = await _state(pages.registry)
+        before = await administered(pages.registry)
         nothing = _plain(who.read(await who.post(f"{ADMIN}/nothing", {})), f"{ADMIN}/nothing")
         for place, fields in CHANGES.items():
             for origin in (pages.registry.url, "https://evil.example"):
                 answer = await who.post(ADMIN + place, {"csrf": "x", **fields}, Origin=origin)
                 assert answer.status == 404, (place, origin)
                 assert _plain(who.read(answer), ADMIN + place) == nothing
-        assert await _state(pages.registry) == before
+        assert await administered(pages.registry) == before
     assert "/-/admin" not in (await user.get("/")).answer.body.decode()
     assert f"{ADMIN}/accounts" in (await boss.get("/")).links
 
 
 async def test_a_forged_form_changes_nothing(boss: Pages) -> None:
     token = (await boss.get(f"{ALICE}/suspend")).all("input", name="csrf")[0]["value"]
-    before = await _state(boss.registry)
+    before = await administered(boss.registry)
     for place, fields in CHANGES.items():
         for csrf, headers in (
             (token, {"Origin": "https://evil.example"}),
@@ -90,17 +80,17 @@ async def test_a_forged_form_changes_nothing(boss: Pages) -> None:
         ):
             answer = await boss.post(ADMIN + place, {"csrf": csrf, **fields}, **headers)
             assert answer.status == 403, (place, headers)
-    assert await _state(boss.registry) == before
+    assert await administered(boss.registry) == before
 
 
 async def test_changes_ask_for_a_sign_in_not_long_ago(boss: Pages) -> None:
     late = await browser(boss.registry, "boss", minutes_ago=20)
-    before = await _state(boss.registry)
+    before = await administered(boss.registry)
     for place, fields in CHANGES.items():
         assert (await late.get_raw(ADMIN + place)).headers["Location"] == f"/login?next={ADMIN}{place}"
         answer = await send(late, f"{ADMIN}/accounts", ADMIN + place, fields)
         assert str(answer).startswith(f"/login?next={ADMIN}"), place
-    assert await _state(boss.registry) == before
+    assert await administered(boss.registry) == before
     for place in ("/accounts", "/accounts/alice", "/tokens", "/packages", "/packages/alice/web", "/storage", "/jobs"):
         await late.get(ADMIN + place)
 

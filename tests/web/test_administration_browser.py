@@ -1,33 +1,25 @@
 """Site administration in Chromium: in every view, and a transfer from the search to its end."""
 
 import re
-from itertools import product
 from pathlib import Path
 
 import pytest
 
 from registry.accounts.organizations import create as create_organization
-from tests.support.pages import Browsed
+from tests.support.pages import views
 from tests.support.people import browser
 from tests.support.server import Registry
 from tests.support.shelf import Shelf
 from tests.web.conftest import Browse
 
 pytestmark = pytest.mark.pages
-VIEWS = list(product((320, 1280), ("light", "dark"), ("en", "ko")))
+VIEWS = views(320, 1280)
 LONG = "x" * 39
 PATHS = (
     "/accounts", "/accounts?q=zz", "/accounts/alice", f"/accounts/{LONG}", "/accounts/alice/suspend", "/new/user",
     "/new/organization", "/organizations", "/accounts/acme", "/tokens", "/tokens?user=nobody", "/tokens/1/revoke", "/packages",
     "/packages/alice/web", "/packages/alice/web/-/transfer?new_owner=acme", "/storage", "/jobs", "/health", "/settings",
 )  # fmt: skip
-
-
-async def look(window: Browsed, name: str, pictures: Path | None) -> None:
-    await window.assert_no_overflow()
-    await window.axe()
-    if pictures is not None:
-        await window.page.screenshot(path=pictures / f"{name}.png", full_page=True)
 
 
 @pytest.mark.timeout(600)
@@ -53,7 +45,7 @@ async def test_administration_in_every_view(registry: Registry, browse: Browse, 
         async with browse(registry.url, width=width, theme=theme, language=language, cookies=boss.cookies) as window:
             for path in chosen if pictures is None else PATHS:
                 await window.open(f"/-/admin{path}")
-                await look(window, f"{re.sub(r'[^a-z]+', '-', path[:40])}-{width}-{theme}-{language}", pictures)
+                await window.look(f"{re.sub(r'[^a-z]+', '-', path[:40])}-{width}-{theme}-{language}", pictures)
 
 
 async def test_a_package_is_transferred(registry: Registry, browse: Browse) -> None:

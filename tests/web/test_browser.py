@@ -1,26 +1,17 @@
 """The frame in Chromium: at every width, in both themes and languages, and with the comforts of the script."""
 
 import re
-from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.support.pages import Browsed
+from tests.support.pages import views
 from tests.support.server import Registry
 from tests.support.shelf import HOSTILE, Shelf, publish
 from tests.web.conftest import Browse
 
 pytestmark = pytest.mark.pages
-VIEWS = list(product((320, 768, 1280, 1920), ("light", "dark"), ("en", "ko")))
-
-
-async def look(window: Browsed, name: str, pictures: Path | None) -> None:
-    """What holds of every page, and a picture of it if one is wanted."""
-    await window.assert_no_overflow()
-    await window.axe()
-    if pictures is not None:
-        await window.page.screenshot(path=pictures / f"{name}.png", full_page=True)
+VIEWS = views(320, 768, 1280, 1920)
 
 
 @pytest.mark.timeout(600)
@@ -33,7 +24,7 @@ async def test_the_frame_in_every_view(registry: Registry, browse: Browse, pictu
         async with browse(registry.url, width=width, theme=theme, language=language) as window:
             for path, status in (("/", 200), ("/alice", 200), ("/nobody", 404)):
                 await window.open(path, status)
-                await look(window, f"{path[1:] or 'start'}-{width}-{theme}-{language}", pictures)
+                await window.look(f"{path[1:] or 'start'}-{width}-{theme}-{language}", pictures)
             assert len([url for url in window.requests if "/-/assets/" not in url]) == 3
 
 
@@ -92,7 +83,7 @@ async def test_the_pages_of_packages_in_every_view(registry: Registry, browse: B
             for path in chosen:
                 await window.open(path)
                 name = re.sub(r"[^a-z0-9]+", "-", path[:60])
-                await look(window, f"{name}-{width}-{theme}-{language}", pictures)
+                await window.look(f"{name}-{width}-{theme}-{language}", pictures)
 
 
 async def test_s53_hostile_texts_run_nothing(registry: Registry, browse: Browse) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from registry.http.web.app import ROUTES
-from tests.support.manage import Managed, change, managed
+from tests.support.manage import Managed, administered, change, managed
 from tests.support.pages import Pages
 from tests.support.people import browser
 from tests.support.server import Registry
@@ -180,11 +180,11 @@ async def test_a_form_of_administrators_is_missing_for_others_and_refuses_forged
     world = await managed(registry)
     values = {"owner": "rita", "image": "web", "number": "1", "change": "suspend"}
     path = re.sub(r"\{([a-z_]+)\}", lambda found: values[found[1]], address.replace("{owner}/{image}", "acme/{image}"))
-    before = await _administered(registry)
+    boss = await browser(registry, "boss", site_admin=True)
+    before = await administered(registry)
     for viewer in (world.visitor, world.stranger, world.reader, world.owner):
         answer = await change(viewer, path, {"typed": "acme/web", "new_owner": "stan", "login": "eve"})
         assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here")
-    boss = await browser(registry, "boss", site_admin=True)
     for headers in (
         {"Origin": "http://evil.example"},
         {"Sec_Fetch_Site": "cross-site"},
@@ -194,14 +194,4 @@ async def test_a_form_of_administrators_is_missing_for_others_and_refuses_forged
     token = (await world.owner.get("/")).field("csrf")
     for wrong in ("", token, "0" * 48):
         assert (await boss.post(path, {"login": "eve", "csrf": wrong})).status == 403, wrong
-    assert await _administered(registry) == before
-
-
-async def _administered(registry: Registry) -> list[object]:
-    """What forms of administrators could change, but for the administrator who is made meanwhile."""
-    rows = await registry.services.db.fetch(
-        "SELECT (SELECT array_agg((login, suspended_at, site_admin) ORDER BY id)::text FROM accounts WHERE login <> 'boss'),"
-        " (SELECT count(*) FROM tokens WHERE revoked_at IS NOT NULL), (SELECT count(*) FROM sign_in_codes),"
-        " (SELECT array_agg((owner_id, name) ORDER BY id)::text FROM packages)"
-    )
-    return [tuple(row) for row in rows]
+    assert await administered(registry) == before

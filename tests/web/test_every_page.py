@@ -13,8 +13,8 @@ from registry.http.web.app import ROUTES
 from tests.support.hostile import LONG_IMAGE, LONG_LOGIN, LONG_TAG, Hostile, hostile
 from tests.support.pages import Browsed
 from tests.support.server import Registry
+from tests.support.statements import counted
 from tests.web.conftest import Browse
-from tests.web.test_reading import counted
 
 WIDTHS = (320, 768, 1280, 1920)
 VIEWERS = ("visitor", "reader", "owner", "admin")
@@ -174,7 +174,7 @@ async def test_a_page_asks_three_statements_and_one_for_the_session(registry: Re
     world, wrong = await hostile(registry), {}
     for address, page in PAGES.items():
         if page.statuses[VIEWERS.index(who)] == 200:
-            with counted(registry.services.db) as statements:
+            with counted() as statements:
                 await world.viewers[who].get_raw(path_of(address, world))
             most = 3 if who == "visitor" else STATEMENTS.get(address, 4)
             if len(statements) > most:

@@ -1,26 +1,18 @@
 """The pages that change things in Chromium: the walk of a package's life, without script, and every view."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.support.manage import Managed, change, managed
-from tests.support.pages import Browsed
+from tests.support.pages import views
 from tests.support.people import browser
 from tests.support.server import Registry
 from tests.support.shelf import Shelf
 from tests.web.conftest import Browse
 
 pytestmark = pytest.mark.pages
-VIEWS = list(product((320, 1280), ("light", "dark"), ("en", "ko")))
-
-
-async def look(window: Browsed, name: str, pictures: Path | None) -> None:
-    if pictures is not None:
-        await window.page.screenshot(path=pictures / f"{name}.png", full_page=True)
-    await window.assert_no_overflow()
-    await window.axe()
+VIEWS = views(320, 1280)
 
 
 async def pulled(registry: Registry, name: str) -> int:
@@ -142,4 +134,4 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
                 if pictures is None and (number + place) % 2:
                     continue  # by turns: each page in four of the eight views
                 await window.open(path)
-                await look(window, f"{name}-{width}-{theme}-{language}", pictures)
+                await window.look(f"{name}-{width}-{theme}-{language}", pictures)

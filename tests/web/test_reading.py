@@ -1,13 +1,12 @@
 """The pages that one reads: packages, tags, versions, searches, accounts; as a visitor, over HTTP (S53)."""
 
 import re
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from tests.support.pages import Html, Pages
 from tests.support.shelf import HOSTILE, Shelf, publish
+from tests.support.statements import counted
 
 COSIGN = "application/vnd.dev.cosign.artifact.sig.v1+json"
 SPDX = "application/spdx+json"
@@ -222,7 +221,6 @@ async def test_long_texts_are_shown(pages: Pages, shelf: Shelf) -> None:
 async def test_a_page_asks_three_statements_at_most(pages: Pages, shelf: Shelf) -> None:
     index = await shelf.index("alice/web", "v1", LABELS)
     await publish(pages.registry)
-    db = pages.registry.services.db
     digest = index["digest"]
     paths = [
         "/",
@@ -238,32 +236,9 @@ async def test_a_page_asks_three_statements_at_most(pages: Pages, shelf: Shelf) 
         f"/alice/web@{digest}/-/{t}" for t in ("layers", "config", "manifest", "referrers", "parents")
     ]
     for path in paths:
-        with counted(db) as statements:
+        with counted() as statements:
             await pages.get(path)
         assert len(statements) <= 3, (path, statements)
-
-
-@contextmanager
-def counted(db: Any) -> Any:
-    """Gathers the statements that are run meanwhile."""
-    statements: list[str] = []
-    kind = type(db)
-    kept = {name: getattr(kind, name) for name in ("fetch", "fetchrow", "execute")}
-
-    def counting(name: str) -> Any:
-        async def run(self: Any, query: str, *args: object) -> Any:
-            statements.append(" ".join(query.split())[:80])
-            return await kept[name](self, query, *args)
-
-        return run
-
-    for name in kept:
-        setattr(kind, name, counting(name))
-    try:
-        yield statements
-    finally:
-        for name, method in kept.items():
-            setattr(kind, name, method)
 
 
 async def test_a_page_of_a_hundred_rows_keeps_its_budget(pages: Pages, shelf: Shelf) -> None:

@@ -1,6 +1,5 @@
 """Sign-in and the settings of an account in Chromium: by keyboard alone, without script, and in every view."""
 
-from itertools import product
 from pathlib import Path
 
 import orjson
@@ -9,7 +8,8 @@ import pytest
 from registry.accounts import sign_in as rules
 from registry.accounts.accounts import create_user
 from registry.accounts.organizations import create as create_organization
-from tests.support.pages import Browsed
+from tests.support.keyboard import Keys
+from tests.support.pages import Browsed, views
 from tests.support.people import PASSWORD, browser, person
 from tests.support.provider import provider
 from tests.support.server import Registry, running
@@ -17,18 +17,11 @@ from tests.web.conftest import Browse
 from tests.web.test_devices import begin
 
 pytestmark = pytest.mark.pages
-VIEWS = list(product((320, 1280), ("light", "dark"), ("en", "ko")))
+VIEWS = views(320, 1280)
 SIGNED_IN = (
     "/settings/profile", "/settings/security", "/settings/sessions", "/settings/tokens", "/settings/tokens/new?scopes=repo",
     "/settings/tokens/new?kind=fine-grained", "/settings/language", "/login/device",
 )  # fmt: skip
-
-
-async def look(window: Browsed, name: str, pictures: Path | None) -> None:
-    await window.assert_no_overflow()
-    await window.axe()
-    if pictures is not None:
-        await window.page.screenshot(path=pictures / f"{name}.png", full_page=True)
 
 
 async def signed_in(window: Browsed) -> bool:
@@ -55,35 +48,22 @@ async def test_a_link_signs_in_and_leaves_no_trace(registry: Registry, browse: B
 async def test_by_keyboard_alone_one_signs_in_makes_a_token_and_signs_out(registry: Registry, browse: Browse) -> None:
     await person(registry, "alice")
     async with browse(registry.url) as window:
-        press, focused = window.page.keyboard.press, "document.activeElement.name || document.activeElement.textContent"
-
-        async def tab_to(name: str) -> None:
-            for _ in range(60):
-                await press("Tab")
-                if (await window.page.evaluate(focused)).strip() == name:
-                    outline = "getComputedStyle(document.activeElement).outlineStyle"
-                    assert await window.page.evaluate(outline) != "none", f"one cannot see where {name} is"
-                    return
-            raise AssertionError(f"no way to {name} by Tab")
-
+        keys = Keys(window)
         await window.open("/settings/tokens/new?scopes=write:packages")
-        await tab_to("login")
-        await window.page.keyboard.type("alice")
-        await tab_to("password")
-        await window.page.keyboard.type(PASSWORD)
-        await press("Enter")
+        await keys.write("Login", "alice")
+        await keys.write("Password", PASSWORD)
+        await keys.keyboard.press("Enter")
         await window.page.get_by_role("heading", name="New token").wait_for()
-        await tab_to("note")
-        await window.page.keyboard.type("laptop")
-        await press("Enter")
+        await keys.write("Name", "laptop")
+        await keys.keyboard.press("Enter")
         await window.page.get_by_role("heading", name="The token is made").wait_for()
         text = await window.page.get_by_role("region", name="Access token").inner_text()
         assert (await registry.call("GET", "/v2/", text.strip())).status == 200
         await window.page.evaluate("document.activeElement.blur()")
-        await tab_to("alice")
-        await press("Enter")
-        await tab_to("Sign out")
-        await press("Enter")
+        await keys.to("alice")
+        await keys.keyboard.press("Enter")
+        await keys.to("Sign out")
+        await keys.keyboard.press("Enter")
         await window.page.get_by_text("You are signed out.").wait_for()
         assert not await signed_in(window)
 
@@ -126,10 +106,10 @@ async def test_a_device_is_approved(registry: Registry, browse: Browse, pictures
         await window.page.get_by_label("Code").fill(device["user_code"])
         await window.page.get_by_role("button", name="Continue").click()
         await window.page.get_by_text("laptop.example").wait_for()
-        await look(window, "device-waiting", pictures)
+        await window.look("device-waiting", pictures)
         await window.page.get_by_role("button", name="Sign in this device").click()
         await window.page.get_by_text("The device is signed in").wait_for()
-        await look(window, "device-approved", pictures)
+        await window.look("device-approved", pictures)
 
 
 @pytest.mark.timeout(900)
@@ -148,11 +128,11 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
         async with browse(registry.url, width=width, theme=theme, language=language) as window:
             for path in ("/login", "/login/code"):
                 await window.open(path)
-                await look(window, f"{path[1:].replace('/', '-')}-{view}", pictures)
+                await window.look(f"{path[1:].replace('/', '-')}-{view}", pictures)
         async with browse(registry.url, width=width, theme=theme, language=language, cookies=alice.cookies) as window:
             for path in (*SIGNED_IN, f"/settings/tokens/{row[0]}", "/login"):
                 await window.open(path)
-                await look(window, f"in-{path[1:].replace('/', '-').replace('?', '-')}-{view}", pictures)
+                await window.look(f"in-{path[1:].replace('/', '-').replace('?', '-')}-{view}", pictures)
 
 
 async def test_a_provider_signs_in_through_the_browser(env: dict[str, str], browse: Browse) -> None:
@@ -161,8 +141,7 @@ async def test_a_provider_signs_in_through_the_browser(env: dict[str, str], brow
         env["MOORAGE_OIDC_SIGN_IN"] = orjson.dumps([corp.sign_in_config()]).decode()
         claims = {"preferred_username": "alice", "email": "alice@corp.example", "email_verified": True}
         async with running(env) as registry, browse(registry.url) as window:
-            async with registry.http.post(f"{corp.url}/next", json={"claims": claims}) as said:
-                assert said.status == 200
+            await corp.say_next(registry.http, claims)
             await window.open("/login?next=/settings/profile")
             await window.page.get_by_role("link", name="Sign in with Corp").click()
             await window.page.get_by_role("heading", name="Profile").wait_for()

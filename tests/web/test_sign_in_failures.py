@@ -50,32 +50,15 @@ async def test_s35_no_secret_of_a_sign_in_is_logged(
     log, mistyped = tmp_path / "log", "a password where the login belongs"
     secrets = {PASSWORD, code, mistyped}
     async with served({**env, "MOORAGE_S3_BUCKET": s3.bucket}, 1, log) as (url,):
-        cookie = ""
-
-        async def send(path: str, **fields: str) -> str:
-            nonlocal cookie
-            form = (await ask(url, request("GET", "/login", *([f"Cookie: {cookie}"] if cookie else [])))).body.decode()
-            token = re.search('name="csrf" value="([0-9a-f]+)"', form)
-            assert token is not None
-            body = urlencode({"csrf": token[1], **fields}).encode()
-            headers = ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
-            headers += ["Sec-Fetch-Site: same-origin", *([f"Cookie: {cookie}"] if cookie else [])]
-            answer = await ask(url, request("POST", path, *headers, body=body))
-            assert answer.status in {200, 303, 422}, answer.body
-            if answer.status == 303:
-                cookie = answer.headers["Set-Cookie"].partition(";")[0]
-                secrets.add(cookie.partition("=")[2])
-            return answer.body.decode()
-
-        await send("/login", login=mistyped, password=PASSWORD)
-        await send("/login", login="alice", password="wrong wrong wrong")
-        await send("/login/code", code=code)
-        assert cookie
-        cookie = ""
-        await send("/login", login="alice", password=PASSWORD)
-        assert cookie
-        await ask(url, request("GET", "/", f"Cookie: {cookie}"))
-        device = await send("/login/device/code", client_name="laptop")
+        await _sent(url, "/login", login=mistyped, password=PASSWORD)
+        await _sent(url, "/login", login="alice", password="wrong wrong wrong")
+        _, by_code = await _sent(url, "/login/code", code=code)
+        _, by_password = await _sent(url, "/login", login="alice", password=PASSWORD)
+        for cookie in (by_code, by_password):
+            assert cookie
+            secrets.add(cookie.partition("=")[2])
+        await ask(url, request("GET", "/", f"Cookie: {by_password}"))
+        device, _ = await _sent(url, "/login/device/code", by_password, client_name="laptop")
         secrets |= set(re.findall('"(?:device|user)_code":"([^"]+)"', device))
         await asyncio.sleep(0.4)
     assert len(secrets) == 7
@@ -87,3 +70,16 @@ async def test_s35_no_secret_of_a_sign_in_is_logged(
     rows = await db.fetch("SELECT row_to_json(sign_in_attempts)::text FROM sign_in_attempts")
     assert rows
     assert not [row for row in rows if mistyped in row[0]]
+
+
+async def _sent(url: str, path: str, cookie: str = "", **fields: str) -> tuple[str, str]:
+    """Sends a form as a browser does; what came, and the cookie of who is signed in by it."""
+    held = [f"Cookie: {cookie}"] if cookie else []
+    form = (await ask(url, request("GET", "/login", *held))).body.decode()
+    token = re.search('name="csrf" value="([0-9a-f]+)"', form)
+    assert token is not None
+    body = urlencode({"csrf": token[1], **fields}).encode()
+    headers = ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+    answer = await ask(url, request("POST", path, *headers, "Sec-Fetch-Site: same-origin", *held, body=body))
+    assert answer.status in {200, 303, 422}, answer.body
+    return answer.body.decode(), answer.headers["Set-Cookie"].partition(";")[0] if answer.status == 303 else ""
