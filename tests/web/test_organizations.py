@@ -5,7 +5,7 @@ import pytest
 from tests.support.manage import Managed, change, done, managed, refused
 from tests.support.people import browser
 from tests.support.server import Registry
-from tests.web.test_reading import counted
+from tests.support.statements import counted
 
 
 @pytest.fixture
@@ -152,6 +152,6 @@ async def test_repositories_are_made_shared_and_deleted(world: Managed) -> None:
 
 async def test_what_is_neither_a_package_nor_a_repository_is_looked_up_once_as_each(world: Managed) -> None:
     for path, most in (("/acme/nothing", 3), ("/acme/No.Package", 2), ("/acme/-/repositories/nothing", 2)):
-        with counted(world.registry.services.db) as statements:
+        with counted() as statements:
             await world.owner.get(path, 404)
         assert len(statements) <= most, (path, statements)

@@ -13,7 +13,6 @@ from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, shown
 from registry.http.numbers import number_of
 from registry.packages.deletions import Preview
-from storage.metadata.database import Transaction
 from storage.metadata.deletions import Leaving
 
 _VERSIONS_MAX: Final = 100
