@@ -207,7 +207,7 @@ class Standalone:
 
     def _greet(self, seconds: float, code: str, *, first: bool) -> None:
         token = self.data / "admin-token"
-        made = f"A new token of the account «{ADMIN}» is in {token}\n" if first else ""
+        made = f"A token of the account «{ADMIN}» was made: it is in {token}\n" if first else ""
         scheme = "https" if self.door.secure else "http"
         url = f"{scheme}://{self.door.place}"
         # Behind the hash no browser sends it, and so no log has it.
