@@ -25,6 +25,8 @@ from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
 from registry.jobs import runner
+from registry.jobs.runner import Runs
+from registry.monitoring import WORKER, Measured, Monitoring, Place, measuring
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
@@ -34,7 +36,7 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
-from registry.process.supervisor import EXIT_SETTINGS, Task
+from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -149,30 +151,54 @@ def open_stores(
 
 
 @asynccontextmanager
-async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
+async def answering(
+    services: Services, listener: socket.socket, measured: Measured | None = None
+) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
     throttle = LoginThrottle()
     async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
         router = Router(services, throttle, made, tasks)
         ending = Ending(services.leaving, services.uploads.draining, router.running)
-        async with serving(router, services.settings, listener, ending):
+        count = None if measured is None else measured.counter()
+        async with serving(router, services.settings, listener, ending, count) as server:
+            if measured is not None:
+                measured.watch(router, server)
             yield router
 
 
-def serving_tasks(settings: Settings, listeners: Sequence[socket.socket]) -> list[Task]:
-    """Return the supervised processes that answer clients, one a listener."""
-    return [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
+def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
+    """Return the supervised processes of a node: those that answer clients, and the worker. Raises AddressInUse.
+
+    Where there is an address for metrics, each of those that answer shows them there, and all are counted.
+    """
+    names = [f"server-{number}" for number in range(settings.processes)]
+    listeners, admin = listen(settings.host, settings.port, len(names)), settings.admin_address
+    shown: Sequence[socket.socket | None] = (None,) * len(names) if admin is None else listen(*admin, len(names))
+    monitoring = None if admin is None else Monitoring([*names, *((WORKER,) if worker else ())])
+    tasks = []
+    for number, (name, listener, door) in enumerate(zip(names, listeners, shown, strict=True)):
+        place = None if monitoring is None else Place(monitoring, name, door)
+        doors = (listener,) if door is None else (listener, door)
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), doors))
+    if worker:
+        place = None if monitoring is None else Place(monitoring, WORKER, None)
+        tasks.append(Task(WORKER, partial(run_worker, settings, place)))
+    return tasks
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
+def serve_worker(settings: Settings, index: int, listener: socket.socket, place: Place | None = None) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    uvloop.run(_serve(settings, index, listener))
+    uvloop.run(_serve(settings, index, listener, place))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket) -> None:
+async def _serve(settings: Settings, index: int, listener: socket.socket, place: Place | None) -> None:
     stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services, answering(services, listener):
+    async with (
+        open_services(settings) as services,
+        measuring(services, place) as measured,
+        answering(services, listener, measured),
+    ):
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
         log.info(
@@ -182,13 +208,15 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
         await asyncio.sleep(settings.drain_seconds)
 
 
-def run_worker(settings: Settings) -> None:
-    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT."""
+def run_worker(settings: Settings, place: Place | None = None) -> None:
+    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT. Raises AddressInUse."""
     logs.configure()
-    uvloop.run(_work(settings))
+    if place is None and settings.admin_address is not None:
+        place = Place(Monitoring([WORKER]), WORKER, listen(*settings.admin_address, 1)[0])
+    uvloop.run(_work(settings, place))
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, place: Place | None) -> None:
     stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services:
-        await runner.run(services, stopping)
+    async with open_services(settings) as services, measuring(services, place) as measured:
+        await runner.run(services, stopping, runs=Runs() if measured is None else measured.runs)

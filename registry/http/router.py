@@ -5,7 +5,7 @@ Admission control stands before the latter two. Here is the last resort for exce
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -44,6 +44,11 @@ class Router:
         self._guests = guests
         self._tasks = tasks
         self._api_host = services.settings.api_host
+        self._own: Mapping[str, Handler] = {
+            "/token": partial(token.serve, services, throttle),
+            **{path: partial(search.serve, services, throttle, path) for path in (search.SEARCH, search.PING)},
+            **{path: partial(handler, services) for path, handler in ops.HANDLERS.items()},
+        }
 
     def answer(self, request: Request) -> None:
         """Answer with ``request.client``, after the return. Does not raise."""
@@ -56,11 +61,10 @@ class Router:
         path = raw_path(request.target)
         if path.startswith("/v2"):
             return partial(v2.serve, self._services, self.throttle)
-        if path == "/token":
-            return partial(token.serve, self._services, self.throttle)
-        if path in {search.SEARCH, search.PING}:
-            return partial(search.serve, self._services, self.throttle, path)
-        return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
+        handler = self._own.get(path)
+        if handler is not None:
+            request.route = path
+        return handler
 
     async def _admitted(self, request: Request, handler: Handler | None) -> Response | None:
         """Answer a request in its turn; None: aiohttp has sent the response."""

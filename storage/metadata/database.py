@@ -174,6 +174,14 @@ def _is_told_read_only(told: object) -> bool:
     return getattr(told, "default_transaction_read_only", "off") == "on"
 
 
+class PoolUse(NamedTuple):
+    """The connections of a pool, and the number of requests that wait for one."""
+
+    size: int
+    in_use: int
+    waiting: int
+
+
 class _Taken(NamedTuple):
     """A connection of the pool; ``told``: what its server tells of itself, asyncpg's and ever the newest."""
 
@@ -244,6 +252,12 @@ class Database:
             await self._give_up(taken.connection, error)
             raise
         await self._give(taken, renewals)
+
+    @property
+    def use(self) -> "PoolUse":
+        """The connections that are open, those at work, and the requests that wait for one."""
+        size = self._pool.get_size()
+        return PoolUse(size, size - self._pool.get_idle_size() - len(self._idle), self._waiting)
 
     async def renew(self) -> None:
         """Have all connections closed, those at work when they are given back: their server no longer writes.

@@ -82,6 +82,7 @@ _WRITES: Final = frozenset({"PATCH", "PUT", "DELETE"})
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
         services, request, viewer = http.app[SERVICES], request_of(http), None
+        request.route = route.path
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             admit(route, viewer)

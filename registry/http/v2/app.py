@@ -77,6 +77,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, decoded_path(http.target), http.query)
+        http.route = oci.kind
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id = identity.account_id
         room = services.settings.room
@@ -111,7 +112,7 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
         identity = identity_at_hand(services, asked.credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
-    http.account_id = identity.account_id
+    http.account_id, http.route = identity.account_id, asked.oci.kind
     call = Call(http, asked.oci, identity, services)
     asked_for = caller(identity.token_id), *asked.place
     asked.how.rows(services.lookups, asked.oci).ask(asked_for, partial(_answer, call, asked.how, respond))

@@ -85,6 +85,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 async def answer(http: web.Request) -> web.StreamResponse:
     """Answer a request for a page."""
     services, request = http.app[SERVICES], request_of(http)
+    request.route = "page"
     path = decoded_path(request.target)
     asset = assets.BY_PATH.get(path)
     if asset is not None and http.method in {"GET", "HEAD"}:
