@@ -162,14 +162,14 @@ class Monitoring:
         self._stores = StoreMetrics(catalog)
         self._jobs = JobMetrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
-        self._slabs = Slabs(catalog, processes)
+        self.slabs = Slabs(catalog, processes)
 
     @asynccontextmanager
     async def measuring(
         self, process: str, services: Services, listener: socket.socket | None
     ) -> AsyncIterator["Measured"]:
         """Measure a process within the block, and show the metrics of all of them on ``listener``."""
-        slab = self._slabs.of(process)
+        slab = self.slabs.of(process)
         slab[self._build] = 1.0
         gauges, lag, inventory, runs = Gauges(slab), LoopLag(), Inventory(services), Runs()
         self._process.read_into(gauges, lag)
@@ -178,7 +178,7 @@ class Monitoring:
         if self._jobs is not None and process == WORKER:
             self._jobs.read_into(gauges, runs, inventory)
             watching.append(inventory.watch())
-        async with admin_listener(self._slabs, gauges, listener), asyncio.TaskGroup() as tasks:
+        async with admin_listener(self.slabs, gauges, listener), asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(one) for one in watching]
             try:
                 yield Measured(gauges, runs, self._http, slab)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from registry.devservers.processes import free_ports
+from registry.monitoring import WORKER, Monitoring
 from tests.support.processes import serving, worker
 from tests.support.raw import RawAnswer, ask, request
 from tests.support.server import Registry, basic
@@ -164,3 +166,14 @@ async def test_a_worker_shows_its_jobs_and_what_waits(env: dict[str, str], regis
         assert await node.value("moorage_job_last_success_timestamp_seconds", job="expire_uploads") > 1e9
         assert await node.value("moorage_storage_bytes") > 1000
         assert await node.value("moorage_http_requests_total") == 0
+
+
+def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
+    endings = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
+    families = Monitoring(["server-0", WORKER]).slabs.catalog.families
+    there = {family.name + ending for family in families for ending in endings[family.kind]}
+    files = Path(__file__).parent.parent / "helm" / "files"
+    for name in ("alerts.yaml", "dashboard.json"):
+        named = set(re.findall(r"\bmoorage_[a-z_]+", (files / name).read_text()))
+        assert len(named) >= 9
+        assert named - there == set(), name
