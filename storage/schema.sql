@@ -75,6 +75,19 @@ BEGIN
     RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
+CREATE FUNCTION refuse_while_read_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    why text;
+BEGIN
+    SELECT reason INTO why FROM read_only;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = why;
+    END IF;
+    RETURN CASE TG_LEVEL WHEN 'ROW' THEN NEW END;
+END $$;
+
 CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer
     LANGUAGE plpgsql
     SET lock_timeout TO '1s'
@@ -371,6 +384,13 @@ CREATE TABLE passwords (
     changed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE read_only (
+    one boolean DEFAULT true NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT read_only_one_check CHECK (one)
+);
+
 CREATE TABLE repositories (
     id bigint NOT NULL,
     owner_id bigint NOT NULL,
@@ -608,6 +628,9 @@ ALTER TABLE ONLY packages
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY read_only
+    ADD CONSTRAINT read_only_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_pkey PRIMARY KEY (id);
 
@@ -796,6 +819,38 @@ CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW
 CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((package_seen(old.*) <> package_seen(new.*))) EXECUTE FUNCTION index_package();
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON packages FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON team_members FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text]))) EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 ALTER TABLE ONLY device_sign_ins
     ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

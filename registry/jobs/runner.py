@@ -14,13 +14,15 @@ from typing import Final
 
 import structlog
 
-from registry.jobs.schedule import SCHEDULE, Job
+from registry.jobs.schedule import COLLECTOR, SCHEDULE, Job
 from registry.services import Services
-from storage.errors import StorageError
-from storage.metadata import job_runs
+from storage.errors import ReadOnly, StorageError
+from storage.metadata import job_runs, read_only
 
 log = structlog.get_logger()
 
+#: Not done while the registry is read-only.
+_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes"})
 _AFTER_FAILURE_SECONDS: Final = 10.0
 #: What a job does is recorded for administrators when it is idle again, and as often as this in any case.
 _RECORDED_SECONDS: Final = 300.0
@@ -62,7 +64,10 @@ async def _repeat(record: "Record", job: Job, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         pause = pause_seconds
         try:
+            await _require_writable(services, name)
             done = await job(services)
+        except ReadOnly:
+            pass
         except StorageError as error:
             log.warning("job.failed", job=name, error=str(error))
             await record.failed(error)
@@ -77,6 +82,12 @@ async def _repeat(record: "Record", job: Job, stopping: asyncio.Event) -> None:
                 await stopping.wait()
         except TimeoutError:
             continue
+
+
+async def _require_writable(services: Services, name: str) -> None:
+    """Raise ReadOnly for a job that changes what a read-only registry keeps."""
+    if name in _CHANGES_CONTENT:
+        await read_only.require_off(services.db)
 
 
 class Record:
@@ -117,13 +128,14 @@ class Record:
 async def run_once(services: Services, names: Iterable[str] = SCHEDULE) -> dict[str, int]:
     """Run the jobs of these names in the order of the schedule until all are idle; return the items of each.
 
-    Safe beside any number of workers, as the jobs are. Raises StorageError.
+    Safe beside any number of workers, as the jobs are. Raises StorageError, ReadOnly among it.
     """
     jobs = {name: job for name, (job, _pause) in SCHEDULE.items() if name in frozenset(names)}
     totals = dict.fromkeys(jobs, 0)
     while True:
         round_total = 0
         for name, job in jobs.items():
+            await _require_writable(services, name)
             done = await job(services)
             totals[name] += done
             round_total += done

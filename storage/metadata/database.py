@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import StorageError, Unavailable
+from storage.errors import ReadOnly, StorageError, Unavailable
 from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 from storage.metadata.turns import Turns
 
@@ -53,6 +53,8 @@ _TRIES: Final = 3
 READ_ONLY: Final = "Postgres: read-only"
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
+#: The state of migration 0027, with the operator's reason as its message.
+_REFUSED_READ_ONLY: Final = "MR001"
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 #: What an operator is told in words of ours.
 _SAID: Final = (
@@ -93,6 +95,8 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _REFUSED_READ_ONLY:
+        return ReadOnly(str(error))
     for kind, said in _SAID:
         if isinstance(error, kind):
             return Unavailable(said)

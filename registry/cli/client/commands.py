@@ -47,6 +47,7 @@ OPERATOR: Final = {
     "run": "run everything here, with a PostgreSQL and an S3 server of its own",
     "admin": "what only the operator does, straight on the database",
     "doctor": "check a deployment, and tell how to mend what is wrong",
+    "readonly": "refuse what would change anything, for a while",
     "gc": "tell what waits to be collected, or collect it now",
     "purge": "end a deleted package for good",
 }
