@@ -1,4 +1,4 @@
-"""What a node measures: the catalog of its metrics, and where each is read in the objects of a process.
+"""The metrics of a node: their catalog, and where each is read in the objects of a process.
 
 Nothing of it exists, and nothing is counted, unless there is an address to show it at (MOORAGE_ADMIN_LISTEN).
 """
