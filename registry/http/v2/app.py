@@ -40,8 +40,10 @@ class DiskFull(UnavailableNow):
     """The disk of the registry has next to no room: nothing new is taken."""
 
     def __init__(self) -> None:
-        super().__init__(_FULL_SECONDS)
-        self.message = "the disk of this registry is full: no pushes until packages are deleted or there is more room"
+        super().__init__(
+            _FULL_SECONDS,
+            "the disk of this registry is full: no pushes until packages are deleted or there is more room",
+        )
 
 
 async def base(call: Call) -> Response:  # end-1
