@@ -47,6 +47,7 @@ from registry.http.server.message import Request
 from registry.http.urls import api_base
 from registry.services import Services
 from storage.errors import StorageError
+from storage.metadata.events import ACTOR, Actor
 from storage.metadata.tokens import StoredToken
 
 log = structlog.get_logger()
@@ -84,6 +85,8 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         services, request, viewer = http.app[SERVICES], request_of(http), None
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
+            if viewer is not None:
+                ACTOR.set(Actor(viewer.account_id, viewer.id))
             admit(route, viewer)
             _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
