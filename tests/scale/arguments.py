@@ -127,6 +127,28 @@ def _rights(s: Sample) -> dict[str, list[Arguments]]:
     }
 
 
+def _audit(s: Sample) -> dict[str, list[Arguments]]:
+    last = 2**62
+    wanted: Arguments = (None, None, ["packages.%"], ["packages.package\\_%"], None, None, None, None, None)
+    one: Arguments = (_NOW, None, [], [], [7], None, None, None, "192.0.2.1")
+    of_all = [(str(last), last, *wanted, 101), (str(last), last, *one, 101)]
+    up = [("0", 0, *rest, 101) for rest in (wanted, one)]
+    return {
+        "audit._OF_ALL": list[Arguments](of_all),
+        "audit._OF_ALL_UP": list[Arguments](up),
+        "audit._OF_OWNER": [(*values, owner) for values in of_all for owner in (s.org_id, s.stranger)],
+        "audit._OF_OWNER_UP": [(*values, owner) for values in up for owner in (s.org_id, s.stranger)],
+        "audit._ENTRIES": [(["700"], [7])],
+        "audit._PACKAGES": [(s.world.owner(s.package), image(s.package))],
+        "audit._REPOSITORIES": [(f"org-{s.org}", f"repo-{s.repository}")],
+        "audit._ACTORS": [("USER-7",), ("once-11",)],
+        "audit._TOKENS": [(_HASH,)],
+        "audit._READ": [("0", 0), (str(last), last)],
+        "audit._READER": [("reader-1",)],
+        "audit._ADVANCE": [("reader-1", "701", 7), ("new", "701", 7)],
+    }
+
+
 def _accounts(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "accounts._INSERT": [("User", "new", None, None, False, *s.actor)],
@@ -360,6 +382,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
             (p, 7, 31, None),
         ],
         "events._OF_TAG": [(1, _BEHIND, 101, "build-0000007"), (p, _BEHIND, 101, "latest")],
+        **_audit(s),
         "tags._LOCKED": [(p, "latest"), (1, "build-0000007")],
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
