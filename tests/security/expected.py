@@ -267,7 +267,7 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/admin/users"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/organizations"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/tokens"): _e(Need.SITE_ADMIN),
-    ("GET", "/enterprises/{enterprise}/audit-log"): _e(Need.SITE_ADMIN, params={"enterprise": "moorage"}),
+    ("GET", "/enterprises/{enterprise}/audit-log"): _e(Need.SITE_ADMIN),
     ("GET", "/orgs/{org}/audit-log"): _e(Need.ORG_OWNER, scope="admin:org"),
     ("GET", "/user/audit-log"): _e(Need.PERSON, scope="user"),
     ("DELETE", "/admin/tokens/{token_id}"): _e(Need.SITE_ADMIN, ok=204),
