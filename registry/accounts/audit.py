@@ -35,7 +35,7 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of the log. ``after``: the place of a page before; ``oldest_first`` turns the order."""
+    """A query of the log. ``after``: the place of a page before; ``oldest_first`` turns the order."""
 
     phrase: str = ""
     after: str = ""

@@ -13,7 +13,7 @@ if "rich" not in sys.modules:
 
 import typer
 
-from registry.cli import admin, doctor, maintenance, serve
+from registry.cli import admin, audit, doctor, maintenance, serve
 
 _EXIT_SETTINGS: Final = 2
 
@@ -27,6 +27,7 @@ app.command()(serve.run)
 app.command()(doctor.doctor)
 app.command()(maintenance.purge)
 app.add_typer(maintenance.gc, name="gc")
+admin.app.command()(audit.audit)
 app.add_typer(admin.app, name="admin")
 
 
