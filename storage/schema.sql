@@ -200,6 +200,13 @@ CREATE TABLE downloads (
 )
 WITH (fillfactor='90');
 
+CREATE TABLE event_readers (
+    reader text NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    read_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE SEQUENCE events_id
     START WITH 1
     INCREMENT BY 1
@@ -212,7 +219,7 @@ CREATE TABLE events (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
-    owner_id bigint NOT NULL,
+    owner_id bigint,
     package_id bigint,
     version_id bigint,
     digest bytea,
@@ -222,7 +229,11 @@ CREATE TABLE events (
     via text NOT NULL,
     token_id bigint,
     token_name text,
-    data jsonb
+    data jsonb,
+    repository_id bigint,
+    request_id text,
+    remote text,
+    user_agent text
 )
 PARTITION BY RANGE (at);
 
@@ -231,7 +242,7 @@ CREATE TABLE events_default (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
-    owner_id bigint NOT NULL,
+    owner_id bigint,
     package_id bigint,
     version_id bigint,
     digest bytea,
@@ -241,7 +252,11 @@ CREATE TABLE events_default (
     via text NOT NULL,
     token_id bigint,
     token_name text,
-    data jsonb
+    data jsonb,
+    repository_id bigint,
+    request_id text,
+    remote text,
+    user_agent text
 );
 
 CREATE TABLE former_logins (
@@ -574,6 +589,9 @@ ALTER TABLE ONLY download_totals
 ALTER TABLE ONLY downloads
     ADD CONSTRAINT downloads_pkey PRIMARY KEY (version_id, day);
 
+ALTER TABLE ONLY event_readers
+    ADD CONSTRAINT event_readers_pkey PRIMARY KEY (reader);
+
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_pkey PRIMARY KEY (login);
 
@@ -706,6 +724,12 @@ CREATE INDEX device_sign_ins_expired ON device_sign_ins USING btree (expires_at)
 
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
 
+CREATE INDEX events_commits ON ONLY events USING btree (xid, id);
+
+CREATE INDEX events_owner ON ONLY events USING btree (owner_id, xid, id);
+
+CREATE INDEX events_default_owner_id_xid_id_idx ON events_default USING btree (owner_id, xid, id);
+
 CREATE INDEX events_package ON ONLY events USING btree (package_id, id);
 
 CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (package_id, id);
@@ -713,6 +737,8 @@ CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (pac
 CREATE INDEX events_tag ON ONLY events USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
 
 CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
+CREATE INDEX events_default_xid_id_idx ON events_default USING btree (xid, id);
 
 CREATE INDEX identities_account ON identities USING btree (account_id);
 
@@ -808,9 +834,13 @@ CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
 
+ALTER INDEX events_owner ATTACH PARTITION events_default_owner_id_xid_id_idx;
+
 ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
 
 ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
+
+ALTER INDEX events_commits ATTACH PARTITION events_default_xid_id_idx;
 
 CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
 

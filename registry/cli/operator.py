@@ -13,7 +13,7 @@ if "rich" not in sys.modules:
 
 import typer
 
-from registry.cli import admin, doctor, maintenance, readonly, serve
+from registry.cli import admin, audit, doctor, maintenance, readonly, serve
 
 _EXIT_SETTINGS: Final = 2
 
@@ -28,6 +28,7 @@ app.command()(doctor.doctor)
 app.command()(maintenance.purge)
 app.add_typer(maintenance.gc, name="gc")
 app.add_typer(readonly.app, name="readonly")
+admin.app.command()(audit.audit)
 app.add_typer(admin.app, name="admin")
 
 

@@ -15,6 +15,7 @@ from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
 from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
+from registry.http.origin import come_by
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
@@ -89,6 +90,7 @@ class Router:
 
     async def _run(self, request: Request, answering: Awaitable[Response | None]) -> None:
         request_id.set(request.id)
+        come_by(request, self._services.settings.trusted_proxies)
         try:
             answer = await answering
         except asyncio.CancelledError:

@@ -164,10 +164,10 @@ _REVOKED: Final[LiteralString] = f"'before', {events.ROLE_NAMES}[role]"
 
 
 def _grant(table: LiteralString, columns: LiteralString, values: LiteralString, about: LiteralString) -> Command:
-    """Declare the grant of the role $3 by the actor $4 with the token $5; the package is locked, and so is its row."""
+    """Declare the grant of the role $3 by the actor $4; the package is locked, and so is its row."""
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), old AS (
         SELECT {columns}, role FROM {table} WHERE (package_id, {columns}) = ($1, {values})
     ), given AS (
@@ -194,10 +194,10 @@ def _revoked(source: LiteralString, about: LiteralString) -> LiteralString:
 
 
 def _revoke(table: LiteralString, columns: LiteralString, condition: LiteralString, about: LiteralString) -> Command:
-    """Declare a revocation by the actor $3 with the token $4."""
+    """Declare a revocation by the actor $3."""
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), taken AS (
         DELETE FROM {table} WHERE package_id = $1 AND {condition} RETURNING {columns}, role
     )
@@ -208,55 +208,55 @@ def _revoke(table: LiteralString, columns: LiteralString, condition: LiteralStri
 
 _GRANT_USER: Final = _grant("package_users", "user_id", "$2", _USER)
 _GRANT_TEAM: Final = _grant("package_teams", "team_id", "$2", _OF_TEAM)
-_GRANT_REPOSITORY: Final = _grant("package_repositories", "repository_id, audience", "$2, $6", _OF_REPOSITORY)
+_GRANT_REPOSITORY: Final = _grant("package_repositories", "repository_id, audience", "$2, $5", _OF_REPOSITORY)
 _REVOKE_USER: Final = _revoke("package_users", "user_id", "user_id = $2", _USER)
 _REVOKE_TEAM: Final = _revoke("package_teams", "team_id", "team_id = $2", _OF_TEAM)
 _REVOKE_REPOSITORY: Final = _revoke(
     "package_repositories",
     "repository_id, audience",
-    "repository_id = $2 AND ($5::text IS NULL OR audience = $5)",
+    "repository_id = $2 AND ($4::text IS NULL OR audience = $4)",
     _OF_REPOSITORY,
 )
 
 
 async def grant_user(db: Executor, package_id: int, user_id: int, role: int, actor: Actor) -> None:
     """Grant a user a role, replacing the former role."""
-    await _GRANT_USER.run(db, package_id, user_id, role, actor.account_id, actor.token_id)
+    await _GRANT_USER.run(db, package_id, user_id, role, events.by(actor))
 
 
 async def grant_team(db: Executor, package_id: int, team_id: int, role: int, actor: Actor) -> None:
     """Grant a team a role, replacing the former role."""
-    await _GRANT_TEAM.run(db, package_id, team_id, role, actor.account_id, actor.token_id)
+    await _GRANT_TEAM.run(db, package_id, team_id, role, events.by(actor))
 
 
 async def grant_repository(
     db: Executor, package_id: int, repository_id: int, role: int, audience: str, actor: Actor
 ) -> None:
     """Grant the tokens of a repository a role, replacing the former role."""
-    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, actor.account_id, actor.token_id, audience)
+    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, events.by(actor), audience)
 
 
 async def revoke_user(db: Executor, package_id: int, user_id: int, actor: Actor) -> bool:
     """Revoke a user's role; False: there was no such grant."""
-    return await _REVOKE_USER.run(db, package_id, user_id, actor.account_id, actor.token_id) == 1
+    return await _REVOKE_USER.run(db, package_id, user_id, events.by(actor)) == 1
 
 
 async def revoke_team(db: Executor, package_id: int, team_id: int, actor: Actor) -> bool:
     """Revoke a team's role; False: there was no such grant."""
-    return await _REVOKE_TEAM.run(db, package_id, team_id, actor.account_id, actor.token_id) == 1
+    return await _REVOKE_TEAM.run(db, package_id, team_id, events.by(actor)) == 1
 
 
 async def revoke_repository(
     db: Executor, package_id: int, repository_id: int, audience: str | None, actor: Actor
 ) -> bool:
     """Revoke the role of a repository's tokens, for one audience or both; False: there was no such grant."""
-    taken = await _REVOKE_REPOSITORY.run(db, package_id, repository_id, actor.account_id, actor.token_id, audience)
+    taken = await _REVOKE_REPOSITORY.run(db, package_id, repository_id, events.by(actor), audience)
     return taken > 0
 
 
 _CLEAR: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), teams_gone AS (
         DELETE FROM package_teams WHERE package_id = $1 RETURNING team_id, role
     ), users_gone AS (
@@ -269,12 +269,12 @@ _CLEAR: Final = command(
 
 async def clear(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of all users and teams; the roles of repositories stay."""
-    await _CLEAR.run(db, package_id, actor.account_id, actor.token_id)
+    await _CLEAR.run(db, package_id, events.by(actor))
 
 
 _CLEAR_REPOSITORIES: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), gone AS (
         DELETE FROM package_repositories WHERE package_id = $1 RETURNING repository_id, audience, role
     )
@@ -285,12 +285,12 @@ _CLEAR_REPOSITORIES: Final = command(
 
 async def clear_repositories(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of the tokens of all repositories."""
-    await _CLEAR_REPOSITORIES.run(db, package_id, actor.account_id, actor.token_id)
+    await _CLEAR_REPOSITORIES.run(db, package_id, events.by(actor))
 
 
 _EXPEL: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), expelled AS (
         DELETE FROM package_users grants
          USING packages package, accounts owner
@@ -306,11 +306,11 @@ _EXPEL: Final = command(
 
 async def expel_strangers(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of non-members over an organization's package, unless the package is public."""
-    await _EXPEL.run(db, package_id, actor.account_id, actor.token_id)
+    await _EXPEL.run(db, package_id, events.by(actor))
 
 
 def _set(column: LiteralString, action: LiteralString) -> Command:
-    """Declare the change of a setting to $2 by the actor $3 with the token $4."""
+    """Declare the change of a setting to $2 by the actor $3."""
     changed = events.event(
         f"'{action}'",
         "changed CROSS JOIN actor",
@@ -319,7 +319,7 @@ def _set(column: LiteralString, action: LiteralString) -> Command:
     )
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), changed AS (
         UPDATE packages package SET {column} = $2, updated_at = now()
           FROM packages old
@@ -337,12 +337,12 @@ _INHERIT: Final = _set("inherit_access", events.INHERITANCE_CHANGED)
 
 async def show_as(db: Executor, package_id: int, visibility: str, actor: Actor) -> None:
     """Change the visibility of a package: private, internal or public."""
-    await _SHOW_AS.run(db, package_id, visibility, actor.account_id, actor.token_id)
+    await _SHOW_AS.run(db, package_id, visibility, events.by(actor))
 
 
 async def inherit(db: Executor, package_id: int, actor: Actor, *, on: bool) -> None:
     """Set whether a package inherits the access of its linked repository."""
-    await _INHERIT.run(db, package_id, on, actor.account_id, actor.token_id)
+    await _INHERIT.run(db, package_id, on, events.by(actor))
 
 
 @dataclass(frozen=True, slots=True)

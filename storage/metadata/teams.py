@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata import events
 from storage.metadata.accounts import Number
 from storage.metadata.query import Executor, command, select
 
@@ -18,6 +19,11 @@ class Team:
     updated_at: datetime
     members: int
     repositories: int
+
+
+def _named(row: LiteralString) -> LiteralString:
+    """Render the fields of an event's data that name a team."""
+    return f"'team', jsonb_build_object('id', {row}.id, 'slug', {row}.slug)"
 
 
 _COLUMNS: Final[LiteralString] = """
@@ -45,19 +51,39 @@ async def by_slug(db: Executor, org_id: int, slug: str) -> Team | None:
     return await _BY_SLUG.maybe(db, org_id, slug)
 
 
-_INSERT: Final = command("INSERT INTO teams (org_id, slug, name, description) VALUES ($1, $2, $3, nullif($4, ''))")
+_INSERT: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$5")}),
+    made AS (
+        INSERT INTO teams (org_id, slug, name, description) VALUES ($1, $2, $3, nullif($4, ''))
+        RETURNING id, org_id, slug)
+    {events.note("'team.create'", "made", owner="made.org_id", data=f"jsonb_build_object({_named('made')})")}
+    """
+)
 
 
 async def insert(db: Executor, org_id: int, slug: str, name: str, description: str) -> None:
     """Insert a team. Raises AlreadyThere when the slug is taken."""
-    await _INSERT.run(db, org_id, slug, name, description)
+    await _INSERT.run(db, org_id, slug, name, description, events.by())
 
 
 _UPDATE: Final = command(
-    """
-    UPDATE teams SET slug = coalesce($3, slug), name = coalesce($4, name),
-                     description = nullif(coalesce($5, description), ''), updated_at = now()
-     WHERE org_id = $1 AND id = $2
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$6")}),
+    changed AS (
+        UPDATE teams team SET slug = coalesce($3, team.slug), name = coalesce($4, team.name),
+                              description = nullif(coalesce($5, team.description), ''), updated_at = now()
+          FROM teams old
+         WHERE team.org_id = $1 AND team.id = $2 AND old.id = team.id
+        RETURNING team.id, team.org_id, team.slug, team.name, old.name AS before)
+    {
+        events.note(
+            "'team.update'",
+            "changed",
+            owner="changed.org_id",
+            data=f"jsonb_build_object({_named('changed')}, 'before', changed.before, 'after', changed.name)",
+        )
+    }
     """
 )
 
@@ -66,15 +92,21 @@ async def update(
     db: Executor, org_id: int, team_id: int, *, slug: str | None, name: str | None, description: str | None
 ) -> None:
     """Update a team: None keeps a value, an empty description removes it. Raises AlreadyThere for a taken slug."""
-    await _UPDATE.run(db, org_id, team_id, slug, name, description)
+    await _UPDATE.run(db, org_id, team_id, slug, name, description, events.by())
 
 
-_DELETE: Final = command("DELETE FROM teams WHERE org_id = $1 AND id = $2")
+_DELETE: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    gone AS (DELETE FROM teams WHERE org_id = $1 AND id = $2 RETURNING id, org_id, slug)
+    {events.note("'team.destroy'", "gone", owner="gone.org_id", data=f"jsonb_build_object({_named('gone')})")}
+    """
+)
 
 
 async def delete(db: Executor, org_id: int, team_id: int) -> None:
     """Delete a team with all its grants."""
-    await _DELETE.run(db, org_id, team_id)
+    await _DELETE.run(db, org_id, team_id, events.by())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +145,25 @@ async def member(db: Executor, org_id: int, team_id: int, login: str) -> TeamMem
 # The seat is locked: see organizations.unseat. So is the team, or it might be gone when its new member is written.
 _ADD: Final = select(
     Number,
-    """
-    WITH seat AS (
-        SELECT team.id AS team_id, membership.user_id
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    seat AS (
+        SELECT team.id AS team_id, team.org_id, team.slug, membership.user_id
           FROM memberships membership JOIN accounts person ON person.id = membership.user_id
           JOIN teams team ON team.id = $2 AND team.org_id = $1
          WHERE membership.org_id = $1 AND lower(person.login) = lower($3) AND person.deleted_at IS NULL
            FOR KEY SHARE OF membership, team),
     added AS (
-        INSERT INTO team_members (team_id, user_id) SELECT team_id, user_id FROM seat ON CONFLICT DO NOTHING)
+        INSERT INTO team_members (team_id, user_id) SELECT team_id, user_id FROM seat ON CONFLICT DO NOTHING
+        RETURNING team_id AS id, user_id),
+    recorded AS ({
+        events.note(
+            "'team.add_member'",
+            "(SELECT added.id, added.user_id, seat.org_id, seat.slug FROM added CROSS JOIN seat) AS added",
+            owner="added.org_id",
+            data=f"jsonb_build_object({_named('added')}, {events.user('added.user_id')})",
+        )
+    })
     SELECT count(*) AS count FROM seat
     """,
 )
@@ -129,18 +171,29 @@ _ADD: Final = select(
 
 async def add_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
     """Add a member of the organization to the team; False: no member has this login, or the team is gone."""
-    return (await _ADD.one(db, org_id, team_id, login)).count > 0
+    return (await _ADD.one(db, org_id, team_id, login, events.by())).count > 0
 
 
 _REMOVE: Final = command(
-    """
-    DELETE FROM team_members USING teams, accounts
-     WHERE teams.id = team_members.team_id AND teams.org_id = $1 AND teams.id = $2
-       AND accounts.id = team_members.user_id AND lower(accounts.login) = lower($3)
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    taken AS (
+        DELETE FROM team_members USING teams, accounts
+         WHERE teams.id = team_members.team_id AND teams.org_id = $1 AND teams.id = $2
+           AND accounts.id = team_members.user_id AND lower(accounts.login) = lower($3)
+        RETURNING teams.id, teams.org_id, teams.slug, team_members.user_id)
+    {
+        events.note(
+            "'team.remove_member'",
+            "taken",
+            owner="taken.org_id",
+            data=f"jsonb_build_object({_named('taken')}, {events.user('taken.user_id')})",
+        )
+    }
     """
 )
 
 
 async def remove_member(db: Executor, org_id: int, team_id: int, login: str) -> bool:
     """Remove a user from the team; False: the user was no member."""
-    return await _REMOVE.run(db, org_id, team_id, login) > 0
+    return await _REMOVE.run(db, org_id, team_id, login, events.by()) > 0

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
+from storage.metadata import events
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 
 KIND: Final = "session"
@@ -78,7 +80,8 @@ class Begun:
 _BEGIN: Final = select(
     Begun,
     f"""
-    WITH account AS MATERIALIZED (
+    WITH actor AS MATERIALIZED ({events.actor("$10")}),
+    account AS MATERIALIZED (
         SELECT id, site_admin FROM accounts
          WHERE id = $1 AND kind = 'User' AND suspended_at IS NULL AND deleted_at IS NULL
            AND ($9::text IS NULL OR EXISTS (SELECT 1 FROM passwords WHERE account_id = $1 AND hash = $9))),
@@ -91,7 +94,15 @@ _BEGIN: Final = select(
     token AS (
         INSERT INTO tokens (account_id, kind, hash, last_eight, scopes, last_used_at, expires_at)
         SELECT account.id, 'session', $2, '', $3, now(), now() + {_LIVES} FROM account
-        RETURNING id)
+        RETURNING id, account_id),
+    recorded AS ({
+        events.note(
+            "'user.login'",
+            "token",
+            owner="token.account_id",
+            data="jsonb_build_object('way', $4::text, 'session', token.id)",
+        )
+    })
     INSERT INTO web_sessions (token_id, way, site_admin, proved_at, address, user_agent)
     SELECT token.id, $4, account.site_admin, $5, $6, $7 FROM token CROSS JOIN account
     RETURNING token_id AS id
@@ -117,7 +128,17 @@ async def begin(
     False: the account is suspended or deleted, or its password has not the hash ``password_hash`` any more.
     """
     begun = await _BEGIN.maybe(
-        db, account_id, digest, scopes, way, proved_at, address, user_agent, former, password_hash
+        db,
+        account_id,
+        digest,
+        scopes,
+        way,
+        proved_at,
+        address,
+        user_agent,
+        former,
+        password_hash,
+        events.by(Actor(account_id, None)),
     )
     return begun is not None
 
@@ -150,20 +171,29 @@ async def of_account(db: Executor, account_id: int) -> list[ListedSession]:
     return await _LIST.all(db, account_id)
 
 
-_END: Final = command("DELETE FROM tokens WHERE account_id = $1 AND id = $2 AND kind = 'session'")
+def _ended(condition: LiteralString) -> LiteralString:
+    """Render the statement that ends sessions of the account $1, and records each, by the actor $3."""
+    return f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    gone AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND {condition} RETURNING id, account_id)
+    {events.note("'user.logout'", "gone", owner="gone.account_id", data="jsonb_build_object('session', gone.id)")}
+    """
+
+
+_END: Final = command(_ended("id = $2"))
 
 
 async def end(db: Executor, account_id: int, session_id: int) -> bool:
     """End one of the account's sessions; False: there is none with this id."""
-    return await _END.run(db, account_id, session_id) == 1
+    return await _END.run(db, account_id, session_id, events.by()) == 1
 
 
-_END_OTHERS: Final = command("DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND id <> $2")
+_END_OTHERS: Final = command(_ended("id <> $2"))
 
 
 async def end_others(db: Executor, account_id: int, kept_id: int) -> int:
     """End the account's sessions but for ``kept_id``; returns their number. No session has the id 0."""
-    return await _END_OTHERS.run(db, account_id, kept_id)
+    return await _END_OTHERS.run(db, account_id, kept_id, events.by())
 
 
 _FORGET: Final = command(

@@ -267,6 +267,9 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/admin/users"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/organizations"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/tokens"): _e(Need.SITE_ADMIN),
+    ("GET", "/enterprises/{enterprise}/audit-log"): _e(Need.SITE_ADMIN),
+    ("GET", "/orgs/{org}/audit-log"): _e(Need.ORG_OWNER, scope="admin:org"),
+    ("GET", "/user/audit-log"): _e(Need.PERSON, scope="user"),
     ("DELETE", "/admin/tokens/{token_id}"): _e(Need.SITE_ADMIN, ok=204),
     ("GET", "/enterprise/stats/all"): _e(Need.SITE_ADMIN),
     ("POST", "/admin/organizations"): _e(

@@ -108,7 +108,13 @@ def test_every_form_wants_the_token_of_the_viewer() -> None:
     assert without <= {"/-/preferences", *PROGRAMS}
 
 
-async def _fields(world: Managed, form: Form) -> dict[str, str]:
+async def before(world: Managed, address: str) -> None:
+    """Makes what has to be there before the form is sent."""
+    await _BEFORE.get(address, _nothing)(world)
+
+
+async def fields_of(world: Managed, form: Form) -> dict[str, str]:
+    """The fields of a form, filled in."""
     fields = dict(form.fields)
     if "version" in fields:
         fields["version"] = str(await world.number(world.digests[0]))
@@ -123,8 +129,8 @@ async def _fields(world: Managed, form: Form) -> dict[str, str]:
 @pytest.mark.parametrize("address", sorted(FORMS))
 async def test_a_form_changes_nothing_but_for_who_may(registry: Registry, address: str) -> None:
     form, world = FORMS[address], await managed(registry)
-    await _BEFORE.get(address, _nothing)(world)
-    fields = await _fields(world, form)
+    await before(world, address)
+    fields = await fields_of(world, form)
     for viewer in (world.visitor, world.stranger):
         answer = await change(viewer, form.path, fields)
         assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here"), address

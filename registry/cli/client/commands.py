@@ -23,6 +23,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tag": ("tags", "make a tag, or move it with --force"),
     "untag": ("tags", "take tags away; their versions stay"),
     "activity": ("tags", "tell what happened to a package"),
+    "audit": ("audit", "tell what happened to an organization, to you, or in the registry"),
     "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
     "copy": ("copy", "copy an image between any two registries"),
     "access": ("access", "list who has access to a package, or tell why somebody has"),

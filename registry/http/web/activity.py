@@ -40,6 +40,7 @@ _WAYS: Final[Mapping[str, str]] = {
     "fine_grained": key("with a fine-grained token"),
     "workflow": key("by a workflow"),
     "workspace": key("by a workspace"),
+    "operator": key("by the operator"),
 }
 _WORDS: Final[Mapping[str, str]] = {
     "read": key("Read"),

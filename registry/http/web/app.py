@@ -21,6 +21,7 @@ from registry.http.web import (
     admin_tokens,
     administration,
     assets,
+    audit,
     deletions,
     devices,
     errors,
@@ -48,6 +49,7 @@ from registry.http.web import (
 from registry.http.web.call import HEADERS, PageCall, moved
 from registry.http.web.routes import Route, match
 from registry.http.web.viewer import stranger, viewer
+from storage.metadata.events import ACTOR
 
 #: Fixed addresses first: none of their first words can be a login.
 ROUTES: Final[tuple[Route, ...]] = (
@@ -58,6 +60,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *devices.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *audit.ROUTES,
     *admin_accounts.ROUTES,
     *admin_tokens.ROUTES,
     *admin_packages.ROUTES,
@@ -107,6 +110,7 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
         return moved(canonical, raw_query(call.request.target))
     call.viewer = await viewer(call.http, call.services, call.request)
     call.request.account_id = call.viewer.account_id  # for the access log
+    ACTOR.set(call.actor)
     if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
         raise NotFound
     if not isinstance(found, list) and canonical != path:

@@ -21,7 +21,7 @@ from registry.http.web.forms import token_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn, now_of
 from registry.http.web.signed_in import UNSTORED, signed_in
-from storage.metadata import tokens
+from storage.metadata import authorizations, tokens
 from storage.metadata.tokens import OwnToken
 
 _LIST: Final = "/settings/tokens"
@@ -179,7 +179,7 @@ async def one(call: PageCall, session: SignedIn) -> web.Response:
     """Show one of one's own tokens, and the organizations that it may be authorized for."""
     db, token_id = call.services.db, int(call.param("number"))
     token = await rules.find(db, session.account_id, token_id)
-    organizations = await tokens.sso_organizations(db, session.account_id, token_id)
+    organizations = await authorizations.sso_organizations(db, session.account_id, token_id)
     title = [token.note or call.say("Access token"), call.say("Settings")]
     return call.page(
         "token.html",
