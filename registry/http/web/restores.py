@@ -9,14 +9,15 @@ from auth.identity import Action
 from registry.errors import Conflict, NotFound
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
+from registry.http.web.owner import opening as opening_of_owner
 from registry.http.web.owner import own_or_member_of
-from registry.http.web.package import Head, head_of, managed
+from registry.http.web.package import Head, facts_of, head_of, managed, opening
 from registry.http.web.reading import check, named
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.text import short
-from storage.metadata import catalog, package_pages, packages, versions
+from storage.metadata import catalog, packages, versions
 
 _ROWS: Final = 50
 _DAY_SECONDS: Final = 86400.0
@@ -34,7 +35,7 @@ def days_left(call: PageCall, deleted_at: datetime | None) -> int:
 async def page(call: PageCall) -> web.Response:
     """Show the deleted versions of a package; of a deleted package, what comes back with it."""
     name = named(call)
-    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    facts = await facts_of(call, name)
     if facts.package_id is None or call.query("package"):
         package_id = await _deleted(call, call.query("package"))
         return await _package_page(call, package_id)
@@ -116,7 +117,7 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
 
 async def owner_page(call: PageCall) -> web.Response:
     """List the deleted packages of an account that the viewer may restore."""
-    account, role = await own_or_member_of(call)
+    account = await own_or_member_of(call)
     number = call.page_number()
     window = call.services.settings.lifetimes.restore_seconds
     rows = await catalog.deleted(
@@ -136,7 +137,6 @@ async def owner_page(call: PageCall) -> web.Response:
         api=f"/{kind}/{account.login}/packages?package_type=container&state=deleted",
         command=f"moorage packages {account.login} --deleted",
         owner=account,
-        role=role,
         rows=[(row, days_left(call, row.deleted_at), row.name in taken) for row in rows],
         number=number,
         more=bool(rows) and number * _ROWS < rows[0].total,
@@ -144,7 +144,7 @@ async def owner_page(call: PageCall) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("GET", "/{owner}/-/deleted", owner_page),
-    Route("GET", "/{owner}/{image}/-/restore", page),
+    Route("GET", "/{owner}/-/deleted", owner_page, opening=opening_of_owner),
+    Route("GET", "/{owner}/{image}/-/restore", page, opening=opening),
     Route("POST", "/{owner}/{image}/-/restore", restore),
 )
