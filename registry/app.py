@@ -8,14 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from auth.passwords import Hasher
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch, post
@@ -24,7 +23,6 @@ from registry.http.router import Router
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
-from registry.jobs import runner
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
@@ -34,6 +32,7 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
@@ -48,6 +47,7 @@ from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
+    from auth.passwords import Hasher
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
 
@@ -92,7 +92,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             downloads=await stack.enter_async_context(counting(db)),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
-            hasher=Hasher(),
+            hasher=cache(_hasher),
             now=now,
         )
 
@@ -129,6 +129,12 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
     from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
+
+
+def _hasher() -> "Hasher":
+    from auth.passwords import Hasher  # noqa: PLC0415 - only pages ask for passwords
+
+    return Hasher()
 
 
 def _oidc(settings: Settings) -> "OidcSignIn | None":
@@ -171,7 +177,7 @@ def serve_worker(settings: Settings, index: int, listener: socket.socket) -> Non
 
 
 async def _serve(settings: Settings, index: int, listener: socket.socket) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
+    stopping = stop_signals(asyncio.get_running_loop())
     async with open_services(settings) as services, answering(services, listener):
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
@@ -189,6 +195,8 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
+    from registry.jobs.runner import run  # noqa: PLC0415 - a process that serves does no jobs
+
+    stopping = stop_signals(asyncio.get_running_loop())
     async with open_services(settings) as services:
-        await runner.run(services, stopping)
+        await run(services, stopping)

@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import organizations, web_sessions
 from storage.metadata.accounts import COLUMNS, Account
-from storage.metadata.organizations import Belonging
-from storage.metadata.query import COUNTED, Executor, command, counted, select, together
-from storage.metadata.web_sessions import ListedSession
+from storage.metadata.query import COUNTED, Executor, command, counted, select
 
 _PEOPLE: Final = select(
     Account,
@@ -88,15 +85,6 @@ async def tokens(db: Executor, before: int, limit: int, account_id: int | None) 
     if account_id is None:
         return await _TOKENS.all(db, before, limit)
     return await _TOKENS_OF.all(db, before, limit, account_id)
-
-
-_STANDING: Final = together(organizations.BELONGINGS, web_sessions.OF_ACCOUNT)
-
-
-async def standing(db: Executor, account_id: int, *, limit: int) -> tuple[list[Belonging], list[ListedSession]]:
-    """Organizations of a user, and the user's sessions."""
-    seats, sessions = await _STANDING.all(db, account_id, account_id, limit, 0)
-    return seats, sessions
 
 
 _REVOKE: Final = command("UPDATE tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL")

@@ -221,7 +221,7 @@ _PREVIEW: Final = together(_HOLDERS, _LEFT, _EFFECT, _ORPHANS)
 async def preview(
     db: Executor, package_id: int, digests: Sequence[str], named: Sequence[str], version_ids: Sequence[int]
 ) -> tuple[list[Holder], Left, Effect, list[Orphan]]:
-    """What ``around`` tells, with the effect of deleting these versions, and children that only they hold.
+    """The answer of ``around``, with the effect of deleting these versions, and children that only they hold.
 
     The children do not go with them, and are 100 at most.
     """

@@ -7,7 +7,6 @@ from typing import Final, LiteralString
 from storage.metadata import access_facts
 from storage.metadata.accounts import Number
 from storage.metadata.query import COUNTED, Executor, Query, command, select, together
-from storage.metadata.web_sessions import WebSession, with_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Organization:
     sso_missing: bool  # it requires its authorisation, and the token does not have it
 
 
-_SEEN: Final = select(
+SEEN: Final = select(
     Organization,
     f"""
     SELECT org.id, org.login, org.name, org.email, org.description, org.packages_inherit_access,
@@ -54,17 +53,7 @@ _SEEN: Final = select(
 
 async def seen(db: Executor, token_id: int | None, login: str) -> Organization | None:
     """Find an organization by login, with the caller's role."""
-    return await _SEEN.maybe(db, token_id, login)
-
-
-_SEEN_IN_SESSION: Final = with_session(_SEEN)
-
-
-async def seen_in_session(
-    db: Executor, digest: bytes | None, login: str
-) -> tuple[WebSession | None, Organization | None]:
-    """Find the session whose id has this SHA-256, and an organization with the role of the session's account."""
-    return await _SEEN_IN_SESSION.maybe(db, digest, login)
+    return await SEEN.maybe(db, token_id, login)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import access_facts, accounts
+from storage.metadata import access_facts, accounts, organizations, web_sessions
 from storage.metadata.accounts import Account
-from storage.metadata.query import Executor, select
-from storage.metadata.web_sessions import WebSession, with_session
+from storage.metadata.organizations import Belonging, Organization
+from storage.metadata.query import Executor, select, together
+from storage.metadata.web_sessions import ListedSession, WebSession, with_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ _SEEN: Final = select(
     """,
 )
 _IN_SESSION: Final = with_session(_SEEN)
+_ORGANIZATION_IN_SESSION: Final = with_session(organizations.SEEN)
+_STANDING: Final = together(organizations.BELONGINGS, web_sessions.OF_ACCOUNT)
 
 
 async def seen(db: Executor, token_id: int | None, login: str) -> SeenAccount | None:
@@ -43,3 +46,16 @@ async def seen_in_session(
 ) -> tuple[WebSession | None, SeenAccount | None]:
     """Find the session whose id has this SHA-256, and an account with the role of the session's account."""
     return await _IN_SESSION.maybe(db, digest, login)
+
+
+async def organization_in_session(
+    db: Executor, digest: bytes | None, login: str
+) -> tuple[WebSession | None, Organization | None]:
+    """Find the session whose id has this SHA-256, and an organization with the role of the session's account."""
+    return await _ORGANIZATION_IN_SESSION.maybe(db, digest, login)
+
+
+async def standing(db: Executor, account_id: int, *, limit: int) -> tuple[list[Belonging], list[ListedSession]]:
+    """Organizations of a user, and the user's sessions."""
+    seats, sessions = await _STANDING.all(db, account_id, account_id, limit, 0)
+    return seats, sessions

@@ -151,9 +151,9 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
 
 def _organizations(s: Sample) -> dict[str, list[Arguments]]:
     return {
-        "organizations._SEEN": [(t, "Org-1") for t in s.viewers],
+        "organizations.SEEN": [(t, "Org-1") for t in s.viewers],
         "organizations._UPDATE": [(s.org_id, None, None, "new", None, None, None, None, None)],
-        "organizations._SEEN_IN_SESSION": [(key, "Org-1") for key in _SESSIONS],
+        "owner_pages._ORGANIZATION_IN_SESSION": [(key, "Org-1") for key in _SESSIONS],
         "organizations._MEMBERS_PAGE": [
             (s.big_id, None, 100, 0),
             (s.big_id, None, 100, 9900),
@@ -432,7 +432,7 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "administration._TOKENS": [(2**62, 100), (s.world.tokens // 2, 100)],
         "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
         "administration._REVOKE": [(s.token(s.stranger),)],
-        "administration._STANDING": [(s.big_member, s.big_member, 100, 0), (7, 7, 100, 0)],
+        "owner_pages._STANDING": [(s.big_member, s.big_member, 100, 0), (7, 7, 100, 0)],
         "administration._COUNTS": [()],
     }
 

@@ -19,8 +19,8 @@ from registry.http.web.owner import opening, owner_of
 from registry.http.web.routes import Route
 from registry.http.web.settings import shown_agent
 from registry.http.web.signed_in import UNSTORED
-from storage.metadata import administration as stored
 from storage.metadata import organizations as stored_organizations
+from storage.metadata import owner_pages
 from storage.metadata.accounts import Account
 
 _LIST: Final = f"{PLACE}/accounts"
@@ -86,7 +86,7 @@ async def one(call: PageCall) -> web.Response:
         return page(
             call, "admin_organization.html", account.login, api=f"/orgs/{account.login}", account=account, people=people
         )
-    seats, sessions = await stored.standing(db, account.id, limit=_LISTED)
+    seats, sessions = await owner_pages.standing(db, account.id, limit=_LISTED)
     tokens = await administration.list_tokens(db, account=account, limit=ROWS)
     return page(
         call,

@@ -1,4 +1,4 @@
-"""What a page opens with: its viewer, and in the same statement what its address names, as the viewer sees it.
+"""The viewer of a page, found in one statement with what the address names, as the viewer sees it.
 
 Only a page that is read opens so: a form's rights are looked up once its body is here, which may take long.
 """

@@ -13,7 +13,7 @@ from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask
 from registry.http.web.opening import alone
 from registry.http.web.routes import Route
-from storage.metadata import organizations
+from storage.metadata import organizations, owner_pages
 from storage.metadata.organizations import Organization
 from storage.metadata.web_sessions import WebSession
 
@@ -27,7 +27,7 @@ async def opening(call: PageCall, digest: bytes | None) -> tuple[WebSession | No
     login = call.param("owner")
     if not is_login(login):
         return await alone(call, digest)
-    return await organizations.seen_in_session(call.services.db, digest, login)
+    return await owner_pages.organization_in_session(call.services.db, digest, login)
 
 
 async def member_of(call: PageCall) -> Organization:

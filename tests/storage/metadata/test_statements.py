@@ -1,6 +1,8 @@
 """Every statement of ``ALL`` is prepared on the migrated schema, and its columns are the fields of its row."""
 
 import datetime as dt
+import importlib
+import pkgutil
 import typing
 import uuid
 from dataclasses import fields
@@ -8,10 +10,12 @@ from dataclasses import fields
 import asyncpg
 import pytest
 
-import registry.app  # noqa: F401 - imports every module that declares a statement
+import storage.metadata
 from storage.metadata.query import ALL, Command, Query, Together
 from storage.metadata.web_sessions import WebSession, WithSession
 
+for _module in pkgutil.walk_packages(storage.metadata.__path__, "storage.metadata."):
+    importlib.import_module(_module.name)
 _PYTHON = {
     "text": str,
     "int4": int,
