@@ -273,8 +273,8 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         },
         "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
         "shown._PRESENT": [("former-1",), ("nobody",)],
-        "catalog._TAKEN": [(s.big_id, ["app-7", "none"]), (7, ["app-7"])],
-        "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "catalog._DELETED": [(t, 30, 0, 2592000.0, s.big_id, None) for t in s.viewers],
+        "catalog._DELETED_OF_MINE": [(t, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
             (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
         ],

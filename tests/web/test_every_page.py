@@ -50,6 +50,7 @@ PAGES: dict[str, Page] = {
     "/settings/security": Page(OWN),
     "/settings/sessions": Page(OWN),
     "/settings/language": Page(OWN),
+    "/settings/packages": Page(OWN),
     "/settings/tokens": Page(OWN),
     "/settings/tokens/new": Page(OWN),
     "/new/token": Page(MOVED),
@@ -121,7 +122,7 @@ PAGES: dict[str, Page] = {
 #: Pages beside those of the table: lists without an end, names without a break, what is searched for.
 MORE = (
     f"/{LONG_IMAGE}", f"/{LONG_IMAGE}/-/tags", f"/acme/web:{LONG_TAG}", "/acme/charts/web", f"/{LONG_LOGIN}",
-    "/search?q=%3Cscript%3Edocument.title%3D%27hacked%27%3C/script%3E", "/acme/web/-/tags?q=none", "/acme/web/-/versions?show=all",
+    "/search?q=%3Cscript%3Edocument.title%3D%27hacked%27%3C/script%3E", "/acme/web/-/tags?q=none", "/acme/web/-/versions?show=all", "/acme/gone",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from auth.permissions import ADMIN
 from registry.errors import NotFound
 from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
+from registry.http.web.deleted import banner
 from registry.http.web.opening import alone
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
@@ -131,7 +132,7 @@ async def package(call: PageCall) -> web.Response:
     try:
         head = head_of(call, name, found)
     except NotFound:
-        return await repositories.lead(call, name.image)
+        return await banner(call, name) or await repositories.lead(call, name.image)
     tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
     chosen = artifacts.favourite(tags)
     today = now_of(call.services).date()
