@@ -8,14 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from auth.passwords import Hasher
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch, post
@@ -24,9 +23,6 @@ from registry.http.router import Router
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
-from registry.jobs import runner
-from registry.jobs.runner import Runs
-from registry.monitoring import WORKER, Measured, Monitoring, Place, measuring
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
@@ -36,6 +32,7 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
@@ -50,8 +47,10 @@ from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
+    from auth.passwords import Hasher
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
+    from registry.monitoring import Measured, Place
 
 log = structlog.get_logger()
 
@@ -94,7 +93,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             downloads=await stack.enter_async_context(counting(db)),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
-            hasher=Hasher(),
+            hasher=cache(_hasher),
             now=now,
         )
 
@@ -133,6 +132,12 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
 
 
+def _hasher() -> "Hasher":
+    from auth.passwords import Hasher  # noqa: PLC0415 - only pages ask for passwords
+
+    return Hasher()
+
+
 def _oidc(settings: Settings) -> "OidcSignIn | None":
     if not settings.sign_in_providers:
         return None
@@ -152,7 +157,7 @@ def open_stores(
 
 @asynccontextmanager
 async def answering(
-    services: Services, listener: socket.socket, measured: Measured | None = None
+    services: Services, listener: socket.socket, measured: "Measured | None" = None
 ) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
     throttle = LoginThrottle()
@@ -172,33 +177,44 @@ def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
     Where there is an address for metrics, each of those that answer shows them there, and all are counted.
     """
     names = [f"server-{number}" for number in range(settings.processes)]
-    listeners, admin = listen(settings.host, settings.port, len(names)), settings.admin_address
-    shown: Sequence[socket.socket | None] = (None,) * len(names) if admin is None else listen(*admin, len(names))
-    monitoring = None if admin is None else Monitoring([*names, *((WORKER,) if worker else ())])
+    listeners = listen(settings.host, settings.port, len(names))
+    places = _places(settings, names, worker=worker)
     tasks = []
-    for number, (name, listener, door) in enumerate(zip(names, listeners, shown, strict=True)):
-        place = None if monitoring is None else Place(monitoring, name, door)
-        doors = (listener,) if door is None else (listener, door)
-        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), doors))
+    for number, (name, listener) in enumerate(zip(names, listeners, strict=True)):
+        place = places.get(name)
+        doors = [listener] if place is None or place.listener is None else [listener, place.listener]
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), tuple(doors)))
     if worker:
-        place = None if monitoring is None else Place(monitoring, WORKER, None)
-        tasks.append(Task(WORKER, partial(run_worker, settings, place)))
+        tasks.append(Task("worker", partial(run_worker, settings, places.get("worker"))))
     return tasks
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket, place: Place | None = None) -> None:
+def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dict[str, Place]":
+    """Return the places of the processes in the monitoring of the node; none without an address for it."""
+    if settings.admin_address is None:
+        return {}
+    from registry.monitoring import WORKER, Monitoring, Place  # noqa: PLC0415 - as above
+
+    workers = [WORKER] if worker else []
+    monitoring = Monitoring([*servers, *workers])
+    # One of them shows the metrics of all: a server, if there are any.
+    shown = listen(*settings.admin_address, len(servers) or 1)
+    places = {name: Place(monitoring, name, door) for name, door in zip(servers or workers, shown, strict=True)}
+    return {**{name: Place(monitoring, name, None) for name in workers}, **places}
+
+
+def serve_worker(settings: Settings, index: int, listener: socket.socket, place: "Place | None" = None) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
     uvloop.run(_serve(settings, index, listener, place))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket, place: Place | None) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with (
-        open_services(settings) as services,
-        measuring(services, place) as measured,
-        answering(services, listener, measured),
-    ):
+async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
+    stopping = stop_signals(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
+        measured = None if place is None else await stack.enter_async_context(place.measuring(services))
+        await stack.enter_async_context(answering(services, listener, measured))
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
         log.info(
@@ -208,15 +224,18 @@ async def _serve(settings: Settings, index: int, listener: socket.socket, place:
         await asyncio.sleep(settings.drain_seconds)
 
 
-def run_worker(settings: Settings, place: Place | None = None) -> None:
+def run_worker(settings: Settings, place: "Place | None" = None) -> None:
     """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT. Raises AddressInUse."""
     logs.configure()
-    if place is None and settings.admin_address is not None:
-        place = Place(Monitoring([WORKER]), WORKER, listen(*settings.admin_address, 1)[0])
-    uvloop.run(_work(settings, place))
+    uvloop.run(_work(settings, place or _places(settings, (), worker=True).get("worker")))
 
 
-async def _work(settings: Settings, place: Place | None) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services, measuring(services, place) as measured:
-        await runner.run(services, stopping, runs=Runs() if measured is None else measured.runs)
+async def _work(settings: Settings, place: "Place | None") -> None:
+    from registry.jobs.runner import Runs, run  # noqa: PLC0415 - a process that serves does no jobs
+
+    stopping = stop_signals(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        services, runs = await stack.enter_async_context(open_services(settings)), Runs()
+        if place is not None:
+            await stack.enter_async_context(place.measuring(services, runs))
+        await run(services, stopping, runs=runs)

@@ -7,30 +7,27 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from registry.http.admin_listener import admin_listener
 from registry.http.metrics import HttpMetrics
 from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
-from registry.jobs.runner import Runs
-from registry.jobs.schedule import SCHEDULE
 from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
 from registry.version import VERSION
-from storage.errors import StorageError
-from storage.metadata import administration
-from storage.metadata.administration import Counts
 from storage.timings import SECONDS, Timings
 
+if TYPE_CHECKING:
+    from registry.jobs.metrics import JobMetrics
+    from registry.jobs.runner import Runs
+
 WORKER: Final = "worker"
-_INVENTORY_SECONDS: Final = 30.0
 #: The operations of S3's API that the store performs.
 _OPERATIONS: Final = (
     "AbortMultipartUpload", "CompleteMultipartUpload", "CreateBucket", "CreateMultipartUpload", "DeleteObjects",
@@ -82,74 +79,6 @@ class StoreMetrics:
                 gauges.histogram(slot, len(SECONDS) + 2, partial(timings.durations.__getitem__, operation))
 
 
-class JobMetrics:
-    """The families of the background jobs, and of how much there is and waits for them."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._runs = catalog.add(Family("moorage_job_runs", "counter", "Runs of a job.", ("job", "result")))
-        self._items = catalog.add(Family("moorage_job_items", "counter", "The work that a job has done.", ("job",)))
-        self._succeeded = catalog.add(
-            Family(
-                "moorage_job_last_success_timestamp_seconds", "gauge", "When a job last ended well.", ("job",), "max"
-            )
-        )
-        jobs = tuple(SCHEDULE)
-        catalog.slots(self._items, jobs)
-        catalog.slots(self._succeeded, jobs)
-        catalog.slots(self._runs, jobs, ("ok", "failed"))
-        self._inventory = [
-            (catalog.add(Family(name, "gauge", text, merge="max")).slot, read) for name, text, read in _INVENTORY
-        ]
-
-    def read_into(self, gauges: Gauges, runs: Runs, inventory: "Inventory") -> None:
-        """Have the measures of a worker read."""
-        for (job, result), slot in self._runs.series.items():
-            gauges.counter(slot, partial(runs.results.__getitem__, (job, result)))
-        for (job,), slot in self._items.series.items():
-            gauges.counter(slot, partial(runs.items.__getitem__, job))
-        for (job,), slot in self._succeeded.series.items():
-            gauges.gauge(slot, partial(runs.succeeded_at.__getitem__, job))
-        for slot, read in self._inventory:
-            gauges.gauge(slot, partial(inventory.read, read))
-
-
-class Inventory:
-    """How much there is, and waits for the jobs, as it was a moment ago."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._counts: Counts | None = None
-
-    async def watch(self) -> None:
-        """Look again and again, until cancelled; what a database that is away would say stays as it was."""
-        while True:
-            with suppress(StorageError):
-                self._counts = await administration.counts(self._services.db)
-            await asyncio.sleep(_INVENTORY_SECONDS)
-
-    def read(self, read: Callable[[Counts, float], float]) -> float:
-        """Return one number of it; 0 as long as nothing is known."""
-        return 0.0 if self._counts is None else read(self._counts, self._services.now())
-
-
-def _overdue(since: datetime | None, now: float) -> float:
-    return 0.0 if since is None else max(0.0, now - since.timestamp())
-
-
-_INVENTORY: Final[tuple[tuple[str, str, Callable[[Counts, float], float]], ...]] = (
-    ("moorage_packages", "Packages.", lambda all_, _: all_.packages),
-    ("moorage_versions", "Versions of packages: manifests.", lambda all_, _: all_.versions),
-    ("moorage_storage_bytes", "Bytes of all blobs.", lambda all_, _: all_.stored),
-    ("moorage_uploads_open", "Open upload sessions.", lambda all_, _: all_.open_uploads),
-    ("moorage_gc_reviews", "Links that wait for the garbage collector.", lambda all_, _: all_.reviews),
-    ("moorage_gc_oldest_review_seconds", "How long the first of them has been due.",
-     lambda all_, now: _overdue(all_.oldest_review, now)),
-    ("moorage_dead_objects", "Objects that wait to be deleted.", lambda all_, _: all_.dead_objects),
-    ("moorage_dead_objects_oldest_seconds", "How long the first of them has been due.",
-     lambda all_, now: _overdue(all_.oldest_dead_object, now)),
-)  # fmt: skip
-
-
 class Monitoring:
     """The metrics of the processes of a node, one of which may be its WORKER; made before the fork."""
 
@@ -160,31 +89,36 @@ class Monitoring:
         (self._build,) = build.series.values()
         self._process = ProcessMetrics(catalog)
         self._stores = StoreMetrics(catalog)
-        self._jobs = JobMetrics(catalog) if WORKER in processes else None
+        self._jobs = _job_metrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
         self.slabs = Slabs(catalog, processes)
 
     @asynccontextmanager
     async def measuring(
-        self, process: str, services: Services, listener: socket.socket | None
+        self, process: str, services: Services, listener: socket.socket | None, runs: "Runs | None"
     ) -> AsyncIterator["Measured"]:
         """Measure a process within the block, and show the metrics of all of them on ``listener``."""
         slab = self.slabs.of(process)
         slab[self._build] = 1.0
-        gauges, lag, inventory, runs = Gauges(slab), LoopLag(), Inventory(services), Runs()
+        gauges, lag = Gauges(slab), LoopLag()
         self._process.read_into(gauges, lag)
         self._stores.read_into(gauges, services)
         watching = [gauges.run(), lag.watch()]
-        if self._jobs is not None and process == WORKER:
-            self._jobs.read_into(gauges, runs, inventory)
-            watching.append(inventory.watch())
+        if self._jobs is not None and runs is not None:
+            watching.append(self._jobs.watch(gauges, runs, services))
         async with admin_listener(self.slabs, gauges, listener), asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(one) for one in watching]
             try:
-                yield Measured(gauges, runs, self._http, slab)
+                yield Measured(gauges, self._http, slab)
             finally:
                 for watcher in watchers:
                     watcher.cancel()
+
+
+def _job_metrics(catalog: Catalog) -> "JobMetrics":
+    from registry.jobs.metrics import JobMetrics  # noqa: PLC0415 - a process that serves does no jobs
+
+    return JobMetrics(catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,23 +129,16 @@ class Place:
     process: str
     listener: socket.socket | None
 
-
-@asynccontextmanager
-async def measuring(services: Services, place: Place | None) -> AsyncIterator["Measured | None"]:
-    """Measure a process within the block; without a place, nothing is measured."""
-    if place is None:
-        yield None
-        return
-    async with place.monitoring.measuring(place.process, services, place.listener) as measured:
-        yield measured
+    def measuring(self, services: Services, runs: "Runs | None" = None) -> AbstractAsyncContextManager["Measured"]:
+        """Measure the process within the block; ``runs``: those of its jobs."""
+        return self.monitoring.measuring(self.process, services, self.listener, runs)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A process that is measured; ``runs`` is for its jobs."""
+    """A process that is measured."""
 
     gauges: Gauges
-    runs: Runs
     http: HttpMetrics | None
     slab: Slab
 

@@ -4,7 +4,6 @@ Every job is idempotent and takes its rows with SKIP LOCKED or a lease, so no le
 """
 
 import asyncio
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -27,14 +26,6 @@ _AFTER_FAILURE_SECONDS: Final = 10.0
 #: What a job does is recorded for administrators when it is idle again, and as often as this in any case.
 _RECORDED_SECONDS: Final = 300.0
 _FAILURE_MAX: Final = 300
-
-
-def stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from storage.metadata.query import Command, Executor, command, select
+from storage.metadata.query import Command, Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class UserGrant:
     inherited: bool
 
 
-_USERS: Final = select(
+USERS: Final = Query(
     UserGrant,
     """
     SELECT account.id AS account_id, account.login, account.kind, account.site_admin, grants.role::int AS role,
@@ -47,7 +47,7 @@ class TeamGrant:
     inherited: bool
 
 
-_TEAMS: Final = select(
+TEAMS: Final = Query(
     TeamGrant,
     """
     SELECT team.id, team.slug, team.name, grants.role::int AS role, package.inherit_access AS inherited
@@ -75,7 +75,7 @@ class RepositoryGrant:
     inherited: bool
 
 
-_REPOSITORIES: Final = select(
+REPOSITORIES: Final = Query(
     RepositoryGrant,
     """
     SELECT repo.id, owner.login || '/' || repo.name AS full_name, grants.audience,
@@ -97,19 +97,13 @@ _REPOSITORIES: Final = select(
 )
 
 
-async def users(db: Executor, package_id: int) -> list[UserGrant]:
-    """Users with a granted role over a package; its owners need no grant and are not listed."""
-    return await _USERS.all(db, package_id)
+_ALL: Final = together(USERS, TEAMS, REPOSITORIES)
 
 
-async def teams(db: Executor, package_id: int) -> list[TeamGrant]:
-    """Teams with a role over a package."""
-    return await _TEAMS.all(db, package_id)
-
-
-async def repositories(db: Executor, package_id: int) -> list[RepositoryGrant]:
-    """Repositories whose tokens have a role over a package."""
-    return await _REPOSITORIES.all(db, package_id)
+async def granted(db: Executor, package_id: int) -> tuple[list[UserGrant], list[TeamGrant], list[RepositoryGrant]]:
+    """Users, teams and repositories whose tokens have a role over a package; its owners need no grant."""
+    users, teams, repositories = await _ALL.all(db, package_id)
+    return users, teams, repositories
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.accounts import Number
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,21 @@ _PEOPLE: Final[LiteralString] = f"""
       FROM (SELECT user_id, max(role)::int AS role FROM ({_ROLES}) AS roles GROUP BY user_id) AS best
       JOIN accounts person ON person.id = best.user_id AND person.deleted_at IS NULL
 """
-_LIST: Final = select(
+_LIST: Final = Query(
     Collaborator,
     f"""
     SELECT person.id, person.login, person.site_admin, best.role {_PEOPLE}
      ORDER BY lower(person.login) LIMIT $2 OFFSET $3
     """,
 )
-_COUNT: Final = select(Number, f"SELECT count(*) AS count {_PEOPLE}")
+_COUNT: Final = Query(Number, f"SELECT count(*) AS count {_PEOPLE}")
+_PAGE: Final = together(_LIST, _COUNT)
 
 
 async def of_repository(db: Executor, repository_id: int, *, limit: int, offset: int) -> tuple[list[Collaborator], int]:
     """A page of the users with a granted role, ordered by login, and their total."""
-    total = (await _COUNT.one(db, repository_id)).count
-    return await _LIST.all(db, repository_id, limit, offset), total
+    found, (total,) = await _PAGE.all(db, repository_id, limit, offset)
+    return found, total.count
 
 
 _ONE: Final = select(

@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import access_facts, events
 from storage.metadata.accounts import Number
-from storage.metadata.query import COUNTED, Executor, command, select
+from storage.metadata.query import COUNTED, Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Organization:
     sso_missing: bool  # it requires its authorisation, and the token does not have it
 
 
-_SEEN: Final = select(
+SEEN: Final = select(
     Organization,
     f"""
     SELECT org.id, org.login, org.name, org.email, org.description, org.packages_inherit_access,
@@ -53,7 +53,7 @@ _SEEN: Final = select(
 
 async def seen(db: Executor, token_id: int | None, login: str) -> Organization | None:
     """Find an organization by login, with the caller's role."""
-    return await _SEEN.maybe(db, token_id, login)
+    return await SEEN.maybe(db, token_id, login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Member:
 
 
 _MEMBERS: Final[LiteralString] = "FROM memberships WHERE org_id = $1 AND ($2::text IS NULL OR role = $2)"
-_LIST_MEMBERS: Final = select(
+_LIST_MEMBERS: Final = Query(
     Member,
     f"""
     SELECT person.id, person.login, person.site_admin, seat.role
@@ -140,15 +140,15 @@ _LIST_MEMBERS: Final = select(
      ORDER BY person.id
     """,
 )
-_COUNT_MEMBERS: Final = select(
-    Number, f"SELECT count(*) AS count FROM (SELECT 1 {_MEMBERS} LIMIT {COUNTED}) AS counted"
-)
+_COUNT_MEMBERS: Final = Query(Number, f"SELECT count(*) AS count FROM (SELECT 1 {_MEMBERS} LIMIT {COUNTED}) AS counted")
+
+_MEMBERS_PAGE: Final = together(_LIST_MEMBERS, _COUNT_MEMBERS)
 
 
 async def members(db: Executor, org_id: int, role: str | None, *, limit: int, offset: int) -> tuple[list[Member], int]:
     """A page of the members, ordered by user id, and their total; ``role``: members with this role only."""
-    total = (await _COUNT_MEMBERS.one(db, org_id, role)).count
-    return await _LIST_MEMBERS.all(db, org_id, role, limit, offset), total
+    found, (total,) = await _MEMBERS_PAGE.all(db, org_id, role, limit, offset)
+    return found, total.count
 
 
 _MEMBER: Final = select(
@@ -264,19 +264,20 @@ _BELONGINGS: Final[LiteralString] = """
      WHERE seat.user_id = $1
        AND ($1 = $2 OR EXISTS (SELECT 1 FROM memberships WHERE org_id = org.id AND user_id = $2))
 """
-_LIST_BELONGINGS: Final = select(
+BELONGINGS: Final = Query(
     Belonging,
     f"SELECT org.id, org.login, org.description, seat.role {_BELONGINGS} ORDER BY org.id LIMIT $3 OFFSET $4",
 )
-_COUNT_BELONGINGS: Final = select(Number, f"SELECT count(*) AS count {_BELONGINGS}")
+_COUNT_BELONGINGS: Final = Query(Number, f"SELECT count(*) AS count {_BELONGINGS}")
+_BELONGINGS_PAGE: Final = together(BELONGINGS, _COUNT_BELONGINGS)
 
 
 async def of_user(
     db: Executor, user_id: int, viewer_id: int, *, limit: int, offset: int
 ) -> tuple[list[Belonging], int]:
     """A page of the organizations that both the user and the viewer belong to, and their total."""
-    total = (await _COUNT_BELONGINGS.one(db, user_id, viewer_id)).count
-    return await _LIST_BELONGINGS.all(db, user_id, viewer_id, limit, offset), total
+    found, (total,) = await _BELONGINGS_PAGE.all(db, user_id, viewer_id, limit, offset)
+    return found, total.count
 
 
 @dataclass(frozen=True, slots=True)

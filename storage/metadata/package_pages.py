@@ -8,7 +8,8 @@ from typing import Final, LiteralString
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.links import REPOSITORY_ROLE
-from storage.metadata.query import Executor, select
+from storage.metadata.query import Executor, Query, select
+from storage.metadata.web_sessions import WebSession, with_session
 from storage.names import PackageName
 
 
@@ -41,6 +42,16 @@ _PACKAGE: Final = select(ShownPackage, f"SELECT {access_facts.COLUMNS}, {_DETAIL
 async def package(db: Executor, token_id: int | None, name: PackageName) -> ShownPackage:
     """Look up a package as its page shows it; whether the viewer may see it, ``decide`` judges."""
     return await _PACKAGE.one(db, token_id, name.owner, name.image)
+
+
+_PACKAGE_IN_SESSION: Final = with_session(_PACKAGE)
+
+
+async def package_in_session(
+    db: Executor, digest: bytes | None, name: PackageName
+) -> tuple[WebSession | None, ShownPackage | None]:
+    """Look up the session whose id has this SHA-256, and a package with the access facts of the session's account."""
+    return await _PACKAGE_IN_SESSION.maybe(db, digest, name.owner, name.image)
 
 
 #: Of more versions than this the downloads are not added up.
@@ -159,7 +170,7 @@ class ShownVersion(AccessFacts, frozen=True):
 #: Tags and parents of a version: more are not shown.
 NEAR_MAX: Final = 50
 
-_VERSION: Final = select(
+_VERSION: Final = Query(
     ShownVersion,
     f"""
     SELECT {access_facts.COLUMNS}, owner.login AS owner_login, version.id AS version_id, version.digest,
@@ -190,11 +201,14 @@ _VERSION: Final = select(
 )
 
 
-async def version(
-    db: Executor, token_id: int | None, name: PackageName, *, tag: str | None = None, digest: str | None = None
-) -> ShownVersion:
-    """Look up the version of a package that has the tag or the digest."""
-    return await _VERSION.one(db, token_id, name.owner, name.image, tag, digest)
+_VERSION_IN_SESSION: Final = with_session(_VERSION)
+
+
+async def version_in_session(
+    db: Executor, session: bytes | None, name: PackageName, *, tag: str | None = None, digest: str | None = None
+) -> tuple[WebSession | None, ShownVersion | None]:
+    """Look up the session whose id has the SHA-256 ``session``, and a version as its account may see it."""
+    return await _VERSION_IN_SESSION.maybe(db, session, name.owner, name.image, tag, digest)
 
 
 @dataclass(frozen=True, slots=True)

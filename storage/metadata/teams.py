@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.accounts import Number
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,18 @@ _COLUMNS: Final[LiteralString] = """
     (SELECT count(*) FROM team_members WHERE team_id = team.id) AS members,
     (SELECT count(*) FROM repository_teams WHERE team_id = team.id) AS repositories
 """
-_LIST: Final = select(
+_LIST: Final = Query(
     Team,
     f"SELECT {_COLUMNS} FROM teams team WHERE team.org_id = $1 ORDER BY team.slug LIMIT $2 OFFSET $3",
 )
-_COUNT: Final = select(Number, "SELECT count(*) AS count FROM teams WHERE org_id = $1")
+_COUNT: Final = Query(Number, "SELECT count(*) AS count FROM teams WHERE org_id = $1")
+_PAGE: Final = together(_LIST, _COUNT)
 
 
 async def of_organization(db: Executor, org_id: int, *, limit: int, offset: int) -> tuple[list[Team], int]:
     """A page of the organization's teams, ordered by slug, and their total."""
-    return await _LIST.all(db, org_id, limit, offset), (await _COUNT.one(db, org_id)).count
+    found, (total,) = await _PAGE.all(db, org_id, limit, offset)
+    return found, total.count
 
 
 _BY_SLUG: Final = select(Team, f"SELECT {_COLUMNS} FROM teams team WHERE team.org_id = $1 AND team.slug = lower($2)")
@@ -121,11 +123,12 @@ _MEMBERS: Final[LiteralString] = """
       JOIN teams team ON team.id = place.team_id
      WHERE team.org_id = $1 AND team.id = $2
 """
-_LIST_MEMBERS: Final = select(
+_LIST_MEMBERS: Final = Query(
     TeamMember,
     f"SELECT person.id, person.login, person.site_admin {_MEMBERS} ORDER BY place.user_id LIMIT $3 OFFSET $4",
 )
-_COUNT_MEMBERS: Final = select(Number, f"SELECT count(*) AS count {_MEMBERS}")
+_COUNT_MEMBERS: Final = Query(Number, f"SELECT count(*) AS count {_MEMBERS}")
+_MEMBERS_PAGE: Final = together(_LIST_MEMBERS, _COUNT_MEMBERS)
 _MEMBER: Final = select(
     TeamMember, f"SELECT person.id, person.login, person.site_admin {_MEMBERS} AND lower(person.login) = lower($3)"
 )
@@ -133,8 +136,8 @@ _MEMBER: Final = select(
 
 async def members(db: Executor, org_id: int, team_id: int, *, limit: int, offset: int) -> tuple[list[TeamMember], int]:
     """A page of the team's members, ordered by user id, and their total."""
-    total = (await _COUNT_MEMBERS.one(db, org_id, team_id)).count
-    return await _LIST_MEMBERS.all(db, org_id, team_id, limit, offset), total
+    found, (total,) = await _MEMBERS_PAGE.all(db, org_id, team_id, limit, offset)
+    return found, total.count
 
 
 async def member(db: Executor, org_id: int, team_id: int, login: str) -> TeamMember | None:

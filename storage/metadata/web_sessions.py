@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Final, Generic, LiteralString, TypeVar
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import ALL, Executor, Query, command, select
+
+Row = TypeVar("Row")
 
 KIND: Final = "session"
 
@@ -52,11 +54,49 @@ _FIND: Final = select(
     {_LIVE} AND token.hash = $1
     """,
 )
+_FIELDS: Final = len(_FIND.columns)
 
 
 async def find(db: Executor, digest: bytes) -> WebSession | None:
     """Find the usable session whose id has this SHA-256."""
     return await _FIND.maybe(db, digest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithSession(Generic[Row]):
+    """A query of what a token's holder may see, asked with the SHA-256 of a session's id in place of the token.
+
+    One statement then tells who the viewer is and what the viewer may, of one snapshot.
+    """
+
+    query: Query[Row]
+    sql: LiteralString
+
+    async def maybe(self, db: Executor, digest: bytes | None, *args: object) -> tuple[WebSession | None, Row | None]:
+        """The usable session, and the first row that the query gives its holder, or a visitor without one."""
+        record = await db.fetchrow(self.sql, digest, *args)
+        if record is None:
+            raise LookupError(f"no row from: {self.sql}")
+        values = tuple(record)
+        session = None if values[0] is None else WebSession(*values[:_FIELDS])
+        return session, None if values[_FIELDS] is None else self.query.row(*values[_FIELDS + 1 :])
+
+
+def with_session(query: Query[Row]) -> WithSession[Row]:
+    """Declare a query, whose parameter ``$1`` is the viewer's token, once more as one of the viewer's session."""
+    asked = query.sql.replace("$1", "(SELECT id FROM signed_in)")
+    statement = WithSession(
+        query,
+        f"""
+        WITH signed_in AS MATERIALIZED ({_FIND.sql})
+        SELECT signed_in.*, page.*
+          FROM (VALUES (1)) AS once
+          LEFT JOIN signed_in ON true
+          LEFT JOIN (SELECT true AS there, rows.* FROM ({asked}) AS rows) AS page ON true
+        """,
+    )
+    ALL.append(statement)
+    return statement
 
 
 _SEEN: Final = command(
@@ -155,7 +195,7 @@ class ListedSession:
     user_agent: str
 
 
-_LIST: Final = select(
+OF_ACCOUNT: Final = select(
     ListedSession,
     f"""
     SELECT token.id, session.way, token.created_at AS started_at, token.last_used_at AS seen_at, session.address,
@@ -168,7 +208,7 @@ _LIST: Final = select(
 
 async def of_account(db: Executor, account_id: int) -> list[ListedSession]:
     """List the account's usable sessions, newest first."""
-    return await _LIST.all(db, account_id)
+    return await OF_ACCOUNT.all(db, account_id)
 
 
 def _ended(condition: LiteralString) -> LiteralString:

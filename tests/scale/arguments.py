@@ -15,6 +15,8 @@ _FIRST, _LAST = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, t
 _BEHIND = 2**63 - 1
 _END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _HASH = b"h" * 32
+#: Ids of sessions, as they are stored: of two users, of nobody, and a visitor's.
+_SESSIONS = (*(hashlib.sha256(f"session{n}".encode()).digest() for n in (7, 2)), _HASH, None)
 
 
 def digest(kind: str, number: int) -> str:
@@ -106,11 +108,12 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
 def _rights(s: Sample) -> dict[str, list[Arguments]]:
     p, by = s.package, s.actor
     return {
-        "access_reasons._FACTS": [(u, s.world.owner(p), image(p)) for u in (1, s.seat, s.stranger, s.big_member)],
-        "access_reasons._REASONS": [(p, s.seat), (p, s.stranger), (1, s.big_member), (2, s.big_member)],
-        "access._USERS": [(p,)],
-        "access._TEAMS": [(p,)],
-        "access._REPOSITORIES": [(p,)],
+        "access_reasons._OF_PERSON": [
+            (u, s.world.owner(package), image(package), package)
+            for u, package in ((1, p), (s.seat, p), (s.stranger, p), (s.big_member, 1), (s.big_member, 2))
+        ],
+        "access._ALL": [(p,)],
+        "access_pages._PAGE": [(p, "user-50"), (1, "user-50"), (1, "")],
         "access._PERSON": [(s.big_id, "user-50")],
         "access._TEAM": [(s.big_id, "team-1")],
         "access._GRANT_USER": [(p, 77, 2, *by)],
@@ -172,36 +175,32 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
 
 def _organizations(s: Sample) -> dict[str, list[Arguments]]:
     return {
-        "organizations._SEEN": [(t, "Org-1") for t in s.viewers],
+        "organizations.SEEN": [(t, "Org-1") for t in s.viewers],
         "organizations._UPDATE": [(s.org_id, None, None, "new", None, None, None, None, None, *s.actor)],
-        "organizations._LIST_MEMBERS": [
+        "owner_pages._ORGANIZATION_IN_SESSION": [(key, "Org-1") for key in _SESSIONS],
+        "organizations._MEMBERS_PAGE": [
             (s.big_id, None, 100, 0),
             (s.big_id, None, 100, 9900),
             (s.big_id, "admin", 30, 0),
         ],
-        "organizations._COUNT_MEMBERS": [(s.big_id, None), (s.big_id, "admin")],
         "organizations._MEMBER": [(s.big_id, "user-50")],
         "organizations._SEAT": [(s.big_id, s.stranger, "member", *s.actor)],
         "organizations._OTHER_OWNERS": [(s.big_id, 2)],
         "organizations._UNSEAT": [(s.big_id, s.big_member, *s.actor)],
         "organizations._UNGRANT": [(s.big_id, s.big_member)],
-        "organizations._LIST_BELONGINGS": [(s.big_member, s.big_member, 30, 0), (s.big_member, 7, 30, 0)],
-        "organizations._COUNT_BELONGINGS": [(s.big_member, s.big_member), (s.big_member, 7)],
+        "organizations._BELONGINGS_PAGE": [(s.big_member, s.big_member, 30, 0), (s.big_member, 7, 30, 0)],
         "organizations._SOLE_OWNER": [(s.seat,), (2,)],
         "organizations._LOCK_OF_USER": [(s.seat,), (2,)],
-        "teams._LIST": [(s.big_id, 100, 0), (s.big_id, 100, 900)],
-        "teams._COUNT": [(s.big_id,)],
+        "teams._PAGE": [(s.big_id, 100, 0), (s.big_id, 100, 900)],
         "teams._BY_SLUG": [(s.big_id, "Team-1")],
         "teams._INSERT": [(s.big_id, "new", "New", "", *s.actor)],
         "teams._UPDATE": [(s.org_id, s.team, None, None, "new", *s.actor)],
         "teams._DELETE": [(s.org_id, s.team, *s.actor)],
-        "teams._LIST_MEMBERS": [(s.org_id, s.team, 30, 0)],
-        "teams._COUNT_MEMBERS": [(s.org_id, s.team)],
+        "teams._MEMBERS_PAGE": [(s.org_id, s.team, 30, 0)],
         "teams._MEMBER": [(s.org_id, s.team, f"user-{s.seat}")],
         "teams._ADD": [(s.org_id, s.team, f"user-{s.seat}", *s.actor)],
         "teams._REMOVE": [(s.org_id, s.team, f"user-{s.seat}", *s.actor)],
-        "collaborators._LIST": [(s.repository, 100, 0), (1, 100, 0)],
-        "collaborators._COUNT": [(s.repository,), (1,)],
+        "collaborators._PAGE": [(s.repository, 100, 0), (1, 100, 0)],
         "collaborators._ONE": [(s.repository, f"user-{s.seat}")],
         "collaborators._NAMED": [(s.repository, f"user-{s.seat}")],
         "collaborators._PUT": [(s.repository, s.seat, 2, *s.actor), (s.repository, s.stranger, 2, *s.actor)],
@@ -282,9 +281,14 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "package_pages._REFERRERS": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
         "package_pages._CHILDREN": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
-        "package_pages._VERSION": [
-            (t, f"org-{s.org}", image(s.package), *which)
-            for t in (*s.viewers, None)
+        "package_pages._PACKAGE_IN_SESSION": [
+            (key, owner, image(s.package)) for key in _SESSIONS for owner in ("org-1", f"org-{s.org}")
+        ],
+        "owner_pages._SEEN": [(t, login) for t in (*s.viewers, None) for login in ("Org-1", "user-7", "none")],
+        "owner_pages._IN_SESSION": [(key, login) for key in _SESSIONS for login in ("Org-1", "user-7", "none")],
+        "package_pages._VERSION_IN_SESSION": [
+            (key, f"org-{s.org}", image(s.package), *which)
+            for key in _SESSIONS
             for which in (("latest", None), (None, digest("m", 10 * s.package + 3)))
         ],
         **{
@@ -293,8 +297,8 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         },
         "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
         "shown._PRESENT": [("former-1",), ("nobody",)],
-        "catalog._TAKEN": [(s.big_id, ["app-7", "none"]), (7, ["app-7"])],
-        "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "catalog._DELETED": [(t, 30, 0, 2592000.0, s.big_id, None) for t in s.viewers],
+        "catalog._DELETED_OF_MINE": [(t, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
             (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
         ],
@@ -401,10 +405,13 @@ def _deletions(p: int, version: int) -> dict[str, list[Arguments]]:
     m, followed = digest("m", version), [digest("m", version), digest("m", version + 1)]
     return {
         "deletions._LEAVING": [(p, [version]), (1, [10]), (1, [10, 13, 15])],
-        "deletions._LEFT": [(p, followed), (1, [digest("m", 10)])],
-        "deletions._HOLDERS": [(p, [m]), (1, [digest("m", 10), digest("m", 11)])],
-        "deletions._EFFECT": [(p, followed, [version, version + 1]), (1, [digest("m", 13)], [13])],
-        "deletions._ORPHANS": [(p, [digest("m", version - 3)]), (1, [digest("m", 10)])],
+        "deletions._AROUND": [(p, followed, [m]), (1, [digest("m", 10)], [digest("m", 10), digest("m", 11)])],
+        "deletions._PREVIEW": [
+            (p, followed, [m], [version, version + 1]),
+            (p, [digest("m", version - 3)], [digest("m", version - 3)], [version - 3]),
+            (1, [digest("m", 13)], [digest("m", 13)], [13]),
+            (1, [digest("m", 10)], [digest("m", 10), digest("m", 11)], [10]),
+        ],
         "deletions._LEAVING_PACKAGE": [(p,), (1,), (100,)],
         "deletions._RETURNING": [(50, 508, 2592000.0)],
         "deletions._RETURNING_PACKAGE": [(107, 2592000.0)],
@@ -450,6 +457,7 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "administration._TOKENS": [(2**62, 100), (s.world.tokens // 2, 100)],
         "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
         "administration._REVOKE": [(s.token(s.stranger), *s.actor)],
+        "owner_pages._STANDING": [(s.big_member, s.big_member, 100, 0), (7, 7, 100, 0)],
         "administration._COUNTS": [()],
     }
 
@@ -466,7 +474,7 @@ def _sign_in(s: Sample) -> dict[str, list[Arguments]]:
             (7, _HASH, ["user"], "password", _NOW, "::1", "", key, "hash7", *s.actor),
             (7, _HASH, [], "oidc", _NOW, "::1", "", None, None, *s.actor),
         ],
-        "web_sessions._LIST": [(7,)],
+        "web_sessions.OF_ACCOUNT": [(7,)],
         "web_sessions._END": [(7, session, *s.actor)],
         "web_sessions._END_OTHERS": [(7, session, *s.actor)],
         "web_sessions._FORGET": [(1000,)],

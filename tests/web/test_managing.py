@@ -166,14 +166,15 @@ async def test_a_package_is_deleted_and_restored(world: Managed) -> None:
     package_id = await world.package_id()
     page = await done(world.owner, path, {"typed": "acme/web", "seen": page.field("seen")})
     assert "The package is deleted: acme/web" in page.text
-    await world.owner.get(WEB, 404)
+    assert "This package is deleted" in (await world.owner.get(WEB)).text
+    await world.reader.get(WEB, 404)
     listed = await world.owner.get("/acme/-/deleted")
     assert "30 days left" in listed.text
     assert "Another package" not in listed.text
     assert f"{WEB}/-/restore?package={package_id}" in listed.links
     assert "Nothing is deleted" in (await world.reader.get("/acme/-/deleted")).text
     await world.stranger.get("/acme/-/deleted", 404)
-    await world.reader.get(f"{WEB}/-/restore?package={package_id}", 403)
+    await world.reader.get(f"{WEB}/-/restore?package={package_id}", 404)
     before = await world.owner.get(f"{WEB}/-/restore?package={package_id}")
     assert row(before, "Versions 2 Tags 2 Days left 30")
     page = await done(world.owner, f"{WEB}/-/restore", {"package": str(package_id)})

@@ -47,7 +47,7 @@ async def _ended(registry: Registry, _account_id: int) -> None:
 
 async def _password(registry: Registry, account_id: int) -> None:
     services = registry.services
-    await rules.set_password(services.db, services.hasher, account_id, "another violet kettle", "localhost")
+    await rules.set_password(services.db, services.hasher(), account_id, "another violet kettle", "localhost")
 
 
 async def _idle(registry: Registry, _account_id: int) -> None:

@@ -13,7 +13,7 @@ from registry.events import Event
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
-from registry.http.web.package import managed
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
 
 _ROWS: Final = 50
@@ -114,4 +114,4 @@ def _word(call: PageCall, value: object) -> str:
     return call.say(_WORDS[text]) if text in _WORDS else text
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}/-/activity", activity),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/activity", activity, opening=opening),)

@@ -43,7 +43,10 @@ _GZIP_BYTES: Final = 1000
 
 @dataclass(slots=True)
 class PageCall:
-    """A request of a page with its viewer; ``fields``: of a form that was sent, checked already."""
+    """A request of a page with its viewer; ``fields``: of a form that was sent, checked already.
+
+    ``found``: what the page opened with, see ``opening``.
+    """
 
     http: web.Request
     request: Request
@@ -51,6 +54,7 @@ class PageCall:
     viewer: Viewer
     parameters: Mapping[str, str] = field(default_factory=dict)
     fields: Fields = field(default_factory=lambda: Fields({}))
+    found: object = None
 
     def param(self, name: str) -> str:
         """Return a parameter of the address."""

@@ -16,7 +16,7 @@ from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.flash import Undo
-from registry.http.web.package import Head, managed
+from registry.http.web.package import Head, managed, opening
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
@@ -239,9 +239,9 @@ async def put_tag(call: PageCall) -> web.Response:
 
 _PACKAGE: Final = "/{owner}/{image}/-"
 ROUTES: Final = (
-    Route("GET", f"{_PACKAGE}/delete", package_page),
+    Route("GET", f"{_PACKAGE}/delete", package_page, opening=opening),
     Route("POST", f"{_PACKAGE}/delete", delete_package),
-    Route("GET", f"{_PACKAGE}/versions/delete", versions_page),
+    Route("GET", f"{_PACKAGE}/versions/delete", versions_page, opening=opening),
     Route("POST", f"{_PACKAGE}/versions/delete", delete_versions),
     Route("POST", f"{_PACKAGE}/untag", remove_tag),
     Route("POST", f"{_PACKAGE}/tag", put_tag),

@@ -10,7 +10,7 @@ from registry.accounts import organizations as rules
 from registry.accounts.names import LoginInvalid, LoginTaken
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.people import owner_of
+from registry.http.web.people import opening, owner_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import is_recent, signed_in, to_sign_in
@@ -127,8 +127,8 @@ _SETTINGS: Final = "/{owner}/-/settings"
 ROUTES: Final = (
     Route("GET", _NEW, signed_in(new)),
     Route("POST", _NEW, signed_in(create)),
-    Route("GET", _SETTINGS, settings),
+    Route("GET", _SETTINGS, settings, opening=opening),
     Route("POST", _SETTINGS, update),
-    Route("GET", f"{_SETTINGS}/delete", delete_page),
+    Route("GET", f"{_SETTINGS}/delete", delete_page, opening=opening),
     Route("POST", f"{_SETTINGS}/delete", delete),
 )

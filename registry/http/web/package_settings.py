@@ -10,7 +10,7 @@ from registry.errors import Invalid, NotAllowed, NotFound, Refusal
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.package import Head, administered, listing
+from registry.http.web.package import Head, administered, listing, opening
 from registry.http.web.routes import Route
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.packages.packages import VISIBILITIES
@@ -231,13 +231,13 @@ async def show_as(call: PageCall) -> web.Response:
 
 _BELOW: Final = "/{owner}/{image}/-/settings"
 ROUTES: Final = (
-    Route("GET", _BELOW, settings),
-    Route("GET", f"{_BELOW}/link", link_page),
+    Route("GET", _BELOW, settings, opening=opening),
+    Route("GET", f"{_BELOW}/link", link_page, opening=opening),
     Route("POST", f"{_BELOW}/link", link),
-    Route("GET", f"{_BELOW}/unlink", unlink_page),
+    Route("GET", f"{_BELOW}/unlink", unlink_page, opening=opening),
     Route("POST", f"{_BELOW}/unlink", unlink),
-    Route("GET", f"{_BELOW}/inheritance", inheritance_page),
+    Route("GET", f"{_BELOW}/inheritance", inheritance_page, opening=opening),
     Route("POST", f"{_BELOW}/inheritance", inherit),
-    Route("GET", f"{_BELOW}/{{visibility}}", visibility_page),
+    Route("GET", f"{_BELOW}/{{visibility}}", visibility_page, opening=opening),
     Route("POST", f"{_BELOW}/{{visibility}}", show_as),
 )

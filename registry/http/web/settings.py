@@ -91,7 +91,7 @@ async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     services = call.services
     try:
         hashed = await rules.set_password(
-            services.db, services.hasher, session.account_id, call.fields.get("password", ""), call.host
+            services.db, services.hasher(), session.account_id, call.fields.get("password", ""), call.host
         )
     except PasswordInvalid as error:
         return await _security(call, session, call.say(_REASONS[error.reason]))

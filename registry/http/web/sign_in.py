@@ -51,7 +51,7 @@ async def sign_in(call: PageCall) -> web.Response:
     login, following = call.fields.get("login", "").strip(), call.fields.get("next", "")
     try:
         person = await rules.by_password(
-            call.services.db, call.services.hasher, login, call.fields.get("password", ""), address_of(call)
+            call.services.db, call.services.hasher(), login, call.fields.get("password", ""), address_of(call)
         )
     except SignInRefused:
         return _refused(call, following, login)

@@ -12,7 +12,7 @@ from registry.errors import NotFound
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask
 from registry.http.web.flash import Undo
-from registry.http.web.people import member_of, owner_of
+from registry.http.web.people import member_of, opening, owner_of
 from registry.http.web.routes import Route
 from storage.metadata import teams
 from storage.metadata.organizations import Organization
@@ -153,11 +153,11 @@ async def delete(call: PageCall) -> web.Response:
 _TEAMS: Final = "/{owner}/-/teams"
 _TEAM: Final = f"{_TEAMS}/{{team}}"
 ROUTES: Final = (
-    Route("GET", _TEAMS, team_list),
+    Route("GET", _TEAMS, team_list, opening=opening),
     Route("POST", _TEAMS, create),
-    Route("GET", _TEAM, team),
+    Route("GET", _TEAM, team, opening=opening),
     Route("POST", _TEAM, update),
     Route("POST", f"{_TEAM}/members", put_member),
-    Route("GET", f"{_TEAM}/delete", delete_page),
+    Route("GET", f"{_TEAM}/delete", delete_page, opening=opening),
     Route("POST", f"{_TEAM}/delete", delete),
 )

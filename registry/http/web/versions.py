@@ -8,7 +8,7 @@ from auth.identity import Action
 from registry.http.numbers import number_of
 from registry.http.web import artifacts
 from registry.http.web.call import PageCall
-from registry.http.web.package import managed
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
 from storage.metadata import package_pages
 
@@ -39,4 +39,4 @@ async def versions(call: PageCall) -> web.Response:
     )
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}/-/versions", versions),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/versions", versions, opening=opening),)

@@ -13,8 +13,6 @@ from typing import Final
 from aiohttp import web
 
 from auth.identity import Identity
-from registry.http.server.message import Request
-from registry.http.web import sessions
 from registry.http.web.catalogue import LANGUAGES, best
 from registry.http.web.sessions import SignedIn
 from registry.services import Services
@@ -77,19 +75,13 @@ class Viewer:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
-    """Return the viewer of a request. Raises Unavailable."""
-    secret = http.cookies.get(sessions.cookie_name(request, services))
-    session = None if not secret else await sessions.find(services, secret)
-    return _viewer(http, services, session, secret or "")
-
-
 def stranger(http: web.Request, services: Services) -> Viewer:
     """Return the viewer of a page that must not ask the database who it is."""
-    return _viewer(http, services, None, "")
+    return viewer(http, services, None, "")
 
 
-def _viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+def viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+    """Return the viewer of a request with this session, whose forms the cookie ``secret`` signs."""
     theme = http.cookies.get(THEME_COOKIE, "")
     asked = [http.query.get("lang", ""), http.cookies.get(LANGUAGE_COOKIE, "")]
     language = next((text for text in asked if text in LANGUAGES), None) or best(

@@ -92,6 +92,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Nobody has this login.": "이 로그인 이름을 쓰는 사람이 없습니다.",
     "Nobody was given a role over it.": "역할을 받은 사람이 없습니다.",
     "Nothing is deleted": "삭제된 것이 없습니다",
+    "Of your account and of your organizations, as far as you may restore them.": (
+        "내 계정과 내 조직의 패키지 중 복원할 수 있는 것입니다."
+    ),
     "Nothing yet": "아직 없습니다",
     "Only those with a role may find and pull it; others see that there is nothing.": (
         "역할이 있는 사람만 찾고 풀할 수 있습니다. 다른 사람에게는 없는 것으로 보입니다."
@@ -103,6 +106,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Packages that are deleted can be restored here for a while.": (
         "삭제한 패키지는 한동안 여기에서 복원할 수 있습니다."
     ),
+    "Pulls of it fail, and others see that there is nothing.": ("풀은 실패하고 다른 사람에게는 없는 것으로 보입니다."),
     "Pulls without signing in fail from then on.": "그때부터 로그인하지 않은 풀은 실패합니다.",
     "Pushes, tags that move, and changes of settings appear here; they are kept for six months.": (
         "푸시, 태그 이동, 설정 변경이 여기에 표시되며 6개월 동안 보관됩니다."
@@ -155,6 +159,9 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "This cannot be deleted": "삭제할 수 없습니다",
     "This cannot be restored now": "지금은 복원할 수 없습니다",
+    "The first push makes a package:": "처음 푸시하면 패키지가 만들어집니다:",
+    "This package is deleted": "삭제된 패키지입니다",
+    "deleted": "삭제됨",
     "This is not the name.": "이름이 다릅니다.",
     "This name is taken.": "이미 쓰는 이름입니다.",
     "This would be the last version with a tag. Delete the package instead.": (
