@@ -116,6 +116,7 @@ PAGES: dict[str, Page] = {
     f"{_P}/settings/{{visibility}}": Page(MANAGE),
     f"{_P}/delete": Page(MANAGE),
     f"{_P}/versions/delete": Page(MANAGE, "/acme/web/-/versions/delete?version={version}"),
+    f"{_P}/versions/delete/matching": Page(MANAGE, "/acme/web/-/versions/delete/matching?match=*"),
     f"{_P}/activity": Page(READ),
 }
 #: Pages beside those of the table: lists without an end, names without a break, what is searched for.
@@ -165,6 +166,7 @@ STATEMENTS = {
     f"{_P}/settings/link": 5,
     f"{_P}/settings/inheritance": 5,
     f"{_P}/versions/delete": 7,
+    f"{_P}/versions/delete/matching": 13,  # the preview anew with parts that nothing else holds
     f"{_P}/access": 10,
 }
 
