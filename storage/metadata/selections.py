@@ -73,8 +73,10 @@ class Selected:
     after: int | None
 
 
-async def matching(db: Executor, package_id: int, wanted: Filter, *, after: int = 0) -> Selected:
-    """Look for versions that match among the next 10,000 with an id above ``after``.
+async def matching(
+    db: Executor, package_id: int, wanted: Filter, *, after: int = 0, limit: int | None = None
+) -> Selected:
+    """Look for versions that match among the next 10,000 with an id above ``after``, until ``limit`` are found.
 
     Parts of an index, signatures and other referrers are none: these go with what they belong to, and what is part of
     an index that has a tag stays.
@@ -83,6 +85,8 @@ async def matching(db: Executor, package_id: int, wanted: Filter, *, after: int 
     for _ in range(_WINDOWS):
         window = await _SELECT.one(db, package_id, last, wanted.tagged, wanted.pattern, wanted.pushed_before)
         ids += window.ids
+        if limit is not None and len(ids) > limit:
+            return Selected(ids[:limit], ids[limit - 1])
         if window.last is None:
             return Selected(ids, None)
         last = window.last
