@@ -266,7 +266,9 @@ async def test_a_tag_is_removed_by_one_click_and_put_back(world: Managed) -> Non
     await world.owner.get(f"{WEB}:v1", 404)
     page = await done(world.owner, f"{WEB}/-/tag", flash(page))
     assert page.heading == "v1"
-    for fields in ({"tag": "none"}, {"tag": ""}, {"tag": "-"}):
+    page = await done(world.owner, f"{WEB}/-/untag", {"tag": "none"})
+    assert "There is no such tag any more: none" in page.text
+    for fields in ({"tag": ""}, {"tag": "-"}):
         await refused(world.owner, f"{WEB}/-/untag", fields, 404)
     for fields in ({"tag": "x", "digest": "sha256:1"}, {"tag": "x", "digest": "sha256:" + "0" * 64}):
         await refused(world.owner, f"{WEB}/-/tag", fields, 404)

@@ -17,7 +17,9 @@ from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.flash import Undo
 from registry.http.web.package import Head, managed
+from registry.http.web.reading import named
 from registry.http.web.refusals import told
+from registry.http.web.restores import deleted_package
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.signed_in import is_recent, to_sign_in
@@ -98,7 +100,14 @@ async def _package_page(call: PageCall, head: Head, *, stale: bool = False) -> w
 
 async def delete_package(call: PageCall) -> web.Response:
     """Delete a package, if what goes is what was shown."""
-    head, _ = await managed(call, Action.DELETE)
+    try:
+        head, _ = await managed(call, Action.DELETE)
+    except NotFound:
+        await deleted_package(call, "")
+        name = named(call)
+        return call.redirect(
+            f"/{name.owner}/-/deleted", call.say("The package is deleted already: %(name)s", name=name), "info"
+        )
     if not is_recent(call):
         return to_sign_in(call, call.path)
     if call.text("typed") != str(head.name):
@@ -198,6 +207,8 @@ async def delete_versions(call: PageCall) -> web.Response:
         await call.services.versions.delete(head.package_id, ids, call.actor, check=condition(call.text("seen")))
     except (PreconditionFailed, NotDeletable):
         return await _versions_page(call, head, ids, stale=True)
+    except NotFound:
+        return call.redirect(_back(head), call.say("Not all of these versions are here any more."), "info")
     said = call.say("Deleted with all that belongs to them: %(count)s.", count=counted(call, len(ids)))
     said = f"{said} {call.say('To be restored until %(day)s.', day=until(call))}"
     return call.redirect(_back(head), said, undo=undo_of(head, ids))
@@ -219,8 +230,12 @@ async def remove_tag(call: PageCall) -> web.Response:
     """Take a tag away; its version stays."""
     head, _ = await managed(call, Action.DELETE)
     name = _tag(call)
-    former = await call.services.tags.get(head.package_id, name, detailed=False)
-    await call.services.tags.delete(head.package_id, name, call.actor)
+    try:
+        former = await call.services.tags.get(head.package_id, name, detailed=False)
+        await call.services.tags.delete(head.package_id, name, call.actor)
+    except NotFound:
+        said = call.say("There is no such tag any more: %(tag)s", tag=name)
+        return call.redirect(f"{head.path}/-/tags", said, "info")
     undo = Undo(f"{head.path}/-/tag", (("tag", name), ("digest", former.digest)))
     said = call.say("The tag is removed: %(tag)s. Its version stays.", tag=name)
     return call.redirect(f"{head.path}@{former.digest}", said, undo=undo)
