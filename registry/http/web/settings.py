@@ -98,7 +98,7 @@ async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     made = await begin(call, session.account_id, "password", password_hash=hashed)
     if made is None:
         raise NotFound
-    return keep(call, call.redirect(_SECURITY, call.say("The password is set, and other sessions ended.")), made)
+    return keep(call, made, _SECURITY, call.say("The password is set, and other sessions ended."))
 
 
 async def disconnect(call: PageCall, session: SignedIn) -> web.Response:
