@@ -43,12 +43,13 @@ def _translated(piece: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The next versions that match, with parts of them that nothing else holds: what goes, at once.
+    """The next versions that match (``matched``), with parts of them that nothing else holds: what goes, at once.
 
     ``found``: so many match, as far as was looked; ``whole``: that are all. ``after``: the id behind which the next
     batch begins, None if there is none.
     """
 
+    matched: list[int]
     ids: list[int]
     found: int
     whole: bool
@@ -68,7 +69,7 @@ async def batch(db: Executor, package_id: int, wanted: Filter, after: int, setti
         ids = [one for one in ids if one not in popular]
         shown = await _with_parts(db, package_id, ids, settings) if ids else None
     chosen = sorted({one.root for one in shown.deletion.leaving}) if shown is not None else []
-    return Batch(chosen, len(selected.ids), selected.after is None, going_on, shown)
+    return Batch(ids, chosen, len(selected.ids), selected.after is None, going_on, shown)
 
 
 async def _with_parts(db: Executor, package_id: int, ids: list[int], settings: LifetimeSettings) -> Preview:

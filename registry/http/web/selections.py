@@ -87,7 +87,7 @@ async def _page(call: PageCall, head: Head, read: Callable[[str], str], *, stale
         template="delete_matching.html",
         head=head,
         preview=found,
-        named={one.root for one in found.deletion.leaving},
+        named=set(batch.matched),
         tags=sorted({tag for one in found.deletion.versions for tag in one.tags}),
         until=deletions.until(call),
         refused=None if found.deletion.refused is None else told(call, found.deletion.refused),
