@@ -9,6 +9,7 @@ from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.links import REPOSITORY_ROLE
 from storage.metadata.query import Executor, Query, select
+from storage.metadata.selections import CHILD, TAGGED, Filter, narrowed
 from storage.metadata.web_sessions import WebSession, with_session
 from storage.names import PackageName
 
@@ -258,13 +259,6 @@ _ROW: Final[LiteralString] = f"""
            ORDER BY updated_at DESC, name LIMIT {NEAR_MAX}) AS tags,
     coalesce((SELECT count FROM download_totals WHERE version_id = version.id), 0)::int8 AS downloads
 """
-_TAGGED: Final[LiteralString] = (
-    "EXISTS (SELECT 1 FROM tags WHERE tags.package_id = version.package_id AND tags.digest = version.digest)"
-)
-_CHILD: Final[LiteralString] = """EXISTS (SELECT 1 FROM manifest_children nesting
-    WHERE nesting.package_id = version.package_id AND nesting.child = version.digest)"""
-
-
 #: Among as many versions those are looked for that a list shows; the next page goes on behind them.
 _WINDOW: Final = 400
 
@@ -276,7 +270,7 @@ def _versions(condition: LiteralString) -> LiteralString:
       FROM (SELECT * FROM (
                 SELECT * FROM manifests version
                  WHERE package_id = $1 AND deleted_at IS NULL AND id < $2 ORDER BY id DESC LIMIT {_WINDOW}) AS version
-             WHERE {condition}
+             WHERE {condition} AND {narrowed("$4", "$5")}
              ORDER BY id DESC LIMIT $3) AS version
      ORDER BY version.id DESC
     """
@@ -284,11 +278,11 @@ def _versions(condition: LiteralString) -> LiteralString:
 
 #: Images and artifacts: what is tagged, or neither part of an index nor about another.
 _WHOLE: Final = select(
-    VersionRow, _versions(f"version.sort = 'image' AND ({_TAGGED} OR (version.subject IS NULL AND NOT {_CHILD}))")
+    VersionRow, _versions(f"version.sort = 'image' AND ({TAGGED} OR (version.subject IS NULL AND NOT {CHILD}))")
 )
-_WITH_TAGS: Final = select(VersionRow, _versions(f"version.sort = 'image' AND {_TAGGED}"))
+_WITH_TAGS: Final = select(VersionRow, _versions(f"version.sort = 'image' AND {TAGGED}"))
 _WITHOUT_TAGS: Final = select(
-    VersionRow, _versions(f"version.sort = 'image' AND version.subject IS NULL AND NOT {_TAGGED} AND NOT {_CHILD}")
+    VersionRow, _versions(f"version.sort = 'image' AND version.subject IS NULL AND NOT {TAGGED} AND NOT {CHILD}")
 )
 _EVERY: Final = select(VersionRow, _versions("true"))
 _LISTS: Final = {"": _WHOLE, "tagged": _WITH_TAGS, "untagged": _WITHOUT_TAGS, "all": _EVERY}
@@ -312,13 +306,13 @@ _END: Final = select(
 
 
 async def versions(
-    db: Executor, package_id: int, which: str, *, before: int, limit: int
+    db: Executor, package_id: int, which: str, wanted: Filter, *, before: int, limit: int
 ) -> tuple[list[VersionRow], int | None]:
     """List versions with an id below ``before``, the newest first, and the id that the next page is below.
 
-    ``which``: one of VERSION_FILTERS. A page may be short, or empty, with another behind it.
+    ``which``: one of VERSION_FILTERS, which tells of tags. A page may be short, or empty, with another behind it.
     """
-    rows = await _LISTS[which].all(db, package_id, before, limit + 1)
+    rows = await _LISTS[which].all(db, package_id, before, limit + 1, wanted.pattern, wanted.pushed_before)
     if len(rows) > limit:
         return rows[:limit], rows[limit - 1].id
     window = await _END.one(db, package_id, before)

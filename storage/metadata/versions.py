@@ -21,6 +21,7 @@ class Version:
 
     id: int
     digest: str
+    subject: str | None
     description: str | None
     licenses: str | None
     licenses_spdx: bool | None
@@ -52,8 +53,8 @@ class _Number:
 
 
 _COLUMNS: Final[LiteralString] = """
-    version.id, version.digest, version.description, version.licenses, version.licenses_spdx, version.created_at,
-    version.updated_at, version.deleted_at,
+    version.id, version.digest, version.subject, version.description, version.licenses, version.licenses_spdx,
+    version.created_at, version.updated_at, version.deleted_at,
     CASE WHEN version.deleted_at IS NULL
          THEN ARRAY(SELECT name FROM tags WHERE package_id = version.package_id AND digest = version.digest
                      ORDER BY updated_at DESC, name)

@@ -292,10 +292,22 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
             for which in (("latest", None), (None, digest("m", 10 * s.package + 3)))
         ],
         **{
-            f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
+            f"package_pages.{name}": [
+                (p, before, 51, *narrowed)
+                for p in (s.package, 1)
+                for before in (_BEHIND, 10_000)
+                for narrowed in ((None, None), ("^v.*$", _NOW))
+            ]
             for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
         },
         "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
+        "selections._SELECT": [
+            (p, after, tagged, *narrowed)
+            for p in (s.package, 1)
+            for after in (0, 10_000)
+            for tagged in (None, True, False)
+            for narrowed in ((None, None), ("^v.*$", _NOW))
+        ],
         "shown._PRESENT": [("former-1",), ("nobody",)],
         "catalog._DELETED": [(t, 30, 0, 2592000.0, s.big_id, None) for t in s.viewers],
         "catalog._DELETED_OF_MINE": [(t, 30, 0, 2592000.0) for t in s.viewers],

@@ -371,6 +371,7 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("POST", f"{_P}/deletion"): _e(
         Need.DELETE, ok=204, scope=_DELETE, body=lambda cell: {"versions": [cell.version_id("tagged")]}
     ),
+    ("GET", f"{_P}/selection"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
     ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
     ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),

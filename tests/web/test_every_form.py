@@ -50,6 +50,7 @@ FORMS: dict[str, Form] = {
     f"{_P}/settings/{{visibility}}": Form(f"{_PACKAGE}/settings/public", {"typed": "acme/web"}),
     f"{_P}/delete": Form(f"{_PACKAGE}/delete", {"typed": "acme/web", "seen": "{seen}", "was": "2 2"}),
     f"{_P}/versions/delete": Form(f"{_PACKAGE}/versions/delete", {"version": "{version}", "seen": "{seen}"}),
+    f"{_P}/versions/delete/matching": Form(f"{_PACKAGE}/versions/delete/matching", {"match": "v1", "seen": "{seen}"}),
     f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
     f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
     f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
@@ -121,7 +122,8 @@ async def fields_of(world: Managed, form: Form) -> dict[str, str]:
     if "digest" in fields:
         fields["digest"] = world.digests[0]
     if "seen" in fields:
-        query = f"?version={fields['version']}" if "version" in fields else ""
+        named = [f"{name}={fields[name]}" for name in ("version", "match") if name in fields]
+        query = f"?{'&'.join(named)}" if named else ""
         fields["seen"] = (await world.owner.get(form.path + query)).field("seen")
     return fields
 

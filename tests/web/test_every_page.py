@@ -120,6 +120,7 @@ PAGES: dict[str, Page] = {
     f"{_P}/settings/{{visibility}}": Page(MANAGE),
     f"{_P}/delete": Page(MANAGE),
     f"{_P}/versions/delete": Page(MANAGE, "/acme/web/-/versions/delete?version={version}"),
+    f"{_P}/versions/delete/matching": Page(MANAGE, "/acme/web/-/versions/delete/matching?match=*"),
     f"{_P}/activity": Page(READ),
 }
 #: Pages beside those of the table: lists without an end, names without a break, what is searched for.

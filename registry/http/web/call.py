@@ -108,7 +108,7 @@ class PageCall:
         **values: Any,
     ) -> web.Response:
         """Render a page. ``title``: its parts, the nearest first; ``api``, ``command``: what gives the same as JSON."""
-        flashes = flash.read(self.http, self.request, self.services)
+        flashes = flash.read(self.http, self.request, self.services, self.viewer)
         view = View(self, " · ".join([*title, "Moorage"]), api, command, flashes)
         body = render(self.viewer.language, template, {"page": view, **values}).encode()
         response = web.Response(status=status, headers={**HEADERS, **(headers or {}), **self._secure()})
@@ -138,7 +138,7 @@ class PageCall:
         """Lead on to a page after a form (303), which then says ``said``: a text in the viewer's language."""
         response = web.Response(status=303, headers={**HEADERS, "Location": path})
         if said is not None:
-            flash.write(response, self.request, self.services, Flash(kind, said, undo))
+            flash.write(response, self.request, self.services, Flash(kind, said, undo), self.viewer)
         return response
 
 

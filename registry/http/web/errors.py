@@ -49,6 +49,7 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
         told=call.say(told),
         advice=call.say(advice),
         reason=error.message if known else None,
+        sent=call.http.method == "POST",
         retry_seconds=error.headers.get("Retry-After"),
     )
 

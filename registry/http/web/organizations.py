@@ -43,15 +43,17 @@ async def create(call: PageCall, session: SignedIn) -> web.Response:
     """Make an organization, owned by the viewer."""
     login, name = call.text("login", _LOGIN_MAX * 2), call.text("name", _NAME_MAX)
     try:
-        made = await rules.create(call.services.db, login, session.login, name=name or None)
+        await rules.create(call.services.db, login, session.login, name=name or None)
     except LoginTaken:
-        return _form(call, {"login": call.say("This name is taken.")})
+        found = await organizations.seen(call.services.db, session.token_id, login)
+        if found is None or found.role != "admin" or (found.login, found.name or "") != (login, name):
+            return _form(call, {"login": call.say("This name is taken.")})
     except LoginInvalid:
         said = call.say(
             "A name has 1 to 39 letters and digits, with single hyphens or underscores between; some are reserved."
         )
         return _form(call, {"login": said})
-    return call.redirect(f"/{made.login.lower()}", call.say("The organization is made: %(name)s", name=made.login))
+    return call.redirect(f"/{login.lower()}", call.say("The organization is made: %(name)s", name=login))
 
 
 def _path(org: Organization) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -147,7 +148,8 @@ async def unlink_page(call: PageCall) -> web.Response:
 async def unlink(call: PageCall) -> web.Response:
     """Unlink a package from its repository."""
     head, facts = await administered(call)
-    await call.services.packages.unlink(head.package_id, facts, call.actor)
+    with suppress(NotFound):  # it was unlinked before
+        await call.services.packages.unlink(head.package_id, facts, call.actor)
     return call.redirect(_path(head), call.say("The package is linked to no repository now."))
 
 

@@ -123,8 +123,8 @@ async def remove(call: PageCall) -> web.Response:
         await rules.remove(call.services.db, org.login, login)
     except LastOwner:
         return call.redirect(_path(org), call.say("The last owner stays one: name another owner first."), "bad")
-    except AccountUnknown as error:
-        raise NotFound from error
+    except AccountUnknown:
+        return call.redirect(_path(org), call.say("No member any more: %(who)s", who=login), "info")
     path = f"/{org.login.lower()}" if own else _path(org)
     return call.redirect(path, call.say("No member any more: %(who)s", who=login))
 

@@ -74,13 +74,26 @@ async def create(call: PageCall) -> web.Response:
         said = call.say("A name has letters, digits, points, hyphens and underscores, and does not end with .git.")
         return await _list(call, account, {"name": said})
     except RepositoryTaken:
-        return await _list(call, account, {"name": call.say("This name is taken.")})
+        if not await _is_same(call, account):
+            return await _list(call, account, {"name": call.say("This name is taken.")})
     except VisibilityInvalid:
         return await _list(
             call, account, {"visibility": call.say("Only a repository of an organization can be internal.")}
         )
     return call.redirect(
         f"/{account.login.lower()}/-/repositories/{name}", call.say("The repository is made: %(name)s", name=name)
+    )
+
+
+async def _is_same(call: PageCall, account: SeenAccount) -> bool:
+    """Return whether a repository of the viewer is as the form has it: the form was sent before."""
+    name = call.text("name", _NAME_MAX)
+    found = await repositories.seen(call.services.db, call.viewer.token_id, account.login, name)
+    return (
+        found is not None
+        and found.role >= ADMIN
+        and (found.name, found.description or "") == (name, call.text("description"))
+        and found.visibility == (call.text("visibility") or "private")
     )
 
 
@@ -185,7 +198,14 @@ async def delete_page(call: PageCall) -> web.Response:
 
 async def delete(call: PageCall) -> web.Response:
     """Delete a repository; its packages stay."""
-    found = await _named(call, ADMIN)
+    try:
+        found = await _named(call, ADMIN)
+    except NotFound:
+        account = await own_or_member_of(call)
+        if account.role == "member":
+            raise
+        said = call.say("There is no such repository any more: %(name)s", name=call.param("repository"))
+        return call.redirect(f"/{account.login.lower()}/-/repositories", said, "info")
     question = _question(call, found)
     if wrong := wrong_name(call, question):
         return ask(call, question, wrong)

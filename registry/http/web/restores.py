@@ -28,13 +28,13 @@ async def page(call: PageCall) -> web.Response:
     name = named(call)
     facts = await facts_of(call, name)
     if facts.package_id is None or call.query("package"):
-        package_id = await _deleted(call, call.query("package"))
+        package_id = await deleted_package(call, call.query("package"))
         return await _package_page(call, package_id)
     head = head_of(call, name, facts, Action.RESTORE)
     return await _versions_page(call, head)
 
 
-async def _deleted(call: PageCall, text: str) -> int:
+async def deleted_package(call: PageCall, text: str) -> int:
     """Return the id of the deleted package that the viewer may restore. Raises NotFound."""
     return await restorable(call, named(call), (number_of(text) or 0) if text else None)
 
@@ -77,7 +77,7 @@ async def restore(call: PageCall) -> web.Response:
         return await _restore_versions(call, chosen)
     if not call.text("package"):
         raise NotFound
-    package_id = await _deleted(call, call.text("package"))
+    package_id = await deleted_package(call, call.text("package"))
     name = named(call)
     try:
         await call.services.packages.restore(package_id, call.actor)
@@ -90,9 +90,16 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
     head, _ = await managed(call, Action.RESTORE)
     back, done = f"{head.path}/-/restore", []
     for number in dict.fromkeys(number_of(text) or 0 for text in chosen):
-        found = await call.services.versions.preview_restore(head.package_id, number)
-        await call.services.versions.restore(head.package_id, number, call.actor)
-        done.append(found)
+        try:
+            found = await call.services.versions.preview_restore(head.package_id, number)
+            await call.services.versions.restore(head.package_id, number, call.actor)
+        except NotFound:
+            if await versions.get(call.services.db, head.package_id, number) is None:
+                raise
+        else:
+            done.append(found)
+    if not done:
+        return call.redirect(back, call.say("This was restored before."), "info")
     names = [short(one.digest) for found in done for one in found.returning]
     taken = sorted({tag for found in done for one in found.returning for tag in one.taken})
     tags = sorted({tag for found in done for one in found.returning for tag in one.tags})

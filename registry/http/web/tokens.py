@@ -13,7 +13,7 @@ from auth.tokens import SCOPES
 from registry.accounts import access_tokens as rules
 from registry.accounts import web_sessions
 from registry.accounts.access_tokens import TokenInvalid, TokenRule
-from registry.errors import Denied
+from registry.errors import Denied, NotFound
 from registry.http.urls import raw_query
 from registry.http.web.call import PageCall, moved
 from registry.http.web.catalogue import key
@@ -192,8 +192,11 @@ async def one(call: PageCall, session: SignedIn) -> web.Response:
 
 async def revoke(call: PageCall, session: SignedIn) -> web.Response:
     """Revoke a token, from the next request on."""
-    token = await rules.find(call.services.db, session.account_id, int(call.param("number")))
-    await rules.revoke(call.services.db, session.account_id, token.id)
+    try:
+        token = await rules.find(call.services.db, session.account_id, int(call.param("number")))
+        await rules.revoke(call.services.db, session.account_id, token.id)
+    except NotFound:
+        return call.redirect(_LIST, call.say("There is no such token any more."), "info")
     return call.redirect(_LIST, call.say("The token is revoked: %(name)s", name=token.note or token.last_eight))
 
 

@@ -7,7 +7,7 @@ the cookie.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -69,7 +69,11 @@ class Viewer:
 
     def secret_of(self, text: str) -> bytes:
         """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
-        return hmac.digest(self.csrf_key, f"secret {text}".encode(), "sha256")
+        return hmac.digest(self.csrf_key, f"secret {text}".encode("utf-8", "replace"), "sha256")
+
+    def with_session(self, services: Services, secret: str) -> "Viewer":
+        """Return the viewer with the key of another session's secret; of "", as a visitor's."""
+        return replace(self, csrf_key=_key(services, secret))
 
     def _signature(self, nonce: str) -> str:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
@@ -87,5 +91,8 @@ def viewer(http: web.Request, services: Services, session: SignedIn | None, secr
     language = next((text for text in asked if text in LANGUAGES), None) or best(
         http.headers.get("Accept-Language", "")
     )
-    key = hmac.new(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), hashlib.sha256).digest()
-    return Viewer(language, theme if theme in THEMES else "", session, key)
+    return Viewer(language, theme if theme in THEMES else "", session, _key(services, secret))
+
+
+def _key(services: Services, secret: str) -> bytes:
+    return hmac.digest(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), "sha256")
