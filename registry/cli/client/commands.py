@@ -24,6 +24,8 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "untag": ("tags", "take tags away; their versions stay"),
     "activity": ("tags", "tell what happened to a package"),
     "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
+    "inspect": ("inspection", "show the manifest, config and labels of an image"),
+    "diff": ("difference", "show what changed between two images"),
     "copy": ("copy", "copy an image between any two registries"),
     "access": ("access", "list who has access to a package, or tell why somebody has"),
     "access grant": ("access", "give a role over a package"),

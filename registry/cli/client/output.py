@@ -71,7 +71,7 @@ class Output:
             ]
             self.out.write("  ".join(cells).rstrip() + "\n")
 
-    def facts(self, item: dict[str, Any], columns: Sequence[Column]) -> None:
+    def facts(self, item: Any, columns: Sequence[Column]) -> None:
         """Write one item, a line for each fact that it has."""
         if self.fields is not None:
             self.json(item)
