@@ -52,10 +52,17 @@ class Api:
     def pages(self, path: str, limit: int | None = None, **query: object) -> Iterator[Any]:
         """Read the items of a list, page by page, ``limit`` of them at most."""
         size = _PAGE if limit is None else min(_PAGE, limit)
-        reply, left = self.reply("GET", path, None, "", **query, per_page=size), limit
+        yield from self.following(self.reply("GET", path, None, "", **query, per_page=size), limit)
+
+    def following(self, reply: Reply, limit: int | None = None) -> Iterator[Any]:
+        """Read the items of a list from its first page on. Raises CommandError."""
+        left = limit
         while True:
             found = reply.json()
-            for item in found["items"] if isinstance(found, dict) else found:
+            items = found.get("items") if isinstance(found, dict) else found
+            if not isinstance(items, list):
+                raise CommandError("the answer is no list")
+            for item in items:
                 yield item
                 left = None if left is None else left - 1
                 if left == 0:
@@ -64,6 +71,10 @@ class Api:
             if not target:
                 return
             reply = self._asked("GET", target, self._headers)
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        """Send a request with headers and a body of its own, and return the response. Raises CommandError."""
+        return self._asked(method, PREFIX + path, {**self._headers, **headers}, body)
 
     def _asked(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
         reply = self.connection.ask(method, target, headers, body)

@@ -38,6 +38,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tokens": ("tokens", "list your access tokens"),
     "tokens new": ("tokens", "make an access token, and print it"),
     "tokens revoke": ("tokens", "revoke access tokens"),
+    "api": ("request", "send any request of the API"),
     "completion": ("completion", "print the completions of bash, zsh or fish"),
     "version": ("version", "print the version"),
 }
@@ -93,7 +94,8 @@ def parser_of(name: str, command: Command) -> ArgumentParser:
     shared.add_argument("-h", "--help", action="help", help="show this")
     shared.add_argument("--host", default="", metavar="HOST", help="the registry, unless the reference names it")
     shared.add_argument("--insecure", action="store_true", help="speak plain HTTP")
-    shared.add_argument("--json", metavar="FIELDS", nargs="?", const="", help="print JSON: all of it, or --json=a,b")
+    shared.add_argument("--json", metavar="FIELDS", nargs="?", const="", help="print JSON: all of it, or --json a,b")
+    shared.add_argument("--jq", metavar="EXPRESSION", help="print JSON through jq, which must be installed")
     shared.add_argument("-q", "--quiet", action="store_true", help="print names only, and no messages")
     shared.add_argument("--no-color", action="store_true", help="no colours, also on a terminal")
     shared.add_argument("--verbose", action="store_true", help="tell each request on stderr, without its secrets")

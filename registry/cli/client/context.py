@@ -36,12 +36,13 @@ class Context:
         self.env = env
         self.input, out, err = streams
         self.options = options
-        fields = getattr(options, "json", None)
+        jq = getattr(options, "jq", None) or ""
+        fields = getattr(options, "json", None) or ("" if jq else getattr(options, "json", None))
         color = out.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.output = Output(
             out, err, time.time(),
             fields=None if fields is None else [one for one in fields.split(",") if one],
-            quiet=getattr(options, "quiet", False), color=color and not getattr(options, "no_color", False),
+            quiet=getattr(options, "quiet", False), color=color and not getattr(options, "no_color", False), jq=jq,
         )  # fmt: skip
 
     @property

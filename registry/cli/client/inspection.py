@@ -45,9 +45,9 @@ def _inspect(context: Context) -> None:
         if has not in {options.platform, f"{options.platform}/v8"}:
             raise CommandError(f"there is no platform {options.platform}", status=NOT_FOUND, why=f"there is {has}")
     if options.raw:
-        _bytes(context, manifest.body)
+        context.output.raw(manifest.body)
     elif options.config:
-        _bytes(context, _config_bytes(registry, manifest))
+        context.output.raw(_config_bytes(registry, manifest))
     elif context.output.quiet:
         context.output.line(manifest.digest)
     else:
@@ -95,16 +95,6 @@ def _config_bytes(registry: Registry, manifest: Manifest) -> bytes:
     if "digest" not in descriptor:
         raise CommandError(f"{manifest.digest} has no config", status=NOT_FOUND)
     return registry.read_blob(descriptor)
-
-
-def _bytes(context: Context, body: bytes) -> None:
-    """Write bytes as they are; on a terminal without what it would obey."""
-    if context.output.terminal:
-        for line in body.decode(errors="replace").splitlines():
-            context.output.line(line)
-        return
-    context.output.out.flush()
-    context.output.out.buffer.write(body)
 
 
 def _rows(manifest: Manifest, config: dict[str, Any], measure: Callable[[int], str]) -> list[tuple[str, str]]:
