@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     from registry.cli.client.api import Api
     from registry.cli.client.references import Reference
 
+#: The login that the registry takes identity tokens under.
+IDENTITY: Final = "oidc"
 _LOOPBACK_ONLY: Final = "plain HTTP would show the token to the network"
 
 
 class Target:
-    """A host that is spoken to: ``scheme``, ``host`` with its port, and the credential for it."""
+    """A host that is spoken to: ``scheme``, ``host`` with its port, and the credential for it.
 
-    def __init__(self, scheme: str, host: str, login: str, token: str, source: str) -> None:
+    ``ask`` gets the identity token of the CI job, which is for pulls and pushes only.
+    """
+
+    def __init__(
+        self, scheme: str, host: str, login: str, token: str, source: str, ask: Callable[[], str] | None = None
+    ) -> None:
+        self._ask = ask
         self.scheme = scheme
         self.host = host
         self.login = login
@@ -27,6 +35,12 @@ class Target:
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.host}"
+
+    def pair(self) -> tuple[str, str]:
+        """Return login and secret for pulls and pushes; an empty secret for nobody. Raises CommandError."""
+        if not self.token and self._ask is not None:
+            self.login, self.token = IDENTITY, self._ask()
+        return self.login or "moorage", self.token
 
 
 class Context:
@@ -62,9 +76,16 @@ class Context:
         if token and host == self._host_of_token():
             return Target(scheme, host, "", token, "MOORAGE_TOKEN")
         found = credentials.find(self.env, host)
-        if found is None:
-            return Target(scheme, host, "", "", "")
-        return Target(scheme, host, found.login, found.token, found.source)
+        if found is not None:
+            return Target(scheme, host, found.login, found.token, found.source)
+        return Target(scheme, host, "", "", "", self._identity(host))
+
+    def _identity(self, host: str) -> Callable[[], str] | None:
+        from registry.cli.client import identity
+
+        if not identity.offered(self.env) or host != self._host_of_token():
+            return None
+        return lambda: identity.token_of(self.env, host, self.trace)
 
     def scheme_of(self, text: str) -> tuple[str, str]:
         """Tell how to speak with a host: HTTPS, but for this machine and where plain HTTP was allowed."""
@@ -81,7 +102,7 @@ class Context:
         return scheme or entry.get("scheme") or ("http" if plain or http.is_local(host) else "https"), host
 
     def _host_of_token(self) -> str:
-        """The one host that MOORAGE_TOKEN is for: a reference to another must not carry it there."""
+        """The one host that secrets of the environment are for: a reference to another must not carry them there."""
         from registry.cli.client import store
 
         named = self.env.get("MOORAGE_HOST") or self.options.host
@@ -110,7 +131,8 @@ class Context:
         from registry.cli.client.api import Api
         from registry.cli.client.http import Connection
 
-        return Api(Connection(target.scheme, target.host, self.trace), target.token)
+        token = "" if target.login == IDENTITY else target.token  # an identity token is for /v2 only
+        return Api(Connection(target.scheme, target.host, self.trace), token)
 
     def note(self, text: str) -> None:
         """Tell something that is no data, on stderr."""

@@ -253,7 +253,7 @@ class Registry:
     def _answer(self, challenge: str | None) -> bool:
         """Answer a challenge; return whether another try is worth it."""
         scheme, _, rest = (challenge or "").partition(" ")
-        login, token = self.target.login or "moorage", self.target.token
+        login, token = self.target.pair()
         basic = "Basic " + b64encode(f"{login}:{token}".encode()).decode() if token else ""
         if scheme.lower() == "basic":
             known, self._authorization = self._authorization, basic
