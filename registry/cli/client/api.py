@@ -92,15 +92,21 @@ class Api:
         what, _, why = str(told.get("message", reply.status)).replace("\n\n", "\n").partition("\n")
         details = [str(one.get("message")) for one in told.get("errors") or [] if isinstance(one, dict)]
         status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
-        attempt = (
-            f"moorage login {self.host}"
-            if status == NOT_SIGNED_IN or (status == NOT_FOUND and not self.signed_in)
-            else ""
-        )
+        why = why.replace("\n", " ") or "; ".join(details) or str(told.get("fix") or "")
         return CommandError(
-            what, status=status, why=why.replace("\n", " ") or "; ".join(details) or str(told.get("fix") or ""),
-            attempt=attempt, request=reply.request_id,
+            what, status=status, why="" if why in what else why, attempt=self._attempt(reply, status, what),
+            request=reply.request_id,
         )  # fmt: skip
+
+    def _attempt(self, reply: Reply, status: int, what: str) -> str:
+        """Return the command that would help against a refusal; empty for none."""
+        if status == NOT_SIGNED_IN or (status == NOT_FOUND and not self.signed_in):
+            return f"moorage login {self.host}"
+        needed = reply.headers.get("X-Accepted-OAuth-Scopes", "")
+        if status == DENIED and needed and f"scope {needed}" in what:
+            known = [one for one in reply.headers.get("X-OAuth-Scopes", "").split(", ") if one]
+            return f"moorage login {self.host} --scope {','.join([*known, needed])}"
+        return ""
 
 
 def package_path(package: Reference) -> str:

@@ -77,4 +77,4 @@ def _command(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
         name = " ".join(arguments[:words])
         if len(arguments) >= words and name in TABLE:
             return name, command_of(name), arguments[words:]
-    raise unknown(arguments[0])
+    raise unknown(arguments)
