@@ -59,6 +59,10 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "repo remove": ("repositories", "take a role over a repository"),
     "repo delete": ("repositories", "delete a repository; its packages stay"),
     "api": ("request", "send any request of the API"),
+    "config list": ("configuration", "list the host and owner that are meant where none is named"),
+    "config get": ("configuration", "print a preference"),
+    "config set": ("configuration", "set a preference"),
+    "config unset": ("configuration", "take a preference away"),
     "completion": ("completion", "print the completions of bash, zsh or fish"),
     "version": ("version", "print the version"),
 }

@@ -9,6 +9,7 @@ from registry.cli.client.output import Output
 
 if TYPE_CHECKING:
     from registry.cli.client.api import Api
+    from registry.cli.client.preferences import Preference
     from registry.cli.client.references import Reference
 
 #: The login that the registry takes identity tokens under.
@@ -67,10 +68,10 @@ class Context:
         return lambda text: self.output.note(f"> {text}")
 
     def target(self, named: str = "") -> Target:
-        """Find the host to speak to, and its credential: flag, reference, environment, file. Raises CommandError."""
+        """Find the host to speak to, and its credential: reference, flag, environment, files. Raises CommandError."""
         from registry.cli.client import credentials
 
-        host = named or self.options.host or self.env.get("MOORAGE_HOST") or self._only_host()
+        host = named or self.preference("host").value or self._only_host()
         scheme, host = self.scheme_of(host)
         token = self.env.get("MOORAGE_TOKEN", "").strip()
         if token and host == self._host_of_token():
@@ -79,6 +80,12 @@ class Context:
         if found is not None:
             return Target(scheme, host, found.login, found.token, found.source)
         return Target(scheme, host, "", "", "", self._identity(host))
+
+    def preference(self, key: str, *, own: bool = False) -> "Preference":
+        """Find a preference; ``own``: without what the file of the current folder says. Raises CommandError."""
+        from registry.cli.client import preferences
+
+        return preferences.find(self.env, key, getattr(self.options, key, "") if key == "host" else "", own=own)
 
     def _identity(self, host: str) -> Callable[[], str] | None:
         from registry.cli.client import identity
@@ -105,7 +112,7 @@ class Context:
         """The one host that secrets of the environment are for: a reference to another must not carry them there."""
         from registry.cli.client import store
 
-        named = self.env.get("MOORAGE_HOST") or self.options.host
+        named = self.env.get("MOORAGE_HOST") or self.preference("host", own=True).value
         hosts = [] if named else list(store.read(self.env))
         return self.scheme_of(named or (hosts[0] if len(hosts) == 1 else "none"))[1]
 

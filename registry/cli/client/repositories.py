@@ -55,7 +55,7 @@ def _add_list(parser: ArgumentParser) -> None:
 
 
 def _list(context: Context) -> None:
-    owner = context.options.owner
+    owner = context.options.owner or context.preference("owner").value
     path = f"/users/{quote(owner, safe='')}/repos" if owner else "/user/repos"
     found = list(context.api().pages(path, limit_of(context), visibility=context.options.visibility))
     context.output.table(_REPOSITORIES, found, lambda one: str(one["full_name"]))
