@@ -46,7 +46,7 @@ def _packages(context: Context) -> None:
         found = (one for one in found if options.visibility in (None, one["visibility"]))
     else:
         found = api.pages(
-            _path_of(options.owner), bound,
+            _path_of(options.owner or context.preference("owner").value), bound,
             package_type="container", visibility=options.visibility, state="deleted" if options.deleted else None,
         )  # fmt: skip
     if options.match:
@@ -169,7 +169,7 @@ def _du(context: Context) -> None:
         api, paths = context.api(package), {package.path: package_path(package)}
     else:
         api = context.api()
-        listed = api.pages(_path_of(what), package_type="container")
+        listed = api.pages(_path_of(what or context.preference("owner").value), package_type="container")
         named = [references.parse(full_name(one)) for one in listed]
         paths = {one.path: package_path(one) for one in named}
     found = [{"package": name, **api.get(f"{path}/usage")} for name, path in paths.items()]
