@@ -93,7 +93,7 @@ class Connection:
             sent["Content-Length"] = str(length)
         elif body is None and method in {"POST", "PUT", "PATCH"}:
             sent["Content-Length"] = "0"
-        connection.request(method, target, body, sent)
+        connection.request(method, target, body, sent, encode_chunked="Transfer-Encoding" in sent)
         response = connection.getresponse()
         if self._trace is not None:
             where = target.partition("?")[0]  # a query may have a signature

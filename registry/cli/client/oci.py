@@ -25,7 +25,7 @@ _MANIFESTS: Final = (
 _ACCEPT: Final = {"Accept": ", ".join((*_MANIFESTS, "*/*;q=0.1"))}
 _PARAMETER: Final = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _HOPS_MAX: Final = 5
-_OK, _CREATED, _ACCEPTED, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 401, 404
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _STATUSES: Final = {
     401: NOT_SIGNED_IN,
@@ -109,11 +109,11 @@ class Registry:
         return Manifest(digest, media_type, reply.body)
 
     def has_manifest(self, version: str) -> str:
-        """Return the digest of a manifest that is there; empty if it is not."""
+        """Return the digest of a manifest that is there, «?» if the registry does not tell; empty if it is not."""
         reply = self.ask("HEAD", f"/manifests/{version}", _ACCEPT)
         if reply.status not in {_OK, _NOT_FOUND}:
             raise self.refusal(reply, f"{self.path}:{version}")
-        return reply.headers.get("Docker-Content-Digest", "") if reply.status == _OK else ""
+        return (reply.headers.get("Docker-Content-Digest") or "?") if reply.status == _OK else ""
 
     def put_manifest(self, manifest: Manifest, version: str) -> bool:
         """Push a manifest; return whether the registry keeps referrers by itself. Raises CommandError."""
@@ -166,23 +166,29 @@ class Registry:
         """Return whether a blob is in the repository."""
         return self.ask("HEAD", f"/blobs/{digest}", {}).status in {_OK, *_REDIRECTS}
 
-    def open_blob(self, digest: str) -> HTTPResponse:
-        """Open a blob for reading; redirects are followed without the token. Raises CommandError, OSError."""
+    def open_blob(self, digest: str, offset: int = 0) -> tuple[HTTPResponse, int]:
+        """Open a blob for reading; return where its bytes begin: at ``offset``, or at 0 if the registry has no ranges.
+
+        Redirects are followed without the token. Raises CommandError, OSError, HTTPException.
+        """
         connection, target = self.connection, f"/v2/{self.path}/blobs/{digest}"
-        headers = self._headers({})
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        headers = self._headers(wanted)
         for hop in range(_HOPS_MAX):
             response = connection.open("GET", target, headers)
             if response.status == _OK:
-                return response
+                return response, 0
+            if response.status == _PARTIAL and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                return response, offset
             body = response.read()
             if response.status == _UNAUTHORIZED and hop == 0 and self._answer(response.headers.get("WWW-Authenticate")):
-                headers = self._headers({})
+                headers = self._headers(wanted)
             elif response.status in _REDIRECTS:
                 url = urlsplit(
                     urljoin(f"{connection.scheme}://{connection.host}{target}", response.headers["Location"])
                 )
                 connection = self._other(url.scheme, url.netloc)
-                headers = self._headers({}) if connection is self.connection else {}
+                headers = self._headers(wanted) if connection is self.connection else wanted
                 target = f"{url.path}?{url.query}" if url.query else url.path
             else:
                 raise self.refusal(Reply(response.status, response.headers, body), digest)  # type: ignore[arg-type]
@@ -203,17 +209,49 @@ class Registry:
             raise self.refusal(reply, self.path)
         return False, reply.headers["Location"]
 
-    def put_blob(self, location: str, digest: str, body: IO[bytes], size: int) -> None:
-        """Send a blob to where its upload goes. Raises CommandError, OSError."""
+    def _upload(self, location: str) -> tuple[Connection, str, dict[str, str]]:
+        """Tell how to speak with an upload: its connection, its target, and the headers."""
         base = f"{self.connection.scheme}://{self.connection.host}/v2/{self.path}/blobs/uploads/"
         url = urlsplit(urljoin(base, location))
-        target = f"{url.path}?{url.query}&" if url.query else f"{url.path}?"
         connection = self._other(url.scheme, url.netloc)
-        headers = {"Content-Type": "application/octet-stream"}
-        if connection is self.connection:
-            headers = self._headers(headers)  # elsewhere the address itself is the permission
-        response = connection.open("PUT", target + urlencode({"digest": digest}), headers, body, size)
+        # Elsewhere the address itself is the permission.
+        headers = self._headers({}) if connection is self.connection else {}
+        return connection, f"{url.path}?{url.query}" if url.query else url.path, headers
+
+    def upload_offset(self, location: str) -> tuple[int, str]:
+        """Ask how many bytes of an upload are there, and where it goes on; 0 for an upload that does not go on."""
+        connection, target, headers = self._upload(location)
+        reply = connection.ask("GET", target, headers)
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            reply = connection.ask("GET", target, self._upload(location)[2])
+        found = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", reply.headers.get("Range", ""))
+        if reply.status not in {_NO_CONTENT, _ACCEPTED} or found is None or found[1] == "0":
+            return 0, ""
+        return int(found[1]) + 1, reply.headers.get("Location") or location
+
+    def patch_blob(self, location: str, data: Iterator[bytes]) -> str:
+        """Send the next bytes of an upload, as docker does; return where it goes on. Raises CommandError, OSError."""
+        connection, target, headers = self._upload(location)
+        headers |= {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+        response = connection.open("PATCH", target, headers, data)
         reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            raise ConnectionError("the token had expired")
+        if reply.status not in {_ACCEPTED, _NO_CONTENT}:
+            raise self.refusal(reply, self.path)
+        return reply.headers.get("Location") or location
+
+    def put_blob(self, location: str, digest: str, body: IO[bytes] | None = None, size: int = 0) -> None:
+        """Send a blob to where its upload goes, or end the upload. Raises CommandError, OSError."""
+        connection, target, headers = self._upload(location)
+        target += ("&" if "?" in target else "?") + urlencode({"digest": digest})
+        sent = {"Content-Type": "application/octet-stream"}
+        response = connection.open("PUT", target, {**headers, **sent}, body, size)
+        reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            if body is not None:
+                raise ConnectionError("the token had expired")
+            reply = connection.ask("PUT", target, {**self._upload(location)[2], **sent})
         if reply.status != _CREATED:
             raise self.refusal(reply, digest)
 
