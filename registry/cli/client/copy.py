@@ -267,14 +267,14 @@ class _Blob:
         self.write.put_blob(upload.location, self.digest)
 
     def _whole(self, location: str) -> None:
-        response, _ = self.read.open_blob(self.digest)
+        response, _ = self.read.open_blob(self.digest, self.size)
         with closing(response):
             body = Verified(response, self.digest, self.size, self._count)
             self.write.put_blob(location, self.digest, cast("IO[bytes]", body), self.size)
 
     def _bytes(self, offset: int) -> Iterator[bytes]:
         """Yield the bytes from ``offset`` on, until no more is to be sent."""
-        response, begin = self.read.open_blob(self.digest, offset)
+        response, begin = self.read.open_blob(self.digest, self.size, offset)
         with closing(response):
             body = Verified(response, self.digest, self.size, self._count, begin)
             body.skip(offset - begin)

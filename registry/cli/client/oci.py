@@ -166,13 +166,13 @@ class Registry:
         """Return whether a blob is in the repository."""
         return self.ask("HEAD", f"/blobs/{digest}", {}).status in {_OK, *_REDIRECTS}
 
-    def open_blob(self, digest: str, offset: int = 0) -> tuple[HTTPResponse, int]:
+    def open_blob(self, digest: str, size: int, offset: int = 0) -> tuple[HTTPResponse, int]:
         """Open a blob for reading; return where its bytes begin: at ``offset``, or at 0 if the registry has no ranges.
 
         Redirects are followed without the token. Raises CommandError, OSError, HTTPException.
         """
         connection, target = self.connection, f"/v2/{self.path}/blobs/{digest}"
-        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        wanted = {"Range": f"bytes={offset}-{size - 1}"} if offset else {}
         headers = self._headers(wanted)
         for hop in range(_HOPS_MAX):
             response = connection.open("GET", target, headers)
