@@ -12,7 +12,8 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, CommandError
 from registry.cli.client.halves import Half, forget_old, half
-from registry.cli.client.oci import INDEXES, TRAVEL_ERRORS, Manifest, Registry
+from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
+from registry.cli.client.oci import TRAVEL_ERRORS, Registry
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
 from registry.cli.client.tree import platform_of
@@ -20,6 +21,7 @@ from registry.cli.client.verified import Verified
 
 _TRIES: Final = 3
 _JOBS_MAX: Final = 32
+_MANIFESTS_MAX: Final = 10_000
 #: So much is sent in one request, and anew if that is cut; more goes on where it was cut.
 _WHOLE_BYTES: Final = 1 << 20
 _STOP_SECONDS: Final = 0.7
@@ -109,22 +111,30 @@ class _Copier:
         """List the manifests with their tags, children before their index, and referrers behind their subject."""
         found: dict[tuple[str, str], tuple[Manifest, str]] = {}
 
-        def add(manifest: Manifest, tag: str = "") -> None:
+        def add(manifest: Manifest, tag: str, depth: int) -> None:
             if (manifest.digest, tag) in found:
                 return
+            if depth > DEPTH_MAX or len(found) > _MANIFESTS_MAX:
+                raise CommandError(f"{root.digest} is too deep, or has too many manifests")
             for child in manifest.children:
-                add(self.read.manifest(child["digest"]))
+                add(self.read.manifest(child["digest"]), "", depth + 1)
             found[manifest.digest, tag] = (manifest, tag)
-            if not self.options.no_referrers:
-                for referrer in self.read.referrers(manifest.digest):
-                    add(self.read.manifest(referrer["digest"]))
-                for suffix in _COSIGN:
-                    beside = f"{manifest.digest.replace(':', '-')}.{suffix}"
-                    if self.read.has_manifest(beside):
-                        add(self.read.manifest(beside), beside)
+            for referrer, beside in self._referring(manifest.digest):
+                add(referrer, beside, depth + 1)
 
-        add(root)
+        add(root, "", 0)
         return list(found.values())
+
+    def _referring(self, digest: str) -> Iterator[tuple[Manifest, str]]:
+        """Find what refers to a manifest, with the tag that it has there."""
+        if self.options.no_referrers:
+            return
+        for one in self.read.referrers(digest):
+            yield self.read.manifest(one["digest"]), ""
+        for suffix in _COSIGN:
+            beside = f"{digest.replace(':', '-')}.{suffix}"
+            if self.read.has_manifest(beside):
+                yield self.read.manifest(beside), beside
 
     def _blobs(self, manifests: list[tuple[Manifest, str]]) -> None:
         wanted = {
@@ -226,6 +236,7 @@ class _Blob:
                             f"{self.digest} did not arrive", status=UNREACHABLE, why=str(error),
                             attempt="the same command again",
                         ) from error  # fmt: skip
+                    self.progress.pause(getattr(error, "wait", 0) or 0.2 * attempt)
                 else:
                     upload.forget()
                     self.progress.done(self.digest)

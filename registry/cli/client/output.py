@@ -90,7 +90,10 @@ class Output:
         if self.fields:
             found = [self._picked(one) for one in found] if isinstance(found, list | tuple) else self._picked(found)
         indent = 2 if self.terminal else None
-        self.out.write(json.dumps(found, indent=indent, ensure_ascii=not self.terminal) + "\n")
+        text = json.dumps(found, indent=indent, ensure_ascii=not self.terminal)
+        if not text.isprintable():  # a terminal would obey what JSON need not escape
+            text = "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
+        self.out.write(text + "\n")
 
     def _picked(self, item: dict[str, Any]) -> dict[str, Any]:
         fields = self.fields or ()

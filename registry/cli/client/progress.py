@@ -23,7 +23,15 @@ class Progress:
         self._shown = 0.0
         self._lock = threading.Lock()
         self._line = output.err.isatty() and not output.quiet
-        self.stopped = False
+        self._stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the copy has stopped."""
+        self._stop.wait(seconds)
 
     def add(self, digest: str, count: int) -> None:
         """Count bytes of a blob."""
@@ -46,7 +54,7 @@ class Progress:
 
     def stop(self, *, goes_on: bool) -> None:
         """Stop, and show how far a copy that can go on has come."""
-        self.stopped = True
+        self._stop.set()
         if self._line:
             self._output.err.write("\r\x1b[K")
         if goes_on:
