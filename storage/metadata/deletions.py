@@ -61,7 +61,7 @@ _LEAVING: Final = select(
          ) AS next
     )
     SELECT leaving.root, version.id, version.digest, version.media_type, version.artifact_type, version.subject,
-           version.sort, version.platforms, version.size,
+           version.sort, version.platforms, coalesce(version.image_size, version.size) AS size,
            ARRAY(SELECT name FROM tags WHERE package_id = $1 AND digest = version.digest ORDER BY name) AS tags,
            coalesce((SELECT count FROM download_totals WHERE version_id = version.id), 0) AS downloads,
            (SELECT visibility = 'public' FROM packages WHERE id = $1) AS public
@@ -203,7 +203,7 @@ class Orphan:
 _ORPHANS: Final = select(
     Orphan,
     """
-    SELECT child.id, child.digest, child.platforms, child.size
+    SELECT child.id, child.digest, child.platforms, coalesce(child.image_size, child.size) AS size
       FROM (SELECT DISTINCT child FROM manifest_children WHERE package_id = $1 AND parent = ANY ($2::text[])) AS nesting
      CROSS JOIN LATERAL (SELECT * FROM manifests
                           WHERE package_id = $1 AND digest = nesting.child AND deleted_at IS NULL LIMIT 1) AS child
