@@ -38,6 +38,8 @@ class Shell:
         self.home = home
         programs = home / ".bin"
         programs.mkdir(parents=True)
+        run = home / ".run"  # where podman and skopeo keep what they were told at a login
+        run.mkdir(mode=0o700)
         for name, arguments in _PROGRAMS.items():
             (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             (programs / name).chmod(0o755)
@@ -45,6 +47,7 @@ class Shell:
         own = {
             "PATH": path,
             "HOME": str(home),
+            "XDG_RUNTIME_DIR": str(run),
             "TERM": "dumb",
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
