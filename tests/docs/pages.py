@@ -6,8 +6,9 @@
     what it prints; … stands for anything
     ```
 
-Comments before a block tell what cannot be seen: `<!-- not run: why -->`, `<!-- needs: docker -->` (of the page), and
-`<!-- run first` with lines of bash until `-->`, which make what the page finds.
+Comments before a block tell what cannot be seen: `<!-- not run: why -->` (or `… not run: tests/docs/test_x.py runs it`,
+where it needs more than a registry), `<!-- needs: docker -->` (of the page), and `<!-- run first` with lines of bash until
+`-->`, which make what the page finds.
 """
 
 import re
