@@ -76,8 +76,8 @@ def test_anything_else_is_not(expected: str, printed: str) -> None:
 
 
 def test_no_token_gets_into_a_page() -> None:
-    said = for_readers("mrp_" + "a" * 42 + " at localhost:40001", {"localhost:40001": "localhost:5000"})
-    assert said == "mrp_… at localhost:5000"
+    said = for_readers("mrp_" + "a" * 42 + " at localhost:40001/login/code#A-B", {"localhost:40001": "localhost:5000"})
+    assert said == "mrp_… at localhost:5000/login/code#…"
 
 
 def test_a_command_may_fail_only_where_the_page_says_so() -> None:

@@ -11,7 +11,8 @@ _PATTERNS: Final = (
     ("time", r"\b20\d\d[-/]\d\d[-/]\d\d([T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d| GMT)?)?"),
     ("age", r"\b(\d+(s|min|h|d|mo|y) ago|in \d+(s|min|h|d|mo|y)|now)\b"),
     ("request", r"\brequest: [0-9A-Za-z-]+"),
-    ("code", r"(?<=code=)[0-9A-Za-z_-]+"),
+    ("code", r"(?<=login/code#)[0-9A-Za-z_…-]+"),
+    ("seconds", r"\b\d+\.\d s\b"),
     ("port", r"(?<=127\.0\.0\.1:)\d+"),
     ("blanks", r"[ \t]+"),
 )
@@ -38,7 +39,7 @@ def tells_failure(expected: str) -> bool:
 
 
 def for_readers(text: str, names: Mapping[str, str]) -> str:
-    """What was printed as a page has it: the names of the page, and no token in full."""
+    """What was printed as a page has it: the names of the page, and no token or code in full."""
     for ours, theirs in names.items():
         text = text.replace(ours, theirs)
-    return re.sub(r"\b(mr[pfwk]_)[0-9A-Za-z]+", rf"\1{ANYTHING}", text)
+    return re.sub(r"(\bmr[pfwk]_|login/code#)[0-9A-Za-z-]+", rf"\1{ANYTHING}", text)
