@@ -11,6 +11,7 @@ from registry.errors import Invalid, RegistryError
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, shown
+from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
 from registry.packages.deletions import Preview
 from storage.metadata.deletions import Leaving
@@ -169,6 +170,7 @@ ROUTES: Final = (
         scope="delete:packages",
         query=("versions",),
         statuses=(*_PREVIEW, 422),
+        answer=(schemas.PackageDeletion, schemas.VersionsDeletion),
     ),
     *family(
         "POST",
@@ -186,6 +188,7 @@ ROUTES: Final = (
         "Show what a deletion of a version takes along",
         scope="delete:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionsDeletion,
     ),
     *family(
         "GET",
@@ -194,6 +197,7 @@ ROUTES: Final = (
         "Show what a restore of a version brings back",
         scope="write:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionRestore,
     ),
     *family(
         "GET",
@@ -203,5 +207,6 @@ ROUTES: Final = (
         scope="write:packages",
         query=("token",),
         statuses=_PREVIEW,
+        answer=schemas.PackageRestore,
     ),
 )
