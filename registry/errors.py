@@ -233,8 +233,10 @@ class ManifestBlobUnknown(RegistryError):
 
     def __init__(self, digests: Sequence[Digest]) -> None:
         named = ", ".join(digests[:3]) + (", …" if len(digests) > 3 else "")  # noqa: PLR2004 - three fit on a line
-        count = len(digests)
-        message = f"the manifest names {count} blobs or manifests that this package does not have: {named}; push them first"
+        message = (
+            f"the manifest names {len(digests)} blobs or manifests that this package does not have: {named}; "
+            "push them first"
+        )
         super().__init__(message, {"digests": list(digests)})
 
 
