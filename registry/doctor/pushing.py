@@ -16,7 +16,7 @@ _CHUNK: Final = bytes(4 * 1024 * 1024)
 _OK, _ACCEPTED, _TOO_LARGE = 200, 202, 413
 _REFUSED: Final = (401, 403)
 _MAKE: Final = "make a token: moorage admin token create --user LOGIN --scope write:packages"
-_BETWEEN: Final = "have the proxy pass bodies, methods and paths as they come (docs/proxies.md)"
+_BETWEEN: Final = "have the proxy pass bodies, methods and paths as they come (docs/operate/proxies.md)"
 
 
 async def check_push(origin: str, token: str) -> Check:

@@ -171,7 +171,7 @@ class _Examination:
             return wrong(self.part, f"{told}: {text}", _DISK)
         cure = next((cure for word, cure in _CURES.items() if word in text), None)
         if cure is None:
-            cure = _RIGHTS if "refused" in text else "look into the log of the S3 server; see docs/stores.md"
+            cure = _RIGHTS if "refused" in text else "look into the log of the S3 server; see docs/operate/stores.md"
         return wrong(self.part, f"{told}: {text}", cure)
 
 

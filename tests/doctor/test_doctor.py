@@ -299,6 +299,12 @@ class TestFront:
         assert status == 0
         assert "proxy_request_buffering off" in "".join(lines(said, "!"))
 
+    async def test_a_proxy_that_asks_for_a_body_by_itself(self, env: dict[str, str], behind: Registry) -> None:
+        """Caddy passes a body on as it comes, and an answer of the server once it has 256 KiB of the body."""
+        async with front(behind.url, asks=256 * 1024) as url:
+            status, said = await doctor(env, url)
+        assert (status, lines(said, "!")) == (0, [])
+
     async def test_a_token_that_may_not_push(self, env: dict[str, str], behind: Registry) -> None:
         token = await behind.user("alice", ["read:packages"])
         status, said = await doctor(env, behind.url, "--token-file", "-", sent=token)
