@@ -49,7 +49,7 @@ def write(response: web.Response, request: Request, services: Services, message:
         undo = None
     shown = [message.kind, message.text[:_TEXT_MAX], int(services.now()) + _SECONDS, undo]
     body = urlsafe_b64encode(orjson.dumps(shown)).decode()
-    value = f"{body}.{_signature(services, body)}"
+    value = f"{body}.{_signature(services.settings.secrets[0], body)}"
     set_cookie(response, request, services, COOKIE, value, _SECONDS)
 
 
@@ -57,7 +57,8 @@ def read(http: web.Request, request: Request, services: Services) -> list[Flash]
     """Return the messages of a request; what was not written here is none."""
     body, _, signature = http.cookies.get(cookie_name(request, services, COOKIE), "").partition(".")
     # What is no UTF-8 are surrogates here, which have no bytes.
-    if not body or not hmac.compare_digest(signature.encode("utf-8", "replace"), _signature(services, body).encode()):
+    told = signature.encode("utf-8", "replace")
+    if not any(hmac.compare_digest(told, _signature(key, body).encode()) for key in services.settings.secrets):
         return []
     try:
         kind, text, until, undo = orjson.loads(urlsafe_b64decode(body))
@@ -73,7 +74,5 @@ def clear(response: web.Response, request: Request, services: Services) -> None:
     drop_cookie(response, request, services, COOKIE)
 
 
-def _signature(services: Services, body: str) -> str:
-    return hmac.new(
-        services.settings.secrets[0], b"flash" + body.encode("utf-8", "replace"), hashlib.sha256
-    ).hexdigest()
+def _signature(key: bytes, body: str) -> str:
+    return hmac.new(key, b"flash" + body.encode("utf-8", "replace"), hashlib.sha256).hexdigest()

@@ -7,6 +7,7 @@ the cookie.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,12 +28,15 @@ _NONCE_CHARS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The viewer of a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
+    """The viewer of a page. ``session`` is None for a visitor.
+
+    ``csrf_keys``: the first signs the tokens of the viewer's forms, each is believed.
+    """
 
     language: str
     theme: str  # light, dark, or "": as the system has it
     session: SignedIn | None
-    csrf_key: bytes
+    csrf_keys: Sequence[bytes]
 
     @property
     def token_id(self) -> int | None:
@@ -62,19 +66,16 @@ class Viewer:
     def csrf_token(self) -> str:
         """Make a token for a form: another each time, so that compression tells nobody of it."""
         nonce = secrets.token_hex(_NONCE_CHARS // 2)
-        return nonce + self._signature(nonce)
+        return nonce + _signature(self.csrf_keys[0], nonce)
 
     def is_csrf_token(self, text: str) -> bool:
         """Return whether ``text`` is a token that was made for this viewer."""
         nonce, signature = text[:_NONCE_CHARS], text[_NONCE_CHARS:]
-        return hmac.compare_digest(signature.encode(), self._signature(nonce).encode())
+        return any(hmac.compare_digest(signature.encode(), _signature(key, nonce).encode()) for key in self.csrf_keys)
 
     def secret_of(self, text: str) -> bytes:
         """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
-        return hmac.digest(self.csrf_key, f"secret {text}".encode(), "sha256")
-
-    def _signature(self, nonce: str) -> str:
-        return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.csrf_keys[0], f"secret {text}".encode(), "sha256")
 
 
 async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
@@ -95,5 +96,10 @@ def _viewer(http: web.Request, services: Services, session: SignedIn | None, sec
     language = next((text for text in asked if text in LANGUAGES), None) or best(
         http.headers.get("Accept-Language", "")
     )
-    key = hmac.new(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), hashlib.sha256).digest()
-    return Viewer(language, theme if theme in THEMES else "", session, key)
+    about = b"form" + secret.encode("utf-8", "replace")
+    keys = [hmac.digest(key, about, "sha256") for key in services.settings.secrets]
+    return Viewer(language, theme if theme in THEMES else "", session, keys)
+
+
+def _signature(key: bytes, nonce: str) -> str:
+    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
