@@ -11,7 +11,7 @@ from typing import Final
 from registry.devservers.postgres import find_binaries
 from tests.support.processes import ROOT, measured
 
-_BLOCK: Final = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SECONDS: Final = 60.0
 
 
@@ -20,7 +20,7 @@ def section(page: str, heading: str) -> list[str]:
     text = (ROOT / "docs" / page).read_text()
     found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found is not None, f"{page} has no {heading}"
-    lines = [line for block in _BLOCK.findall(found[2]) for line in block.splitlines()]
+    lines = [line.strip() for block in _BLOCK.findall(found[2]) for line in block.splitlines()]
     commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     assert commands, f"{page} has no command under {heading}"
     return commands

@@ -138,6 +138,20 @@ async def test_a_directory(env: dict[str, str], postgres: EmbeddedPostgres, tmp_
 
 
 @pytest.mark.stores
+async def test_a_directory_becomes_a_bucket(env: dict[str, str], postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    source, backup = tmp_path / "source", tmp_path / "backup"
+    source.mkdir()
+    backup.mkdir()
+    before, token, upload = await _back_up(on_disk(env, source) | {"BACKUP": str(backup)}, tmp_path, "directory")
+    async with _place(postgres) as place:
+        told = env | place | {"BACKUP": str(backup), **_remote(env)}
+        for title in ("Restore the database", "Restore the bucket", "Check"):
+            await run(section(_PAGE, title), told, tmp_path)
+        assert await run(["comm -23 named there"], told, tmp_path) == ""
+        await _restored(told, before, token, upload)
+
+
+@pytest.mark.stores
 async def test_a_bucket(env: dict[str, str], postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     assert shutil.which("rclone"), "there is no rclone: make leaves it out"
     backup = tmp_path / "backup"
