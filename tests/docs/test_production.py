@@ -31,7 +31,9 @@ def test_the_settings_are_settings() -> None:
 
 def test_a_service_waits_for_what_the_settings_allow() -> None:
     settings = Settings.from_env(_env_file())
-    waited = re.search(r"^TimeoutStopSec=([0-9]+)$", (_FOLDER / "systemd" / "moorage.service").read_text(), re.MULTILINE)
+    waited = re.search(
+        r"^TimeoutStopSec=([0-9]+)$", (_FOLDER / "systemd" / "moorage.service").read_text(), re.MULTILINE
+    )
     assert waited is not None
     assert int(waited[1]) >= settings.drain_seconds + settings.stop_seconds + 25
 
