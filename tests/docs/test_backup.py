@@ -137,7 +137,7 @@ async def test_a_directory(env: dict[str, str], postgres: EmbeddedPostgres, tmp_
         await _restored(told, before, token, upload)
 
 
-@pytest.mark.stores
+@pytest.mark.operate
 async def test_a_directory_becomes_a_bucket(env: dict[str, str], postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     source, backup = tmp_path / "source", tmp_path / "backup"
     source.mkdir()
@@ -151,7 +151,7 @@ async def test_a_directory_becomes_a_bucket(env: dict[str, str], postgres: Embed
         await _restored(told, before, token, upload)
 
 
-@pytest.mark.stores
+@pytest.mark.operate
 async def test_a_bucket(env: dict[str, str], postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     assert shutil.which("rclone"), "there is no rclone: make leaves it out"
     backup = tmp_path / "backup"
