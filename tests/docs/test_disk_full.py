@@ -13,7 +13,7 @@ import pytest
 from registry.devservers.postgres import EmbeddedPostgres
 from storage.metadata.migrate import migrate
 from tests.conftest import Table
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.server import Registry, on_disk, running
 from tests.support.uploading import MIB, Session, noise, sha256
 

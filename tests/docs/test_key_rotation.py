@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from registry.devservers.postgres import EmbeddedPostgres
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.doctor import doctor, lines
 from tests.support.pages import Pages
 from tests.support.people import PASSWORD, person

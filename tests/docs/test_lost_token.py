@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.server import Registry
 
 _PAGE: Final = "operate/lost-token.md"

@@ -17,7 +17,7 @@ from registry.accounts.organizations import create as create_organization
 from registry.devservers.processes import free_ports
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.migrate import migrate
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.server import Registry, running, settings_env
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(240)]

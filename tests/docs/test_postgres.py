@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from registry.devservers.postgres import EmbeddedPostgres
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.doctor import doctor, lines
 from tests.support.server import running
 

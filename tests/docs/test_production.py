@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from registry.config import Settings
-from tests.docs.pages import run, section
+from tests.docs.operated import run, section
 from tests.support.processes import ROOT, served
 
 _PAGE: Final = "operate/production.md"
