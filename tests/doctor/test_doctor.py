@@ -16,6 +16,7 @@ from registry.doctor.report import Mark
 from registry.jobs.runner import run_once
 from tests.doctor.servers import canned, front
 from tests.support.doctor import doctor, lines
+from tests.support.faults import Fault, FaultProxy
 from tests.support.server import Registry, on_disk, running
 from tests.support.uploading import NOTHING, kept
 
@@ -209,6 +210,21 @@ class TestStore:
         assert status == 1
         assert all("s3:AbortMultipartUpload" in line for line in lines(said, "✗"))
         assert lines(said, "✓ S3: an object is stored")
+
+    async def test_it_is_full(self, env: dict[str, str]) -> None:
+        """Neither a proxy nor a right is blamed, where clients come and here."""
+        with FaultProxy(env["MOORAGE_S3_ENDPOINT"]) as s3:
+            env = env | {"MOORAGE_S3_ENDPOINT": s3.url}
+            async with running(env) as registry:
+                token = await registry.user("alice")
+                for op in ("PutObject", "CreateMultipartUpload", "UploadPart"):
+                    s3.inject(Fault.FULL, op=op, times=None)
+                status, said = await doctor(env, registry.url, "--token-file", "-", sent=token)
+        assert status == 1
+        assert all("make room in the S3 server" in line for line in lines(said, "✗ S3"))
+        (push,) = lines(said, "✗ push")
+        assert "(HTTP 503) → mend what is wrong above" in push
+        assert "disk-full.md" in push
 
     async def test_redirects_lead_nowhere(self, env: dict[str, str], behind: Registry) -> None:
         env = env | {"MOORAGE_REDIRECT": "on", "MOORAGE_S3_PUBLIC_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}"}
