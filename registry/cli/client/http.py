@@ -39,7 +39,7 @@ class Reply(NamedTuple):
 
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

@@ -29,6 +29,7 @@ _SMALL_MAX: Final = 4 << 20
 _ALGORITHMS: Final = ("sha256", "sha512")
 _OK, _CREATED, _ACCEPTED, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REFUSALS: Final = range(400, 500)
 _STATUSES: Final = {
     401: NOT_SIGNED_IN,
     403: DENIED,
@@ -113,6 +114,8 @@ class Registry:
         if ":" in version and digest != version:
             raise CommandError(f"{version} of {self.target.host} has other bytes", why=f"their digest is {digest}")
         media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip()
+        if not isinstance(reply.json(), dict):
+            raise CommandError(f"{self.path}: {self.target.host} answered with no manifest", why=f"it is {media_type}")
         return Manifest(digest, media_type, reply.body)
 
     def has_manifest(self, version: str) -> str:
@@ -141,7 +144,7 @@ class Registry:
             reply = self.ask("GET", target, {"Accept": INDEXES[0]})
             if reply.status != _OK or reply.headers.get("Content-Type", "").partition(";")[0] != INDEXES[0]:
                 break
-            found += reply.json()["manifests"] or []
+            found += (reply.json() or {}).get("manifests") or []
             target = self._next(reply)
         else:
             return found
@@ -159,9 +162,10 @@ class Registry:
         target: str | None = "/tags/list?n=1000"
         while target is not None:
             reply = self.ask("GET", target, {})
-            if reply.status != _OK:
+            found = reply.json()
+            if reply.status != _OK or not isinstance(found, dict):
                 raise self.refusal(reply, self.path)
-            yield from reply.json()["tags"] or []
+            yield from found.get("tags") or []
             target = self._next(reply)
 
     def _next(self, reply: Reply) -> str | None:
@@ -280,7 +284,7 @@ class Registry:
         found = reply.json()
         errors = found.get("errors") if isinstance(found, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        status = _STATUSES.get(reply.status) or (REFUSED if reply.status < 500 else FAILED)  # noqa: PLR2004
+        status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
         attempt = (
             f"moorage login {self.target.host}"
             if status in {NOT_SIGNED_IN, NOT_FOUND} and not self.target.token
