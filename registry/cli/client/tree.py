@@ -45,6 +45,7 @@ class _Node:
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", type=references.parse_version)
+    parser.add_argument("--depth", type=int, default=100, metavar="N", help="no further than so many levels below")
 
 
 def _tree(context: Context) -> None:
@@ -52,7 +53,7 @@ def _tree(context: Context) -> None:
     target = context.target(reference.host)
     registry = Registry(target, reference.path, trace=context.trace)
     root = registry.manifest(reference.version)
-    node = _node(registry, root, str(reference), set())
+    node = _node(registry, root, str(reference), set(), context.options.depth)
     if context.output.fields is not None:
         context.output.json(node.json())
     elif context.output.quiet:
@@ -67,22 +68,24 @@ def _digests(node: _Node) -> list[str]:
     return [str(node.facts["digest"]), *(one for below in node.below for one in _digests(below))]
 
 
-def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) -> _Node:
+def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str], depth: int) -> _Node:
     seen.add(manifest.digest)
     layers_size = manifest.layers_size
     what = "index" if manifest.media_type in INDEXES else size(layers_size)
     facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": layers_size}
     node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
+    if depth <= 0:
+        return node
     attestations: list[_Node] = []
     for child in manifest.children:
         if child["digest"] in seen:
             continue
-        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen)
+        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen, depth - 1)
         (attestations if attests(child) else node.below).append(below)
     node.below += attestations
     for referrer in registry.referrers(manifest.digest):
         if referrer["digest"] not in seen:
-            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen))
+            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen, depth - 1))
     return node
 
 
