@@ -23,6 +23,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tag": ("tags", "make a tag, or move it with --force"),
     "untag": ("tags", "take tags away; their versions stay"),
     "activity": ("tags", "tell what happened to a package"),
+    "audit": ("audit", "tell what happened to an organization, to you, or in the registry"),
     "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
     "inspect": ("inspection", "show the manifest, config and labels of an image"),
     "diff": ("difference", "show what changed between two images"),
@@ -74,6 +75,7 @@ OPERATOR: Final = {
     "run": "run everything here, with a PostgreSQL and an S3 server of its own",
     "admin": "what only the operator does, straight on the database",
     "doctor": "check a deployment, and tell how to mend what is wrong",
+    "readonly": "refuse what would change anything, for a while",
     "gc": "tell what waits to be collected, or collect it now",
     "purge": "end a deleted package for good",
 }

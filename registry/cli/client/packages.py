@@ -13,7 +13,7 @@ from registry.cli.client.commands import Command, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.durations import before
 from registry.cli.client.errors import CommandError
-from registry.cli.client.output import Column, size
+from registry.cli.client.output import Column, seconds_of, size
 
 
 def full_name(package: dict[str, Any]) -> str:
@@ -121,9 +121,9 @@ def _add_versions(parser: ArgumentParser) -> None:
 
 def add_selection(parser: ArgumentParser) -> None:
     """Add the arguments that select versions."""
-    parser.add_argument("--untagged", action="store_true", help="versions without a tag, and part of no index")
+    parser.add_argument("--untagged", action="store_true", help="versions without a tag, and part of nothing else")
     parser.add_argument("--match", metavar="GLOB", help="versions with a tag that matches: 'v1.*'")
-    parser.add_argument("--older-than", metavar="AGE", type=before, help="versions pushed before: 12h, 90d")
+    parser.add_argument("--older-than", metavar="AGE", type=before, help="versions pushed before: 12h, 90d, or a time")
 
 
 def select(context: Context, versions: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -131,11 +131,12 @@ def select(context: Context, versions: Iterable[dict[str, Any]]) -> Iterator[dic
     options = context.options
     for one in versions:
         tags = tags_of(one)
-        if options.untagged and (tags or one.get("parents") or one.get("kind") != "image"):
+        belongs = one.get("parents") or one.get("subject") or one.get("kind") != "image"
+        if options.untagged and (tags or belongs):
             continue
         if options.match and not any(fnmatchcase(tag, options.match) for tag in tags):
             continue
-        if options.older_than is not None and not options.older_than(one["created_at"], context.output.now):
+        if options.older_than and seconds_of(one["created_at"]) >= options.older_than(context.output.now):
             continue
         yield one
 
