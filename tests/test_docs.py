@@ -22,7 +22,7 @@ LEAST = {
     "MOORAGE_SECRET_KEY": "k" * 32,
 }
 #: What the chart itself decides: where pods listen, and where it puts the certificate.
-OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY"}
+OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY", "MOORAGE_ADMIN_LISTEN"}
 #: A disk of one node is nothing for pods that may be on any.
 OF_ONE_NODE = {"MOORAGE_STORE_PATH"}
 SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY", "MOORAGE_OIDC_SIGN_IN"}

@@ -16,20 +16,20 @@ _GRACE_SECONDS: Final = 25.0
 
 def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
-    from registry.app import preload, require_database, serving_tasks
+    from registry.app import node_tasks, preload, require_database
     from registry.config import Settings
     from registry.process import logs
-    from registry.process.supervisor import EXIT_SETTINGS, Signals, Supervisor, listen, run_in_child
+    from registry.process.supervisor import EXIT_SETTINGS, Signals, Supervisor, run_in_child
 
     logs.configure()
     settings = Settings.from_env()
     preload(settings)
-    listeners = listen(settings.host, settings.port, settings.processes)
+    tasks = node_tasks(settings, worker=False)
     with Signals() as signals:
         if run_in_child(partial(require_database, settings), signals) == EXIT_SETTINGS:
             raise typer.Exit(EXIT_SETTINGS)
         grace_seconds = settings.drain_seconds + settings.stop_seconds + _GRACE_SECONDS
-        status = Supervisor(serving_tasks(settings, listeners), signals).run(grace_seconds)
+        status = Supervisor(tasks, signals).run(grace_seconds)
     raise typer.Exit(status)
 
 

@@ -7,14 +7,12 @@ the cookie.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
 
 from auth.identity import Identity
-from registry.http.server.message import Request
-from registry.http.web import sessions
 from registry.http.web.catalogue import LANGUAGES, best
 from registry.http.web.sessions import SignedIn
 from registry.services import Services
@@ -71,29 +69,30 @@ class Viewer:
 
     def secret_of(self, text: str) -> bytes:
         """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
-        return hmac.digest(self.csrf_key, f"secret {text}".encode(), "sha256")
+        return hmac.digest(self.csrf_key, f"secret {text}".encode("utf-8", "replace"), "sha256")
+
+    def with_session(self, services: Services, secret: str) -> "Viewer":
+        """Return the viewer with the key of another session's secret; of "", as a visitor's."""
+        return replace(self, csrf_key=_key(services, secret))
 
     def _signature(self, nonce: str) -> str:
         return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
-    """Return the viewer of a request. Raises Unavailable."""
-    secret = http.cookies.get(sessions.cookie_name(request, services))
-    session = None if not secret else await sessions.find(services, secret)
-    return _viewer(http, services, session, secret or "")
-
-
 def stranger(http: web.Request, services: Services) -> Viewer:
     """Return the viewer of a page that must not ask the database who it is."""
-    return _viewer(http, services, None, "")
+    return viewer(http, services, None, "")
 
 
-def _viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+def viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+    """Return the viewer of a request with this session, whose forms the cookie ``secret`` signs."""
     theme = http.cookies.get(THEME_COOKIE, "")
     asked = [http.query.get("lang", ""), http.cookies.get(LANGUAGE_COOKIE, "")]
     language = next((text for text in asked if text in LANGUAGES), None) or best(
         http.headers.get("Accept-Language", "")
     )
-    key = hmac.new(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), hashlib.sha256).digest()
-    return Viewer(language, theme if theme in THEMES else "", session, key)
+    return Viewer(language, theme if theme in THEMES else "", session, _key(services, secret))
+
+
+def _key(services: Services, secret: str) -> bytes:
+    return hmac.digest(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), "sha256")
