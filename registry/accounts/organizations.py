@@ -176,5 +176,5 @@ async def _person(tx: Transaction, login: str) -> Account:
 async def _spare_last_owner(tx: Transaction, org_id: int, login: str) -> Member | None:
     member = await organizations.member(tx, org_id, login) if is_login(login) else None
     if member is not None and member.role == "admin" and not await organizations.other_owners(tx, org_id, member.id):
-        raise LastOwner(f"{member.login} is the last owner of the organization")
+        raise LastOwner(f"{member.login} is the last owner of the organization: make another one first")
     return member

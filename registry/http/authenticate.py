@@ -82,7 +82,9 @@ async def holder(
         else:
             stored = await services.lookups.token(hash_of(credentials.token))
             if stored is None:
-                raise Unauthenticated("the token is unknown, expired or revoked")
+                raise Unauthenticated(
+                    "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
+                )
             found = Holder(stored)
     await tokens.note_use(services.db, found.token)
     return found

@@ -22,6 +22,7 @@ _STATUSES: Final = {
     504: UNREACHABLE,
 }
 _REFUSALS: Final = range(400, 500)
+_REDIRECTS: Final = range(300, 400)
 
 
 class Api:
@@ -84,6 +85,12 @@ class Api:
 
     def _refusal(self, reply: Reply) -> CommandError:
         told = reply.json()
+        if reply.status in _REDIRECTS:
+            where = (reply.headers.get("Location") or "").partition(PREFIX)[0]
+            return CommandError(
+                f"{self.host} sends elsewhere, and your token stays here", why=f"it sends to {where or 'nowhere'}",
+                attempt=f"moorage login {where}" if where.startswith("https://") else "",
+            )  # fmt: skip
         if not isinstance(told, dict):
             return CommandError(
                 f"{self.host} answered {reply.status}", status=_STATUSES.get(reply.status, FAILED),

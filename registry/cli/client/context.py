@@ -1,5 +1,6 @@
 """The surroundings of a command: its environment, its streams, and the host that it speaks to."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The login that the registry takes identity tokens under.
 IDENTITY: Final = "oidc"
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(rf"(?:\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::\d{{1,5}})?")
 _LOOPBACK_ONLY: Final = "plain HTTP would show the token to the network"
 
 
@@ -100,8 +103,9 @@ class Context:
 
         scheme, separator, host = text.rpartition("://")
         host = host.rstrip("/").lower()
-        if not host or "/" in host or (separator and scheme not in {"http", "https"}):
-            raise CommandError(f"{text!r} is no host", status=USAGE, why="expected HOST or HOST:PORT")
+        if not _HOST.fullmatch(host) or (separator and scheme not in {"http", "https"}):
+            shown = text.rpartition("@")[2]  # a password may stand before it
+            raise CommandError(f"{shown!r} is no host", status=USAGE, why="expected HOST or HOST:PORT")
         entry = store.read(self.env).get(host, {})
         plain = bool(self.options.insecure or entry.get("insecure"))
         if scheme == "http" and not (plain or http.is_local(host)):

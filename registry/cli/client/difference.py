@@ -9,7 +9,8 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, CommandError
 from registry.cli.client.inspection import config_of, mapping, text_of, words
-from registry.cli.client.oci import INDEXES, Manifest, Registry
+from registry.cli.client.manifests import INDEXES, Manifest
+from registry.cli.client.oci import Registry
 from registry.cli.client.output import clean, plural, short, size
 from registry.cli.client.platforms import attests, name_of, platform_of
 from registry.cli.client.references import Reference

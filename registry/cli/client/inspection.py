@@ -10,7 +10,8 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
-from registry.cli.client.oci import INDEXES, Manifest, Registry
+from registry.cli.client.manifests import INDEXES, Manifest
+from registry.cli.client.oci import Registry
 from registry.cli.client.output import Column, size
 from registry.cli.client.platforms import attests, child_of, name_of, platform_of
 

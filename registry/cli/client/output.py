@@ -92,8 +92,13 @@ class Output:
         if self.fields:
             found = [self._picked(one) for one in found] if isinstance(found, list | tuple) else self._picked(found)
         indent = 2 if self.terminal and not self.jq else None
-        text = json.dumps(found, indent=indent, ensure_ascii=not self.terminal) + "\n"
-        self.out.write(self._filtered(text) if self.jq else text)
+        text = json.dumps(found, indent=indent, ensure_ascii=not self.terminal)
+        if self.jq:
+            self.out.write(self._filtered(text))
+            return
+        if not text.isprintable():  # a terminal would obey what JSON need not escape
+            text = "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
+        self.out.write(text + "\n")
 
     def _filtered(self, text: str) -> str:
         """Filter JSON by the program ``jq``. Raises CommandError."""

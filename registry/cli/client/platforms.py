@@ -3,7 +3,8 @@
 from typing import Any
 
 from registry.cli.client.errors import NOT_FOUND, CommandError
-from registry.cli.client.oci import Manifest, Registry
+from registry.cli.client.manifests import Manifest
+from registry.cli.client.oci import Registry
 
 
 def attests(child: dict[str, Any]) -> bool:

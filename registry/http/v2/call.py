@@ -27,6 +27,13 @@ log = structlog.get_logger()
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
 
 # One action, as `/token` grants all that the caller may do anyway: some clients cut a challenge at each comma.
+#: What is said of each code of RFC 6750, and of none: nothing that could be looked at was sent.
+_WHY: Final[Mapping[str | None, str]] = {
+    None: "authentication required",
+    "insufficient_scope": "these credentials do not allow this (insufficient_scope)",
+    "invalid_token": "these credentials are wrong, expired or revoked (invalid_token)",
+    "invalid_request": "the header Authorization is malformed (invalid_request)",
+}
 _ACTION: Final = {
     Kind.MANIFEST_PUT: "push",
     Kind.UPLOAD_START: "push",
@@ -84,7 +91,8 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
     here = origin(http, services.settings)
     if here.startswith("http://") and not services.warned and says_https(http):
         _warn(http, services)
-    why = "authentication required" if error is None else f"the credentials do not do: {error}"
+    host = here.partition("://")[2]
+    why = f"{_WHY.get(error, error)}: docker login {host}"
     return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
 
 
