@@ -30,12 +30,16 @@ _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page: who answers its address. ``token``: whether a POST has to bring the token of the viewer's forms."""
+    """A page: who answers its address.
+
+    ``token``: whether a POST has to bring the token of the viewer's forms; ``account``: whether for accounts only.
+    """
 
     method: str
     address: str
     handler: Handler
     token: bool = True
+    account: bool = True
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
