@@ -12,6 +12,7 @@ from registry.http.api.app import PREFIX
 HOST: Final = "registry.example"
 _WHOSE: Final = re.compile(r"-for-(?:organization|user|authenticated-user)$")
 _WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a user|the authenticated user)$")
+EXAMPLE_DIGEST: Final = "sha256:" + "3f1c" * 16
 #: What examples say for a parameter or a field.
 _VALUES: Final[Mapping[str, Any]] = {
     "org": "acme",
@@ -25,7 +26,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "tag": "latest",
     "image": "web",
     "reference": "latest",
-    "digest": "sha256:" + "3f1c" * 16,
+    "digest": EXAMPLE_DIGEST,
     "upload": "6f1c4b5e-2f0a-4d8e-9a4e-0c1d2e3f4a5b",
     "visibility": "private",
     "role": "read",
@@ -55,10 +56,18 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
 }
-_ROLES: Final[Mapping[str, str]] = {"NewMembership": "member", "NewTeamMembership": "member"}
+#: Fields that mean something else in a body than elsewhere.
+_OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "NewMembership": {"role": "member"},
+    "NewTeamMembership": {"role": "member"},
+    "NewUser": {"login": "carol"},
+    "NewLogin": {"login": "new-name"},
+    "NewOrganization": {"login": "initech", "admin": "alice"},
+    "OwnOrganization": {"login": "initech-labs"},
+    "NewRepository": {"name": "tools"},
+    "NewTeam": {"name": "Night watch"},
+}
 
-
-_DIGEST: Final = "sha256:" + "3f1c" * 16
 
 #: By the operation, whatever its path begins with.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -72,18 +81,18 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "packages/link-repository": ("moorage link acme/web acme/code",),
     "packages/unlink-repository": ("moorage unlink acme/web",),
     "versions/list-versions": ("moorage versions acme/web",),
-    "versions/delete-version": (f"moorage delete acme/web@{_DIGEST}",),
-    "versions/restore-version": (f"moorage restore acme/web@{_DIGEST}",),
+    "versions/delete-version": (f"moorage delete acme/web@{EXAMPLE_DIGEST}",),
+    "versions/restore-version": (f"moorage restore acme/web@{EXAMPLE_DIGEST}",),
     "tags/list-tags": ("moorage tags acme/web",),
-    "tags/put-tag": (f"moorage tag acme/web@{_DIGEST} latest",),
+    "tags/put-tag": (f"moorage tag acme/web@{EXAMPLE_DIGEST} latest",),
     "tags/delete-tag": ("moorage untag acme/web:latest",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
     "deletions/preview-package": ("moorage delete --dry-run acme/web",),
-    "deletions/preview-version": (f"moorage delete --dry-run acme/web@{_DIGEST}",),
+    "deletions/preview-version": (f"moorage delete --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "deletions/delete-versions": ("moorage delete --untagged --older-than 30d acme/web",),
     "deletions/preview-package-restore": ("moorage restore --dry-run acme/web",),
-    "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{_DIGEST}",),
+    "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "usage/get-package-usage": ("moorage du acme/web",),
     "usage/get-my-usage": ("moorage du",),
     "usage/get-user-usage": ("moorage du bob",),
@@ -167,8 +176,8 @@ def example_body(told: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, 
     name = name_of(content["schema"])
     schema = made["components"]["schemas"][name]
     fields = [*schema.get("required", []), *_CHANGED.get(name, ())]
-    values = {"role": _ROLES[name]} if name in _ROLES else {}
-    return {field: values.get(field, _VALUES[field]) for field in dict.fromkeys(fields)}
+    values = {**_VALUES, **_OTHERS.get(name, {})}
+    return {field: values[field] for field in dict.fromkeys(fields)}
 
 
 def _curl(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
