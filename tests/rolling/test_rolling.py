@@ -24,7 +24,7 @@ from storage.metadata.database import Database
 from tests.conftest import Table
 from tests.proxies.programs import proxy
 from tests.rolling.clients import Pusher
-from tests.scenarios.conftest import Engine
+from tests.support.docker_engine import Engine
 from tests.support.images import Size
 from tests.support.processes import ready, started
 from tests.support.server import PACKAGES

@@ -193,8 +193,9 @@ async def running(
     change: Callable[[Settings], Settings] = lambda settings: settings,
     ahead_seconds: Sequence[float] = (),
     host: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[Registry]:
-    """Serves the application on free ports, ``replicas`` times over the same stores.
+    """Serves the application on free ports, ``replicas`` times over the same stores; or on this ``port``, once.
 
     ``ahead_seconds``: how wrong the clock of each replica is, where one is.
     """
@@ -202,7 +203,7 @@ async def running(
     urls, services, routers = [], [], []
     async with AsyncExitStack() as stack:
         for _, ahead in zip_longest(range(replicas), ahead_seconds, fillvalue=0.0):
-            listener = socket.create_server((host, 0))
+            listener = socket.create_server((host, port))
             url = f"http://{host}:{listener.getsockname()[1]}"
             settings = change(Settings.from_env(env))
             opened = await stack.enter_async_context(open_services(settings, _clock(ahead)))

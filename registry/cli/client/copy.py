@@ -2,23 +2,29 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from http.client import HTTPResponse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import closing
 from typing import IO, Any, Final, cast
 
 from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.errors import NOT_FOUND, UNREACHABLE, USAGE, CommandError
-from registry.cli.client.oci import INDEXES, TRAVEL_ERRORS, Manifest, Registry
+from registry.cli.client.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, CommandError
+from registry.cli.client.halves import Half, forget_old, half
+from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
+from registry.cli.client.oci import TRAVEL_ERRORS, Registry
+from registry.cli.client.platforms import child_of
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
-from registry.cli.client.tree import platform_of
 from registry.cli.client.verified import Verified
 
 _TRIES: Final = 3
 _JOBS_MAX: Final = 32
+_MANIFESTS_MAX: Final = 10_000
+#: So much is sent in one request, and anew if that is cut; more goes on where it was cut.
+_WHOLE_BYTES: Final = 1 << 20
+_STOP_SECONDS: Final = 0.7
 #: Tags of cosign, which stand beside an image: sha256-….sig
 _COSIGN: Final = ("sig", "att", "sbom")
 _ELSEWHERE: Final = ("foreign", "nondistributable")
@@ -95,32 +101,36 @@ class _Copier:
         wanted = self.options.platform
         if wanted is None or root.media_type not in INDEXES:
             return root
-        for child in root.children:
-            if platform_of(child) in {wanted, f"{wanted}/v8"}:
-                return self.read.manifest(child["digest"])
-        known = ", ".join(platform_of(child) for child in root.children)
-        raise CommandError(f"there is no platform {wanted}", status=NOT_FOUND, why=f"there are {known}")
+        return child_of(self.read, root, wanted)
 
     def _ordered(self, root: Manifest) -> list[tuple[Manifest, str]]:
         """List the manifests with their tags, children before their index, and referrers behind their subject."""
         found: dict[tuple[str, str], tuple[Manifest, str]] = {}
 
-        def add(manifest: Manifest, tag: str = "") -> None:
+        def add(manifest: Manifest, tag: str, depth: int) -> None:
             if (manifest.digest, tag) in found:
                 return
+            if depth > DEPTH_MAX or len(found) > _MANIFESTS_MAX:
+                raise CommandError(f"{root.digest} is too deep, or has too many manifests")
             for child in manifest.children:
-                add(self.read.manifest(child["digest"]))
+                add(self.read.manifest(child["digest"]), "", depth + 1)
             found[manifest.digest, tag] = (manifest, tag)
-            if not self.options.no_referrers:
-                for referrer in self.read.referrers(manifest.digest):
-                    add(self.read.manifest(referrer["digest"]))
-                for suffix in _COSIGN:
-                    beside = f"{manifest.digest.replace(':', '-')}.{suffix}"
-                    if self.read.has_manifest(beside):
-                        add(self.read.manifest(beside), beside)
+            for referrer, beside in self._referring(manifest.digest):
+                add(referrer, beside, depth + 1)
 
-        add(root)
+        add(root, "", 0)
         return list(found.values())
+
+    def _referring(self, digest: str) -> Iterator[tuple[Manifest, str]]:
+        """Find what refers to a manifest, with the tag that it has there."""
+        if self.options.no_referrers:
+            return
+        for one in self.read.referrers(digest):
+            yield self.read.manifest(one["digest"]), ""
+        for suffix in _COSIGN:
+            beside = f"{digest.replace(':', '-')}.{suffix}"
+            if self.read.has_manifest(beside):
+                yield self.read.manifest(beside), beside
 
     def _blobs(self, manifests: list[tuple[Manifest, str]]) -> None:
         wanted = {
@@ -135,71 +145,51 @@ class _Copier:
             count = sum(wanted[digest] for digest in missing)
             self.context.note(f"{len(missing)} of {len(wanted)} blobs are missing there, {count} bytes")
             return
-        first, *others = sorted(wanted, key=lambda digest: wanted[digest]) or [""]
-        if first:  # alone, so that both registries have given a token before others follow
-            self._blob(self.read, self.write, first, wanted[first], progress)
-        self._others(others, wanted, progress)
+        forget_old(self.context.env)
+        ordered = sorted(wanted, key=lambda digest: wanted[digest])
+        # The smallest alone, so that both registries have given a token before others follow; then the largest first.
+        for digests in (ordered[:1], ordered[:0:-1]):
+            self._send(digests, wanted, progress)
         progress.end()
         self.here |= wanted.keys()
 
-    def _others(self, digests: list[str], wanted: dict[str, int], progress: Progress) -> None:
-        """Send blobs side by side, the largest first."""
-        ways = [(self.read.twin(), self.write.twin()) for _ in range(self.options.jobs)]
+    def _send(self, digests: list[str], wanted: dict[str, int], progress: Progress) -> None:
+        """Send blobs side by side."""
+        jobs = min(self.options.jobs, len(digests))
+        ways = [(self.read, self.write), *((self.read.twin(), self.write.twin()) for _ in range(jobs - 1))]
 
         def send(digest: str) -> None:
             way = ways.pop()
             try:
-                self._blob(*way, digest, wanted[digest], progress)
+                _Blob(self, *way, digest, wanted[digest], progress).send()
             finally:
                 ways.append(way)
 
-        pool = ThreadPoolExecutor(self.options.jobs)
+        pool = ThreadPoolExecutor(max(jobs, 1))
+        sent = [pool.submit(send, digest) for digest in digests]
         try:
-            for future in as_completed([pool.submit(send, digest) for digest in reversed(digests)]):
+            for future in as_completed(sent):
                 future.result()
-        except BaseException:
-            progress.stop()
+        except BaseException as error:
+            progress.stop(goes_on=not isinstance(error, CommandError) or error.status == UNREACHABLE)
             pool.shutdown(wait=False, cancel_futures=True)
+            wait(sent, _STOP_SECONDS)  # uploads under way are told that no more comes, and then go on from there
             raise
         pool.shutdown()
 
-    def _blob(self, read: Registry, write: Registry, digest: str, size: int, progress: Progress) -> None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self._transfer(read, write, digest, size, progress)
-            except (*TRAVEL_ERRORS, CommandError) as error:
-                if isinstance(error, CommandError) and error.status != UNREACHABLE:
-                    raise
-                for one in (read, write):
-                    one.connection.close()
-                progress.again(digest)
-                if attempt == _TRIES:
-                    raise CommandError(
-                        f"{digest} did not arrive", status=UNREACHABLE, why=str(error), attempt="the same command again"
-                    ) from error
-            else:
-                progress.done(digest)
-                return
-
-    def _transfer(self, read: Registry, write: Registry, digest: str, size: int, progress: Progress) -> None:
-        """Have a blob there: it is, or it is mounted, or it is sent."""
-        if write.has_blob(digest):
-            return
-        here, location = write.mount(digest, self.read.path if self.mounts else "")
-        if not here:
-            response = read.open_blob(digest)
-            _send(write, location, digest, size, response, lambda count: progress.add(digest, count))
-
     def _put(self, manifest: Manifest, version: str) -> None:
         if self.write.has_manifest(version) == manifest.digest:
-            return
-        if not self.write.put_manifest(manifest, version):
+            # A copy may have been cut before the tag of the subject was written.
+            known = not manifest.subject or manifest.digest in _digests(self.write.referrers(manifest.subject))
+        else:
+            known = self.write.put_manifest(manifest, version)
+        if not known:
             self._remember(manifest)
 
     def _remember(self, manifest: Manifest) -> None:
         """Add a referrer to the tag that stands for its subject, where the registry keeps no referrers by itself."""
         tag, entries = self.write.fallback(manifest.subject)
-        if any(one["digest"] == manifest.digest for one in entries):
+        if manifest.digest in _digests(entries):
             return
         found = manifest.json
         kind = found.get("artifactType") or (found.get("config") or {}).get("mediaType")
@@ -210,14 +200,101 @@ class _Copier:
         self.write.put_manifest(Manifest("", INDEXES[0], body), tag)
 
 
-def _send(
-    write: Registry, location: str, digest: str, size: int, response: HTTPResponse, count: Callable[[int], None]
-) -> None:
-    body = Verified(response, digest, size, count)
-    try:
-        write.put_blob(location, digest, cast("IO[bytes]", body), size)
-    finally:
-        response.close()
+class _Blob:
+    """A blob on its way from one repository to another."""
+
+    def __init__(
+        self, copier: _Copier, read: Registry, write: Registry, digest: str, size: int, progress: Progress
+    ) -> None:
+        self.env = copier.context.env
+        self.mounts = copier.mounts
+        self.read = read
+        self.write = write
+        self.digest = digest
+        self.size = size
+        self.progress = progress
+        self.arrived = 0
+        self.resumed = False
+
+    def send(self) -> None:
+        """Have the blob there. What a cut leaves is gone on with; tries without a byte more are few."""
+        attempt = 0
+        with half(self.env, f"{self.write.target.url}/{self.write.path}@{self.digest}") as upload:
+            while True:
+                before = self.arrived
+                try:
+                    self._transfer(upload)
+                except (*TRAVEL_ERRORS, CommandError) as error:
+                    self._cut(error, upload)
+                    attempt = 1 if self.arrived > before else attempt + 1
+                    if attempt >= _TRIES:
+                        raise CommandError(
+                            f"{self.digest} did not arrive", status=UNREACHABLE, why=str(error),
+                            attempt="the same command again",
+                        ) from error  # fmt: skip
+                    self.progress.pause(getattr(error, "wait", 0) or 0.2 * attempt)
+                else:
+                    upload.forget()
+                    self.progress.done(self.digest)
+                    return
+
+    def _cut(self, error: Exception, upload: Half) -> None:
+        """Close what was cut. Raises CommandError for what no further try can mend."""
+        for one in (self.read, self.write):
+            one.connection.close()
+        if isinstance(error, CommandError) and error.status not in {UNREACHABLE, INTERRUPTED}:
+            upload.forget()
+            if not self.resumed or error.status != REFUSED:
+                raise error
+        if self.progress.stopped:
+            raise error
+
+    def _transfer(self, upload: Half) -> None:
+        """Have a blob there: it is, or it is mounted, or it is sent."""
+        offset, location = self.write.upload_offset(upload.location) if upload.location else (0, "")
+        if not 0 < offset <= self.size:
+            offset = 0
+            upload.forget()
+            if self.write.has_blob(self.digest):
+                return
+            here, location = self.write.mount(self.digest, self.read.path if self.mounts else "")
+            if here:
+                return
+        self.arrived = offset
+        self.resumed = offset > 0
+        self.progress.begin(self.digest, offset)
+        if self.size <= _WHOLE_BYTES:
+            self._whole(location)
+            return
+        upload.keep(location)
+        if offset < self.size:
+            upload.keep(self.write.patch_blob(location, self._bytes(offset)))
+        if self.progress.stopped:
+            raise CommandError("stopped", status=INTERRUPTED)
+        self.write.put_blob(upload.location, self.digest)
+
+    def _whole(self, location: str) -> None:
+        response, _ = self.read.open_blob(self.digest, self.size)
+        with closing(response):
+            body = Verified(response, self.digest, self.size, self._count)
+            self.write.put_blob(location, self.digest, cast("IO[bytes]", body), self.size)
+
+    def _bytes(self, offset: int) -> Iterator[bytes]:
+        """Yield the bytes from ``offset`` on, until no more is to be sent."""
+        response, begin = self.read.open_blob(self.digest, self.size, offset)
+        with closing(response):
+            body = Verified(response, self.digest, self.size, self._count, begin)
+            body.skip(offset - begin)
+            while not self.progress.stopped and (data := body.read()):
+                yield data
+
+    def _count(self, count: int) -> None:
+        self.arrived += count
+        self.progress.add(self.digest, count)
+
+
+def _digests(entries: list[dict[str, Any]]) -> set[str]:
+    return {str(one["digest"]) for one in entries}
 
 
 COMMANDS: Final = {"copy": Command(_add, _run)}

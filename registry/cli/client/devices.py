@@ -8,12 +8,14 @@ from urllib.parse import urlencode
 from registry.cli.client.context import Context, Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_SIGNED_IN, CommandError
 from registry.cli.client.http import Connection
+from registry.cli.client.output import clean
 
 _OK: Final = 200
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _CLIENT: Final = "moorage-cli"
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _SLOWER_SECONDS: Final = 5
+_SECONDS_MAX: Final = 86400
 
 
 def sign_in(context: Context, target: Target, scopes: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
@@ -28,14 +30,20 @@ def sign_in(context: Context, target: Target, scopes: str, sleep: Callable[[floa
         if isinstance(started, dict) and "error_description" in started:
             raise CommandError(str(started["error_description"]), request=reply.request_id)
         return None
-    context.output.err.write(f"Open {started['verification_uri']} and type {started['user_code']}\n")
+    told = f"Open {started.get('verification_uri')} and type {started.get('user_code')}"
+    context.output.err.write(clean(told) + "\n")
     context.output.err.flush()
     return _wait(connection, started, sleep)
 
 
+def _seconds(told: object, default: float) -> float:
+    """Return a number of seconds, if what a registry told is one."""
+    return float(told) if isinstance(told, int | float) and 0 <= told <= _SECONDS_MAX else default
+
+
 def _wait(connection: Connection, started: dict[str, Any], sleep: Callable[[float], None]) -> str:
-    interval = float(started.get("interval", _SLOWER_SECONDS))
-    deadline = time.monotonic() + float(started["expires_in"])
+    interval = _seconds(started.get("interval"), _SLOWER_SECONDS)
+    deadline = time.monotonic() + _seconds(started.get("expires_in"), 0)
     asked = {"grant_type": _GRANT, "device_code": started["device_code"], "client_id": _CLIENT}
     while time.monotonic() < deadline:
         sleep(interval)

@@ -41,13 +41,16 @@ def run(arguments: list[str], env: Mapping[str, str], given: TextIO, out: TextIO
     except (Refused, CommandError) as error:
         out.write(f"{error}\n")
         return 1
+    except UnicodeError:  # stdin is no UTF-8, or has half a pair of surrogates
+        out.write(_NO_SERVER + "\n")
+        return 1
     return 0
 
 
 def host_of(server: str) -> str:
     """Return the host with its port that a server's URL names, however much of a URL it is."""
     found = server.strip().removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
-    if not found:
+    if not found or not found.isprintable():
         raise Refused(_NO_SERVER)
     return found.removesuffix(":443")
 
@@ -64,9 +67,12 @@ def _get(env: Mapping[str, str], given: str) -> str:
 def _store(env: Mapping[str, str], given: str) -> str:
     try:
         told = json.loads(given)
-        server, login, secret = (str(told[key]) for key in ("ServerURL", "Username", "Secret"))
-    except (ValueError, KeyError, TypeError) as error:
+        server, login, secret = (told[key] for key in ("ServerURL", "Username", "Secret"))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused(_NO_SERVER) from error
+    if not all(isinstance(one, str) for one in (server, login, secret)):
+        raise Refused(_NO_SERVER)
+    f"{server}{login}{secret}".encode()  # raises UnicodeEncodeError for half a pair
     host = host_of(server)
     if not login:
         raise Refused(_NO_USER)

@@ -14,15 +14,21 @@ INTERRUPTED: Final = 130
 
 
 class CommandError(Exception):
-    """A failure that the user is told of: ``what`` failed, ``why``, one command to ``attempt``, the id of a request."""
+    """A failure that the user is told of: ``what`` failed, ``why``, one command to ``attempt``, the id of a request.
 
-    def __init__(self, what: str, *, status: int = FAILED, why: str = "", attempt: str = "", request: str = "") -> None:
+    ``wait``: in so many seconds the registry wants to be asked again.
+    """
+
+    def __init__(
+        self, what: str, *, status: int = FAILED, why: str = "", attempt: str = "", request: str = "", wait: float = 0
+    ) -> None:
         super().__init__(what)
         self.status = status
         self.what = what
         self.why = why
         self.attempt = attempt
         self.request = request
+        self.wait = wait
 
     def facts(self) -> dict[str, str]:
         """Return what is known of the failure, in the order in which it is shown."""

@@ -1,5 +1,6 @@
 """Sign-in: the commands ``login``, ``logout`` and ``whoami``."""
 
+import re
 from argparse import ArgumentParser
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -10,10 +11,12 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context, Target
 from registry.cli.client.devices import sign_in
 from registry.cli.client.errors import NOT_SIGNED_IN, USAGE, CommandError
+from registry.cli.client.http import Reply
 from registry.cli.client.output import Column
 
 _SCOPES: Final = "read:packages,write:packages,delete:packages,user"
 _TOKEN_MAX: Final = 1000
+_LOGIN: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _SKEW_SECONDS: Final = 30
 
 
@@ -27,7 +30,7 @@ def _add_login(parser: ArgumentParser) -> None:
 
 
 def _login(context: Context) -> None:
-    named = context.options.registry or context.options.host or context.env.get("MOORAGE_HOST") or ""
+    named = context.options.registry or context.preference("host", own=True).value
     if not named:
         raise CommandError("which host?", status=USAGE, attempt="moorage login HOST")
     scheme, host = context.scheme_of(named)
@@ -38,14 +41,27 @@ def _login(context: Context) -> None:
     else:
         token, device = _asked(context, Target(scheme, host, "", "", ""))
     api = context.api_of(Target(scheme, host, "", token, "stdin"))
-    me = api.get("/user")
+    login = _me(api)[0]["login"]
     facts: dict[str, Any] = {"scheme": scheme, "device": True if device else None}
     if context.options.insecure:
         facts["insecure"] = True
-    kept = credentials.keep(context.env, host, me["login"], token, **facts)
+    kept = credentials.keep(context.env, host, login, token, **facts)
     if context.options.docker:
         _register(context, host)
-    _tell(context, host, me["login"], kept)
+    _tell(context, host, login, kept)
+
+
+def _is_login(told: object) -> bool:
+    return isinstance(told, str) and _LOGIN.fullmatch(told) is not None
+
+
+def _me(api: Api) -> tuple[dict[str, Any], Reply]:
+    """Ask who the token belongs to. Raises CommandError for an answer that names nobody."""
+    reply = api.reply("GET", "/user")
+    me = reply.json()
+    if not isinstance(me, dict) or not _is_login(me.get("login")):
+        raise CommandError(f"{api.host} does not say who you are", why="this is no answer of Moorage")
+    return me, reply
 
 
 def _tell(context: Context, host: str, login: str, kept: str) -> None:
@@ -143,8 +159,7 @@ def _whoami(context: Context) -> None:
             f"not signed in to {target.host}", status=NOT_SIGNED_IN, attempt=f"moorage login {target.host}"
         )
     api = context.api_of(target)
-    reply = api.reply("GET", "/user")
-    me, mine = reply.json(), own_token(api, target.token)
+    (me, reply), mine = _me(api), own_token(api, target.token)
     scopes = [one for one in reply.headers.get("X-OAuth-Scopes", "").split(", ") if one]
     dated = reply.headers.get("Date")
     skew = None if dated is None else round(context.output.now - parsedate_to_datetime(dated).timestamp())
@@ -155,7 +170,7 @@ def _whoami(context: Context) -> None:
         "scopes": scopes,
         "token": None if mine is None else mine["note"],
         "expires_at": None if mine is None else mine["expires_at"],
-        "site_admin": me["site_admin"],
+        "site_admin": me.get("site_admin"),
     }
     if context.output.quiet:
         context.output.line(me["login"])

@@ -1,22 +1,19 @@
 """One repository of any registry, by the OCI Distribution protocol: tokens, manifests, referrers and blobs."""
 
 import hashlib
-import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
-from typing import IO, Any, Final, NamedTuple
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import IO, Any, Final
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from registry.cli.client.context import Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
-from registry.cli.client.http import Connection, Reply
+from registry.cli.client.http import Connection, Reply, body_of, seconds_of
+from registry.cli.client.manifests import INDEXES, Manifest, entries, parsed
+from registry.cli.client.references import is_tag
 
-INDEXES: Final = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 _MANIFESTS: Final = (
     *INDEXES,
     "application/vnd.oci.image.manifest.v1+json",
@@ -25,7 +22,10 @@ _MANIFESTS: Final = (
 _ACCEPT: Final = {"Accept": ", ".join((*_MANIFESTS, "*/*;q=0.1"))}
 _PARAMETER: Final = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _HOPS_MAX: Final = 5
-_OK, _CREATED, _ACCEPTED, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 401, 404
+_SMALL_MAX: Final = 4 << 20
+_PAGES_MAX: Final = 10_000
+_ALGORITHMS: Final = ("sha256", "sha512")
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _STATUSES: Final = {
     401: NOT_SIGNED_IN,
@@ -36,42 +36,6 @@ _STATUSES: Final = {
     503: UNREACHABLE,
 }
 _DOCKER: Final = "registry-1.docker.io"
-
-
-class Manifest(NamedTuple):
-    """A manifest, whose bytes have the digest."""
-
-    digest: str
-    media_type: str
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found = json.loads(self.body)
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def children(self) -> list[dict[str, Any]]:
-        """The entries of an index."""
-        return list(self.json.get("manifests") or []) if self.media_type in INDEXES else []
-
-    @property
-    def blobs(self) -> list[dict[str, Any]]:
-        """The descriptors of config and layers."""
-        if self.media_type in INDEXES:
-            return []
-        found = self.json
-        return [one for one in (found.get("config"), *(found.get("layers") or [])) if one]
-
-    @property
-    def layers_size(self) -> int:
-        """The bytes of config and layers."""
-        return sum(int(one.get("size") or 0) for one in self.blobs)
-
-    @property
-    def subject(self) -> str:
-        """The digest of what the manifest refers to; empty for none."""
-        return str((self.json.get("subject") or {}).get("digest") or "")
 
 
 class Registry:
@@ -105,15 +69,18 @@ class Registry:
         digest = f"{algorithm}:{hashlib.new(algorithm, reply.body).hexdigest()}"
         if ":" in version and digest != version:
             raise CommandError(f"{version} of {self.target.host} has other bytes", why=f"their digest is {digest}")
+        told = reply.headers.get("Docker-Content-Digest", digest)
+        if told.startswith("sha256:") and digest.startswith("sha256:") and told != digest:
+            raise CommandError(f"{version} of {self.target.host} has other bytes", why=f"it says {told}, not {digest}")
         media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip()
-        return Manifest(digest, media_type, reply.body)
+        return parsed(self.target.host, digest, media_type, reply.body)
 
     def has_manifest(self, version: str) -> str:
-        """Return the digest of a manifest that is there; empty if it is not."""
+        """Return the digest of a manifest that is there, «?» if the registry does not tell; empty if it is not."""
         reply = self.ask("HEAD", f"/manifests/{version}", _ACCEPT)
         if reply.status not in {_OK, _NOT_FOUND}:
             raise self.refusal(reply, f"{self.path}:{version}")
-        return reply.headers.get("Docker-Content-Digest", "") if reply.status == _OK else ""
+        return (reply.headers.get("Docker-Content-Digest") or "?") if reply.status == _OK else ""
 
     def put_manifest(self, manifest: Manifest, version: str) -> bool:
         """Push a manifest; return whether the registry keeps referrers by itself. Raises CommandError."""
@@ -128,65 +95,104 @@ class Registry:
 
     def referrers(self, digest: str) -> list[dict[str, Any]]:
         """List what refers to a manifest: by the API, or where there is none by the tag that stands for it."""
-        target: str | None = f"/referrers/{digest}"
         found: list[dict[str, Any]] = []
-        while target is not None:
-            reply = self.ask("GET", target, {"Accept": INDEXES[0]})
+        for reply in self._pages(f"/referrers/{digest}", {"Accept": INDEXES[0]}):
             if reply.status != _OK or reply.headers.get("Content-Type", "").partition(";")[0] != INDEXES[0]:
-                break
-            found += reply.json()["manifests"] or []
-            target = self._next(reply)
-        else:
-            return found
-        return self.fallback(digest)[1]
+                return self.fallback(digest)[1]
+            found += self._entries(reply)
+        return found
 
     def fallback(self, digest: str) -> tuple[str, list[dict[str, Any]]]:
         """Read the index under the tag that stands for a subject: its tag, and the entries."""
         tag = digest.replace(":", "-")[:128]
         reply = self.ask("GET", f"/manifests/{tag}", _ACCEPT)
-        found = reply.json() if reply.status == _OK else None
-        return tag, list((found or {}).get("manifests") or []) if isinstance(found, dict) else []
+        return tag, self._entries(reply) if reply.status == _OK else []
+
+    def _entries(self, reply: Reply) -> list[dict[str, Any]]:
+        try:
+            return entries(reply.json())
+        except (TypeError, ValueError) as error:
+            raise CommandError(f"{self.target.host} lists no referrers", why="what it sent is no index") from error
 
     def tags(self) -> Iterator[str]:
         """List the tags."""
-        target: str | None = "/tags/list?n=1000"
-        while target is not None:
-            reply = self.ask("GET", target, {})
+        for reply in self._pages("/tags/list?n=1000", {}):
             if reply.status != _OK:
                 raise self.refusal(reply, self.path)
-            yield from reply.json()["tags"] or []
-            target = self._next(reply)
+            found = reply.json()
+            listed = (found.get("tags") or []) if isinstance(found, dict) else None
+            if not isinstance(listed, list) or not all(isinstance(one, str) and is_tag(one) for one in listed):
+                raise CommandError(f"{self.target.host} lists no tags", why="what it sent is no list of them")
+            yield from listed
 
-    def _next(self, reply: Reply) -> str | None:
-        """Return the target of the next page, below the repository."""
-        link = re.match(r'<([^>]+)>;\s*rel="?next', reply.headers.get("Link") or "")
-        return None if link is None else link[1].partition(f"/v2/{self.path}")[2] or None
+    def _pages(self, below: str, headers: Mapping[str, str]) -> Iterator[Reply]:
+        """Read a list page by page, below the repository."""
+        seen: set[str] = set()
+        target: str | None = below
+        while target is not None:
+            if target in seen or len(seen) == _PAGES_MAX:
+                raise CommandError(f"{self.target.host} lists {below.partition('?')[0]} without an end")
+            seen.add(target)
+            reply = self.ask("GET", target, headers)
+            yield reply
+            link = re.match(r'<([^>]+)>;\s*rel="?next', reply.headers.get("Link") or "")
+            target = None if link is None else link[1].partition(f"/v2/{self.path}")[2] or None
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob is in the repository."""
         return self.ask("HEAD", f"/blobs/{digest}", {}).status in {_OK, *_REDIRECTS}
 
-    def open_blob(self, digest: str) -> HTTPResponse:
-        """Open a blob for reading; redirects are followed without the token. Raises CommandError, OSError."""
+    def open_blob(self, digest: str, size: int, offset: int = 0) -> tuple[HTTPResponse, int]:
+        """Open a blob for reading; return where its bytes begin: at ``offset``, or at 0 if the registry has no ranges.
+
+        Redirects are followed without the token. Raises CommandError, OSError, HTTPException.
+        """
         connection, target = self.connection, f"/v2/{self.path}/blobs/{digest}"
-        headers = self._headers({})
+        wanted = {"Range": f"bytes={offset}-{size - 1}"} if offset else {}
+        headers = self._headers(wanted)
         for hop in range(_HOPS_MAX):
             response = connection.open("GET", target, headers)
             if response.status == _OK:
-                return response
-            body = response.read()
+                return response, 0
+            if response.status == _PARTIAL and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                return response, offset
+            body = body_of(response)
             if response.status == _UNAUTHORIZED and hop == 0 and self._answer(response.headers.get("WWW-Authenticate")):
-                headers = self._headers({})
+                headers = self._headers(wanted)
             elif response.status in _REDIRECTS:
-                url = urlsplit(
-                    urljoin(f"{connection.scheme}://{connection.host}{target}", response.headers["Location"])
-                )
+                url = self._address(f"{connection.scheme}://{connection.host}{target}", response.headers["Location"])
                 connection = self._other(url.scheme, url.netloc)
-                headers = self._headers({}) if connection is self.connection else {}
+                headers = self._headers(wanted) if connection is self.connection else wanted
                 target = f"{url.path}?{url.query}" if url.query else url.path
             else:
                 raise self.refusal(Reply(response.status, response.headers, body), digest)  # type: ignore[arg-type]
         raise CommandError(f"{self.target.host} redirects {digest} too often")
+
+    def read_blob(self, descriptor: Mapping[str, Any]) -> bytes:
+        """Read a small blob whole, such as a config, and check its digest. Raises CommandError."""
+        digest, size = str(descriptor["digest"]), int(descriptor.get("size") or 0)
+        if size > _SMALL_MAX:
+            raise CommandError(f"{digest} is too large to be shown", why=f"it has {size} bytes")
+        algorithm = digest.partition(":")[0]
+        try:
+            response, _ = self.open_blob(digest, size)
+            body: bytes = response.read(size + 1)
+        except TRAVEL_ERRORS as error:
+            raise self.connection.failure(error) from error
+        known = algorithm in _ALGORITHMS and f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+        if known != digest:
+            raise CommandError(f"{self.target.host} has other bytes for {digest}")
+        return body
+
+    def _address(self, base: str, location: str | None) -> SplitResult:
+        """Return the address that the registry sends to. Raises CommandError."""
+        try:
+            url = urlsplit(urljoin(base, location or ""))
+        except ValueError:
+            url = urlsplit("")
+        if url.scheme not in {"http", "https"} or not url.netloc or not location:
+            raise CommandError(f"{self.target.host} sends to {location!r}", why="this is no address")
+        return url
 
     def _other(self, scheme: str, host: str) -> Connection:
         if (scheme, host) == (self.connection.scheme, self.connection.host):
@@ -201,19 +207,54 @@ class Registry:
             return True, ""
         if reply.status != _ACCEPTED:
             raise self.refusal(reply, self.path)
-        return False, reply.headers["Location"]
+        location = reply.headers.get("Location")
+        if not location:
+            raise CommandError(f"{self.target.host} does not say where to send {digest}")
+        return False, location
 
-    def put_blob(self, location: str, digest: str, body: IO[bytes], size: int) -> None:
-        """Send a blob to where its upload goes. Raises CommandError, OSError."""
+    def _upload(self, location: str) -> tuple[Connection, str, dict[str, str]]:
+        """Tell how to speak with an upload: its connection, its target, and the headers."""
         base = f"{self.connection.scheme}://{self.connection.host}/v2/{self.path}/blobs/uploads/"
-        url = urlsplit(urljoin(base, location))
-        target = f"{url.path}?{url.query}&" if url.query else f"{url.path}?"
+        url = self._address(base, location)
         connection = self._other(url.scheme, url.netloc)
-        headers = {"Content-Type": "application/octet-stream"}
-        if connection is self.connection:
-            headers = self._headers(headers)  # elsewhere the address itself is the permission
-        response = connection.open("PUT", target + urlencode({"digest": digest}), headers, body, size)
-        reply = Reply(response.status, response.headers, response.read())  # type: ignore[arg-type]
+        # Elsewhere the address itself is the permission.
+        headers = self._headers({}) if connection is self.connection else {}
+        return connection, f"{url.path}?{url.query}" if url.query else url.path, headers
+
+    def upload_offset(self, location: str) -> tuple[int, str]:
+        """Ask how many bytes of an upload are there, and where it goes on; 0 for an upload that does not go on."""
+        connection, target, headers = self._upload(location)
+        reply = connection.ask("GET", target, headers)
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            reply = connection.ask("GET", target, self._upload(location)[2])
+        found = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", reply.headers.get("Range", ""))
+        if reply.status not in {_NO_CONTENT, _ACCEPTED} or found is None or found[1] == "0":
+            return 0, ""
+        return int(found[1]) + 1, reply.headers.get("Location") or location
+
+    def patch_blob(self, location: str, data: Iterator[bytes]) -> str:
+        """Send the next bytes of an upload, as docker does; return where it goes on. Raises CommandError, OSError."""
+        connection, target, headers = self._upload(location)
+        headers |= {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+        response = connection.open("PATCH", target, headers, data)
+        reply = Reply(response.status, response.headers, body_of(response))  # type: ignore[arg-type]
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            raise ConnectionError("the token had expired")
+        if reply.status not in {_ACCEPTED, _NO_CONTENT}:
+            raise self.refusal(reply, self.path)
+        return reply.headers.get("Location") or location
+
+    def put_blob(self, location: str, digest: str, body: IO[bytes] | None = None, size: int = 0) -> None:
+        """Send a blob to where its upload goes, or end the upload. Raises CommandError, OSError."""
+        connection, target, headers = self._upload(location)
+        target += ("&" if "?" in target else "?") + urlencode({"digest": digest})
+        sent = {"Content-Type": "application/octet-stream"}
+        response = connection.open("PUT", target, {**headers, **sent}, body, size)
+        reply = Reply(response.status, response.headers, body_of(response))  # type: ignore[arg-type]
+        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+            if body is not None:
+                raise ConnectionError("the token had expired")
+            reply = connection.ask("PUT", target, {**self._upload(location)[2], **sent})
         if reply.status != _CREATED:
             raise self.refusal(reply, digest)
 
@@ -231,7 +272,7 @@ class Registry:
     def _answer(self, challenge: str | None) -> bool:
         """Answer a challenge; return whether another try is worth it."""
         scheme, _, rest = (challenge or "").partition(" ")
-        login, token = self.target.login or "moorage", self.target.token
+        login, token = self.target.pair()
         basic = "Basic " + b64encode(f"{login}:{token}".encode()).decode() if token else ""
         if scheme.lower() == "basic":
             known, self._authorization = self._authorization, basic
@@ -239,18 +280,21 @@ class Registry:
         if scheme.lower() != "bearer":
             return False
         told = dict(_PARAMETER.findall(rest))
-        url = urlsplit(told.get("realm", ""))
-        if url.scheme not in {"http", "https"} or (url.scheme == "http" and self.target.scheme == "https"):
-            raise CommandError(f"{self.target.host} sends to {told.get('realm')!r} for a token", status=UNREACHABLE)
+        url = self._address("", told.get("realm"))
+        if url.scheme == "http" and self.target.scheme == "https":
+            raise CommandError(f"{self.target.host} sends to {told['realm']!r} for a token", status=UNREACHABLE)
         query = [("service", told["service"])] if "service" in told else []
         query += [("scope", one) for one in dict.fromkeys((*self._scopes, *told.get("scope", "").split())) if one]
         connection = self._other(url.scheme, url.netloc)
         target = f"{url.path}?{urlencode(query)}"
         reply = connection.ask("GET", target, {"Authorization": basic} if basic else {})
-        found = reply.json()
-        if reply.status != _OK or not isinstance(found, dict):
+        if reply.status != _OK:
             raise self.refusal(reply, self.path)
-        self._authorization = f"Bearer {found.get('token') or found.get('access_token')}"
+        found = reply.json()
+        bearer = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
+        if not isinstance(bearer, str) or not bearer.isascii() or not bearer.isprintable():
+            raise CommandError(f"{url.netloc} gives no token", why="what it sent is none")
+        self._authorization = f"Bearer {bearer}"
         return True
 
     def refusal(self, reply: Reply, what: str) -> CommandError:
@@ -265,7 +309,8 @@ class Registry:
             else ""
         )
         said = str(first.get("message") or f"{self.target.host} answered {reply.status}")
-        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id)
+        wait = seconds_of(reply.headers.get("Retry-After"), 0)
+        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait)
 
 
 #: What goes wrong while a blob travels.

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from registry.cli.client.errors import CommandError
 from registry.cli.client.output import Output, plural, size
 
 _EVERY_SECONDS: Final = 0.2
@@ -24,22 +23,28 @@ class Progress:
         self._shown = 0.0
         self._lock = threading.Lock()
         self._line = output.err.isatty() and not output.quiet
-        self.stopped = False
+        self._stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the copy has stopped."""
+        self._stop.wait(seconds)
 
     def add(self, digest: str, count: int) -> None:
-        """Count bytes of a blob. Raises CommandError once the copy has stopped."""
-        if self.stopped:
-            raise CommandError("stopped")
+        """Count bytes of a blob."""
         with self._lock:
             self._arrived[digest] += count
             self._sent += count
             if self._line and time.monotonic() - self._shown >= _EVERY_SECONDS:
                 self._show()
 
-    def again(self, digest: str) -> None:
-        """Begin a blob anew."""
+    def begin(self, digest: str, offset: int) -> None:
+        """Begin a blob, of which so many bytes are there."""
         with self._lock:
-            self._arrived[digest] = 0
+            self._arrived[digest] = offset
 
     def done(self, digest: str) -> None:
         """Count a blob that is there now."""
@@ -47,14 +52,15 @@ class Progress:
             self._arrived[digest] = self._wanted[digest]
             self._finished += 1
 
-    def stop(self) -> None:
-        """Show how far the copy came."""
-        self.stopped = True
+    def stop(self, *, goes_on: bool) -> None:
+        """Stop, and show how far a copy that can go on has come."""
+        self._stop.set()
         if self._line:
             self._output.err.write("\r\x1b[K")
-        self._output.note(
-            f"{self._finished} of {plural(len(self._wanted), 'blob')} are there; the same command goes on"
-        )
+        if goes_on:
+            self._output.note(
+                f"{self._finished} of {plural(len(self._wanted), 'blob')} are there; the same command goes on"
+            )
 
     def end(self) -> None:
         """Show the end."""

@@ -75,6 +75,11 @@ def parse_package(text: str) -> Reference:
     return found
 
 
+def is_tag(text: str) -> bool:
+    """Return whether a text is a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def _split_host(text: str) -> tuple[str, str]:
     scheme = next((one for one in ("http://", "https://") if text.startswith(one)), "")
     first, slash, rest = text.removeprefix(scheme).partition("/")

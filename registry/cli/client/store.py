@@ -66,6 +66,10 @@ def changing(env: Mapping[str, str]) -> Iterator[dict[str, Entry]]:
 
 
 def _section(name: str, entry: Entry) -> str:
-    # A basic string of TOML has the escapes of JSON.
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in entry.items() if value is not None]
-    return f"\n[{json.dumps(name)}]\n" + "".join(lines)
+    lines = [f"{key} = {_value(value)}\n" for key, value in entry.items() if value is not None]
+    return f"\n[{_value(name)}]\n" + "".join(lines)
+
+
+def _value(value: object) -> str:
+    """Write a value. A basic string of TOML has the escapes of JSON, but none for halves of a pair."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

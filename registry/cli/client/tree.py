@@ -6,8 +6,11 @@ from typing import Any, Final
 from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.oci import INDEXES, Manifest, Registry
+from registry.cli.client.errors import CommandError
+from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
+from registry.cli.client.oci import Registry
 from registry.cli.client.output import clean, short, size
+from registry.cli.client.platforms import attests, platform_of
 
 _TITLES: Final = (
     ("sigstore", "signature (sigstore)"),
@@ -51,7 +54,7 @@ def _tree(context: Context) -> None:
     target = context.target(reference.host)
     registry = Registry(target, reference.path, trace=context.trace)
     root = registry.manifest(reference.version)
-    node = _node(registry, root, str(reference), set())
+    node = _node(registry, root, str(reference), set(), 0)
     if context.output.fields is not None:
         context.output.json(node.json())
     elif context.output.quiet:
@@ -66,7 +69,9 @@ def _digests(node: _Node) -> list[str]:
     return [str(node.facts["digest"]), *(one for below in node.below for one in _digests(below))]
 
 
-def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) -> _Node:
+def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str], depth: int) -> _Node:
+    if depth > DEPTH_MAX:
+        raise CommandError(f"{manifest.digest} is too deep")
     seen.add(manifest.digest)
     layers_size = manifest.layers_size
     what = "index" if manifest.media_type in INDEXES else size(layers_size)
@@ -76,26 +81,13 @@ def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str]) ->
     for child in manifest.children:
         if child["digest"] in seen:
             continue
-        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen)
-        (attestations if _attests(child) else node.below).append(below)
+        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen, depth + 1)
+        (attestations if attests(child) else node.below).append(below)
     node.below += attestations
     for referrer in registry.referrers(manifest.digest):
         if referrer["digest"] not in seen:
-            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen))
+            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen, depth + 1))
     return node
-
-
-def _attests(child: dict[str, Any]) -> bool:
-    return "vnd.docker.reference.digest" in (child.get("annotations") or {})
-
-
-def platform_of(child: dict[str, Any]) -> str:
-    """Return the platform of an entry of an index, as ``--platform`` of docker names it."""
-    if _attests(child):
-        return "attestation"
-    found = child.get("platform") or {}
-    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
-    return "/".join(str(one) for one in parts if one) or "image"
 
 
 def _kind(referrer: dict[str, Any]) -> str:

@@ -6,23 +6,42 @@ from http.client import HTTPResponse
 
 from registry.cli.client.errors import CommandError
 
+_BLOCK = 1 << 16
+
 
 class Verified:
-    """The body of a response as a file; ``size`` and ``digest`` are what it must have. Raises CommandError if not."""
+    """The body of a response as a file; ``size`` and ``digest`` are what it must have. Raises CommandError if not.
 
-    def __init__(self, response: HTTPResponse, digest: str, size: int, count: Callable[[int], None]) -> None:
+    Of the rest of a blob, from ``offset`` on, the length alone is checked: its first bytes are not here.
+    """
+
+    def __init__(
+        self, response: HTTPResponse, digest: str, size: int, count: Callable[[int], None], offset: int = 0
+    ) -> None:
         self._response = response
         self._digest = digest
-        self._left = size
+        self._left = size - offset
         self._count = count
-        self._hash = hashlib.new(digest.partition(":")[0])
+        self._hash = None if offset else hashlib.new(digest.partition(":")[0])
+
+    def skip(self, size: int) -> None:
+        """Read so many bytes, and give them to nobody."""
+        while size:
+            size -= len(data := self._block(size))
+            if not data:
+                return
 
     def read(self, size: int = -1) -> bytes:
         """Read at most ``size`` bytes. The last are given only if all of them have the digest."""
-        data = self._response.read(min(1 << 16, size) if size > 0 else 1 << 16) if self._left else b""
-        self._hash.update(data)
-        self._left -= len(data)
+        data = self._block(size) if self._left else b""
         self._count(len(data))
+        return data
+
+    def _block(self, size: int) -> bytes:
+        data = self._response.read(min(_BLOCK, size) if size > 0 else _BLOCK)
+        if self._hash is not None:
+            self._hash.update(data)
+        self._left -= len(data)
         if (data and self._left <= 0) or (not data and self._left):
             self._check(ended=not data)
         return data
@@ -30,5 +49,6 @@ class Verified:
     def _check(self, *, ended: bool) -> None:
         if ended:
             raise ConnectionError(f"the source ended {self._left} bytes early")
-        if self._left < 0 or f"{self._digest.partition(':')[0]}:{self._hash.hexdigest()}" != self._digest:
+        found = self._digest if self._hash is None else f"{self._digest.partition(':')[0]}:{self._hash.hexdigest()}"
+        if self._left < 0 or found != self._digest:
             raise CommandError(f"the source has other bytes for {self._digest}", why="they were not passed on")

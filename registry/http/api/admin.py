@@ -7,12 +7,11 @@ import msgspec
 from aiohttp import web
 
 from registry.accounts import accounts as rules
-from registry.accounts import organizations, sign_in, web_sessions
+from registry.accounts import organizations
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.routes import Access, Route
 from registry.http.api.shapes import simple_organization, simple_user
-from storage.metadata import web_sessions as stored_sessions
 from storage.metadata.accounts import Account
 
 
@@ -115,6 +114,8 @@ async def authorize_user(call: ApiCall) -> web.Response:
 
 async def issue_sign_in_link(call: ApiCall) -> web.Response:
     """Make a link with which a user signs in to the pages once; the link is shown in this response only."""
+    from registry.accounts import sign_in  # noqa: PLC0415 - of people in browsers, whom few processes see
+
     user = await rights.user(call)
     code = await sign_in.issue_code(call.services.db, user.login)
     expires_at = datetime.fromtimestamp(call.services.now() + sign_in.CODE_SECONDS, UTC)
@@ -124,6 +125,8 @@ async def issue_sign_in_link(call: ApiCall) -> web.Response:
 
 async def list_sessions(call: ApiCall) -> web.Response:
     """List the sessions of a user in browsers, newest first."""
+    from storage.metadata import web_sessions  # noqa: PLC0415 - as above
+
     user = await rights.user(call)
     body = [
         {
@@ -134,13 +137,15 @@ async def list_sessions(call: ApiCall) -> web.Response:
             "address": one.address,
             "user_agent": one.user_agent,
         }
-        for one in await stored_sessions.of_account(call.services.db, user.id)
+        for one in await web_sessions.of_account(call.services.db, user.id)
     ]
     return answer(body)
 
 
 async def end_sessions(call: ApiCall) -> web.Response:
     """End all sessions of a user in browsers, from the next request on; tokens stay valid."""
+    from registry.accounts import web_sessions  # noqa: PLC0415 - as above
+
     user = await rights.user(call)
     await web_sessions.end_all(call.services.db, user.id)
     return nothing()

@@ -21,6 +21,7 @@ async def get_health(call: ApiCall) -> web.Response:
         "status": "ok" if found.good else "degraded",
         "version": VERSION,
         "leaving": found.leaving,
+        "read_only": found.read_only,
         "database": {
             "version": database.version,
             "size_bytes": database.bytes,

@@ -106,6 +106,7 @@ def _version(call: ApiCall, package: ShownPackage, found: Version, *, in_detail:
         "description": found.description,
         "deleted_at": found.deleted_at,
         "parents": found.parents or None,
+        "subject": found.subject,
         "size": found.size,
         "pushed_by": pusher(
             call, who(found.pusher_id, found.pusher_login, found.pusher_via, found.pusher_token, detailed=in_detail)

@@ -4,18 +4,15 @@ Without a session the viewer is a visitor. A session counts for pages only; ``/v
 the cookie.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
 
 from auth.identity import Identity
-from registry.http.server.message import Request
-from registry.http.web import sessions
 from registry.http.web.catalogue import LANGUAGES, best
 from registry.http.web.sessions import SignedIn
 from registry.services import Services
@@ -75,31 +72,36 @@ class Viewer:
 
     def secret_of(self, text: str) -> bytes:
         """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
-        return hmac.digest(self.csrf_keys[0], f"secret {text}".encode(), "sha256")
+        return self.secrets_of(text)[0]
 
+    def secrets_of(self, text: str) -> list[bytes]:
+        """Return ``secret_of(text)``, and what former secrets of this registry give."""
+        return [hmac.digest(key, f"secret {text}".encode("utf-8", "replace"), "sha256") for key in self.csrf_keys]
 
-async def viewer(http: web.Request, services: Services, request: Request) -> Viewer:
-    """Return the viewer of a request. Raises Unavailable."""
-    secret = http.cookies.get(sessions.cookie_name(request, services))
-    session = None if not secret else await sessions.find(services, secret)
-    return _viewer(http, services, session, secret or "")
+    def with_session(self, services: Services, secret: str) -> "Viewer":
+        """Return the viewer with the keys of another session's secret; of "", as a visitor's."""
+        return replace(self, csrf_keys=_keys(services, secret))
 
 
 def stranger(http: web.Request, services: Services) -> Viewer:
     """Return the viewer of a page that must not ask the database who it is."""
-    return _viewer(http, services, None, "")
+    return viewer(http, services, None, "")
 
 
-def _viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+def viewer(http: web.Request, services: Services, session: SignedIn | None, secret: str) -> Viewer:
+    """Return the viewer of a request with this session, whose forms the cookie ``secret`` signs."""
     theme = http.cookies.get(THEME_COOKIE, "")
     asked = [http.query.get("lang", ""), http.cookies.get(LANGUAGE_COOKIE, "")]
     language = next((text for text in asked if text in LANGUAGES), None) or best(
         http.headers.get("Accept-Language", "")
     )
+    return Viewer(language, theme if theme in THEMES else "", session, _keys(services, secret))
+
+
+def _keys(services: Services, secret: str) -> list[bytes]:
     about = b"form" + secret.encode("utf-8", "replace")
-    keys = [hmac.digest(key, about, "sha256") for key in services.settings.secrets]
-    return Viewer(language, theme if theme in THEMES else "", session, keys)
+    return [hmac.digest(key, about, "sha256") for key in services.settings.secrets]
 
 
 def _signature(key: bytes, nonce: str) -> str:
-    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, nonce.encode(), "sha256").hex()[:32]
