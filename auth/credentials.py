@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from auth.errors import Nobody, Unauthenticated
+from auth.errors import Nobody, TokenRefused, Unauthenticated
 from auth.tokens import PlainToken, recognise
 
 _HEADER_MAX: Final = 16_384  # characters
@@ -134,7 +134,7 @@ def _bearer(text: str) -> Credentials:
         # `echo $TOKEN | base64` is in many a script, and leaves a line feed at the end.
         token = recognise((_decoded(text) or "").removesuffix("\n"))
     if token is None and _JWE.fullmatch(text):
-        raise Unauthenticated(_NOT_OURS)
+        raise TokenRefused(_NOT_OURS)
     if token is None:
         raise Nobody(_NOT_OURS)
     return TokenCredentials(token, None, "bearer")
@@ -143,7 +143,7 @@ def _bearer(text: str) -> Credentials:
 def _recognised(text: str, username: str | None = None) -> PlainToken:
     token = recognise(text)
     if token is None:
-        raise Unauthenticated(_NOT_OURS, username=username)
+        raise TokenRefused(_NOT_OURS, username=username)
     return token
 
 

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from auth.challenge import basic_challenge, challenge
-from auth.errors import Unauthenticated
+from auth.errors import TokenRefused, Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
@@ -54,7 +54,8 @@ class Call(msgspec.Struct, frozen=True):
             case Allowed():
                 return decision
             case Challenged(error=error):
-                raise unauthorized(self.http, self.services, self.oci, error)
+                nobody = self.identity.token_id is None
+                raise unauthorized(self.http, self.services, self.oci, error, nobody=nobody)
             case NoSuchOwner():
                 raise OwnerMissing(self.oci.package)
             case Denied(words=words, missing=missing, have=have, fix=fix):
@@ -72,8 +73,13 @@ class Call(msgspec.Struct, frozen=True):
         return next_link(next_page(self.oci, last, size))
 
 
-def unauthorized(http: Request, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
-    """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
+def unauthorized(
+    http: Request, services: Services, oci: OCIRequest | None, error: str | None, *, nobody: bool = False
+) -> errors.Unauthorized:
+    """401 with the challenge that sends a client to the token endpoint of the host it has asked.
+
+    ``nobody`` has been there, and came back with a bearer token of nobody's: a person has to sign in.
+    """
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
@@ -85,15 +91,21 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
     if here.startswith("http://") and not services.warned and says_https(http):
         _warn(http, services)
     why = "authentication required" if error is None else f"the credentials do not do: {error}"
-    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
+    advice = f"sign in first: docker login {here.partition('://')[2]}" if nobody and error is not None else ""
+    return errors.Unauthorized(advice or why, challenge(f"{here}/token", services.service, scope, error, advice))
 
 
-def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:
+def refused_basic(
+    http: Request, services: Services, error: Unauthenticated | errors.RegistryError | Unavailable,
+    headers: Mapping[str, str],
+) -> Response:  # fmt: skip
     """Render what the caller of a route that is asked with Basic is told of ``error``."""
     told: errors.RegistryError
     match error:
         case Unauthenticated():
-            told = errors.Unauthorized(error.reason, basic_challenge("Moorage"))
+            page = f"; make one at {origin(http, services.settings)}/settings/tokens"
+            advice = page if isinstance(error, TokenRefused) else ""
+            told = errors.Unauthorized(error.reason + advice, basic_challenge("Moorage"))
         case Unavailable():
             told = errors.UnavailableNow(retry_after_seconds=2)
         case errors.RegistryError():
