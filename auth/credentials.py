@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from auth.errors import Nobody, TokenRefused, Unauthenticated
+from auth.errors import Nobody, Unauthenticated
 from auth.tokens import PlainToken, recognise
 
 _HEADER_MAX: Final = 16_384  # characters
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")  # RFC 7515 §7.1
 _JWE: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}")  # RFC 7516 §7.1
 _OIDC_USER: Final = "oidc"  # reserved as a login
-_NOT_OURS: Final = "not a personal access token of this registry"
+_NOT_OURS: Final = (
+    "this is no access token of this registry: one is made on its page /settings/tokens, and sent as the password"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -134,7 +136,7 @@ def _bearer(text: str) -> Credentials:
         # `echo $TOKEN | base64` is in many a script, and leaves a line feed at the end.
         token = recognise((_decoded(text) or "").removesuffix("\n"))
     if token is None and _JWE.fullmatch(text):
-        raise TokenRefused(_NOT_OURS)
+        raise Unauthenticated(_NOT_OURS)
     if token is None:
         raise Nobody(_NOT_OURS)
     return TokenCredentials(token, None, "bearer")
@@ -143,7 +145,7 @@ def _bearer(text: str) -> Credentials:
 def _recognised(text: str, username: str | None = None) -> PlainToken:
     token = recognise(text)
     if token is None:
-        raise TokenRefused(_NOT_OURS, username=username)
+        raise Unauthenticated(_NOT_OURS, username=username)
     return token
 
 

@@ -24,10 +24,6 @@ class Unauthenticated(AuthError):
         self.username = username
 
 
-class TokenRefused(Unauthenticated):
-    """The access token is none of this registry, or no longer: whoever sent it needs another one."""
-
-
 class Nobody(Unauthenticated):
     """The Authorization header has nothing that can be a credential here: the sender is nobody on ``/v2``."""
 

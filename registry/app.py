@@ -8,14 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from auth.passwords import Hasher
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch, post
@@ -24,7 +23,6 @@ from registry.http.router import Router
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
-from registry.jobs import runner
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
@@ -34,7 +32,8 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
-from registry.process.supervisor import EXIT_SETTINGS, Task
+from registry.process.stopping import stop_signals
+from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -48,8 +47,10 @@ from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
+    from auth.passwords import Hasher
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
+    from registry.monitoring import Measured, Place
 
 log = structlog.get_logger()
 
@@ -92,7 +93,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             downloads=await stack.enter_async_context(counting(db)),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
-            hasher=Hasher(),
+            hasher=cache(_hasher),
             now=now,
         )
 
@@ -131,6 +132,12 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
 
 
+def _hasher() -> "Hasher":
+    from auth.passwords import Hasher  # noqa: PLC0415 - only pages ask for passwords
+
+    return Hasher()
+
+
 def _oidc(settings: Settings) -> "OidcSignIn | None":
     if not settings.sign_in_providers:
         return None
@@ -149,30 +156,65 @@ def open_stores(
 
 
 @asynccontextmanager
-async def answering(services: Services, listener: socket.socket) -> AsyncIterator[Router]:
+async def answering(
+    services: Services, listener: socket.socket, measured: "Measured | None" = None
+) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
     throttle = LoginThrottle()
     async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
         router = Router(services, throttle, made, tasks)
         ending = Ending(services.leaving, services.uploads.draining, router.running)
-        async with serving(router, services.settings, listener, ending):
+        count = None if measured is None else measured.counter()
+        async with serving(router, services.settings, listener, ending, count) as server:
+            if measured is not None:
+                measured.watch(router, server)
             yield router
 
 
-def serving_tasks(settings: Settings, listeners: Sequence[socket.socket]) -> list[Task]:
-    """Return the supervised processes that answer clients, one a listener."""
-    return [Task(f"server-{i}", partial(serve_worker, settings, i, s), s) for i, s in enumerate(listeners)]
+def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
+    """Return the supervised processes of a node: those that answer clients, and the worker. Raises AddressInUse.
+
+    Where there is an address for metrics, each of those that answer shows them there, and all are counted.
+    """
+    names = [f"server-{number}" for number in range(settings.processes)]
+    listeners = listen(settings.host, settings.port, len(names))
+    places = _places(settings, names, worker=worker)
+    tasks = []
+    for number, (name, listener) in enumerate(zip(names, listeners, strict=True)):
+        place = places.get(name)
+        doors = [listener] if place is None or place.listener is None else [listener, place.listener]
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), tuple(doors)))
+    if worker:
+        tasks.append(Task("worker", partial(run_worker, settings, places.get("worker"))))
+    return tasks
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket) -> None:
+def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dict[str, Place]":
+    """Return the places of the processes in the monitoring of the node; none without an address for it."""
+    if settings.admin_address is None:
+        return {}
+    from registry.monitoring import WORKER, Monitoring, Place  # noqa: PLC0415 - as above
+
+    workers = [WORKER] if worker else []
+    monitoring = Monitoring([*servers, *workers])
+    # One of them shows the metrics of all: a server, if there are any.
+    shown = listen(*settings.admin_address, len(servers) or 1)
+    places = {name: Place(monitoring, name, door) for name, door in zip(servers or workers, shown, strict=True)}
+    return {**{name: Place(monitoring, name, None) for name in workers}, **places}
+
+
+def serve_worker(settings: Settings, index: int, listener: socket.socket, place: "Place | None" = None) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    uvloop.run(_serve(settings, index, listener))
+    uvloop.run(_serve(settings, index, listener, place))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services, answering(services, listener):
+async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
+    stopping = stop_signals(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
+        measured = None if place is None else await stack.enter_async_context(place.measuring(services))
+        await stack.enter_async_context(answering(services, listener, measured))
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
         await stopping.wait()
         log.info(
@@ -182,13 +224,18 @@ async def _serve(settings: Settings, index: int, listener: socket.socket) -> Non
         await asyncio.sleep(settings.drain_seconds)
 
 
-def run_worker(settings: Settings) -> None:
-    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT."""
+def run_worker(settings: Settings, place: "Place | None" = None) -> None:
+    """Run ``moorage worker``: the jobs, until SIGTERM or SIGINT. Raises AddressInUse."""
     logs.configure()
-    uvloop.run(_work(settings))
+    uvloop.run(_work(settings, place or _places(settings, (), worker=True).get("worker")))
 
 
-async def _work(settings: Settings) -> None:
-    stopping = runner.stop_signals(asyncio.get_running_loop())
-    async with open_services(settings) as services:
-        await runner.run(services, stopping)
+async def _work(settings: Settings, place: "Place | None") -> None:
+    from registry.jobs.runner import Runs, run  # noqa: PLC0415 - a process that serves does no jobs
+
+    stopping = stop_signals(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        services, runs = await stack.enter_async_context(open_services(settings)), Runs()
+        if place is not None:
+            await stack.enter_async_context(place.measuring(services, runs))
+        await run(services, stopping, runs=runs)

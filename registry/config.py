@@ -87,6 +87,8 @@ class Settings:
     api_url: str | None
     tls: TlsSettings | None
     http: HttpSettings
+    #: Where metrics are shown; None: nowhere, and nothing is counted.
+    admin_address: tuple[str, int] | None
     redirect: bool
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
@@ -136,6 +138,7 @@ class Settings:
                 body_seconds=read("MOORAGE_BODY_SECONDS", _some_seconds, _HTTP.body_seconds),
                 access_log=read("MOORAGE_ACCESS_LOG", _switch, _HTTP.access_log),
             ),
+            admin_address=read.optional("MOORAGE_ADMIN_LISTEN", _address),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),

@@ -1,5 +1,6 @@
-"""Events of packages, each with its actor, as pages, the API and receivers of events see them."""
+"""Events, each with its actor, as pages, the API and receivers of events see them."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from storage.metadata.audit import Entry
 from storage.metadata.events import RecordedEvent
 
 
@@ -66,3 +68,46 @@ def told(row: RecordedEvent, *, detailed: bool) -> Event:
         row.before_digest,
         data,
     )
+
+
+def audit_entry(entry: Entry) -> dict[str, Any]:
+    """Return an event as an entry of GitHub's audit log; what there is none of is left out."""
+    milliseconds = int(entry.at.timestamp() * 1000)
+    kind = "org" if entry.owner_kind == "Organization" else "user"
+    described = {
+        "@timestamp": milliseconds,
+        "_document_id": f"{entry.xid}-{entry.id}",
+        "action": entry.action,
+        "actor": entry.actor,
+        "actor_id": entry.actor_id,
+        "actor_ip": entry.remote,
+        "actor_location": {"country_code": ""},
+        "actor_kind": entry.via,
+        "created_at": milliseconds,
+        kind: entry.owner,
+        f"{kind}_id": entry.owner_id,
+        "repo": entry.repository,
+        "repo_id": entry.repository_id,
+        "hashed_token": None if entry.token_hash is None else b64encode(entry.token_hash).decode(),
+        "token_id": entry.token_id,
+        "token_name": entry.token_name,
+        "token_scopes": None if entry.token_scopes is None else ",".join(entry.token_scopes),
+        "user_agent": entry.user_agent,
+        "request_id": entry.request_id,
+        "data": _data(entry),
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+def _data(entry: Entry) -> dict[str, Any]:
+    """Return what an entry is about: the names of the package, version and tag, and what the event tells beside."""
+    named = {
+        "package": entry.package,
+        "package_id": entry.package_id,
+        "version_id": entry.version_id,
+        "digest": entry.digest,
+        "before_digest": entry.before_digest,
+        "tag": entry.tag,
+    }
+    told = {} if entry.data is None else orjson.loads(entry.data)
+    return {**{name: value for name, value in named.items() if value is not None}, **told}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
-from auth.passwords import Hasher
 from registry.config import Settings
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
@@ -22,6 +21,7 @@ from storage.metadata.reads.lookups import Lookups
 from storage.objects.base import Stores
 
 if TYPE_CHECKING:
+    from auth.passwords import Hasher
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
 
@@ -46,7 +46,7 @@ class Services:
     downloads: Downloads
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only
-    hasher: Hasher
+    hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
     now: Callable[[], float]  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -47,6 +47,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_IDLE_SECONDS": settings.http.idle_seconds,
         "MOORAGE_BODY_SECONDS": settings.http.body_seconds,
         "MOORAGE_ACCESS_LOG": settings.http.access_log,
+        "MOORAGE_ADMIN_LISTEN": None if settings.admin_address is None else "{}:{}".format(*settings.admin_address),
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,
         "MOORAGE_STOP_SECONDS": settings.stop_seconds,
     }

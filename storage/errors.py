@@ -9,6 +9,14 @@ class Unavailable(StorageError):
     """Postgres or S3 cannot be reached, is overloaded or refuses work; trying again later may help."""
 
 
+class ReadOnly(StorageError):
+    """The registry is read-only for now; ``reason``: what its operator says about it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the registry is read-only: {reason}")
+        self.reason = reason
+
+
 class ObjectNotFound(StorageError):
     """No object is stored under this key."""
 

@@ -75,6 +75,19 @@ BEGIN
     RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
+CREATE FUNCTION refuse_while_read_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    why text;
+BEGIN
+    SELECT reason INTO why FROM read_only;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = why;
+    END IF;
+    RETURN CASE TG_LEVEL WHEN 'ROW' THEN NEW END;
+END $$;
+
 CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer
     LANGUAGE plpgsql
     SET lock_timeout TO '1s'
@@ -187,6 +200,13 @@ CREATE TABLE downloads (
 )
 WITH (fillfactor='90');
 
+CREATE TABLE event_readers (
+    reader text NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    read_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE SEQUENCE events_id
     START WITH 1
     INCREMENT BY 1
@@ -199,7 +219,7 @@ CREATE TABLE events (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
-    owner_id bigint NOT NULL,
+    owner_id bigint,
     package_id bigint,
     version_id bigint,
     digest bytea,
@@ -209,7 +229,11 @@ CREATE TABLE events (
     via text NOT NULL,
     token_id bigint,
     token_name text,
-    data jsonb
+    data jsonb,
+    repository_id bigint,
+    request_id text,
+    remote text,
+    user_agent text
 )
 PARTITION BY RANGE (at);
 
@@ -218,7 +242,7 @@ CREATE TABLE events_default (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
-    owner_id bigint NOT NULL,
+    owner_id bigint,
     package_id bigint,
     version_id bigint,
     digest bytea,
@@ -228,7 +252,11 @@ CREATE TABLE events_default (
     via text NOT NULL,
     token_id bigint,
     token_name text,
-    data jsonb
+    data jsonb,
+    repository_id bigint,
+    request_id text,
+    remote text,
+    user_agent text
 );
 
 CREATE TABLE former_logins (
@@ -369,6 +397,13 @@ CREATE TABLE passwords (
     account_id bigint NOT NULL,
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE read_only (
+    one boolean DEFAULT true NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT read_only_one_check CHECK (one)
 );
 
 CREATE TABLE repositories (
@@ -554,6 +589,9 @@ ALTER TABLE ONLY download_totals
 ALTER TABLE ONLY downloads
     ADD CONSTRAINT downloads_pkey PRIMARY KEY (version_id, day);
 
+ALTER TABLE ONLY event_readers
+    ADD CONSTRAINT event_readers_pkey PRIMARY KEY (reader);
+
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_pkey PRIMARY KEY (login);
 
@@ -607,6 +645,9 @@ ALTER TABLE ONLY packages
 
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY read_only
+    ADD CONSTRAINT read_only_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_pkey PRIMARY KEY (id);
@@ -683,6 +724,12 @@ CREATE INDEX device_sign_ins_expired ON device_sign_ins USING btree (expires_at)
 
 CREATE INDEX download_totals_most ON download_totals USING btree (package_id, count);
 
+CREATE INDEX events_commits ON ONLY events USING btree (xid, id);
+
+CREATE INDEX events_owner ON ONLY events USING btree (owner_id, xid, id);
+
+CREATE INDEX events_default_owner_id_xid_id_idx ON events_default USING btree (owner_id, xid, id);
+
 CREATE INDEX events_package ON ONLY events USING btree (package_id, id);
 
 CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (package_id, id);
@@ -690,6 +737,8 @@ CREATE INDEX events_default_package_id_id_idx ON events_default USING btree (pac
 CREATE INDEX events_tag ON ONLY events USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
 
 CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree (package_id, tag, id) WHERE (tag IS NOT NULL);
+
+CREATE INDEX events_default_xid_id_idx ON events_default USING btree (xid, id);
 
 CREATE INDEX identities_account ON identities USING btree (account_id);
 
@@ -785,9 +834,13 @@ CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
 
+ALTER INDEX events_owner ATTACH PARTITION events_default_owner_id_xid_id_idx;
+
 ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
 
 ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
+
+ALTER INDEX events_commits ATTACH PARTITION events_default_xid_id_idx;
 
 CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
 
@@ -796,6 +849,38 @@ CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW
 CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((package_seen(old.*) <> package_seen(new.*))) EXECUTE FUNCTION index_package();
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON packages FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON team_members FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text]))) EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 ALTER TABLE ONLY device_sign_ins
     ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

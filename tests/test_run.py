@@ -254,7 +254,7 @@ def test_a_new_token_takes_the_place_of_the_one_that_was_lost(tmp_path: Path) ->
         assert second.status(second.as_admin()) == http.client.OK
         assert second.status(lost) == http.client.UNAUTHORIZED
         # The account itself was there.
-        assert f"A new token of the account «admin» is in {tmp_path}/admin-token" in second.lines
+        assert f"A token of the account «admin» was made: it is in {tmp_path}/admin-token" in second.lines
 
 
 def test_it_starts_behind_three_thousand_connections_in_time_wait(tmp_path: Path) -> None:

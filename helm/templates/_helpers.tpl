@@ -51,6 +51,10 @@ envFrom:
 env:
   - name: MOORAGE_LISTEN
     value: "0.0.0.0:5000"
+  {{- if .root.Values.metrics.enabled }}
+  - name: MOORAGE_ADMIN_LISTEN
+    value: "0.0.0.0:{{ .root.Values.metrics.port }}"
+  {{- end }}
   {{- if .root.Values.tls.existingSecret }}
   - name: MOORAGE_TLS_CERT
     value: /etc/moorage/tls/tls.crt

@@ -13,7 +13,7 @@ import msgspec
 from auth.errors import UnknownTokenScope
 from auth.tokens import LATEST, PlainToken, TokenKind, effective, hash_of, mint, parse_scopes
 from registry.errors import AccountError, Conflict, Denied, NotFound
-from storage.metadata import tokens
+from storage.metadata import authorizations, tokens
 from storage.metadata.database import AlreadyThere
 from storage.metadata.query import Executor
 from storage.metadata.tokens import CreatedToken, OwnToken, StoredToken
@@ -115,15 +115,15 @@ async def authorize(db: Executor, account_id: int, token_id: int, org: str) -> N
 
     Raises NotFound, also where the account has no seat in the organization: who is outside learns nothing of it.
     """
-    seat = await tokens.seat(db, account_id, org)
-    if seat is None or not seat.member or not await tokens.authorize(db, account_id, token_id, seat.org_id):
+    seat = await authorizations.seat(db, account_id, org)
+    if seat is None or not seat.member or not await authorizations.authorize(db, account_id, token_id, seat.org_id):
         raise NotFound
 
 
 async def deauthorize(db: Executor, account_id: int, token_id: int, org: str) -> None:
     """Revoke the token's SSO authorization. Raises NotFound."""
-    seat = await tokens.seat(db, account_id, org)
-    if seat is None or not await tokens.deauthorize(db, account_id, token_id, seat.org_id):
+    seat = await authorizations.seat(db, account_id, org)
+    if seat is None or not await authorizations.deauthorize(db, account_id, token_id, seat.org_id):
         raise NotFound
 
 

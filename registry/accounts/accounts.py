@@ -177,4 +177,4 @@ def _known(account: Account | None, login: str, kind: str | None = None) -> Acco
 
 async def _spare_last_administrator(tx: Transaction, account: Account) -> None:
     if account.site_admin and await accounts.lock_administrators(tx) == [account.id]:
-        raise LastAdministrator(f"{account.login} is the last administrator of this registry")
+        raise LastAdministrator(f"{account.login} is the last administrator of this registry: make another one first")

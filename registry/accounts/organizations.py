@@ -47,7 +47,11 @@ class TeamTaken(AccountError):
 
 async def for_member(db: Executor, token_id: int | None, login: str) -> Organization:
     """Return the organization with this login, for its members. Raises NotFound for others, SsoMissing."""
-    found = await organizations.seen(db, token_id, login) if is_login(login) else None
+    return joined(await organizations.seen(db, token_id, login) if is_login(login) else None)
+
+
+def joined(found: Organization | None) -> Organization:
+    """Return an organization that was looked up, for its members. Raises NotFound for others, SsoMissing."""
     if found is None or found.role is None:
         raise NotFound
     if found.sso_missing:
@@ -172,5 +176,5 @@ async def _person(tx: Transaction, login: str) -> Account:
 async def _spare_last_owner(tx: Transaction, org_id: int, login: str) -> Member | None:
     member = await organizations.member(tx, org_id, login) if is_login(login) else None
     if member is not None and member.role == "admin" and not await organizations.other_owners(tx, org_id, member.id):
-        raise LastOwner(f"{member.login} is the last owner of the organization")
+        raise LastOwner(f"{member.login} is the last owner of the organization: make another one first")
     return member

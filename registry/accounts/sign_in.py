@@ -43,6 +43,7 @@ async def by_password(db: Executor, hasher: Hasher, login: str, password: str, a
     try:
         good = await hasher.verify(password, known)
         if person is None or known is None or not good:
+            await storage.note_failure(db, login if is_login(login) else None, "password")
             raise SignInRefused("the login or the password is wrong")
         await attempts.forgive(db, attempt)
         if outdated(known):
@@ -60,6 +61,7 @@ async def by_code(db: Executor, text: str, address: str) -> int:
     code = parse_code(text, SIGN_IN_LENGTH)
     account_id = None if code is None else await storage.redeem_code(db, code.digest)
     if account_id is None:
+        await storage.note_failure(db, None, "code")
         raise SignInRefused("this code is unknown, was used, or has expired")
     await attempts.forgive(db, attempt)
     return account_id

@@ -93,13 +93,11 @@ async def begin(
     return session if await db.repeat(work) else None
 
 
-async def find(db: Executor, session: PlainSession) -> WebSession | None:
-    """Return the session, if it may be used now, and note to five minutes that it was seen."""
-    found = await web_sessions.find(db, session.digest)
-    if found is not None and found.stale:
+async def note_use(db: Executor, session: WebSession) -> None:
+    """Note, to five minutes, that a session was seen."""
+    if session.stale:
         with suppress(Unavailable):  # PostgreSQL may still answer reads
-            await web_sessions.note_use(db, found.id)
-    return found
+            await web_sessions.note_use(db, session.id)
 
 
 def is_recent(session: WebSession, now: datetime) -> bool:

@@ -51,7 +51,7 @@ def show_user(login: str, *, json: Json = False) -> None:
     """Show an account: what is known of it, its organizations, and how many tokens it has."""
     from registry.accounts import administration
 
-    found = _with_database(lambda db: administration.show_user(db, login))
+    found = with_database(lambda db: administration.show_user(db, login))
     if json:
         print_json(found)
         return
@@ -61,12 +61,15 @@ def show_user(login: str, *, json: Json = False) -> None:
 
 @users.command("create")
 def create_user(
-    login: str, *, site_admin: Annotated[bool, typer.Option("--admin")] = False, json: Json = False
+    login: str,
+    *,
+    site_admin: Annotated[bool, typer.Option("--admin", help="A site administrator.")] = False,
+    json: Json = False,
 ) -> None:
     """Make an account."""
     from registry.accounts import accounts
 
-    account = _with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
+    account = with_database(lambda db: accounts.create_user(db, login, site_admin=site_admin))
     _created(account, json=json)
 
 
@@ -111,7 +114,7 @@ def sign_in_link(login: str) -> None:
     from registry.config import public_url_from_env
 
     url = public_url_from_env()
-    code = _with_database(lambda db: sign_in.issue_code(db, login))
+    code = with_database(lambda db: sign_in.issue_code(db, login))
     typer.echo(f"{url or ''}/login/code#{code.reveal()}")
 
 
@@ -135,7 +138,7 @@ def show_organization(login: str, *, json: Json = False) -> None:
     """Show an organization: what is known of it, its owners, and how many members it has."""
     from registry.accounts import administration
 
-    found = _with_database(lambda db: administration.show_organization(db, login))
+    found = with_database(lambda db: administration.show_organization(db, login))
     if json:
         print_json(found)
         return
@@ -149,7 +152,7 @@ def create_organization(
     """Make an organization."""
     from registry.accounts import organizations
 
-    _created(_with_database(lambda db: organizations.create(db, login, owner)), json=json)
+    _created(with_database(lambda db: organizations.create(db, login, owner)), json=json)
 
 
 @orgs.command("rename")
@@ -181,7 +184,7 @@ def list_tokens(
         async for one in found:
             print_rows([(one.id, one.login, f"…{one.last_eight}", one.scopes, one.note)])
 
-    _with_database(listed)
+    with_database(listed)
 
 
 @tokens.command("show")
@@ -201,7 +204,7 @@ def show_token(token_id: int, *, json: Json = False) -> None:
 def create_token(
     user: Annotated[str, typer.Option(help="The login of its owner.")],
     scope: Annotated[list[str], typer.Option(help="May be given more than once.")],
-    note: str = "",
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 30d, 12h, 90m, or 2030-01-01 (UTC); never, if not given.")
     ] = None,
@@ -213,9 +216,7 @@ def create_token(
 
     now = datetime.now(UTC)
     end = None if expires is None else _end(expires, now)
-    token, stored = _with_database(
-        lambda db: accounts.create_token(db, user, scope, note=note, expires_at=end, now=now)
-    )
+    token, stored = with_database(lambda db: accounts.create_token(db, user, scope, note=note, expires_at=end, now=now))
     if json:
         print_json({"id": stored.id, "token": token.reveal(), "expires_at": stored.expires_at})
         return
@@ -260,20 +261,20 @@ def _created(account: "Account", *, json: bool) -> None:
 def _rename(login: str, new_login: str, kind: str) -> None:
     from registry.accounts import accounts
 
-    account = _with_database(lambda db: accounts.rename(db, login, new_login, kind=kind))
+    account = with_database(lambda db: accounts.rename(db, login, new_login, kind=kind))
     typer.echo(f"renamed {account.login} to {new_login}")
 
 
 def _promote(login: str, *, site_admin: bool) -> None:
     from registry.accounts import accounts
 
-    _with_database(lambda db: accounts.promote(db, login, site_admin=site_admin))
+    with_database(lambda db: accounts.promote(db, login, site_admin=site_admin))
 
 
 def _suspend(login: str, *, suspended: bool) -> None:
     from registry.accounts import accounts
 
-    _with_database(lambda db: accounts.suspend(db, login, suspended=suspended))
+    with_database(lambda db: accounts.suspend(db, login, suspended=suspended))
 
 
 def _delete(login: str, kind: str, *, yes: bool) -> None:
@@ -282,7 +283,7 @@ def _delete(login: str, kind: str, *, yes: bool) -> None:
 
     if not yes:
         typer.confirm(f"Delete {login} and all packages there?", abort=True)
-    _with_database(lambda db: accounts.delete(db, login, kind=kind, actor=Actor(None, None)))
+    with_database(lambda db: accounts.delete(db, login, kind=kind, actor=Actor(None, None)))
     typer.echo(f"deleted {login}")
 
 
@@ -297,7 +298,7 @@ def _list_accounts(which: "Which", *, json: bool) -> None:
             told += ["site_admin"] if one.site_admin else []
             print_rows([(one.login, one.id, *told)])
 
-    _with_database(listed)
+    with_database(listed)
 
 
 async def _accounts(db: "Database", which: "Which") -> "AsyncIterator[Account]":
@@ -328,13 +329,14 @@ def _of_token(token_id: int, work: "Callable[[Database], Awaitable[T]]") -> T:
     from registry.errors import NotFound
 
     try:
-        return _with_database(work)
+        return with_database(work)
     except NotFound:
         typer.echo(f"moorage: there is no token {token_id}", err=True)
         raise typer.Exit(1) from None
 
 
-def _with_database(work: "Callable[[Database], Awaitable[T]]") -> T:
+def with_database(work: "Callable[[Database], Awaitable[T]]") -> T:
+    """Run ``work`` on the database of the environment's settings."""
     from registry.config import database_from_env
     from storage.metadata.database import open_database
 

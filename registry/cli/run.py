@@ -25,7 +25,7 @@ from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token, create_user, find
 from registry.accounts.names import LoginTaken
 from registry.accounts.sign_in import issue_first_code
-from registry.app import run_worker, serving_tasks
+from registry.app import node_tasks
 from registry.cli.data import check_store, hold, room_of
 from registry.cli.door import Door
 from registry.config import Settings
@@ -35,7 +35,7 @@ from registry.devservers.seaweed import EmbeddedS3
 from registry.errors import AccountError, AccountUnknown
 from registry.process.lifeline import die_with_parent
 from registry.process.room import Room
-from registry.process.supervisor import Signals, Supervisor, Task, listen, run_in_child
+from registry.process.supervisor import Signals, Supervisor, listen, run_in_child
 from storage.errors import StorageError
 from storage.metadata import tokens
 from storage.metadata.database import Database, open_database
@@ -86,9 +86,7 @@ class Standalone:
                         with self.signals.raising(Stopped):
                             s3.wait_ready()
                     settings = self._settings(postgres, s3)
-                    listeners = listen(self.door.host, self.door.port, self.workers)
-                    tasks = [*serving_tasks(settings, listeners), Task("worker", partial(run_worker, settings))]
-                    supervisor = Supervisor(tasks, self.signals)
+                    supervisor = Supervisor(node_tasks(settings, worker=True), self.signals)
                     supervisor.start()
                     try:
                         self._wait_ready(supervisor)
@@ -105,7 +103,9 @@ class Standalone:
             return 0
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise CannotStart(f"no space left on the disk that holds {self.data}") from error
+                raise CannotStart(
+                    f"no space left on the disk that holds {self.data}: free some, or choose another DATA"
+                ) from error
             raise
 
     def _note(self, text: str) -> None:
@@ -207,7 +207,7 @@ class Standalone:
 
     def _greet(self, seconds: float, code: str, *, first: bool) -> None:
         token = self.data / "admin-token"
-        made = f"A new token of the account «{ADMIN}» is in {token}\n" if first else ""
+        made = f"A token of the account «{ADMIN}» was made: it is in {token}\n" if first else ""
         scheme = "https" if self.door.secure else "http"
         url = f"{scheme}://{self.door.place}"
         # Behind the hash no browser sends it, and so no log has it.

@@ -16,25 +16,25 @@ _GRACE_SECONDS: Final = 25.0
 
 def serve() -> None:
     """Answer clients, with MOORAGE_WORKERS processes on MOORAGE_LISTEN."""
-    from registry.app import preload, require_database, serving_tasks
+    from registry.app import node_tasks, preload, require_database
     from registry.config import Settings
     from registry.process import logs
-    from registry.process.supervisor import EXIT_SETTINGS, Signals, Supervisor, listen, run_in_child
+    from registry.process.supervisor import EXIT_SETTINGS, Signals, Supervisor, run_in_child
 
     logs.configure()
     settings = Settings.from_env()
     preload(settings)
-    listeners = listen(settings.host, settings.port, settings.processes)
+    tasks = node_tasks(settings, worker=False)
     with Signals() as signals:
         if run_in_child(partial(require_database, settings), signals) == EXIT_SETTINGS:
             raise typer.Exit(EXIT_SETTINGS)
         grace_seconds = settings.drain_seconds + settings.stop_seconds + _GRACE_SECONDS
-        status = Supervisor(serving_tasks(settings, listeners), signals).run(grace_seconds)
+        status = Supervisor(tasks, signals).run(grace_seconds)
     raise typer.Exit(status)
 
 
 def worker() -> None:
-    """Do the work that no client waits for: webhooks, clean-up."""
+    """Do the work that no client waits for: clean-up."""
     from registry.app import run_worker
     from registry.config import Settings
 
@@ -43,7 +43,7 @@ def worker() -> None:
 
 def run(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
     workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
     *,

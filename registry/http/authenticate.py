@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_for_registry
-from auth.errors import TokenRefused, Unauthenticated
+from auth.errors import Unauthenticated
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
@@ -82,7 +82,9 @@ async def holder(
         else:
             stored = await services.lookups.token(hash_of(credentials.token))
             if stored is None:
-                raise TokenRefused("the token is unknown, expired or revoked")
+                raise Unauthenticated(
+                    "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
+                )
             found = Holder(stored)
     await tokens.note_use(services.db, found.token)
     return found

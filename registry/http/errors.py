@@ -12,11 +12,12 @@ from registry.errors import (
     Denied,
     MessageInvalid,
     NotFound,
+    ReadOnlyNow,
     RegistryError,
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from storage.errors import StorageError, Unavailable
+from storage.errors import ReadOnly, StorageError, Unavailable
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ def github_body(error: RegistryError, base: str) -> bytes:
             message = "Validation Failed"
         case Denied():
             message = error.words
-        case BodyTooSlow() | MessageInvalid():
+        case BodyTooSlow() | MessageInvalid() | ReadOnlyNow():
             message = message[:1].upper() + message[1:]
         case UnavailableNow():
             message = "Try again later"
@@ -76,6 +77,8 @@ def github_body(error: RegistryError, base: str) -> bytes:
 
 def unavailable(error: StorageError, path: str) -> UnavailableNow:
     """Log a failure of the stores, and convert the failure to the error that a client is told of."""
+    if isinstance(error, ReadOnly):
+        return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):
         log.warning("storage.unavailable", error=str(error), path=path)
         return UnavailableNow(retry_after_seconds=2)

@@ -20,12 +20,17 @@ class LoginThrottle:
 
     most: int = 10
     window_seconds: float = 300.0
+    #: Failed logins, and those of them that were refused unseen.
+    failed: int = 0
+    refused: int = 0
     _times: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
 
     def note(self, keys: Iterable[str], now: float) -> int | None:
         """Count a failure at ``now`` (seconds); return the seconds to wait if a key exceeds the limit, else None."""
         waits = [self._note(key, now) for key in keys]
         longest = max(waits, default=0.0)
+        self.failed += 1
+        self.refused += longest > 0
         return int(longest) + 1 if longest > 0 else None
 
     def _note(self, key: str, now: float) -> float:

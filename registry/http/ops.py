@@ -7,6 +7,7 @@ from registry.errors import Unsupported
 from registry.http.server.message import INERT, Request, Response, error_response
 from registry.services import Services
 from storage.errors import Unavailable
+from storage.metadata import read_only
 from storage.metadata.readiness import require_ready
 
 _READ: Final = ("GET", "HEAD")
@@ -18,15 +19,25 @@ async def alive(_services: Services, http: Request) -> Response:
 
 
 async def ready(services: Services, http: Request) -> Response:
-    """Requests can be answered: a Postgres that writes and has our schema, the store, and a process that stays."""
+    """Requests can be answered: a Postgres that writes and has our schema, and a process that stays.
+
+    What else is wrong is told, and is no reason to take the process out of service: another has the same store, and
+    tags and tokens need none.
+    """
     if services.leaving.is_set():
         return _text(http, 503, "draining", retry_seconds=1)
     try:
-        told = await require_ready(services.db)
-        await services.stores.ping()
+        told = ["ready", *filter(None, [await require_ready(services.db)])]
+        found = await read_only.state(services.db)
     except Unavailable as error:
         return _text(http, 503, str(error), retry_seconds=2)
-    return _text(http, 200, f"ready; {told}" if told else "ready")
+    if found is not None:
+        told.append(f"read-only: {found.reason}")
+    try:
+        await services.stores.ping()
+    except Unavailable as error:
+        told.append(f"without its store, so that no layer can be pushed: {error}")
+    return _text(http, 200, "; ".join(told))
 
 
 def _text(http: Request, status: int, text: str, *, retry_seconds: int | None = None) -> Response:

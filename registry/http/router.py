@@ -5,7 +5,7 @@ Admission control stands before the latter two. Here is the last resort for exce
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -15,6 +15,7 @@ from registry.errors import RegistryError, TooManyRequests
 from registry.http import ops
 from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
+from registry.http.origin import come_by
 from registry.http.server import guest
 from registry.http.server.admission import Admission
 from registry.http.server.guest import Guests
@@ -44,6 +45,11 @@ class Router:
         self._guests = guests
         self._tasks = tasks
         self._api_host = services.settings.api_host
+        self._own: Mapping[str, Handler] = {
+            "/token": partial(token.serve, services, throttle),
+            **{path: partial(search.serve, services, throttle, path) for path in (search.SEARCH, search.PING)},
+            **{path: partial(handler, services) for path, handler in ops.HANDLERS.items()},
+        }
 
     def answer(self, request: Request) -> None:
         """Answer with ``request.client``, after the return. Does not raise."""
@@ -56,11 +62,10 @@ class Router:
         path = raw_path(request.target)
         if path.startswith("/v2"):
             return partial(v2.serve, self._services, self.throttle)
-        if path == "/token":
-            return partial(token.serve, self._services, self.throttle)
-        if path in {search.SEARCH, search.PING}:
-            return partial(search.serve, self._services, self.throttle, path)
-        return partial(ops.HANDLERS[path], self._services) if path in ops.HANDLERS else None
+        handler = self._own.get(path)
+        if handler is not None:
+            request.route = path
+        return handler
 
     async def _admitted(self, request: Request, handler: Handler | None) -> Response | None:
         """Answer a request in its turn; None: aiohttp has sent the response."""
@@ -85,6 +90,7 @@ class Router:
 
     async def _run(self, request: Request, answering: Awaitable[Response | None]) -> None:
         request_id.set(request.id)
+        come_by(request, self._services.settings.trusted_proxies)
         try:
             answer = await answering
         except asyncio.CancelledError:

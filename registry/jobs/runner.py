@@ -4,49 +4,61 @@ Every job is idempotent and takes its rows with SKIP LOCKED or a lease, so no le
 """
 
 import asyncio
-import signal
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
 
-from registry.jobs.schedule import SCHEDULE, Job
+from registry.jobs.schedule import COLLECTOR, SCHEDULE, Job
 from registry.services import Services
-from storage.errors import StorageError
-from storage.metadata import job_runs
+from storage.errors import ReadOnly, StorageError
+from storage.metadata import job_runs, read_only
 
 log = structlog.get_logger()
 
+#: Not done while the registry is read-only.
+_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes"})
 _AFTER_FAILURE_SECONDS: Final = 10.0
 #: What a job does is recorded for administrators when it is idle again, and as often as this in any case.
 _RECORDED_SECONDS: Final = 300.0
 _FAILURE_MAX: Final = 300
 
 
-def stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of the jobs of this process: how many ended how, what they have done, and when the last ended well."""
+
+    results: Counter[tuple[str, str]] = field(default_factory=Counter)
+    items: Counter[str] = field(default_factory=Counter)
+    succeeded_at: defaultdict[str, float] = field(default_factory=partial(defaultdict, float))  # Unix seconds
 
 
 async def run(
-    services: Services, stopping: asyncio.Event, schedule: Mapping[str, tuple[Job, float]] = SCHEDULE
+    services: Services,
+    stopping: asyncio.Event,
+    schedule: Mapping[str, tuple[Job, float]] = SCHEDULE,
+    *,
+    runs: Runs,
 ) -> None:
     """Runs every job until ``stopping`` is set; a job under way is finished first."""
     async with asyncio.TaskGroup() as tasks:
         for name, (job, pause_seconds) in schedule.items():
-            tasks.create_task(_repeat(services, name, job, pause_seconds, stopping))
+            tasks.create_task(_repeat(Record(services, name, pause_seconds, runs), job, stopping))
 
 
-async def _repeat(services: Services, name: str, job: Job, pause_seconds: float, stopping: asyncio.Event) -> None:
-    record = Record(services, name, pause_seconds)
+async def _repeat(record: "Record", job: Job, stopping: asyncio.Event) -> None:
+    services, name, pause_seconds = record.services, record.name, record.pause_seconds
     while not stopping.is_set():
         pause = pause_seconds
         try:
+            await _require_writable(services, name)
             done = await job(services)
+        except ReadOnly:
+            pass
         except StorageError as error:
             log.warning("job.failed", job=name, error=str(error))
             await record.failed(error)
@@ -63,13 +75,20 @@ async def _repeat(services: Services, name: str, job: Job, pause_seconds: float,
             continue
 
 
-class Record:
-    """The record of a job's runs in the database, written seldom; one that cannot be written is left out."""
+async def _require_writable(services: Services, name: str) -> None:
+    """Raise ReadOnly for a job that changes what a read-only registry keeps."""
+    if name in _CHANGES_CONTENT:
+        await read_only.require_off(services.db)
 
-    def __init__(self, services: Services, name: str, pause_seconds: float) -> None:
-        self._services = services
-        self._name = name
-        self._pause_seconds = pause_seconds
+
+class Record:
+    """The record of a job's runs: in ``runs``, and seldom in the database; one that cannot be written is left out."""
+
+    def __init__(self, services: Services, name: str, pause_seconds: float, runs: Runs) -> None:
+        self.services = services
+        self.name = name
+        self.pause_seconds = pause_seconds
+        self._runs = runs
         self._items = 0
         self._recorded = False
         self._ran_at = services.now()
@@ -78,31 +97,36 @@ class Record:
     async def ran(self, done: int) -> None:
         """Record a run that ended well, if the job has come to rest after some work, or not for a while."""
         self._items += done
-        now = self._services.now()
+        self._runs.results[self.name, "ok"] += 1
+        self._runs.items[self.name] += done
+        self._runs.succeeded_at[self.name] = self.services.now()
+        now = self.services.now()
         if (not done and (self._items or not self._recorded)) or now - self._ran_at >= _RECORDED_SECONDS:
             with suppress(StorageError):
-                await job_runs.ran(self._services.db, self._name, self._pause_seconds, self._items)
+                await job_runs.ran(self.services.db, self.name, self.pause_seconds, self._items)
                 self._items, self._ran_at, self._recorded = 0, now, True
 
     async def failed(self, error: StorageError) -> None:
-        """Record a failure, unless one was recorded not long ago."""
-        now = self._services.now()
+        """Record a failure; in the database unless one was recorded not long ago."""
+        self._runs.results[self.name, "failed"] += 1
+        now = self.services.now()
         if now - self._failed_at >= _RECORDED_SECONDS:
             with suppress(StorageError):
-                await job_runs.failed(self._services.db, self._name, self._pause_seconds, str(error)[:_FAILURE_MAX])
+                await job_runs.failed(self.services.db, self.name, self.pause_seconds, str(error)[:_FAILURE_MAX])
                 self._failed_at = now
 
 
 async def run_once(services: Services, names: Iterable[str] = SCHEDULE) -> dict[str, int]:
     """Run the jobs of these names in the order of the schedule until all are idle; return the items of each.
 
-    Safe beside any number of workers, as the jobs are. Raises StorageError.
+    Safe beside any number of workers, as the jobs are. Raises StorageError, ReadOnly among it.
     """
     jobs = {name: job for name, (job, _pause) in SCHEDULE.items() if name in frozenset(names)}
     totals = dict.fromkeys(jobs, 0)
     while True:
         round_total = 0
         for name, job in jobs.items():
+            await _require_writable(services, name)
             done = await job(services)
             totals[name] += done
             round_total += done

@@ -16,7 +16,16 @@ from registry.packages.deletion_rules import (
     PopularVersion,
 )
 from storage.metadata import deletions
-from storage.metadata.deletions import Effect, Leaving, LeavingPackage, Orphan, Returning, ReturningPackage
+from storage.metadata.deletions import (
+    Effect,
+    Holder,
+    Leaving,
+    LeavingPackage,
+    Left,
+    Orphan,
+    Returning,
+    ReturningPackage,
+)
 from storage.metadata.query import Executor
 
 _ETAG_BYTES: Final = 16
@@ -49,32 +58,36 @@ async def plan(
     may_be_last: bool = False,
 ) -> Deletion:
     """Decide the deletion of versions. Raises NotFound, if one of them is not there."""
+    leaving, named = await _leaving(db, package_id, version_ids)
+    digests = [one.digest for one in leaving]
+    holders, left = await deletions.around(db, package_id, digests, [one.digest for one in named])
+    return Deletion(leaving, _refusal(leaving, holders, left, settings, may_be_last=may_be_last))
+
+
+async def _leaving(db: Executor, package_id: int, version_ids: Sequence[int]) -> tuple[list[Leaving], list[Leaving]]:
+    """Return all that goes, and of it the versions that are named. Raises NotFound, if one of these is not there."""
     leaving = await deletions.leaving(db, package_id, version_ids)
-    named = [one for one in leaving if one.id == one.root]
+    named = _named(leaving)
     if not version_ids or {one.id for one in named} != set(version_ids):
         raise NotFound
-    refused = await _refusal(db, package_id, leaving, settings, may_be_last=may_be_last)
-    return Deletion(leaving, refused)
+    return leaving, named
 
 
-async def _refusal(
-    db: Executor,
-    package_id: int,
-    leaving: list[Leaving],
-    settings: LifetimeSettings,
-    *,
-    may_be_last: bool,
+def _named(leaving: list[Leaving]) -> list[Leaving]:
+    return [one for one in leaving if one.id == one.root]
+
+
+def _refusal(
+    leaving: list[Leaving], holders: list[Holder], left: Left, settings: LifetimeSettings, *, may_be_last: bool = False
 ) -> NotDeletable | None:
-    named, most = [one for one in leaving if one.id == one.root], settings.downloads_lock
+    named, most = _named(leaving), settings.downloads_lock
     if most is not None and any(one.public and one.downloads > most for one in named):
         return PopularVersion(most)
-    holders = await deletions.holders(db, package_id, [one.digest for one in named])
     if holders:
         child = holders[0].child
         return HeldByIndex(child, {one.digest: one.tags for one in holders if one.child == child})
     if may_be_last:
         return None
-    left = await deletions.left(db, package_id, [one.digest for one in leaving])
     if any(one.tags for one in named) and not left.tagged_others:
         return LastTaggedVersion()
     return None if left.others else LastVersion()
@@ -91,10 +104,12 @@ class Preview:
 
 async def preview(db: Executor, package_id: int, version_ids: Sequence[int], settings: LifetimeSettings) -> Preview:
     """Show the deletion of versions. Raises NotFound."""
-    decided = await plan(db, package_id, version_ids, settings)
-    digests = [one.digest for one in decided.versions]
-    effect = await deletions.effect(db, package_id, digests, [one.id for one in decided.versions])
-    return Preview(decided, effect, await deletions.orphans(db, package_id, digests))
+    leaving, named = await _leaving(db, package_id, version_ids)
+    all_that_goes = {one.id: one.digest for one in leaving}
+    holders, left, effect, orphans = await deletions.preview(
+        db, package_id, list(all_that_goes.values()), [one.digest for one in named], list(all_that_goes)
+    )
+    return Preview(Deletion(leaving, _refusal(leaving, holders, left, settings)), effect, orphans)
 
 
 @dataclass(frozen=True, slots=True)

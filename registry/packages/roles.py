@@ -53,18 +53,12 @@ class Accesses:
 
     async def effective(self, package: PackageName, package_id: int, person: Account) -> EffectiveRole:
         """Return a person's role over a package as ``decide`` finds it, with its reasons."""
-        facts = await access_reasons.facts_of_person(self.db, person.id, package)
-        found = await access_reasons.reasons(self.db, package_id, person.id)
+        facts, found = await access_reasons.of_person(self.db, person.id, package, package_id)
         return EffectiveRole(role_of_person(package, facts), facts.sso_missing, found)
 
     async def granted(self, package_id: int, tx: Transaction | None = None) -> Granted:
         """Return all roles over a package but those of its owners, who need none; as ``tx`` sees them if given."""
-        db = tx or self.db
-        return Granted(
-            await access.users(db, package_id),
-            await access.teams(db, package_id),
-            await access.repositories(db, package_id),
-        )
+        return Granted(*await access.granted(tx or self.db, package_id))
 
     async def set_user(
         self, package_id: int, login: str, role: int | None, actor: Actor, check: Check | None = None

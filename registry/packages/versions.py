@@ -8,10 +8,12 @@ from registry.oci.headers import Condition, etag
 from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import HeldByIndex, LifetimeSettings, ManifestInUse
 from registry.packages.deletions import Preview, Restore, plan, preview, preview_restore
+from registry.packages.selections import Batch, batch
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.selections import Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Versions:
     async def preview(self, package_id: int, version_ids: Sequence[int]) -> Preview:
         """Show what the deletion of versions takes along, and whether it is refused. Raises NotFound."""
         return await preview(self.db, package_id, version_ids, self.settings)
+
+    async def batch(self, package_id: int, wanted: Filter, after: int) -> Batch:
+        """Show the deletion of the next versions that match, with an id above ``after``."""
+        return await batch(self.db, package_id, wanted, after, self.settings)
 
     async def preview_restore(self, package_id: int, version_id: int) -> Restore:
         """Show what the restore of a version brings back. Raises NotFound."""

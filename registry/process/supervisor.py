@@ -45,11 +45,11 @@ class AddressInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The work of one worker process until SIGTERM; ``listener`` is the socket that only this worker accepts from."""
+    """The work of one worker process until SIGTERM; only this worker accepts from the sockets ``listeners``."""
 
     name: str
     run: Callable[[], None]
-    listener: socket.socket | None = None
+    listeners: tuple[socket.socket, ...] = ()
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:
@@ -203,8 +203,8 @@ class Supervisor:
         A second signal ends the grace at once.
         """
         for task in self.tasks:
-            if task.listener is not None:
-                task.listener.close()  # the port closes when the workers let go of it
+            for listener in task.listeners:
+                listener.close()  # the port closes when the workers let go of it
         self._send(signal.SIGTERM)
         already = len(self.signals.received)
         deadline = self.monotonic() + grace_seconds
@@ -301,8 +301,8 @@ def _live(task: Task, tasks: Sequence[Task], signals: Signals, parent: int, mask
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _die_with(parent)
         for other in tasks:
-            if other.listener is not None and other is not task:
-                other.listener.close()
+            for listener in () if other is task else other.listeners:
+                listener.close()
         task.run()
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -39,6 +39,12 @@ class BufferPool:
         self._idle: list[Slot] = []  # the last one used is the next: its pages are there
         self._waiting = 0
         self._forgetting: asyncio.TimerHandle | None = None
+        self._taken = 0
+
+    @property
+    def taken_bytes(self) -> int:
+        """The memory of the slots that are in use."""
+        return self._taken * SLOT_BYTES
 
     @property
     def contended(self) -> bool:
@@ -52,6 +58,7 @@ class BufferPool:
             await self._free.acquire()
         finally:
             self._waiting -= 1
+        self._taken += 1
         slot = self._idle.pop() if self._idle else Slot()
         slot.users = 1
         return slot
@@ -65,6 +72,7 @@ class BufferPool:
         slot.users -= 1
         if slot.users:
             return
+        self._taken -= 1
         self._idle.append(slot)
         self._free.release()
         if self._forgetting is not None:

@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from storage.metadata.query import Command, Executor, command, select
+from storage.metadata.query import Command, Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class UserGrant:
     inherited: bool
 
 
-_USERS: Final = select(
+USERS: Final = Query(
     UserGrant,
     """
     SELECT account.id AS account_id, account.login, account.kind, account.site_admin, grants.role::int AS role,
@@ -47,7 +47,7 @@ class TeamGrant:
     inherited: bool
 
 
-_TEAMS: Final = select(
+TEAMS: Final = Query(
     TeamGrant,
     """
     SELECT team.id, team.slug, team.name, grants.role::int AS role, package.inherit_access AS inherited
@@ -75,7 +75,7 @@ class RepositoryGrant:
     inherited: bool
 
 
-_REPOSITORIES: Final = select(
+REPOSITORIES: Final = Query(
     RepositoryGrant,
     """
     SELECT repo.id, owner.login || '/' || repo.name AS full_name, grants.audience,
@@ -97,19 +97,13 @@ _REPOSITORIES: Final = select(
 )
 
 
-async def users(db: Executor, package_id: int) -> list[UserGrant]:
-    """Users with a granted role over a package; its owners need no grant and are not listed."""
-    return await _USERS.all(db, package_id)
+_ALL: Final = together(USERS, TEAMS, REPOSITORIES)
 
 
-async def teams(db: Executor, package_id: int) -> list[TeamGrant]:
-    """Teams with a role over a package."""
-    return await _TEAMS.all(db, package_id)
-
-
-async def repositories(db: Executor, package_id: int) -> list[RepositoryGrant]:
-    """Repositories whose tokens have a role over a package."""
-    return await _REPOSITORIES.all(db, package_id)
+async def granted(db: Executor, package_id: int) -> tuple[list[UserGrant], list[TeamGrant], list[RepositoryGrant]]:
+    """Users, teams and repositories whose tokens have a role over a package; its owners need no grant."""
+    users, teams, repositories = await _ALL.all(db, package_id)
+    return users, teams, repositories
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +158,10 @@ _REVOKED: Final[LiteralString] = f"'before', {events.ROLE_NAMES}[role]"
 
 
 def _grant(table: LiteralString, columns: LiteralString, values: LiteralString, about: LiteralString) -> Command:
-    """Declare the grant of the role $3 by the actor $4 with the token $5; the package is locked, and so is its row."""
+    """Declare the grant of the role $3 by the actor $4; the package is locked, and so is its row."""
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), old AS (
         SELECT {columns}, role FROM {table} WHERE (package_id, {columns}) = ($1, {values})
     ), given AS (
@@ -194,10 +188,10 @@ def _revoked(source: LiteralString, about: LiteralString) -> LiteralString:
 
 
 def _revoke(table: LiteralString, columns: LiteralString, condition: LiteralString, about: LiteralString) -> Command:
-    """Declare a revocation by the actor $3 with the token $4."""
+    """Declare a revocation by the actor $3."""
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), taken AS (
         DELETE FROM {table} WHERE package_id = $1 AND {condition} RETURNING {columns}, role
     )
@@ -208,55 +202,55 @@ def _revoke(table: LiteralString, columns: LiteralString, condition: LiteralStri
 
 _GRANT_USER: Final = _grant("package_users", "user_id", "$2", _USER)
 _GRANT_TEAM: Final = _grant("package_teams", "team_id", "$2", _OF_TEAM)
-_GRANT_REPOSITORY: Final = _grant("package_repositories", "repository_id, audience", "$2, $6", _OF_REPOSITORY)
+_GRANT_REPOSITORY: Final = _grant("package_repositories", "repository_id, audience", "$2, $5", _OF_REPOSITORY)
 _REVOKE_USER: Final = _revoke("package_users", "user_id", "user_id = $2", _USER)
 _REVOKE_TEAM: Final = _revoke("package_teams", "team_id", "team_id = $2", _OF_TEAM)
 _REVOKE_REPOSITORY: Final = _revoke(
     "package_repositories",
     "repository_id, audience",
-    "repository_id = $2 AND ($5::text IS NULL OR audience = $5)",
+    "repository_id = $2 AND ($4::text IS NULL OR audience = $4)",
     _OF_REPOSITORY,
 )
 
 
 async def grant_user(db: Executor, package_id: int, user_id: int, role: int, actor: Actor) -> None:
     """Grant a user a role, replacing the former role."""
-    await _GRANT_USER.run(db, package_id, user_id, role, actor.account_id, actor.token_id)
+    await _GRANT_USER.run(db, package_id, user_id, role, events.by(actor))
 
 
 async def grant_team(db: Executor, package_id: int, team_id: int, role: int, actor: Actor) -> None:
     """Grant a team a role, replacing the former role."""
-    await _GRANT_TEAM.run(db, package_id, team_id, role, actor.account_id, actor.token_id)
+    await _GRANT_TEAM.run(db, package_id, team_id, role, events.by(actor))
 
 
 async def grant_repository(
     db: Executor, package_id: int, repository_id: int, role: int, audience: str, actor: Actor
 ) -> None:
     """Grant the tokens of a repository a role, replacing the former role."""
-    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, actor.account_id, actor.token_id, audience)
+    await _GRANT_REPOSITORY.run(db, package_id, repository_id, role, events.by(actor), audience)
 
 
 async def revoke_user(db: Executor, package_id: int, user_id: int, actor: Actor) -> bool:
     """Revoke a user's role; False: there was no such grant."""
-    return await _REVOKE_USER.run(db, package_id, user_id, actor.account_id, actor.token_id) == 1
+    return await _REVOKE_USER.run(db, package_id, user_id, events.by(actor)) == 1
 
 
 async def revoke_team(db: Executor, package_id: int, team_id: int, actor: Actor) -> bool:
     """Revoke a team's role; False: there was no such grant."""
-    return await _REVOKE_TEAM.run(db, package_id, team_id, actor.account_id, actor.token_id) == 1
+    return await _REVOKE_TEAM.run(db, package_id, team_id, events.by(actor)) == 1
 
 
 async def revoke_repository(
     db: Executor, package_id: int, repository_id: int, audience: str | None, actor: Actor
 ) -> bool:
     """Revoke the role of a repository's tokens, for one audience or both; False: there was no such grant."""
-    taken = await _REVOKE_REPOSITORY.run(db, package_id, repository_id, actor.account_id, actor.token_id, audience)
+    taken = await _REVOKE_REPOSITORY.run(db, package_id, repository_id, events.by(actor), audience)
     return taken > 0
 
 
 _CLEAR: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), teams_gone AS (
         DELETE FROM package_teams WHERE package_id = $1 RETURNING team_id, role
     ), users_gone AS (
@@ -269,12 +263,12 @@ _CLEAR: Final = command(
 
 async def clear(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of all users and teams; the roles of repositories stay."""
-    await _CLEAR.run(db, package_id, actor.account_id, actor.token_id)
+    await _CLEAR.run(db, package_id, events.by(actor))
 
 
 _CLEAR_REPOSITORIES: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), gone AS (
         DELETE FROM package_repositories WHERE package_id = $1 RETURNING repository_id, audience, role
     )
@@ -285,12 +279,12 @@ _CLEAR_REPOSITORIES: Final = command(
 
 async def clear_repositories(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of the tokens of all repositories."""
-    await _CLEAR_REPOSITORIES.run(db, package_id, actor.account_id, actor.token_id)
+    await _CLEAR_REPOSITORIES.run(db, package_id, events.by(actor))
 
 
 _EXPEL: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), expelled AS (
         DELETE FROM package_users grants
          USING packages package, accounts owner
@@ -306,11 +300,11 @@ _EXPEL: Final = command(
 
 async def expel_strangers(db: Executor, package_id: int, actor: Actor) -> None:
     """Revoke the roles of non-members over an organization's package, unless the package is public."""
-    await _EXPEL.run(db, package_id, actor.account_id, actor.token_id)
+    await _EXPEL.run(db, package_id, events.by(actor))
 
 
 def _set(column: LiteralString, action: LiteralString) -> Command:
-    """Declare the change of a setting to $2 by the actor $3 with the token $4."""
+    """Declare the change of a setting to $2 by the actor $3."""
     changed = events.event(
         f"'{action}'",
         "changed CROSS JOIN actor",
@@ -319,7 +313,7 @@ def _set(column: LiteralString, action: LiteralString) -> Command:
     )
     return command(
         f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), changed AS (
         UPDATE packages package SET {column} = $2, updated_at = now()
           FROM packages old
@@ -337,12 +331,12 @@ _INHERIT: Final = _set("inherit_access", events.INHERITANCE_CHANGED)
 
 async def show_as(db: Executor, package_id: int, visibility: str, actor: Actor) -> None:
     """Change the visibility of a package: private, internal or public."""
-    await _SHOW_AS.run(db, package_id, visibility, actor.account_id, actor.token_id)
+    await _SHOW_AS.run(db, package_id, visibility, events.by(actor))
 
 
 async def inherit(db: Executor, package_id: int, actor: Actor, *, on: bool) -> None:
     """Set whether a package inherits the access of its linked repository."""
-    await _INHERIT.run(db, package_id, on, actor.account_id, actor.token_id)
+    await _INHERIT.run(db, package_id, on, events.by(actor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,11 @@ from typing import Final
 
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
-from storage.metadata.query import Executor, select
+from storage.metadata.query import Executor, Query, together
 from storage.names import PackageName
 
-_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_PERSON}")
-
-
-async def facts_of_person(db: Executor, account_id: int, package: PackageName) -> AccessFacts:
-    """The access facts of a person and a package, as of a token of theirs that narrows nothing."""
-    return await _FACTS.one(db, account_id, package.owner, package.image)
+#: As of a token that narrows nothing.
+_FACTS: Final = Query(AccessFacts, f"SELECT {access_facts.COLUMNS} {access_facts.FROM_PERSON}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +26,13 @@ class Reason:
     repository: str | None
 
 
-_REASONS: Final = select(
+_REASONS: Final = Query(
     Reason,
     """
     SELECT reason.kind, reason.role, reason.name, reason.repository
       FROM packages package
       JOIN accounts owner ON owner.id = package.owner_id
-      JOIN accounts person ON person.id = $2
+      JOIN accounts person ON person.id = $1
       LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = person.id
       LEFT JOIN repositories source ON source.id = package.repository_id AND package.inherit_access
      CROSS JOIN LATERAL (
@@ -72,12 +68,18 @@ _REASONS: Final = select(
          UNION ALL
         SELECT 9, 'public', 1, NULL, NULL WHERE package.visibility = 'public'
      ) AS reason
-     WHERE package.id = $1
+     WHERE package.id = $4
      ORDER BY reason.place, reason.name
     """,
 )
 
 
-async def reasons(db: Executor, package_id: int, account_id: int) -> list[Reason]:
-    """The reasons of a person's role over a package, the strongest kinds first."""
-    return await _REASONS.all(db, package_id, account_id)
+_OF_PERSON: Final = together(_FACTS, _REASONS)
+
+
+async def of_person(
+    db: Executor, account_id: int, name: PackageName, package_id: int
+) -> tuple[AccessFacts, list[Reason]]:
+    """The access facts of a person and a package, and the reasons of the person's role, the strongest kinds first."""
+    (facts,), reasons = await _OF_PERSON.all(db, account_id, name.owner, name.image, package_id)
+    return facts, reasons

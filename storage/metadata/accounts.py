@@ -32,8 +32,19 @@ COLUMNS: Final[LiteralString] = (
 _INSERT: Final = select(
     Account,
     f"""
-    INSERT INTO accounts (kind, login, name, email, site_admin) VALUES ($1, $2, $3, $4, $5)
-    RETURNING {COLUMNS}
+    WITH actor AS MATERIALIZED ({events.actor("$6")}),
+    made AS (
+        INSERT INTO accounts (kind, login, name, email, site_admin) VALUES ($1, $2, $3, $4, $5)
+        RETURNING {COLUMNS}),
+    recorded AS ({
+        events.note(
+            "CASE made.kind WHEN 'User' THEN 'user.create' ELSE 'org.create' END",
+            "made",
+            owner="made.id",
+            data="jsonb_build_object('login', made.login, 'site_admin', nullif(made.site_admin, false))",
+        )
+    })
+    SELECT {COLUMNS} FROM made
     """,
 )
 
@@ -48,7 +59,7 @@ async def insert(
     site_admin: bool = False,
 ) -> Account:
     """Insert an account. Raises AlreadyThere when the login is taken, in whatever case."""
-    return await _INSERT.one(db, kind, login, name, email, site_admin)
+    return await _INSERT.one(db, kind, login, name, email, site_admin, events.by())
 
 
 _BY_LOGIN: Final = select(
@@ -175,10 +186,24 @@ async def lock_administrators(db: Executor) -> list[int]:
 
 
 _SUSPEND: Final = command(
-    """
-    WITH sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND $2)
-    UPDATE accounts SET suspended_at = CASE WHEN $2 THEN coalesce(suspended_at, now()) END, updated_at = now()
-     WHERE id = $1
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND $2),
+    changed AS (
+        UPDATE accounts account
+           SET suspended_at = CASE WHEN $2 THEN coalesce(account.suspended_at, now()) END, updated_at = now()
+          FROM accounts old
+         WHERE account.id = $1 AND old.id = account.id
+        RETURNING account.id, account.login, old.suspended_at IS NOT NULL AS before)
+    {
+        events.note(
+            "CASE WHEN $2 THEN 'user.suspend' ELSE 'user.unsuspend' END",
+            "changed",
+            owner="changed.id",
+            data="jsonb_build_object('login', changed.login)",
+            where="changed.before <> $2",
+        )
+    }
     """
 )
 
@@ -188,15 +213,33 @@ async def suspend(db: Executor, account_id: int, *, suspended: bool) -> None:
 
     Sessions of browsers end.
     """
-    await _SUSPEND.run(db, account_id, suspended)
+    await _SUSPEND.run(db, account_id, suspended, events.by())
 
 
-_PROMOTE: Final = command("UPDATE accounts SET site_admin = $2, updated_at = now() WHERE id = $1")
+_PROMOTE: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    changed AS (
+        UPDATE accounts account SET site_admin = $2, updated_at = now()
+          FROM accounts old
+         WHERE account.id = $1 AND old.id = account.id
+        RETURNING account.id, account.login, old.site_admin AS before)
+    {
+        events.note(
+            "CASE WHEN $2 THEN 'user.promote' ELSE 'user.demote' END",
+            "changed",
+            owner="changed.id",
+            data="jsonb_build_object('login', changed.login)",
+            where="changed.before <> $2",
+        )
+    }
+    """
+)
 
 
 async def promote(db: Executor, account_id: int, *, site_admin: bool) -> None:
     """Make a user an administrator of this registry, or an ordinary user again."""
-    await _PROMOTE.run(db, account_id, site_admin)
+    await _PROMOTE.run(db, account_id, site_admin, events.by())
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,18 +283,31 @@ async def retire_names(db: Executor, account_id: int, downloads: int) -> int:
 
 
 _RENAME: Final = command(
-    """
-    WITH former AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    former AS (
         INSERT INTO former_logins (login, account_id) SELECT lower(login), id FROM accounts WHERE id = $1
-        ON CONFLICT (login) DO UPDATE SET account_id = excluded.account_id)
-    UPDATE accounts SET login = $2, updated_at = now() WHERE id = $1
+        ON CONFLICT (login) DO UPDATE SET account_id = excluded.account_id),
+    changed AS (
+        UPDATE accounts account SET login = $2, updated_at = now()
+          FROM accounts old
+         WHERE account.id = $1 AND old.id = account.id
+        RETURNING account.id, account.kind, old.login AS before, account.login AS now)
+    {
+        events.note(
+            "CASE changed.kind WHEN 'User' THEN 'user.rename' ELSE 'org.rename' END",
+            "changed",
+            owner="changed.id",
+            data="jsonb_build_object('before', changed.before, 'after', changed.now)",
+        )
+    }
     """
 )
 
 
 async def rename(db: Executor, account_id: int, login: str) -> None:
     """Rename an account, and keep its former login. Raises AlreadyThere when the login is taken."""
-    await _RENAME.run(db, account_id, login)
+    await _RENAME.run(db, account_id, login, events.by())
 
 
 _DELETED: Final = events.event(
@@ -260,18 +316,25 @@ _DELETED: Final = events.event(
     package="links.id",
     owner="$1::bigint",
 )
+_GONE: Final = events.of_account(
+    "CASE gone.kind WHEN 'User' THEN 'user.delete' ELSE 'org.delete' END",
+    "accounts gone",
+    owner="gone.id",
+    data="jsonb_build_object('login', gone.login)",
+    where="gone.id = $1 AND gone.deleted_at IS NULL",
+)
 # Each clause is of another table, and none reads what another writes. What was deleted before has nothing to lose: its
 # sessions, grants and tokens went then, and nobody restores it without its owner.
 _FORGET: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}),
+    WITH actor AS MATERIALIZED ({events.actor("$2")}),
     owned AS (SELECT id FROM repositories WHERE owner_id = $1 AND deleted_at IS NULL),
     links AS (
         UPDATE packages
            SET deleted_at = now(), deleted_by = (SELECT id FROM actor), repository_id = NULL, inherit_access = false
          WHERE owner_id = $1 AND deleted_at IS NULL
         RETURNING id, published_at),
-    recorded AS ({events.record(_DELETED)}),
+    recorded AS ({events.record(_DELETED, _GONE)}),
     sessions AS ({ABORT} package_id IN (SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL)),
     seats AS (DELETE FROM memberships WHERE org_id = $1 OR user_id = $1),
     places AS (DELETE FROM team_members
@@ -314,5 +377,5 @@ async def forget(db: Executor, account_id: int, actor: Actor) -> None:
 
     Its login is free from now on; whoever takes it gets another id, and with it none of this.
     """
-    await _FORGET.run(db, account_id, actor.account_id, actor.token_id)
+    await _FORGET.run(db, account_id, events.by(actor))
     await _FORGET_TEAMS.run(db, account_id)

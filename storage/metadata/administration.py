@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata import events
 from storage.metadata.accounts import COLUMNS, Account
 from storage.metadata.query import COUNTED, Executor, command, counted, select
+from storage.metadata.tokens import revoked
 
 _PEOPLE: Final = select(
     Account,
@@ -87,12 +89,14 @@ async def tokens(db: Executor, before: int, limit: int, account_id: int | None) 
     return await _TOKENS_OF.all(db, before, limit, account_id)
 
 
-_REVOKE: Final = command("UPDATE tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL")
+_REVOKE: Final = command(
+    revoked("UPDATE tokens token SET revoked_at = now() WHERE token.id = $1 AND token.revoked_at IS NULL", "$2")
+)
 
 
 async def revoke(db: Executor, token_id: int) -> bool:
     """Revoke a token of whatever kind, at once and for ever; False: there is no such token."""
-    return await _REVOKE.run(db, token_id) == 1
+    return await _REVOKE.run(db, token_id, events.by()) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Packages as shown to a viewer: one package, or a page of an account's packages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -106,24 +105,35 @@ async def page(
     return await _PAGE.all(db, token_id, owner_id, visibility, limit, offset)
 
 
-_DELETED: Final = select(
-    ListedPackage,
-    f"""
+@dataclass(frozen=True, slots=True)
+class DeletedPackage(ListedPackage):
+    """A deleted package; ``taken``: a published package has its name now."""
+
+    taken: bool
+
+
+def _deleted(owners: LiteralString, more: LiteralString = "true") -> LiteralString:
+    """Render a page ($2 rows past $3) of the packages of ``owners``, which the window of $4 seconds still holds."""
+    return f"""
     {access_facts.GIVEN}
-    SELECT {COLUMNS}, count(*) OVER ()::int AS total
+    SELECT {COLUMNS}, count(*) OVER ()::int AS total,
+           EXISTS (SELECT 1 FROM packages present
+                    WHERE present.owner_id = package.owner_id AND present.name = package.name
+                      AND present.deleted_at IS NULL AND present.published_at IS NOT NULL) AS taken
       FROM {access_facts.HOLDER}
-      JOIN accounts owner ON owner.id = $2
+      JOIN accounts owner ON owner.id = ANY (ARRAY({owners})) AND owner.deleted_at IS NULL
       LEFT JOIN repositories source ON source.id = token.repository_id AND source.deleted_at IS NULL
       LEFT JOIN memberships seat ON seat.org_id = owner.id AND seat.user_id = caller.id
       JOIN packages package
              ON package.owner_id = owner.id AND package.published_at IS NOT NULL
-                AND package.deleted_at > now() - make_interval(secs => $6)
+                AND package.deleted_at > now() - make_interval(secs => $4)
       {LINKED}
-     WHERE token.id = $1 AND ($3::text IS NULL OR package.visibility = $3)
-       AND {access_facts.READABLE} AND ({access_facts.ROLE}) = 3
-     ORDER BY package.deleted_at DESC, package.id LIMIT $4 OFFSET $5
-    """,
-)
+     WHERE token.id = $1 AND {more} AND {access_facts.READABLE} AND ({access_facts.ROLE}) = 3
+     ORDER BY package.deleted_at DESC, package.id LIMIT $2 OFFSET $3
+    """
+
+
+_DELETED: Final = select(DeletedPackage, _deleted("SELECT $5::bigint", "($6::text IS NULL OR package.visibility = $6)"))
 
 
 async def deleted(
@@ -135,25 +145,16 @@ async def deleted(
     limit: int,
     offset: int,
     window_seconds: float,
-) -> list[ListedPackage]:
+) -> list[DeletedPackage]:
     """Packages of an account that the viewer could restore, the last deleted first."""
-    return await _DELETED.all(db, token_id, owner_id, visibility, limit, offset, window_seconds)
+    return await _DELETED.all(db, token_id, limit, offset, window_seconds, owner_id, visibility)
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    name: str
+_DELETED_OF_MINE: Final = select(DeletedPackage, _deleted("SELECT id FROM person UNION ALL SELECT org_id FROM seats"))
 
 
-_TAKEN: Final = select(
-    _Name,
-    """
-    SELECT name FROM packages
-     WHERE owner_id = $1 AND name = ANY ($2::text[]) AND deleted_at IS NULL AND published_at IS NOT NULL
-    """,
-)
-
-
-async def taken(db: Executor, owner_id: int, names: Sequence[str]) -> set[str]:
-    """The names, of those given, that published packages of the account have."""
-    return {row.name for row in await _TAKEN.all(db, owner_id, list(names))}
+async def deleted_of_mine(
+    db: Executor, token_id: int, *, limit: int, offset: int, window_seconds: float
+) -> list[DeletedPackage]:
+    """Packages of the viewer, and of the viewer's organizations, that the viewer could restore."""
+    return await _DELETED_OF_MINE.all(db, token_id, limit, offset, window_seconds)

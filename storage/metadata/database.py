@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import StorageError, Unavailable
+from storage.errors import ReadOnly, StorageError, Unavailable
 from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 from storage.metadata.turns import Turns
 
@@ -53,6 +53,8 @@ _TRIES: Final = 3
 READ_ONLY: Final = "Postgres: read-only"
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
+#: The state of migration 0027, with the operator's reason as its message.
+_REFUSED_READ_ONLY: Final = "MR001"
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 #: What an operator is told in words of ours.
 _SAID: Final = (
@@ -93,6 +95,8 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _REFUSED_READ_ONLY:
+        return ReadOnly(str(error))
     for kind, said in _SAID:
         if isinstance(error, kind):
             return Unavailable(said)
@@ -174,6 +178,14 @@ def _is_told_read_only(told: object) -> bool:
     return getattr(told, "default_transaction_read_only", "off") == "on"
 
 
+class PoolUse(NamedTuple):
+    """The connections of a pool, and the number of requests that wait for one."""
+
+    size: int
+    in_use: int
+    waiting: int
+
+
 class _Taken(NamedTuple):
     """A connection of the pool; ``told``: what its server tells of itself, asyncpg's and ever the newest."""
 
@@ -244,6 +256,12 @@ class Database:
             await self._give_up(taken.connection, error)
             raise
         await self._give(taken, renewals)
+
+    @property
+    def use(self) -> "PoolUse":
+        """The connections that are open, those at work, and the requests that wait for one."""
+        size = self._pool.get_size()
+        return PoolUse(size, size - self._pool.get_idle_size() - len(self._idle), self._waiting)
 
     async def renew(self) -> None:
         """Have all connections closed, those at work when they are given back: their server no longer writes.

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, counted, select
+from storage.metadata.query import Executor, Query, counted, select, together
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """A version that goes with the one of the id ``root``: itself, or a follower; ``downloads``: since it was pushed.
 
-    ``tags``: a follower has such as its subject is named in; ``public``: everybody may see the package.
+    ``size``: of the image in bytes; ``tags``: a follower has such as its subject is named in; ``public``: everybody may
+    see the package.
     """
 
     root: int
@@ -61,7 +62,7 @@ _LEAVING: Final = select(
          ) AS next
     )
     SELECT leaving.root, version.id, version.digest, version.media_type, version.artifact_type, version.subject,
-           version.sort, version.platforms, version.size,
+           version.sort, version.platforms, coalesce(version.image_size, version.size) AS size,
            ARRAY(SELECT name FROM tags WHERE package_id = $1 AND digest = version.digest ORDER BY name) AS tags,
            coalesce((SELECT count FROM download_totals WHERE version_id = version.id), 0) AS downloads,
            (SELECT visibility = 'public' FROM packages WHERE id = $1) AS public
@@ -89,7 +90,7 @@ class Left:
     tagged_others: bool
 
 
-_LEFT: Final = select(
+_LEFT: Final = Query(
     Left,
     """
     SELECT EXISTS (SELECT 1 FROM manifests
@@ -97,11 +98,6 @@ _LEFT: Final = select(
            EXISTS (SELECT 1 FROM tags WHERE package_id = $1 AND digest <> ALL ($2::text[])) AS tagged_others
     """,
 )
-
-
-async def left(db: Executor, package_id: int, digests: Sequence[str]) -> Left:
-    """The versions of a package beside these."""
-    return await _LEFT.one(db, package_id, list(digests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +110,11 @@ class Holder:
 
 
 # Lists of referrers, which clients keep under a tag where a registry has no API for them, hold nothing.
-_HOLDERS: Final = select(
+_HOLDERS: Final = Query(
     Holder,
     """
     WITH RECURSIVE above AS (
-        SELECT digest COLLATE "C" AS child, digest COLLATE "C" AS digest FROM unnest($2::text[]) AS asked (digest)
+        SELECT digest COLLATE "C" AS child, digest COLLATE "C" AS digest FROM unnest($3::text[]) AS asked (digest)
          UNION
         SELECT above.child, parent.digest
           FROM above
@@ -137,18 +133,24 @@ _HOLDERS: Final = select(
                       WHERE package_id = $1 AND digest = above.digest AND name !~ '^sha(256|512)-[0-9a-f]{64}$'
                       ORDER BY name LIMIT 20) AS tags
      ) AS named
-     WHERE above.digest <> ALL ($2::text[]) AND cardinality(named.tags) > 0
+     WHERE above.digest <> ALL ($3::text[]) AND cardinality(named.tags) > 0
      ORDER BY above.child, above.digest LIMIT 20
     """,
 )
 
 
-async def holders(db: Executor, package_id: int, digests: Sequence[str]) -> list[Holder]:
-    """Indexes with tags that one of these versions is part of, directly or through other indexes; at most 20.
+_AROUND: Final = together(_HOLDERS, _LEFT)
 
-    An index that is one of these versions itself is none.
+
+async def around(
+    db: Executor, package_id: int, digests: Sequence[str], named: Sequence[str]
+) -> tuple[list[Holder], Left]:
+    """Indexes with tags that a version of ``named`` is part of, and the rest of a package without all ``digests``.
+
+    The indexes hold directly or through other indexes, and are 20 at most. One of ``named`` itself is none.
     """
-    return await _HOLDERS.all(db, package_id, list(digests))
+    holders, (left,) = await _AROUND.all(db, package_id, list(digests), list(named))
+    return holders, left
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ class Effect:
     recent: int
 
 
-_EFFECT: Final = select(
+_EFFECT: Final = Query(
     Effect,
     """
     SELECT (SELECT coalesce(sum(blob.size), 0)::bigint
@@ -179,15 +181,10 @@ _EFFECT: Final = select(
            + (SELECT coalesce(sum(size), 0) FROM manifests
                WHERE package_id = $1 AND digest = ANY ($2::text[])) AS bytes,
            (SELECT coalesce(sum(day.count), 0)::bigint
-              FROM unnest($3::bigint[]) AS version (id)
+              FROM unnest($4::bigint[]) AS version (id)
               JOIN downloads day ON day.version_id = version.id AND day.day > current_date - 30) AS recent
     """,
 )
-
-
-async def effect(db: Executor, package_id: int, digests: Sequence[str], version_ids: Sequence[int]) -> Effect:
-    """The rest of the effect of deleting these versions, with these ids."""
-    return await _EFFECT.one(db, package_id, list(digests), list(version_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +197,10 @@ class Orphan:
     size: int
 
 
-_ORPHANS: Final = select(
+_ORPHANS: Final = Query(
     Orphan,
     """
-    SELECT child.id, child.digest, child.platforms, child.size
+    SELECT child.id, child.digest, child.platforms, coalesce(child.image_size, child.size) AS size
       FROM (SELECT DISTINCT child FROM manifest_children WHERE package_id = $1 AND parent = ANY ($2::text[])) AS nesting
      CROSS JOIN LATERAL (SELECT * FROM manifests
                           WHERE package_id = $1 AND digest = nesting.child AND deleted_at IS NULL LIMIT 1) AS child
@@ -219,9 +216,20 @@ _ORPHANS: Final = select(
 )
 
 
-async def orphans(db: Executor, package_id: int, digests: Sequence[str]) -> list[Orphan]:
-    """Children that only these versions hold, and that do not go with them; at most 100."""
-    return await _ORPHANS.all(db, package_id, list(digests))
+_PREVIEW: Final = together(_HOLDERS, _LEFT, _EFFECT, _ORPHANS)
+
+
+async def preview(
+    db: Executor, package_id: int, digests: Sequence[str], named: Sequence[str], version_ids: Sequence[int]
+) -> tuple[list[Holder], Left, Effect, list[Orphan]]:
+    """The answer of ``around``, with the effect of deleting these versions, and children that only they hold.
+
+    The children do not go with them, and are 100 at most.
+    """
+    holders, (left,), (effect,), orphans = await _PREVIEW.all(
+        db, package_id, list(digests), list(named), list(version_ids)
+    )
+    return holders, left, effect, orphans
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from storage.metadata import events
 from storage.metadata.query import Executor, command, select
 
 
@@ -57,17 +58,28 @@ async def waiting(db: Executor, user_hash: bytes) -> Device | None:
 
 _DECIDE: Final = select(
     Device,
-    """
-    UPDATE device_sign_ins SET approved = $3, account_id = $2
-     WHERE user_hash = $1 AND approved IS NULL AND expires_at > now()
-    RETURNING id, host, address, scopes, created_at
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    decided AS (
+        UPDATE device_sign_ins SET approved = $3, account_id = $2
+         WHERE user_hash = $1 AND approved IS NULL AND expires_at > now()
+        RETURNING id, host, address, scopes, created_at),
+    recorded AS ({
+        events.note(
+            "CASE WHEN $3 THEN 'user.approve_device' ELSE 'user.deny_device' END",
+            "decided",
+            owner="$2::bigint",
+            data="jsonb_build_object('host', decided.host, 'address', decided.address, 'scopes', decided.scopes)",
+        )
+    })
+    SELECT id, host, address, scopes, created_at FROM decided
     """,
 )
 
 
 async def decide(db: Executor, user_hash: bytes, account_id: int, *, approved: bool) -> Device | None:
     """Approve or deny the device for the account; None: no device waits under this code."""
-    return await _DECIDE.maybe(db, user_hash, account_id, approved)
+    return await _DECIDE.maybe(db, user_hash, account_id, approved, events.by())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""Events: what happened to packages, written by the statement that makes the change, and read by package and by tag.
+"""Events: what happened, written by the statement that makes the change, and read by package and by tag.
 
-A statement that changes a package has a CTE ``actor`` and records what it did in the same go, so that no change is
+A statement that changes something has a CTE ``actor`` and records what it did in the same go, so that no change is
 without its event and no event without its change. The pull path records nothing.
 """
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -48,17 +50,43 @@ class Actor:
     token_id: int | None
 
 
-def actor(account: LiteralString, token: LiteralString) -> LiteralString:
-    """Render the SELECT of one row: the actor of a change, by the SQL of the ids of account and token.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that a change came by; each "" where there is none, or where it is not known."""
+
+    request_id: str = ""
+    remote: str = ""
+    user_agent: str = ""
+
+
+#: Who makes the change that this task is about to make, and by which request; set by the edge once it knows. Without
+#: both it is an operator's command, or a job.
+ACTOR: Final[ContextVar[Actor | None]] = ContextVar("actor", default=None)
+ORIGIN: Final[ContextVar[Callable[[], Origin]]] = ContextVar("origin", default=Origin)
+_GAP: Final[LiteralString] = "E'\\t'"
+
+
+def by(actor: Actor | None = None) -> str:
+    """Return the parameter of a statement that ``actor`` reads: the actor, or the one of this task, and the request."""
+    who, origin = actor or ACTOR.get() or Actor(None, None), ORIGIN.get()()
+    return f"{who.account_id or ''}\t{who.token_id or ''}\t{origin.request_id}\t{origin.remote}\t{origin.user_agent}"
+
+
+def actor(given: LiteralString) -> LiteralString:
+    """Render the SELECT of one row: the actor of a change, by the SQL of what ``by`` returned.
 
     A token of a repository, which is gone after its hours, is named by its repository.
     """
     return f"""
-        SELECT coalesce(token.account_id, {account}) AS id, coalesce(token.kind, 'session') AS via,
+        SELECT coalesce(token.account_id, given.part[1]::bigint) AS id,
+               coalesce(token.kind, CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
+                                         WHEN given.part[3] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
                token.id AS token_id,
                CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
-                    ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name
-          FROM (SELECT {token} AS id) AS given LEFT JOIN tokens token ON token.id = given.id
+                    ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name,
+               given.part[3] AS request_id, given.part[4] AS remote, given.part[5] AS user_agent
+          FROM (SELECT string_to_array({given}, {_GAP}, '') AS part) AS given
+          LEFT JOIN tokens token ON token.id = given.part[2]::bigint
     """
 
 
@@ -77,6 +105,7 @@ def event(
     before: LiteralString = "NULL::text",
     tag: LiteralString = "NULL::text",
     data: LiteralString = "NULL::jsonb",
+    repository: LiteralString = "NULL::bigint",
 ) -> LiteralString:
     """Render the SELECT of events of a package, one for each row of ``source``, which has ``actor`` in it.
 
@@ -84,7 +113,8 @@ def event(
     """
     return f"""
         SELECT {action}, {owner}, {package}, {version}, {_bytes(digest)}, {_bytes(before)}, {tag},
-               actor.id, actor.via, actor.token_id, actor.token_name, {data}
+               actor.id, actor.via, actor.token_id, actor.token_name, {data}, {repository},
+               actor.request_id, actor.remote, actor.user_agent
           FROM {source}"""
 
 
@@ -92,8 +122,56 @@ def record(*events: LiteralString) -> LiteralString:
     """Render the INSERT of events, in this order."""
     return f"""
         INSERT INTO events (action, owner_id, package_id, version_id, digest, before_digest, tag,
-                            actor_id, via, token_id, token_name, data)
+                            actor_id, via, token_id, token_name, data, repository_id, request_id, remote, user_agent)
         {" UNION ALL ".join(events)}"""
+
+
+def of_account(
+    action: LiteralString,
+    source: LiteralString,
+    *,
+    owner: LiteralString,
+    data: LiteralString = "NULL::jsonb",
+    repository: LiteralString = "NULL::bigint",
+    where: LiteralString = "true",
+) -> LiteralString:
+    """Render the SELECT of events of an account, one for each row of ``source``; NULLs in ``data`` are left out.
+
+    ``action`` and the rest are SQL over the row. The statement has the CTE ``actor``.
+    """
+    return event(
+        action,
+        f"actor CROSS JOIN {source} WHERE {where}",
+        package="NULL::bigint",
+        owner=owner,
+        data=f"jsonb_strip_nulls({data})",
+        repository=repository,
+    )
+
+
+def note(
+    action: LiteralString,
+    source: LiteralString,
+    *,
+    owner: LiteralString,
+    data: LiteralString = "NULL::jsonb",
+    repository: LiteralString = "NULL::bigint",
+    where: LiteralString = "true",
+) -> LiteralString:
+    """Render the INSERT of what ``of_account`` renders."""
+    return record(of_account(action, source, owner=owner, data=data, repository=repository, where=where))
+
+
+def user(account_id: LiteralString) -> LiteralString:
+    """Render the fields of ``data`` that name a user."""
+    return f"""'user', jsonb_build_object(
+        'id', {account_id}, 'login', (SELECT login FROM accounts WHERE id = {account_id}))"""
+
+
+def repository(repository_id: LiteralString) -> LiteralString:
+    """Render the fields of ``data`` that name a repository."""
+    return f"""'repository', jsonb_build_object(
+        'id', {repository_id}, 'full_name', ({FULL_NAME} WHERE repository.id = {repository_id}))"""
 
 
 #: The action of a tag that is written, over its former digest.

@@ -92,7 +92,7 @@ _RETURNING: Final[LiteralString] = """
 _LINK: Final = select(
     _Changed,
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$5::bigint", "$6::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$5")}
     ), changed AS (
         UPDATE packages package
            SET repository_id = $2, updated_at = now(),
@@ -114,13 +114,13 @@ async def link(db: Executor, package_id: int, repository_id: int, actor: Actor, 
 
     ``inherit``: inherit the repository's access; only where the owner enables that for new ones, unless ``forced``.
     """
-    linked = await _LINK.one(db, package_id, repository_id, inherit, forced, actor.account_id, actor.token_id)
+    linked = await _LINK.one(db, package_id, repository_id, inherit, forced, events.by(actor))
     return linked.done
 
 
 _UNLINK: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), changed AS (
         UPDATE packages package SET repository_id = NULL, inherit_access = false, updated_at = now()
           FROM packages old
@@ -134,4 +134,4 @@ _UNLINK: Final = command(
 
 async def unlink(db: Executor, package_id: int, actor: Actor) -> None:
     """Remove the link of a package, and the access that was inherited by the link."""
-    await _UNLINK.run(db, package_id, actor.account_id, actor.token_id)
+    await _UNLINK.run(db, package_id, events.by(actor))

@@ -6,6 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import access_facts, events
 from storage.metadata.access_facts import AccessFacts
+from storage.metadata.events import Actor
 from storage.metadata.query import Executor, select
 from storage.names import Digest, PackageName, TagName
 from storage.objects.base import ObjectKey
@@ -149,7 +150,7 @@ TAGGED: Final[LiteralString] = """
 _INSERT: Final = select(
     _Inserted,
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("NULL::bigint", "$18::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$18")}
     ), package AS (
         UPDATE packages
            SET updated_at = now(), published_at = coalesce(published_at, now()),
@@ -259,7 +260,7 @@ async def insert(db: Executor, package_id: int, new: NewManifest, token_id: int 
         list(new.platforms),
         new.describes,
         list(new.tags),
-        token_id,
+        events.by(Actor(None, token_id)),
     )
     return stored is not None
 

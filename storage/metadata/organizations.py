@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
 from storage.metadata.accounts import Number
-from storage.metadata.query import COUNTED, Executor, command, select
+from storage.metadata.query import COUNTED, Executor, Query, command, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Organization:
     sso_missing: bool  # it requires its authorisation, and the token does not have it
 
 
-_SEEN: Final = select(
+SEEN: Final = select(
     Organization,
     f"""
     SELECT org.id, org.login, org.name, org.email, org.description, org.packages_inherit_access,
@@ -53,7 +53,7 @@ _SEEN: Final = select(
 
 async def seen(db: Executor, token_id: int | None, login: str) -> Organization | None:
     """Find an organization by login, with the caller's role."""
-    return await _SEEN.maybe(db, token_id, login)
+    return await SEEN.maybe(db, token_id, login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,37 @@ class Settings:
     members_can_create_internal_packages: bool | None = None
 
 
+_SETTINGS: Final[LiteralString] = """(SELECT to_jsonb(settings) FROM (
+    SELECT {0}.name, {0}.email, {0}.description, {0}.packages_inherit_access, {0}.packages_sso_required,
+           {0}.members_can_create_public_packages, {0}.members_can_create_private_packages,
+           {0}.members_can_create_internal_packages) AS settings)"""
 _UPDATE: Final = command(
-    """
-    UPDATE accounts
-       SET name = nullif(coalesce($2, name), ''),
-           email = nullif(coalesce($3, email), ''),
-           description = nullif(coalesce($4, description), ''),
-           packages_inherit_access = coalesce($5, packages_inherit_access),
-           packages_sso_required = coalesce($6, packages_sso_required),
-           members_can_create_public_packages = coalesce($7, members_can_create_public_packages),
-           members_can_create_private_packages = coalesce($8, members_can_create_private_packages),
-           members_can_create_internal_packages = coalesce($9, members_can_create_internal_packages),
-           updated_at = now()
-     WHERE id = $1 AND deleted_at IS NULL
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$10")}),
+    changed AS (
+        UPDATE accounts org
+           SET name = nullif(coalesce($2, org.name), ''),
+               email = nullif(coalesce($3, org.email), ''),
+               description = nullif(coalesce($4, org.description), ''),
+               packages_inherit_access = coalesce($5, org.packages_inherit_access),
+               packages_sso_required = coalesce($6, org.packages_sso_required),
+               members_can_create_public_packages = coalesce($7, org.members_can_create_public_packages),
+               members_can_create_private_packages = coalesce($8, org.members_can_create_private_packages),
+               members_can_create_internal_packages = coalesce($9, org.members_can_create_internal_packages),
+               updated_at = now()
+          FROM accounts old
+         WHERE org.id = $1 AND org.deleted_at IS NULL AND old.id = org.id
+        RETURNING org.id, {_SETTINGS.format("old")} AS before, {_SETTINGS.format("org")} AS now)
+    {
+        events.note(
+            "'org.update'",
+            "changed",
+            owner="changed.id",
+            data='''(SELECT jsonb_object_agg(key, jsonb_build_object('before', changed.before -> key, 'after', value))
+                       FROM jsonb_each(changed.now) WHERE value <> changed.before -> key)''',
+            where="changed.before <> changed.now",
+        )
+    }
     """
 )
 
@@ -100,6 +118,7 @@ async def update(db: Executor, org_id: int, new: Settings) -> None:
         new.members_can_create_public_packages,
         new.members_can_create_private_packages,
         new.members_can_create_internal_packages,
+        events.by(),
     )
 
 
@@ -112,7 +131,7 @@ class Member:
 
 
 _MEMBERS: Final[LiteralString] = "FROM memberships WHERE org_id = $1 AND ($2::text IS NULL OR role = $2)"
-_LIST_MEMBERS: Final = select(
+_LIST_MEMBERS: Final = Query(
     Member,
     f"""
     SELECT person.id, person.login, person.site_admin, seat.role
@@ -121,15 +140,15 @@ _LIST_MEMBERS: Final = select(
      ORDER BY person.id
     """,
 )
-_COUNT_MEMBERS: Final = select(
-    Number, f"SELECT count(*) AS count FROM (SELECT 1 {_MEMBERS} LIMIT {COUNTED}) AS counted"
-)
+_COUNT_MEMBERS: Final = Query(Number, f"SELECT count(*) AS count FROM (SELECT 1 {_MEMBERS} LIMIT {COUNTED}) AS counted")
+
+_MEMBERS_PAGE: Final = together(_LIST_MEMBERS, _COUNT_MEMBERS)
 
 
 async def members(db: Executor, org_id: int, role: str | None, *, limit: int, offset: int) -> tuple[list[Member], int]:
     """A page of the members, ordered by user id, and their total; ``role``: members with this role only."""
-    total = (await _COUNT_MEMBERS.one(db, org_id, role)).count
-    return await _LIST_MEMBERS.all(db, org_id, role, limit, offset), total
+    found, (total,) = await _MEMBERS_PAGE.all(db, org_id, role, limit, offset)
+    return found, total.count
 
 
 _MEMBER: Final = select(
@@ -148,16 +167,29 @@ async def member(db: Executor, org_id: int, login: str) -> Member | None:
 
 
 _SEAT: Final = command(
-    """
-    INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)
-    ON CONFLICT (org_id, user_id) DO UPDATE SET role = excluded.role
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    old AS (SELECT role FROM memberships WHERE org_id = $1 AND user_id = $2),
+    put AS (
+        INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)
+        ON CONFLICT (org_id, user_id) DO UPDATE SET role = excluded.role
+        RETURNING org_id, user_id, role)
+    {
+        events.note(
+            "CASE WHEN old.role IS NULL THEN 'org.add_member' ELSE 'org.update_member' END",
+            "put LEFT JOIN old ON true",
+            owner="put.org_id",
+            data=f"jsonb_build_object({events.user('put.user_id')}, 'role', put.role, 'before', old.role)",
+            where="old.role IS DISTINCT FROM put.role",
+        )
+    }
     """
 )
 
 
 async def seat(db: Executor, org_id: int, user_id: int, role: str) -> None:
     """Make the user a member with this role, replacing the former role."""
-    await _SEAT.run(db, org_id, user_id, role)
+    await _SEAT.run(db, org_id, user_id, role, events.by())
 
 
 _OTHER_OWNERS: Final = select(
@@ -171,7 +203,20 @@ async def other_owners(db: Executor, org_id: int, user_id: int) -> int:
     return (await _OTHER_OWNERS.one(db, org_id, user_id)).count
 
 
-_UNSEAT: Final = command("DELETE FROM memberships WHERE org_id = $1 AND user_id = $2")
+_UNSEAT: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    taken AS (DELETE FROM memberships WHERE org_id = $1 AND user_id = $2 RETURNING org_id, user_id, role)
+    {
+        events.note(
+            "'org.remove_member'",
+            "taken",
+            owner="taken.org_id",
+            data=f"jsonb_build_object({events.user('taken.user_id')}, 'before', taken.role)",
+        )
+    }
+    """
+)
 
 _UNGRANT: Final = command(
     """
@@ -198,7 +243,7 @@ async def unseat(db: Executor, org_id: int, user_id: int) -> bool:
     A statement that grants something to a member locks his seat (FOR KEY SHARE), so that the second of these
     statements, with a snapshot of its own, sees all that was granted before the seat was gone.
     """
-    if not await _UNSEAT.run(db, org_id, user_id):
+    if not await _UNSEAT.run(db, org_id, user_id, events.by()):
         return False
     await _UNGRANT.run(db, org_id, user_id)
     return True
@@ -219,19 +264,20 @@ _BELONGINGS: Final[LiteralString] = """
      WHERE seat.user_id = $1
        AND ($1 = $2 OR EXISTS (SELECT 1 FROM memberships WHERE org_id = org.id AND user_id = $2))
 """
-_LIST_BELONGINGS: Final = select(
+BELONGINGS: Final = Query(
     Belonging,
     f"SELECT org.id, org.login, org.description, seat.role {_BELONGINGS} ORDER BY org.id LIMIT $3 OFFSET $4",
 )
-_COUNT_BELONGINGS: Final = select(Number, f"SELECT count(*) AS count {_BELONGINGS}")
+_COUNT_BELONGINGS: Final = Query(Number, f"SELECT count(*) AS count {_BELONGINGS}")
+_BELONGINGS_PAGE: Final = together(BELONGINGS, _COUNT_BELONGINGS)
 
 
 async def of_user(
     db: Executor, user_id: int, viewer_id: int, *, limit: int, offset: int
 ) -> tuple[list[Belonging], int]:
     """A page of the organizations that both the user and the viewer belong to, and their total."""
-    total = (await _COUNT_BELONGINGS.one(db, user_id, viewer_id)).count
-    return await _LIST_BELONGINGS.all(db, user_id, viewer_id, limit, offset), total
+    found, (total,) = await _BELONGINGS_PAGE.all(db, user_id, viewer_id, limit, offset)
+    return found, total.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import Final, LiteralString
 from storage.metadata import access_facts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.links import REPOSITORY_ROLE
-from storage.metadata.query import Executor, select
+from storage.metadata.query import Executor, Query, select
+from storage.metadata.selections import CHILD, TAGGED, Filter, narrowed
+from storage.metadata.web_sessions import WebSession, with_session
 from storage.names import PackageName
 
 
@@ -41,6 +43,16 @@ _PACKAGE: Final = select(ShownPackage, f"SELECT {access_facts.COLUMNS}, {_DETAIL
 async def package(db: Executor, token_id: int | None, name: PackageName) -> ShownPackage:
     """Look up a package as its page shows it; whether the viewer may see it, ``decide`` judges."""
     return await _PACKAGE.one(db, token_id, name.owner, name.image)
+
+
+_PACKAGE_IN_SESSION: Final = with_session(_PACKAGE)
+
+
+async def package_in_session(
+    db: Executor, digest: bytes | None, name: PackageName
+) -> tuple[WebSession | None, ShownPackage | None]:
+    """Look up the session whose id has this SHA-256, and a package with the access facts of the session's account."""
+    return await _PACKAGE_IN_SESSION.maybe(db, digest, name.owner, name.image)
 
 
 #: Of more versions than this the downloads are not added up.
@@ -159,7 +171,7 @@ class ShownVersion(AccessFacts, frozen=True):
 #: Tags and parents of a version: more are not shown.
 NEAR_MAX: Final = 50
 
-_VERSION: Final = select(
+_VERSION: Final = Query(
     ShownVersion,
     f"""
     SELECT {access_facts.COLUMNS}, owner.login AS owner_login, version.id AS version_id, version.digest,
@@ -190,11 +202,14 @@ _VERSION: Final = select(
 )
 
 
-async def version(
-    db: Executor, token_id: int | None, name: PackageName, *, tag: str | None = None, digest: str | None = None
-) -> ShownVersion:
-    """Look up the version of a package that has the tag or the digest."""
-    return await _VERSION.one(db, token_id, name.owner, name.image, tag, digest)
+_VERSION_IN_SESSION: Final = with_session(_VERSION)
+
+
+async def version_in_session(
+    db: Executor, session: bytes | None, name: PackageName, *, tag: str | None = None, digest: str | None = None
+) -> tuple[WebSession | None, ShownVersion | None]:
+    """Look up the session whose id has the SHA-256 ``session``, and a version as its account may see it."""
+    return await _VERSION_IN_SESSION.maybe(db, session, name.owner, name.image, tag, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +259,6 @@ _ROW: Final[LiteralString] = f"""
            ORDER BY updated_at DESC, name LIMIT {NEAR_MAX}) AS tags,
     coalesce((SELECT count FROM download_totals WHERE version_id = version.id), 0)::int8 AS downloads
 """
-_TAGGED: Final[LiteralString] = (
-    "EXISTS (SELECT 1 FROM tags WHERE tags.package_id = version.package_id AND tags.digest = version.digest)"
-)
-_CHILD: Final[LiteralString] = """EXISTS (SELECT 1 FROM manifest_children nesting
-    WHERE nesting.package_id = version.package_id AND nesting.child = version.digest)"""
-
-
 #: Among as many versions those are looked for that a list shows; the next page goes on behind them.
 _WINDOW: Final = 400
 
@@ -262,7 +270,7 @@ def _versions(condition: LiteralString) -> LiteralString:
       FROM (SELECT * FROM (
                 SELECT * FROM manifests version
                  WHERE package_id = $1 AND deleted_at IS NULL AND id < $2 ORDER BY id DESC LIMIT {_WINDOW}) AS version
-             WHERE {condition}
+             WHERE {condition} AND {narrowed("$4", "$5")}
              ORDER BY id DESC LIMIT $3) AS version
      ORDER BY version.id DESC
     """
@@ -270,11 +278,11 @@ def _versions(condition: LiteralString) -> LiteralString:
 
 #: Images and artifacts: what is tagged, or neither part of an index nor about another.
 _WHOLE: Final = select(
-    VersionRow, _versions(f"version.sort = 'image' AND ({_TAGGED} OR (version.subject IS NULL AND NOT {_CHILD}))")
+    VersionRow, _versions(f"version.sort = 'image' AND ({TAGGED} OR (version.subject IS NULL AND NOT {CHILD}))")
 )
-_WITH_TAGS: Final = select(VersionRow, _versions(f"version.sort = 'image' AND {_TAGGED}"))
+_WITH_TAGS: Final = select(VersionRow, _versions(f"version.sort = 'image' AND {TAGGED}"))
 _WITHOUT_TAGS: Final = select(
-    VersionRow, _versions(f"version.sort = 'image' AND version.subject IS NULL AND NOT {_TAGGED} AND NOT {_CHILD}")
+    VersionRow, _versions(f"version.sort = 'image' AND version.subject IS NULL AND NOT {TAGGED} AND NOT {CHILD}")
 )
 _EVERY: Final = select(VersionRow, _versions("true"))
 _LISTS: Final = {"": _WHOLE, "tagged": _WITH_TAGS, "untagged": _WITHOUT_TAGS, "all": _EVERY}
@@ -298,13 +306,13 @@ _END: Final = select(
 
 
 async def versions(
-    db: Executor, package_id: int, which: str, *, before: int, limit: int
+    db: Executor, package_id: int, which: str, wanted: Filter, *, before: int, limit: int
 ) -> tuple[list[VersionRow], int | None]:
     """List versions with an id below ``before``, the newest first, and the id that the next page is below.
 
-    ``which``: one of VERSION_FILTERS. A page may be short, or empty, with another behind it.
+    ``which``: one of VERSION_FILTERS, which tells of tags. A page may be short, or empty, with another behind it.
     """
-    rows = await _LISTS[which].all(db, package_id, before, limit + 1)
+    rows = await _LISTS[which].all(db, package_id, before, limit + 1, wanted.pattern, wanted.pushed_before)
     if len(rows) > limit:
         return rows[:limit], rows[limit - 1].id
     window = await _END.one(db, package_id, before)

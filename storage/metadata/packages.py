@@ -122,7 +122,7 @@ async def lock(db: Executor, package_id: int) -> Held | None:
 
 _HIDE: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$2::bigint", "$3::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$2")}
     ), sessions AS ({ABORT} package_id = $1
     ), hidden AS (
         UPDATE packages SET deleted_at = now(), deleted_by = (SELECT id FROM actor)
@@ -136,7 +136,7 @@ _HIDE: Final = command(
 
 async def hide(db: Executor, package_id: int, actor: Actor) -> bool:
     """Soft-delete a package until its restore or purge, and abort its uploads; False: the package was gone."""
-    return await _HIDE.run(db, package_id, actor.account_id, actor.token_id) == 1
+    return await _HIDE.run(db, package_id, events.by(actor)) == 1
 
 
 _GIVE_WAY: Final = command(
@@ -150,7 +150,7 @@ _GIVE_WAY: Final = command(
 # A repository that went while the package was deleted is no longer its own.
 _UNHIDE: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), restored AS (
         UPDATE packages package
            SET deleted_at = NULL, deleted_by = NULL, updated_at = now(),
@@ -173,7 +173,7 @@ async def unhide(db: Executor, package_id: int, window_seconds: float, actor: Ac
     False: the package is not deleted, or its window is over. Raises AlreadyThere when a published package has its name.
     """
     await _GIVE_WAY.run(db, package_id)
-    return await _UNHIDE.run(db, package_id, window_seconds, actor.account_id, actor.token_id) == 1
+    return await _UNHIDE.run(db, package_id, window_seconds, events.by(actor)) == 1
 
 
 @dataclass(frozen=True, slots=True)

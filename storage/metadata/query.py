@@ -29,7 +29,14 @@ def counted(rows: LiteralString) -> LiteralString:
     return f"(SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED}) AS near)"
 
 
-ALL: Final[list["Query[Any] | Command"]] = []
+class Statement(Protocol):
+    """A declared statement."""
+
+    @property
+    def sql(self) -> LiteralString: ...
+
+
+ALL: Final[list[Statement]] = []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +70,21 @@ class Query(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """Several queries with the same arguments as one statement: one round trip, and one snapshot."""
+
+    queries: tuple[Query[Any], ...]
+    sql: LiteralString
+
+    async def all(self, db: Executor, *args: object) -> list[list[Any]]:
+        """Every row of each query, in the order of the queries."""
+        record = await db.fetchrow(self.sql, *args)
+        if record is None:
+            raise LookupError(f"no row from: {self.sql}")
+        return [[query.row(*row) for row in rows] for query, rows in zip(self.queries, record, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Command:
     """A statement that is run for its effect."""
 
@@ -88,6 +110,14 @@ def select(row: type[Row], sql: LiteralString) -> Query[Row]:
     query = Query(row, sql)
     ALL.append(query)
     return query
+
+
+def together(*queries: Query[Any]) -> Together:
+    """Declare a statement that asks several queries; a parameter is the same in all that have it."""
+    asked = [f"ARRAY(SELECT ROW(part.*) FROM ({query.sql}) AS part) AS part_{n}" for n, query in enumerate(queries)]
+    statement = Together(queries, "SELECT " + ", ".join(asked))
+    ALL.append(statement)
+    return statement
 
 
 def command(sql: LiteralString) -> Command:

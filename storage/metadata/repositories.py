@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, events
 from storage.metadata.query import Executor, command, select
 
 
@@ -145,18 +145,35 @@ class Made:
     id: int
 
 
+#: The fields of an event that name a repository, by its row; and those that tell what it was before and is now.
+_NAMED: Final[LiteralString] = """'repository', jsonb_build_object(
+    'id', {0}.id, 'full_name', (SELECT login FROM accounts WHERE id = {0}.owner_id) || '/' || {0}.name)"""
+_SETTINGS: Final[LiteralString] = """jsonb_build_object(
+    'name', {0}.name, 'visibility', {0}.visibility, 'description', {0}.description, 'homepage', {0}.homepage)"""
+
+
 # The seat is locked: see organizations.unseat.
 _INSERT: Final = select(
     Made,
-    """
-    WITH made AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$7")}),
+    made AS (
         INSERT INTO repositories (owner_id, name, visibility, description, homepage)
         VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''))
-        RETURNING id),
+        RETURNING id, owner_id, name, visibility),
     seat AS (
         SELECT user_id FROM memberships WHERE org_id = $1 AND user_id = $6 FOR KEY SHARE),
     granted AS (
-        INSERT INTO repository_users (repository_id, user_id, role) SELECT made.id, seat.user_id, 3 FROM made, seat)
+        INSERT INTO repository_users (repository_id, user_id, role) SELECT made.id, seat.user_id, 3 FROM made, seat),
+    recorded AS ({
+        events.note(
+            "'repo.create'",
+            "made",
+            owner="made.owner_id",
+            repository="made.id",
+            data=f"jsonb_build_object({_NAMED.format('made')}, 'visibility', made.visibility)",
+        )
+    })
     SELECT id FROM made
     """,
 )
@@ -169,7 +186,7 @@ async def insert(
 
     Raises AlreadyThere when the owner has one of that name.
     """
-    made = await _INSERT.one(db, owner_id, name, visibility, description, homepage, creator_id)
+    made = await _INSERT.one(db, owner_id, name, visibility, description, homepage, creator_id, events.by())
     return made.id
 
 
@@ -179,12 +196,27 @@ _KEEP: Final[LiteralString] = "INSERT INTO former_repositories (owner_id, name, 
 _LATEST: Final[LiteralString] = "ON CONFLICT (owner_id, name) DO UPDATE SET repository_id = excluded.repository_id"
 _UPDATE: Final = command(
     f"""
-    WITH former AS ({_KEEP} {_NAME} AND $2::text IS NOT NULL {_LATEST})
-    UPDATE repositories
-       SET name = coalesce($2, name), visibility = coalesce($3, visibility),
-           description = nullif(coalesce($4, description), ''), homepage = nullif(coalesce($5, homepage), ''),
-           updated_at = now()
-     WHERE id = $1 AND deleted_at IS NULL
+    WITH actor AS MATERIALIZED ({events.actor("$6")}),
+    former AS ({_KEEP} {_NAME} AND $2::text IS NOT NULL {_LATEST}),
+    changed AS (
+        UPDATE repositories new
+           SET name = coalesce($2, new.name), visibility = coalesce($3, new.visibility),
+               description = nullif(coalesce($4, new.description), ''),
+               homepage = nullif(coalesce($5, new.homepage), ''), updated_at = now()
+          FROM repositories old
+         WHERE new.id = $1 AND new.deleted_at IS NULL AND old.id = new.id
+        RETURNING new.id, new.owner_id, new.name, {_SETTINGS.format("old")} AS before,
+                  {_SETTINGS.format("new")} AS now)
+    {
+        events.note(
+            "'repo.update'",
+            "changed",
+            owner="changed.owner_id",
+            repository="changed.id",
+            data=f"jsonb_build_object({_NAMED.format('changed')}, 'before', changed.before, 'after', changed.now)",
+            where="changed.before <> changed.now",
+        )
+    }
     """
 )
 
@@ -199,7 +231,7 @@ async def update(
     homepage: str | None,
 ) -> None:
     """Update a repository: None keeps a value, an empty text removes it. Raises AlreadyThere for a taken name."""
-    await _UPDATE.run(db, repository_id, name, visibility, description, homepage)
+    await _UPDATE.run(db, repository_id, name, visibility, description, homepage, events.by())
 
 
 _LOCK: Final = command(
@@ -213,42 +245,79 @@ async def lock(db: Executor, repository_id: int, owner_id: int) -> bool:
 
 
 _UNLINK: Final = command(
-    """
-    WITH workflows AS (
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2")}),
+    workflows AS (
         DELETE FROM package_repositories USING packages
          WHERE packages.id = package_repositories.package_id AND packages.repository_id = $1
            AND package_repositories.repository_id = $1),
     secrets AS (
-        UPDATE tokens SET revoked_at = now() WHERE repository_id = $1 AND revoked_at IS NULL)
-    UPDATE packages SET repository_id = NULL, inherit_access = false, updated_at = now() WHERE repository_id = $1
+        UPDATE tokens SET revoked_at = now() WHERE repository_id = $1 AND revoked_at IS NULL),
+    unlinked AS (
+        UPDATE packages SET repository_id = NULL, inherit_access = false, updated_at = now() WHERE repository_id = $1
+        RETURNING id, owner_id)
+    {
+        events.record(
+            events.event(
+                f"'{events.REPOSITORY_UNLINKED}'",
+                "unlinked CROSS JOIN actor",
+                package="unlinked.id",
+                owner="unlinked.owner_id",
+                repository="$1::bigint",
+                data=f"jsonb_build_object({events.repository('$1::bigint')})",
+            )
+        )
+    }
     """
 )
 
 
 async def unlink(db: Executor, repository_id: int) -> None:
     """Unlink a repository from its packages, which ends all inherited access, and revoke its tokens."""
-    await _UNLINK.run(db, repository_id)
+    await _UNLINK.run(db, repository_id, events.by())
 
 
 _DELETE: Final = command(
-    """
-    WITH people AS (DELETE FROM repository_users WHERE repository_id = $1),
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$2")}),
+    people AS (DELETE FROM repository_users WHERE repository_id = $1),
     groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
-    audiences AS (DELETE FROM package_repositories WHERE repository_id = $1)
-    UPDATE repositories SET deleted_at = now() WHERE id = $1
+    audiences AS (DELETE FROM package_repositories WHERE repository_id = $1),
+    gone AS (UPDATE repositories SET deleted_at = now() WHERE id = $1 RETURNING id, owner_id, name)
+    {
+        events.note(
+            "'repo.destroy'",
+            "gone",
+            owner="gone.owner_id",
+            repository="gone.id",
+            data=f"jsonb_build_object({_NAMED.format('gone')})",
+        )
+    }
     """
 )
 
 
 async def delete(db: Executor, repository_id: int) -> None:
     """Delete a repository with every grant to it and by it; call ``unlink`` first."""
-    await _DELETE.run(db, repository_id)
+    await _DELETE.run(db, repository_id, events.by())
+
+
+def _moved(action: LiteralString, owner: LiteralString) -> LiteralString:
+    """Render the event of a transfer, as one of its owners is told of it."""
+    return events.of_account(
+        f"'{action}'",
+        "moved",
+        owner=owner,
+        repository="moved.id",
+        data="jsonb_build_object('before', moved.before, 'after', moved.now)",
+    )
 
 
 # Who is no member of the new organization has no grant there, and the new owner needs none.
 _TRANSFER: Final = command(
     f"""
-    WITH former AS ({_KEEP} {_NAME} {_LATEST}),
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    former AS ({_KEEP} {_NAME} {_LATEST}),
     groups AS (DELETE FROM repository_teams WHERE repository_id = $1),
     people AS (
         DELETE FROM repository_users
@@ -256,8 +325,15 @@ _TRANSFER: Final = command(
            AND (user_id = $2
                 OR ((SELECT kind FROM accounts WHERE id = $2) = 'Organization'
                     AND NOT EXISTS (SELECT 1 FROM memberships
-                                     WHERE org_id = $2 AND user_id = repository_users.user_id))))
-    UPDATE repositories SET owner_id = $2, name = $3, updated_at = now() WHERE id = $1
+                                     WHERE org_id = $2 AND user_id = repository_users.user_id)))),
+    moved AS (
+        UPDATE repositories new SET owner_id = $2, name = $3, updated_at = now()
+          FROM repositories old
+         WHERE new.id = $1 AND old.id = new.id
+        RETURNING new.id, new.owner_id, old.owner_id AS former_id,
+                  (SELECT login FROM accounts WHERE id = old.owner_id) || '/' || old.name AS before,
+                  (SELECT login FROM accounts WHERE id = $2) || '/' || new.name AS now)
+    {events.record(_moved("repo.transfer_outgoing", "moved.former_id"), _moved("repo.transfer", "moved.owner_id"))}
     """
 )
 _GRANT_MOVER: Final = command(
@@ -274,5 +350,5 @@ async def transfer(db: Executor, repository_id: int, owner_id: int, name: str, m
 
     ``unlink`` comes first. Raises AlreadyThere when the new owner has one of that name.
     """
-    await _TRANSFER.run(db, repository_id, owner_id, name)
+    await _TRANSFER.run(db, repository_id, owner_id, name, events.by())
     await _GRANT_MOVER.run(db, repository_id, owner_id, mover_id)

@@ -13,6 +13,7 @@ from typing import Final
 
 from storage.metadata import events
 from storage.metadata.database import Database
+from storage.metadata.events import Actor
 from storage.metadata.manifests import TAGGED
 from storage.metadata.query import lines, select
 from storage.metadata.reads.batching import Batching
@@ -37,9 +38,9 @@ _MOVE: Final = select(
     f"""
     WITH asked AS (
         SELECT * FROM unnest({lines("$2")}, {lines("$3")}, {lines("$4")}, {lines("$5")})
-               WITH ORDINALITY AS asked (name, digest, media_type, token_id, place)
+               WITH ORDINALITY AS asked (name, digest, media_type, actor, place)
     ), known AS MATERIALIZED (
-        SELECT asked.name, asked.token_id, asked.place, manifest.*
+        SELECT asked.name, asked.actor, asked.place, manifest.*
           FROM asked
          CROSS JOIN LATERAL (
                 SELECT id, digest, media_type, description, licenses, licenses_spdx, source_url, deleted_at
@@ -62,12 +63,12 @@ _MOVE: Final = select(
            AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
         RETURNING manifest.id, manifest.media_type
     ), found AS (
-        SELECT known.id, known.name, known.token_id, known.place, known.digest
+        SELECT known.id, known.name, known.actor, known.place, known.digest
           FROM known JOIN manifest USING (id, media_type)
     ), last AS MATERIALIZED (
         SELECT found.name, found.digest, found.id AS version_id, actor.*
           FROM (SELECT DISTINCT ON (name) * FROM found ORDER BY name, place DESC) AS found
-         CROSS JOIN LATERAL ({events.actor("NULL::bigint", "found.token_id::bigint")}) AS actor
+         CROSS JOIN LATERAL ({events.actor("found.actor")}) AS actor
     ), old AS MATERIALIZED (
         SELECT tag.name, tag.digest
           FROM last
@@ -171,8 +172,9 @@ class Retags:
         if moving is None:
             moving = self._packages[package_id] = _Moving(self._db, self._tasks, package, package_id, self._looking)
         moving.waiting += 1
+        by = events.by(Actor(None, token_id))
         try:
-            return (await moving.one(name, digest, media_type, str(token_id or ""))).done
+            return (await moving.one(name, digest, media_type, by)).done
         finally:
             moving.waiting -= 1
             if not moving.waiting:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
+from storage.metadata import events
 from storage.metadata.query import Executor, command, select
 
 
@@ -61,10 +62,13 @@ async def lock(db: Executor, account_id: int) -> None:
     await _LOCK.maybe(db, account_id)
 
 
+_NONE: Final[LiteralString] = "NULL::bigint"
 _SET_PASSWORD: Final = command(
-    """
-    WITH sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session'),
-    codes AS (DELETE FROM sign_in_codes WHERE account_id = $1)
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    sessions AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session'),
+    codes AS (DELETE FROM sign_in_codes WHERE account_id = $1),
+    recorded AS ({events.record(events.event("'user.change_password'", "actor", package=_NONE, owner="$1::bigint"))})
     INSERT INTO passwords (account_id, hash) VALUES ($1, $2)
     ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, changed_at = now()
     """
@@ -73,7 +77,7 @@ _SET_PASSWORD: Final = command(
 
 async def set_password(db: Executor, account_id: int, hashed: str) -> None:
     """Set the password of an account, and end its sessions and its one-time code."""
-    await _SET_PASSWORD.run(db, account_id, hashed)
+    await _SET_PASSWORD.run(db, account_id, hashed, events.by())
 
 
 _REHASH: Final = command("UPDATE passwords SET hash = $3 WHERE account_id = $1 AND hash = $2")
@@ -85,11 +89,15 @@ async def rehash(db: Executor, account_id: int, former: str, hashed: str) -> Non
 
 
 _ISSUE: Final = command(
-    """
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$5")}),
+    put AS (
     INSERT INTO sign_in_codes (account_id, hash, expires_at)
     SELECT account.id, $2, now() + make_interval(secs => $3) FROM accounts account
      WHERE account.id = $1 AND NOT ($4 AND EXISTS (SELECT 1 FROM passwords WHERE account_id = account.id))
     ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, expires_at = excluded.expires_at
+    RETURNING account_id)
+    {events.note("'user.sign_in_code'", "put", owner="put.account_id")}
     """
 )
 
@@ -99,7 +107,7 @@ async def issue_code(db: Executor, account_id: int, digest: bytes, seconds: floa
 
     ``first``: only where the account has no password yet; False: it has one.
     """
-    return await _ISSUE.run(db, account_id, digest, seconds, first) == 1
+    return await _ISSUE.run(db, account_id, digest, seconds, first, events.by()) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,28 @@ async def redeem_code(db: Executor, digest: bytes) -> int | None:
     """Use a one-time code up, and return its account; None: there is no such code, or it may not be used."""
     found = await _REDEEM.maybe(db, digest)
     return found.account_id if found is not None and found.valid else None
+
+
+_FAILED: Final = command(
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    asked AS (SELECT 1),
+    known AS (SELECT id, login FROM accounts WHERE lower(login) = lower($1) AND deleted_at IS NULL)
+    {
+        events.note(
+            "'user.failed_login'",
+            "asked LEFT JOIN known ON true",
+            owner="known.id",
+            data="jsonb_build_object('way', $2::text, 'login', known.login)",
+        )
+    }
+    """
+)
+
+
+async def note_failure(db: Executor, login: str | None, way: str) -> None:
+    """Record a sign-in that failed; of a login that nobody has nothing is kept, as it may be a mistyped password."""
+    await _FAILED.run(db, login, way, events.by())
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,26 +241,45 @@ async def identify(db: Executor, issuer: str, subject: str, email: str | None) -
     return None if found is None else found.account_id
 
 
+def _identity(action: LiteralString, source: LiteralString) -> LiteralString:
+    return events.note(
+        f"'user.{action}'",
+        source,
+        owner=f"{source}.account_id",
+        data=f"jsonb_build_object('issuer', {source}.issuer, 'subject', {source}.subject)",
+    )
+
+
 _CONNECT: Final = command(
-    "INSERT INTO identities (issuer, subject, account_id, email, used_at) VALUES ($1, $2, $3, $4, now())"
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$5")}),
+    made AS (
+        INSERT INTO identities (issuer, subject, account_id, email, used_at) VALUES ($1, $2, $3, $4, now())
+        RETURNING issuer, subject, account_id)
+    {_identity("add_identity", "made")}
+    """
 )
 
 
 async def connect(db: Executor, issuer: str, subject: str, account_id: int, email: str | None) -> None:
     """Give an account an identity. Raises AlreadyThere: some account has it."""
-    await _CONNECT.run(db, issuer, subject, account_id, email)
+    await _CONNECT.run(db, issuer, subject, account_id, email, events.by())
 
 
 _DISCONNECT: Final = command(
-    """
-    DELETE FROM identities
-     WHERE account_id = $1 AND issuer = $2 AND subject = $3
-       AND (EXISTS (SELECT 1 FROM passwords WHERE account_id = $1)
-            OR EXISTS (SELECT 1 FROM identities WHERE account_id = $1 AND (issuer, subject) <> ($2, $3)))
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$4")}),
+    gone AS (
+        DELETE FROM identities
+         WHERE account_id = $1 AND issuer = $2 AND subject = $3
+           AND (EXISTS (SELECT 1 FROM passwords WHERE account_id = $1)
+                OR EXISTS (SELECT 1 FROM identities WHERE account_id = $1 AND (issuer, subject) <> ($2, $3)))
+        RETURNING issuer, subject, account_id)
+    {_identity("remove_identity", "gone")}
     """
 )
 
 
 async def disconnect(db: Executor, account_id: int, issuer: str, subject: str) -> bool:
     """Take an identity from an account; False: it has no such identity, or no other way to sign in."""
-    return await _DISCONNECT.run(db, account_id, issuer, subject) == 1
+    return await _DISCONNECT.run(db, account_id, issuer, subject, events.by()) == 1

@@ -41,7 +41,7 @@ async def page(db: Executor, token_id: int | None, package: PackageName, after: 
 # A tag that moves while this waits for its row is compared as it is then.
 _REMOVE: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), removed AS (
         DELETE FROM tags WHERE package_id = $1 AND name = $2 AND ($3::text IS NULL OR digest = $3::text)
         RETURNING name, digest
@@ -53,7 +53,7 @@ _REMOVE: Final = command(
 
 async def remove(db: Executor, package_id: int, tag: str, actor: Actor, digest: str | None = None) -> bool:
     """Delete a tag, if it is of ``digest`` where one is given; the manifest stays. False when there was no such tag."""
-    return await _REMOVE.run(db, package_id, tag, digest, actor.account_id, actor.token_id) == 1
+    return await _REMOVE.run(db, package_id, tag, digest, events.by(actor)) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ _DESCRIBES: Final[LiteralString] = "version.sort = 'image' AND version.subject I
 _PUT: Final = select(
     _Put,
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), version AS MATERIALIZED (
         SELECT * FROM (SELECT * FROM manifests WHERE package_id = $1 AND digest = $3 LIMIT 1) AS kept
          WHERE deleted_at IS NULL
@@ -209,5 +209,5 @@ async def put(db: Executor, package_id: int, tag: TagName, digest: Digest, actor
 
     None: the package has no such version.
     """
-    done = await _PUT.maybe(db, package_id, tag, digest, actor.account_id, actor.token_id)
+    done = await _PUT.maybe(db, package_id, tag, digest, events.by(actor))
     return None if done is None else done.made

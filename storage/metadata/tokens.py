@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 
 import msgspec
 
 from storage.errors import Unavailable
+from storage.metadata import events
 from storage.metadata.query import Executor, command, lines, select
 
 
@@ -64,12 +65,52 @@ class CreatedToken:
     expires_at: datetime | None
 
 
+#: The fields of an event that name a token, by its row; its text is nowhere in them.
+NAMED: Final[LiteralString] = "'token', jsonb_build_object('id', {0}.id, 'kind', {0}.kind, 'note', {0}.note)"
+
+
+def _made(action: LiteralString, more: LiteralString) -> LiteralString:
+    return events.note(
+        f"'{action}'",
+        "made",
+        owner="made.account_id",
+        repository="made.repository_id",
+        data=f"jsonb_build_object({NAMED.format('made')}, {more}, 'expires_at', made.expires_at)",
+    )
+
+
+_REPOSITORY_TOKEN: Final[LiteralString] = f"{events.repository('made.repository_id')}, 'subject', made.subject"
+
+
+def revoked(change: LiteralString, by: LiteralString) -> LiteralString:
+    """Render the statement that revokes tokens and records each; ``change``: what of ``tokens token`` it changes."""
+    return f"""
+    WITH actor AS MATERIALIZED ({events.actor(by)}),
+    gone AS (
+        {change}
+        RETURNING token.id, token.account_id, token.repository_id, token.kind, token.note)
+    {
+        events.note(
+            "CASE WHEN gone.repository_id IS NULL THEN 'personal_access' ELSE 'repository' END || '_token.revoke'",
+            "gone",
+            owner="gone.account_id",
+            repository="gone.repository_id",
+            data=f"jsonb_build_object({NAMED.format('gone')})",
+        )
+    }
+    """
+
+
 _INSERT: Final = select(
     CreatedToken,
-    """
-    INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, rules, expires_at)
-    VALUES ($1, CASE WHEN $6::jsonb IS NULL THEN 'classic' ELSE 'fine_grained' END, $2, $3, $4, $5, $6, $7)
-    RETURNING id, created_at, expires_at
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$8")}),
+    made AS (
+        INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, rules, expires_at)
+        VALUES ($1, CASE WHEN $6::jsonb IS NULL THEN 'classic' ELSE 'fine_grained' END, $2, $3, $4, $5, $6, $7)
+        RETURNING *),
+    recorded AS ({_made("personal_access_token.create", "'scopes', made.scopes, 'rules', made.rules")})
+    SELECT id, created_at, expires_at FROM made
     """,
 )
 
@@ -86,7 +127,7 @@ async def insert(
     rules: str | None = None,
 ) -> CreatedToken:
     """Insert a user's token; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained."""
-    return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), rules, expires_at)
+    return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), rules, expires_at, events.by())
 
 
 _USED: Final = command(
@@ -126,10 +167,13 @@ _OWN_COLUMNS: Final = """
     ARRAY(SELECT org.login FROM token_organizations authorised JOIN accounts org ON org.id = authorised.org_id
            WHERE authorised.token_id = token.id AND org.deleted_at IS NULL ORDER BY org.login) AS organizations
 """
-_OWN: Final = "token.account_id = $1 AND token.kind IN ('classic', 'fine_grained') AND token.revoked_at IS NULL"
+#: The condition of the tokens that the account $1 sees as its own.
+OWN: Final[LiteralString] = (
+    "token.account_id = $1 AND token.kind IN ('classic', 'fine_grained') AND token.revoked_at IS NULL"
+)
 
 _PAGE: Final = select(
-    OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {_OWN} ORDER BY token.id DESC LIMIT $2 OFFSET $3"
+    OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {OWN} ORDER BY token.id DESC LIMIT $2 OFFSET $3"
 )
 
 
@@ -143,7 +187,7 @@ class Counted:
     total: int
 
 
-_COUNT: Final = select(Counted, f"SELECT count(*) AS total FROM tokens token WHERE {_OWN}")
+_COUNT: Final = select(Counted, f"SELECT count(*) AS total FROM tokens token WHERE {OWN}")
 
 
 async def count(db: Executor, account_id: int) -> int:
@@ -151,7 +195,7 @@ async def count(db: Executor, account_id: int) -> int:
     return (await _COUNT.one(db, account_id)).total
 
 
-_ONE: Final = select(OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {_OWN} AND token.id = $2")
+_ONE: Final = select(OwnToken, f"SELECT {_OWN_COLUMNS} FROM tokens token WHERE {OWN} AND token.id = $2")
 
 
 async def own(db: Executor, account_id: int, token_id: int) -> OwnToken | None:
@@ -159,107 +203,38 @@ async def own(db: Executor, account_id: int, token_id: int) -> OwnToken | None:
     return await _ONE.maybe(db, account_id, token_id)
 
 
-_REVOKE: Final = command(f"UPDATE tokens token SET revoked_at = now() WHERE {_OWN} AND token.id = $2")
+_REVOKE: Final = command(revoked(f"UPDATE tokens token SET revoked_at = now() WHERE {OWN} AND token.id = $2", "$3"))
 
 
 async def revoke(db: Executor, account_id: int, token_id: int) -> bool:
     """Revoke one of the account's own tokens, at once and for ever; False: the account has no such token."""
-    return await _REVOKE.run(db, account_id, token_id) == 1
+    return await _REVOKE.run(db, account_id, token_id, events.by()) == 1
 
 
 _REVOKE_WORKLOAD: Final = command(
-    "UPDATE tokens SET revoked_at = now() WHERE id = $1 AND repository_id IS NOT NULL AND revoked_at IS NULL"
+    revoked(
+        "UPDATE tokens token SET revoked_at = now()"
+        " WHERE token.id = $1 AND token.repository_id IS NOT NULL AND token.revoked_at IS NULL",
+        "$2",
+    )
 )
 
 
 async def revoke_workload(db: Executor, token_id: int) -> None:
     """Revoke a token of a repository."""
-    await _REVOKE_WORKLOAD.run(db, token_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """An organization, and whether the account counts as a member."""
-
-    org_id: int
-    member: bool
-
-
-_SEAT: Final = select(
-    Seat,
-    """
-    SELECT org.id AS org_id,
-           caller.site_admin OR EXISTS (SELECT 1 FROM memberships
-                                         WHERE org_id = org.id AND user_id = caller.id) AS member
-      FROM accounts org, accounts caller
-     WHERE lower(org.login) = lower($2) AND org.kind = 'Organization' AND org.deleted_at IS NULL AND caller.id = $1
-    """,
-)
-
-
-async def seat(db: Executor, account_id: int, org: str) -> Seat | None:
-    """Find an organization by login, with the account's membership; None: no such organization."""
-    return await _SEAT.maybe(db, account_id, org)
-
-
-@dataclass(frozen=True, slots=True)
-class SsoOrganization:
-    """An organization that requires SSO; ``authorized``: the token is authorized for it."""
-
-    login: str
-    authorized: bool
-
-
-_SSO_ORGANIZATIONS: Final = select(
-    SsoOrganization,
-    """
-    SELECT org.login,
-           EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $2 AND org_id = org.id) AS authorized
-      FROM memberships seat JOIN accounts org ON org.id = seat.org_id
-     WHERE seat.user_id = $1 AND org.packages_sso_required AND org.deleted_at IS NULL
-     ORDER BY org.login LIMIT 100
-    """,
-)
-
-
-async def sso_organizations(db: Executor, account_id: int, token_id: int) -> list[SsoOrganization]:
-    """List the account's organizations that require SSO, and whether the token is authorized for them."""
-    return await _SSO_ORGANIZATIONS.all(db, account_id, token_id)
-
-
-_AUTHORIZE: Final = command(
-    f"""
-    INSERT INTO token_organizations (token_id, org_id)
-    SELECT token.id, $3 FROM tokens token WHERE {_OWN} AND token.id = $2
-    ON CONFLICT (token_id, org_id) DO UPDATE SET authorized_at = token_organizations.authorized_at
-    """
-)
-
-
-async def authorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
-    """Authorize one of the account's own tokens for an organization that requires SSO; False: no such token."""
-    return await _AUTHORIZE.run(db, account_id, token_id, org_id) == 1
-
-
-_DEAUTHORIZE: Final = command(
-    f"""
-    DELETE FROM token_organizations
-     WHERE org_id = $3 AND token_id = (SELECT token.id FROM tokens token WHERE {_OWN} AND token.id = $2)
-    """
-)
-
-
-async def deauthorize(db: Executor, account_id: int, token_id: int, org_id: int) -> bool:
-    """Revoke the token's SSO authorization; False: the token was not authorized, or is not the account's."""
-    return await _DEAUTHORIZE.run(db, account_id, token_id, org_id) == 1
+    await _REVOKE_WORKLOAD.run(db, token_id, events.by())
 
 
 _INSERT_WORKLOAD: Final = select(
     CreatedToken,
-    """
-    INSERT INTO tokens (account_id, kind, hash, last_eight, note, repository_id, ceiling, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))
-    RETURNING id, created_at, expires_at
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$9")}),
+    made AS (
+        INSERT INTO tokens (account_id, kind, hash, last_eight, note, repository_id, ceiling, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))
+        RETURNING *),
+    recorded AS ({_made("repository_token.create", _REPOSITORY_TOKEN)})
+    SELECT id, created_at, expires_at FROM made
     """,
 )
 
@@ -278,20 +253,24 @@ async def insert_workload(
 ) -> CreatedToken:
     """Insert a token of a repository, minted by the account: while the account is suspended, so is the token."""
     return await _INSERT_WORKLOAD.one(
-        db, account_id, kind, digest, last_eight, note, repository_id, ceiling, lives_seconds
+        db, account_id, kind, digest, last_eight, note, repository_id, ceiling, lives_seconds, events.by()
     )
 
 
 _INSERT_KEYLESS: Final = select(
     CreatedToken,
-    """
-    INSERT INTO tokens (account_id, kind, hash, last_eight, note, subject, repository_id, ceiling, expires_at)
-    SELECT owner.id, 'workflow', $3, '', $4, $5, repository.id, $6, now() + make_interval(secs => $7)
-      FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
-     WHERE lower(owner.login) = lower($1) AND lower(repository.name) = lower($2)
-       AND owner.deleted_at IS NULL AND repository.deleted_at IS NULL
-    ON CONFLICT (hash) DO NOTHING
-    RETURNING id, created_at, expires_at
+    f"""
+    WITH actor AS MATERIALIZED ({events.actor("$8")}),
+    made AS (
+        INSERT INTO tokens (account_id, kind, hash, last_eight, note, subject, repository_id, ceiling, expires_at)
+        SELECT owner.id, 'workflow', $3, '', $4, $5, repository.id, $6, now() + make_interval(secs => $7)
+          FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
+         WHERE lower(owner.login) = lower($1) AND lower(repository.name) = lower($2)
+           AND owner.deleted_at IS NULL AND repository.deleted_at IS NULL
+        ON CONFLICT (hash) DO NOTHING
+        RETURNING *),
+    recorded AS ({_made("repository_token.create", _REPOSITORY_TOKEN)})
+    SELECT id, created_at, expires_at FROM made
     """,
 )
 
@@ -312,7 +291,9 @@ async def insert_keyless(
     False: there is no such repository, or the identity token was inserted before (``by_hash`` shows whether it may
     still be used: a revoked token stays revoked).
     """
-    made = await _INSERT_KEYLESS.maybe(db, owner, repository, digest, note, subject, ceiling, lives_seconds)
+    made = await _INSERT_KEYLESS.maybe(
+        db, owner, repository, digest, note, subject, ceiling, lives_seconds, events.by()
+    )
     return made is not None
 
 

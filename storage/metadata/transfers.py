@@ -60,7 +60,7 @@ _MOVED: Final = events.event(
 # Uploads under way were begun by whom the former owner let in.
 _TRANSFER: Final = command(
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), sessions AS ({ABORT} package_id = $1
     ), moved AS (
         UPDATE packages package SET owner_id = $2, name = $3, updated_at = now()
@@ -86,4 +86,4 @@ async def transfer(
     """
     await _RETIRE.run(db, package_id, retired_above)
     await _GIVE_WAY.run(db, owner_id, name)
-    await _TRANSFER.run(db, package_id, owner_id, name, actor.account_id, actor.token_id)
+    await _TRANSFER.run(db, package_id, owner_id, name, events.by(actor))

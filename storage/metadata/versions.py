@@ -21,6 +21,7 @@ class Version:
 
     id: int
     digest: str
+    subject: str | None
     description: str | None
     licenses: str | None
     licenses_spdx: bool | None
@@ -52,8 +53,8 @@ class _Number:
 
 
 _COLUMNS: Final[LiteralString] = """
-    version.id, version.digest, version.description, version.licenses, version.licenses_spdx, version.created_at,
-    version.updated_at, version.deleted_at,
+    version.id, version.digest, version.subject, version.description, version.licenses, version.licenses_spdx,
+    version.created_at, version.updated_at, version.deleted_at,
     CASE WHEN version.deleted_at IS NULL
          THEN ARRAY(SELECT name FROM tags WHERE package_id = version.package_id AND digest = version.digest
                      ORDER BY updated_at DESC, name)
@@ -120,7 +121,7 @@ async def deleted(
 _HIDE: Final = select(
     _Number,
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$4::bigint", "$5::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), untagged AS (
         DELETE FROM tags WHERE package_id = $1 AND digest = ANY ($3::text[]) RETURNING digest, name
     ), touched AS (
@@ -156,7 +157,7 @@ _HIDE: Final = select(
 
 async def hide(db: Executor, package_id: int, version_id: int, digests: Sequence[str], actor: Actor) -> int:
     """Soft-delete a version and its followers, with their tags, until restore or purge; returns their number."""
-    hidden = await _HIDE.one(db, package_id, version_id, list(digests), actor.account_id, actor.token_id)
+    hidden = await _HIDE.one(db, package_id, version_id, list(digests), events.by(actor))
     return hidden.count
 
 
@@ -213,7 +214,7 @@ _UNHIDE_LINKS: Final = command(
 _UNHIDE: Final = select(
     _Number,
     f"""
-    WITH actor AS MATERIALIZED ({events.actor("$3::bigint", "$4::bigint")}
+    WITH actor AS MATERIALIZED ({events.actor("$3")}
     ), tagged AS (
         INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
         SELECT DISTINCT ON (name) $1, name, version.digest, pusher_id, pusher_via, pusher_token
@@ -252,4 +253,4 @@ async def unhide(db: Executor, package_id: int, digests: Sequence[str], actor: A
     # A blob that its user deletes in this moment waits for the lock, and is looked at anew behind it.
     links = await _LOCK_LINKS.all(db, package_id, list(digests))
     await _UNHIDE_LINKS.run(db, package_id, [link.digest for link in links])
-    return (await _UNHIDE.one(db, package_id, list(digests), actor.account_id, actor.token_id)).count
+    return (await _UNHIDE.one(db, package_id, list(digests), events.by(actor))).count

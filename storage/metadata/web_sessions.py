@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, LiteralString, TypeVar
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata import events
+from storage.metadata.events import Actor
+from storage.metadata.query import ALL, Executor, Query, command, select
+
+Row = TypeVar("Row")
 
 KIND: Final = "session"
 
@@ -50,11 +54,49 @@ _FIND: Final = select(
     {_LIVE} AND token.hash = $1
     """,
 )
+_FIELDS: Final = len(_FIND.columns)
 
 
 async def find(db: Executor, digest: bytes) -> WebSession | None:
     """Find the usable session whose id has this SHA-256."""
     return await _FIND.maybe(db, digest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithSession(Generic[Row]):
+    """A query of what a token's holder may see, asked with the SHA-256 of a session's id in place of the token.
+
+    One statement then tells who the viewer is and what the viewer may, of one snapshot.
+    """
+
+    query: Query[Row]
+    sql: LiteralString
+
+    async def maybe(self, db: Executor, digest: bytes | None, *args: object) -> tuple[WebSession | None, Row | None]:
+        """The usable session, and the first row that the query gives its holder, or a visitor without one."""
+        record = await db.fetchrow(self.sql, digest, *args)
+        if record is None:
+            raise LookupError(f"no row from: {self.sql}")
+        values = tuple(record)
+        session = None if values[0] is None else WebSession(*values[:_FIELDS])
+        return session, None if values[_FIELDS] is None else self.query.row(*values[_FIELDS + 1 :])
+
+
+def with_session(query: Query[Row]) -> WithSession[Row]:
+    """Declare a query, whose parameter ``$1`` is the viewer's token, once more as one of the viewer's session."""
+    asked = query.sql.replace("$1", "(SELECT id FROM signed_in)")
+    statement = WithSession(
+        query,
+        f"""
+        WITH signed_in AS MATERIALIZED ({_FIND.sql})
+        SELECT signed_in.*, page.*
+          FROM (VALUES (1)) AS once
+          LEFT JOIN signed_in ON true
+          LEFT JOIN (SELECT true AS there, rows.* FROM ({asked}) AS rows) AS page ON true
+        """,
+    )
+    ALL.append(statement)
+    return statement
 
 
 _SEEN: Final = command(
@@ -78,7 +120,8 @@ class Begun:
 _BEGIN: Final = select(
     Begun,
     f"""
-    WITH account AS MATERIALIZED (
+    WITH actor AS MATERIALIZED ({events.actor("$10")}),
+    account AS MATERIALIZED (
         SELECT id, site_admin FROM accounts
          WHERE id = $1 AND kind = 'User' AND suspended_at IS NULL AND deleted_at IS NULL
            AND ($9::text IS NULL OR EXISTS (SELECT 1 FROM passwords WHERE account_id = $1 AND hash = $9))),
@@ -91,7 +134,15 @@ _BEGIN: Final = select(
     token AS (
         INSERT INTO tokens (account_id, kind, hash, last_eight, scopes, last_used_at, expires_at)
         SELECT account.id, 'session', $2, '', $3, now(), now() + {_LIVES} FROM account
-        RETURNING id)
+        RETURNING id, account_id),
+    recorded AS ({
+        events.note(
+            "'user.login'",
+            "token",
+            owner="token.account_id",
+            data="jsonb_build_object('way', $4::text, 'session', token.id)",
+        )
+    })
     INSERT INTO web_sessions (token_id, way, site_admin, proved_at, address, user_agent)
     SELECT token.id, $4, account.site_admin, $5, $6, $7 FROM token CROSS JOIN account
     RETURNING token_id AS id
@@ -117,7 +168,17 @@ async def begin(
     False: the account is suspended or deleted, or its password has not the hash ``password_hash`` any more.
     """
     begun = await _BEGIN.maybe(
-        db, account_id, digest, scopes, way, proved_at, address, user_agent, former, password_hash
+        db,
+        account_id,
+        digest,
+        scopes,
+        way,
+        proved_at,
+        address,
+        user_agent,
+        former,
+        password_hash,
+        events.by(Actor(account_id, None)),
     )
     return begun is not None
 
@@ -134,7 +195,7 @@ class ListedSession:
     user_agent: str
 
 
-_LIST: Final = select(
+OF_ACCOUNT: Final = select(
     ListedSession,
     f"""
     SELECT token.id, session.way, token.created_at AS started_at, token.last_used_at AS seen_at, session.address,
@@ -147,23 +208,32 @@ _LIST: Final = select(
 
 async def of_account(db: Executor, account_id: int) -> list[ListedSession]:
     """List the account's usable sessions, newest first."""
-    return await _LIST.all(db, account_id)
+    return await OF_ACCOUNT.all(db, account_id)
 
 
-_END: Final = command("DELETE FROM tokens WHERE account_id = $1 AND id = $2 AND kind = 'session'")
+def _ended(condition: LiteralString) -> LiteralString:
+    """Render the statement that ends sessions of the account $1, and records each, by the actor $3."""
+    return f"""
+    WITH actor AS MATERIALIZED ({events.actor("$3")}),
+    gone AS (DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND {condition} RETURNING id, account_id)
+    {events.note("'user.logout'", "gone", owner="gone.account_id", data="jsonb_build_object('session', gone.id)")}
+    """
+
+
+_END: Final = command(_ended("id = $2"))
 
 
 async def end(db: Executor, account_id: int, session_id: int) -> bool:
     """End one of the account's sessions; False: there is none with this id."""
-    return await _END.run(db, account_id, session_id) == 1
+    return await _END.run(db, account_id, session_id, events.by()) == 1
 
 
-_END_OTHERS: Final = command("DELETE FROM tokens WHERE account_id = $1 AND kind = 'session' AND id <> $2")
+_END_OTHERS: Final = command(_ended("id <> $2"))
 
 
 async def end_others(db: Executor, account_id: int, kept_id: int) -> int:
     """End the account's sessions but for ``kept_id``; returns their number. No session has the id 0."""
-    return await _END_OTHERS.run(db, account_id, kept_id)
+    return await _END_OTHERS.run(db, account_id, kept_id, events.by())
 
 
 _FORGET: Final = command(

@@ -7,6 +7,7 @@ import pytest
 from tests.api.test_versions import push_index, push_referrer
 from tests.support.api import acme
 from tests.support.server import Answer, Registry, running
+from tests.support.shelf import Shelf
 
 _APP = "/api/v3/user/packages/container/app"
 
@@ -43,6 +44,12 @@ async def test_a_version_goes_as_it_was_shown(registry: Registry) -> None:
         signature: False,
         cosign: False,
     }
+    listed: Any = (await registry.call("GET", f"{_APP}/versions?per_page=100", alice)).json
+    sizes = {one["name"]: one["size"] for one in listed}
+    assert sizes[image] > 5000
+    assert {one["name"]: one["size"] for one in shown["versions"]} == {
+        name: sizes[name] for name in (image, signature, cosign)
+    }, "the size is the one that lists tell"
     assert {one["name"]: one["tags"] for one in shown["versions"]} == {
         image: ["v1"],
         signature: [],
@@ -171,3 +178,32 @@ async def test_who_is_shown_it(registry: Registry, rest: str) -> None:
     hidden = await registry.call("GET", path, people.stranger)
     missing = await registry.call("GET", path.replace("/app/", "/ppa/"), people.stranger)
     assert (hidden.status, hidden.body) == (missing.status, missing.body)
+
+
+async def test_versions_are_selected_by_tag_and_age(registry: Registry) -> None:
+    token = await registry.user("alice", ("read:packages", "write:packages", "delete:packages"))
+    shelf = Shelf(registry, token)
+    index = await shelf.index("alice/app", "v1")
+    await shelf.referrer("alice/app", index, "application/spdx+json")
+    await shelf.image("alice/app", "v2")
+    old = await shelf.image("alice/app", None)
+    path = f"{_APP}/selection"
+    numbers = {row["digest"]: row["id"] for row in await registry.services.db.fetch("SELECT id, digest FROM manifests")}
+
+    async def selected(query: str) -> list[int]:
+        answer = await registry.call("GET", f"{path}?{query}", token)
+        assert answer.status == 200, answer.body
+        found: Any = answer.json
+        return [one["id"] for one in found]
+
+    assert len(await selected("")) == 3
+    assert await selected("tagged=false") == [numbers[old["digest"]]]
+    assert await selected("match=v1*") == [numbers[index["digest"]]]
+    assert len(await selected("tagged=true&pushed_before=2999-01-01T00:00:00Z")) == 2
+    assert await selected("pushed_before=2000-01-01T00:00:00Z") == []
+    first = await registry.call("GET", f"{path}?per_page=1", token)
+    assert 'rel="next"' in first.headers["Link"]
+    for query in ("tagged=x", "pushed_before=soon", "pushed_before=2026-01-01", "pushed_before=0001-01-01T00:00:00Z"):
+        assert (await registry.call("GET", f"{path}?{query}", token)).status == 422, query
+    await registry.services.db.execute("UPDATE manifests SET deleted_at = now() WHERE digest = $1", index["digest"])
+    assert len(await selected("tagged=false")) == 5, "parts of what is deleted are by themselves"

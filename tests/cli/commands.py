@@ -28,11 +28,12 @@ class Done:
 
 @dataclass
 class Shell:
-    """A user's shell: a home, an environment, and a registry."""
+    """A user's shell: a home, an environment, a registry, and a folder that is the current one."""
 
     registry: Registry
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
     @property
     def host(self) -> str:
@@ -43,6 +44,7 @@ class Shell:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", program, *arguments, env={**self._environment, **env},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
         )  # fmt: skip
         async with asyncio.timeout(60):
             out, err = await child.communicate(given.encode())

@@ -1,9 +1,11 @@
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import Shell
+from tests.support import provider as support
 from tests.support.server import Registry
 
 # What a shell has started in the background ignores SIGINT, and so would the commands that are interrupted here.
@@ -14,3 +16,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture
 def shell(registry: Registry, tmp_path: Path) -> Shell:
     return Shell(registry, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[support.Running]:
+    with support.provider() as running:
+        yield running

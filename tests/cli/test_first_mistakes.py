@@ -61,7 +61,9 @@ async def test_a_wrong_token(shell: Shell) -> None:
     assert said.startswith("error: Bad credentials\n")
     assert _next(said) == ["login", shell.host]
     await shell.ok(*_next(said), "--with-token", given=token)
-    told = f"not a personal access token of this registry; make one at http://{shell.host}/settings/tokens"
+    told = (
+        "this is no access token of this registry: one is made on its page /settings/tokens, and sent as the password"
+    )
     assert await _message(shell.registry, "GET", "/token", **basic("wrong")) == told  # docker login prints it
 
 

@@ -3,6 +3,7 @@
 from tests.api.test_versions import push_index, push_referrer
 from tests.cli.commands import Shell
 from tests.support.api import acme
+from tests.support.shelf import IMAGE, Shelf
 
 SCOPES = ("read:packages", "write:packages", "delete:packages", "user", "repo")
 
@@ -184,3 +185,19 @@ async def test_what_others_wrote_does_nothing_to_a_terminal(shell: Shell) -> Non
     text = await shell.on_terminal("tokens", NO_COLOR="1")
     assert "\x1b" not in text
     assert (await shell.ok("tokens", "--json=note", "--limit", "1")).json == [{"note": "\x1b[31mred\ttab\nline"}]
+
+
+async def test_untagged_versions_are_no_artifacts_of_images(shell: Shell) -> None:
+    """An SBOM has no tag, and belongs to its image."""
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    await shell.registry.push_image("alice/app", "v1", alice)
+    image = await shell.registry.push_image("alice/app", "v2", alice)
+    shelf = Shelf(shell.registry, alice)
+    about = {"mediaType": IMAGE, "digest": image, "size": 500}
+    sbom = (await shelf.referrer("alice/app", about, "application/spdx+json"))["digest"]
+    for options in (("--untagged",), ("--older-than", "2999-01-01T00:00:00Z", "--untagged"), ("--match", "x*")):
+        done = await shell.ok("delete", "alice/app", *options, "-y")
+        assert done.err == "Nothing to delete.\n", options
+    assert sbom in (await shell.ok("versions", "alice/app", "-q")).out
+    assert (await shell.ok("versions", "alice/app", "-q", "--untagged")).out == ""

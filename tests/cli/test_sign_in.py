@@ -91,6 +91,9 @@ async def test_a_bad_token_is_not_kept(shell: Shell) -> None:
 async def test_plain_http_shows_no_token_to_the_network(shell: Shell) -> None:
     told = await shell.fails(2, "whoami", "--host", "http://registry.example", MOORAGE_TOKEN="mrp_x")
     assert "plain HTTP would show the token" in told
+    for name in ("127.registry.example", "127.0.0.1.registry.example:80"):
+        told = await shell.fails(2, "whoami", "--host", f"http://{name}", MOORAGE_TOKEN="mrp_x")
+        assert f"{name} is not this machine" in told
     told = await shell.fails(7, "packages", "--host", "127.0.0.1:1", MOORAGE_TOKEN="mrp_x")
     assert told == "error: cannot reach 127.0.0.1:1\n  why: connection refused\n"
     as_json = orjson.loads(await shell.fails(7, "packages", "--json", "--host", "127.0.0.1:1"))

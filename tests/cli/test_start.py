@@ -25,7 +25,7 @@ _LOADED = (
 _ENV = {"HOME": "/nonexistent", "MOORAGE_HOST": "127.0.0.1:1"}
 _COMMANDS = (
     ["--help"], ["packages", "--help"], ["packages"], ["tags", "a/b"], ["delete", "a/b"], ["access", "a/b"], ["tokens"],
-    ["login", "--help"], ["copy", "--help"], ["tree", "a/b:v1"],
+    ["login", "--help"], ["copy", "--help"], ["tree", "a/b:v1"], ["inspect", "a/b:v1"], ["diff", "a/b:v1", "a/b:v2"], ["api", "/user"], ["org", "list"], ["repo", "list"],
 )  # fmt: skip
 
 

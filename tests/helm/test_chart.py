@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import yaml  # type: ignore[import-untyped]
 
@@ -30,6 +31,11 @@ ALL_ON: dict[str, Any] = {
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/moorage"}},
     "ingress": {"enabled": True, "className": "nginx", "hosts": ["r.example.com"], "annotations": {"a/b": "0"}},
     "autoscaling": {"enabled": True},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True},
+        "dashboard": {"enabled": True},
+    },
     "server": {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}},
 }
 
@@ -127,6 +133,22 @@ def test_the_schema_is_migrated_before_anything_changes(tmp_path: Path) -> None:
     assert secret["stringData"] == LEAST["secrets"]
 
 
+def test_the_values_of_the_page(tmp_path: Path) -> None:
+    page = yaml.safe_load((CHART.parent / "docs" / "operate" / "kubernetes-values.yaml").read_text())
+    found = rendered(page, tmp_path)
+    (container,) = found["Deployment prod-moorage"]["spec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert page["settings"].items() <= told.items()
+    assert found["Ingress prod-moorage"]["spec"]["rules"][0]["host"] == "registry.example"
+    assert container["envFrom"] == [{"secretRef": {"name": "moorage"}}]
+
+
+def test_the_notes_make_an_administrator(tmp_path: Path) -> None:
+    said = helm("install", "prod", "--dry-run=client", values=LEAST, folder=tmp_path).stdout
+    for command in ("user create admin --admin", "--scope site_admin", "user sign-in-link admin", "doctor"):
+        assert command in said.partition("NOTES:")[2]
+
+
 def test_everything_on(tmp_path: Path) -> None:
     found = rendered(ALL_ON, tmp_path)
     server = found["Deployment prod-moorage"]["spec"]
@@ -141,3 +163,29 @@ def test_everything_on(tmp_path: Path) -> None:
     assert found["HorizontalPodAutoscaler prod-moorage"]["spec"]["scaleTargetRef"]["name"] == "prod-moorage"
     assert found["Ingress prod-moorage"]["spec"]["rules"][0]["host"] == "r.example.com"
     assert "eks.amazonaws.com/role-arn" in found["ServiceAccount prod-moorage"]["metadata"]["annotations"]
+
+
+def test_metrics_have_a_port_that_no_service_of_clients_leads_to(tmp_path: Path) -> None:
+    found = rendered(LEAST, tmp_path)
+    service = found["Service prod-moorage-metrics"]["spec"]
+    assert [port["targetPort"] for port in service["ports"]] == ["metrics"]
+    assert [port["targetPort"] for port in found["Service prod-moorage"]["spec"]["ports"]] == ["http"]
+    for name in ("Deployment prod-moorage", "Deployment prod-moorage-worker"):
+        (container,) = found[name]["spec"]["template"]["spec"]["containers"]
+        assert {"name": "metrics", "containerPort": 9100} in container["ports"]
+        assert {"name": "MOORAGE_ADMIN_LISTEN", "value": "0.0.0.0:9100"} in container["env"]
+    assert not [name for name in found if name.startswith(("ServiceMonitor", "PrometheusRule"))]
+    off = rendered(LEAST | {"metrics": {"enabled": False}}, tmp_path)
+    assert "Service prod-moorage-metrics" not in off
+    assert "MOORAGE_ADMIN_LISTEN" not in yaml.safe_dump_all(off.values())
+
+
+def test_what_prometheus_and_grafana_are_given(tmp_path: Path) -> None:
+    found = rendered(ALL_ON, tmp_path)
+    monitor, service = found["ServiceMonitor prod-moorage"], found["Service prod-moorage-metrics"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    rules = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert found["PrometheusRule prod-moorage"]["spec"] == rules
+    dashboard = orjson.loads(found["ConfigMap prod-moorage-dashboard"]["data"]["moorage.json"])
+    assert dashboard == orjson.loads((CHART / "files" / "dashboard.json").read_bytes())

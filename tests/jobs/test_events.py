@@ -32,7 +32,9 @@ async def test_no_event_is_changed(registry: Registry, admin: "asyncpg.Connectio
     await registry.push_image("alice/app", "v1", alice)
     [part] = [row[0] for row in await admin.fetch("SELECT DISTINCT tableoid::regclass::text FROM events")]
     before = await admin.fetch("SELECT * FROM events ORDER BY id")
-    assert len(before) == 3
+    assert [row["action"] for row in before if row["package_id"]] == [
+        "packages.package_published", "packages.package_version_published", "packages.tag_created"
+    ]  # fmt: skip
     for table in ("events", part):
         for change in (f"UPDATE {table} SET actor_id = 7", f"DELETE FROM {table}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -69,7 +71,7 @@ async def test_partitions_come_and_go_by_the_month(
     assert await admin.fetchval("SELECT count(*) FROM events") == 0
     assert await record(2031, 1) == "events_default"
     indexes = await admin.fetchval("SELECT count(*) FROM pg_indexes WHERE tablename = 'events_default'")
-    assert indexes == 2
+    assert indexes == 4
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await admin.execute("DELETE FROM events_default")
 

@@ -34,7 +34,7 @@ async def _recorded(registry: Registry, runs: list[int | None], *, step: float =
     clock = iter(range(10**6))
     services = replace(registry.services, now=lambda: next(clock) * step)
     job = _Job(runs)
-    await runner.run(services, job.stopping, {"collect_garbage": (job, 0.0)})
+    await runner.run(services, job.stopping, {"collect_garbage": (job, 0.0)}, runs=runner.Runs())
     return await job_runs.listed(services.db)
 
 
@@ -55,7 +55,7 @@ async def test_idle_runs_are_not_recorded_each(registry: Registry) -> None:
     await _recorded(registry, [0])
     before = await registry.services.db.fetchrow("SELECT xmin::text FROM job_runs")
     services = registry.services
-    record = runner.Record(services, "collect_garbage", 30.0)
+    record = runner.Record(services, "collect_garbage", 30.0, runner.Runs())
     await record.ran(0)
     first = await services.db.fetchrow("SELECT xmin::text FROM job_runs")
     for _ in range(20):

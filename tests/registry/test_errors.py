@@ -53,6 +53,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.Denied("write", ["read"], "Ask an owner."), "DENIED", 403),
         (errors.TooManyRequests(30), "TOOMANYREQUESTS", 429),
         (errors.UnavailableNow(5), "UNAVAILABLE", 503),
+        (errors.ReadOnlyNow("why"), "UNAVAILABLE", 503),
         (RegistryError("our fault"), "UNKNOWN", 500),
         (errors.BadRequest("why"), "UNSUPPORTED", 400),
         (errors.MessageInvalid(), "UNSUPPORTED", 400),
@@ -116,6 +117,7 @@ def test_headers_that_clients_act_on() -> None:
     assert errors.RangeNotSatisfiable(10).headers == {"Content-Range": "bytes */10"}
     assert errors.TooManyRequests(30).headers == {"Retry-After": "30"}
     assert errors.UnavailableNow(5).headers == {"Retry-After": "5"}
+    assert errors.ReadOnlyNow("why").headers == {"Retry-After": "60"}
     assert errors.Unsupported("this", allow=("GET", "HEAD")).headers == {"Allow": "GET, HEAD"}
     assert errors.Unauthorized("why", 'Bearer realm="r"').headers == {"WWW-Authenticate": 'Bearer realm="r"'}
     assert errors.Unauthorized("why").headers == {}

@@ -5,6 +5,8 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
+from storage.metadata import events
+from storage.metadata.events import Actor
 from tests.scale.world import World
 
 Arguments = tuple[object, ...]
@@ -13,6 +15,8 @@ _FIRST, _LAST = dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, t
 _BEHIND = 2**63 - 1
 _END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _HASH = b"h" * 32
+#: Ids of sessions, as they are stored: of two users, of nobody, and a visitor's.
+_SESSIONS = (*(hashlib.sha256(f"session{n}".encode()).digest() for n in (7, 2)), _HASH, None)
 
 
 def digest(kind: str, number: int) -> str:
@@ -49,9 +53,9 @@ class Sample:
         return user - 1 + (self.world.users if user == 1 else 0)
 
     @property
-    def actor(self) -> tuple[int, int]:
-        """An account and its token."""
-        return self.stranger, self.token(self.stranger)
+    def actor(self) -> tuple[str]:
+        """The parameter that names an account and its token."""
+        return (events.by(Actor(self.stranger, self.token(self.stranger))),)
 
     @property
     def viewers(self) -> list[int]:
@@ -104,11 +108,12 @@ def _asked(s: Sample, kind: str) -> list[Arguments]:
 def _rights(s: Sample) -> dict[str, list[Arguments]]:
     p, by = s.package, s.actor
     return {
-        "access_reasons._FACTS": [(u, s.world.owner(p), image(p)) for u in (1, s.seat, s.stranger, s.big_member)],
-        "access_reasons._REASONS": [(p, s.seat), (p, s.stranger), (1, s.big_member), (2, s.big_member)],
-        "access._USERS": [(p,)],
-        "access._TEAMS": [(p,)],
-        "access._REPOSITORIES": [(p,)],
+        "access_reasons._OF_PERSON": [
+            (u, s.world.owner(package), image(package), package)
+            for u, package in ((1, p), (s.seat, p), (s.stranger, p), (s.big_member, 1), (s.big_member, 2))
+        ],
+        "access._ALL": [(p,)],
+        "access_pages._PAGE": [(p, "user-50"), (1, "user-50"), (1, "")],
         "access._PERSON": [(s.big_id, "user-50")],
         "access._TEAM": [(s.big_id, "team-1")],
         "access._GRANT_USER": [(p, 77, 2, *by)],
@@ -125,9 +130,31 @@ def _rights(s: Sample) -> dict[str, list[Arguments]]:
     }
 
 
+def _audit(s: Sample) -> dict[str, list[Arguments]]:
+    last = 2**62
+    wanted: Arguments = (None, None, ["packages.%"], ["packages.package\\_%"], None, None, None, None, None)
+    one: Arguments = (_NOW, None, [], [], [7], None, None, None, "192.0.2.1")
+    of_all = [(str(last), last, *wanted, 101), (str(last), last, *one, 101)]
+    up = [("0", 0, *rest, 101) for rest in (wanted, one)]
+    return {
+        "audit._OF_ALL": list[Arguments](of_all),
+        "audit._OF_ALL_UP": list[Arguments](up),
+        "audit._OF_OWNER": [(*values, owner) for values in of_all for owner in (s.org_id, s.stranger)],
+        "audit._OF_OWNER_UP": [(*values, owner) for values in up for owner in (s.org_id, s.stranger)],
+        "audit._ENTRIES": [(["700"], [7])],
+        "audit._PACKAGES": [(s.world.owner(s.package), image(s.package))],
+        "audit._REPOSITORIES": [(f"org-{s.org}", f"repo-{s.repository}")],
+        "audit._ACTORS": [("USER-7",), ("once-11",)],
+        "audit._TOKENS": [(_HASH,)],
+        "audit._READ": [("0", 0), (str(last), last)],
+        "audit._READER": [("reader-1",)],
+        "audit._ADVANCE": [("reader-1", "701", 7), ("new", "701", 7)],
+    }
+
+
 def _accounts(s: Sample) -> dict[str, list[Arguments]]:
     return {
-        "accounts._INSERT": [("User", "new", None, None, False)],
+        "accounts._INSERT": [("User", "new", None, None, False, *s.actor)],
         "accounts._BY_LOGIN": [("USER-7",)],
         "accounts._BY_ID": [(7,)],
         "accounts._LISTED": [(0, 100), (s.big_id, 30)],
@@ -136,55 +163,51 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
         "accounts._ADMINISTRATORS": [()],
-        "accounts._SUSPEND": [(7, True)],
-        "accounts._PROMOTE": [(7, True)],
+        "accounts._SUSPEND": [(7, True, *s.actor)],
+        "accounts._PROMOTE": [(7, True, *s.actor)],
         "accounts._TAKEN_FROM_EVERYBODY": [(s.org_id, "gone-7"), (s.big_id, "gone-7")],
         "accounts._RETIRE": [(s.org_id, 5000), (s.big_id, 5000)],
-        "accounts._RENAME": [(7, "renamed")],
-        "accounts._FORGET": [(s.org_id, 7, None), (s.stranger, 7, None)],
+        "accounts._RENAME": [(7, "renamed", *s.actor)],
+        "accounts._FORGET": [(s.org_id, *s.actor), (s.stranger, *s.actor)],
         "accounts._FORGET_TEAMS": [(s.org_id,)],
     }
 
 
 def _organizations(s: Sample) -> dict[str, list[Arguments]]:
     return {
-        "organizations._SEEN": [(t, "Org-1") for t in s.viewers],
-        "organizations._UPDATE": [(s.org_id, None, None, "new", None, None, None, None, None)],
-        "organizations._LIST_MEMBERS": [
+        "organizations.SEEN": [(t, "Org-1") for t in s.viewers],
+        "organizations._UPDATE": [(s.org_id, None, None, "new", None, None, None, None, None, *s.actor)],
+        "owner_pages._ORGANIZATION_IN_SESSION": [(key, "Org-1") for key in _SESSIONS],
+        "organizations._MEMBERS_PAGE": [
             (s.big_id, None, 100, 0),
             (s.big_id, None, 100, 9900),
             (s.big_id, "admin", 30, 0),
         ],
-        "organizations._COUNT_MEMBERS": [(s.big_id, None), (s.big_id, "admin")],
         "organizations._MEMBER": [(s.big_id, "user-50")],
-        "organizations._SEAT": [(s.big_id, s.stranger, "member")],
+        "organizations._SEAT": [(s.big_id, s.stranger, "member", *s.actor)],
         "organizations._OTHER_OWNERS": [(s.big_id, 2)],
-        "organizations._UNSEAT": [(s.big_id, s.big_member)],
+        "organizations._UNSEAT": [(s.big_id, s.big_member, *s.actor)],
         "organizations._UNGRANT": [(s.big_id, s.big_member)],
-        "organizations._LIST_BELONGINGS": [(s.big_member, s.big_member, 30, 0), (s.big_member, 7, 30, 0)],
-        "organizations._COUNT_BELONGINGS": [(s.big_member, s.big_member), (s.big_member, 7)],
+        "organizations._BELONGINGS_PAGE": [(s.big_member, s.big_member, 30, 0), (s.big_member, 7, 30, 0)],
         "organizations._SOLE_OWNER": [(s.seat,), (2,)],
         "organizations._LOCK_OF_USER": [(s.seat,), (2,)],
-        "teams._LIST": [(s.big_id, 100, 0), (s.big_id, 100, 900)],
-        "teams._COUNT": [(s.big_id,)],
+        "teams._PAGE": [(s.big_id, 100, 0), (s.big_id, 100, 900)],
         "teams._BY_SLUG": [(s.big_id, "Team-1")],
-        "teams._INSERT": [(s.big_id, "new", "New", "")],
-        "teams._UPDATE": [(s.org_id, s.team, None, None, "new")],
-        "teams._DELETE": [(s.org_id, s.team)],
-        "teams._LIST_MEMBERS": [(s.org_id, s.team, 30, 0)],
-        "teams._COUNT_MEMBERS": [(s.org_id, s.team)],
+        "teams._INSERT": [(s.big_id, "new", "New", "", *s.actor)],
+        "teams._UPDATE": [(s.org_id, s.team, None, None, "new", *s.actor)],
+        "teams._DELETE": [(s.org_id, s.team, *s.actor)],
+        "teams._MEMBERS_PAGE": [(s.org_id, s.team, 30, 0)],
         "teams._MEMBER": [(s.org_id, s.team, f"user-{s.seat}")],
-        "teams._ADD": [(s.org_id, s.team, f"user-{s.seat}")],
-        "teams._REMOVE": [(s.org_id, s.team, f"user-{s.seat}")],
-        "collaborators._LIST": [(s.repository, 100, 0), (1, 100, 0)],
-        "collaborators._COUNT": [(s.repository,), (1,)],
+        "teams._ADD": [(s.org_id, s.team, f"user-{s.seat}", *s.actor)],
+        "teams._REMOVE": [(s.org_id, s.team, f"user-{s.seat}", *s.actor)],
+        "collaborators._PAGE": [(s.repository, 100, 0), (1, 100, 0)],
         "collaborators._ONE": [(s.repository, f"user-{s.seat}")],
         "collaborators._NAMED": [(s.repository, f"user-{s.seat}")],
-        "collaborators._PUT": [(s.repository, s.seat, 2), (s.repository, s.stranger, 2)],
-        "collaborators._REMOVE": [(s.repository, s.seat)],
+        "collaborators._PUT": [(s.repository, s.seat, 2, *s.actor), (s.repository, s.stranger, 2, *s.actor)],
+        "collaborators._REMOVE": [(s.repository, s.seat, *s.actor)],
         "collaborators._TEAM": [(s.repository, s.team)],
-        "collaborators._PUT_TEAM": [(s.repository, s.team, 2)],
-        "collaborators._REMOVE_TEAM": [(s.repository, s.team)],
+        "collaborators._PUT_TEAM": [(s.repository, s.team, 2, *s.actor)],
+        "collaborators._REMOVE_TEAM": [(s.repository, s.team, *s.actor)],
     }
 
 
@@ -209,12 +232,12 @@ def _repositories(s: Sample) -> dict[str, list[Arguments]]:
         "repository_lists._OWNED": [(*who, *page, *order) for who in owned for page in pages for order in orders],
         "repository_lists._MINE": [(*who, *page, *order) for who in mine for page in pages for order in orders],
         "repository_lists._OF_TEAM": [(*who, *page) for who in team for page in pages],
-        "repositories._INSERT": [(s.org_id, "new", "private", "", "", s.seat)],
-        "repositories._UPDATE": [(s.repository, None, "private", None, None)],
+        "repositories._INSERT": [(s.org_id, "new", "private", "", "", s.seat, *s.actor)],
+        "repositories._UPDATE": [(s.repository, None, "private", None, None, *s.actor)],
         "repositories._LOCK": [(s.repository, s.org_id)],
-        "repositories._UNLINK": [(s.repository,)],
-        "repositories._DELETE": [(s.repository,)],
-        "repositories._TRANSFER": [(s.repository, s.stranger, "moved")],
+        "repositories._UNLINK": [(s.repository, *s.actor)],
+        "repositories._DELETE": [(s.repository, *s.actor)],
+        "repositories._TRANSFER": [(s.repository, s.stranger, "moved", *s.actor)],
         "repositories._GRANT_MOVER": [(s.repository, s.org_id, s.seat)],
         "links._TARGET": [(t, f"org-{s.org}", name) for t in s.viewers],
         "links._LINK": [(s.package, s.repository, True, True, *s.actor)],
@@ -258,19 +281,36 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "package_pages._REFERRERS": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
         "package_pages._CHILDREN": [(p, [digest("m", 10 * p + n) for n in range(10)]) for p in (s.package, 1)],
-        "package_pages._VERSION": [
-            (t, f"org-{s.org}", image(s.package), *which)
-            for t in (*s.viewers, None)
+        "package_pages._PACKAGE_IN_SESSION": [
+            (key, owner, image(s.package)) for key in _SESSIONS for owner in ("org-1", f"org-{s.org}")
+        ],
+        "owner_pages._SEEN": [(t, login) for t in (*s.viewers, None) for login in ("Org-1", "user-7", "none")],
+        "owner_pages._IN_SESSION": [(key, login) for key in _SESSIONS for login in ("Org-1", "user-7", "none")],
+        "package_pages._VERSION_IN_SESSION": [
+            (key, f"org-{s.org}", image(s.package), *which)
+            for key in _SESSIONS
             for which in (("latest", None), (None, digest("m", 10 * s.package + 3)))
         ],
         **{
-            f"package_pages.{name}": [(p, before, 51) for p in (s.package, 1) for before in (_BEHIND, 10_000)]
+            f"package_pages.{name}": [
+                (p, before, 51, *narrowed)
+                for p in (s.package, 1)
+                for before in (_BEHIND, 10_000)
+                for narrowed in ((None, None), ("^v.*$", _NOW))
+            ]
             for name in ("_WHOLE", "_WITH_TAGS", "_WITHOUT_TAGS", "_EVERY")
         },
         "package_pages._END": [(p, before) for p in (s.package, 1) for before in (_BEHIND, 10_000)],
+        "selections._SELECT": [
+            (p, after, tagged, *narrowed)
+            for p in (s.package, 1)
+            for after in (0, 10_000)
+            for tagged in (None, True, False)
+            for narrowed in ((None, None), ("^v.*$", _NOW))
+        ],
         "shown._PRESENT": [("former-1",), ("nobody",)],
-        "catalog._TAKEN": [(s.big_id, ["app-7", "none"]), (7, ["app-7"])],
-        "catalog._DELETED": [(t, s.big_id, None, 30, 0, 2592000.0) for t in s.viewers],
+        "catalog._DELETED": [(t, 30, 0, 2592000.0, s.big_id, None) for t in s.viewers],
+        "catalog._DELETED_OF_MINE": [(t, 30, 0, 2592000.0) for t in s.viewers],
         "search._MATCHES": [
             (t, q, f"{q}\U0010ffff") for t in (*s.viewers, None) for q in ("app-1", "org-1/", "a", "serv")
         ],
@@ -305,7 +345,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ["linux/amd64"],
         False,
         ["latest", "new"],
-        s.workflow,
+        events.by(Actor(None, s.workflow)),
     )
     named = (s.world.owner(p), image(p))
     return {
@@ -338,7 +378,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
                 "latest\nnew",
                 f"{m}\n{m}",
                 _lines(["application/vnd.oci.image.manifest.v1+json"] * 2),
-                _lines([str(s.workflow), "7"]),
+                _lines([events.by(Actor(None, s.workflow)), events.by(Actor(None, 7))]),
             )
         ],
         "manifests._CONFIG": [(p, layers[1])],
@@ -358,6 +398,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
             (p, 7, 31, None),
         ],
         "events._OF_TAG": [(1, _BEHIND, 101, "build-0000007"), (p, _BEHIND, 101, "latest")],
+        **_audit(s),
         "tags._LOCKED": [(p, "latest"), (1, "build-0000007")],
         "versions._GET": [(p, s.version)],
         "versions._PAGE": [(p, 30, 0), (1, 30, 0), (1, 100, 9900)],
@@ -376,10 +417,13 @@ def _deletions(p: int, version: int) -> dict[str, list[Arguments]]:
     m, followed = digest("m", version), [digest("m", version), digest("m", version + 1)]
     return {
         "deletions._LEAVING": [(p, [version]), (1, [10]), (1, [10, 13, 15])],
-        "deletions._LEFT": [(p, followed), (1, [digest("m", 10)])],
-        "deletions._HOLDERS": [(p, [m]), (1, [digest("m", 10), digest("m", 11)])],
-        "deletions._EFFECT": [(p, followed, [version, version + 1]), (1, [digest("m", 13)], [13])],
-        "deletions._ORPHANS": [(p, [digest("m", version - 3)]), (1, [digest("m", 10)])],
+        "deletions._AROUND": [(p, followed, [m]), (1, [digest("m", 10)], [digest("m", 10), digest("m", 11)])],
+        "deletions._PREVIEW": [
+            (p, followed, [m], [version, version + 1]),
+            (p, [digest("m", version - 3)], [digest("m", version - 3)], [version - 3]),
+            (1, [digest("m", 13)], [digest("m", 13)], [13]),
+            (1, [digest("m", 10)], [digest("m", 10), digest("m", 11)], [10]),
+        ],
         "deletions._LEAVING_PACKAGE": [(p,), (1,), (100,)],
         "deletions._RETURNING": [(50, 508, 2592000.0)],
         "deletions._RETURNING_PACKAGE": [(107, 2592000.0)],
@@ -390,19 +434,19 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
     own = (s.stranger, s.token(s.stranger))
     return {
         "tokens.BY_HASH": [(_lines(hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)),)],
-        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None)],
+        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None, *s.actor)],
         "tokens._USED": [(own[1],)],
         "tokens._PAGE": [(s.stranger, 30, 0)],
         "tokens._COUNT": [(s.stranger,)],
         "tokens._ONE": [own],
-        "tokens._REVOKE": [own],
-        "tokens._REVOKE_WORKLOAD": [(s.workflow,)],
-        "tokens._SEAT": [(s.big_member, "Org-1")],
-        "tokens._SSO_ORGANIZATIONS": [own, (s.big_member, s.token(s.big_member))],
-        "tokens._AUTHORIZE": [(*own, s.big_id)],
-        "tokens._DEAUTHORIZE": [(*own, s.big_id)],
-        "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0)],
-        "tokens._INSERT_KEYLESS": [(f"org-{s.org}", f"repo-{s.repository}", _HASH, "", "subject", 3, 3600.0)],
+        "tokens._REVOKE": [(*own, *s.actor)],
+        "tokens._REVOKE_WORKLOAD": [(s.workflow, *s.actor)],
+        "authorizations._SEAT": [(s.big_member, "Org-1")],
+        "authorizations._SSO_ORGANIZATIONS": [own, (s.big_member, s.token(s.big_member))],
+        "authorizations._AUTHORIZE": [(*own, s.big_id, *s.actor)],
+        "authorizations._DEAUTHORIZE": [(*own, s.big_id, *s.actor)],
+        "tokens._INSERT_WORKLOAD": [(7, "workflow", _HASH, "abcdefgh", "", s.repository, 3, 3600.0, *s.actor)],
+        "tokens._INSERT_KEYLESS": [(f"org-{s.org}", f"repo-{s.repository}", _HASH, "", "subject", 3, 3600.0, *s.actor)],
         "tokens._FORGET": [(1000,)],
     }
 
@@ -424,7 +468,8 @@ def _administration(s: Sample) -> dict[str, list[Arguments]]:
         "administration._NAMED": [("", "user-1", 30), ("user-17", "user-1", 30), ("", "u", 100)],
         "administration._TOKENS": [(2**62, 100), (s.world.tokens // 2, 100)],
         "administration._TOKENS_OF": [(2**62, 100, s.stranger)],
-        "administration._REVOKE": [(s.token(s.stranger),)],
+        "administration._REVOKE": [(s.token(s.stranger), *s.actor)],
+        "owner_pages._STANDING": [(s.big_member, s.big_member, 100, 0), (7, 7, 100, 0)],
         "administration._COUNTS": [()],
     }
 
@@ -438,31 +483,32 @@ def _sign_in(s: Sample) -> dict[str, list[Arguments]]:
         "web_sessions._FIND": [(key,), (_HASH,)],
         "web_sessions._SEEN": [(session,)],
         "web_sessions._BEGIN": [
-            (7, _HASH, ["user"], "password", _NOW, "::1", "", key, "hash7"),
-            (7, _HASH, [], "oidc", _NOW, "::1", "", None, None),
+            (7, _HASH, ["user"], "password", _NOW, "::1", "", key, "hash7", *s.actor),
+            (7, _HASH, [], "oidc", _NOW, "::1", "", None, None, *s.actor),
         ],
-        "web_sessions._LIST": [(7,)],
-        "web_sessions._END": [(7, session)],
-        "web_sessions._END_OTHERS": [(7, session)],
+        "web_sessions.OF_ACCOUNT": [(7,)],
+        "web_sessions._END": [(7, session, *s.actor)],
+        "web_sessions._END_OTHERS": [(7, session, *s.actor)],
         "web_sessions._FORGET": [(1000,)],
         "web_sessions._MAY_SIGN_IN": [(7,)],
         "sign_in._BY_LOGIN": [("USER-7",)],
         "sign_in._BY_ID": [(7,)],
         "sign_in._LOCK": [(7,)],
-        "sign_in._SET_PASSWORD": [(7, "hash")],
+        "sign_in._SET_PASSWORD": [(7, "hash", *s.actor)],
         "sign_in._REHASH": [(7, "hash7", "hash")],
-        "sign_in._ISSUE": [(7, _HASH, 600.0, True), (8, _HASH, 600.0, False)],
+        "sign_in._ISSUE": [(7, _HASH, 600.0, True, *s.actor), (8, _HASH, 600.0, False, *s.actor)],
         "sign_in._REDEEM": [(code,)],
+        "sign_in._FAILED": [("USER-7", "password", *s.actor), (None, "code", *s.actor)],
         "sign_in._COUNT": [(attempts, 300.0), ([_HASH], 300.0)],
         "sign_in._FORGIVE": [(attempts,)],
         "sign_in._FORGET_ATTEMPTS": [(1000,)],
         "sign_in._IDENTITIES": [(7,)],
         "sign_in._IDENTIFY": [("https://id.example", "7", None)],
-        "sign_in._CONNECT": [("https://id.example", "new", 7, None)],
-        "sign_in._DISCONNECT": [(7, "https://id.example", "7")],
+        "sign_in._CONNECT": [("https://id.example", "new", 7, None, *s.actor)],
+        "sign_in._DISCONNECT": [(7, "https://id.example", "7", *s.actor)],
         "devices._START": [(_HASH, _HASH, "host", "::1", ["read:packages"], 900.0)],
         "devices._WAITING": [(typed,)],
-        "devices._DECIDE": [(typed, 7, True)],
+        "devices._DECIDE": [(typed, 7, True, *s.actor)],
         "devices._POLL": [(device,)],
         "devices._END": [(7,)],
         "devices._FORGET": [(1000,)],

@@ -197,6 +197,8 @@ class World:
       FROM generate_series(1, {users}) n""",
             "job_runs (job, pause_seconds, ran_at)": """
     SELECT 'job-' || n, 30, now() FROM generate_series(1, 8) n""",
+            "event_readers (reader, xid, id)": """
+    SELECT 'reader-' || n, '700', n FROM generate_series(1, 4) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
             "former_logins (login, account_id)": f"""
@@ -292,12 +294,12 @@ class World:
            {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now(),
            NULL, NULL, NULL
       FROM generate_series(0, {self.big_tags} - 1) t""",
-            "events (id, action, owner_id, package_id, version_id, digest, tag, actor_id, via, token_name)": f"""
-    SELECT 3 * p.id + t, 'packages.tag_moved', p.owner_id, p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id,
+            "events (id, xid, action, owner_id, package_id, version_id, digest, tag, actor_id, via, token_name)": f"""
+    SELECT 3 * p.id + t, {_xid("p.id")}, 'packages.tag_moved', p.owner_id, p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id,
            'classic', 'laptop'
       FROM packages p, generate_series(0, 2) t WHERE {published}
      UNION ALL
-    SELECT 4 * {self.packages}::bigint + t, 'packages.tag_created', (SELECT owner_id FROM packages WHERE id = 1), 1, 10,
+    SELECT 4 * {self.packages}::bigint + t, {_xid("t")}, 'packages.tag_created', (SELECT owner_id FROM packages WHERE id = 1), 1, 10,
            '\\x00'::bytea, 'build-' || lpad((t / 2)::text, 7, '0'), 1, 'classic', 'laptop'
       FROM generate_series(0, 2 * {self.big_tags} - 1) t""",
             "downloads (version_id, day, count)": f"""
@@ -341,6 +343,11 @@ class World:
 def _digest(kind: str, number: str) -> str:
     """m: manifest, c: config, l: layer, b: base layer, s: signature."""
     return f"pg_temp.digest('{kind}', {number})"
+
+
+def _xid(number: str) -> str:
+    """SQL of a transaction, in no order: what is in order seems dear to read where pages in a row are made dear."""
+    return f"(1 + {number}::bigint * 7919 % 1000003)::text::xid8"
 
 
 def _key(number: str) -> str:

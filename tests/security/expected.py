@@ -267,6 +267,9 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/admin/users"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/organizations"): _e(Need.SITE_ADMIN),
     ("GET", "/admin/tokens"): _e(Need.SITE_ADMIN),
+    ("GET", "/enterprises/{enterprise}/audit-log"): _e(Need.SITE_ADMIN),
+    ("GET", "/orgs/{org}/audit-log"): _e(Need.ORG_OWNER, scope="admin:org"),
+    ("GET", "/user/audit-log"): _e(Need.PERSON, scope="user"),
     ("DELETE", "/admin/tokens/{token_id}"): _e(Need.SITE_ADMIN, ok=204),
     ("GET", "/enterprise/stats/all"): _e(Need.SITE_ADMIN),
     ("POST", "/admin/organizations"): _e(
@@ -368,6 +371,7 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("POST", f"{_P}/deletion"): _e(
         Need.DELETE, ok=204, scope=_DELETE, body=lambda cell: {"versions": [cell.version_id("tagged")]}
     ),
+    ("GET", f"{_P}/selection"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
     ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
     ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),

@@ -87,5 +87,11 @@ async def hostile(registry: Registry) -> Hostile:
             registry, "SELECT max(id) FROM tokens WHERE note = $1", TEXT[:255]
         ),
     }  # fmt: skip
-    viewers = {"visitor": Pages(registry), "reader": world.reader, "owner": world.owner, "admin": boss}
+    viewers = {
+        "visitor": Pages(registry),
+        "stranger": world.stranger,
+        "reader": world.reader,
+        "owner": world.owner,
+        "admin": boss,
+    }
     return Hostile(registry, values, viewers)

@@ -16,7 +16,7 @@ async def person(registry: Registry, login: str, *, password: str = PASSWORD, si
     """Makes a user with a password; the id of the account."""
     await create_user(registry.services.db, login, site_admin=site_admin)
     account = await find(registry.services.db, login)
-    await sign_in.set_password(registry.services.db, registry.services.hasher, account.id, password, "localhost")
+    await sign_in.set_password(registry.services.db, registry.services.hasher(), account.id, password, "localhost")
     return account.id
 
 

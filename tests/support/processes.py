@@ -58,12 +58,27 @@ async def serving(
             await process.wait()
 
 
+@asynccontextmanager
+async def worker(env: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """One `moorage worker`, told to stop at the end."""
+    process = await _moorage("worker", env, log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
 async def started(env: Mapping[str, str], url: str, log: Path, *by: str) -> asyncio.subprocess.Process:
     """Start `moorage serve` at ``url``; whoever asks ends it."""
-    told = {"PATH": os.defpath, **measured(), **env, "MOORAGE_LISTEN": url.partition("://")[2]}
+    return await _moorage("serve", {**env, "MOORAGE_LISTEN": url.partition("://")[2]}, log, *by)
+
+
+async def _moorage(command: str, env: Mapping[str, str], log: Path, *by: str) -> asyncio.subprocess.Process:
+    told = {"PATH": os.defpath, **measured(), **env}
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
-            *by, sys.executable, "-m", "registry", "serve", cwd=ROOT, env=told, stdout=output, stderr=output
+            *by, sys.executable, "-m", "registry", command, cwd=ROOT, env=told, stdout=output, stderr=output
         )
 
 

@@ -143,6 +143,7 @@ class Cell:
             "package_name": self.package,
             "package_version_id": self.version_id("tagged"),
             "token_id": self.spare_token_id,
+            "enterprise": "moorage",
             "tag": "latest",
         }
 

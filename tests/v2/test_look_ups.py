@@ -68,7 +68,8 @@ async def test_a_redirected_blob_is_a_look_up(env: dict[str, str]) -> None:
             answer = await counted(wire, sent)
         registry.admission.working -= registry.admission.most
         assert answer.status == 307
-        assert (await registry.http.get(answer.headers["Location"])).status == 200
+        async with registry.http.get(answer.headers["Location"]) as stored:
+            assert (stored.status, len(await stored.read())) == (200, 100_000)
 
 
 async def test_headers_that_mean_nothing_here_cost_nothing(registry: Registry) -> None:

@@ -50,6 +50,7 @@ FORMS: dict[str, Form] = {
     f"{_P}/settings/{{visibility}}": Form(f"{_PACKAGE}/settings/public", {"typed": "acme/web"}),
     f"{_P}/delete": Form(f"{_PACKAGE}/delete", {"typed": "acme/web", "seen": "{seen}", "was": "2 2"}),
     f"{_P}/versions/delete": Form(f"{_PACKAGE}/versions/delete", {"version": "{version}", "seen": "{seen}"}),
+    f"{_P}/versions/delete/matching": Form(f"{_PACKAGE}/versions/delete/matching", {"match": "v1", "seen": "{seen}"}),
     f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
     f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
     f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
@@ -108,14 +109,21 @@ def test_every_form_wants_the_token_of_the_viewer() -> None:
     assert without <= {"/-/preferences", *PROGRAMS}
 
 
-async def _fields(world: Managed, form: Form) -> dict[str, str]:
+async def before(world: Managed, address: str) -> None:
+    """Makes what has to be there before the form is sent."""
+    await _BEFORE.get(address, _nothing)(world)
+
+
+async def fields_of(world: Managed, form: Form) -> dict[str, str]:
+    """The fields of a form, filled in."""
     fields = dict(form.fields)
     if "version" in fields:
         fields["version"] = str(await world.number(world.digests[0]))
     if "digest" in fields:
         fields["digest"] = world.digests[0]
     if "seen" in fields:
-        query = f"?version={fields['version']}" if "version" in fields else ""
+        named = [f"{name}={fields[name]}" for name in ("version", "match") if name in fields]
+        query = f"?{'&'.join(named)}" if named else ""
         fields["seen"] = (await world.owner.get(form.path + query)).field("seen")
     return fields
 
@@ -123,8 +131,8 @@ async def _fields(world: Managed, form: Form) -> dict[str, str]:
 @pytest.mark.parametrize("address", sorted(FORMS))
 async def test_a_form_changes_nothing_but_for_who_may(registry: Registry, address: str) -> None:
     form, world = FORMS[address], await managed(registry)
-    await _BEFORE.get(address, _nothing)(world)
-    fields = await _fields(world, form)
+    await before(world, address)
+    fields = await fields_of(world, form)
     for viewer in (world.visitor, world.stranger):
         answer = await change(viewer, form.path, fields)
         assert (answer.status, viewer.read(answer).heading) == (404, "There is nothing here"), address

@@ -166,14 +166,15 @@ async def test_a_package_is_deleted_and_restored(world: Managed) -> None:
     package_id = await world.package_id()
     page = await done(world.owner, path, {"typed": "acme/web", "seen": page.field("seen")})
     assert "The package is deleted: acme/web" in page.text
-    await world.owner.get(WEB, 404)
+    assert "This package is deleted" in (await world.owner.get(WEB)).text
+    await world.reader.get(WEB, 404)
     listed = await world.owner.get("/acme/-/deleted")
     assert "30 days left" in listed.text
     assert "Another package" not in listed.text
     assert f"{WEB}/-/restore?package={package_id}" in listed.links
     assert "Nothing is deleted" in (await world.reader.get("/acme/-/deleted")).text
     await world.stranger.get("/acme/-/deleted", 404)
-    await world.reader.get(f"{WEB}/-/restore?package={package_id}", 403)
+    await world.reader.get(f"{WEB}/-/restore?package={package_id}", 404)
     before = await world.owner.get(f"{WEB}/-/restore?package={package_id}")
     assert row(before, "Versions 2 Tags 2 Days left 30")
     page = await done(world.owner, f"{WEB}/-/restore", {"package": str(package_id)})
@@ -266,7 +267,9 @@ async def test_a_tag_is_removed_by_one_click_and_put_back(world: Managed) -> Non
     await world.owner.get(f"{WEB}:v1", 404)
     page = await done(world.owner, f"{WEB}/-/tag", flash(page))
     assert page.heading == "v1"
-    for fields in ({"tag": "none"}, {"tag": ""}, {"tag": "-"}):
+    page = await done(world.owner, f"{WEB}/-/untag", {"tag": "none"})
+    assert "There is no such tag any more: none" in page.text
+    for fields in ({"tag": ""}, {"tag": "-"}):
         await refused(world.owner, f"{WEB}/-/untag", fields, 404)
     for fields in ({"tag": "x", "digest": "sha256:1"}, {"tag": "x", "digest": "sha256:" + "0" * 64}):
         await refused(world.owner, f"{WEB}/-/tag", fields, 404)
@@ -323,3 +326,19 @@ async def test_what_was_never_pushed_has_no_access_and_no_settings(world: Manage
     assert begun.status == 202
     for below in ("access", "settings", "settings/link?repository=acme/code", "settings/public"):
         await world.owner.get(f"/acme/begun/-/{below}", 404)
+
+
+async def test_what_was_done_is_told_and_undone_in_its_own_session_only(world: Managed) -> None:
+    """Over plain http, whoever serves another port of the host can put a cookie of its own session here."""
+    answer = await change(world.owner, f"{WEB}/-/untag", {"tag": "v1"})
+    place = str(answer.headers["Location"])
+    cookie = world.owner.cookies["moorage_flash"]
+    for other in (world.reader, world.visitor, await browser(world.registry, "olivia")):
+        other.cookies["moorage_flash"] = cookie
+        page = other.read(await other.get_raw(place))
+        assert "The tag is removed" not in page.text
+        assert "Undo" not in page.text
+        other.cookies.pop("moorage_flash", None)
+    page = await world.owner.get(place)
+    assert "The tag is removed: v1" in page.text
+    assert "Undo" in page.text

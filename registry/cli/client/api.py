@@ -53,10 +53,17 @@ class Api:
     def pages(self, path: str, limit: int | None = None, **query: object) -> Iterator[Any]:
         """Read the items of a list, page by page, ``limit`` of them at most."""
         size = _PAGE if limit is None else min(_PAGE, limit)
-        reply, left = self.reply("GET", path, None, "", **query, per_page=size), limit
+        yield from self.following(self.reply("GET", path, None, "", **query, per_page=size), limit)
+
+    def following(self, reply: Reply, limit: int | None = None) -> Iterator[Any]:
+        """Read the items of a list from its first page on. Raises CommandError."""
+        left = limit
         while True:
             found = reply.json()
-            for item in found["items"] if isinstance(found, dict) else found:
+            items = found.get("items") if isinstance(found, dict) else found
+            if not isinstance(items, list):
+                raise CommandError("the answer is no list")
+            for item in items:
                 yield item
                 left = None if left is None else left - 1
                 if left == 0:
@@ -65,6 +72,10 @@ class Api:
             if not target:
                 return
             reply = self._asked("GET", target, self._headers)
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        """Send a request with headers and a body of its own, and return the response. Raises CommandError."""
+        return self._asked(method, PREFIX + path, {**self._headers, **headers}, body)
 
     def _asked(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
         reply = self.connection.ask(method, target, headers, body)
@@ -88,15 +99,21 @@ class Api:
         what, _, why = str(told.get("message", reply.status)).replace("\n\n", "\n").partition("\n")
         details = [str(one.get("message")) for one in told.get("errors") or [] if isinstance(one, dict)]
         status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
-        attempt = (
-            f"moorage login {self.host}"
-            if status == NOT_SIGNED_IN or (status == NOT_FOUND and not self.signed_in)
-            else ""
-        )
+        why = why.replace("\n", " ") or "; ".join(details) or str(told.get("fix") or "")
         return CommandError(
-            what, status=status, why=why.replace("\n", " ") or "; ".join(details) or str(told.get("fix") or ""),
-            attempt=attempt, request=reply.request_id,
+            what, status=status, why="" if why in what else why, attempt=self._attempt(reply, status, what),
+            request=reply.request_id,
         )  # fmt: skip
+
+    def _attempt(self, reply: Reply, status: int, what: str) -> str:
+        """Return the command that would help against a refusal; empty for none."""
+        if status == NOT_SIGNED_IN or (status == NOT_FOUND and not self.signed_in):
+            return f"moorage login {self.host}"
+        needed = reply.headers.get("X-Accepted-OAuth-Scopes", "")
+        if status == DENIED and needed and f"scope {needed}" in what:
+            known = [one for one in reply.headers.get("X-OAuth-Scopes", "").split(", ") if one]
+            return f"moorage login {self.host} --scope {','.join([*known, needed])}"
+        return ""
 
 
 def package_path(package: Reference) -> str:

@@ -1,7 +1,7 @@
 """The table of commands: which module has a command, its arguments, and what is shared by all of them."""
 
 from argparse import SUPPRESS, ArgumentParser, HelpFormatter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final, NamedTuple, NoReturn
 
@@ -23,7 +23,10 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tag": ("tags", "make a tag, or move it with --force"),
     "untag": ("tags", "take tags away; their versions stay"),
     "activity": ("tags", "tell what happened to a package"),
+    "audit": ("audit", "tell what happened to an organization, to you, or in the registry"),
     "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
+    "inspect": ("inspection", "show the manifest, config and labels of an image"),
+    "diff": ("difference", "show what changed between two images"),
     "copy": ("copy", "copy an image between any two registries"),
     "access": ("access", "list who has access to a package, or tell why somebody has"),
     "access grant": ("access", "give a role over a package"),
@@ -36,6 +39,31 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tokens": ("tokens", "list your access tokens"),
     "tokens new": ("tokens", "make an access token, and print it"),
     "tokens revoke": ("tokens", "revoke access tokens"),
+    "org list": ("organizations", "list your organizations"),
+    "org show": ("organizations", "tell the facts of an organization"),
+    "org members": ("organizations", "list the members of an organization"),
+    "org create": ("organizations", "make an organization that you own"),
+    "org add": ("organizations", "add a member, or change a member's role"),
+    "org remove": ("organizations", "remove a member"),
+    "org delete": ("organizations", "delete an organization with all of it"),
+    "team list": ("teams", "list the teams of an organization"),
+    "team show": ("teams", "tell the facts of a team, with its members and repositories"),
+    "team create": ("teams", "make a team"),
+    "team add": ("teams", "add a member of the organization to a team"),
+    "team remove": ("teams", "remove a member from a team"),
+    "team delete": ("teams", "delete a team with its roles"),
+    "repo list": ("repositories", "list repositories"),
+    "repo show": ("repositories", "tell the facts of a repository"),
+    "repo members": ("repositories", "list who has a role over a repository"),
+    "repo create": ("repositories", "make a repository, to which packages can be linked"),
+    "repo add": ("repositories", "give a role over a repository"),
+    "repo remove": ("repositories", "take a role over a repository"),
+    "repo delete": ("repositories", "delete a repository; its packages stay"),
+    "api": ("request", "send any request of the API"),
+    "config list": ("configuration", "list the host and owner that are meant where none is named"),
+    "config get": ("configuration", "print a preference"),
+    "config set": ("configuration", "set a preference"),
+    "config unset": ("configuration", "take a preference away"),
     "completion": ("completion", "print the completions of bash, zsh or fish"),
     "version": ("version", "print the version"),
 }
@@ -47,6 +75,7 @@ OPERATOR: Final = {
     "run": "run everything here, with a PostgreSQL and an S3 server of its own",
     "admin": "what only the operator does, straight on the database",
     "doctor": "check a deployment, and tell how to mend what is wrong",
+    "readonly": "refuse what would change anything, for a while",
     "gc": "tell what waits to be collected, or collect it now",
     "purge": "end a deleted package for good",
 }
@@ -70,13 +99,18 @@ def command_of(name: str) -> Command:
     return found
 
 
-def unknown(word: str) -> CommandError:
-    """Return the error for a word that is no command, with the nearest one."""
+def unknown(words: Sequence[str]) -> CommandError:
+    """Return the error for words that are no command, with the nearest one."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word, [*TABLE, *OPERATOR], 1)
+    first, below = words[0], [name for name in TABLE if name.startswith(f"{words[0]} ")]
+    known = below or [*{name.partition(" ")[0] for name in TABLE}, *OPERATOR]
+    near = get_close_matches(" ".join(words[:2]) if below else first, known, 1)
     attempt = f"moorage {near[0]}" if near else "moorage --help"
-    return CommandError(f"there is no command {word!r}", status=USAGE, attempt=attempt)
+    if not below:
+        return CommandError(f"there is no command {first!r}", status=USAGE, attempt=attempt)
+    verbs = ", ".join(name.partition(" ")[2] for name in below)
+    return CommandError(f"{first!r} is no command by itself", status=USAGE, why=f"expected {verbs}", attempt=attempt)
 
 
 def parser_of(name: str, command: Command) -> ArgumentParser:
@@ -91,7 +125,8 @@ def parser_of(name: str, command: Command) -> ArgumentParser:
     shared.add_argument("-h", "--help", action="help", help="show this")
     shared.add_argument("--host", default="", metavar="HOST", help="the registry, unless the reference names it")
     shared.add_argument("--insecure", action="store_true", help="speak plain HTTP")
-    shared.add_argument("--json", metavar="FIELDS", nargs="?", const="", help="print JSON: all of it, or --json=a,b")
+    shared.add_argument("--json", metavar="FIELDS", nargs="?", const="", help="print JSON: all of it, or --json a,b")
+    shared.add_argument("--jq", metavar="EXPRESSION", help="print JSON through jq, which must be installed")
     shared.add_argument("-q", "--quiet", action="store_true", help="print names only, and no messages")
     shared.add_argument("--no-color", action="store_true", help="no colours, also on a terminal")
     shared.add_argument("--verbose", action="store_true", help="tell each request on stderr, without its secrets")

@@ -60,12 +60,12 @@ def complete(context: Context, words: Sequence[str]) -> list[str]:
     found: list[str] = []
     name = next((name for length in (2, 1) if (name := " ".join(before[:length])) in TABLE), "")
     if not before:
-        found = [one for one in (*TABLE, *OPERATOR) if " " not in one]
+        found = [one.partition(" ")[0] for one in (*TABLE, *OPERATOR)]
     elif last.startswith("-") and name:
         found = re.findall(r"--[a-z-]+", parser_of(name, command_of(name)).format_help())
-    elif name:
-        found = [one.partition(" ")[2] for one in TABLE if one.startswith(f"{name} ")] if len(before) == 1 else []
-        found += _packages(context)
+    elif name or len(before) == 1:
+        found = [one.partition(" ")[2] for one in TABLE if one.startswith(f"{before[0]} ")] if len(before) == 1 else []
+        found += _packages(context) if name else []
     return sorted({one for one in found if one.startswith(last)})
 
 

@@ -10,17 +10,26 @@ from registry.cli.client.output import Output
 
 if TYPE_CHECKING:
     from registry.cli.client.api import Api
+    from registry.cli.client.preferences import Preference
     from registry.cli.client.references import Reference
 
+#: The login that the registry takes identity tokens under.
+IDENTITY: Final = "oidc"
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?:\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::\d{{1,5}})?")
 _LOOPBACK_ONLY: Final = "plain HTTP would show the token to the network"
 
 
 class Target:
-    """A host that is spoken to: ``scheme``, ``host`` with its port, and the credential for it."""
+    """A host that is spoken to: ``scheme``, ``host`` with its port, and the credential for it.
 
-    def __init__(self, scheme: str, host: str, login: str, token: str, source: str) -> None:
+    ``ask`` gets the identity token of the CI job, which is for pulls and pushes only.
+    """
+
+    def __init__(
+        self, scheme: str, host: str, login: str, token: str, source: str, ask: Callable[[], str] | None = None
+    ) -> None:
+        self._ask = ask
         self.scheme = scheme
         self.host = host
         self.login = login
@@ -31,6 +40,12 @@ class Target:
     def url(self) -> str:
         return f"{self.scheme}://{self.host}"
 
+    def pair(self) -> tuple[str, str]:
+        """Return login and secret for pulls and pushes; an empty secret for nobody. Raises CommandError."""
+        if not self.token and self._ask is not None:
+            self.login, self.token = IDENTITY, self._ask()
+        return self.login or "moorage", self.token
+
 
 class Context:
     """A command's surroundings; ``options`` are its parsed arguments."""
@@ -39,12 +54,13 @@ class Context:
         self.env = env
         self.input, out, err = streams
         self.options = options
-        fields = getattr(options, "json", None)
+        jq = getattr(options, "jq", None) or ""
+        fields = getattr(options, "json", None) or ("" if jq else getattr(options, "json", None))
         color = out.isatty() and not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.output = Output(
             out, err, time.time(),
             fields=None if fields is None else [one for one in fields.split(",") if one],
-            quiet=getattr(options, "quiet", False), color=color and not getattr(options, "no_color", False),
+            quiet=getattr(options, "quiet", False), color=color and not getattr(options, "no_color", False), jq=jq,
         )  # fmt: skip
 
     @property
@@ -55,18 +71,31 @@ class Context:
         return lambda text: self.output.note(f"> {text}")
 
     def target(self, named: str = "") -> Target:
-        """Find the host to speak to, and its credential: flag, reference, environment, file. Raises CommandError."""
+        """Find the host to speak to, and its credential: reference, flag, environment, files. Raises CommandError."""
         from registry.cli.client import credentials
 
-        host = named or self.options.host or self.env.get("MOORAGE_HOST") or self._only_host()
+        host = named or self.preference("host").value or self._only_host()
         scheme, host = self.scheme_of(host)
         token = self.env.get("MOORAGE_TOKEN", "").strip()
         if token and host == self._host_of_token():
             return Target(scheme, host, "", token, "MOORAGE_TOKEN")
         found = credentials.find(self.env, host)
-        if found is None:
-            return Target(scheme, host, "", "", "")
-        return Target(scheme, host, found.login, found.token, found.source)
+        if found is not None:
+            return Target(scheme, host, found.login, found.token, found.source)
+        return Target(scheme, host, "", "", "", self._identity(host))
+
+    def preference(self, key: str, *, own: bool = False) -> "Preference":
+        """Find a preference; ``own``: without what the file of the current folder says. Raises CommandError."""
+        from registry.cli.client import preferences
+
+        return preferences.find(self.env, key, getattr(self.options, key, "") if key == "host" else "", own=own)
+
+    def _identity(self, host: str) -> Callable[[], str] | None:
+        from registry.cli.client import identity
+
+        if not identity.offered(self.env) or host != self._host_of_token():
+            return None
+        return lambda: identity.token_of(self.env, host, self.trace)
 
     def scheme_of(self, text: str) -> tuple[str, str]:
         """Tell how to speak with a host: HTTPS, but for this machine and where plain HTTP was allowed."""
@@ -84,10 +113,10 @@ class Context:
         return scheme or entry.get("scheme") or ("http" if plain or http.is_local(host) else "https"), host
 
     def _host_of_token(self) -> str:
-        """The one host that MOORAGE_TOKEN is for: a reference to another must not carry it there."""
+        """The one host that secrets of the environment are for: a reference to another must not carry them there."""
         from registry.cli.client import store
 
-        named = self.env.get("MOORAGE_HOST") or self.options.host
+        named = self.env.get("MOORAGE_HOST") or self.preference("host", own=True).value
         hosts = [] if named else list(store.read(self.env))
         return self.scheme_of(named or (hosts[0] if len(hosts) == 1 else "none"))[1]
 
@@ -113,7 +142,8 @@ class Context:
         from registry.cli.client.api import Api
         from registry.cli.client.http import Connection
 
-        return Api(Connection(target.scheme, target.host, self.trace), target.token)
+        token = "" if target.login == IDENTITY else target.token  # an identity token is for /v2 only
+        return Api(Connection(target.scheme, target.host, self.trace), token)
 
     def note(self, text: str) -> None:
         """Tell something that is no data, on stderr."""

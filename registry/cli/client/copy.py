@@ -10,13 +10,13 @@ from typing import IO, Any, Final, cast
 from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.errors import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, CommandError
+from registry.cli.client.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, CommandError
 from registry.cli.client.halves import Half, forget_old, half
 from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
+from registry.cli.client.platforms import child_of
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
-from registry.cli.client.tree import platform_of
 from registry.cli.client.verified import Verified
 
 _TRIES: Final = 3
@@ -107,11 +107,7 @@ class _Copier:
         wanted = self.options.platform
         if wanted is None or root.media_type not in INDEXES:
             return root
-        for child in root.children:
-            if platform_of(child) in {wanted, f"{wanted}/v8"}:
-                return self.read.manifest(child["digest"])
-        known = ", ".join(platform_of(child) for child in root.children)
-        raise CommandError(f"there is no platform {wanted}", status=NOT_FOUND, why=f"there are {known}")
+        return child_of(self.read, root, wanted)
 
     def _ordered(self, root: Manifest) -> list[tuple[Manifest, str]]:
         """List the manifests with their tags, children before their index, and referrers behind their subject."""

@@ -47,7 +47,9 @@ def find(env: Mapping[str, str], host: str) -> Credential | None:
 def helper_of(env: Mapping[str, str], host: str) -> str | None:
     """Return the name of the helper that docker keeps the credentials of a host with."""
     config = docker_config(env)
-    named = (config.get("credHelpers") or {}).get(host) or config.get("credsStore")
+    named = _object(config, "credHelpers").get(host) or config.get("credsStore")
+    for path in [] if named else _podman_paths(env):
+        named = named or _object(_json_file(path), "credHelpers").get(host)
     return str(named) if named else None
 
 
@@ -117,21 +119,42 @@ def _asked(helper: str, host: str) -> Credential | None:
     return Credential(str(found.get("Username", "")), str(found["Secret"]), f"docker-credential-{helper}")
 
 
+def _podman_paths(env: Mapping[str, str]) -> list[str]:
+    """List the files that podman reads, in its order (containers-auth.json(5))."""
+    if env.get("REGISTRY_AUTH_FILE"):
+        return [env["REGISTRY_AUTH_FILE"]]
+    bases = (env.get("XDG_RUNTIME_DIR"), os.path.dirname(store.folder(env)))  # noqa: PTH120
+    return [os.path.join(base, "containers", "auth.json") for base in bases if base]  # noqa: PTH118
+
+
 def _listed(env: Mapping[str, str], host: str) -> Credential | None:
     """Find the credential in the files that docker and podman write without a helper."""
-    podman = env.get("REGISTRY_AUTH_FILE") or os.path.join(env.get("XDG_RUNTIME_DIR", ""), "containers", "auth.json")  # noqa: PTH118
-    for path in (docker_path(env), podman):
-        text = ((_json_file(path).get("auths") or {}).get(host) or {}).get("auth")
+    for path in (docker_path(env), *_podman_paths(env)):
+        text = _entry(_object(_json_file(path), "auths"), host).get("auth")
         if text:
             import base64
             import binascii
 
             try:
                 login, _, token = base64.b64decode(text).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except (binascii.Error, ValueError, TypeError):
                 continue
             return Credential(login, token, path)
     return None
+
+
+def _entry(auths: dict[str, Any], host: str) -> dict[str, Any]:
+    """Find the entry of a host, which old clients wrote with a scheme and a path."""
+    for name, entry in auths.items():
+        scheme, separator, rest = name.partition("://")
+        if name == host or (separator and scheme in {"http", "https"} and rest.partition("/")[0] == host):
+            return entry if isinstance(entry, dict) else {}
+    return {}
+
+
+def _object(config: dict[str, Any], name: str) -> dict[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _json_file(path: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Deletion: the commands ``delete`` and ``restore``. What goes is shown before it goes."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +13,7 @@ from registry.cli.client.context import Context
 from registry.cli.client.durations import moment
 from registry.cli.client.errors import NOT_FOUND, PARTIAL, REFUSED, USAGE, CommandError
 from registry.cli.client.output import Column, plural, seconds_of, size
-from registry.cli.client.packages import add_selection, select, tags_of
+from registry.cli.client.packages import add_selection
 from registry.cli.client.references import Reference
 from registry.cli.client.versions import id_of
 
@@ -56,8 +57,8 @@ def _delete(context: Context) -> int | None:
         _delete_package(context, api, package)
         return None
     if selects:
-        found = sorted(select(context, _roots(api, package)), key=lambda one: str(one["created_at"]), reverse=True)
-        ids = [int(one["id"]) for one in found[options.keep or 0 :]]
+        found = _selected(context, api, package)
+        ids = found[: max(0, len(found) - (options.keep or 0))]
     else:
         ids = list(dict.fromkeys(id_of(api, one) for one in given))
     if not ids:
@@ -66,10 +67,13 @@ def _delete(context: Context) -> int | None:
     return _delete_versions(context, api, package, ids)
 
 
-def _roots(api: Api, package: Reference) -> Iterable[dict[str, Any]]:
-    """Versions by themselves: what is part of an index goes with the index, a signature with its image."""
-    listed = api.pages(package_path(package) + "/versions")
-    return (one for one in listed if tags_of(one) or (not one.get("parents") and one["kind"] == "image"))
+def _selected(context: Context, api: Api, package: Reference) -> list[int]:
+    """Return the ids of the versions that the options select, the oldest first."""
+    options = context.options
+    before = options.older_than and datetime.fromtimestamp(options.older_than(context.output.now), UTC).isoformat()
+    tagged = "false" if options.untagged else None
+    path = f"{package_path(package)}/selection"
+    return [int(one["id"]) for one in api.pages(path, tagged=tagged, match=options.match, pushed_before=before)]
 
 
 def _delete_package(context: Context, api: Api, package: Reference) -> None:

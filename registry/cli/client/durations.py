@@ -29,7 +29,10 @@ def moment(text: str, now: float) -> float:
         raise CommandError(f"{text!r} is no time", status=USAGE, why="expected 5m, 12h, 90d, or ISO 8601") from error
 
 
-def before(text: str) -> Callable[[str, float], bool]:
-    """Return what tells whether an ISO time is longer ago than a length of time. Raises CommandError."""
-    length = seconds(text)
-    return lambda when, now: now - seconds_of(when) > length
+def before(text: str) -> Callable[[float], float]:
+    """Return what tells the time that an age, or a time in ISO 8601, means. Raises CommandError."""
+    try:
+        moment(text, 0)
+    except CommandError as error:
+        raise CommandError(f"{text!r} is no age", status=USAGE, why="expected 30m, 12h, 90d, or ISO 8601") from error
+    return lambda now: moment(text, now)

@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Final, NamedTuple
 
 from registry.cli.client.errors import UNREACHABLE, CommandError
+from registry.cli.client.proxies import proxy_for
 
 REQUEST_ID: Final = "X-Moorage-Request-Id"
 _LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -16,6 +17,9 @@ _TRIES: Final = 3
 _BLOCK: Final = 1 << 16
 _TIMEOUT_SECONDS: Final = 60.0
 _WAIT_MAX_SECONDS: Final = 30.0
+_PROXY_SIGN_IN: Final = 407
+#: How http.client begins what a proxy says against a tunnel.
+_REFUSED: Final = "Tunnel connection failed:"
 _BODY_MAX: Final = 32 << 20
 _BUSY: Final = 429
 _AGAIN: Final = frozenset({_BUSY, 502, 503, 504})
@@ -56,6 +60,7 @@ class Connection:
         self.host = host
         self._trace = trace
         self._opened: HTTPConnection | None = None
+        self._proxy = None if is_local(host) else proxy_for(os.environ, scheme, host)
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,7 +81,8 @@ class Connection:
                 reply = Reply(response.status, response.headers, body_of(response))  # type: ignore[arg-type]
             except (OSError, HTTPException) as error:
                 self.close()
-                if last or not safe or isinstance(error, ssl.SSLCertVerificationError | InvalidURL | _Endless):
+                certain = isinstance(error, ssl.SSLCertVerificationError | InvalidURL | _Endless)
+                if last or not safe or certain or _REFUSED in str(error):
                     raise self.failure(error) from error
                 time.sleep(0.2 * attempt)
                 continue
@@ -97,12 +103,18 @@ class Connection:
             sent["Content-Length"] = str(length)
         elif body is None and method in {"POST", "PUT", "PATCH"}:
             sent["Content-Length"] = "0"
+        whole = target
+        if self._proxy is not None and self.scheme == "http":
+            sent |= self._proxy.headers
+            whole = f"http://{self.host}{target}"
         try:
             connection = self._opened = self._opened or self._connect()
-            connection.request(method, target, body, sent, encode_chunked="Transfer-Encoding" in sent)
+            connection.request(method, whole, body, sent, encode_chunked="Transfer-Encoding" in sent)
         except UnicodeError as error:  # a host or a target that a registry made up
             raise InvalidURL(str(error)) from error
         response = connection.getresponse()
+        if self._proxy is not None and response.status == _PROXY_SIGN_IN:
+            raise OSError(f"{_REFUSED} {response.status} {response.reason}")
         if self._trace is not None:
             where = target.partition("?")[0]  # a query may have a signature
             seconds = time.monotonic() - started
@@ -128,17 +140,23 @@ class Connection:
             why = (error.strerror or str(error)).lower()
         else:
             why = "the response is no HTTP" if self.scheme == "http" else "the connection was closed"
+        if self._proxy is not None:
+            why = f"by the proxy {self._proxy.address}: {why.removeprefix(_REFUSED.lower()).strip()}"
         return CommandError(f"cannot reach {self.host}", status=UNREACHABLE, why=why, attempt=attempt)
 
     def _connect(self) -> HTTPConnection:
+        address = self.host if self._proxy is None else self._proxy.address
         if self.scheme == "http":
-            return HTTPConnection(self.host, timeout=_TIMEOUT_SECONDS, blocksize=_BLOCK)
+            return HTTPConnection(address, timeout=_TIMEOUT_SECONDS, blocksize=_BLOCK)
         context = ssl.create_default_context()
         for folder in (os.path.expanduser("~/.docker/certs.d"), "/etc/docker/certs.d"):  # noqa: PTH111
             path = os.path.join(folder, self.host, "ca.crt")  # noqa: PTH118
             if os.path.isfile(path):  # noqa: PTH113
                 context.load_verify_locations(path)
-        return HTTPSConnection(self.host, timeout=_TIMEOUT_SECONDS, context=context, blocksize=_BLOCK)
+        made = HTTPSConnection(address, timeout=_TIMEOUT_SECONDS, context=context, blocksize=_BLOCK)
+        if self._proxy is not None:
+            made.set_tunnel(self.host, headers=self._proxy.headers)
+        return made
 
 
 class _Endless(HTTPException):

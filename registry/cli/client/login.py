@@ -30,7 +30,7 @@ def _add_login(parser: ArgumentParser) -> None:
 
 
 def _login(context: Context) -> None:
-    named = context.options.registry or context.options.host or context.env.get("MOORAGE_HOST") or ""
+    named = context.options.registry or context.preference("host", own=True).value
     if not named:
         raise CommandError("which host?", status=USAGE, attempt="moorage login HOST")
     scheme, host = context.scheme_of(named)

@@ -1,14 +1,17 @@
 """The command line: it runs a command, and prints what its failures are."""
 
 import os
+import re
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 from registry.cli.client.commands import TABLE, Command, command_of, overview, parser_of, unknown
 from registry.cli.client.context import Context
 from registry.cli.client.errors import FAILED, INTERRUPTED, CommandError
+
+_FIELDS: Final = re.compile(r"[a-z_]+(?:,[a-z_]+)*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +45,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str], streams: tuple[TextIO,
             streams[1].write("".join(f"{one}\n" for one in complete(context, arguments[1:])))
             return 0
         name, command, rest = _command(["version"] if arguments[0] == "--version" else arguments)
-        options = parser_of(name, command).parse_args(["--json=" if one == "--json" else one for one in rest])
+        options = _parsed(parser_of(name, command), rest)
         context = Context(env, streams, options)
         return command.run(context) or 0
     except CommandError as failure:
@@ -53,9 +56,25 @@ def run(arguments: Sequence[str], env: Mapping[str, str], streams: tuple[TextIO,
         return INTERRUPTED
 
 
+def _parsed(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """Parse arguments; the word behind ``--json`` is its fields if it has a comma, or is nothing else."""
+    at = words.index("--json") if "--json" in words else len(words)
+    before, behind = words[:at], words[at + 1 :]
+    fields = behind[0] if behind and _FIELDS.fullmatch(behind[0]) else ""
+    joined = [*before, f"--json={fields}", *behind[1:]]
+    if at == len(words) or "," in fields:
+        return parser.parse_args(joined if fields else words)
+    try:
+        return parser.parse_args([*before, "--json=", *behind])
+    except CommandError:
+        if not fields:
+            raise
+        return parser.parse_args(joined)
+
+
 def _command(arguments: Sequence[str]) -> tuple[str, Command, Sequence[str]]:
     for words in (2, 1):
         name = " ".join(arguments[:words])
         if len(arguments) >= words and name in TABLE:
             return name, command_of(name), arguments[words:]
-    raise unknown(arguments[0])
+    raise unknown(arguments)

@@ -38,8 +38,13 @@ class Manifest(NamedTuple):
         """The descriptors of config and layers."""
         if self.media_type in INDEXES:
             return []
-        found = self.json
-        return [one for one in (found.get("config"), *(found.get("layers") or [])) if one]
+        config = self.json.get("config")
+        return [*([config] if config else []), *self.layers]
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """The descriptors of the layers."""
+        return [] if self.media_type in INDEXES else list(self.json.get("layers") or [])
 
     @property
     def layers_size(self) -> int:

@@ -22,7 +22,9 @@ _MANIFESTS: Final = (
 _ACCEPT: Final = {"Accept": ", ".join((*_MANIFESTS, "*/*;q=0.1"))}
 _PARAMETER: Final = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _HOPS_MAX: Final = 5
+_SMALL_MAX: Final = 4 << 20
 _PAGES_MAX: Final = 10_000
+_ALGORITHMS: Final = ("sha256", "sha512")
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _STATUSES: Final = {
@@ -166,6 +168,22 @@ class Registry:
                 raise self.refusal(Reply(response.status, response.headers, body), digest)  # type: ignore[arg-type]
         raise CommandError(f"{self.target.host} redirects {digest} too often")
 
+    def read_blob(self, descriptor: Mapping[str, Any]) -> bytes:
+        """Read a small blob whole, such as a config, and check its digest. Raises CommandError."""
+        digest, size = str(descriptor["digest"]), int(descriptor.get("size") or 0)
+        if size > _SMALL_MAX:
+            raise CommandError(f"{digest} is too large to be shown", why=f"it has {size} bytes")
+        algorithm = digest.partition(":")[0]
+        try:
+            response, _ = self.open_blob(digest, size)
+            body: bytes = response.read(size + 1)
+        except TRAVEL_ERRORS as error:
+            raise self.connection.failure(error) from error
+        known = algorithm in _ALGORITHMS and f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+        if known != digest:
+            raise CommandError(f"{self.target.host} has other bytes for {digest}")
+        return body
+
     def _address(self, base: str, location: str | None) -> SplitResult:
         """Return the address that the registry sends to. Raises CommandError."""
         try:
@@ -254,7 +272,7 @@ class Registry:
     def _answer(self, challenge: str | None) -> bool:
         """Answer a challenge; return whether another try is worth it."""
         scheme, _, rest = (challenge or "").partition(" ")
-        login, token = self.target.login or "moorage", self.target.token
+        login, token = self.target.pair()
         basic = "Basic " + b64encode(f"{login}:{token}".encode()).decode() if token else ""
         if scheme.lower() == "basic":
             known, self._authorization = self._authorization, basic

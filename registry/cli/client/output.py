@@ -23,15 +23,17 @@ class Column(NamedTuple):
 
 
 class Output:
-    """The two streams of a command; ``fields`` are those of ``--json``, None without it."""
+    """The two streams of a command; ``fields`` are those of ``--json``, None without it; ``jq``: its expression."""
 
     def __init__(
-        self, out: TextIO, err: TextIO, now: float, *, fields: Sequence[str] | None, quiet: bool, color: bool
-    ) -> None:
+        self, out: TextIO, err: TextIO, now: float, *, fields: Sequence[str] | None, quiet: bool, color: bool,
+        jq: str = "",
+    ) -> None:  # fmt: skip
         self.out = out
         self.err = err
         self.now = now
         self.fields = fields
+        self.jq = jq
         self.quiet = quiet
         self.terminal = out.isatty()
         self._color = color
@@ -71,7 +73,7 @@ class Output:
             ]
             self.out.write("  ".join(cells).rstrip() + "\n")
 
-    def facts(self, item: dict[str, Any], columns: Sequence[Column]) -> None:
+    def facts(self, item: Any, columns: Sequence[Column]) -> None:
         """Write one item, a line for each fact that it has."""
         if self.fields is not None:
             self.json(item)
@@ -89,11 +91,36 @@ class Output:
         """Write what the API told as JSON, with the wanted fields only. Raises CommandError for an unknown field."""
         if self.fields:
             found = [self._picked(one) for one in found] if isinstance(found, list | tuple) else self._picked(found)
-        indent = 2 if self.terminal else None
+        indent = 2 if self.terminal and not self.jq else None
         text = json.dumps(found, indent=indent, ensure_ascii=not self.terminal)
+        if self.jq:
+            self.out.write(self._filtered(text))
+            return
         if not text.isprintable():  # a terminal would obey what JSON need not escape
             text = "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
         self.out.write(text + "\n")
+
+    def _filtered(self, text: str) -> str:
+        """Filter JSON by the program ``jq``. Raises CommandError."""
+        import subprocess
+
+        try:
+            command = ["jq", "-r", "-C" if self._color else "-M", self.jq]
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
+        except OSError as error:
+            raise CommandError("there is no jq here", status=USAGE, why="--jq runs the program jq") from error
+        if done.returncode:
+            raise CommandError("jq refused", status=USAGE, why=done.stderr.strip().removeprefix("jq: "))
+        return done.stdout
+
+    def raw(self, body: bytes) -> None:
+        """Write bytes as they are; on a terminal without what it would obey."""
+        if self.terminal:
+            for line in body.decode(errors="replace").splitlines():
+                self.line(line)
+            return
+        self.out.flush()
+        self.out.buffer.write(body)
 
     def _picked(self, item: dict[str, Any]) -> dict[str, Any]:
         fields = self.fields or ()

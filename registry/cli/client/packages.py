@@ -13,7 +13,7 @@ from registry.cli.client.commands import Command, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.durations import before
 from registry.cli.client.errors import CommandError
-from registry.cli.client.output import Column, size
+from registry.cli.client.output import Column, seconds_of, size
 
 
 def full_name(package: dict[str, Any]) -> str:
@@ -46,7 +46,7 @@ def _packages(context: Context) -> None:
         found = (one for one in found if options.visibility in (None, one["visibility"]))
     else:
         found = api.pages(
-            _path_of(options.owner), bound,
+            _path_of(options.owner or context.preference("owner").value), bound,
             package_type="container", visibility=options.visibility, state="deleted" if options.deleted else None,
         )  # fmt: skip
     if options.match:
@@ -116,9 +116,9 @@ def _add_versions(parser: ArgumentParser) -> None:
 
 def add_selection(parser: ArgumentParser) -> None:
     """Add the arguments that select versions."""
-    parser.add_argument("--untagged", action="store_true", help="versions without a tag, and part of no index")
+    parser.add_argument("--untagged", action="store_true", help="versions without a tag, and part of nothing else")
     parser.add_argument("--match", metavar="GLOB", help="versions with a tag that matches: 'v1.*'")
-    parser.add_argument("--older-than", metavar="AGE", type=before, help="versions pushed before: 12h, 90d")
+    parser.add_argument("--older-than", metavar="AGE", type=before, help="versions pushed before: 12h, 90d, or a time")
 
 
 def select(context: Context, versions: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -126,11 +126,12 @@ def select(context: Context, versions: Iterable[dict[str, Any]]) -> Iterator[dic
     options = context.options
     for one in versions:
         tags = tags_of(one)
-        if options.untagged and (tags or one.get("parents") or one.get("kind") != "image"):
+        belongs = one.get("parents") or one.get("subject") or one.get("kind") != "image"
+        if options.untagged and (tags or belongs):
             continue
         if options.match and not any(fnmatchcase(tag, options.match) for tag in tags):
             continue
-        if options.older_than is not None and not options.older_than(one["created_at"], context.output.now):
+        if options.older_than and seconds_of(one["created_at"]) >= options.older_than(context.output.now):
             continue
         yield one
 
@@ -168,7 +169,7 @@ def _du(context: Context) -> None:
         api, paths = context.api(package), {package.path: package_path(package)}
     else:
         api = context.api()
-        listed = api.pages(_path_of(what), package_type="container")
+        listed = api.pages(_path_of(what or context.preference("owner").value), package_type="container")
         named = [references.parse(full_name(one)) for one in listed]
         paths = {one.path: package_path(one) for one in named}
     found = [{"package": name, **api.get(f"{path}/usage")} for name, path in paths.items()]

@@ -10,6 +10,7 @@ from registry.cli.client.errors import CommandError
 from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
 from registry.cli.client.oci import Registry
 from registry.cli.client.output import clean, short, size
+from registry.cli.client.platforms import attests, platform_of
 
 _TITLES: Final = (
     ("sigstore", "signature (sigstore)"),
@@ -81,25 +82,12 @@ def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str], de
         if child["digest"] in seen:
             continue
         below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen, depth + 1)
-        (attestations if _attests(child) else node.below).append(below)
+        (attestations if attests(child) else node.below).append(below)
     node.below += attestations
     for referrer in registry.referrers(manifest.digest):
         if referrer["digest"] not in seen:
             node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen, depth + 1))
     return node
-
-
-def _attests(child: dict[str, Any]) -> bool:
-    return "vnd.docker.reference.digest" in (child.get("annotations") or {})
-
-
-def platform_of(child: dict[str, Any]) -> str:
-    """Return the platform of an entry of an index, as ``--platform`` of docker names it."""
-    if _attests(child):
-        return "attestation"
-    found = child.get("platform") or {}
-    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
-    return "/".join(str(one) for one in parts if one) or "image"
 
 
 def _kind(referrer: dict[str, Any]) -> str:

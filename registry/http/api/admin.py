@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 
 from registry.accounts import accounts as rules
-from registry.accounts import organizations, sign_in, web_sessions
+from registry.accounts import organizations
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import accounts as schemas
 from registry.http.api.shapes import simple_organization, simple_user
-from storage.metadata import web_sessions as stored_sessions
 from storage.metadata.accounts import Account
 
 
@@ -115,6 +115,8 @@ async def authorize_user(call: ApiCall) -> web.Response:
 
 async def issue_sign_in_link(call: ApiCall) -> web.Response:
     """Make a link with which a user signs in to the pages once; the link is shown in this response only."""
+    from registry.accounts import sign_in  # noqa: PLC0415 - of people in browsers, whom few processes see
+
     user = await rights.user(call)
     code = await sign_in.issue_code(call.services.db, user.login)
     expires_at = datetime.fromtimestamp(call.services.now() + sign_in.CODE_SECONDS, UTC)
@@ -124,6 +126,8 @@ async def issue_sign_in_link(call: ApiCall) -> web.Response:
 
 async def list_sessions(call: ApiCall) -> web.Response:
     """List the sessions of a user in browsers, newest first."""
+    from storage.metadata import web_sessions  # noqa: PLC0415 - as above
+
     user = await rights.user(call)
     body = [
         {
@@ -134,13 +138,15 @@ async def list_sessions(call: ApiCall) -> web.Response:
             "address": one.address,
             "user_agent": one.user_agent,
         }
-        for one in await stored_sessions.of_account(call.services.db, user.id)
+        for one in await web_sessions.of_account(call.services.db, user.id)
     ]
     return answer(body)
 
 
 async def end_sessions(call: ApiCall) -> web.Response:
     """End all sessions of a user in browsers, from the next request on; tokens stay valid."""
+    from registry.accounts import web_sessions  # noqa: PLC0415 - as above
+
     user = await rights.user(call)
     await web_sessions.end_all(call.services.db, user.id)
     return nothing()
@@ -174,8 +180,27 @@ _ORGS: Final = "/admin/organizations"
 _TOLD: Final = "/users/{username}"
 
 ROUTES: Final = (
-    Route("POST", "/admin/users", create_user, "Create a user", _ADMIN, body=NewUser, statuses=(201, 422)),
-    Route("PATCH", _USER, rename_user, "Rename a user", _ADMIN, body=NewLogin, statuses=(202, 404, 422), told_by=_TOLD),
+    Route(
+        "POST",
+        "/admin/users",
+        create_user,
+        "Create a user",
+        _ADMIN,
+        body=NewUser,
+        statuses=(201, 422),
+        answer=schemas.SimpleUser,
+    ),
+    Route(
+        "PATCH",
+        _USER,
+        rename_user,
+        "Rename a user",
+        _ADMIN,
+        body=NewLogin,
+        statuses=(202, 404, 422),
+        told_by=_TOLD,
+        answer=schemas.AcceptedChange,
+    ),
     Route("DELETE", _USER, delete_user, "Delete a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route(
         "POST",
@@ -185,6 +210,7 @@ ROUTES: Final = (
         _ADMIN,
         body=NewAuthorization,
         statuses=(201, 404, 422),
+        answer=schemas.Authorization,
     ),
     Route(
         "POST",
@@ -193,8 +219,17 @@ ROUTES: Final = (
         "Create a link that signs a user in once",
         _ADMIN,
         statuses=(201, 404),
+        answer=schemas.SignInLink,
     ),
-    Route("GET", f"{_USER}/sessions", list_sessions, "List the sessions of a user", _ADMIN, statuses=(200, 404)),
+    Route(
+        "GET",
+        f"{_USER}/sessions",
+        list_sessions,
+        "List the sessions of a user",
+        _ADMIN,
+        statuses=(200, 404),
+        answer=list[schemas.BrowserSession],
+    ),
     Route("DELETE", f"{_USER}/sessions", end_sessions, "End the sessions of a user", _ADMIN, statuses=(204, 404)),
     Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404), told_by=_TOLD),
@@ -216,6 +251,7 @@ ROUTES: Final = (
         _ADMIN,
         body=NewOrganization,
         statuses=(201, 422),
+        answer=schemas.SimpleOrganization,
     ),
     Route(
         "PATCH",
@@ -226,5 +262,6 @@ ROUTES: Final = (
         body=NewLogin,
         statuses=(202, 404, 422),
         told_by="/orgs/{org}",
+        answer=schemas.AcceptedChange,
     ),
 )

@@ -16,6 +16,7 @@ from registry.http.api import (
     accounts,
     admin,
     administration,
+    audit,
     avatars,
     collaborators,
     deletions,
@@ -47,6 +48,7 @@ from registry.http.server.message import Request
 from registry.http.urls import api_base
 from registry.services import Services
 from storage.errors import StorageError
+from storage.metadata.events import ACTOR, Actor
 from storage.metadata.tokens import StoredToken
 
 log = structlog.get_logger()
@@ -56,6 +58,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *meta.ROUTES,
     *admin.ROUTES,
     *administration.ROUTES,
+    *audit.ROUTES,
     *installation.ROUTES,
     *accounts.ROUTES,
     *avatars.ROUTES,
@@ -82,8 +85,11 @@ _WRITES: Final = frozenset({"PATCH", "PUT", "DELETE"})
 def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def endpoint(http: web.Request) -> web.StreamResponse:
         services, request, viewer = http.app[SERVICES], request_of(http), None
+        request.route = route.path
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
+            if viewer is not None:
+                ACTOR.set(Actor(viewer.account_id, viewer.id))
             admit(route, viewer)
             _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)

@@ -1,6 +1,7 @@
 """Previews of deletions and restores, and the deletion of several versions at once."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +11,18 @@ from auth.identity import Action
 from registry.errors import Invalid, RegistryError
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
-from registry.http.api.families import PACKAGE, VERSION, allowed, family, shown
+from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, shown
+from registry.http.api.paging import after_link, after_of
+from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
 from registry.packages.deletions import Preview
+from registry.packages.selections import filter_of
+from storage.metadata import selections
 from storage.metadata.deletions import Leaving
 
 _VERSIONS_MAX: Final = 100
+#: Between these every time is one in UTC.
+_YEARS: Final = (1, 9999)
 
 
 class DoomedVersions(msgspec.Struct):
@@ -108,6 +115,35 @@ async def delete_versions(call: ApiCall) -> web.Response:
     return nothing()
 
 
+async def select_versions(call: ApiCall) -> web.Response:
+    """List the ids of versions that can be deleted by themselves and match, the oldest first.
+
+    ``match``: a glob that one of its tags matches. Parts of indexes and referrers are none: these go with what they
+    belong to, and what is part of a tagged index stays. A page may be short, or empty, with another behind it.
+    """
+    tagged, (after, size) = one_of(call, "tagged", ("true", "false")), after_of(call)
+    wanted = filter_of(
+        tagged=None if tagged is None else tagged == "true",
+        match=call.http.query.get("match", ""),
+        pushed_before=_moment(call.http.query.get("pushed_before")),
+    )
+    package_id, _ = await allowed(call, Action.PULL)
+    await shown(call, package_id)
+    behind = number_of(after or "") or 0
+    found = await selections.matching(call.services.db, package_id, wanted, after=behind, limit=size)
+    return answer([{"id": one} for one in found.ids], headers=after_link(call, size, found.after))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        found = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if text is not None and (found is None or found.tzinfo is None or not _YEARS[0] < found.year < _YEARS[1]):
+        raise Invalid("Invalid request.\n\nFor 'pushed_before', expected a time in ISO 8601 with its offset.")
+    return found
+
+
 async def preview_version_restore(call: ApiCall) -> web.Response:
     """Show what a restore of the deleted version brings back: referrers, parts, and tags that nothing else has."""
     version_id = call.number("package_version_id")
@@ -169,6 +205,7 @@ ROUTES: Final = (
         scope="delete:packages",
         query=("versions",),
         statuses=(*_PREVIEW, 422),
+        answer=(schemas.PackageDeletion, schemas.VersionsDeletion),
     ),
     *family(
         "POST",
@@ -181,11 +218,21 @@ ROUTES: Final = (
     ),
     *family(
         "GET",
+        f"{PACKAGE}/selection",
+        select_versions,
+        "List versions to delete by tag and age",
+        scope="read:packages",
+        query=("tagged", "match", "pushed_before", "after", "per_page"),
+        statuses=(*_PREVIEW, 422),
+    ),
+    *family(
+        "GET",
         f"{VERSION}/deletion",
         preview_version,
         "Show what a deletion of a version takes along",
         scope="delete:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionsDeletion,
     ),
     *family(
         "GET",
@@ -194,6 +241,7 @@ ROUTES: Final = (
         "Show what a restore of a version brings back",
         scope="write:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionRestore,
     ),
     *family(
         "GET",
@@ -203,5 +251,6 @@ ROUTES: Final = (
         scope="write:packages",
         query=("token",),
         statuses=_PREVIEW,
+        answer=schemas.PackageRestore,
     ),
 )

@@ -22,6 +22,7 @@ from registry.http.api.families import (
     shown,
 )
 from registry.http.api.paging import page_of
+from registry.http.api.schemas import packages as schemas
 from storage.metadata import versions
 from storage.metadata.catalog import ShownPackage
 from storage.metadata.database import Transaction
@@ -106,6 +107,7 @@ def _version(call: ApiCall, package: ShownPackage, found: Version, *, in_detail:
         "description": found.description,
         "deleted_at": found.deleted_at,
         "parents": found.parents or None,
+        "subject": found.subject,
         "size": found.size,
         "pushed_by": pusher(
             call, who(found.pusher_id, found.pusher_login, found.pusher_via, found.pusher_token, detailed=in_detail)
@@ -123,9 +125,16 @@ ROUTES: Final = (
         scope="read:packages",
         query=("state", "page", "per_page"),
         statuses=(200, 400, 401, 403, 404, 422),
+        answer=list[schemas.PackageVersion],
     ),
     *family(
-        "GET", VERSION, get_version, "Get a version of a package", scope="read:packages", statuses=(200, 401, 403, 404)
+        "GET",
+        VERSION,
+        get_version,
+        "Get a version of a package",
+        scope="read:packages",
+        statuses=(200, 401, 403, 404),
+        answer=schemas.PackageVersion,
     ),
     *family(
         "DELETE",

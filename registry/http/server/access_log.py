@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request, written in batches.
+"""The access log: a line of JSON for each request, written in batches; metrics are counted of the same lines.
 
 A line has the path without its query, and of credentials nothing but whose they were. What a client sent is escaped:
 a line is printable ASCII, so that it can neither begin another nor paint a terminal.
@@ -7,7 +7,7 @@ a line is printable ASCII, so that it can neither begin another nor paint a term
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -30,7 +30,10 @@ def to_stderr(data: bytes) -> None:
 
 
 class Line(msgspec.Struct):
-    """A finished request. ``sent_bytes`` counts the headers too; status 499: the client left before the end."""
+    """A finished request. ``sent_bytes`` counts the headers too; status 499: the client left before the end.
+
+    ``received_bytes`` are those of the body; ``redirected_bytes`` those of a blob that the store sends.
+    """
 
     started: float  # time.monotonic(), as ``ended``
     ended: float
@@ -41,16 +44,25 @@ class Line(msgspec.Struct):
     target: str
     status: int
     sent_bytes: int
+    received_bytes: int = 0
+    redirected_bytes: int = 0
+    route: str = "other"
 
 
 class AccessLog:
-    """Collects lines for ``write``; ``now`` is in Unix seconds. Within a running loop only.
+    """Collects lines for ``write`` and for ``count``; ``now`` is in Unix seconds. Within a running loop only.
 
     They are made when they are written, many at a time: in the middle of a request that costs three times as much.
     """
 
-    def __init__(self, write: Callable[[bytes], object] = to_stderr, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], object] | None = to_stderr,
+        now: Callable[[], float] = time.time,
+        count: Callable[[Sequence[Line]], None] | None = None,
+    ) -> None:
         self._write = write
+        self._count = count
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._lines: list[Line] = []
@@ -65,23 +77,29 @@ class AccessLog:
             self._timer = self._loop.call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Writes the buffered lines, whole lines at a time."""
+        """Count the buffered lines, and write them, whole lines at a time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         lines, self._lines = self._lines, []
+        if self._count is not None:
+            self._count(lines)
+        if self._write is not None:
+            self._write_all(lines, self._write)
+
+    def _write_all(self, lines: Sequence[Line], write: Callable[[bytes], object]) -> None:
         epoch = self._now() - time.monotonic()
         batch: list[bytes] = []
         size = 0
         for line in lines:
             text = _rendered(line, epoch)
             if size + len(text) > _WRITE_BYTES and batch:
-                self._write(b"".join(batch))
+                write(b"".join(batch))
                 batch, size = [], 0
             batch.append(text)
             size += len(text)
         if batch:
-            self._write(b"".join(batch))
+            write(b"".join(batch))
 
 
 def _rendered(line: Line, epoch: float) -> bytes:

@@ -33,6 +33,7 @@ class Admission:
         self.most = _MOST
         self.patience_seconds = _PATIENCE_SECONDS
         self.working = 0
+        self.refused = 0
         #: The turns of those that wait, and whether they are counted.
         self._queue: deque[tuple[asyncio.Future[None], bool]] = deque()
         self._retry_seconds = itertools.cycle(_RETRY_SECONDS)
@@ -41,6 +42,11 @@ class Admission:
     def full(self) -> bool:
         """Return whether the next request is to wait: nothing overtakes the queue."""
         return bool(self._queue) or self.working >= self.most
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests in the queue."""
+        return len(self._queue)
 
     async def enter(self, *, counted: bool, waits: bool) -> None:
         """Wait for a place, if need be; who is counted leaves it. Raises TooManyRequests."""
@@ -77,4 +83,5 @@ class Admission:
     def _refuse(self, waiting: tuple[asyncio.Future[None], bool]) -> None:
         if not waiting[0].done():
             self._queue.remove(waiting)
+            self.refused += 1
             waiting[0].set_exception(TooManyRequests(next(self._retry_seconds)))

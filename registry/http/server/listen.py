@@ -5,12 +5,12 @@ import contextlib
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from registry.config import Settings
 from registry.http.server import connections
-from registry.http.server.access_log import AccessLog
+from registry.http.server.access_log import AccessLog, Line, to_stderr
 from registry.http.server.connections import Ending
 from registry.http.server.protocol import Connection, Limits, Server, Site
 from registry.http.server.tls import tls_context
@@ -21,10 +21,20 @@ _ACCEPTED_AT_ONCE: Final = 16
 
 
 @contextlib.asynccontextmanager
-async def serving(site: Site, settings: Settings, listener: socket.socket, ending: Ending) -> AsyncIterator[None]:
-    """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way."""
+async def serving(
+    site: Site,
+    settings: Settings,
+    listener: socket.socket,
+    ending: Ending,
+    count: Callable[[Sequence[Line]], None] | None = None,
+) -> AsyncIterator[Server]:
+    """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way.
+
+    ``count`` is given the finished requests, many at a time.
+    """
     limits = Limits(settings.http.head_seconds, settings.http.idle_seconds)
-    access = AccessLog() if settings.http.access_log else None
+    write = to_stderr if settings.http.access_log else None
+    access = None if write is None and count is None else AccessLog(write, count=count)
     server, loop = Server(site, limits, access, ending.leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
         watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]
@@ -39,7 +49,7 @@ async def serving(site: Site, settings: Settings, listener: socket.socket, endin
             for door in (listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1)))
         ]
         try:
-            yield
+            yield server
         finally:
             for door in listening:
                 door.close()

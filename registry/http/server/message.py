@@ -48,8 +48,9 @@ class Request(msgspec.Struct, eq=False):
     """One request: its head as parsed, and its body as it comes.
 
     ``raw_headers`` are pairs of name and value as sent; ``fields`` the values of those that the edge itself reads, by
-    their names in lower case. ``started`` is in seconds of time.monotonic(). ``account_id``, ``status`` and
-    ``sent_bytes`` are of the response, for the access log.
+    their names in lower case. ``started`` is in seconds of time.monotonic(). ``account_id``, ``status``, ``sent_bytes``
+    and ``redirected_bytes``, which the store sends, are of the response, for the access log and the metrics; ``route``
+    is the name of the request in a table of routes.
     """
 
     method: str
@@ -65,6 +66,8 @@ class Request(msgspec.Struct, eq=False):
     account_id: int | None = None
     status: int | None = None
     sent_bytes: int = 0
+    redirected_bytes: int = 0
+    route: str = "other"
     _headers: CIMultiDictProxy[str] | None = None
     _query: MultiDictProxy[str] | None = None
 

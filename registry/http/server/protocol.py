@@ -64,13 +64,17 @@ def _ids() -> Iterator[str]:
 
 @dataclass(slots=True, eq=False)
 class Server:
-    """The site and the limits that the connections of a process share, ``most`` of them at a time."""
+    """The site and the limits that the connections of a process share, ``most`` of them at a time.
+
+    ``refused``: how many connections were too many.
+    """
 
     site: Site
     limits: Limits
     access: AccessLog | None
     leaving: asyncio.Event
     most: int
+    refused: int = 0
     connections: "set[Connection]" = field(default_factory=set)
     ids: Iterator[str] = field(default_factory=_ids)
 
@@ -111,6 +115,7 @@ class Connection(asyncio.BufferedProtocol):
         self.deadline = time.monotonic() + self._server.limits.head_seconds
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.most:
+            self._server.refused += 1
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -313,7 +318,8 @@ class Connection(asyncio.BufferedProtocol):
         if access is not None:
             line = Line(
                 request.started, time.monotonic(), request.id, self.remote, request.account_id,
-                request.method, request.target, status, request.sent_bytes,
+                request.method, request.target, status, request.sent_bytes, request.body.taken,
+                request.redirected_bytes, request.route,
             )  # fmt: skip
             access.note(line)
 

@@ -40,8 +40,10 @@ class DiskFull(UnavailableNow):
     """The disk of the registry has next to no room: nothing new is taken."""
 
     def __init__(self) -> None:
-        super().__init__(_FULL_SECONDS)
-        self.message = "the disk of this registry is full: no pushes until packages are deleted or there is more room"
+        super().__init__(
+            _FULL_SECONDS,
+            "the disk of this registry is full: no pushes until packages are deleted or there is more room",
+        )
 
 
 async def base(call: Call) -> Response:  # end-1
@@ -77,6 +79,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
     oci: OCIRequest | None = None
     try:
         oci = parse(http.method, decoded_path(http.target), http.query)
+        http.route = oci.kind
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id = identity.account_id
         room = services.settings.room
@@ -111,7 +114,7 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
         identity = identity_at_hand(services, asked.credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
-    http.account_id = identity.account_id
+    http.account_id, http.route = identity.account_id, asked.oci.kind
     call = Call(http, asked.oci, identity, services)
     asked_for = caller(identity.token_id), *asked.place
     asked.how.rows(services.lookups, asked.oci).ask(asked_for, partial(_answer, call, asked.how, respond))

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from auth.challenge import basic_challenge, challenge
-from auth.errors import TokenRefused, Unauthenticated
+from auth.errors import Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
@@ -27,6 +27,13 @@ log = structlog.get_logger()
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
 
 # One action, as `/token` grants all that the caller may do anyway: some clients cut a challenge at each comma.
+#: What is said of each code of RFC 6750, and of none: nothing that could be looked at was sent.
+_WHY: Final[Mapping[str | None, str]] = {
+    None: "authentication required",
+    "insufficient_scope": "these credentials do not allow this (insufficient_scope)",
+    "invalid_token": "these credentials are wrong, expired or revoked (invalid_token)",
+    "invalid_request": "the header Authorization is malformed (invalid_request)",
+}
 _ACTION: Final = {
     Kind.MANIFEST_PUT: "push",
     Kind.UPLOAD_START: "push",
@@ -90,22 +97,18 @@ def unauthorized(
     here = origin(http, services.settings)
     if here.startswith("http://") and not services.warned and says_https(http):
         _warn(http, services)
-    why = "authentication required" if error is None else f"the credentials do not do: {error}"
-    advice = f"sign in first: docker login {here.partition('://')[2]}" if nobody and error is not None else ""
-    return errors.Unauthorized(advice or why, challenge(f"{here}/token", services.service, scope, error, advice))
+    host = here.partition("://")[2]
+    why = f"{_WHY.get(error, error)}: docker login {host}"
+    advice = f"sign in first: docker login {host}" if nobody and error is not None else ""
+    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error, advice))
 
 
-def refused_basic(
-    http: Request, services: Services, error: Unauthenticated | errors.RegistryError | Unavailable,
-    headers: Mapping[str, str],
-) -> Response:  # fmt: skip
+def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:
     """Render what the caller of a route that is asked with Basic is told of ``error``."""
     told: errors.RegistryError
     match error:
         case Unauthenticated():
-            page = f"; make one at {origin(http, services.settings)}/settings/tokens"
-            advice = page if isinstance(error, TokenRefused) else ""
-            told = errors.Unauthorized(error.reason + advice, basic_challenge("Moorage"))
+            told = errors.Unauthorized(error.reason, basic_challenge("Moorage"))
         case Unavailable():
             told = errors.UnavailableNow(retry_after_seconds=2)
         case errors.RegistryError():

@@ -156,7 +156,7 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     if blob.suspect or not call.services.settings.redirect:
         return None
     url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
-    return None if url is None else _redirect(digest, url)
+    return None if url is None else _redirect(call, digest, url, size)
 
 
 async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
@@ -173,7 +173,7 @@ async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     if call.services.settings.redirect and not blob.suspect:
         url = await stores.presign(place, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
-            return _redirect(digest, url)
+            return _redirect(call, digest, url, size)
     span = None if spans is None else spans[0]
     async with blobs.suspecting(db, digest, place), stores.reader(place, span) as reader:
         headers, length = _blob_headers(digest, span, size), size if span is None else span.size
@@ -203,7 +203,8 @@ def _spans(call: Call, size: int) -> Sequence[Span] | None:
     return parse_ranges(asked, size)
 
 
-def _redirect(digest: Digest, url: str) -> Response:
+def _redirect(call: Call, digest: Digest, url: str, size: int) -> Response:
+    call.http.redirected_bytes = size
     return Response(307, {**HEADERS, "Location": url, "Docker-Content-Digest": digest})
 
 

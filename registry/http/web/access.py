@@ -7,22 +7,20 @@ from typing import Final
 from aiohttp import web
 
 from auth.permissions import ROLE_NAMES
-from registry.accounts import accounts as account_rules
-from registry.errors import AccountUnknown, Conflict, Invalid, NotFound, Refusal
+from registry.errors import Conflict, Invalid, NotFound, Refusal
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.flash import Undo
-from registry.http.web.package import Head, administered
+from registry.http.web.package import Head, administered, opening
 from registry.http.web.routes import Route
-from registry.packages.roles import AUDIENCES, ROLES, EffectiveRole, Granted
-from storage.metadata import organizations
+from registry.packages.roles import AUDIENCES, ROLES, Granted
+from storage.metadata import access_pages
+from storage.metadata.access_pages import OWNERS_MAX
 from storage.metadata.access_reasons import Reason
-from storage.metadata.accounts import Account
 from storage.metadata.package_pages import ShownPackage
 
 #: More rows are not shown; a person can be looked up.
 _ROWS: Final = 200
-_OWNERS: Final = 20
 _NAME_MAX: Final = 255
 #: What has a role: a person, a team, or the tokens of a repository for one audience.
 _KINDS: Final = ("user", "team", *AUDIENCES)
@@ -81,13 +79,17 @@ async def access(call: PageCall) -> web.Response:
 async def _page(
     call: PageCall, head: Head, facts: ShownPackage, errors: Mapping[str, str] | None = None
 ) -> web.Response:
-    granted = await call.services.accesses.granted(head.package_id)
+    asked = call.query("person").strip()
+    found = await access_pages.page(call.services.db, head.package_id, asked)
+    granted = Granted(found.users, found.teams, found.repositories)
     rows = [
-        *await _own(call, head, facts),
+        *_own(call, head, facts, found.owners),
         *_people(call, head, facts, granted),
         *_repositories(call, head, facts, granted),
     ]
-    person, checked = await _checked(call, head)
+    checked = None
+    if found.person is not None:
+        checked = await call.services.accesses.effective(head.name, head.package_id, found.person)
     return call.page(
         "access.html",
         title=[call.say("Access"), str(head.name)],
@@ -102,21 +104,20 @@ async def _page(
         words={name: call.say(text) for name, text in _ROLES.items()},
         errors=errors or {},
         typed={name: call.text(name, _NAME_MAX) for name in ("kind", "who", "role")},
-        person=person,
+        person=found.person,
         checked=checked,
-        asked=call.query("person").strip(),
+        asked=asked,
         reasons=[] if checked is None else [(_why(call, one), ROLE_NAMES[one.role]) for one in checked.reasons],
     )
 
 
-async def _own(call: PageCall, head: Head, facts: ShownPackage) -> list[Row]:
+def _own(call: PageCall, head: Head, facts: ShownPackage, owners: list[str]) -> list[Row]:
     """Return the rows of who needs no grant: the owners, and whoever the visibility lets in."""
-    owner, rows = head.owner, []
-    if facts.owner_kind == "Organization" and facts.owner_id is not None:
-        owners, total = await organizations.members(call.services.db, facts.owner_id, "admin", limit=_OWNERS, offset=0)
+    owner = head.owner
+    if facts.owner_kind == "Organization":
         why = call.say(_REASONS["organization_owner"])
-        rows = [Row("", one.login, f"/{one.login.lower()}", "admin", why) for one in owners]
-        if total > len(owners):
+        rows = [Row("", login, f"/{login.lower()}", "admin", why) for login in owners[:OWNERS_MAX]]
+        if len(owners) > OWNERS_MAX:
             rows.append(Row("", call.say("Other owners"), f"/{owner.lower()}/-/people", "admin", why))
     else:
         rows = [Row("", owner, f"/{owner.lower()}", "admin", call.say(_REASONS["owner"]))]
@@ -178,20 +179,6 @@ def _why(call: PageCall, reason: Reason) -> str:
     return ": ".join(part for part in (told, reason.name, reason.repository) if part)
 
 
-async def _checked(call: PageCall, head: Head) -> tuple[Account | None, EffectiveRole | None]:
-    """Return the person that ``person`` names, and the person's role; None: nobody has the login."""
-    login = call.query("person").strip()
-    if not login:
-        return None, None
-    try:
-        person = await account_rules.find(call.services.db, login)
-    except AccountUnknown:
-        return None, None
-    if person.kind != "User":
-        return None, None
-    return person, await call.services.accesses.effective(head.name, head.package_id, person)
-
-
 async def change(call: PageCall) -> web.Response:
     """Grant a role, or revoke one (``none``), of a person, a team or the tokens of a repository."""
     head, facts = await administered(call)
@@ -246,6 +233,6 @@ async def _set(call: PageCall, package_id: int, kind: str, who: str, role: int |
 
 
 ROUTES: Final = (
-    Route("GET", "/{owner}/{image}/-/access", access),
+    Route("GET", "/{owner}/{image}/-/access", access, opening=opening),
     Route("POST", "/{owner}/{image}/-/access", change),
 )

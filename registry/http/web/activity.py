@@ -13,7 +13,7 @@ from registry.events import Event
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
-from registry.http.web.package import managed
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
 
 _ROWS: Final = 50
@@ -40,6 +40,7 @@ _WAYS: Final[Mapping[str, str]] = {
     "fine_grained": key("with a fine-grained token"),
     "workflow": key("by a workflow"),
     "workspace": key("by a workspace"),
+    "operator": key("by the operator"),
 }
 _WORDS: Final[Mapping[str, str]] = {
     "read": key("Read"),
@@ -113,4 +114,4 @@ def _word(call: PageCall, value: object) -> str:
     return call.say(_WORDS[text]) if text in _WORDS else text
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}/-/activity", activity),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/activity", activity, opening=opening),)

@@ -10,16 +10,17 @@ from registry.accounts import accounts, administration, organizations, sign_in, 
 from registry.accounts.accounts import LastAdministrator
 from registry.accounts.names import LoginTaken
 from registry.accounts.organizations import OwnerUnknown
-from registry.errors import AccountError, AccountUnknown, NotFound
+from registry.errors import AccountError, NotFound
 from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall, moved, queried
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask
+from registry.http.web.owner import opening, owner_of
 from registry.http.web.routes import Route
 from registry.http.web.settings import shown_agent
 from registry.http.web.signed_in import UNSTORED
 from storage.metadata import organizations as stored_organizations
-from storage.metadata import web_sessions as stored_sessions
+from storage.metadata import owner_pages
 from storage.metadata.accounts import Account
 
 _LIST: Final = f"{PLACE}/accounts"
@@ -71,10 +72,7 @@ async def listed_organizations(call: PageCall) -> web.Response:
 
 async def _account(call: PageCall, kind: str | None = None) -> Account:
     """Return the account that the address names. Raises NotFound."""
-    try:
-        found = await accounts.find(call.services.db, call.param("owner"))
-    except AccountUnknown as error:
-        raise NotFound from error
+    found = await owner_of(call)
     if kind not in {None, found.kind}:
         raise NotFound
     return found
@@ -88,9 +86,8 @@ async def one(call: PageCall) -> web.Response:
         return page(
             call, "admin_organization.html", account.login, api=f"/orgs/{account.login}", account=account, people=people
         )
-    seats, _ = await stored_organizations.of_user(db, account.id, account.id, limit=_LISTED, offset=0)
+    seats, sessions = await owner_pages.standing(db, account.id, limit=_LISTED)
     tokens = await administration.list_tokens(db, account=account, limit=ROWS)
-    sessions = await stored_sessions.of_account(db, account.id)
     return page(
         call,
         "admin_account.html",
@@ -321,9 +318,9 @@ ROUTES: Final = (
     Route("GET", _ORGANIZATIONS, listed_organizations),
     Route("GET", f"{PLACE}/new/organization", changes(new_organization)),
     Route("POST", f"{PLACE}/new/organization", changes(create_organization, back=f"{PLACE}/new/organization")),
-    Route("GET", _ONE, one),
-    Route("GET", f"{_ONE}/sign-in-link", changes(ask_for_link)),
+    Route("GET", _ONE, one, opening=opening),
+    Route("GET", f"{_ONE}/sign-in-link", changes(ask_for_link), opening=opening),
     Route("POST", f"{_ONE}/sign-in-link", changes(make_link)),
-    Route("GET", f"{_ONE}/{{change}}", changes(asked)),
+    Route("GET", f"{_ONE}/{{change}}", changes(asked), opening=opening),
     Route("POST", f"{_ONE}/{{change}}", changes(changed)),
 )

@@ -10,7 +10,7 @@ from registry.errors import Conflict, Invalid
 from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
-from registry.http.web.package import Head, administered, listing
+from registry.http.web.package import Head, administered, listing, opening
 from registry.http.web.routes import Route
 from registry.http.web.search import searched
 from storage.metadata import usage
@@ -114,7 +114,7 @@ _ONE: Final = _LIST + "/{owner}/{image}"
 
 ROUTES: Final = (
     Route("GET", _LIST, listed),
-    Route("GET", f"{_ONE}/-/transfer", changes(ask_for_transfer, back=_LIST)),
+    Route("GET", f"{_ONE}/-/transfer", changes(ask_for_transfer, back=_LIST), opening=opening),
     Route("POST", f"{_ONE}/-/transfer", changes(transfer, back=_LIST)),
-    Route("GET", _ONE, one),
+    Route("GET", _ONE, one, opening=opening),
 )

@@ -21,6 +21,7 @@ from registry.http.web import (
     admin_tokens,
     administration,
     assets,
+    audit,
     deletions,
     devices,
     errors,
@@ -36,6 +37,7 @@ from registry.http.web import (
     repositories,
     restores,
     search,
+    selections,
     settings,
     sign_in,
     start,
@@ -46,8 +48,10 @@ from registry.http.web import (
     versions,
 )
 from registry.http.web.call import HEADERS, PageCall, moved
+from registry.http.web.opening import alone, identify
 from registry.http.web.routes import Route, match
-from registry.http.web.viewer import stranger, viewer
+from registry.http.web.viewer import stranger
+from storage.metadata.events import ACTOR
 
 #: Fixed addresses first: none of their first words can be a login.
 ROUTES: Final[tuple[Route, ...]] = (
@@ -58,6 +62,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *devices.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *audit.ROUTES,
     *admin_accounts.ROUTES,
     *admin_tokens.ROUTES,
     *admin_packages.ROUTES,
@@ -73,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *access.ROUTES,
     *package_settings.ROUTES,
     *deletions.ROUTES,
+    *selections.ROUTES,
     *activity.ROUTES,
     *package.ROUTES,
     *tags.ROUTES,
@@ -85,6 +91,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 async def answer(http: web.Request) -> web.StreamResponse:
     """Answer a request for a page."""
     services, request = http.app[SERVICES], request_of(http)
+    request.route = "page"
     path = decoded_path(request.target)
     asset = assets.BY_PATH.get(path)
     if asset is not None and http.method in {"GET", "HEAD"}:
@@ -104,15 +111,20 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     hidden = administration.is_below(path)
     if not isinstance(found, list) and canonical != path and not hidden:
         return moved(canonical, raw_query(call.request.target))
-    call.viewer = await viewer(call.http, call.services, call.request)
+    route, allowed = None, list[str]()
+    if isinstance(found, list):
+        allowed = found
+    else:
+        route, call.parameters = found
+    await identify(call, alone if route is None else route.opening)
     call.request.account_id = call.viewer.account_id  # for the access log
+    ACTOR.set(call.actor)
     if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
         raise NotFound
-    if not isinstance(found, list) and canonical != path:
+    if route is not None and canonical != path:
         return moved(canonical, raw_query(call.request.target))
-    if isinstance(found, list):
-        raise Unsupported(call.http.method, found) if found else NotFound
-    route, call.parameters = found
+    if route is None:
+        raise Unsupported(call.http.method, allowed) if allowed else NotFound
     if route.method != "GET":
         call.fields = await forms.read(call.request, call.services)
         if route.token:

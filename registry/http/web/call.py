@@ -43,7 +43,10 @@ _GZIP_BYTES: Final = 1000
 
 @dataclass(slots=True)
 class PageCall:
-    """A request of a page with its viewer; ``fields``: of a form that was sent, checked already."""
+    """A request of a page with its viewer; ``fields``: of a form that was sent, checked already.
+
+    ``found``: what the page opened with, see ``opening``.
+    """
 
     http: web.Request
     request: Request
@@ -51,6 +54,7 @@ class PageCall:
     viewer: Viewer
     parameters: Mapping[str, str] = field(default_factory=dict)
     fields: Fields = field(default_factory=lambda: Fields({}))
+    found: object = None
 
     def param(self, name: str) -> str:
         """Return a parameter of the address."""
@@ -104,7 +108,7 @@ class PageCall:
         **values: Any,
     ) -> web.Response:
         """Render a page. ``title``: its parts, the nearest first; ``api``, ``command``: what gives the same as JSON."""
-        flashes = flash.read(self.http, self.request, self.services)
+        flashes = flash.read(self.http, self.request, self.services, self.viewer)
         view = View(self, " · ".join([*title, "Moorage"]), api, command, flashes)
         body = render(self.viewer.language, template, {"page": view, **values}).encode()
         response = web.Response(status=status, headers={**HEADERS, **(headers or {}), **self._secure()})
@@ -134,7 +138,7 @@ class PageCall:
         """Lead on to a page after a form (303), which then says ``said``: a text in the viewer's language."""
         response = web.Response(status=303, headers={**HEADERS, "Location": path})
         if said is not None:
-            flash.write(response, self.request, self.services, Flash(kind, said, undo))
+            flash.write(response, self.request, self.services, Flash(kind, said, undo), self.viewer)
         return response
 
 

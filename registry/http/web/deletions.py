@@ -16,8 +16,10 @@ from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.flash import Undo
-from registry.http.web.package import Head, managed
+from registry.http.web.package import Head, managed, opening
+from registry.http.web.reading import named
 from registry.http.web.refusals import told
+from registry.http.web.restores import deleted_package
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.signed_in import is_recent, to_sign_in
@@ -34,7 +36,7 @@ _TAG_MAX: Final = 128
 _REMEMBERED: Final = 8000
 
 
-def _condition(seen: str) -> DeletionCheck:
+def condition(seen: str) -> DeletionCheck:
     """Return the check that what goes now is what was shown. The check raises PreconditionFailed."""
 
     async def check(_tx: Transaction, preview: str) -> None:
@@ -44,7 +46,8 @@ def _condition(seen: str) -> DeletionCheck:
     return check
 
 
-def _until(call: PageCall) -> str:
+def until(call: PageCall) -> str:
+    """Return the day until which a deletion of now can be undone."""
     days = call.services.settings.lifetimes.restore_days
     return day(now_of(call.services) + timedelta(days=days), call.viewer.language)
 
@@ -56,7 +59,7 @@ def _package_question(call: PageCall, head: Head, planned: PackageDeletion) -> Q
         call.say("Tags that go: %(count)s", count=f"{here.tags:,}"),
         call.say("Downloads of its most downloaded version: %(count)s", count=f"{here.most:,}"),
         call.say("Every pull of it fails from then on."),
-        call.say("It can be restored until %(day)s, unless another package takes its name.", day=_until(call)),
+        call.say("It can be restored until %(day)s, unless another package takes its name.", day=until(call)),
     ]
     if visibility == "public":
         lines.insert(0, call.say("The package is public: others may depend on it."))
@@ -97,17 +100,24 @@ async def _package_page(call: PageCall, head: Head, *, stale: bool = False) -> w
 
 async def delete_package(call: PageCall) -> web.Response:
     """Delete a package, if what goes is what was shown."""
-    head, _ = await managed(call, Action.DELETE)
+    try:
+        head, _ = await managed(call, Action.DELETE)
+    except NotFound:
+        await deleted_package(call, "")
+        name = named(call)
+        return call.redirect(
+            f"/{name.owner}/-/deleted", call.say("The package is deleted already: %(name)s", name=name), "info"
+        )
     if not is_recent(call):
         return to_sign_in(call, call.path)
     if call.text("typed") != str(head.name):
         return await _package_page(call, head)
     try:
-        await call.services.packages.delete(head.package_id, call.actor, _condition(call.text("seen")))
+        await call.services.packages.delete(head.package_id, call.actor, condition(call.text("seen")))
     except (PreconditionFailed, NotDeletable):
         return await _package_page(call, head, stale=True)
     said = call.say(
-        "The package is deleted: %(name)s. It can be restored until %(day)s.", name=head.name, day=_until(call)
+        "The package is deleted: %(name)s. It can be restored until %(day)s.", name=head.name, day=until(call)
     )
     undo = Undo(f"{head.path}/-/restore", (("package", str(head.package_id)),))
     return call.redirect(f"/{head.name.owner}", said, undo=undo)
@@ -145,7 +155,7 @@ async def _versions_page(call: PageCall, head: Head, ids: Sequence[int], *, stal
     question = Question(
         call.say("Delete the version") if len(ids) == 1 else call.say("Delete versions"),
         (),
-        call.say("Delete %(count)s", count=_counted(call, len(deletion.versions))),
+        call.say("Delete %(count)s", count=counted(call, len(deletion.versions))),
         _back(head),
         hidden=(
             ("seen", deletion.etag),
@@ -161,14 +171,15 @@ async def _versions_page(call: PageCall, head: Head, ids: Sequence[int], *, stal
         preview=found,
         named={one.root for one in deletion.leaving},
         tags=tags,
-        until=_until(call),
+        until=until(call),
         refused=None if deletion.refused is None else told(call, deletion.refused),
         stale=stale,
         changes=_changes(call, found) if stale else [],
     )
 
 
-def _counted(call: PageCall, count: int) -> str:
+def counted(call: PageCall, count: int) -> str:
+    """Return a number of versions in words."""
     return call.say("one version") if count == 1 else call.say("%(count)s versions", count=f"{count:,}")
 
 
@@ -193,14 +204,19 @@ async def delete_versions(call: PageCall) -> web.Response:
     if not ids:
         raise NotFound
     try:
-        await call.services.versions.delete(head.package_id, ids, call.actor, check=_condition(call.text("seen")))
+        await call.services.versions.delete(head.package_id, ids, call.actor, check=condition(call.text("seen")))
     except (PreconditionFailed, NotDeletable):
         return await _versions_page(call, head, ids, stale=True)
-    said = call.say("Deleted with all that belongs to them: %(count)s.", count=_counted(call, len(ids)))
-    undo = Undo(f"{head.path}/-/restore", tuple(("version", str(one)) for one in ids))
-    return call.redirect(
-        _back(head), f"{said} {call.say('To be restored until %(day)s.', day=_until(call))}", undo=undo
-    )
+    except NotFound:
+        return call.redirect(_back(head), call.say("Not all of these versions are here any more."), "info")
+    said = call.say("Deleted with all that belongs to them: %(count)s.", count=counted(call, len(ids)))
+    said = f"{said} {call.say('To be restored until %(day)s.', day=until(call))}"
+    return call.redirect(_back(head), said, undo=undo_of(head, ids))
+
+
+def undo_of(head: Head, ids: Sequence[int]) -> Undo:
+    """Return the form that restores versions."""
+    return Undo(f"{head.path}/-/restore", tuple(("version", str(one)) for one in ids))
 
 
 def _tag(call: PageCall) -> TagName:
@@ -214,8 +230,12 @@ async def remove_tag(call: PageCall) -> web.Response:
     """Take a tag away; its version stays."""
     head, _ = await managed(call, Action.DELETE)
     name = _tag(call)
-    former = await call.services.tags.get(head.package_id, name, detailed=False)
-    await call.services.tags.delete(head.package_id, name, call.actor)
+    try:
+        former = await call.services.tags.get(head.package_id, name, detailed=False)
+        await call.services.tags.delete(head.package_id, name, call.actor)
+    except NotFound:
+        said = call.say("There is no such tag any more: %(tag)s", tag=name)
+        return call.redirect(f"{head.path}/-/tags", said, "info")
     undo = Undo(f"{head.path}/-/tag", (("tag", name), ("digest", former.digest)))
     said = call.say("The tag is removed: %(tag)s. Its version stays.", tag=name)
     return call.redirect(f"{head.path}@{former.digest}", said, undo=undo)
@@ -239,9 +259,9 @@ async def put_tag(call: PageCall) -> web.Response:
 
 _PACKAGE: Final = "/{owner}/{image}/-"
 ROUTES: Final = (
-    Route("GET", f"{_PACKAGE}/delete", package_page),
+    Route("GET", f"{_PACKAGE}/delete", package_page, opening=opening),
     Route("POST", f"{_PACKAGE}/delete", delete_package),
-    Route("GET", f"{_PACKAGE}/versions/delete", versions_page),
+    Route("GET", f"{_PACKAGE}/versions/delete", versions_page, opening=opening),
     Route("POST", f"{_PACKAGE}/versions/delete", delete_versions),
     Route("POST", f"{_PACKAGE}/untag", remove_tag),
     Route("POST", f"{_PACKAGE}/tag", put_tag),

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from registry.errors import Denied, Refusal, RegistryError
+from registry.errors import Denied, ReadOnlyNow, Refusal, RegistryError
 from registry.http.errors import unavailable
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
@@ -39,7 +39,7 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     told, advice = _WORDS.get(status) or _WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         call.viewer = stranger(call.http, call.services)
-    known = isinstance(error, Refusal | Denied) and status != HTTPStatus.NOT_FOUND
+    known = isinstance(error, Refusal | Denied | ReadOnlyNow) and status != HTTPStatus.NOT_FOUND
     return call.page(
         "error.html",
         title=[call.say(told)],
@@ -49,6 +49,7 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
         told=call.say(told),
         advice=call.say(advice),
         reason=error.message if known else None,
+        sent=call.http.method == "POST",
         retry_seconds=error.headers.get("Retry-After"),
     )
 

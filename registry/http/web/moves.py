@@ -7,7 +7,7 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
-from registry.http.web.package import managed
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
 from storage.metadata import versions
 
@@ -44,7 +44,7 @@ ROUTES: Final = (
             Route("GET", f"/{kind}/{{owner}}", account),
             Route("GET", f"/{kind}/{{owner}}/packages", account),
             Route("GET", f"/{kind}/{{owner}}/packages/container/package/{{image}}", package),
-            Route("GET", f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}", version),
+            Route("GET", f"/{kind}/{{owner}}/packages/container/{{image}}/{{number}}", version, opening=opening),
         )
     ),
     Route("GET", "/orgs/{owner}/teams/{team}", team),

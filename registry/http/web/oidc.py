@@ -79,7 +79,7 @@ async def _signed_in(call: PageCall, finished: Finished) -> web.Response:
     session = await begin(call, account_id, "oidc", proved_at=proved_at)
     if session is None:
         raise OidcRefused("suspended")
-    return keep(call, call.redirect(finished.flow.next), session)
+    return keep(call, session, finished.flow.next)
 
 
 async def _to_connect(call: PageCall, finished: Finished) -> web.Response:

@@ -10,7 +10,7 @@ from registry.accounts import organizations as rules
 from registry.accounts.names import LoginInvalid, LoginTaken
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.people import owner_of
+from registry.http.web.people import opening, owner_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import is_recent, signed_in, to_sign_in
@@ -43,15 +43,17 @@ async def create(call: PageCall, session: SignedIn) -> web.Response:
     """Make an organization, owned by the viewer."""
     login, name = call.text("login", _LOGIN_MAX * 2), call.text("name", _NAME_MAX)
     try:
-        made = await rules.create(call.services.db, login, session.login, name=name or None)
+        await rules.create(call.services.db, login, session.login, name=name or None)
     except LoginTaken:
-        return _form(call, {"login": call.say("This name is taken.")})
+        found = await organizations.seen(call.services.db, session.token_id, login)
+        if found is None or found.role != "admin" or (found.login, found.name or "") != (login, name):
+            return _form(call, {"login": call.say("This name is taken.")})
     except LoginInvalid:
         said = call.say(
             "A name has 1 to 39 letters and digits, with single hyphens or underscores between; some are reserved."
         )
         return _form(call, {"login": said})
-    return call.redirect(f"/{made.login.lower()}", call.say("The organization is made: %(name)s", name=made.login))
+    return call.redirect(f"/{login.lower()}", call.say("The organization is made: %(name)s", name=login))
 
 
 def _path(org: Organization) -> str:
@@ -127,8 +129,8 @@ _SETTINGS: Final = "/{owner}/-/settings"
 ROUTES: Final = (
     Route("GET", _NEW, signed_in(new)),
     Route("POST", _NEW, signed_in(create)),
-    Route("GET", _SETTINGS, settings),
+    Route("GET", _SETTINGS, settings, opening=opening),
     Route("POST", _SETTINGS, update),
-    Route("GET", f"{_SETTINGS}/delete", delete_page),
+    Route("GET", f"{_SETTINGS}/delete", delete_page, opening=opening),
     Route("POST", f"{_SETTINGS}/delete", delete),
 )

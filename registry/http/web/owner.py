@@ -4,38 +4,44 @@ from typing import Final
 
 from aiohttp import web
 
-from registry.accounts import organizations as rules
 from registry.accounts.names import is_login
 from registry.errors import NotFound
 from registry.http.web.call import PageCall, moved
+from registry.http.web.opening import alone
 from registry.http.web.routes import Route
 from registry.packages.packages import VISIBILITIES
-from storage.metadata import accounts, organizations, shown
-from storage.metadata.accounts import Account
+from storage.metadata import owner_pages, shown
+from storage.metadata.owner_pages import SeenAccount
+from storage.metadata.web_sessions import WebSession
 
 _ROWS: Final = 50
 
 
-async def owner_of(call: PageCall) -> Account:
-    """Return the account that the address names. Raises NotFound."""
+async def opening(call: PageCall, digest: bytes | None) -> tuple[WebSession | None, object]:
+    """Open a page of an account: find the viewer together with the account and the viewer's role in it."""
     login = call.param("owner")
-    found = await accounts.by_login(call.services.db, login) if is_login(login) else None
+    if not is_login(login):
+        return await alone(call, digest)
+    return await owner_pages.seen_in_session(call.services.db, digest, login)
+
+
+async def owner_of(call: PageCall) -> SeenAccount:
+    """Return the account that the address names. Raises NotFound."""
+    if isinstance(call.found, SeenAccount):
+        return call.found
+    login, asked = call.param("owner"), call.http.method == "POST"
+    found = await owner_pages.seen(call.services.db, call.viewer.token_id, login) if asked and is_login(login) else None
     if found is None:
         raise NotFound
     return found
 
 
-async def own_or_member_of(call: PageCall) -> tuple[Account, str | None]:
-    """Return the account of the address, which is the viewer's, or an organization with the viewer's role in it.
-
-    Raises NotFound, SsoMissing.
-    """
+async def own_or_member_of(call: PageCall) -> SeenAccount:
+    """Return the account of the address: the viewer's own, or an organization of the viewer's. Raises NotFound."""
     account = await owner_of(call)
-    if account.kind == "Organization":
-        return account, (await rules.for_member(call.services.db, call.viewer.token_id, account.login)).role
-    if account.id != call.viewer.account_id:
+    if account.role is None:
         raise NotFound
-    return account, None
+    return account
 
 
 async def owner(call: PageCall) -> web.Response:
@@ -58,10 +64,6 @@ async def owner(call: PageCall) -> web.Response:
         prefix=query,
         visibility=visibility if visibility in VISIBILITIES else None,
     )
-    role = None
-    if found.kind == "Organization" and call.viewer.session is not None:
-        seen = await organizations.seen(call.services.db, call.viewer.token_id, login)
-        role = None if seen is None else seen.role
     kind = "orgs" if found.kind == "Organization" else "users"
     return call.page(
         "owner.html",
@@ -69,7 +71,6 @@ async def owner(call: PageCall) -> web.Response:
         api=f"/{kind}/{login}/packages?package_type=container",
         command=f"moorage packages {login}",
         owner=found,
-        role=role,
         packages=rows[:_ROWS],
         more=rows[_ROWS - 1].name if len(rows) > _ROWS else None,
         after=after,
@@ -78,4 +79,4 @@ async def owner(call: PageCall) -> web.Response:
     )
 
 
-ROUTES: Final = (Route("GET", "/{owner}", owner),)
+ROUTES: Final = (Route("GET", "/{owner}", owner, opening=opening),)

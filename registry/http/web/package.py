@@ -12,12 +12,15 @@ from auth.permissions import ADMIN
 from registry.errors import NotFound
 from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
+from registry.http.web.deleted import banner
+from registry.http.web.opening import alone
 from registry.http.web.reading import check, named
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.packages.tags import Tag
 from storage.metadata import catalog, package_pages
 from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
+from storage.metadata.web_sessions import WebSession
 from storage.names import PackageName
 
 _TAGS: Final = 10
@@ -64,13 +67,29 @@ def head_of(
     )
 
 
+async def opening(call: PageCall, digest: bytes | None) -> tuple[WebSession | None, object]:
+    """Open a page of a package: find the viewer together with the package, as the viewer sees it."""
+    try:
+        name = named(call)
+    except NotFound:
+        return await alone(call, digest)
+    return await package_pages.package_in_session(call.services.db, digest, name)
+
+
+async def facts_of(call: PageCall, name: PackageName) -> ShownPackage:
+    """Return the package as the viewer sees it: as the page has opened, or as it is now, for a form."""
+    if isinstance(call.found, ShownPackage):
+        return call.found
+    return await package_pages.package(call.services.db, call.viewer.token_id, name)
+
+
 async def managed(call: PageCall, action: Action) -> tuple[Head, ShownPackage]:
     """Return the head of a package, named by the address, with which the viewer may do ``action``.
 
     Raises NotFound, Denied.
     """
     name = named(call)
-    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    facts = await facts_of(call, name)
     return head_of(call, name, facts, action), facts
 
 
@@ -109,11 +128,11 @@ def bars(today: date, counts: Sequence[int]) -> list[Bar]:
 async def package(call: PageCall) -> web.Response:
     """Show a package."""
     name, db = named(call), call.services.db
-    found = await package_pages.package(db, call.viewer.token_id, name)
+    found = await facts_of(call, name)
     try:
         head = head_of(call, name, found)
     except NotFound:
-        return await repositories.lead(call, name.image)
+        return await banner(call, name) or await repositories.lead(call, name.image)
     tags = (await call.services.tags.page(head.package_id, detailed=False, limit=_LOOKED_AT)).tags
     chosen = artifacts.favourite(tags)
     today = now_of(call.services).date()
@@ -154,4 +173,7 @@ async def repository(call: PageCall) -> web.Response:
     return await repositories.lead(call, call.param("repository"))
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}", package), Route("GET", "/{owner}/{repository}", repository))
+ROUTES: Final = (
+    Route("GET", "/{owner}/{image}", package, opening=opening),
+    Route("GET", "/{owner}/{repository}", repository),
+)

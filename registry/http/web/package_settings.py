@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -10,7 +11,7 @@ from registry.errors import Invalid, NotAllowed, NotFound, Refusal
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.package import Head, administered, listing
+from registry.http.web.package import Head, administered, listing, opening
 from registry.http.web.routes import Route
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.packages.packages import VISIBILITIES
@@ -147,7 +148,8 @@ async def unlink_page(call: PageCall) -> web.Response:
 async def unlink(call: PageCall) -> web.Response:
     """Unlink a package from its repository."""
     head, facts = await administered(call)
-    await call.services.packages.unlink(head.package_id, facts, call.actor)
+    with suppress(NotFound):  # it was unlinked before
+        await call.services.packages.unlink(head.package_id, facts, call.actor)
     return call.redirect(_path(head), call.say("The package is linked to no repository now."))
 
 
@@ -231,13 +233,13 @@ async def show_as(call: PageCall) -> web.Response:
 
 _BELOW: Final = "/{owner}/{image}/-/settings"
 ROUTES: Final = (
-    Route("GET", _BELOW, settings),
-    Route("GET", f"{_BELOW}/link", link_page),
+    Route("GET", _BELOW, settings, opening=opening),
+    Route("GET", f"{_BELOW}/link", link_page, opening=opening),
     Route("POST", f"{_BELOW}/link", link),
-    Route("GET", f"{_BELOW}/unlink", unlink_page),
+    Route("GET", f"{_BELOW}/unlink", unlink_page, opening=opening),
     Route("POST", f"{_BELOW}/unlink", unlink),
-    Route("GET", f"{_BELOW}/inheritance", inheritance_page),
+    Route("GET", f"{_BELOW}/inheritance", inheritance_page, opening=opening),
     Route("POST", f"{_BELOW}/inheritance", inherit),
-    Route("GET", f"{_BELOW}/{{visibility}}", visibility_page),
+    Route("GET", f"{_BELOW}/{{visibility}}", visibility_page, opening=opening),
     Route("POST", f"{_BELOW}/{{visibility}}", show_as),
 )

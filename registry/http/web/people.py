@@ -6,27 +6,40 @@ from typing import Final
 from aiohttp import web
 
 from registry.accounts import organizations as rules
+from registry.accounts.names import is_login
 from registry.accounts.organizations import LastOwner
 from registry.errors import AccountUnknown, NotFound
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask
+from registry.http.web.opening import alone
 from registry.http.web.routes import Route
-from storage.metadata import organizations
+from storage.metadata import organizations, owner_pages
 from storage.metadata.organizations import Organization
+from storage.metadata.web_sessions import WebSession
 
 _ROWS: Final = 100
 _LOGIN_MAX: Final = 39
 _ROLES: Final = ("member", "admin")
 
 
+async def opening(call: PageCall, digest: bytes | None) -> tuple[WebSession | None, object]:
+    """Open a page of an organization: find the viewer together with the organization and the viewer's role there."""
+    login = call.param("owner")
+    if not is_login(login):
+        return await alone(call, digest)
+    return await owner_pages.organization_in_session(call.services.db, digest, login)
+
+
 async def member_of(call: PageCall) -> Organization:
     """Return the organization of the address, for its members. Raises NotFound, Denied."""
+    if isinstance(call.found, Organization):
+        return rules.joined(call.found)
     return await rules.for_member(call.services.db, call.viewer.token_id, call.param("owner"))
 
 
 async def owner_of(call: PageCall) -> Organization:
     """Return the organization of the address, for its owners. Raises NotFound for others than members, Denied."""
-    return await rules.for_owner(call.services.db, call.viewer.token_id, call.param("owner"))
+    return rules.owned(await member_of(call))
 
 
 def _path(org: Organization) -> str:
@@ -110,16 +123,16 @@ async def remove(call: PageCall) -> web.Response:
         await rules.remove(call.services.db, org.login, login)
     except LastOwner:
         return call.redirect(_path(org), call.say("The last owner stays one: name another owner first."), "bad")
-    except AccountUnknown as error:
-        raise NotFound from error
+    except AccountUnknown:
+        return call.redirect(_path(org), call.say("No member any more: %(who)s", who=login), "info")
     path = f"/{org.login.lower()}" if own else _path(org)
     return call.redirect(path, call.say("No member any more: %(who)s", who=login))
 
 
 _PEOPLE: Final = "/{owner}/-/people"
 ROUTES: Final = (
-    Route("GET", _PEOPLE, people),
+    Route("GET", _PEOPLE, people, opening=opening),
     Route("POST", _PEOPLE, set_role),
-    Route("GET", f"{_PEOPLE}/remove", remove_page),
+    Route("GET", f"{_PEOPLE}/remove", remove_page, opening=opening),
     Route("POST", f"{_PEOPLE}/remove", remove),
 )

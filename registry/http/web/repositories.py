@@ -18,13 +18,12 @@ from registry.accounts.repositories import (
 from registry.errors import AccountUnknown, NotFound
 from registry.http.web.call import PageCall, moved
 from registry.http.web.confirming import Question, ask, wrong_name
-from registry.http.web.owner import own_or_member_of, owner_of
+from registry.http.web.owner import opening, own_or_member_of, owner_of
 from registry.http.web.routes import Route
 from registry.packages.roles import ROLES
-from storage.metadata import collaborators, organizations, repositories, repository_lists
-from storage.metadata.accounts import Account
+from storage.metadata import collaborators, repositories, repository_lists
 from storage.metadata.collaborators import Collaborator
-from storage.metadata.organizations import Organization
+from storage.metadata.owner_pages import SeenAccount
 from storage.metadata.repositories import Repository
 from storage.metadata.repository_lists import Filter
 
@@ -33,21 +32,13 @@ _NAME_MAX: Final = 100
 _LOGIN_MAX: Final = 39
 
 
-async def _role(call: PageCall, account: Account) -> str | None:
-    """Return the role of the viewer in the organization; of an own account, admin."""
-    if account.kind != "Organization":
-        return "admin" if account.id == call.viewer.account_id else None
-    seen = await organizations.seen(call.services.db, call.viewer.token_id, account.login)
-    return None if seen is None else seen.role
-
-
 async def listed(call: PageCall) -> web.Response:
     """List the repositories of an account that the viewer may see."""
     return await _list(call, await owner_of(call))
 
 
-async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | None = None) -> web.Response:
-    number, role = call.page_number(), await _role(call, account)
+async def _list(call: PageCall, account: SeenAccount, errors: Mapping[str, str] | None = None) -> web.Response:
+    number = call.page_number()
     wanted = Filter(True, None, "full_name", False, _ROWS, (number - 1) * _ROWS)
     found, total = await repository_lists.of_owner(call.services.db, call.viewer.token_id, account.id, wanted)
     return call.page(
@@ -56,7 +47,6 @@ async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | No
         status=422 if errors else 200,
         api=f"/users/{account.login}/repos",
         owner=account,
-        role=role,
         repositories=found,
         number=number,
         more=number * _ROWS < total,
@@ -67,7 +57,7 @@ async def _list(call: PageCall, account: Account, errors: Mapping[str, str] | No
 
 async def create(call: PageCall) -> web.Response:
     """Make a repository: of one's own account, or as a member of the organization."""
-    account, _ = await own_or_member_of(call)
+    account = await own_or_member_of(call)
     name, visibility = call.text("name", _NAME_MAX), call.text("visibility")
     try:
         await rules.create(
@@ -84,13 +74,26 @@ async def create(call: PageCall) -> web.Response:
         said = call.say("A name has letters, digits, points, hyphens and underscores, and does not end with .git.")
         return await _list(call, account, {"name": said})
     except RepositoryTaken:
-        return await _list(call, account, {"name": call.say("This name is taken.")})
+        if not await _is_same(call, account):
+            return await _list(call, account, {"name": call.say("This name is taken.")})
     except VisibilityInvalid:
         return await _list(
             call, account, {"visibility": call.say("Only a repository of an organization can be internal.")}
         )
     return call.redirect(
         f"/{account.login.lower()}/-/repositories/{name}", call.say("The repository is made: %(name)s", name=name)
+    )
+
+
+async def _is_same(call: PageCall, account: SeenAccount) -> bool:
+    """Return whether a repository of the viewer is as the form has it: the form was sent before."""
+    name = call.text("name", _NAME_MAX)
+    found = await repositories.seen(call.services.db, call.viewer.token_id, account.login, name)
+    return (
+        found is not None
+        and found.role >= ADMIN
+        and (found.name, found.description or "") == (name, call.text("description"))
+        and found.visibility == (call.text("visibility") or "private")
     )
 
 
@@ -120,18 +123,8 @@ async def lead(call: PageCall, name: str) -> web.Response:
     return moved(_path(await _named(call, READ, name)))
 
 
-async def _owner(call: PageCall, found: Repository) -> Account | Organization:
-    """Return the account of a repository; an organization with the viewer's role."""
-    if found.owner_kind != "Organization":
-        return await owner_of(call)
-    seen = await organizations.seen(call.services.db, call.viewer.token_id, found.owner_login)
-    if seen is None:
-        raise NotFound
-    return seen
-
-
 async def _page(call: PageCall, found: Repository, errors: Mapping[str, str] | None = None) -> web.Response:
-    owner = await _owner(call, found)
+    owner = await owner_of(call)
     people: list[Collaborator] = []
     if found.role >= ADMIN:
         people, _ = await collaborators.of_repository(call.services.db, found.id, limit=_ROWS, offset=0)
@@ -205,7 +198,14 @@ async def delete_page(call: PageCall) -> web.Response:
 
 async def delete(call: PageCall) -> web.Response:
     """Delete a repository; its packages stay."""
-    found = await _named(call, ADMIN)
+    try:
+        found = await _named(call, ADMIN)
+    except NotFound:
+        account = await own_or_member_of(call)
+        if account.role == "member":
+            raise
+        said = call.say("There is no such repository any more: %(name)s", name=call.param("repository"))
+        return call.redirect(f"/{account.login.lower()}/-/repositories", said, "info")
     question = _question(call, found)
     if wrong := wrong_name(call, question):
         return ask(call, question, wrong)
@@ -218,9 +218,9 @@ async def delete(call: PageCall) -> web.Response:
 _ALL: Final = "/{owner}/-/repositories"
 _ONE: Final = f"{_ALL}/{{repository}}"
 ROUTES: Final = (
-    Route("GET", _ALL, listed),
+    Route("GET", _ALL, listed, opening=opening),
     Route("POST", _ALL, create),
-    Route("GET", _ONE, repository),
+    Route("GET", _ONE, repository, opening=opening),
     Route("POST", _ONE, update),
     Route("POST", f"{_ONE}/collaborators", put_collaborator),
     Route("GET", f"{_ONE}/delete", delete_page),

@@ -1,6 +1,5 @@
-"""Restores: of a deleted package, of deleted versions, and the list of an account's deleted packages."""
+"""Restores: of a deleted package, of deleted versions, and the lists of deleted packages."""
 
-from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -9,44 +8,35 @@ from auth.identity import Action
 from registry.errors import Conflict, NotFound
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
+from registry.http.web.deleted import days_left, restorable
+from registry.http.web.owner import opening as opening_of_owner
 from registry.http.web.owner import own_or_member_of
-from registry.http.web.package import Head, head_of, managed
-from registry.http.web.reading import check, named
+from registry.http.web.package import Head, facts_of, head_of, managed, opening
+from registry.http.web.reading import named
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
-from registry.http.web.sessions import now_of
+from registry.http.web.sessions import SignedIn
+from registry.http.web.signed_in import signed_in
 from registry.http.web.text import short
-from storage.metadata import catalog, package_pages, packages, versions
+from storage.metadata import catalog, shown, versions
 
 _ROWS: Final = 50
-_DAY_SECONDS: Final = 86400.0
-
-
-def days_left(call: PageCall, deleted_at: datetime | None) -> int:
-    """Return the days, rounded up, for which something can still be restored."""
-    if deleted_at is None:
-        return 0
-    window = call.services.settings.lifetimes.restore_seconds
-    left = window - (now_of(call.services) - deleted_at).total_seconds()
-    return max(0, -int(-left // _DAY_SECONDS))
 
 
 async def page(call: PageCall) -> web.Response:
     """Show the deleted versions of a package; of a deleted package, what comes back with it."""
     name = named(call)
-    facts = await package_pages.package(call.services.db, call.viewer.token_id, name)
+    facts = await facts_of(call, name)
     if facts.package_id is None or call.query("package"):
-        package_id = await _deleted(call, call.query("package"))
+        package_id = await deleted_package(call, call.query("package"))
         return await _package_page(call, package_id)
     head = head_of(call, name, facts, Action.RESTORE)
     return await _versions_page(call, head)
 
 
-async def _deleted(call: PageCall, text: str) -> int:
-    """Return the id of the deleted package that the viewer may restore. Raises NotFound, Denied."""
-    name, wanted = named(call), (number_of(text) or 0) if text else None
-    facts = await packages.standing_of_deleted(call.services.db, call.viewer.token_id, name, wanted)
-    return check(call, Action.RESTORE, name, facts)
+async def deleted_package(call: PageCall, text: str) -> int:
+    """Return the id of the deleted package that the viewer may restore. Raises NotFound."""
+    return await restorable(call, named(call), (number_of(text) or 0) if text else None)
 
 
 async def _package_page(call: PageCall, package_id: int) -> web.Response:
@@ -87,7 +77,7 @@ async def restore(call: PageCall) -> web.Response:
         return await _restore_versions(call, chosen)
     if not call.text("package"):
         raise NotFound
-    package_id = await _deleted(call, call.text("package"))
+    package_id = await deleted_package(call, call.text("package"))
     name = named(call)
     try:
         await call.services.packages.restore(package_id, call.actor)
@@ -100,9 +90,16 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
     head, _ = await managed(call, Action.RESTORE)
     back, done = f"{head.path}/-/restore", []
     for number in dict.fromkeys(number_of(text) or 0 for text in chosen):
-        found = await call.services.versions.preview_restore(head.package_id, number)
-        await call.services.versions.restore(head.package_id, number, call.actor)
-        done.append(found)
+        try:
+            found = await call.services.versions.preview_restore(head.package_id, number)
+            await call.services.versions.restore(head.package_id, number, call.actor)
+        except NotFound:
+            if await versions.get(call.services.db, head.package_id, number) is None:
+                raise
+        else:
+            done.append(found)
+    if not done:
+        return call.redirect(back, call.say("This was restored before."), "info")
     names = [short(one.digest) for found in done for one in found.returning]
     taken = sorted({tag for found in done for one in found.returning for tag in one.taken})
     tags = sorted({tag for found in done for one in found.returning for tag in one.tags})
@@ -114,9 +111,30 @@ async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
     return call.redirect(back, " ".join(parts))
 
 
+async def own_page(call: PageCall, session: SignedIn) -> web.Response:
+    """List the viewer's packages, and the deleted ones of all accounts that the viewer may restore."""
+    db, number, login = call.services.db, call.page_number(), session.login.lower()
+    own = await shown.packages_of(db, session.token_id, login, limit=_ROWS + 1)
+    window = call.services.settings.lifetimes.restore_seconds
+    rows = await catalog.deleted_of_mine(
+        db, session.token_id, limit=_ROWS, offset=(number - 1) * _ROWS, window_seconds=window
+    )
+    return call.page(
+        "settings_packages.html",
+        title=[call.say("Packages"), call.say("Settings")],
+        api="/user/packages?package_type=container",
+        command="moorage packages --deleted",
+        packages=own[:_ROWS],
+        more_packages=len(own) > _ROWS,
+        rows=[(row, days_left(call, row.deleted_at)) for row in rows],
+        number=number,
+        more=bool(rows) and number * _ROWS < rows[0].total,
+    )
+
+
 async def owner_page(call: PageCall) -> web.Response:
     """List the deleted packages of an account that the viewer may restore."""
-    account, role = await own_or_member_of(call)
+    account = await own_or_member_of(call)
     number = call.page_number()
     window = call.services.settings.lifetimes.restore_seconds
     rows = await catalog.deleted(
@@ -128,7 +146,6 @@ async def owner_page(call: PageCall) -> web.Response:
         offset=(number - 1) * _ROWS,
         window_seconds=window,
     )
-    taken = await catalog.taken(call.services.db, account.id, [row.name for row in rows])
     kind = "orgs" if account.kind == "Organization" else "users"
     return call.page(
         "owner_deleted.html",
@@ -136,15 +153,15 @@ async def owner_page(call: PageCall) -> web.Response:
         api=f"/{kind}/{account.login}/packages?package_type=container&state=deleted",
         command=f"moorage packages {account.login} --deleted",
         owner=account,
-        role=role,
-        rows=[(row, days_left(call, row.deleted_at), row.name in taken) for row in rows],
+        rows=[(row, days_left(call, row.deleted_at)) for row in rows],
         number=number,
         more=bool(rows) and number * _ROWS < rows[0].total,
     )
 
 
 ROUTES: Final = (
-    Route("GET", "/{owner}/-/deleted", owner_page),
-    Route("GET", "/{owner}/{image}/-/restore", page),
+    Route("GET", "/settings/packages", signed_in(own_page)),
+    Route("GET", "/{owner}/-/deleted", owner_page, opening=opening_of_owner),
+    Route("GET", "/{owner}/{image}/-/restore", page, opening=opening),
     Route("POST", "/{owner}/{image}/-/restore", restore),
 )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from registry.http.web.opening import Opening, alone
+
 if TYPE_CHECKING:
     from registry.http.web.call import PageCall
 
@@ -30,12 +32,16 @@ _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page: who answers its address. ``token``: whether a POST has to bring the token of the viewer's forms."""
+    """A page: who answers its address. ``token``: whether a POST has to bring the token of the viewer's forms.
+
+    ``opening``: how the viewer is found, and with it what the page is about.
+    """
 
     method: str
     address: str
     handler: Handler
     token: bool = True
+    opening: Opening = alone
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

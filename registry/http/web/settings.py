@@ -91,14 +91,14 @@ async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     services = call.services
     try:
         hashed = await rules.set_password(
-            services.db, services.hasher, session.account_id, call.fields.get("password", ""), call.host
+            services.db, services.hasher(), session.account_id, call.fields.get("password", ""), call.host
         )
     except PasswordInvalid as error:
         return await _security(call, session, call.say(_REASONS[error.reason]))
     made = await begin(call, session.account_id, "password", password_hash=hashed)
     if made is None:
         raise NotFound
-    return keep(call, call.redirect(_SECURITY, call.say("The password is set, and other sessions ended.")), made)
+    return keep(call, made, _SECURITY, call.say("The password is set, and other sessions ended."))
 
 
 async def disconnect(call: PageCall, session: SignedIn) -> web.Response:
@@ -127,7 +127,10 @@ async def end_sessions(call: PageCall, session: SignedIn) -> web.Response:
     session_id = number_of(number)
     if session_id is None:
         raise NotFound
-    await web_sessions.end(call.services.db, session.account_id, session_id)
+    try:
+        await web_sessions.end(call.services.db, session.account_id, session_id)
+    except NotFound:
+        return call.redirect(_SESSIONS, call.say("There is no such session any more."), "info")
     return call.redirect(_SESSIONS, call.say("The session has ended."))
 
 

@@ -51,14 +51,14 @@ async def sign_in(call: PageCall) -> web.Response:
     login, following = call.fields.get("login", "").strip(), call.fields.get("next", "")
     try:
         person = await rules.by_password(
-            call.services.db, call.services.hasher, login, call.fields.get("password", ""), address_of(call)
+            call.services.db, call.services.hasher(), login, call.fields.get("password", ""), address_of(call)
         )
     except SignInRefused:
         return _refused(call, following, login)
     session = await begin(call, person.id, "password", password_hash=person.password_hash)
     if session is None:
         return _refused(call, following, login)
-    return keep(call, call.redirect(next_path(following)), session)
+    return keep(call, session, next_path(following))
 
 
 def _refused(call: PageCall, following: str, login: str) -> web.Response:
@@ -87,7 +87,7 @@ async def use_code(call: PageCall) -> web.Response:
     if session is None:
         return _code_form(call, {"code": call.say(_WRONG_CODE)}, 422)
     said = call.say("You are signed in. Set a password for the next time.")
-    return keep(call, call.redirect("/settings/security", said), session)
+    return keep(call, session, "/settings/security", said)
 
 
 async def sign_out(call: PageCall) -> web.Response:
@@ -96,6 +96,7 @@ async def sign_out(call: PageCall) -> web.Response:
     if session is not None:
         with suppress(NotFound):  # in another window, a moment ago
             await web_sessions.end(call.services.db, session.account_id, session.token_id)
+    call.viewer = call.viewer.with_session(call.services, "")
     response = call.redirect("/", call.say("You are signed out."))
     drop_cookie(call, response)
     return response

@@ -44,8 +44,10 @@ async def begin(
     )
 
 
-def keep(call: PageCall, response: web.Response, session: PlainSession) -> web.Response:
-    """Have the browser keep a session."""
+def keep(call: PageCall, session: PlainSession, path: str, said: str | None = None) -> web.Response:
+    """Have the browser keep a session, and lead on to a page, which says ``said``."""
+    call.viewer = call.viewer.with_session(call.services, session.reveal())
+    response = call.redirect(path, said)
     set_cookie(call, response, "moorage", session.reveal(), _COOKIE_SECONDS)
     return response
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from auth.identity import Action
 from registry.http.web import artifacts
 from registry.http.web.call import PageCall, queried
-from registry.http.web.package import managed
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
 from registry.packages.tags import SORTS
 from storage.metadata import package_pages
@@ -49,4 +49,4 @@ async def tags(call: PageCall) -> web.Response:
     )
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}/-/tags", tags),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/tags", tags, opening=opening),)

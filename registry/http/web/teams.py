@@ -1,6 +1,7 @@
 """Teams of an organization, for its members: owners make them, and put members in and out."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from registry.errors import NotFound
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask
 from registry.http.web.flash import Undo
-from registry.http.web.people import member_of, owner_of
+from registry.http.web.people import member_of, opening, owner_of
 from registry.http.web.routes import Route
 from storage.metadata import teams
 from storage.metadata.organizations import Organization
@@ -67,8 +68,19 @@ async def create(call: PageCall) -> web.Response:
     except TeamNameInvalid:
         return await _list(call, org, {"name": call.say("The name of a team has a letter or a digit.")})
     except TeamTaken:
-        return await _list(call, org, {"name": call.say("There is such a team.")})
+        slug = rules.slug_of(name)
+        if not await _is_same(call, org, slug):
+            return await _list(call, org, {"name": call.say("There is such a team.")})
     return call.redirect(f"{_path(org)}/{slug}", call.say("The team is made: %(name)s", name=name))
+
+
+async def _is_same(call: PageCall, org: Organization, slug: str) -> bool:
+    """Return whether a team is as the form has it: the form was sent before."""
+    found = await teams.by_slug(call.services.db, org.id, slug)
+    return found is not None and (found.name, found.description or "") == (
+        call.text("name", _NAME_MAX),
+        call.text("description"),
+    )
 
 
 async def team(call: PageCall) -> web.Response:
@@ -100,8 +112,14 @@ async def _team(
 
 async def update(call: PageCall) -> web.Response:
     """Change the name and description of a team."""
-    org = await owner_of(call)
-    found, name = await _named(call, org), call.text("name", _NAME_MAX)
+    org, name = await owner_of(call), call.text("name", _NAME_MAX)
+    try:
+        found = await _named(call, org)
+    except NotFound:
+        with suppress(TeamNameInvalid):
+            if await _is_same(call, org, rules.slug_of(name)):
+                return call.redirect(f"{_path(org)}/{rules.slug_of(name)}", call.say("The team is saved."))
+        raise
     try:
         slug = await rules.rename_team(call.services.db, org.id, found.id, name, call.text("description"))
     except TeamNameInvalid:
@@ -117,8 +135,9 @@ async def put_member(call: PageCall) -> web.Response:
     found, login = await _named(call, org), call.text("login", _LOGIN_MAX)
     path = _path(org, found)
     if call.text("change") == "remove":
-        if not is_login(login) or not await teams.remove_member(call.services.db, org.id, found.id, login):
+        if not is_login(login):
             raise NotFound
+        await teams.remove_member(call.services.db, org.id, found.id, login)
         undo = Undo(f"{path}/members", (("login", login),))
         return call.redirect(path, call.say("Not in the team any more: %(who)s", who=login), undo=undo)
     try:
@@ -145,7 +164,11 @@ async def delete_page(call: PageCall) -> web.Response:
 async def delete(call: PageCall) -> web.Response:
     """Delete a team."""
     org = await owner_of(call)
-    found = await _named(call, org)
+    try:
+        found = await _named(call, org)
+    except NotFound:
+        said = call.say("There is no such team any more: %(name)s", name=call.param("team"))
+        return call.redirect(_path(org), said, "info")
     await teams.delete(call.services.db, org.id, found.id)
     return call.redirect(_path(org), call.say("The team is deleted: %(name)s", name=found.name))
 
@@ -153,11 +176,11 @@ async def delete(call: PageCall) -> web.Response:
 _TEAMS: Final = "/{owner}/-/teams"
 _TEAM: Final = f"{_TEAMS}/{{team}}"
 ROUTES: Final = (
-    Route("GET", _TEAMS, team_list),
+    Route("GET", _TEAMS, team_list, opening=opening),
     Route("POST", _TEAMS, create),
-    Route("GET", _TEAM, team),
+    Route("GET", _TEAM, team, opening=opening),
     Route("POST", _TEAM, update),
     Route("POST", f"{_TEAM}/members", put_member),
-    Route("GET", f"{_TEAM}/delete", delete_page),
+    Route("GET", f"{_TEAM}/delete", delete_page, opening=opening),
     Route("POST", f"{_TEAM}/delete", delete),
 )

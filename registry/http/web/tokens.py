@@ -13,7 +13,7 @@ from auth.tokens import SCOPES
 from registry.accounts import access_tokens as rules
 from registry.accounts import web_sessions
 from registry.accounts.access_tokens import TokenInvalid, TokenRule
-from registry.errors import Denied
+from registry.errors import Denied, NotFound
 from registry.http.urls import raw_query
 from registry.http.web.call import PageCall, moved
 from registry.http.web.catalogue import key
@@ -21,7 +21,7 @@ from registry.http.web.forms import token_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn, now_of
 from registry.http.web.signed_in import UNSTORED, signed_in
-from storage.metadata import tokens
+from storage.metadata import authorizations, tokens
 from storage.metadata.tokens import OwnToken
 
 _LIST: Final = "/settings/tokens"
@@ -179,7 +179,7 @@ async def one(call: PageCall, session: SignedIn) -> web.Response:
     """Show one of one's own tokens, and the organizations that it may be authorized for."""
     db, token_id = call.services.db, int(call.param("number"))
     token = await rules.find(db, session.account_id, token_id)
-    organizations = await tokens.sso_organizations(db, session.account_id, token_id)
+    organizations = await authorizations.sso_organizations(db, session.account_id, token_id)
     title = [token.note or call.say("Access token"), call.say("Settings")]
     return call.page(
         "token.html",
@@ -192,8 +192,11 @@ async def one(call: PageCall, session: SignedIn) -> web.Response:
 
 async def revoke(call: PageCall, session: SignedIn) -> web.Response:
     """Revoke a token, from the next request on."""
-    token = await rules.find(call.services.db, session.account_id, int(call.param("number")))
-    await rules.revoke(call.services.db, session.account_id, token.id)
+    try:
+        token = await rules.find(call.services.db, session.account_id, int(call.param("number")))
+        await rules.revoke(call.services.db, session.account_id, token.id)
+    except NotFound:
+        return call.redirect(_LIST, call.say("There is no such token any more."), "info")
     return call.redirect(_LIST, call.say("The token is revoked: %(name)s", name=token.note or token.last_eight))
 
 

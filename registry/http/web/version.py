@@ -10,6 +10,7 @@ from aiohttp import web
 from registry.errors import NotFound, RegistryError
 from registry.http.web import artifacts
 from registry.http.web.call import PageCall
+from registry.http.web.opening import alone
 from registry.http.web.package import Head, head_of
 from registry.http.web.reading import named
 from registry.http.web.routes import Route
@@ -18,6 +19,7 @@ from registry.oci.manifest import Descriptor, Manifest, marks, parse_manifest
 from registry.packages.linking import has_image_config
 from storage.metadata import manifests, package_pages
 from storage.metadata.package_pages import Referrer, ShownVersion
+from storage.metadata.web_sessions import WebSession
 from storage.names import Digest, InvalidName, PackageName, TagName
 
 _THREAD_BYTES: Final = 256 * 1024
@@ -52,15 +54,30 @@ class Seen:
         return self.row.body or b""
 
 
-async def _seen(call: PageCall) -> Seen:
-    """Look up the version that the address names. Raises NotFound."""
-    name = named(call)
+def _reference(call: PageCall) -> tuple[PackageName, TagName | None, Digest | None]:
+    """Return the package of the address, and the tag or digest. Raises NotFound for what is no name."""
     try:
         tag = TagName.parse(call.param("tag")) if "tag" in call.parameters else None
-        digest = Digest.parse(call.param("digest")) if tag is None else None
+        return named(call), tag, Digest.parse(call.param("digest")) if tag is None else None
     except InvalidName as error:
         raise NotFound from error
-    row = await package_pages.version(call.services.db, call.viewer.token_id, name, tag=tag, digest=digest)
+
+
+async def _opening(call: PageCall, session: bytes | None) -> tuple[WebSession | None, object]:
+    """Find the viewer together with the version that the address names, as the viewer sees it."""
+    try:
+        name, tag, digest = _reference(call)
+    except NotFound:
+        return await alone(call, session)
+    return await package_pages.version_in_session(call.services.db, session, name, tag=tag, digest=digest)
+
+
+async def _seen(call: PageCall) -> Seen:
+    """Return the version that the address names. Raises NotFound."""
+    name, tag, _ = _reference(call)
+    if not isinstance(call.found, ShownVersion):
+        raise NotFound
+    row = call.found
     head = head_of(call, name, row)
     if row.digest is None or row.media_type is None or row.body is None:
         raise NotFound
@@ -228,7 +245,10 @@ async def parents(call: PageCall) -> web.Response:
 
 _BELOW: Final = {"layers": layers, "config": config, "manifest": manifest, "referrers": referrers, "parents": parents}
 ROUTES: Final = (
-    Route("GET", "/{owner}/{image}:{tag}", overview),
-    Route("GET", "/{owner}/{image}@{digest}", overview),
-    *(Route("GET", f"/{{owner}}/{{image}}@{{digest}}/-/{tab}", handler) for tab, handler in _BELOW.items()),
+    Route("GET", "/{owner}/{image}:{tag}", overview, opening=_opening),
+    Route("GET", "/{owner}/{image}@{digest}", overview, opening=_opening),
+    *(
+        Route("GET", f"/{{owner}}/{{image}}@{{digest}}/-/{tab}", handler, opening=_opening)
+        for tab, handler in _BELOW.items()
+    ),
 )

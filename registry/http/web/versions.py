@@ -7,9 +7,11 @@ from aiohttp import web
 from auth.identity import Action
 from registry.http.numbers import number_of
 from registry.http.web import artifacts
-from registry.http.web.call import PageCall
-from registry.http.web.package import managed
+from registry.http.web.call import PageCall, queried
+from registry.http.web.package import managed, opening
 from registry.http.web.routes import Route
+from registry.http.web.selections import asked
+from registry.http.web.sessions import now_of
 from storage.metadata import package_pages
 
 _ROWS: Final = 50
@@ -23,14 +25,18 @@ async def versions(call: PageCall) -> web.Response:
     if which not in package_pages.VERSION_FILTERS:
         which = ""
     before = number_of(after)
+    wanted = asked(call.query, now_of(call.services))
     rows, below = await package_pages.versions(
-        call.services.db, head.package_id, which, before=_BEHIND if before is None else before, limit=_ROWS
+        call.services.db, head.package_id, which, wanted, before=_BEHIND if before is None else before, limit=_ROWS
     )
     return call.page(
         "versions.html",
         title=[call.say("Versions"), str(head.name)],
         api=f"{head.api}/versions",
         command=f"moorage versions {head.name}",
+        match=call.query("match"),
+        older=call.query("older"),
+        to=queried,
         head=head,
         rows=[(row, artifacts.kind_of(row.media_type, row.artifact_type, row.kind)) for row in rows],
         which=which,
@@ -39,4 +45,4 @@ async def versions(call: PageCall) -> web.Response:
     )
 
 
-ROUTES: Final = (Route("GET", "/{owner}/{image}/-/versions", versions),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/versions", versions, opening=opening),)

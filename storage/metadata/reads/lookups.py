@@ -53,6 +53,11 @@ class _FastThenFull(SnapshotCache[Row]):
         self._full = SnapshotCache(db, full, tasks, known)
         self._unsettled: set[Key] = set()
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        (asked, read), (again, read_again) = super().counts, self._full.counts
+        return asked + again, read + read_again
+
     def ask(self, key: Key, answer: Answer[Row]) -> None:
         if key[:3] in self._unsettled:
             self._full.ask(key, answer)
@@ -84,6 +89,13 @@ class Lookups:
         self._tokens = SnapshotCache(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The rows that were asked for, and those of them that were read in PostgreSQL."""
+        caches = (self.tags, self.digests, self.blobs, self._sessions, self._standings, self._tokens)
+        asked, read = zip(*(cache.counts for cache in caches), strict=True)
+        return sum(asked), sum(read)
 
     async def token(self, digest: bytes) -> StoredToken | None:
         """The usable token with this SHA-256 (32 bytes)."""

@@ -49,16 +49,25 @@ class SnapshotCache(Batching[Row]):
         self._snapshot: _Snapshot | None = None
         self._known: dict[Key, Row] = {}
         self._rest = 0
+        self._asked_for = self._read = 0
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The rows that were asked for, and those that were not in memory."""
+        return self._asked_for, self._read
 
     async def _rows(self, keys: Collection[Key]) -> list[Row]:
+        self._asked_for += len(keys)
         if self._rest:
             self._rest -= 1
+            self._read += len(keys)
             return await super()._rows(keys)
         snapshot = await _NAME.one(self._db)
         if snapshot != self._snapshot:
             self._snapshot = snapshot
             self._known.clear()
         missing = [key for key in keys if key not in self._known]
+        self._read += len(missing)
         if missing:
             # These are of a later snapshot, perhaps. But where the name comes again, nothing was written in between.
             self._known.update(zip(missing, await super()._rows(missing), strict=True))

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError, Unavailable, UploadGone
+from storage.timings import Timings
 
 _T = TypeVar("_T")
 
@@ -94,10 +96,11 @@ def refusal(where: str, status: int, code: str, *, head: bool = False) -> Storag
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The retry policy of operations; ``jitter`` returns a number in [0, 1)."""
+    """The retry policy of operations; ``jitter`` returns a number in [0, 1). Each attempt is counted in ``timings``."""
 
     most: int
     jitter: Callable[[], float]
+    timings: Timings = field(default_factory=Timings)
 
     async def run(self, where: str, attempt: Callable[[], Awaitable[_T]], *, seconds: float) -> _T:
         """Run ``attempt``, again after Transient, with all attempts within ``seconds``.
@@ -108,12 +111,28 @@ class Attempts:
             async with asyncio.timeout(seconds):
                 for done in range(1, self.most):
                     try:
-                        return await attempt()
+                        return await self._timed(where, attempt)
                     except Transient:
                         await asyncio.sleep(self._pause(done))
-                return await attempt()
+                return await self._timed(where, attempt)
         except TimeoutError as error:
             raise Unavailable(f"{where}: no success within {seconds:g} s") from error
+
+    async def _timed(self, where: str, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        started, result = time.monotonic(), "cancelled"
+        try:
+            found = await attempt()
+        except ObjectNotFound:
+            result = "ok"
+            raise
+        except StorageError:
+            result = "failed"
+            raise
+        else:
+            result = "ok"
+            return found
+        finally:
+            self.timings.note(where.split(maxsplit=1)[0], result, time.monotonic() - started)
 
     def _pause(self, done: int) -> float:
         """The backoff in seconds, with «full jitter», so that clients that failed together do not retry together."""

@@ -75,6 +75,7 @@ class S3Store:
     """An ``ObjectStore`` and ``MultipartStore`` over one bucket. Create with ``open``."""
 
     def __init__(self, settings: S3Settings, wire: Wire, attempts: Attempts) -> None:
+        self.timings = attempts.timings
         self._settings = settings
         self._wire = wire
         self._attempts = attempts

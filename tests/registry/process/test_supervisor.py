@@ -45,7 +45,7 @@ def misconfigured(index, listener):
 sockets = listen("127.0.0.1", 0, 2)
 print(sockets[0].getsockname()[1], flush=True)
 run = globals()[sys.argv[1]]
-tasks = [Task(f"server-{i}", partial(run, i, s), s) for i, s in enumerate(sockets)]
+tasks = [Task(f"server-{i}", partial(run, i, s), (s,)) for i, s in enumerate(sockets)]
 with Signals() as signals:
     sys.exit(Supervisor(tasks, signals).run(float(sys.argv[2])))
 """

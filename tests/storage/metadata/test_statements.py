@@ -1,15 +1,21 @@
 """Every statement of ``ALL`` is prepared on the migrated schema, and its columns are the fields of its row."""
 
 import datetime as dt
+import importlib
+import pkgutil
 import typing
 import uuid
+from dataclasses import fields
 
 import asyncpg
 import pytest
 
-import registry.app  # noqa: F401 - imports every module that declares a statement
-from storage.metadata.query import ALL, Command, Query
+import storage.metadata
+from storage.metadata.query import ALL, Command, Query, Together
+from storage.metadata.web_sessions import WebSession, WithSession
 
+for _module in pkgutil.walk_packages(storage.metadata.__path__, "storage.metadata."):
+    importlib.import_module(_module.name)
 _PYTHON = {
     "text": str,
     "int4": int,
@@ -40,6 +46,19 @@ async def test_every_statement_fits_the_schema_and_its_row(database_url: str) ->
                 continue
             if isinstance(statement, Query):
                 wrong += _differences(statement, prepared.get_attributes())
+            elif isinstance(statement, Together):
+                given = ", ".join(f"${n}::{kind.name}" for n, kind in enumerate(prepared.get_parameters(), 1))
+                for query in statement.queries:
+                    part = await connection.prepare(
+                        f"SELECT part.* FROM ({query.sql}) AS part CROSS JOIN (SELECT {given}) AS given"
+                    )
+                    wrong += _differences(query, part.get_attributes())
+            elif isinstance(statement, WithSession):
+                names = [one.name for one in prepared.get_attributes()]
+                if names != [*(one.name for one in fields(WebSession)), "there", *statement.query.columns]:
+                    wrong.append(f"with a session: SQL gives {names}")
+                alone = await connection.prepare(statement.query.sql)
+                wrong += _differences(statement.query, alone.get_attributes())
     finally:
         await connection.close()
     assert ALL

@@ -175,6 +175,14 @@ TEXTS: Final[Mapping[str, str]] = {
         "영문자, 숫자, 홑 하이픈으로 39자까지. 패키지 이름의 앞부분이 됩니다"
     ),
     "Uploads under way": "진행 중인 업로드",
+    "Audit log": "감사 로그",
+    "Search phrase": "검색 구문",
+    "Nothing on this page; there may be more on the next one.": (
+        "이 페이지에는 없습니다. 다음 페이지에 더 있을 수 있습니다."
+    ),
+    "Changes of packages, rights, tokens, accounts and settings appear here; they are kept for six months.": (
+        "패키지, 권한, 토큰, 계정, 설정의 변경이 여기에 표시되며 6개월 동안 보관됩니다."
+    ),
     "Uploads under way are cancelled.": "진행 중인 업로드는 취소됩니다.",
     "User": "사용자",
     "Users": "사용자",

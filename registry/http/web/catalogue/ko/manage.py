@@ -43,6 +43,32 @@ TEXTS: Final[Mapping[str, str]] = {
     "Check": "확인",
     "Check a person": "사람 확인",
     "Choose": "선택",
+    "There is no such tag any more: %(tag)s": "이제 없는 태그입니다: %(tag)s",
+    "Not all of these versions are here any more.": "이 버전 중 일부는 이제 여기에 없습니다.",
+    "The package is deleted already: %(name)s": "이미 삭제된 패키지입니다: %(name)s",
+    "This was restored before.": "이미 복원되었습니다.",
+    "There is no such team any more: %(name)s": "이제 없는 팀입니다: %(name)s",
+    "There is no such repository any more: %(name)s": "이제 없는 리포지토리입니다: %(name)s",
+    "There is no such session any more.": "이제 없는 세션입니다.",
+    "There is no such token any more.": "이제 없는 토큰입니다.",
+    "If you sent this form before, it has done its work then.": "이 양식을 이미 보냈다면 그때 처리되었습니다.",
+    "Delete all versions that match": "일치하는 모든 버전 삭제",
+    "Delete all that match": "일치하는 버전 모두 삭제",
+    "No version that could be deleted matches.": "일치하는 버전 중 삭제할 수 있는 버전이 없습니다.",
+    "No more versions match.": "일치하는 버전이 더 없습니다.",
+    "Other versions match now than before.": "일치하는 버전이 이전과 다릅니다.",
+    "These are all that match.": "일치하는 버전은 이것이 전부입니다.",
+    "%(num)s version matches.": "일치하는 버전: %(num)s개.",
+    "More than %(num)s version matches.": "일치하는 버전: %(num)s개 이상.",
+    "They go in portions, the oldest first: each is shown before.": (
+        "오래된 버전부터 나누어 삭제하며, 삭제하기 전에 매번 내용을 보여 줍니다."
+    ),
+    "Parts of an index that has a tag stay.": "태그가 있는 인덱스의 일부는 남습니다.",
+    "With a tag that matches": "일치하는 태그가 있음",
+    "Pushed before": "다음 이전에 푸시됨",
+    "Tag, such as v1.*": "태그, 예: v1.*",
+    "Older than so many days": "다음 일수보다 오래됨",
+    "Filter": "필터",
     "Choose the versions to delete first.": "먼저 삭제할 버전을 선택하세요.",
     "Choose them in the list of versions.": "버전 목록에서 선택합니다.",
     "Choose versions": "버전 선택",
@@ -92,6 +118,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Nobody has this login.": "이 로그인 이름을 쓰는 사람이 없습니다.",
     "Nobody was given a role over it.": "역할을 받은 사람이 없습니다.",
     "Nothing is deleted": "삭제된 것이 없습니다",
+    "Of your account and of your organizations, as far as you may restore them.": (
+        "내 계정과 내 조직의 패키지 중 복원할 수 있는 것입니다."
+    ),
     "Nothing yet": "아직 없습니다",
     "Only those with a role may find and pull it; others see that there is nothing.": (
         "역할이 있는 사람만 찾고 풀할 수 있습니다. 다른 사람에게는 없는 것으로 보입니다."
@@ -103,6 +132,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Packages that are deleted can be restored here for a while.": (
         "삭제한 패키지는 한동안 여기에서 복원할 수 있습니다."
     ),
+    "Pulls of it fail, and others see that there is nothing.": ("풀은 실패하고 다른 사람에게는 없는 것으로 보입니다."),
     "Pulls without signing in fail from then on.": "그때부터 로그인하지 않은 풀은 실패합니다.",
     "Pushes, tags that move, and changes of settings appear here; they are kept for six months.": (
         "푸시, 태그 이동, 설정 변경이 여기에 표시되며 6개월 동안 보관됩니다."
@@ -155,6 +185,9 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "This cannot be deleted": "삭제할 수 없습니다",
     "This cannot be restored now": "지금은 복원할 수 없습니다",
+    "The first push makes a package:": "처음 푸시하면 패키지가 만들어집니다:",
+    "This package is deleted": "삭제된 패키지입니다",
+    "deleted": "삭제됨",
     "This is not the name.": "이름이 다릅니다.",
     "This name is taken.": "이미 쓰는 이름입니다.",
     "This would be the last version with a tag. Delete the package instead.": (
@@ -192,6 +225,7 @@ TEXTS: Final[Mapping[str, str]] = {
     ),
     "by a workflow": "워크플로",
     "by a workspace": "작업 영역",
+    "by the operator": "운영자",
     "goes along": "함께 삭제",
     "in these pages": "웹 페이지에서",
     "one version": "버전 1개",

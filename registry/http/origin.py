@@ -1,0 +1,24 @@
+"""The request that a change comes by, as its event tells: id, address of the client, user agent."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from registry.config import Network
+from registry.http.proxies import client_address
+from registry.http.server.message import Request
+from storage.metadata.events import ORIGIN, Origin
+
+_AGENT_MAX: Final = 64
+
+
+def come_by(request: Request, trusted: Sequence[Network]) -> None:
+    """Have the changes of this task tell that they came by ``request``; it is only read when there is one."""
+    ORIGIN.set(partial(_origin, request, trusted))
+
+
+def _origin(request: Request, trusted: Sequence[Network]) -> Origin:
+    agent = request.headers.get("User-Agent", "")[:_AGENT_MAX]
+    address = client_address(request, trusted)
+    printable = "".join(letter if letter.isprintable() else " " for letter in agent)
+    return Origin(request.id, address if address != "None" else "", printable)

@@ -1,0 +1,36 @@
+-- The registry is read-only while this table has its one row: from the next statement on, on every replica.
+CREATE TABLE read_only (
+    one    boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    since  timestamptz NOT NULL DEFAULT now(),
+    reason text        NOT NULL
+);
+
+-- MR001 is ours: whoever gets it is told the message.
+CREATE FUNCTION refuse_while_read_only() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    why text;
+BEGIN
+    SELECT reason INTO why FROM read_only;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = why;
+    END IF;
+    RETURN CASE TG_LEVEL WHEN 'ROW' THEN NEW END;
+END $$;
+
+-- What people and clients change. Not in it: an upload that has begun, sign-in, what a pull leaves (downloads, the last
+-- use of a token, the tokens of workflows), and the records of jobs; those that delete anything ask before.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'accounts', 'memberships', 'teams', 'team_members', 'repositories', 'repository_users', 'repository_teams',
+        'packages', 'package_users', 'package_teams', 'package_repositories', 'manifests', 'tags', 'token_organizations'
+    ] LOOP
+        EXECUTE format('CREATE TRIGGER read_only BEFORE INSERT OR UPDATE OR DELETE ON %I'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only()', name);
+    END LOOP;
+END $$;
+CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (NEW.kind IN ('classic', 'fine_grained'))
+    EXECUTE FUNCTION refuse_while_read_only();

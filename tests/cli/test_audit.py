@@ -1,0 +1,29 @@
+"""The commands that tell the audit log."""
+
+import orjson
+
+from tests.api.test_audit import LOG
+from tests.cli.commands import Shell
+from tests.support.api import acme
+
+
+async def test_the_log_is_told_to_who_may_see_it(shell: Shell, env: dict[str, str]) -> None:
+    people = await acme(shell.registry)
+    await people.ok("POST", "/orgs/acme/teams", people.owner, {"name": "Ops"}, 201)
+    owner = {"MOORAGE_TOKEN": people.owner}
+    [row] = [line.split("\t") for line in (await shell.ok("audit", "acme", "--limit", "1", **owner)).out.splitlines()]
+    assert row[1:] == ["team.create", "owner", "Acme", "ops", "127.0.0.1"]
+    lines = (await shell.ok("audit", "acme", "--json-lines", "--all", "--oldest-first", **owner)).out.splitlines()
+    every = await people.ok("GET", f"{LOG}?order=asc", people.owner)
+    assert [orjson.loads(line) for line in lines] == every
+    assert every[0]["action"] == "org.create"
+    assert (await shell.ok("audit", "acme", "--phrase", "action:team", "--json", **owner)).json == every[-1:]
+    assert (await shell.ok("audit", "acme", "--since", "2999-01-01", **owner)).out == ""
+    assert "user.create" in (await shell.ok("audit", **owner)).out
+    assert "team.create" in (await shell.ok("audit", "--registry", MOORAGE_TOKEN=people.admin)).out
+    await shell.fails(3, "audit", "acme", MOORAGE_TOKEN=people.stranger)
+    await shell.fails(5, "audit", "--registry", **owner)
+    assert "there is no term 'colour'" in await shell.fails(6, "audit", "acme", "--phrase", "colour:red", **owner)
+    told = await shell.ok("admin", "audit", "action:team", "--owner", "acme", "--json", **env)
+    assert [orjson.loads(line) for line in told.out.splitlines()] == every[-1:]
+    assert (await shell.ok("admin", "audit", "--limit", "1", **env)).out.split("\t")[1] == "team.create"
