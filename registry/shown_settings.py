@@ -47,6 +47,8 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_IDLE_SECONDS": settings.http.idle_seconds,
         "MOORAGE_BODY_SECONDS": settings.http.body_seconds,
         "MOORAGE_ACCESS_LOG": settings.http.access_log,
+        "MOORAGE_AUDIT_SINK": settings.audit.sink,
+        "MOORAGE_AUDIT_MONTHS": settings.audit.months,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,
         "MOORAGE_STOP_SECONDS": settings.stop_seconds,
     }

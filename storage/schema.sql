@@ -191,7 +191,19 @@ CREATE TABLE event_readers (
     reader text NOT NULL,
     xid xid8 NOT NULL,
     id bigint NOT NULL,
-    read_at timestamp with time zone DEFAULT now() NOT NULL
+    read_at timestamp with time zone DEFAULT now() NOT NULL,
+    held_until timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE event_seals (
+    number bigint NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    count bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32))
 );
 
 CREATE SEQUENCE events_id
@@ -571,6 +583,9 @@ ALTER TABLE ONLY downloads
 
 ALTER TABLE ONLY event_readers
     ADD CONSTRAINT event_readers_pkey PRIMARY KEY (reader);
+
+ALTER TABLE ONLY event_seals
+    ADD CONSTRAINT event_seals_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_pkey PRIMARY KEY (login);
