@@ -11,7 +11,9 @@ from typing import Final
 from registry.accounts.names import is_login
 from registry.errors import Invalid
 from storage.metadata import audit as storage
+from storage.metadata import event_seals
 from storage.metadata.audit import BEGIN, END, Entry, Place, Wanted
+from storage.metadata.event_seals import Checked
 from storage.metadata.query import Executor
 
 #: How often a request looks on for what it wants; the next one goes on from there.
@@ -205,3 +207,31 @@ def _digest(text: str) -> bytes | None:
 
 def _invalid(problem: str) -> Invalid:
     return Invalid(f"Invalid request.\n\nFor 'phrase', {problem}.", "See the README, «Audit log».")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The seals of the log: how many are intact, which are broken, and how many are of months that are kept no more."""
+
+    intact: int
+    events: int
+    expired: int
+    broken: list[Checked]
+    missing: list[int]
+
+
+async def verify(db: Executor) -> Verified:
+    """Compare the log with its seals. Raises Unavailable."""
+    state = await event_seals.state(db)
+    intact, events, expired, broken, missing = 0, 0, 0, list[Checked](), list[int]()
+    for number in range(1, state.last + 1):
+        found = await event_seals.check(db, number)
+        if found is None:
+            missing.append(number)
+        elif found.intact:
+            intact, events = intact + 1, events + found.count
+        elif state.kept_from is not None and found.first_at < state.kept_from and found.found < found.count:
+            expired += 1
+        else:
+            broken.append(found)
+    return Verified(intact, events, expired, broken, missing)

@@ -28,6 +28,7 @@ app.command()(doctor.doctor)
 app.command()(maintenance.purge)
 app.add_typer(maintenance.gc, name="gc")
 admin.app.command()(audit.audit)
+admin.app.command()(audit.verify_audit)
 app.add_typer(admin.app, name="admin")
 
 
