@@ -37,10 +37,14 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query of the log. ``after``: the place of a page before; ``oldest_first`` turns the order."""
+    """A query of the log. ``after``, ``before``: the place that a page begins behind, or ends in front of.
+
+    ``oldest_first`` turns the order.
+    """
 
     phrase: str = ""
     after: str = ""
+    before: str = ""
     oldest_first: bool = False
     limit: int = 30
 
@@ -51,18 +55,23 @@ async def page(db: Executor, owner_id: int | None, query: Query) -> AuditPage:
     Where few events are wanted of many, a page may have few or none, and yet another one follows.
     """
     wanted = await _wanted(db, query.phrase)
-    begin = place_of(query.after) if query.after else (BEGIN if query.oldest_first else END)
-    entries, further = list[Entry](), Place(*begin)
+    back = bool(query.before) and not query.after  # a page that was asked for with «before» leads on with «after»
+    up, place = query.oldest_first is not back, query.after or query.before
+    entries, ended = list[Entry](), False
+    further = place_of(place) if place else BEGIN if up else END
     for _ in range(_ROUNDS):
-        left = query.limit - len(entries)
-        found = await storage.search(db, owner_id, wanted, further, up=query.oldest_first, limit=left)
+        found = await storage.search(db, owner_id, wanted, further, up=up, limit=query.limit - len(entries))
         entries += found.entries
         if found.further is None:
-            return AuditPage(entries, None)
+            ended = True
+            break
         further = found.further
         if len(entries) == query.limit:
             break
-    return AuditPage(entries, name_of(further))
+    if not back:
+        return AuditPage(entries, None if ended else name_of(further))
+    entries.reverse()
+    return AuditPage(entries, name_of(Place(entries[-1].xid, entries[-1].id)) if entries else None)
 
 
 def name_of(place: Place) -> str:

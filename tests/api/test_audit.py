@@ -80,6 +80,13 @@ async def test_a_phrase_finds_what_it_says(people: Acme, registry: Registry) -> 
     assert await _log(people, per_page="3") == every
     assert await _log(people, per_page="1", order="asc") == every[::-1]
 
+    middle = every[4]["_document_id"]
+    assert await people.ok("GET", f"{LOG}?before={middle}&per_page=2", people.owner) == every[2:4]
+    assert await people.ok("GET", f"{LOG}?before={middle}&order=asc&per_page=9", people.owner) == every[:4:-1]
+    assert await people.ok("GET", f"{LOG}?before={every[0]['_document_id']}", people.owner) == []
+
+    assert await _log(people, before=middle, per_page="2") == every[2:]
+
     async def actions(phrase: str) -> set[str]:
         return {one["action"] for one in await _log(people, phrase)}
 
