@@ -12,11 +12,14 @@ import orjson
 import pytest
 
 from registry.accounts.audit import place_of
+from registry.accounts.sign_in import issue_code
 from storage.metadata import audit
 from storage.metadata.audit import BEGIN, Place
 from tests.support.api import SCOPES, Acme, acme
-from tests.support.people import browser, person, sign_in_with
+from tests.support.pages import Pages
+from tests.support.people import browser, person, send, sign_in_with
 from tests.support.server import Registry
+from tests.web.test_devices import approve, begin
 
 LOG = "/orgs/acme/audit-log"
 
@@ -135,7 +138,7 @@ async def test_who_may_not_see_a_log_learns_nothing_of_it(people: Acme, registry
 
 async def test_sign_ins_are_there_and_passwords_are_not(people: Acme, registry: Registry) -> None:
     await person(registry, "paula")
-    pages = (await browser(registry, "paula")).__class__(registry)
+    pages = Pages(registry)
     await sign_in_with(pages, "paula", "not my password")
     await sign_in_with(pages, "hunter2-is-my-password", "not my password")
     await sign_in_with(pages, "paula")
@@ -155,6 +158,30 @@ async def test_sign_ins_are_there_and_passwords_are_not(people: Acme, registry: 
     assert row is not None
     for secret in (people.owner, people.admin, "hunter2", "not my password"):
         assert secret not in row["every"]
+
+
+async def test_what_changes_how_one_signs_in_is_there(people: Acme, registry: Registry) -> None:
+    pages = await browser(registry, "paula")
+    await browser(registry, "paula")
+    assert await send(pages, "/settings/sessions", "/settings/sessions", {"session": "others"}) == "/settings/sessions"
+    for decision in ("approve", "deny"):
+        await approve(pages, (await begin(registry))["user_code"], decision)
+    fields = {"kind": "classic", "note": "laptop", "scope": "read:packages", "expires": "7"}
+    await send(pages, "/settings/tokens/new", "/settings/tokens/new", fields)
+    await people.ok("POST", "/admin/users/paula/sign-in-link", people.admin, status=201)
+    code = await issue_code(registry.services.db, "paula")
+    other = Pages(registry)
+    await send(other, "/login/code", "/login/code", {"code": code.reveal()})
+    await send(other, "/login/code", "/login/code", {"code": code.reveal()})
+    await send(other, "/settings/security", "/settings/security/password", {"password": "quiet harbour lantern moss"})
+    found = await _log(people, "action:user -action:user.create", "/enterprises/moorage/audit-log", people.admin)
+    seen = [(one["action"].removeprefix("user."), one.get("actor") or one["actor_kind"]) for one in found[::-1]]
+    assert seen == [
+        ("login", "paula"), ("login", "paula"), ("logout", "paula"), ("approve_device", "paula"),
+        ("deny_device", "paula"), ("sign_in_code", "admin"), ("sign_in_code", "operator"), ("login", "paula"),
+        ("failed_login", "paula"), ("change_password", "paula"), ("login", "paula"),
+    ]  # fmt: skip
+    assert {one["data"].get("way") for one in found if one["action"] == "user.login"} == {"password", "code"}
 
 
 async def test_a_change_by_the_operator_is_one_of_nobody(people: Acme, registry: Registry) -> None:
