@@ -292,7 +292,7 @@ _READ: Final = select(
     f"""
     SELECT {_COLUMNS}
       FROM (SELECT * FROM events
-             WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+             WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < event_horizon()
              ORDER BY xid, id LIMIT {READ}) AS event
     {_NAMES}
      ORDER BY event.xid, event.id

@@ -23,7 +23,7 @@ _SEAL: Final = command(
     ), near AS MATERIALIZED (
         SELECT * FROM events
          WHERE (xid, id) > (coalesce((SELECT xid FROM former), '0'), coalesce((SELECT id FROM former), 0))
-           AND xid < pg_snapshot_xmin(pg_current_snapshot())
+           AND xid < event_horizon()
          ORDER BY xid, id LIMIT {_MOST}
     ), sealed AS (
         SELECT count(*) AS count, min(event.at) AS first_at,

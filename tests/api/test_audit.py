@@ -11,10 +11,12 @@ import asyncpg
 import orjson
 import pytest
 
-from registry.accounts.audit import place_of
+from registry.accounts.audit import place_of, verify
 from registry.accounts.sign_in import issue_code
+from registry.jobs.seal_events import seal_events
 from storage.metadata import audit
 from storage.metadata.audit import BEGIN, Place
+from storage.metadata.migrate import migrate
 from tests.support.api import SCOPES, Acme, acme
 from tests.support.pages import Pages
 from tests.support.people import browser, person, send, sign_in_with
@@ -221,6 +223,32 @@ async def test_a_reader_waits_for_what_is_open_and_sees_both(
     assert [one.action for one in await audit.read(db, place)] == ["test.third"]
     for session in (held, late):
         await session.close()
+
+
+async def test_the_log_goes_on_behind_what_was_restored(people: Acme, registry: Registry, database_url: str) -> None:
+    """In a cluster that counts its transactions from the beginning, behind those of the one that made the dump."""
+    db, held = registry.services.db, await asyncpg.connect(database_url)
+    insert = "INSERT INTO events (action, via) VALUES ($1, 'operator')"
+    await held.execute("INSERT INTO events (xid, action, via) VALUES ('900000000000', 'test.restored', 'operator')")
+    row = await held.fetchrow("SELECT xid::text::bigint, id FROM events WHERE action = 'test.restored'")
+    assert row is not None
+    place, told = Place(*row), list[str]()
+    for _ in range(2):
+        assert await migrate(database_url, tell=told.append) == []
+    assert told == ["a dump was restored: the audit log goes on behind what is in it"]
+    transaction = held.transaction()
+    await transaction.start()
+    await held.execute(insert, "test.first")
+    await db.execute(insert, "test.second")
+    assert await audit.read(db, place) == []
+    await transaction.commit()
+    assert [one.action for one in await audit.read(db, place)] == ["test.first", "test.second"]
+    found = await _log(people, path="/enterprises/moorage/audit-log", token=people.admin)
+    assert [one["action"] for one in found[:3]] == ["test.second", "test.first", "test.restored"]
+    assert await seal_events(registry.services) == 1
+    verified = await verify(db)
+    assert (verified.events, verified.broken) == (len(found), [])
+    await held.close()
 
 
 async def test_a_reader_beside_writers_misses_nothing(registry: Registry, database_url: str) -> None:
