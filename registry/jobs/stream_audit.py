@@ -6,6 +6,7 @@ import orjson
 
 from registry.events import audit_entry
 from registry.services import Services
+from storage.errors import StorageError
 from storage.metadata import audit
 from storage.metadata.audit import Place
 
@@ -15,7 +16,7 @@ _HELD_SECONDS: Final = 60.0
 
 
 async def stream_audit(services: Services) -> int:
-    """Send a batch and return the number of its entries.
+    """Send a batch and return the number of its entries. Raises Unavailable.
 
     The place is recorded after the sink has them: who dies between sends them again, and a file knows what it has.
     """
@@ -28,6 +29,10 @@ async def stream_audit(services: Services) -> int:
     entries = await audit.read(db, place)
     if not entries:
         return 0
-    await sink.send([(Place(one.xid, one.id), orjson.dumps(audit_entry(one))) for one in entries])
+    try:
+        await sink.send([(Place(one.xid, one.id), orjson.dumps(audit_entry(one))) for one in entries])
+    except StorageError:
+        await audit.release(db, READER)
+        raise
     await audit.advance(db, READER, Place(entries[-1].xid, entries[-1].id))
     return len(entries)

@@ -337,3 +337,11 @@ async def claim(db: Executor, reader: str, seconds: float) -> Place | None:
 async def advance(db: Executor, reader: str, place: Place) -> None:
     """Record how far a reader has come, never back, and let go of its place."""
     await _ADVANCE.run(db, reader, str(place.xid), place.id)
+
+
+_RELEASE: Final = command("UPDATE event_readers SET held_until = now() WHERE reader = $1")
+
+
+async def release(db: Executor, reader: str) -> None:
+    """Let go of a reader's place where it is: the next attempt may be anybody's."""
+    await _RELEASE.run(db, reader)

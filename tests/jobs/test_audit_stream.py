@@ -179,7 +179,6 @@ async def test_a_server_gets_the_log_at_least_once(env: dict[str, str], database
                     if await audit.read(services.db, await audit.place_of(services.db, READER)):
                         with pytest.raises(Unavailable):
                             await stream_audit(services)
-                        await _over(session)
                 server.status = 204
                 while await stream_audit(services):
                     pass

@@ -149,6 +149,7 @@ def _audit(s: Sample) -> dict[str, list[Arguments]]:
         "event_seals._STATE": [()],
         "audit._CLAIM": [("reader-1", 60.0), ("new", 60.0)],
         "audit._READER": [("reader-1",)],
+        "audit._RELEASE": [("reader-1",)],
         "audit._ADVANCE": [("reader-1", "701", 7), ("new", "701", 7)],
     }
 
