@@ -24,7 +24,8 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 _ACTION: Final = re.compile(r"[a-z_]{1,60}(\.[a-z_]{1,60}|\.\*)?", re.ASCII)
 _DATE: Final = re.compile(r"(>=|<=|>|<)?(\S+)")
 _HASH_BYTES: Final = 32
-_KINDS: Final = "action, actor, created, repo, package, ip, token_id, hashed_token"
+#: What a phrase is made of.
+TERMS: Final = "action, actor, created, repo, package, ip, token_id, hashed_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class _Parsed:
             case "actor" | "repo" | "package" | "token_id" | "hashed_token":
                 self._ids.setdefault("token" if "token" in kind else kind, []).extend(await self._named(kind, text))
             case _:
-                raise _invalid(f"there is no term {kind[:30]!r}; there are {_KINDS}")
+                raise _invalid(f"there is no term {kind[:30]!r}; there are {TERMS}")
 
     async def _named(self, kind: str, text: str) -> list[int]:
         match kind:

@@ -288,3 +288,17 @@ async def test_a_reader_beside_writers_misses_nothing(registry: Registry, databa
     assert sorted(ours) == sorted(action for several in kept for action in several)
     for session in writers:
         await session.close()
+
+
+async def test_the_page_is_for_owners_and_tells_of_a_wrong_phrase(people: Acme, registry: Registry) -> None:
+    pages = await browser(registry, "owner")
+    shown = await pages.get("/acme/-/audit-log?phrase=action%3Aorg")
+    assert "org.create" in shown.text
+    assert "org.add_member" in shown.text
+    assert "user.create" not in shown.text
+    wrong = await pages.get_raw("/acme/-/audit-log?phrase=colour%3Ared")
+    assert wrong.status == 422
+    assert "It is made of: action, actor, created" in pages.read(wrong).text
+    assert (await pages.get_raw("/-/admin/audit-log")).status == 404
+    assert (await (await browser(registry, "member")).get_raw("/acme/-/audit-log")).status == 403
+    assert (await (await browser(registry, "stranger")).get_raw("/acme/-/audit-log")).status == 404
