@@ -61,7 +61,8 @@ class Call(msgspec.Struct, frozen=True):
             case Allowed():
                 return decision
             case Challenged(error=error):
-                raise unauthorized(self.http, self.services, self.oci, error)
+                nobody = self.identity.token_id is None
+                raise unauthorized(self.http, self.services, self.oci, error, nobody=nobody)
             case NoSuchOwner():
                 raise OwnerMissing(self.oci.package)
             case Denied(words=words, missing=missing, have=have, fix=fix):
@@ -79,8 +80,13 @@ class Call(msgspec.Struct, frozen=True):
         return next_link(next_page(self.oci, last, size))
 
 
-def unauthorized(http: Request, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
-    """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
+def unauthorized(
+    http: Request, services: Services, oci: OCIRequest | None, error: str | None, *, nobody: bool = False
+) -> errors.Unauthorized:
+    """401 with the challenge that sends a client to the token endpoint of the host it has asked.
+
+    ``nobody`` has been there, and came back with a bearer token of nobody's: a person has to sign in.
+    """
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
@@ -93,7 +99,8 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
         _warn(http, services)
     host = here.partition("://")[2]
     why = f"{_WHY.get(error, error)}: docker login {host}"
-    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
+    advice = f"sign in first: docker login {host}" if nobody and error is not None else ""
+    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error, advice))
 
 
 def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:
