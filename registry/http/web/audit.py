@@ -13,7 +13,7 @@ from registry.events import audit_entry
 from registry.http.web import administration
 from registry.http.web.administration import PLACE
 from registry.http.web.call import PageCall, queried
-from registry.http.web.people import owner_of
+from registry.http.web.people import opening, owner_of
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import signed_in
@@ -127,5 +127,5 @@ def _word(value: Any) -> str:
 ROUTES: Final = (
     Route("GET", "/settings/audit-log", signed_in(of_oneself)),
     Route("GET", f"{PLACE}{_LOG}", of_all),
-    Route("GET", f"/{{owner}}/-{_LOG}", of_organization),
+    Route("GET", f"/{{owner}}/-{_LOG}", of_organization, opening=opening),
 )

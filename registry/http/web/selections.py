@@ -12,7 +12,7 @@ from registry.http.numbers import number_of
 from registry.http.web import deletions
 from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
-from registry.http.web.package import Head, managed
+from registry.http.web.package import Head, managed, opening
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
@@ -151,4 +151,4 @@ def _done(call: PageCall, head: Head, given: dict[str, str], batch: Batch) -> we
 
 
 _ADDRESS: Final = "/{owner}/{image}/-/versions/delete/matching"
-ROUTES: Final = (Route("GET", _ADDRESS, page), Route("POST", _ADDRESS, delete))
+ROUTES: Final = (Route("GET", _ADDRESS, page, opening=opening), Route("POST", _ADDRESS, delete))
