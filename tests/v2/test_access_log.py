@@ -17,7 +17,10 @@ from tests.support.server import Registry, basic, running
 
 def a_line(target: str = "/v2/", status: int = 200) -> Line:
     now = time.monotonic()
-    return Line(now - 0.25, now, "abc-000001", "192.0.2.1", 7, "GET", target, status, 321)
+    return Line(
+        now - 0.25, now, "abc-000001", "192.0.2.1", 7, "GET", target, status, 321,
+        received_bytes=12, route="tags.list", token_id=5, user_agent=b"docker/29 \x1b[31m",
+    )  # fmt: skip
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:
@@ -35,7 +38,8 @@ async def test_a_line_says_who_what_and_how() -> None:
     assert line.pop("timestamp").startswith("2027-01-15T08:00:00.2")
     assert line.pop("duration_ms") == pytest.approx(250, abs=1)
     assert line == {
-        "event": "http.request", "request_id": "abc-000001", "remote": "192.0.2.1", "account_id": 7,
+        "event": "http.request", "request_id": "abc-000001", "remote": "192.0.2.1", "account_id": 7, "token_id": 5,
+        "user_agent": "docker/29 \\x1b[31m", "route": "tags.list", "bytes_in": 12,
         "method": "GET", "path": "/v2/alice/app/tags/list", "status": 200, "bytes": 321,
     }  # fmt: skip
     assert written == []
@@ -85,16 +89,21 @@ async def test_requests_are_logged_once_with_their_account(
         await registry.call("GET", "/v2/?x=SECRET"),
         await registry.call("GET", "/nothing", headers={"User-Agent": "\x1b[31m".replace("\x1b", "ESC")}),
         await registry.call("GET", "/token", token),
+        await registry.call("GET", "/api/v3/user", token, headers={"User-Agent": "gh/2"}),
     ]
     await ask(registry.url, b"\x16\x03\x01\r\n")
     await asyncio.sleep(0.4)
     output = capfd.readouterr().err
     found = lines_of(output)
     assert [(line["method"], line["path"], line["status"]) for line in found] == [
-        ("GET", "/v2/", 200), ("GET", "/v2/", 401), ("GET", "/nothing", 404), ("GET", "/token", 200), ("UNKNOWN", "/", 400),
+        ("GET", "/v2/", 200), ("GET", "/v2/", 401), ("GET", "/nothing", 404), ("GET", "/token", 200),
+        ("GET", "/api/v3/user", 200), ("UNKNOWN", "/", 400),
     ]  # fmt: skip
-    assert [line["request_id"] for line in found[:4]] == [answer.headers["X-Moorage-Request-Id"] for answer in answers]
-    assert [line["account_id"] is None for line in found] == [False, True, True, False, True]
+    assert [line["request_id"] for line in found[:5]] == [answer.headers["X-Moorage-Request-Id"] for answer in answers]
+    assert [line["account_id"] is None for line in found] == [False, True, True, False, False, True]
+    assert [line["token_id"] is None for line in found] == [False, True, True, False, False, True]
+    assert [line["route"] for line in found] == ["base", "base", "page", "/token", "/user", "other"]
+    assert (found[2]["user_agent"], found[4]["user_agent"], found[5]["user_agent"]) == ("ESC[31m", "gh/2", None)
     assert "SECRET" not in output
     assert token not in output
 

@@ -89,6 +89,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         try:
             viewer = await _viewer(services, http.app[THROTTLE], request)
             if viewer is not None:
+                request.account_id, request.token_id = viewer.account_id, viewer.id
                 ACTOR.set(Actor(viewer.account_id, viewer.id))
             admit(route, viewer)
             _check_names(http)

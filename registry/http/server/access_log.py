@@ -19,6 +19,7 @@ _FLUSH_LINES: Final = 256  # about 64 KiB
 #: Writes up to this size are not torn by those of the other processes on the same pipe (pipe(7), PIPE_BUF).
 _WRITE_BYTES: Final = 4096
 _TEXT_MAX: Final = 1024  # characters
+_AGENT_MAX: Final = 64
 #: Of a timestamp, what is behind the seconds.
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 
@@ -47,6 +48,8 @@ class Line(msgspec.Struct):
     received_bytes: int = 0
     redirected_bytes: int = 0
     route: str = "other"
+    token_id: int | None = None
+    user_agent: bytes | None = None
 
 
 class AccessLog:
@@ -111,14 +114,23 @@ def _rendered(line: Line, epoch: float) -> bytes:
             "request_id": line.request_id,
             "remote": line.remote,
             "account_id": line.account_id,
+            "token_id": line.token_id,
+            "user_agent": _agent(line.user_agent),
             "method": line.method,
+            "route": line.route,
             "path": printable(line.target.partition("?")[0]),
             "status": line.status,
             "bytes": line.sent_bytes,
+            "bytes_in": line.received_bytes,
             "duration_ms": int((line.ended - line.started) * 100_000) / 100,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
+
+
+@lru_cache(maxsize=256)
+def _agent(sent: bytes | None) -> str | None:
+    return None if sent is None else printable(sent[:_AGENT_MAX].decode("latin-1"))
 
 
 @lru_cache(maxsize=2)

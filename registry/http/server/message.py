@@ -48,7 +48,8 @@ class Request(msgspec.Struct, eq=False):
     """One request: its head as parsed, and its body as it comes.
 
     ``raw_headers`` are pairs of name and value as sent; ``fields`` the values of those that the edge itself reads, by
-    their names in lower case. ``started`` is in seconds of time.monotonic(). ``account_id``, ``status``, ``sent_bytes``
+    their names in lower case. ``started`` is in seconds of time.monotonic(). ``account_id`` and ``token_id`` are the
+    caller's; ``status``, ``sent_bytes``
     and ``redirected_bytes``, which the store sends, are of the response, for the access log and the metrics; ``route``
     is the name of the request in a table of routes.
     """
@@ -64,6 +65,7 @@ class Request(msgspec.Struct, eq=False):
     transport: asyncio.Transport
     client: Client
     account_id: int | None = None
+    token_id: int | None = None
     status: int | None = None
     sent_bytes: int = 0
     redirected_bytes: int = 0

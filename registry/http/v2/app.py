@@ -81,7 +81,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         oci = parse(http.method, decoded_path(http.target), http.query)
         http.route = oci.kind
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
-        http.account_id = identity.account_id
+        http.account_id, http.token_id = identity.account_id, identity.token_id
         room = services.settings.room
         if room is not None and oci.kind in _TAKES_ROOM and await room.is_short():
             raise DiskFull
@@ -114,7 +114,7 @@ def look_up(services: Services, http: Request, respond: Callable[[Request, Answe
         identity = identity_at_hand(services, asked.credentials)
     except Unauthenticated:
         return False  # the coroutine tells why, and knows other issuers
-    http.account_id, http.route = identity.account_id, asked.oci.kind
+    http.account_id, http.token_id, http.route = identity.account_id, identity.token_id, asked.oci.kind
     call = Call(http, asked.oci, identity, services)
     asked_for = caller(identity.token_id), *asked.place
     asked.how.rows(services.lookups, asked.oci).ask(asked_for, partial(_answer, call, asked.how, respond))

@@ -42,7 +42,7 @@ async def serve(services: Services, throttle: LoginThrottle, path: str, http: Re
 
 async def _searched(services: Services, throttle: LoginThrottle, http: Request) -> Response:
     identity = await authenticate(services, throttle, http)
-    http.account_id = identity.account_id
+    http.account_id, http.token_id = identity.account_id, identity.token_id
     if identity.token_id is None and http.headers.get("Docker-Distribution-Api-Version") is not None:
         # podman never sends its credentials here, and takes what it finds for all. Without this it goes on to
         # /v2/_catalog, where it does, and finds what is private too.

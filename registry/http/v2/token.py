@@ -92,7 +92,7 @@ async def _issued(
     form: bool = False,
 ) -> Response:
     identity = ANONYMOUS if found is None else found.identity
-    http.account_id = identity.account_id
+    http.account_id, http.token_id = identity.account_id, identity.token_id
     grants = await _all_granted(services, identity, scopes.parse(wanted))
     now, ttl = services.now(), services.bearer.settings.ttl_seconds
     if found is not None and found.seconds_left is not None:

@@ -118,7 +118,7 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
     else:
         route, call.parameters = found
     await identify(call, alone if route is None else route.opening)
-    call.request.account_id = call.viewer.account_id  # for the access log
+    call.request.account_id, call.request.token_id = call.viewer.account_id, call.viewer.token_id  # for the access log
     ACTOR.set(call.actor)
     if hidden and not call.viewer.site_admin:  # before anything else tells which of these addresses there are
         raise NotFound
