@@ -184,6 +184,7 @@ async def test_tokens_are_made_listed_and_revoked(shell: Shell) -> None:
     rows = [line.split("\t") for line in (await shell.ok("tokens")).out.splitlines()]
     assert rows[0][1:4] == ["ci", token[-8:], "read+write:alice/*"]
     assert token not in (await shell.ok("tokens", "--json")).out
+    assert (await shell.ok("tokens", "list")).out == (await shell.ok("tokens")).out
     assert "either --package or --scope is needed" in await shell.fails(2, "tokens", "new", "ci")
     assert "'fly' is no action" in await shell.fails(2, "tokens", "new", "x", "--package", "*", "--can", "fly")
     assert "try: --yes" in await shell.fails(2, "tokens", "revoke", "ci")
