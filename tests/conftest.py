@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -57,6 +58,20 @@ def table(request: pytest.FixtureRequest) -> Table:
     """Prints a table at the end of the run, a row a call: ``table(head, row)``."""
     tables = request.config.stash.setdefault(_TABLES, {})
     return lambda head, row: tables.setdefault(head, []).append(row)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the tables of a worker of xdist to the process that prints."""
+    if (sent := getattr(session.config, "workeroutput", None)) is not None:
+        sent["tables"] = session.config.stash.get(_TABLES, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the tables that a worker of xdist has sent; one that was killed has sent none."""
+    tables = node.config.stash.setdefault(_TABLES, {})
+    for head, rows in getattr(node, "workeroutput", {}).get("tables", {}).items():
+        tables.setdefault(head, []).extend(rows)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -14,6 +14,8 @@ from registry.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
 LEAST = {
     "MOORAGE_DATABASE_URL": "postgresql://u:p@db/moorage",
     "MOORAGE_S3_BUCKET": "layers",
@@ -48,22 +50,22 @@ class _Asked(Mapping[str, str]):
 
 
 def names_read() -> set[str]:
-    """All but those of AWS, which README names as one thing."""
+    """All but those of AWS, which the page names as one thing."""
     asked = _Asked(LEAST)
     Settings.from_env(asked)
     return {name for name in asked.names if name.startswith("MOORAGE_")}
 
 
 def table() -> dict[str, str]:
-    """README's settings: name to the text of its default."""
-    return dict(re.findall(r"^\| `(MOORAGE_\w+)` \| ([^|]*) \|", README, re.MULTILINE))
+    """The settings of the reference: name to the text of its default."""
+    return dict(re.findall(r"^\| `(MOORAGE_\w+)` \| ([^|]*) \|", SETTINGS, re.MULTILINE))
 
 
-def test_readme_has_every_setting_and_no_other() -> None:
+def test_the_reference_has_every_setting_and_no_other() -> None:
     assert set(table()) == names_read()
 
 
-def test_the_defaults_of_readme_are_the_defaults() -> None:
+def test_the_defaults_of_the_reference_are_the_defaults() -> None:
     required = {name for name, default in table().items() if default == "required"}
     assert required == LEAST.keys()
     written = {name: default.strip("`") for name, default in table().items() if default.startswith("`")}
@@ -94,8 +96,8 @@ def test_every_target_is_in_the_help() -> None:
     assert set(re.findall(r"^  make (\S+) +\S", shown, re.MULTILINE)) == set(declared[1].split())
 
 
-def test_the_files_that_readme_names_are_there() -> None:
-    named = re.findall(r"`((?:registry|auth|storage|helm|\.ci)/[\w./]+)`", README)
+def test_the_files_that_are_named_are_there() -> None:
+    named = re.findall(r"`((?:registry|auth|storage|helm|\.ci)/[\w./]+)`", README + CONTRIBUTING)
     assert len(named) > 15
     assert not [name for name in named if not (ROOT / name).exists()]
 
@@ -140,7 +142,7 @@ def test_the_tests_that_are_named_exist(letter: str) -> None:
 
 
 def test_the_make_targets_that_are_named_exist() -> None:
-    written = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / ".pre-commit-config.yaml").read_text()
+    written = README + CONTRIBUTING + (ROOT / ".pre-commit-config.yaml").read_text()
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|entry: |^ {4}|&& )make ([a-z]+)", written, re.MULTILINE))
     assert {"run", "test", "lint", "schema"} <= named <= targets

@@ -61,7 +61,10 @@ def show_user(login: str, *, json: Json = False) -> None:
 
 @users.command("create")
 def create_user(
-    login: str, *, site_admin: Annotated[bool, typer.Option("--admin")] = False, json: Json = False
+    login: str,
+    *,
+    site_admin: Annotated[bool, typer.Option("--admin", help="A site administrator.")] = False,
+    json: Json = False,
 ) -> None:
     """Make an account."""
     from registry.accounts import accounts
@@ -201,7 +204,7 @@ def show_token(token_id: int, *, json: Json = False) -> None:
 def create_token(
     user: Annotated[str, typer.Option(help="The login of its owner.")],
     scope: Annotated[list[str], typer.Option(help="May be given more than once.")],
-    note: str = "",
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 30d, 12h, 90m, or 2030-01-01 (UTC); never, if not given.")
     ] = None,

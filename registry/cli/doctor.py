@@ -55,7 +55,10 @@ async def _checks(settings: "Settings | Exception", url: str | None, token: str 
     if isinstance(settings, Settings):
         return await examine(settings, open_stores, uuid.uuid4().hex, url=url, token=token)
     errors = settings.errors if isinstance(settings, SettingsInvalid) else []
-    checks = [wrong("settings", line, "set it as README says, in the environment of moorage") for line in errors]
+    checks = [
+        wrong("settings", line, "set it as docs/reference/settings.md says, in the environment of moorage")
+        for line in errors
+    ]
     try:
         return [*checks, *await check_postgres(database_from_env(), None, time.time)]
     except SettingsInvalid:

@@ -88,7 +88,7 @@ class Door:
             f"  docker pull hello-world\n"
             f"  docker tag hello-world {place}/{login}/hello-world\n"
             f"  docker push {place}/{login}/hello-world\n\n"
-            "Other machines, accounts, organizations, tokens for CI: README.md\n"
+            "Other machines: README.md. Accounts, organizations, pipelines: docs/index.md\n"
         )
 
     def _trust(self, data: Path) -> str:

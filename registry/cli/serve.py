@@ -34,7 +34,7 @@ def serve() -> None:
 
 
 def worker() -> None:
-    """Do the work that no client waits for: webhooks, clean-up."""
+    """Do the work that no client waits for: clean-up."""
     from registry.app import run_worker
     from registry.config import Settings
 
@@ -43,7 +43,7 @@ def worker() -> None:
 
 def run(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     data: Annotated[Path, typer.Option(help="The directory of everything that is kept.")] = Path(".moorage"),
     workers: Annotated[int | None, typer.Option(min=1, help="Serving processes; one a core.")] = None,
     *,

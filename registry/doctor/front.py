@@ -36,7 +36,7 @@ _UNBELIEVED: Final = {
         "give it to all clients"
     ),
 }
-_HEADERS: Final = "X-Forwarded-Proto and X-Forwarded-For (docs/proxies.md)"
+_HEADERS: Final = "X-Forwarded-Proto and X-Forwarded-For (docs/operate/proxies.md)"
 
 
 def address_of(settings: Settings, url: str | None) -> str:
@@ -109,7 +109,7 @@ def _not_ours(origin: str, reply: Reply) -> Check:
     who = reply.header("server") or "a server that does not say its name"
     if reply.status in _GATEWAY:
         told = f"{origin} answers HTTP {reply.status} ({who}): the proxy finds no server of ours"
-        return wrong(_PART, told, "start moorage serve, and correct the address of it in the proxy (docs/proxies.md)")
+        return wrong(_PART, told, "start moorage serve; correct its address in the proxy (docs/operate/proxies.md)")
     told = f"{origin} is no registry: GET /v2/ is HTTP {reply.status} without our challenge ({who})"
     return wrong(_PART, told, "correct MOORAGE_PUBLIC_URL, or have the proxy pass /v2/ and /token as they come")
 
@@ -187,7 +187,7 @@ async def _limit(settings: Settings, origin: str) -> list[Check]:
             told = (
                 "it takes the whole body of a request before the server sees any: an upload that is cut keeps nothing"
             )
-            return [hint(_PROXY, told, "nginx: proxy_request_buffering off; see docs/proxies.md")]
+            return [hint(_PROXY, told, "nginx: proxy_request_buffering off; see docs/operate/proxies.md")]
         passed = 0
         if status == _TOO_LARGE:
             for smaller in _SIZES:

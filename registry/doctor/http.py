@@ -15,6 +15,10 @@ from urllib.parse import urlsplit
 _SECONDS: Final = 10.0
 _BODY_BYTES: Final = 64 * 1024
 _CONTINUE: Final = 100
+#: A proxy written in Go asks for a body, passes the body on as it comes, and gives an answer that came meanwhile only
+#: after 256 KiB more (net/http, maxPostHandlerReadBytes).
+_BEGINNING_BYTES: Final = 2 * 1024 * 1024
+_PIECE_BYTES, _PAUSE_SECONDS = 64 * 1024, 0.05
 
 #: What ``ask`` may raise.
 FAILURES: Final = (OSError, http.client.HTTPException)
@@ -75,9 +79,9 @@ def ask(
 
 
 def announce(url: str, method: str, size: int, seconds: float) -> int:
-    """Announce a body of ``size`` bytes, send none of them, and return the final status.
+    """Announce a body of ``size`` bytes, send its beginning only to who asks for it, and return the final status.
 
-    100: the server wants the body and says no more within ``seconds``. 0: it says nothing. Raises OSError.
+    100: the server wants more and says nothing else within ``seconds``. 0: it says nothing. Raises OSError.
     """
     parts = urlsplit(url)
     connection = _connection(url, None)
@@ -86,27 +90,42 @@ def announce(url: str, method: str, size: int, seconds: float) -> int:
         connection.putheader("Content-Length", str(size))
         connection.putheader("Expect", "100-continue")
         connection.endheaders()
-        return _status(connection.sock, seconds)
+        return _status(connection.sock, size, seconds)
     finally:
         connection.close()
 
 
-def _status(sock: socket.socket, seconds: float) -> int:
-    sock.settimeout(seconds)
-    status, data = 0, b""
+def _status(sock: socket.socket, size: int, seconds: float) -> int:
+    status, data, left = 0, b"", 0
     try:
-        while piece := sock.recv(4096):
+        while True:
+            sock.settimeout(_PAUSE_SECONDS if left else seconds)
+            try:
+                piece = sock.recv(4096)
+            except TimeoutError:
+                if not left:
+                    return status
+                left -= _send(sock, min(left, _PIECE_BYTES), seconds)
+                continue
+            if not piece:
+                return status
             data += piece
             while b"\r\n\r\n" in data:
                 head, _, data = data.partition(b"\r\n\r\n")
                 status = int(head.split(b" ", 2)[1])
                 if status != _CONTINUE:
                     return status
-    except TimeoutError:
-        pass
+                left = min(size, _BEGINNING_BYTES)
     except ValueError as error:
         raise ConnectionError("no HTTP") from error
-    return status
+
+
+def _send(sock: socket.socket, size: int, seconds: float) -> int:
+    """Send ``size`` bytes of a body; who does not take them may have answered meanwhile."""
+    sock.settimeout(seconds)
+    with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+        sock.sendall(bytes(size))
+    return size
 
 
 def _connection(url: str, ca_bundle: str | None) -> http.client.HTTPConnection:

@@ -104,6 +104,7 @@ def _schema(examined: Examined) -> list[Check]:
 def _access(facts: Facts, schema: str) -> list[Check]:
     if facts.closed:
         grant = (
+            "as the owner of the tables, and for what comes later as docs/operate/postgres.md says: "
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {facts.role}; "
             f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {facts.role}"
         )

@@ -13,10 +13,18 @@ from registry.doctor.report import LARGE_BODIES, Check, reason_of, right, wrong
 
 _PART: Final = "push"
 _CHUNK: Final = bytes(4 * 1024 * 1024)
-_OK, _ACCEPTED, _TOO_LARGE = 200, 202, 413
+_OK, _ACCEPTED, _TOO_LARGE, _MANY, _UNAVAILABLE = 200, 202, 413, 429, 503
 _REFUSED: Final = (401, 403)
 _MAKE: Final = "make a token: moorage admin token create --user LOGIN --scope write:packages"
-_BETWEEN: Final = "have the proxy pass bodies, methods and paths as they come (docs/proxies.md)"
+#: What mends a refusal that the registry itself gives for a while.
+_BUSY: Final = {
+    _MANY: "end uploads of this account, or wait until they end by themselves: MOORAGE_UPLOADS_PER_ACCOUNT",
+    _UNAVAILABLE: (
+        "mend what is wrong above; else the log of the replica tells what is away, "
+        "or which disk is full (docs/operate/disk-full.md)"
+    ),
+}
+_BETWEEN: Final = "have the proxy pass bodies, methods and paths as they come (docs/operate/proxies.md)"
 
 
 async def check_push(origin: str, token: str) -> Check:
@@ -39,7 +47,7 @@ async def _push(origin: str, headers: Mapping[str, str], login: str) -> Check:
     if begun.status in _REFUSED:
         return wrong(_PART, f"the token of {login} may not push (HTTP {begun.status})", _MAKE)
     if begun.status != _ACCEPTED:
-        return wrong(_PART, f"an upload cannot be begun (HTTP {begun.status})", _BETWEEN)
+        return wrong(_PART, f"an upload cannot be begun (HTTP {begun.status})", _BUSY.get(begun.status, _BETWEEN))
     place = urljoin(origin, begun.header("location"))
     if not place.startswith(f"{origin}/"):
         told = f"uploads go on at {place.partition('/v2/')[0]}, which is not {origin}"
@@ -58,7 +66,8 @@ async def _chunk(place: str, headers: Mapping[str, str], login: str) -> Check:
     if sent.status == _TOO_LARGE:
         return wrong(_PART, f"a chunk of {mib} MiB is refused by the proxy (HTTP 413)", LARGE_BODIES)
     if sent.status != _ACCEPTED or sent.header("range") != f"0-{len(_CHUNK) - 1}":
-        return wrong(_PART, f"a chunk of {mib} MiB is not taken (HTTP {sent.status})", _BETWEEN)
+        told = f"a chunk of {mib} MiB is not taken (HTTP {sent.status})"
+        return wrong(_PART, told, _BUSY.get(sent.status, _BETWEEN))
     if cancelled.status // 100 != 2:  # noqa: PLR2004 - a success
         return wrong(_PART, f"the upload cannot be cancelled (HTTP {cancelled.status})", _BETWEEN)
     return right(_PART, f"{login} logs in, and a chunk of {mib} MiB comes whole; the upload is cancelled")

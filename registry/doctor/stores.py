@@ -23,6 +23,7 @@ _TYPE: Final = "application/octet-stream"
 _URL_LIFE: Final = timedelta(seconds=60)
 _OK, _PARTIAL = 200, 206
 
+_FULL: Final = "make room in the S3 server, or raise its quota (docs/operate/disk-full.md)"
 _ENDPOINT: Final = "correct MOORAGE_S3_ENDPOINT, start the S3 server, and let the firewall pass the port"
 #: What mends an error of S3, by what stands in its message: codes of S3, and names of errors of the connection.
 _CURES: Final = {
@@ -37,6 +38,9 @@ _CURES: Final = {
     "AuthorizationHeaderMalformed": "correct MOORAGE_S3_REGION",
     "PermanentRedirect": "correct MOORAGE_S3_REGION and MOORAGE_S3_ENDPOINT: the bucket is in another region",
     "HTTP 301": "correct MOORAGE_S3_REGION and MOORAGE_S3_ENDPOINT: the bucket is in another region",
+    "Full": _FULL,
+    "Quota": _FULL,
+    "HTTP 507": _FULL,
     "Certificate": "name the authority that signed its certificate: AWS_CA_BUNDLE=FILE",
     "SSL": "make the scheme of MOORAGE_S3_ENDPOINT what the server speaks, http or https",
     "DNS": "correct the host in MOORAGE_S3_ENDPOINT: no such name is known here",
@@ -171,7 +175,7 @@ class _Examination:
             return wrong(self.part, f"{told}: {text}", _DISK)
         cure = next((cure for word, cure in _CURES.items() if word in text), None)
         if cure is None:
-            cure = _RIGHTS if "refused" in text else "look into the log of the S3 server; see docs/stores.md"
+            cure = _RIGHTS if "refused" in text else "look into the log of the S3 server; see docs/operate/stores.md"
         return wrong(self.part, f"{told}: {text}", cure)
 
 

@@ -44,6 +44,12 @@ async def test_a_version_goes_as_it_was_shown(registry: Registry) -> None:
         signature: False,
         cosign: False,
     }
+    listed: Any = (await registry.call("GET", f"{_APP}/versions?per_page=100", alice)).json
+    sizes = {one["name"]: one["size"] for one in listed}
+    assert sizes[image] > 5000
+    assert {one["name"]: one["size"] for one in shown["versions"]} == {
+        name: sizes[name] for name in (image, signature, cosign)
+    }, "the size is the one that lists tell"
     assert {one["name"]: one["tags"] for one in shown["versions"]} == {
         image: ["v1"],
         signature: [],

@@ -22,12 +22,14 @@ async def front(
     tls: CertificateFiles | None = None,
     limit: int | None = None,
     collects: bool = False,
+    asks: int = 0,
     header: str = "",
     refuses: str = "",
 ) -> AsyncIterator[str]:
     """A proxy before ``upstream``; its URL. One request a connection.
 
-    ``limit``: longer bodies are 413. ``collects``: it wants whole bodies first. ``header``: a field that it adds to
+    ``limit``: longer bodies are 413. ``collects``: it wants whole bodies first. ``asks``: it asks for
+    a body by itself, and answers after so many bytes. ``header``: a field that it adds to
     requests. ``refuses``: a part of the target that is 403 AccessDenied.
     """
     parts = urlsplit(upstream)
@@ -46,9 +48,9 @@ async def front(
             elif refuses and refuses.encode() in target:
                 writer.write(_answer(403, "application/xml", b"<Error><Code>AccessDenied</Code></Error>"))
             else:
-                if collects and length:
+                if (collects or asks) and length:
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    await reader.readexactly(length)
+                    await reader.readexactly(length if collects else asks)
                 field = f"\r\nConnection: close{header and chr(13) + chr(10)}{header}\r\n\r\n".encode()
                 await _pass_on(reader, writer, head[:-4] + field, (parts.hostname or "", parts.port or 80))
             await writer.drain()

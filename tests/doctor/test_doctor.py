@@ -16,6 +16,7 @@ from registry.doctor.report import Mark
 from registry.jobs.runner import run_once
 from tests.doctor.servers import canned, front
 from tests.support.doctor import doctor, lines
+from tests.support.faults import Fault, FaultProxy
 from tests.support.server import Registry, on_disk, running
 from tests.support.uploading import NOTHING, kept
 
@@ -210,6 +211,21 @@ class TestStore:
         assert all("s3:AbortMultipartUpload" in line for line in lines(said, "✗"))
         assert lines(said, "✓ S3: an object is stored")
 
+    async def test_it_is_full(self, env: dict[str, str]) -> None:
+        """Neither a proxy nor a right is blamed, where clients come and here."""
+        with FaultProxy(env["MOORAGE_S3_ENDPOINT"]) as s3:
+            env = env | {"MOORAGE_S3_ENDPOINT": s3.url}
+            async with running(env) as registry:
+                token = await registry.user("alice")
+                for op in ("PutObject", "CreateMultipartUpload", "UploadPart"):
+                    s3.inject(Fault.FULL, op=op, times=None)
+                status, said = await doctor(env, registry.url, "--token-file", "-", sent=token)
+        assert status == 1
+        assert all("make room in the S3 server" in line for line in lines(said, "✗ S3"))
+        (push,) = lines(said, "✗ push")
+        assert "(HTTP 503) → mend what is wrong above" in push
+        assert "disk-full.md" in push
+
     async def test_redirects_lead_nowhere(self, env: dict[str, str], behind: Registry) -> None:
         env = env | {"MOORAGE_REDIRECT": "on", "MOORAGE_S3_PUBLIC_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}"}
         said = await wrong(env, behind.url)
@@ -298,6 +314,12 @@ class TestFront:
             status, said = await doctor(env, url)
         assert status == 0
         assert "proxy_request_buffering off" in "".join(lines(said, "!"))
+
+    async def test_a_proxy_that_asks_for_a_body_by_itself(self, env: dict[str, str], behind: Registry) -> None:
+        """Caddy passes a body on as it comes, and an answer of the server once it has 256 KiB of the body."""
+        async with front(behind.url, asks=256 * 1024) as url:
+            status, said = await doctor(env, url)
+        assert (status, lines(said, "!")) == (0, [])
 
     async def test_a_token_that_may_not_push(self, env: dict[str, str], behind: Registry) -> None:
         token = await behind.user("alice", ["read:packages"])

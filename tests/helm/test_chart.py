@@ -133,6 +133,22 @@ def test_the_schema_is_migrated_before_anything_changes(tmp_path: Path) -> None:
     assert secret["stringData"] == LEAST["secrets"]
 
 
+def test_the_values_of_the_page(tmp_path: Path) -> None:
+    page = yaml.safe_load((CHART.parent / "docs" / "operate" / "kubernetes-values.yaml").read_text())
+    found = rendered(page, tmp_path)
+    (container,) = found["Deployment prod-moorage"]["spec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert page["settings"].items() <= told.items()
+    assert found["Ingress prod-moorage"]["spec"]["rules"][0]["host"] == "registry.example"
+    assert container["envFrom"] == [{"secretRef": {"name": "moorage"}}]
+
+
+def test_the_notes_make_an_administrator(tmp_path: Path) -> None:
+    said = helm("install", "prod", "--dry-run=client", values=LEAST, folder=tmp_path).stdout
+    for command in ("user create admin --admin", "--scope site_admin", "user sign-in-link admin", "doctor"):
+        assert command in said.partition("NOTES:")[2]
+
+
 def test_everything_on(tmp_path: Path) -> None:
     found = rendered(ALL_ON, tmp_path)
     server = found["Deployment prod-moorage"]["spec"]

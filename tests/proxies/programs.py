@@ -1,16 +1,15 @@
-"""The reverse proxies of docs/proxies.md, run with the configurations that stand there."""
+"""The reverse proxies of docs/operate/proxies.md, run with the configurations in the folder beside that page."""
 
 import asyncio
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-_DOC: Final = (Path(__file__).parent.parent.parent / "docs" / "proxies.md").read_text()
-_REPLICAS: Final = ("10.0.0.11:5000", "10.0.0.12:5000", "10.0.0.13:5000")
+_FILES: Final = Path(__file__).parent.parent.parent / "docs" / "operate" / "proxies"
+_REPLICAS: Final = ("10.0.0.11", "10.0.0.12", "10.0.0.13")
 _NGINX: Final = """
 daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user {user};
 events {{}}
@@ -45,20 +44,22 @@ _CADDY: Final = """
 """
 
 
-def _configuration(language: str, port: int, upstreams: list[str], folder: Path) -> str:
+def _configuration(file: str, port: int, upstreams: list[str], folder: Path) -> str:
     """The configuration of a proxy, with the addresses and files of this test in place of those of the example."""
-    found = re.search(rf"```{language}\n(.*?)```", _DOC, re.DOTALL)
-    assert found is not None
-    text = found[1]
+    text = (_FILES / file).read_text()
     for example, here in zip(_REPLICAS, upstreams, strict=True):
+        host, _, number = here.partition(":")
         assert example in text
-        text = text.replace(example, here)
+        text = text.replace(f"{example}:5000", here)
+        text = text.replace(f"{{address: {example}, port_value: 5000}}", f"{{address: {host}, port_value: {number}}}")
     for example, here in (
         ("/etc/ssl/registry", str(folder / "tls")),
         ("listen 443", f"listen 127.0.0.1:{port}"),
         ("bind :443", f"bind 127.0.0.1:{port}"),
         ("*:443", f"127.0.0.1:{port}"),
         ("registry.example {", f"https://127.0.0.1:{port} {{\n    tls {folder}/tls.crt {folder}/tls.key"),
+        ("Host(`registry.example`)", "Host(`127.0.0.1`)"),
+        ("address: 0.0.0.0, port_value: 443", f"address: 127.0.0.1, port_value: {port}"),
     ):
         text = text.replace(example, here)
     return text
@@ -67,23 +68,36 @@ def _configuration(language: str, port: int, upstreams: list[str], folder: Path)
 def _command(program: str, port: int, upstreams: list[str], folder: Path, without: str) -> list[str]:
     """Write the configuration, and return the command line that runs it in the foreground."""
     config = folder / "config"
+
+    def configuration(file: str) -> str:
+        return _configuration(file, port, upstreams, folder)
+
     match program:
         case "nginx":
             user = "root" if os.geteuid() == 0 else "nobody"
-            block = _configuration("nginx", port, upstreams, folder)
+            block = configuration("nginx.conf")
             assert without in block
             config.write_text(_NGINX.format(folder=folder, user=user, block=block.replace(without, "")))
             return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
         case "haproxy":
-            config.write_text(_configuration("haproxy", port, upstreams, folder))
+            config.write_text(configuration("haproxy.cfg"))
             return ["haproxy", "-db", "-f", str(config)]
         case "apache2":
             modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in _MODULES)
-            block = _configuration("apache", port, upstreams, folder)
+            block = configuration("apache.conf")
             config.write_text(_APACHE.format(folder=folder, port=port, modules=modules, block=block))
             return ["apache2", "-X", "-f", str(config)]
+        case "traefik":
+            dynamic, static = folder / "dynamic.yml", folder / "traefik.yml"
+            dynamic.write_text(configuration("traefik-dynamic.yml"))
+            told = (_FILES / static.name).read_text().replace("/etc/traefik/dynamic.yml", str(dynamic))
+            static.write_text(told.replace(":443", f"127.0.0.1:{port}"))
+            return ["traefik", f"--configFile={static}"]
+        case "envoy":
+            config.write_text(configuration("envoy.yaml"))
+            return ["envoy", "--use-dynamic-base-id", "--log-level", "warning", "--config-yaml", config.read_text()]
         case _:
-            config.write_text(_CADDY.format(folder=folder, block=_configuration("caddy", port, upstreams, folder)))
+            config.write_text(_CADDY.format(folder=folder, block=configuration("Caddyfile")))
             return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
 
 

@@ -1,4 +1,4 @@
-"""The configurations of docs/proxies.md, as they stand there, in front of three replicas.
+"""The configurations of docs/operate/proxies.md, as they stand in the folder beside it, in front of three replicas.
 
 ``make proxies`` runs those whose program is installed.
 """
@@ -25,6 +25,7 @@ from tests.support.server import Registry, basic, running
 pytestmark = [pytest.mark.proxies, pytest.mark.timeout(120)]
 
 _MIB: Final = 1 << 20
+PROGRAMS: Final = ("nginx", "haproxy", "apache2", "caddy", "traefik", "envoy")
 
 
 @asynccontextmanager
@@ -58,7 +59,7 @@ async def _ready(client: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("program", ["nginx", "haproxy", "apache2", "caddy"])
+@pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_documented_proxy_lets_all_pass(program: str, env: dict[str, str], tmp_path: Path) -> None:
     async with _proxied(program, env, tmp_path) as registry:
         told = (await registry.call("GET", "/v2/")).headers["WWW-Authenticate"]
@@ -69,7 +70,7 @@ async def test_a_documented_proxy_lets_all_pass(program: str, env: dict[str, str
         await _cut(registry, token, tmp_path)
 
 
-@pytest.mark.parametrize("program", ["nginx", "haproxy", "apache2", "caddy"])
+@pytest.mark.parametrize("program", PROGRAMS)
 async def test_the_doctor_finds_a_documented_proxy_right(program: str, env: dict[str, str], tmp_path: Path) -> None:
     async with _proxied(program, env, tmp_path, days=90) as registry:
         token, trusting = await registry.user("alice"), {"SSL_CERT_FILE": str(tmp_path / "tls.crt")}

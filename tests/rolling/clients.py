@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from tests.scenarios.conftest import Engine
+from tests.support.docker_engine import Engine
 from tests.support.images import Size, docker_archive, layout, tar
 
 #: helm takes charts of 100 MiB at most, and files of 5 MiB in them.

@@ -24,7 +24,7 @@ from storage.metadata.database import Database
 from tests.conftest import Table
 from tests.proxies.programs import proxy
 from tests.rolling.clients import Pusher
-from tests.scenarios.conftest import Engine
+from tests.support.docker_engine import Engine
 from tests.support.images import Size
 from tests.support.processes import ready, started
 from tests.support.server import PACKAGES
@@ -38,7 +38,7 @@ _MIB: Final = 1 << 20
 _HEAD: Final = (
     f"{'client':8}{'proxy':9}{'image':>8}{'pushed':>8}{'failed':>8}{'alone':>9}{'slowest':>9}{'sent twice':>13}"
 )
-#: As docs/proxies.md has it: three intervals of the health check.
+#: As docs/operate/proxies.md has it: three intervals of the health check.
 _SETTINGS: Final = {"MOORAGE_DRAIN_SECONDS": "3", "MOORAGE_WORKERS": "1"}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,21 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.docker_engine import Engine, dockerd
 from tests.support.server import Registry
-
-_READY_SECONDS = 30.0
 
 
 class Refused(Exception):
     """docker ended with an error; the message is what it printed."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A dockerd; containers are not run, so it needs no bridge and no iptables."""
-
-    socket: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -89,32 +79,8 @@ class Person:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("docker")
-    daemon = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    assert daemon, "these tests drive a real docker: install dockerd"
-    address = f"unix://{folder}/socket"
-    arguments = [
-        f"--data-root={folder}/data",
-        f"--exec-root={folder}/exec",
-        f"--host={address}",
-        f"--pidfile={folder}/pid",
-        "--storage-driver=vfs",
-        "--iptables=false",
-        "--ip6tables=false",
-        "--ip-forward=false",
-        "--bridge=none",
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([daemon, *arguments], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + _READY_SECONDS
-        while not (folder / "socket").exists():
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-1000:]
-            time.sleep(0.1)
-        yield Engine(address, folder)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with dockerd(tmp_path_factory.mktemp("docker")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from registry.config import Settings
-from tests.scenarios.conftest import Engine, Person
+from tests.scenarios.conftest import Person
+from tests.support.docker_engine import Engine
 from tests.support.server import basic, running
 from tests.support.throttle import throttled
 

@@ -93,7 +93,7 @@ SERVERS: Final = (
     Server("s3mock-*.jar", _s3mock),
 )  # fmt: skip
 
-#: What a server does otherwise than S3, by the test that shows it: left out, and told in docs/stores.md.
+#: What a server does otherwise than S3, by the test that shows it: left out, and told in docs/operate/stores.md.
 DIFFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "minio": {
         "test_uploads_lists_what_is_open": "lists open uploads by the whole key only, not by a folder",

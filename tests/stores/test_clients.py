@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from storage.objects.s3.store import S3Settings
-from tests.scenarios.conftest import Engine, Person
+from tests.scenarios.conftest import Person
 from tests.stores.conftest import Pool
+from tests.support.docker_engine import Engine
 from tests.support.images import Size, docker_archive, layout
 from tests.support.server import basic, running
 

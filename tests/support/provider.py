@@ -123,6 +123,24 @@ class Provider:
         header = {"kid": kid, **asked.get("header", {})}
         return web.Response(text=jwt.encode(asked["claims"], key, algorithm=alg, headers=header))
 
+    async def for_job(self, http: web.Request) -> web.Response:
+        """What a job of GitHub Actions asks for its identity token, with the secret that its runner gave it."""
+        if http.headers.get("Authorization") != "Bearer runner-secret":
+            raise web.HTTPUnauthorized
+        alg, key = self.keys["rsa"]
+        claims = {
+            "iss": self.url,
+            "aud": http.query["audience"],
+            "sub": "repo:acme/shop:ref:refs/heads/main",
+            "repository": "acme/shop",
+            "repository_owner": "acme",
+            "repository_owner_id": "1234567",
+            "ref": "refs/heads/main",
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 300,
+        }
+        return web.json_response({"count": 1, "value": jwt.encode(claims, key, algorithm=alg, headers={"kid": "rsa"})})
+
     async def count(self, _http: web.Request) -> web.Response:
         return web.json_response(self.fetched)
 
@@ -138,6 +156,7 @@ async def _serve() -> None:
     app.router.add_get("/.well-known/openid-configuration", provider.discovery)
     app.router.add_get("/jwks", provider.jwks)
     app.router.add_post("/sign", provider.sign)
+    app.router.add_get("/job", provider.for_job)
     app.router.add_get("/count", provider.count)
     app.router.add_get("/authorize", provider.authorize)
     app.router.add_post("/token", provider.token)

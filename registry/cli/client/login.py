@@ -98,7 +98,7 @@ def _register(context: Context, host: str) -> None:
     path = credentials.docker_path(context.env)
     config = credentials.docker_config(context.env)
     if not config and os.path.exists(path) and os.path.getsize(path):  # noqa: PTH110, PTH202
-        raise CommandError(f"{path} is no JSON", why="it is left as it is")
+        raise CommandError(f"{path} is no JSON", why="it is left as it is: mend it, or move it away")
     if (config.get("credHelpers") or {}).get(host) == credentials.OWN_HELPER:
         return
     config["credHelpers"] = {**(config.get("credHelpers") or {}), host: credentials.OWN_HELPER}

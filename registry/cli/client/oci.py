@@ -12,7 +12,7 @@ from registry.cli.client.context import Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
 from registry.cli.client.http import Connection, Reply, body_of, seconds_of
 from registry.cli.client.manifests import INDEXES, Manifest, entries, parsed
-from registry.cli.client.references import is_tag
+from registry.cli.client.references import is_package, is_tag
 
 _MANIFESTS: Final = (
     *INDEXES,
@@ -304,14 +304,21 @@ class Registry:
         errors = found.get("errors") if isinstance(found, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
         status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
-        attempt = (
-            f"moorage login {self.target.host}"
-            if status in {NOT_SIGNED_IN, NOT_FOUND} and not self.target.token
-            else ""
-        )
-        said = str(first.get("message") or f"{self.target.host} answered {reply.status}")
+        nobody = status == NOT_FOUND and not self.target.token
+        attempt = f"moorage login {self.target.host}" if nobody or status == NOT_SIGNED_IN else ""
+        said = str(first.get("message") or f"{self.target.host} answered {reply.status}").partition(": docker ")[0]
         wait = seconds_of(reply.headers.get("Retry-After"), 0)
-        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait)
+        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait,
+            instead=self._instead(first.get("detail")))  # fmt: skip
+
+    def _instead(self, detail: object) -> str:
+        """Return the name that Moorage tells to push to, where the name that was pushed to has no account."""
+        told = detail if isinstance(detail, dict) else {}
+        owners, missing = told.get("have"), str(told.get("missing", ""))
+        if not missing.startswith(("an owner", "an account")) or not isinstance(owners, list) or not owners:
+            return ""
+        name = f"{owners[0]}/{self.path.partition('/')[2] or self.path}"
+        return name if is_package(name) else ""
 
 
 #: What goes wrong while a blob travels.

@@ -140,7 +140,7 @@ def _untag(context: Context) -> int | None:
 def _known(api: Api, reference: Reference) -> tuple[str, str]:
     digest, etag = _former(api, reference, reference.tag)
     if not digest:
-        raise CommandError(f"there is no tag {reference}", status=NOT_FOUND)
+        raise CommandError(f"there is no tag {reference}", status=NOT_FOUND, attempt=f"moorage tags {reference.path}")
     return digest, etag
 
 

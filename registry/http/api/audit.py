@@ -14,6 +14,7 @@ from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import one_of
 from registry.http.api.paging import after_link, size_of
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import site as schemas
 
 #: The one enterprise that there is.
 ENTERPRISE: Final = "moorage"
@@ -66,6 +67,7 @@ ROUTES: Final = (
         scope="admin:org",
         query=_QUERY,
         statuses=(200, 404, 422),
+        answer=list[schemas.AuditEntry],
     ),
     Route(
         "GET",
@@ -75,6 +77,7 @@ ROUTES: Final = (
         Access.SITE_ADMIN,
         query=_QUERY,
         statuses=(200, 404, 422),
+        answer=list[schemas.AuditEntry],
     ),
     Route(
         "GET",
@@ -84,5 +87,6 @@ ROUTES: Final = (
         scope="user",
         query=_QUERY,
         statuses=(200, 422),
+        answer=list[schemas.AuditEntry],
     ),
 )

@@ -4,9 +4,9 @@ Without a session the viewer is a visitor. A session counts for pages only; ``/v
 the cookie.
 """
 
-import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,12 +25,15 @@ _NONCE_CHARS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The viewer of a page. ``session`` is None for a visitor; ``csrf_key`` signs the tokens of the viewer's forms."""
+    """The viewer of a page. ``session`` is None for a visitor.
+
+    ``csrf_keys``: the first signs the tokens of the viewer's forms, each is believed.
+    """
 
     language: str
     theme: str  # light, dark, or "": as the system has it
     session: SignedIn | None
-    csrf_key: bytes
+    csrf_keys: Sequence[bytes]
 
     @property
     def token_id(self) -> int | None:
@@ -60,23 +63,24 @@ class Viewer:
     def csrf_token(self) -> str:
         """Make a token for a form: another each time, so that compression tells nobody of it."""
         nonce = secrets.token_hex(_NONCE_CHARS // 2)
-        return nonce + self._signature(nonce)
+        return nonce + _signature(self.csrf_keys[0], nonce)
 
     def is_csrf_token(self, text: str) -> bool:
         """Return whether ``text`` is a token that was made for this viewer."""
         nonce, signature = text[:_NONCE_CHARS], text[_NONCE_CHARS:]
-        return hmac.compare_digest(signature.encode(), self._signature(nonce).encode())
+        return any(hmac.compare_digest(signature.encode(), _signature(key, nonce).encode()) for key in self.csrf_keys)
 
     def secret_of(self, text: str) -> bytes:
         """Return 32 bytes that ``text`` gives in this session, and that only this registry can tell."""
-        return hmac.digest(self.csrf_key, f"secret {text}".encode("utf-8", "replace"), "sha256")
+        return self.secrets_of(text)[0]
+
+    def secrets_of(self, text: str) -> list[bytes]:
+        """Return the same by each key of the registry, the present one first."""
+        return [hmac.digest(key, f"secret {text}".encode("utf-8", "replace"), "sha256") for key in self.csrf_keys]
 
     def with_session(self, services: Services, secret: str) -> "Viewer":
-        """Return the viewer with the key of another session's secret; of "", as a visitor's."""
-        return replace(self, csrf_key=_key(services, secret))
-
-    def _signature(self, nonce: str) -> str:
-        return hmac.new(self.csrf_key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+        """Return the viewer with the keys of another session's secret; of "", as a visitor's."""
+        return replace(self, csrf_keys=_keys(services, secret))
 
 
 def stranger(http: web.Request, services: Services) -> Viewer:
@@ -91,8 +95,13 @@ def viewer(http: web.Request, services: Services, session: SignedIn | None, secr
     language = next((text for text in asked if text in LANGUAGES), None) or best(
         http.headers.get("Accept-Language", "")
     )
-    return Viewer(language, theme if theme in THEMES else "", session, _key(services, secret))
+    return Viewer(language, theme if theme in THEMES else "", session, _keys(services, secret))
 
 
-def _key(services: Services, secret: str) -> bytes:
-    return hmac.digest(services.settings.secrets[0], b"form" + secret.encode("utf-8", "replace"), "sha256")
+def _keys(services: Services, secret: str) -> list[bytes]:
+    about = b"form" + secret.encode("utf-8", "replace")
+    return [hmac.digest(key, about, "sha256") for key in services.settings.secrets]
+
+
+def _signature(key: bytes, nonce: str) -> str:
+    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:32]

@@ -218,6 +218,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "off": "꺼짐",
     "older than this release": "이 릴리스보다 오래됨",
     "on": "켜짐",
+    "Changes": "변경",
     "read-only": "읽기 전용",
     "sees and changes everything in this registry": "이 레지스트리의 모든 것을 보고 변경합니다",
     "suspended": "정지됨",
