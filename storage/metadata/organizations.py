@@ -282,7 +282,7 @@ async def of_user(
 
 async def own(db: Executor, user_id: int, *, limit: int) -> list[Belonging]:
     """The first organizations that a user belongs to."""
-    return await _LIST_BELONGINGS.all(db, user_id, user_id, limit, 0)
+    return await BELONGINGS.all(db, user_id, user_id, limit, 0)
 
 
 @dataclass(frozen=True, slots=True)
