@@ -16,6 +16,7 @@ EXAMPLE_DIGEST: Final = "sha256:" + "3f1c" * 16
 #: What examples say for a parameter or a field.
 _VALUES: Final[Mapping[str, Any]] = {
     "org": "acme",
+    "enterprise": "moorage",
     "username": "bob",
     "login": "bob",
     "owner": "acme",
@@ -105,6 +106,34 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "access/revoke-team": ("moorage access revoke acme/web crew --team",),
     "access/grant-repository": ("moorage access grant acme/web acme/code read --workflow",),
     "access/revoke-repository": ("moorage access revoke acme/web acme/code --workflow",),
+    "accounts/list-my-organizations": ("moorage org list",),
+    "organizations/get": ("moorage org show acme",),
+    "organizations/create": ("moorage org create initech-labs",),
+    "organizations/delete": ("moorage org delete acme",),
+    "organizations/list-members": ("moorage org members acme",),
+    "organizations/put-membership": ("moorage org add acme bob",),
+    "organizations/remove-member": ("moorage org remove acme bob",),
+    "organizations/remove-membership": ("moorage org remove acme bob",),
+    "teams/list-teams": ("moorage team list acme",),
+    "teams/get": ("moorage team show acme/crew",),
+    "teams/create": ("moorage team create acme/night-watch",),
+    "teams/delete": ("moorage team delete acme/crew",),
+    "teams/put-membership": ("moorage team add acme/crew bob",),
+    "teams/remove-membership": ("moorage team remove acme/crew bob",),
+    "teams/put-repository": ("moorage repo add acme/code crew write --team",),
+    "teams/remove-repository": ("moorage repo remove acme/code crew --team",),
+    "repositories/list-mine": ("moorage repo list",),
+    "repositories/list-of-account": ("moorage repo list bob",),
+    "repositories/list-of-organization": ("moorage repo list acme",),
+    "repositories/get": ("moorage repo show acme/code",),
+    "repositories/create-in-organization": ("moorage repo create acme/tools",),
+    "repositories/delete": ("moorage repo delete acme/code",),
+    "collaborators/list-all": ("moorage repo members acme/code",),
+    "collaborators/put": ("moorage repo add acme/code bob write",),
+    "collaborators/remove": ("moorage repo remove acme/code bob",),
+    "audit/get-organization-log": ("moorage audit acme",),
+    "audit/get-my-log": ("moorage audit",),
+    "audit/get-log-of-all": ("moorage audit --registry",),
     "tokens/page": ("moorage tokens",),
     "tokens/create": ("moorage tokens new laptop --scope read:packages",),
     "tokens/revoke": ("moorage tokens revoke 42",),
@@ -198,8 +227,8 @@ def _curl(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator
     yield f"'https://{HOST}{path}'" if "?" in path else f"https://{HOST}{path}"
 
 
-def _gh(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
-    yield f"gh api --hostname {HOST}"
+def _call(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
+    """The arguments of `gh api`."""
     if one.method not in {"GET", "POST" if body else "GET"}:
         yield f"-X {one.method}"
     for name, value in (body or {}).items():
@@ -212,8 +241,17 @@ def _gh(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[s
     yield f"'{below}'" if "?" in below else below
 
 
-def example(one: Operation, made: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a shell that call the operation."""
+def _own_call(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
+    """The same as arguments of `moorage api`, which takes the method as a word."""
+    words = list(_call(one, path, body))
+    if one.method != "GET":
+        yield one.method
+    yield "/" + words[-1].lstrip("/") if not words[-1].startswith("'") else "'/" + words[-1][1:]
+    yield from (word for word in words[:-1] if not word.startswith("-X"))
+
+
+def example(one: Operation, made: Mapping[str, Any]) -> list[str]:
+    """The lines of a shell that call the operation: by curl, by gh, by `moorage`."""
     path = _filled(one.path)
     query = [
         f"{parameter['name']}={_VALUES[parameter['name']]}"
@@ -222,7 +260,8 @@ def example(one: Operation, made: Mapping[str, Any]) -> Iterator[str]:
     ]
     whole = path + ("?" + "&".join(query) if query else "")
     body = example_body(one.told, made)
-    yield " ".join(_curl(one, whole, body))
+    lines = [" ".join(_curl(one, whole, body))]
     if path.startswith(PREFIX) and one.told["tags"][0] != "avatars":
-        yield " ".join(_gh(one, whole, body))
-    yield from COMMANDS.get(one.id, ())
+        lines.append(" ".join(("gh api --hostname", HOST, *_call(one, whole, body))))
+        lines += COMMANDS.get(one.id) or [" ".join(("moorage api", *_own_call(one, whole, body)))]
+    return lines

@@ -105,4 +105,4 @@ def _keys(services: Services, secret: str) -> list[bytes]:
 
 
 def _signature(key: bytes, nonce: str) -> str:
-    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, nonce.encode(), "sha256").hex()[:32]

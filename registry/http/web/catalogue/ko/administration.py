@@ -177,6 +177,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Uploads under way": "진행 중인 업로드",
     "Audit log": "감사 로그",
     "Search phrase": "검색 구문",
+    "This phrase is not understood. It is made of: %(terms)s": "이해할 수 없는 구문입니다. 쓸 수 있는 항목: %(terms)s",
     "Nothing on this page; there may be more on the next one.": (
         "이 페이지에는 없습니다. 다음 페이지에 더 있을 수 있습니다."
     ),
