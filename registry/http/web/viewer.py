@@ -4,7 +4,6 @@ Without a session the viewer is a visitor. A session counts for pages only; ``/v
 the cookie.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
