@@ -21,12 +21,14 @@ class Former:
     lets_through: int = 1_000_000
     stalls_after: int = 1_000_000
     deletes: int = 1_000_000
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def delete(self, request: web.Request) -> None:
         """Stalls at a deletion that is one too many."""
         if request.method == "POST" and request.path.endswith("/deletion"):
             self.deletes -= 1
             if self.deletes < 0:
+                self.stalled.set()
                 await asyncio.sleep(30)
 
     def uploads(self) -> list[str]:

@@ -87,6 +87,7 @@ async def test_what_is_no_registry_is_told(shell: Shell) -> None:
             assert done.err.startswith("error: "), (command, done.err)
     async with Faulty(b"SSH-2.0-OpenSSH_9.2\r\n").served() as server:
         assert "the response is no HTTP" in await shell.fails(7, "packages", "--host", server.host)
+    assert "cannot reach nowhere.invalid\n" in await shell.fails(7, "packages", "--host", "nowhere.invalid")
     assert "it does not speak TLS on this port" in await shell.fails(7, "packages", "--host", f"https://{shell.host}")
 
 

@@ -8,7 +8,6 @@ from tests.api.test_versions import push_index, push_referrer
 from tests.cli.commands import Shell
 from tests.cli.former import former
 from tests.support.api import acme
-from tests.support.server import until
 from tests.support.shelf import IMAGE, Shelf
 
 SCOPES = ("read:packages", "write:packages", "delete:packages", "user", "repo")
@@ -142,9 +141,10 @@ async def test_who_interrupts_a_deletion_is_told_what_is_gone(shell: Shell) -> N
             env={**shell._environment, "MOORAGE_HOST": slow.host},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        await until(lambda: slow.deletes < 0)
+        async with asyncio.timeout(60):
+            await slow.stalled.wait()
         child.send_signal(signal.SIGINT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             _, err = await child.communicate()
     assert child.returncode == 130
     told = err.decode().splitlines()[-3:]
@@ -184,6 +184,7 @@ async def test_tokens_are_made_listed_and_revoked(shell: Shell) -> None:
     rows = [line.split("\t") for line in (await shell.ok("tokens")).out.splitlines()]
     assert rows[0][1:4] == ["ci", token[-8:], "read+write:alice/*"]
     assert token not in (await shell.ok("tokens", "--json")).out
+    assert (await shell.ok("tokens", "list")).out == (await shell.ok("tokens")).out
     assert "either --package or --scope is needed" in await shell.fails(2, "tokens", "new", "ci")
     assert "'fly' is no action" in await shell.fails(2, "tokens", "new", "x", "--package", "*", "--can", "fly")
     assert "try: --yes" in await shell.fails(2, "tokens", "revoke", "ci")

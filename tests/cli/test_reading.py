@@ -1,5 +1,8 @@
 """The commands that read: packages, versions, tags, trees, sizes."""
 
+import asyncio
+import sys
+
 from tests.api.test_versions import push_index, push_referrer
 from tests.cli.commands import Shell
 
@@ -160,3 +163,31 @@ async def test_a_terminal_gets_a_table_with_colours(shell: Shell) -> None:
         assert head.split() == ["PACKAGE", "VISIBILITY", "VERSIONS", "UPDATED"]
         assert head.index("VISIBILITY") == row.index("private")
         assert row.endswith(("now", "s ago"))
+    assert "\x1b" not in await shell.on_terminal("packages", "--no-color", MOORAGE_TOKEN=alice)
+
+
+async def test_the_browser_is_opened_on_a_terminal_only(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    await shell.registry.push_image("alice/app", "v1", alice)
+    opened, browser = shell.home / "opened", shell.home / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened}\n')
+    browser.chmod(0o755)
+    shell.env |= {"MOORAGE_TOKEN": alice, "BROWSER": str(browser)}
+    url = f"{shell.registry.url}/alice/app:v1"
+    for words in (["-n"], []):
+        assert (await shell.ok("open", "alice/app:v1", *words)).out == f"{url}\n"
+    assert not opened.exists()
+    assert f"Opened {url}" in await shell.on_terminal("open", "alice/app:v1", NO_COLOR="1")
+    assert opened.read_text() == f"{url}\n"
+
+
+async def test_who_stops_reading_is_no_failure_to_tell(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    await shell.registry.push_image("alice/app", "v1", alice)
+    for command in ("packages", "api /user"):
+        child = await asyncio.create_subprocess_exec(
+            "bash", "-c", f"{sys.executable} -m registry {command} | true; exit ${{PIPESTATUS[0]}}",
+            env={**shell._environment, "MOORAGE_TOKEN": alice}, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, err = await child.communicate()
+        assert (child.returncode, err) == (1, b"")

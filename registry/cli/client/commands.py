@@ -37,6 +37,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "delete": ("deletion", "delete a package, or versions of it"),
     "restore": ("deletion", "restore what was deleted"),
     "tokens": ("tokens", "list your access tokens"),
+    "tokens list": ("tokens", "the same"),
     "tokens new": ("tokens", "make an access token, and print it"),
     "tokens revoke": ("tokens", "revoke access tokens"),
     "org list": ("organizations", "list your organizations"),

@@ -118,6 +118,7 @@ def _revoke(context: Context) -> int | None:
 
 COMMANDS: Final = {
     "tokens": Command(_add_list, _list),
+    "tokens list": Command(_add_list, _list),
     "tokens new": Command(_add_new, _new),
     "tokens revoke": Command(_add_revoke, _revoke),
 }
