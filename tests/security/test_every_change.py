@@ -102,6 +102,7 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_PAGE}/settings/{{visibility}}": {"packages.visibility_changed"},
     f"{_PAGE}/delete": {"packages.package_deleted"},
     f"{_PAGE}/versions/delete": _GONE,
+    f"{_PAGE}/versions/delete/matching": _GONE,
     f"{_PAGE}/untag": {"packages.tag_deleted"},
     f"{_PAGE}/tag": {"packages.tag_created"},
     f"{_PAGE}/restore": {"packages.package_version_restored", "packages.tag_created"},
