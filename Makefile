@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -232,6 +232,9 @@ schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
+reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document
+	$(PYTHON) -m tests.support.api_reference
+
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv
 	$(COMPILE) pyproject.toml --extra server --extra embedded --upgrade -o requirements.lock

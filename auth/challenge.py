@@ -10,9 +10,12 @@ _ESCAPED: Final = re.compile(r'(["\\])')
 _UNQUOTABLE: Final = re.compile(r'[^ -~]|["\\]')
 
 
-def challenge(realm: str, service: str, scope: str | None = None, error: str | None = None) -> str:
+def challenge(
+    realm: str, service: str, scope: str | None = None, error: str | None = None, description: str = ""
+) -> str:
     """Render the Bearer challenge: the token endpoint (``realm``), the service and the scope.
 
+    docker shows the ``description`` of the error to its user, and no other text of this response.
     The order of parameters is distribution's. Characters that a header cannot carry become ``?``.
     """
     parameters = [f'realm="{_quoted(realm)}"', f'service="{_quoted(service)}"']
@@ -20,6 +23,8 @@ def challenge(realm: str, service: str, scope: str | None = None, error: str | N
         parameters.append(f'scope="{_plain(scope)}"')
     if error:
         parameters.append(f'error="{_plain(error)}"')
+    if description:
+        parameters.append(f'error_description="{_plain(description)}"')
     return "Bearer " + ",".join(parameters)
 
 

@@ -18,7 +18,9 @@ _HEADER_MAX: Final = 16_384  # characters
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")  # RFC 7515 §7.1
 _JWE: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}")  # RFC 7516 §7.1
 _OIDC_USER: Final = "oidc"  # reserved as a login
-_NOT_OURS: Final = "not a personal access token of this registry"
+_NOT_OURS: Final = (
+    "this is no access token of this registry: one is made on its page /settings/tokens, and sent as the password"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 

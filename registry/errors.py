@@ -153,7 +153,9 @@ class BlobUploadUnknown(RegistryError):
     """No such upload is open in the package."""
 
     def __init__(self, upload: object) -> None:
-        super().__init__(f"no upload with the id {shown(str(upload))} is open in this package")
+        super().__init__(
+            f"no upload with the id {shown(str(upload))} is open in this package; begin a new one with POST"
+        )
 
 
 class UploadExpired(RegistryError):
@@ -232,7 +234,10 @@ class ManifestBlobUnknown(RegistryError):
 
     def __init__(self, digests: Sequence[Digest]) -> None:
         named = ", ".join(digests[:3]) + (", …" if len(digests) > 3 else "")  # noqa: PLR2004 - three fit on a line
-        message = f"the manifest names {len(digests)} blobs or manifests that this package does not have: {named}"
+        message = (
+            f"the manifest names {len(digests)} blobs or manifests that this package does not have: {named}; "
+            "push them first"
+        )
         super().__init__(message, {"digests": list(digests)})
 
 
@@ -247,7 +252,7 @@ class NameUnknown(RegistryError):
     """The package does not exist, or this identity may not know that it does."""
 
     def __init__(self, name: PackageName) -> None:
-        super().__init__("no package with this name is known to you", {"name": str(name)})
+        super().__init__("no package with this name is here, or these credentials may not see it", {"name": str(name)})
 
 
 class Refusal(RegistryError):
@@ -319,7 +324,9 @@ class Denied(RegistryError):
 
     def __init__(self, missing: str, have: Sequence[str], fix: str, words: str | None = None) -> None:
         held = ", ".join(have) or "nothing"
-        message = f"{words or 'permission_denied'}; this needs {missing}, and these credentials give {held}. {fix}"
+        said = words or "permission_denied"
+        joint = " This" if said.endswith(".") else "; this"
+        message = f"{said}{joint} needs {missing}, and these credentials give {held}. {fix}"
         super().__init__(message, {"missing": missing, "have": list(have), "fix": fix})
         self.words = words or f"this needs {missing}. {fix}"
 
@@ -357,8 +364,9 @@ class UnavailableNow(RegistryError):
     """Postgres or S3 is unreachable, or the server is overloaded or stopping."""
 
     def __init__(self, retry_after_seconds: int, message: str | None = None) -> None:
-        said = message or f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
-        super().__init__(said, headers={"Retry-After": str(retry_after_seconds)})
+        if message is None:
+            message = f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class ReadOnlyNow(UnavailableNow):

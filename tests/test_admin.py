@@ -31,11 +31,11 @@ async def test_the_operator_keeps_accounts(env: dict[str, str], db: Database) ->
         (("user", "create", "Ada", "--admin"), (0, "created Ada")),
         (("user", "create", "bob"), (0, "created bob")),
         (("org", "create", "acme", "--owner", "bob"), (0, "created acme")),
-        (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken")),
+        (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken: choose another")),
         (("user", "rename", "bob", "rob"), (0, "renamed bob to rob")),
         (("user", "suspend", "rob"), (0, "rob is suspended")),
         (("user", "unsuspend", "rob"), (0, "rob is active")),
-        (("user", "suspend", "ada"), (1, "moorage: Ada is the last administrator of this registry")),
+        (("user", "suspend", "ada"), (1, "moorage: Ada is the last administrator of this registry: make another one first")),
         (("user", "delete", "rob", "--yes"),
          (1, "moorage: rob is the only owner of acme: name another owner or delete it first")),
         (("user", "delete", "nobody", "--yes"), (1, "moorage: nobody has the login 'nobody'")),
@@ -99,7 +99,7 @@ async def test_the_operator_lists_and_revokes(env: dict[str, str]) -> None:
         for number in ("1", "9" * 30):
             assert await _moorage(env, "token", verb, number) == (1, f"moorage: there is no token {number}")
     assert (await _moorage(env, "token", "list", "--user", "nobody"))[0] == 1
-    last = (1, "moorage: Ada is the last administrator of this registry")
+    last = (1, "moorage: Ada is the last administrator of this registry: make another one first")
     assert await _moorage(env, "user", "demote", "ada") == last
 
 

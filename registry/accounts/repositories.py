@@ -192,7 +192,7 @@ async def put_collaborator(db: Executor, repository: Repository, person: Account
     Raises CollaboratorInvalid.
     """
     if person.kind != "User":
-        raise CollaboratorInvalid(f"{person.login} is an organization")
+        raise CollaboratorInvalid(f"{person.login} is an organization: only users are collaborators")
     if person.id == repository.owner_id:
         raise CollaboratorInvalid("the owner of a repository cannot be its collaborator")
     await collaborators.put(db, repository.id, person.id, role)
@@ -206,7 +206,7 @@ async def grant_team(db: Executor, repository: Repository, organization: str, te
 
 async def _lock(tx: Transaction, repository: Repository) -> None:
     if not await repositories.lock(tx, repository.id, repository.owner_id):
-        raise RepositoryMoved("the repository was moved or deleted meanwhile")
+        raise RepositoryMoved("the repository was moved or deleted meanwhile: read it again")
 
 
 def _taken() -> RepositoryTaken:

@@ -103,7 +103,9 @@ class Standalone:
             return 0
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise CannotStart(f"no space left on the disk that holds {self.data}") from error
+                raise CannotStart(
+                    f"no space left on the disk that holds {self.data}: free some, or choose another DATA"
+                ) from error
             raise
 
     def _note(self, text: str) -> None:

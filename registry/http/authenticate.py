@@ -82,7 +82,9 @@ async def holder(
         else:
             stored = await services.lookups.token(hash_of(credentials.token))
             if stored is None:
-                raise Unauthenticated("the token is unknown, expired or revoked")
+                raise Unauthenticated(
+                    "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
+                )
             found = Holder(stored)
     await tokens.note_use(services.db, found.token)
     return found
@@ -90,7 +92,7 @@ async def holder(
 
 async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
     if services.keyless is None:
-        raise Unauthenticated("the token is not of this registry, which trusts no issuer of others")
+        raise Unauthenticated("MOORAGE_OIDC_ISSUERS of this registry names no issuer, and this is an identity token")
     return await services.keyless.exchange(services.db, text, now)
 
 

@@ -19,12 +19,16 @@ class ImageUnknown(NameUnknown):
 
 
 class PushWithoutOwner(Denied):
-    """The pushed name has no owner. ``command``: renames the image; ``owners``: the accounts one may push to."""
+    """The pushed name has no owner. ``command``: renames the image; ``owners``: the accounts one may push to.
 
-    def __init__(self, command: str, owners: Sequence[str]) -> None:
-        self.words = f"images are OWNER/IMAGE here: {command}"
-        detail = {"missing": "an owner in the name", "have": list(owners), "fix": command}
-        RegistryError.__init__(self, f"{self.words} ({_named(owners)})", detail)
+    ``sign_in``: the command that comes before, for a caller who is nobody.
+    """
+
+    def __init__(self, command: str, owners: Sequence[str], sign_in: str = "") -> None:
+        fix = f"{sign_in}, then {command}" if sign_in else command
+        self.words = f"images are OWNER/IMAGE here: {fix}"
+        detail = {"missing": "an owner in the name", "have": list(owners), "fix": fix}
+        RegistryError.__init__(self, self.words if sign_in else f"{self.words} ({_named(owners)})", detail)
 
 
 class OwnerMissing(Denied):

@@ -22,6 +22,7 @@ from registry.http.api.app import PREFIX, ROUTES
 from registry.http.api.openapi import document
 from registry.http.api.openapi_v2 import ENDPOINTS
 from registry.oci.request import Kind
+from tests.support.document import check
 from tests.support.server import Registry
 
 _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -38,9 +39,77 @@ def test_the_document_is_valid_and_has_every_route() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_bodies_of_one_name_are_one_type() -> None:
-    bodies = {route.body for route in ROUTES if route.body is not None}
-    assert len({body.__name__ for body in bodies}) == len(bodies), "the document names them by their class"
+def _is_named(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema is one of the components, a list or a map of such, or one of several."""
+    if "anyOf" in schema:
+        return all(_is_named(one) for one in schema["anyOf"])
+    return "$ref" in schema or "$ref" in schema.get("items", {})
+
+
+def test_every_body_has_a_schema_with_a_name() -> None:
+    made = document(ROUTES)
+    unnamed = [
+        f"{method} {path} {status}"
+        for path, methods in made["paths"].items()
+        for method, operation in methods.items()
+        for status, response in [("body", operation.get("requestBody", {})), *operation["responses"].items()]
+        for kind, content in response.get("content", {}).items()
+        if kind not in {"image/svg+xml", "application/x-www-form-urlencoded"} and not _is_named(content["schema"])
+    ]
+    assert unnamed == ["get /api/v3/admin/settings 200"], "a map: of the names of settings"
+
+
+def test_every_operation_that_answers_well_tells_with_what() -> None:
+    silent = [
+        f"{method} {path} {status}"
+        for path, methods in document(ROUTES)["paths"].items()
+        for method, operation in methods.items()
+        for status, response in operation["responses"].items()
+        if path.startswith(PREFIX) and status in {"200", "201", "202"} and "content" not in response
+    ]
+    assert not silent
+
+
+def test_every_field_has_a_type() -> None:
+    untyped = [
+        f"{name}.{field}"
+        for name, schema in document(ROUTES)["components"]["schemas"].items()
+        for field, told in schema.get("properties", {}).items()
+        if not {"type", "$ref", "anyOf", "const", "enum"} & told.keys()
+    ]
+    assert untyped == []
+
+
+def test_every_parameter_of_a_query_is_described() -> None:
+    silent = {
+        f"{operation['operationId']} {one['name']}"
+        for methods in document(ROUTES)["paths"].values()
+        for operation in methods.values()
+        for one in operation.get("parameters", [])
+        if one["in"] == "query" and not {"description", "enum"} & one["schema"].keys()
+    }
+    assert not silent
+
+
+def test_types_of_one_name_are_one_type() -> None:
+    names = document(ROUTES)["components"]["schemas"]
+    assert [name for name in names if "." in name or "_" in name] == [], "the document names them by their class"
+
+
+def test_what_is_not_in_the_document_is_found() -> None:
+    json = {"Content-Type": "application/json; charset=utf-8"}
+    check("GET", "/api/v3/user/tokens?page=1", 200, json, b"[]")
+    usage = b'{"stored_bytes":1,"pulled_bytes":1,"complete":true%b}'
+    check("GET", "/api/v3/user/packages/usage", 200, json, usage % b"")
+    for status, headers, body in (
+        (200, json, usage % b',"more":1'),
+        (200, json, usage.replace(b"1", b'"1"') % b""),
+        (200, json, b"{}"),
+        (200, {"Content-Type": "text/html"}, b"<p>"),
+        (418, json, b"{}"),
+    ):
+        with pytest.raises(AssertionError, match="document"):
+            check("GET", "/api/v3/user/packages/usage", status, headers, body)
 
 
 def test_routes_that_read_a_body_take_one() -> None:

@@ -21,10 +21,12 @@ from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token, create_user
 from registry.app import answering, open_services
 from registry.config import Settings
+from registry.http.api.app import PREFIX
 from registry.http.router import Router
 from registry.http.server.admission import Admission
 from registry.services import Services
 from storage.objects.s3.store import S3Store
+from tests.support import document
 
 PACKAGES = ("read:packages", "write:packages", "delete:packages")
 
@@ -136,7 +138,10 @@ class Registry:
         async with self.http.request(
             method, url, data=data, json=json, headers=all_headers, allow_redirects=False
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            body = await response.read()
+        if path.startswith(PREFIX):
+            document.check(method, path, response.status, response.headers, body)
+        return Answer(response.status, response.headers, body)
 
     async def push_blob(self, name: str, data: bytes, token: str) -> str:
         """Pushes a blob as docker does: POST, PATCH, PUT; its digest."""

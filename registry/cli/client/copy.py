@@ -62,7 +62,13 @@ def _run(context: Context) -> None:
     else:
         version = source.version or "latest"
         wanted = [(version, target.tag or source.tag or ("latest" if not source.digest else ""))]
-    done = [copier.copy(version, tag) for version, tag in wanted]
+    try:
+        done = [copier.copy(version, tag) for version, tag in wanted]
+    except CommandError as error:
+        if error.instead:
+            tag = f":{target.tag}" if target.tag else ""
+            error.attempt = f"moorage copy {both[0].host}/{source} {both[1].host}/{error.instead}{tag}"
+        raise
     _tell(context, target, both[1].host, done)
 
 

@@ -16,12 +16,13 @@ INTERRUPTED: Final = 130
 class CommandError(Exception):
     """A failure that the user is told of: ``what`` failed, ``why``, one command to ``attempt``, the id of a request.
 
-    ``wait``: in so many seconds the registry wants to be asked again.
+    ``wait``: in so many seconds the registry wants to be asked again. ``instead``: the name to push to.
     """
 
     def __init__(
-        self, what: str, *, status: int = FAILED, why: str = "", attempt: str = "", request: str = "", wait: float = 0
-    ) -> None:
+        self, what: str, *, status: int = FAILED, why: str = "", attempt: str = "", request: str = "", wait: float = 0,
+        instead: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(what)
         self.status = status
         self.what = what
@@ -29,6 +30,7 @@ class CommandError(Exception):
         self.attempt = attempt
         self.request = request
         self.wait = wait
+        self.instead = instead
 
     def facts(self) -> dict[str, str]:
         """Return what is known of the failure, in the order in which it is shown."""

@@ -12,7 +12,7 @@ from registry.cli.client.context import Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
 from registry.cli.client.http import Connection, Reply, body_of, seconds_of
 from registry.cli.client.manifests import INDEXES, Manifest, entries, parsed
-from registry.cli.client.references import is_tag
+from registry.cli.client.references import is_package, is_tag
 
 _MANIFESTS: Final = (
     *INDEXES,
@@ -27,6 +27,7 @@ _PAGES_MAX: Final = 10_000
 _ALGORITHMS: Final = ("sha256", "sha512")
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REFUSALS: Final = range(400, 500)
 _STATUSES: Final = {
     401: NOT_SIGNED_IN,
     403: DENIED,
@@ -302,15 +303,22 @@ class Registry:
         found = reply.json()
         errors = found.get("errors") if isinstance(found, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        status = _STATUSES.get(reply.status) or (REFUSED if reply.status < 500 else FAILED)  # noqa: PLR2004
-        attempt = (
-            f"moorage login {self.target.host}"
-            if status in {NOT_SIGNED_IN, NOT_FOUND} and not self.target.token
-            else ""
-        )
-        said = str(first.get("message") or f"{self.target.host} answered {reply.status}")
+        status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
+        nobody = status == NOT_FOUND and not self.target.token
+        attempt = f"moorage login {self.target.host}" if nobody or status == NOT_SIGNED_IN else ""
+        said = str(first.get("message") or f"{self.target.host} answered {reply.status}").partition(": docker ")[0]
         wait = seconds_of(reply.headers.get("Retry-After"), 0)
-        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait)
+        return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait,
+            instead=self._instead(first.get("detail")))  # fmt: skip
+
+    def _instead(self, detail: object) -> str:
+        """Return the name that Moorage tells to push to, where the name that was pushed to has no account."""
+        told = detail if isinstance(detail, dict) else {}
+        owners, missing = told.get("have"), str(told.get("missing", ""))
+        if not missing.startswith(("an owner", "an account")) or not isinstance(owners, list) or not owners:
+            return ""
+        name = f"{owners[0]}/{self.path.partition('/')[2] or self.path}"
+        return name if is_package(name) else ""
 
 
 #: What goes wrong while a blob travels.

@@ -40,7 +40,9 @@ class Reference(NamedTuple):
 def parse(text: str) -> Reference:
     """Parse a reference to a package of Moorage or to one of its versions. Raises CommandError."""
     found = parse_any(text)
-    if not _PACKAGE.fullmatch(found.path):
+    if "/" not in found.path:
+        raise CommandError(f"{text!r} names no owner", status=USAGE, why=f"expected OWNER/{found.path}")
+    if not is_package(found.path):
         raise _malformed(text)
     return found
 
@@ -73,6 +75,11 @@ def parse_package(text: str) -> Reference:
     if found.version:
         raise CommandError(f"{text} names a version", status=USAGE, why="expected a package: OWNER/NAME")
     return found
+
+
+def is_package(text: str) -> bool:
+    """Return whether a text is the name of a package of Moorage."""
+    return _PACKAGE.fullmatch(text) is not None
 
 
 def is_tag(text: str) -> bool:

@@ -31,4 +31,9 @@ def find(api: Api, reference: Reference, state: str | None = None) -> dict[str, 
         if reference.digest == one["name"] or reference.tag in one["metadata"]["container"]["tags"]:
             found: dict[str, Any] = one
             return found
-    raise CommandError(f"there is no {'deleted ' if state else ''}version {reference}", status=NOT_FOUND)
+    which = "--deleted " if state else ""
+    raise CommandError(
+        f"there is no {'deleted ' if state else ''}version {reference}",
+        status=NOT_FOUND,
+        attempt=f"moorage versions {which}{reference.path}",
+    )

@@ -13,6 +13,7 @@ from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, package_name, shown
 from registry.http.api.packages import linked_repository
+from registry.http.api.schemas import packages as schemas
 from registry.http.api.shapes import simple_user
 from registry.packages.conditions import Check
 from registry.packages.roles import AUDIENCES, ROLES
@@ -182,46 +183,48 @@ ROUTES: Final = (
         "List who has access to a package",
         scope=_SCOPE,
         statuses=(200, 401, 403, 404),
+        answer=schemas.PackageAccess,
     ),
     *family(
         "GET",
         PACKAGE + "/access/{login}",
         get_effective,
-        "Tell why a person has a role over a package",
+        "Get the role of a user over a package, and why",
         scope="read:packages",
         statuses=(200, 401, 403, 404),
+        answer=schemas.EffectiveAccess,
     ),
     *family(
         "PUT",
         _USER,
         grant_user,
-        "Give a person a role over a package",
+        "Grant a user a role over a package",
         scope=_SCOPE,
         body=NewRole,
         statuses=_GRANTED,
         locks=True,
     ),
     *family(
-        "DELETE", _USER, revoke_user, "Take a person's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
+        "DELETE", _USER, revoke_user, "Revoke a user's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
     ),
     *family(
         "PUT",
         _TEAM,
         grant_team,
-        "Give a team a role over a package",
+        "Grant a team a role over a package",
         scope=_SCOPE,
         body=NewRole,
         statuses=_GRANTED,
         locks=True,
     ),
     *family(
-        "DELETE", _TEAM, revoke_team, "Take a team's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
+        "DELETE", _TEAM, revoke_team, "Revoke a team's role over a package", scope=_SCOPE, statuses=_REVOKED, locks=True
     ),
     *family(
         "PUT",
         _REPOSITORY,
         grant_repository,
-        "Give a repository a role over a package",
+        "Grant a repository a role over a package",
         scope=_SCOPE,
         body=NewRepositoryRole,
         statuses=_GRANTED,
@@ -231,7 +234,7 @@ ROUTES: Final = (
         "DELETE",
         _REPOSITORY,
         revoke_repository,
-        "Take a repository's role over a package",
+        "Revoke a repository's role over a package",
         scope=_SCOPE,
         query=("audience",),
         statuses=_REVOKED,

@@ -9,6 +9,7 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.paging import page_of, since_link, since_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import accounts as schemas
 from registry.http.api.shapes import simple_organization, simple_user
 from storage.metadata import accounts, organizations
 from storage.metadata.accounts import Account
@@ -130,27 +131,51 @@ def _membership(call: ApiCall, org: Belonging, person: dict[str, Any] | None) ->
 
 
 ROUTES: Final = (
-    Route("GET", "/user", get_myself, "Who I am", statuses=(200, 401, 403)),
-    Route("GET", "/user/orgs", list_my_organizations, "My organizations", scope="read:org", query=_PAGED),
+    Route("GET", "/user", get_myself, "Get yourself", statuses=(200, 401, 403), answer=schemas.PrivateUser),
+    Route(
+        "GET",
+        "/user/orgs",
+        list_my_organizations,
+        "List your organizations",
+        scope="read:org",
+        query=_PAGED,
+        answer=list[schemas.SimpleOrganization],
+    ),
     Route(
         "GET",
         "/user/memberships/orgs",
         list_my_memberships,
-        "My memberships",
+        "List your memberships",
         scope="read:org",
         query=("state", *_PAGED),
+        answer=list[schemas.OrganizationMembership],
     ),
-    Route("GET", "/user/{account_id}", get_user_by_id, "An account, by its number", statuses=(200, 404)),
-    Route("GET", "/users", list_accounts, "Accounts", query=_SINCE),
-    Route("GET", "/organizations", list_all_organizations, "Organizations", query=_SINCE),
-    Route("GET", "/users/{username}", get_user, "An account", statuses=(200, 404)),
+    Route(
+        "GET",
+        "/user/{account_id}",
+        get_user_by_id,
+        "Get an account by its id",
+        statuses=(200, 404),
+        answer=schemas.PublicUser,
+    ),
+    Route("GET", "/users", list_accounts, "List accounts", query=_SINCE, answer=list[schemas.SimpleUser]),
+    Route(
+        "GET",
+        "/organizations",
+        list_all_organizations,
+        "List all organizations",
+        query=_SINCE,
+        answer=list[schemas.SimpleOrganization],
+    ),
+    Route("GET", "/users/{username}", get_user, "Get an account", statuses=(200, 404), answer=schemas.PublicUser),
     Route(
         "GET",
         "/users/{username}/orgs",
         list_organizations,
-        "Organizations of a user",
+        "List the organizations of a user",
         scope="read:org",
         query=_PAGED,
         statuses=(200, 404),
+        answer=list[schemas.SimpleOrganization],
     ),
 )

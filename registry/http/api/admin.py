@@ -11,6 +11,7 @@ from registry.accounts import organizations
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import accounts as schemas
 from registry.http.api.shapes import simple_organization, simple_user
 from storage.metadata.accounts import Account
 
@@ -179,8 +180,27 @@ _ORGS: Final = "/admin/organizations"
 _TOLD: Final = "/users/{username}"
 
 ROUTES: Final = (
-    Route("POST", "/admin/users", create_user, "Create a user", _ADMIN, body=NewUser, statuses=(201, 422)),
-    Route("PATCH", _USER, rename_user, "Rename a user", _ADMIN, body=NewLogin, statuses=(202, 404, 422), told_by=_TOLD),
+    Route(
+        "POST",
+        "/admin/users",
+        create_user,
+        "Create a user",
+        _ADMIN,
+        body=NewUser,
+        statuses=(201, 422),
+        answer=schemas.SimpleUser,
+    ),
+    Route(
+        "PATCH",
+        _USER,
+        rename_user,
+        "Rename a user",
+        _ADMIN,
+        body=NewLogin,
+        statuses=(202, 404, 422),
+        told_by=_TOLD,
+        answer=schemas.AcceptedChange,
+    ),
     Route("DELETE", _USER, delete_user, "Delete a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route(
         "POST",
@@ -190,6 +210,7 @@ ROUTES: Final = (
         _ADMIN,
         body=NewAuthorization,
         statuses=(201, 404, 422),
+        answer=schemas.Authorization,
     ),
     Route(
         "POST",
@@ -198,8 +219,17 @@ ROUTES: Final = (
         "Create a link that signs a user in once",
         _ADMIN,
         statuses=(201, 404),
+        answer=schemas.SignInLink,
     ),
-    Route("GET", f"{_USER}/sessions", list_sessions, "List the sessions of a user", _ADMIN, statuses=(200, 404)),
+    Route(
+        "GET",
+        f"{_USER}/sessions",
+        list_sessions,
+        "List the sessions of a user",
+        _ADMIN,
+        statuses=(200, 404),
+        answer=list[schemas.BrowserSession],
+    ),
     Route("DELETE", f"{_USER}/sessions", end_sessions, "End the sessions of a user", _ADMIN, statuses=(204, 404)),
     Route("PUT", _SUSPENDED, suspend_user, "Suspend a user", _ADMIN, statuses=(204, 404, 422), told_by=_TOLD),
     Route("DELETE", _SUSPENDED, unsuspend_user, "End a user's suspension", _ADMIN, statuses=(204, 404), told_by=_TOLD),
@@ -221,6 +251,7 @@ ROUTES: Final = (
         _ADMIN,
         body=NewOrganization,
         statuses=(201, 422),
+        answer=schemas.SimpleOrganization,
     ),
     Route(
         "PATCH",
@@ -231,5 +262,6 @@ ROUTES: Final = (
         body=NewLogin,
         statuses=(202, 404, 422),
         told_by="/orgs/{org}",
+        answer=schemas.AcceptedChange,
     ),
 )

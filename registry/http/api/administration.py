@@ -9,6 +9,8 @@ from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.families import one_of
 from registry.http.api.paging import after_link, size_of
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import accounts as accounts_schemas
+from registry.http.api.schemas import site as site_schemas
 from registry.http.api.shapes import simple_organization, simple_user
 from registry.http.numbers import number_of
 from storage.metadata import administration as stored
@@ -131,6 +133,7 @@ ROUTES: Final = (
         _ADMIN,
         query=("filter", "q", "after", "per_page"),
         statuses=(200, 422),
+        answer=list[accounts_schemas.AdministeredUser],
     ),
     Route(
         "GET",
@@ -139,6 +142,7 @@ ROUTES: Final = (
         "List organizations",
         _ADMIN,
         query=("after", "per_page"),
+        answer=list[accounts_schemas.AdministeredOrganization],
     ),
     Route(
         "GET",
@@ -148,6 +152,7 @@ ROUTES: Final = (
         _ADMIN,
         query=("user", "after", "per_page"),
         statuses=(200, 404),
+        answer=list[accounts_schemas.AdministeredToken],
     ),
     Route(
         "DELETE",
@@ -157,5 +162,5 @@ ROUTES: Final = (
         _ADMIN,
         statuses=(204, 404),
     ),
-    Route("GET", "/enterprise/stats/all", get_statistics, "Get all statistics", _ADMIN),
+    Route("GET", "/enterprise/stats/all", get_statistics, "Get all statistics", _ADMIN, answer=site_schemas.Statistics),
 )

@@ -51,7 +51,7 @@ ROUTES: Final = (
         "GET",
         "/avatars/{account_id}",
         get,
-        "The picture of an account",
+        "Get the picture of an account",
         Access.ANYBODY,
         statuses=(200, 404),
         media_type=_SVG,

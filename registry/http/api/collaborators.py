@@ -13,6 +13,7 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import repositories as schemas
 from registry.http.api.shapes import permissions, simple_user
 from storage.metadata import collaborators
 from storage.metadata.collaborators import Collaborator
@@ -82,22 +83,31 @@ ROUTES: Final = (
         "GET",
         _ALL,
         list_all,
-        "Collaborators",
+        "List collaborators",
         scope="repo",
         query=("page", "per_page"),
         statuses=(200, 403, 404),
+        answer=list[schemas.Collaborator],
     ),
-    Route("GET", _ONE, check, "Whether somebody is a collaborator", scope="repo", statuses=(204, 403, 404)),
-    Route("GET", _TOLD, get_permission, "What somebody may do", scope="repo", statuses=(200, 403, 404)),
+    Route("GET", _ONE, check, "Check that a user is a collaborator", scope="repo", statuses=(204, 403, 404)),
+    Route(
+        "GET",
+        _TOLD,
+        get_permission,
+        "Get the permission of a user",
+        scope="repo",
+        statuses=(200, 403, 404),
+        answer=schemas.RepositoryPermission,
+    ),
     Route(
         "PUT",
         _ONE,
         put,
-        "Give a user a role",
+        "Add a collaborator",
         scope="repo",
         body=NewCollaborator,
         statuses=(204, 403, 404, 422),
         told_by=_TOLD,
     ),
-    Route("DELETE", _ONE, remove, "Take a user's role away", scope="repo", statuses=(204, 403, 404), told_by=_TOLD),
+    Route("DELETE", _ONE, remove, "Remove a collaborator", scope="repo", statuses=(204, 403, 404), told_by=_TOLD),
 )

@@ -13,6 +13,7 @@ from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, shown
 from registry.http.api.paging import after_link, after_of
+from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
 from registry.packages.deletions import Preview
 from registry.packages.selections import filter_of
@@ -204,6 +205,7 @@ ROUTES: Final = (
         scope="delete:packages",
         query=("versions",),
         statuses=(*_PREVIEW, 422),
+        answer=(schemas.PackageDeletion, schemas.VersionsDeletion),
     ),
     *family(
         "POST",
@@ -222,6 +224,7 @@ ROUTES: Final = (
         scope="read:packages",
         query=("tagged", "match", "pushed_before", "after", "per_page"),
         statuses=(*_PREVIEW, 422),
+        answer=list[schemas.SelectedVersion],
     ),
     *family(
         "GET",
@@ -230,6 +233,7 @@ ROUTES: Final = (
         "Show what a deletion of a version takes along",
         scope="delete:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionsDeletion,
     ),
     *family(
         "GET",
@@ -238,6 +242,7 @@ ROUTES: Final = (
         "Show what a restore of a version brings back",
         scope="write:packages",
         statuses=_PREVIEW,
+        answer=schemas.VersionRestore,
     ),
     *family(
         "GET",
@@ -247,5 +252,6 @@ ROUTES: Final = (
         scope="write:packages",
         query=("token",),
         statuses=_PREVIEW,
+        answer=schemas.PackageRestore,
     ),
 )

@@ -8,6 +8,7 @@ from auth.identity import Action
 from registry.errors import NotFound
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import VERSION, allowed, family, one_of
+from registry.http.api.schemas import packages as schemas
 from storage.metadata import downloads, versions
 
 _INTERVALS: Final = ("day",)
@@ -40,4 +41,5 @@ ROUTES: Final = family(
     scope="read:packages",
     query=("interval",),
     statuses=(200, 401, 403, 404, 422),
+    answer=schemas.VersionDownloads,
 )

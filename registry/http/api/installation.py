@@ -6,6 +6,7 @@ from aiohttp import web
 
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import site as schemas
 from registry.http.health import health
 from registry.shown_settings import shown
 from registry.version import VERSION
@@ -62,7 +63,9 @@ async def get_settings(call: ApiCall) -> web.Response:
 _ADMIN: Final = Access.SITE_ADMIN
 
 ROUTES: Final = (
-    Route("GET", "/admin/health", get_health, "Get the health of the registry", _ADMIN),
-    Route("GET", "/admin/jobs", list_jobs, "List background jobs", _ADMIN),
-    Route("GET", "/admin/settings", get_settings, "Get the effective settings", _ADMIN),
+    Route("GET", "/admin/health", get_health, "Get the health of the registry", _ADMIN, answer=schemas.Health),
+    Route("GET", "/admin/jobs", list_jobs, "List background jobs", _ADMIN, answer=list[schemas.Job]),
+    Route(
+        "GET", "/admin/settings", get_settings, "Get the effective settings", _ADMIN, answer=dict[str, schemas.Setting]
+    ),
 )

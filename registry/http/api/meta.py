@@ -6,6 +6,7 @@ from aiohttp import web
 
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import site as schemas
 from registry.version import VERSION
 
 #: The release of GitHub Enterprise Server whose API clients may expect: gh and go-github ask for it.
@@ -86,7 +87,7 @@ async def rate_limit(call: ApiCall) -> web.Response:
 
 
 ROUTES: Final = (
-    Route("GET", "/", root, "The URLs of the API", Access.ANYBODY),
-    Route("GET", "/meta", meta, "The API's version", Access.ANYBODY),
-    Route("GET", "/rate_limit", rate_limit, "The rate limit", Access.ANYBODY),
+    Route("GET", "/", root, "Get the URLs of the API", Access.ANYBODY, answer=schemas.Root),
+    Route("GET", "/meta", meta, "Get the version of the API", Access.ANYBODY, answer=schemas.ApiMeta),
+    Route("GET", "/rate_limit", rate_limit, "Get the rate limit", Access.ANYBODY, answer=schemas.RateLimit),
 )

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,7 +13,10 @@ from aiohttp import web
 from registry.http.api import openapi_v2
 from registry.http.api.call import ApiCall
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas.site import OpenApiDocument
 from registry.http.server.message import INERT
+from registry.packages.search import SORTS as SEARCH_SORTS
+from registry.packages.tags import SORTS as TAG_SORTS
 from registry.version import VERSION
 
 _PREFIX: Final = "/api/v3"
@@ -32,14 +35,14 @@ _PATH: Final[dict[str, Any]] = {
 }
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
-    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "page": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of the page."},
     "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
-    "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30},
+    "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30, "description": "The size of a page."},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
     "visibility": {"type": "string", "enum": _VISIBILITIES},
     "state": {"type": "string", "enum": ["active", "deleted"], "default": "active"},
     "role": {"type": "string", "enum": ["all", "admin", "member"], "default": "all"},
-    "type": {"type": "string"},
+    "type": {"type": "string", "description": "As visibility; other values are all of them."},
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
     "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
     "q": {"type": "string", "description": "How a name, or an owner or a component of a name, begins."},
@@ -47,12 +50,31 @@ _QUERY: Final[dict[str, Any]] = {
     "versions": {"type": "string", "description": "The ids of versions, with commas between them."},
     "tagged": {"type": "string", "enum": ["true", "false"], "description": "Both, if it is absent."},
     "match": {"type": "string", "description": "A glob, such as v1.*"},
-    "pushed_before": {"type": "string", "format": "date-time"},
+    "pushed_before": {"type": "string", "format": "date-time", "description": "With the offset of its zone."},
     "filter": {"type": "string", "enum": ["suspended", "site_admin"]},
     "user": {"type": "string", "description": "A login."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
     "direction": {"type": "string", "enum": ["asc", "desc"], "description": "Down by time, else up."},
     "after": {"type": "string", "description": "Where the page begins, from a Link header."},
+    "before": {"type": "string", "description": "Where the page ends, from a Link header; after comes before it."},
+    "phrase": {
+        "type": "string",
+        "description": "Qualifiers such as action:team, actor:alice and created:>=2026-01-31.",
+    },
+    "include": {
+        "type": "string",
+        "enum": ["web", "all", "git"],
+        "default": "web",
+        "description": "Of git there is none.",
+    },
+    "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+}
+#: What a name means in the operations of a noun, if not the same as elsewhere.
+_QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("repositories", "sort"): {"type": "string", "enum": ["full_name", "created", "updated", "pushed"]},
+    ("teams", "sort"): {"type": "string", "enum": ["full_name", "created", "updated", "pushed"]},
+    ("tags", "sort"): {"type": "string", "enum": list(TAG_SORTS)},
+    ("search", "sort"): {"type": "string", "enum": list(SEARCH_SORTS), "default": "newest"},
 }
 _REQUIRED: Final = frozenset({"package_type"})
 #: What every route may answer, whatever it does.
@@ -76,6 +98,8 @@ _WORDS: Final = {
     429: "Too much of what the message names; see Retry-After",
     503: "For a moment; see Retry-After",
 }
+#: What a route answers that has no type: a picture.
+_OTHER: Final = {"type": "string"}
 _BASIC_ERROR: Final = {
     "type": "object",
     "required": ["message", "status"],
@@ -86,7 +110,15 @@ _BASIC_ERROR: Final = {
         "missing": {"type": "string", "description": "Of 403: the right that is missing."},
         "have": {"type": "array", "items": {"type": "string"}, "description": "Of 403: the rights that are there."},
         "fix": {"type": "string", "description": "What to do."},
-        "errors": {"type": "array", "items": {"type": "object"}, "description": "Of 422: what, and where."},
+        "errors": {
+            "type": "array",
+            "description": "Of 422: what is wrong, and where.",
+            "items": {
+                "type": "object",
+                "required": ["resource", "field", "code"],
+                "properties": {name: {"type": "string"} for name in ("resource", "field", "code", "message")},
+            },
+        },
     },
 }
 _SCHEMES: Final = {
@@ -107,18 +139,18 @@ def route(table: Sequence[Route]) -> Route:
         kept = {**INERT, "Cache-Control": "no-cache, no-transform"}
         return web.Response(body=text(), content_type="application/json", headers=kept)
 
-    made = Route("GET", "/openapi.json", get, "This document", Access.ANYBODY)
+    made = Route("GET", "/openapi.json", get, "Get the OpenAPI document", Access.ANYBODY, answer=OpenApiDocument)
     return made
 
 
 def document(table: Sequence[Route]) -> dict[str, Any]:
     """The document; a status that a route does not name, but its access, body or path implies, is in it too."""
-    bodies = list(dict.fromkeys(one.body for one in table if one.body is not None))
-    schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    types = list(dict.fromkeys(kind for one in table for kind in (one.body, *_answers(one)) if kind is not None))
+    found, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas = dict(zip(types, found, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for one in table:
-        body = None if one.body is None else schemas[bodies.index(one.body)]
-        paths.setdefault(_PREFIX + one.path, {})[one.method.lower()] = _operation(one, body)
+        paths.setdefault(_PREFIX + one.path, {})[one.method.lower()] = _operation(one, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -136,19 +168,27 @@ def document(table: Sequence[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(one: Route, body: dict[str, Any] | None) -> dict[str, Any]:
+def _answers(one: Route) -> tuple[Any, ...]:
+    """The types of the JSON that the route answers with."""
+    return one.answer if isinstance(one.answer, tuple) else () if one.answer is None else (one.answer,)
+
+
+def _operation(one: Route, schemas: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
+    answers = [schemas[kind] for kind in _answers(one)]
+    answer = answers[0] if len(answers) == 1 else {"anyOf": answers} if answers else _OTHER
     operation: dict[str, Any] = {
         "operationId": _id(one),
         "summary": one.summary,
         "tags": [_noun(one)],
         "parameters": list(_parameters(one)),
-        "responses": {str(status): _response(status, one.media_type) for status in sorted(statuses(one))},
+        "responses": {str(status): _response(status, one.media_type, answer) for status in sorted(statuses(one))},
         "security": _security(one),
     }
     told = inspect.getdoc(one.handler)
     if told:
         operation["description"] = told
-    if body is not None:
+    if one.body is not None:
+        body = schemas[one.body]
         operation["requestBody"] = {
             "required": bool(msgspec.json.schema(one.body)["$defs"][body["$ref"].rpartition("/")[2]].get("required")),
             "content": {"application/json": {"schema": body}},
@@ -179,19 +219,21 @@ def _parameters(one: Route) -> Iterator[dict[str, Any]]:
         schema = _PATH.get(name, _NUMBER if name.endswith("_id") else _TEXT)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name in one.query:
-        schema = _QUERY.get(name, {"type": "string"})
+        schema = _QUERY_OF.get((_noun(one), name), _QUERY.get(name, {"type": "string"}))
         if one.path == "/user/memberships/orgs" and name == "state":
             schema = {"type": "string", "enum": ["active", "pending"]}
         yield {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
 
 
-def _response(status: int, media_type: str) -> dict[str, Any]:
+def _response(status: int, media_type: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _WORDS[status]}
     if status >= 400:  # noqa: PLR2004 - errors
         response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
+    elif status >= 300:  # noqa: PLR2004 - it has another name now
+        response["headers"] = {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}
+        response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
     elif status != 204:  # noqa: PLR2004 - no content
-        schema = {"type": ["object", "array"]} if media_type == "application/json" else {"type": "string"}
-        response["content"] = {media_type: {"schema": schema}}
+        response["content"] = {media_type: {"schema": answer}}
     return response
 
 

@@ -1,11 +1,25 @@
 """The OpenAPI paths of ``/v2`` (OCI Distribution 1.1) and of ``/token``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.http.statuses import STATUSES
+from registry.oci.media_types import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
 from registry.oci.request import Kind
 
+_DESCRIPTOR: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["mediaType", "digest", "size"],
+    "properties": {
+        "mediaType": {"type": "string"},
+        "digest": {"type": "string"},
+        "size": {"type": "integer", "minimum": 0},
+        "artifactType": {"type": "string"},
+        "annotations": {"type": "object", "additionalProperties": {"type": "string"}},
+        "platform": {"type": "object"},
+    },
+}
 SCHEMAS: Final[dict[str, Any]] = {
     "oci-error": {
         "type": "object",
@@ -25,6 +39,35 @@ SCHEMAS: Final[dict[str, Any]] = {
             }
         },
     },
+    "oci-version": {"type": "object", "description": "Empty: version 2 is here."},
+    "oci-catalog": {
+        "type": "object",
+        "required": ["repositories"],
+        "properties": {"repositories": {"type": "array", "items": {"type": "string"}}},
+    },
+    "oci-tags": {
+        "type": "object",
+        "required": ["name", "tags"],
+        "properties": {"name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}},
+    },
+    "oci-descriptor": _DESCRIPTOR,
+    "oci-index": {
+        "type": "object",
+        "description": "Of referrers: a descriptor of each, with its annotations.",
+        "required": ["schemaVersion", "mediaType", "manifests"],
+        "properties": {
+            "schemaVersion": {"const": 2},
+            "mediaType": {"const": OCI_INDEX},
+            "manifests": {"type": "array", "items": {"$ref": "#/components/schemas/oci-descriptor"}},
+        },
+    },
+    "oci-manifest": {
+        "type": "object",
+        "description": "An image manifest or an index, with the bytes that were pushed.",
+        "required": ["schemaVersion"],
+        "properties": {"schemaVersion": {"const": 2}, "mediaType": {"type": "string"}},
+    },
+    "oci-blob": {"description": "Bytes."},
     "bearer-token": {
         "type": "object",
         "required": ["token", "access_token", "expires_in", "issued_at"],
@@ -64,19 +107,19 @@ class Endpoint:
 
 
 ENDPOINTS: Final = (
-    Endpoint(Kind.BASE, "get", "/v2/", "Whether one is logged in", (200, 401), anybody=False),
-    Endpoint(Kind.CATALOG, "get", "/v2/_catalog", "Packages one may read", (200, 400, 401), _PAGED, anybody=False),
-    Endpoint(Kind.TAGS_LIST, "get", f"{_PACKAGE}/tags/list", "Tags", (200, *_READ), _PAGED),
+    Endpoint(Kind.BASE, "get", "/v2/", "Check credentials", (200, 401), anybody=False),
+    Endpoint(Kind.CATALOG, "get", "/v2/_catalog", "List packages", (200, 400, 401), _PAGED, anybody=False),
+    Endpoint(Kind.TAGS_LIST, "get", f"{_PACKAGE}/tags/list", "List tags", (200, *_READ), _PAGED),
     Endpoint(
         Kind.REFERRERS,
         "get",
         f"{_PACKAGE}/referrers/{{digest}}",
-        "Manifests that refer to one",
+        "List referrers",
         (200, *_READ),
         ("artifactType", *_PAGED),
     ),
-    Endpoint(Kind.BLOB_GET, "get", _BLOB, "A blob", (200, 206, 304, 307, 416, *_READ)),
-    Endpoint(Kind.BLOB_HEAD, "head", _BLOB, "Whether there is a blob", (200, 304, *_READ)),
+    Endpoint(Kind.BLOB_GET, "get", _BLOB, "Pull a blob", (200, 206, 304, 307, 416, *_READ)),
+    Endpoint(Kind.BLOB_HEAD, "head", _BLOB, "Check that a blob exists", (200, 304, *_READ)),
     Endpoint(Kind.BLOB_DELETE, "delete", _BLOB, "Delete a blob", (202, 405, 409, 412, *_CHANGED), anybody=False),
     Endpoint(
         Kind.UPLOAD_START,
@@ -88,12 +131,12 @@ ENDPOINTS: Final = (
         "application/octet-stream",
         anybody=False,
     ),
-    Endpoint(Kind.UPLOAD_STATUS, "get", _UPLOAD, "How far an upload is", (204, *_CHANGED), anybody=False),
+    Endpoint(Kind.UPLOAD_STATUS, "get", _UPLOAD, "Get the progress of an upload", (204, *_CHANGED), anybody=False),
     Endpoint(
         Kind.UPLOAD_CHUNK,
         "patch",
         _UPLOAD,
-        "Upload a piece",
+        "Upload a chunk",
         (202, 409, 413, 416, *_CHANGED),
         sends="application/octet-stream",
         anybody=False,
@@ -108,9 +151,9 @@ ENDPOINTS: Final = (
         "application/octet-stream",
         anybody=False,
     ),
-    Endpoint(Kind.UPLOAD_CANCEL, "delete", _UPLOAD, "Give an upload up", (204, 409, *_CHANGED), anybody=False),
-    Endpoint(Kind.MANIFEST_GET, "get", _MANIFEST, "A manifest", (200, 304, *_READ)),
-    Endpoint(Kind.MANIFEST_HEAD, "head", _MANIFEST, "Whether there is a manifest", (200, 304, *_READ)),
+    Endpoint(Kind.UPLOAD_CANCEL, "delete", _UPLOAD, "Cancel an upload", (204, 409, *_CHANGED), anybody=False),
+    Endpoint(Kind.MANIFEST_GET, "get", _MANIFEST, "Pull a manifest", (200, 304, *_READ)),
+    Endpoint(Kind.MANIFEST_HEAD, "head", _MANIFEST, "Check that a manifest exists", (200, 304, *_READ)),
     Endpoint(
         Kind.MANIFEST_PUT,
         "put",
@@ -131,14 +174,38 @@ ENDPOINTS: Final = (
     ),
 )
 
+_TEXT: Final = {"type": "string", "minLength": 1}
 _SCHEMA: Final[dict[str, Any]] = {
-    "digest": {"type": "string", "pattern": "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"},
+    "digest": {
+        "type": "string",
+        "pattern": "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$",
+        "description": "Of the bytes.",
+    },
     "reference": {"type": "string", "minLength": 1, "description": "A tag or a digest."},
     "upload": {"type": "string", "format": "uuid"},
     "image": {"type": "string", "minLength": 1, "description": "Slashes in it are sent as they are."},
-    "n": {"type": "integer", "minimum": 0},
-    "tag": {"type": "array", "items": {"type": "string"}},
+    "n": {"type": "integer", "minimum": 0, "description": "The size of a page."},
+    "last": {**_TEXT, "description": "The last entry of the page before, from a Link header."},
+    "artifactType": {**_TEXT, "description": "Referrers of this type only."},
+    "digest-algorithm": {"type": "string", "enum": ["sha256", "sha512"], "description": "Of the digest to come."},
+    "mount": {**_TEXT, "description": "The digest of a blob of the package in from."},
+    "from": {**_TEXT, "description": "A package that one may pull from."},
+    "tag": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Tags for a manifest that is pushed by digest.",
+    },
 }
+#: What is answered, by media type; the names of schemas.
+_ANSWERS: Final[dict[Kind, dict[str, str]]] = {
+    Kind.BASE: {"application/json": "oci-version"},
+    Kind.CATALOG: {"application/json": "oci-catalog"},
+    Kind.TAGS_LIST: {"application/json": "oci-tags"},
+    Kind.REFERRERS: {OCI_INDEX: "oci-index"},
+    Kind.BLOB_GET: {"application/octet-stream": "oci-blob"},
+    Kind.MANIFEST_GET: dict.fromkeys((OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST), "oci-manifest"),
+}
+_SENT: Final = {"application/octet-stream": "oci-blob", OCI_IMAGE: "oci-manifest"}
 _WORDS: Final = {
     200: "What was asked for",
     201: "Kept",
@@ -171,24 +238,29 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             {"name": name, "in": "path" if name in named else "query", "required": name in needed, "schema": schema}
             for name, schema in schemas.items()
         ],
-        "responses": _responses(endpoint.statuses, endpoint.method),
+        "responses": _responses(endpoint.statuses, endpoint.method, _ANSWERS.get(endpoint.kind, {})),
         "security": [*([{}] if endpoint.anybody else []), {"basic": []}, {"bearer": []}, {"token": []}],
     }
     if endpoint.sends is not None:
-        operation["requestBody"] = {"content": {endpoint.sends: {}}}
+        operation["requestBody"] = {"content": _content({endpoint.sends: _SENT[endpoint.sends]})}
     return operation
 
 
-def _responses(statuses: tuple[int, ...], method: str) -> dict[str, Any]:
+def _content(schemas: Mapping[str, str]) -> dict[str, Any]:
+    return {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}} for kind, name in schemas.items()}
+
+
+def _responses(statuses: tuple[int, ...], method: str, answers: Mapping[str, str]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status in sorted({*statuses, 429, 503}):
         if status < 400:  # noqa: PLR2004 - no error
             responses[str(status)] = {"description": _WORDS[status]}
+            if answers and status in {200, 206}:
+                responses[str(status)]["content"] = _content(answers)
             continue
         responses[str(status)] = {"description": "One or more errors of the specification"}
         if method != "head":
-            content = {"application/json": {"schema": {"$ref": "#/components/schemas/oci-error"}}}
-            responses[str(status)]["content"] = content
+            responses[str(status)]["content"] = _content({"application/json": "oci-error"})
     return responses
 
 
@@ -198,8 +270,16 @@ def _token_by_basic() -> dict[str, Any]:
         "summary": "A bearer token for /v2",
         "tags": ["oci"],
         "parameters": [
-            {"name": "service", "in": "query", "schema": {"type": "string"}},
-            {"name": "scope", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+            {"name": "service", "in": "query", "schema": {"type": "string", "description": "As the challenge has it."}},
+            {
+                "name": "scope",
+                "in": "query",
+                "schema": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Such as repository:acme/web:pull,push; may be repeated.",
+                },
+            },
         ],
         "responses": _token_responses((400, 401)),
         "security": [{}, {"basic": []}],
@@ -221,5 +301,5 @@ def _token_by_form() -> dict[str, Any]:
 
 
 def _token_responses(statuses: tuple[int, ...]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/bearer-token"}}}
-    return {"200": {"description": "The token", "content": content}, **_responses(statuses, "get")}
+    told = {"description": "The token", "content": _content({"application/json": "bearer-token"})}
+    return {"200": told, **_responses(statuses, "get", {})}

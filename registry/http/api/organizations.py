@@ -14,6 +14,8 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import accounts as accounts_schemas
+from registry.http.api.schemas import values as values_schemas
 from registry.http.api.shapes import simple_organization, simple_user
 from storage.metadata import accounts, organizations
 from storage.metadata.organizations import Member, Organization, Settings
@@ -208,8 +210,9 @@ ROUTES: Final = (
         scope="admin:org",
         body=OwnOrganization,
         statuses=(201, 403, 422),
+        answer=accounts_schemas.SimpleOrganization,
     ),
-    Route("GET", _ORG, get, "An organization", statuses=(200, 404)),
+    Route("GET", _ORG, get, "Get an organization", statuses=(200, 404), answer=accounts_schemas.Organization),
     Route(
         "PATCH",
         _ORG,
@@ -218,20 +221,46 @@ ROUTES: Final = (
         scope="write:org",
         body=OrganizationChange,
         statuses=(200, 403, 404, 422),
+        answer=accounts_schemas.Organization,
     ),
-    Route("DELETE", _ORG, delete, "Delete an organization", scope="admin:org", statuses=(202, 403, 404)),
+    Route(
+        "DELETE",
+        _ORG,
+        delete,
+        "Delete an organization",
+        scope="admin:org",
+        statuses=(202, 403, 404),
+        answer=values_schemas.Empty,
+    ),
     Route(
         "GET",
         "/orgs/{org}/members",
         list_members,
-        "Members",
+        "List the members of an organization",
         scope="read:org",
         query=("role", "page", "per_page"),
         statuses=_SEEN,
+        answer=list[accounts_schemas.SimpleUser],
     ),
-    Route("GET", _MEMBER, check_member, "Whether somebody is a member", scope="read:org", statuses=(204, 403, 404)),
-    Route("DELETE", _MEMBER, remove_member, "Remove a member", scope="write:org", statuses=_DONE, told_by=_MEMBERSHIP),
-    Route("GET", _MEMBERSHIP, get_membership, "A membership", scope="read:org", statuses=_SEEN),
+    Route("GET", _MEMBER, check_member, "Check that a user is a member", scope="read:org", statuses=(204, 403, 404)),
+    Route(
+        "DELETE",
+        _MEMBER,
+        remove_member,
+        "Remove a member of an organization",
+        scope="write:org",
+        statuses=_DONE,
+        told_by=_MEMBERSHIP,
+    ),
+    Route(
+        "GET",
+        _MEMBERSHIP,
+        get_membership,
+        "Get a membership",
+        scope="read:org",
+        statuses=_SEEN,
+        answer=accounts_schemas.OrganizationMembership,
+    ),
     Route(
         "PUT",
         _MEMBERSHIP,
@@ -240,7 +269,16 @@ ROUTES: Final = (
         scope="write:org",
         body=NewMembership,
         statuses=(200, 403, 404, 422),
+        answer=accounts_schemas.OrganizationMembership,
     ),
     Route("DELETE", _MEMBERSHIP, remove_member, "Remove a member, or leave", scope="write:org", statuses=_DONE),
-    Route("GET", "/user/memberships/orgs/{org}", get_my_membership, "My membership", scope="read:org", statuses=_SEEN),
+    Route(
+        "GET",
+        "/user/memberships/orgs/{org}",
+        get_my_membership,
+        "Get your membership",
+        scope="read:org",
+        statuses=_SEEN,
+        answer=accounts_schemas.OrganizationMembership,
+    ),
 )

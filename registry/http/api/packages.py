@@ -18,6 +18,7 @@ from registry.http.api.conditions import check_of, deletion_check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Access
+from registry.http.api.schemas import packages as schemas
 from registry.http.api.shapes import minimal_repository, simple_user
 from registry.packages.conditions import Check
 from registry.packages.packages import VISIBILITIES
@@ -227,6 +228,7 @@ ROUTES: Final = (
         scope="read:packages",
         query=_LIST_QUERY,
         statuses=(200, 400, 401, 403, 404, 422),
+        answer=list[schemas.Package],
     ),
     *family(
         "GET",
@@ -235,8 +237,17 @@ ROUTES: Final = (
         "Get list of conflicting packages during Docker migration",
         scope="read:packages",
         statuses=(200, 401, 403, 404),
+        answer=list[schemas.Package],
     ),
-    *family("GET", PACKAGE, get_package, "Get a package", scope="read:packages", statuses=(200, 401, 403, 404)),
+    *family(
+        "GET",
+        PACKAGE,
+        get_package,
+        "Get a package",
+        scope="read:packages",
+        statuses=(200, 401, 403, 404),
+        answer=schemas.Package,
+    ),
     *family(
         "DELETE",
         PACKAGE,
@@ -264,6 +275,7 @@ ROUTES: Final = (
         scope="write:packages",
         body=Settings,
         statuses=(200, 400, 401, 403, 404, 413, 422),
+        answer=schemas.Package,
     ),
     *family(
         "POST",
@@ -273,6 +285,7 @@ ROUTES: Final = (
         access=Access.SITE_ADMIN,
         body=NewOwner,
         statuses=(202, 403, 404, 409, 412, 422),
+        answer=schemas.Package,
     ),
     *family(
         "PUT",
@@ -283,6 +296,7 @@ ROUTES: Final = (
         scope="write:packages",
         body=NewLink,
         statuses=(200, 400, 401, 403, 404, 413, 422),
+        answer=schemas.Package,
     ),
     *family(
         "DELETE",

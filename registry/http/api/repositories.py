@@ -14,6 +14,7 @@ from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import repositories as schemas
 from registry.http.api.shapes import repository as shape
 from storage.metadata import accounts, repositories, repository_lists
 from storage.metadata.accounts import Account
@@ -188,6 +189,7 @@ ROUTES: Final = (
         scope="repo",
         body=NewRepository,
         statuses=(201, 422),
+        answer=schemas.FullRepository,
     ),
     Route(
         "POST",
@@ -197,35 +199,63 @@ ROUTES: Final = (
         scope="repo",
         body=NewRepository,
         statuses=(201, 403, 404, 422),
+        answer=schemas.FullRepository,
     ),
-    Route("GET", "/user/repos", list_mine, "My repositories", query=_LISTED, statuses=(200, 403)),
+    Route(
+        "GET",
+        "/user/repos",
+        list_mine,
+        "List your repositories",
+        query=_LISTED,
+        statuses=(200, 403),
+        answer=list[schemas.Repository],
+    ),
     Route(
         "GET",
         "/users/{username}/repos",
         list_of_account,
-        "Repositories of an account",
+        "List the repositories of an account",
         query=_LISTED,
         statuses=(200, 404),
+        answer=list[schemas.Repository],
     ),
     Route(
         "GET",
         "/orgs/{org}/repos",
         list_of_organization,
-        "Repositories of an organization",
+        "List the repositories of an organization",
         query=_LISTED,
         statuses=(200, 404),
+        answer=list[schemas.Repository],
     ),
-    Route("GET", _REPO, get, "A repository", statuses=(200, 403, 404)),
-    Route("GET", "/repositories/{repository_id}", get_by_id, "A repository, by its number", statuses=(200, 403, 404)),
-    Route("PATCH", _REPO, update, "Change a repository", scope="repo", body=RepositoryChange, statuses=_CHANGED),
+    Route("GET", _REPO, get, "Get a repository", statuses=(200, 403, 404), answer=schemas.FullRepository),
+    Route(
+        "GET",
+        "/repositories/{repository_id}",
+        get_by_id,
+        "Get a repository by its id",
+        statuses=(200, 403, 404),
+        answer=schemas.FullRepository,
+    ),
+    Route(
+        "PATCH",
+        _REPO,
+        update,
+        "Change a repository",
+        scope="repo",
+        body=RepositoryChange,
+        statuses=_CHANGED,
+        answer=schemas.FullRepository,
+    ),
     Route("DELETE", _REPO, delete, "Delete a repository", scope="repo", statuses=(204, 403, 404)),
     Route(
         "POST",
         f"{_REPO}/transfer",
         transfer,
-        "Move a repository to another account",
+        "Transfer a repository",
         scope="repo",
         body=Transfer,
         statuses=(202, 403, 404, 422),
+        answer=schemas.Repository,
     ),
 )

@@ -9,6 +9,7 @@ from registry.http.api.families import one_of
 from registry.http.api.packages import package
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import packages as schemas
 from registry.packages import search as rule
 from storage.metadata.search import FoundPackage
 
@@ -57,5 +58,6 @@ ROUTES: Final = (
         Access.ANYBODY,
         query=("q", "sort", "after", "per_page"),
         statuses=(200, 422),
+        answer=schemas.PackageSearch,
     ),
 )

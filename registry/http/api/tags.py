@@ -13,6 +13,7 @@ from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, detailed, family, one_of, package_path, pusher, quoted, shown
 from registry.http.api.paging import after_link, after_of
+from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
 from registry.packages.activity import EventPage
 from registry.packages.tags import SORTS, Tag
@@ -185,17 +186,21 @@ ROUTES: Final = (
         scope=_READ,
         query=("q", "sort", "direction", "after", "per_page"),
         statuses=_LISTED,
+        answer=list[schemas.Tag],
     ),
-    *family("GET", _TAG, get_tag, "Get a tag of a package", scope=_READ, statuses=(200, 401, 403, 404)),
+    *family(
+        "GET", _TAG, get_tag, "Get a tag of a package", scope=_READ, statuses=(200, 401, 403, 404), answer=schemas.Tag
+    ),
     *family(
         "PUT",
         _TAG,
         put_tag,
-        "Make or move a tag of a package",
+        "Create or move a tag of a package",
         locks=True,
         scope="write:packages",
         body=NewTarget,
         statuses=(200, 201, 400, 401, 403, 404, 413, 422),
+        answer=schemas.Tag,
     ),
     *family(
         "DELETE",
@@ -214,6 +219,7 @@ ROUTES: Final = (
         scope=_READ,
         query=_EVENTS_QUERY,
         statuses=_LISTED,
+        answer=list[schemas.PackageEvent],
     ),
     *family(
         "GET",
@@ -223,5 +229,6 @@ ROUTES: Final = (
         scope=_READ,
         query=_EVENTS_QUERY,
         statuses=_LISTED,
+        answer=list[schemas.PackageEvent],
     ),
 )

@@ -17,6 +17,8 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import page_of
 from registry.http.api.repositories import filter_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import accounts as accounts_schemas
+from registry.http.api.schemas import repositories as repositories_schemas
 from storage.metadata import collaborators, repository_lists, teams
 from storage.metadata.organizations import Organization
 from storage.metadata.teams import Team
@@ -212,25 +214,87 @@ _DONE: Final = (204, 403, 404)
 _PAGED: Final = ("page", "per_page")
 
 ROUTES: Final = (
-    Route("GET", _TEAMS, list_teams, "Teams", scope=_READ, query=_PAGED, statuses=_SEEN),
-    Route("POST", _TEAMS, create, "Create a team", scope=_WRITE, body=NewTeam, statuses=(201, 403, 404, 422)),
-    Route("GET", _TEAM, get, "A team", scope=_READ, statuses=_SEEN),
-    Route("PATCH", _TEAM, update, "Change a team", scope=_WRITE, body=TeamChange, statuses=(200, 403, 404, 422)),
+    Route(
+        "GET",
+        _TEAMS,
+        list_teams,
+        "List teams",
+        scope=_READ,
+        query=_PAGED,
+        statuses=_SEEN,
+        answer=list[accounts_schemas.TeamSummary],
+    ),
+    Route(
+        "POST",
+        _TEAMS,
+        create,
+        "Create a team",
+        scope=_WRITE,
+        body=NewTeam,
+        statuses=(201, 403, 404, 422),
+        answer=accounts_schemas.Team,
+    ),
+    Route("GET", _TEAM, get, "Get a team", scope=_READ, statuses=_SEEN, answer=accounts_schemas.Team),
+    Route(
+        "PATCH",
+        _TEAM,
+        update,
+        "Change a team",
+        scope=_WRITE,
+        body=TeamChange,
+        statuses=(200, 403, 404, 422),
+        answer=accounts_schemas.Team,
+    ),
     Route("DELETE", _TEAM, delete, "Delete a team", scope=_WRITE, statuses=_DONE),
-    Route("GET", f"{_TEAM}/members", list_members, "A team's members", scope=_READ, query=_PAGED, statuses=_SEEN),
-    Route("GET", _MEMBERSHIP, get_membership, "Whether somebody is in a team", scope=_READ, statuses=_SEEN),
+    Route(
+        "GET",
+        f"{_TEAM}/members",
+        list_members,
+        "List the members of a team",
+        scope=_READ,
+        query=_PAGED,
+        statuses=_SEEN,
+        answer=list[accounts_schemas.SimpleUser],
+    ),
+    Route(
+        "GET",
+        _MEMBERSHIP,
+        get_membership,
+        "Get a membership of a team",
+        scope=_READ,
+        statuses=_SEEN,
+        answer=accounts_schemas.TeamMembership,
+    ),
     Route(
         "PUT",
         _MEMBERSHIP,
         put_membership,
-        "Put a member into a team",
+        "Add a member to a team",
         scope=_WRITE,
         body=NewTeamMembership,
         statuses=(200, 403, 404, 422),
+        answer=accounts_schemas.TeamMembership,
     ),
-    Route("DELETE", _MEMBERSHIP, remove_membership, "Take a member out of a team", scope=_WRITE, statuses=_DONE),
-    Route("GET", _REPOS, list_repositories, "A team's repositories", scope=_READ, query=_PAGED, statuses=_SEEN),
-    Route("GET", _REPO, check_repository, "A team's repository", scope=_READ, statuses=(200, 204, 403, 404)),
+    Route("DELETE", _MEMBERSHIP, remove_membership, "Remove a member from a team", scope=_WRITE, statuses=_DONE),
+    Route(
+        "GET",
+        _REPOS,
+        list_repositories,
+        "List the repositories of a team",
+        scope=_READ,
+        query=_PAGED,
+        statuses=_SEEN,
+        answer=list[repositories_schemas.Repository],
+    ),
+    Route(
+        "GET",
+        _REPO,
+        check_repository,
+        "Check a repository of a team",
+        scope=_READ,
+        statuses=(200, 204, 403, 404),
+        answer=repositories_schemas.Repository,
+    ),
     Route(
         "PUT",
         _REPO,
@@ -240,5 +304,5 @@ ROUTES: Final = (
         body=NewTeamRepository,
         statuses=(204, 403, 404, 422),
     ),
-    Route("DELETE", _REPO, remove_repository, "Take a repository from a team", scope="repo", statuses=_DONE),
+    Route("DELETE", _REPO, remove_repository, "Remove a repository from a team", scope="repo", statuses=_DONE),
 )

@@ -11,6 +11,7 @@ from registry.accounts.access_tokens import TokenRule
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
+from registry.http.api.schemas import accounts as schemas
 from storage.metadata import tokens
 from storage.metadata.tokens import OwnToken
 
@@ -90,7 +91,15 @@ _ONE: Final = "/user/tokens/{token_id}"
 _IN_ORG: Final = "/user/tokens/{token_id}/organizations/{org}"
 
 ROUTES: Final = (
-    Route("GET", "/user/tokens", page, "List your tokens", scope=_SCOPE, query=("page", "per_page")),
+    Route(
+        "GET",
+        "/user/tokens",
+        page,
+        "List your tokens",
+        scope=_SCOPE,
+        query=("page", "per_page"),
+        answer=list[schemas.PersonalToken],
+    ),
     Route(
         "POST",
         "/user/tokens",
@@ -99,8 +108,9 @@ ROUTES: Final = (
         scope=_SCOPE,
         body=NewToken,
         statuses=(201, 400, 403, 413, 422),
+        answer=schemas.CreatedToken,
     ),
-    Route("GET", _ONE, get, "Get one of your tokens", scope=_SCOPE, statuses=(200, 404)),
+    Route("GET", _ONE, get, "Get one of your tokens", scope=_SCOPE, statuses=(200, 404), answer=schemas.PersonalToken),
     Route("DELETE", _ONE, revoke, "Revoke one of your tokens", scope=_SCOPE, statuses=(204, 404)),
     Route(
         "PUT",
@@ -112,6 +122,12 @@ ROUTES: Final = (
         told_by=_ONE,
     ),
     Route(
-        "DELETE", _IN_ORG, deauthorize, "Take that authorisation back", scope=_SCOPE, statuses=(204, 404), told_by=_ONE
+        "DELETE",
+        _IN_ORG,
+        deauthorize,
+        "Revoke a token's authorisation for an organization",
+        scope=_SCOPE,
+        statuses=(204, 404),
+        told_by=_ONE,
     ),
 )

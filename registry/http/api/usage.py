@@ -11,6 +11,7 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import PACKAGE, allowed, family, package_name, shown
 from registry.http.api.routes import Route
+from registry.http.api.schemas import packages as schemas
 from storage.metadata import usage
 from storage.metadata.usage import Usage
 
@@ -56,8 +57,16 @@ ROUTES: Final = (
         "Get the disk usage of a package",
         scope="read:packages",
         statuses=(200, 401, 403, 404),
+        answer=schemas.Usage,
     ),
-    Route("GET", "/user/packages/usage", get_my_usage, "Get the disk usage of your packages", scope="user"),
+    Route(
+        "GET",
+        "/user/packages/usage",
+        get_my_usage,
+        "Get the disk usage of your packages",
+        scope="user",
+        answer=schemas.Usage,
+    ),
     Route(
         "GET",
         "/users/{username}/packages/usage",
@@ -65,6 +74,7 @@ ROUTES: Final = (
         "Get the disk usage of a user's packages",
         scope="user",
         statuses=(200, 404),
+        answer=schemas.Usage,
     ),
     Route(
         "GET",
@@ -73,5 +83,6 @@ ROUTES: Final = (
         "Get the disk usage of an organization's packages",
         scope="read:org",
         statuses=(200, 404),
+        answer=schemas.Usage,
     ),
 )

@@ -22,6 +22,7 @@ from registry.http.api.families import (
     shown,
 )
 from registry.http.api.paging import page_of
+from registry.http.api.schemas import packages as schemas
 from storage.metadata import versions
 from storage.metadata.catalog import ShownPackage
 from storage.metadata.database import Transaction
@@ -124,9 +125,16 @@ ROUTES: Final = (
         scope="read:packages",
         query=("state", "page", "per_page"),
         statuses=(200, 400, 401, 403, 404, 422),
+        answer=list[schemas.PackageVersion],
     ),
     *family(
-        "GET", VERSION, get_version, "Get a version of a package", scope="read:packages", statuses=(200, 401, 403, 404)
+        "GET",
+        VERSION,
+        get_version,
+        "Get a version of a package",
+        scope="read:packages",
+        statuses=(200, 401, 403, 404),
+        answer=schemas.PackageVersion,
     ),
     *family(
         "DELETE",

@@ -12,6 +12,7 @@ from registry.accounts.workflow_tokens import LIFE_MAX_SECONDS, LIFE_SECONDS
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.routes import Route
+from registry.http.api.schemas import accounts as schemas
 
 
 class Permissions(msgspec.Struct):
@@ -72,6 +73,7 @@ ROUTES: Final = (
         scope="repo",
         body=NewWorkload,
         statuses=_STATUSES,
+        answer=schemas.WorkloadToken,
     ),
     Route(
         "POST",
@@ -81,6 +83,7 @@ ROUTES: Final = (
         scope="repo",
         body=NewWorkload,
         statuses=_STATUSES,
+        answer=schemas.WorkloadToken,
     ),
     Route("DELETE", "/installation/token", give_back, "Revoke the workflow token that calls", statuses=(204, 403)),
 )

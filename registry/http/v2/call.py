@@ -27,6 +27,13 @@ log = structlog.get_logger()
 HEADERS: Final[Mapping[str, str]] = {"Docker-Distribution-Api-Version": "registry/2.0", **INERT}
 
 # One action, as `/token` grants all that the caller may do anyway: some clients cut a challenge at each comma.
+#: What is said of each code of RFC 6750, and of none: nothing that could be looked at was sent.
+_WHY: Final[Mapping[str | None, str]] = {
+    None: "authentication required",
+    "insufficient_scope": "these credentials do not allow this (insufficient_scope)",
+    "invalid_token": "these credentials are wrong, expired or revoked (invalid_token)",
+    "invalid_request": "the header Authorization is malformed (invalid_request)",
+}
 _ACTION: Final = {
     Kind.MANIFEST_PUT: "push",
     Kind.UPLOAD_START: "push",
@@ -54,7 +61,8 @@ class Call(msgspec.Struct, frozen=True):
             case Allowed():
                 return decision
             case Challenged(error=error):
-                raise unauthorized(self.http, self.services, self.oci, error)
+                nobody = self.identity.token_id is None
+                raise unauthorized(self.http, self.services, self.oci, error, nobody=nobody)
             case NoSuchOwner():
                 raise OwnerMissing(self.oci.package)
             case Denied(words=words, missing=missing, have=have, fix=fix):
@@ -72,8 +80,13 @@ class Call(msgspec.Struct, frozen=True):
         return next_link(next_page(self.oci, last, size))
 
 
-def unauthorized(http: Request, services: Services, oci: OCIRequest | None, error: str | None) -> errors.Unauthorized:
-    """401 with the challenge that sends a client to the token endpoint of the host it has asked."""
+def unauthorized(
+    http: Request, services: Services, oci: OCIRequest | None, error: str | None, *, nobody: bool = False
+) -> errors.Unauthorized:
+    """401 with the challenge that sends a client to the token endpoint of the host it has asked.
+
+    ``nobody`` has been there, and came back with a bearer token of nobody's: a person has to sign in.
+    """
     scope = None
     if oci is not None and oci.name is not None:
         scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
@@ -84,8 +97,10 @@ def unauthorized(http: Request, services: Services, oci: OCIRequest | None, erro
     here = origin(http, services.settings)
     if here.startswith("http://") and not services.warned and says_https(http):
         _warn(http, services)
-    why = "authentication required" if error is None else f"the credentials do not do: {error}"
-    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error))
+    host = here.partition("://")[2]
+    why = f"{_WHY.get(error, error)}: docker login {host}"
+    advice = f"sign in first: docker login {host}" if nobody and error is not None else ""
+    return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error, advice))
 
 
 def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:

@@ -30,4 +30,4 @@ async def advise(
     command = f"docker tag {host}/{pushed} {host}/{owners[0] if owners else 'OWNER'}/{image}"
     if isinstance(error, OwnerMissing):
         return OwnerMissing(error.package, command, owners)
-    return PushWithoutOwner(command, owners)
+    return PushWithoutOwner(command, owners, f"docker login {host}" if identity.token_id is None else "")

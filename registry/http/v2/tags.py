@@ -30,7 +30,8 @@ async def catalog(call: Call) -> Response:
     """List the packages that the caller may read. Docker's ``_catalog``; the specification leaves it out."""
     granted = may_list(call.identity)
     if call.identity.token_id is None or not granted:
-        raise unauthorized(call.http, call.services, call.oci, None if granted else "insufficient_scope")
+        error, nobody = None if granted else "insufficient_scope", call.identity.token_id is None
+        raise unauthorized(call.http, call.services, call.oci, error, nobody=nobody)
     size = _PAGE if call.oci.n is None else call.oci.n
     names = await packages.readable(call.services.db, call.identity.token_id, call.oci.last or "", size + 1)
     headers = {**HEADERS, "Content-Type": "application/json"}

@@ -75,7 +75,7 @@ class Viewer:
         return self.secrets_of(text)[0]
 
     def secrets_of(self, text: str) -> list[bytes]:
-        """Return ``secret_of(text)``, and what former secrets of this registry give."""
+        """Return the same by each key of the registry, the present one first."""
         return [hmac.digest(key, f"secret {text}".encode("utf-8", "replace"), "sha256") for key in self.csrf_keys]
 
     def with_session(self, services: Services, secret: str) -> "Viewer":
