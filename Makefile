@@ -117,7 +117,7 @@ rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy un
 	has() { command -v "$$1" >/dev/null || { echo "left out: there is no $$1"; left_out="$$left_out and not $$1"; }; }; \
 	go_program() { command -v "$$1" >/dev/null || GOBIN="$(CURDIR)/$(ROLLING)" go install "$$2"; has "$$1"; }; \
 	go_program oras $(ORAS); go_program crane $(CRANE); go_program helm $(HELM); go_program caddy $(CADDY); \
-	has nginx; has haproxy; has skopeo; has docker; \
+	has nginx; has haproxy; has traefik; has envoy; has skopeo; has docker; \
 	ls $(ROLLING)/jib/jib-core-*.jar >/dev/null 2>&1 || mvn --quiet --batch-mode --file tests/rolling/java/pom.xml \
 		dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(ROLLING)/jib" \
 		|| { echo 'left out: jib'; left_out="$$left_out and not jib"; }; \

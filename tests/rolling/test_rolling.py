@@ -88,7 +88,7 @@ async def _deployed(program: str, env: dict[str, str], folder: Path) -> AsyncIte
             await replicas.stop()
 
 
-@pytest.mark.parametrize("program", ["nginx", "haproxy", "caddy"])
+@pytest.mark.parametrize("program", ["nginx", "haproxy", "caddy", "traefik", "envoy"])
 @pytest.mark.parametrize("client", ["oras", "skopeo", "crane", "docker", "helm", "jib"])
 async def test_no_push_fails(
     client: str,
