@@ -208,7 +208,9 @@ def _repository(payload: Mapping[str, Any], issuer: OidcIssuer) -> tuple[str, st
     if not isinstance(stated, str) or stated.lower() != owner:
         raise Unauthenticated("the identity token's repository belongs to another owner than it says")
     if not any(allowed in ("*", owner) for allowed in map(str.lower, issuer.owners)):
-        raise Unauthenticated(f"the issuer may not speak for repositories of {owner!r} here")
+        raise Unauthenticated(
+            f"the issuer may not speak for repositories of {owner!r} here: see owners in MOORAGE_OIDC_ISSUERS"
+        )
     return owner, named[2]
 
 

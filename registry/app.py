@@ -15,9 +15,10 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
+from registry.accounts.audit_sinks import sink_of
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
-from registry.http.outbound import fetch, post
+from registry.http.outbound import fetch, post, send
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.connections import Ending
@@ -94,6 +95,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
+            audit_sink=sink_of(settings.audit.sink, settings.audit.token, send),
             now=now,
         )
 

@@ -73,6 +73,15 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """The audit log: where it is sent to, a whole path or an https URL, and how many months of it are kept."""
+
+    sink: str | None = None
+    token: str | None = field(default=None, repr=False)
+    months: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of a process."""
 
@@ -99,6 +108,7 @@ class Settings:
     stop_seconds: float
     lifetimes: LifetimeSettings
     linking: LinkSettings
+    audit: AuditSettings
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
     room: Room | None = None
 
@@ -149,6 +159,11 @@ class Settings:
             lifetimes=LifetimeSettings(
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
                 downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
+            ),
+            audit=AuditSettings(
+                sink=read.optional("MOORAGE_AUDIT_SINK", _sink),
+                token=read.optional("MOORAGE_AUDIT_TOKEN", str),
+                months=read("MOORAGE_AUDIT_MONTHS", _positive, AuditSettings().months),
             ),
             linking=LinkSettings(
                 forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
@@ -281,6 +296,15 @@ def _origin(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or extra or "@" in parts.netloc:
         raise ValueError(f"expected http(s)://host[:port], got {_shown(text)}")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _sink(text: str) -> str:
+    """Return the whole path of a file, or a URL; what is secret has a setting of its own."""
+    parts = urlsplit(text)
+    here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if text.startswith("/") or ((here or (parts.scheme == "https" and parts.hostname)) and "@" not in parts.netloc):
+        return text
+    raise ValueError(f"expected the whole path of a file, or https://host/path, got {_shown(text)}")
 
 
 def _shown(text: str) -> str:

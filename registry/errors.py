@@ -364,8 +364,9 @@ class UnavailableNow(RegistryError):
     """Postgres or S3 is unreachable, or the server is overloaded or stopping."""
 
     def __init__(self, retry_after_seconds: int, message: str | None = None) -> None:
-        said = message or f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
-        super().__init__(said, headers={"Retry-After": str(retry_after_seconds)})
+        if message is None:
+            message = f"the registry cannot do this now; try again in {retry_after_seconds} seconds"
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class ReadOnlyNow(UnavailableNow):

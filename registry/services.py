@@ -22,6 +22,7 @@ from storage.objects.base import Stores
 
 if TYPE_CHECKING:
     from auth.passwords import Hasher
+    from registry.accounts.audit_sinks import Sink
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
 
@@ -47,6 +48,7 @@ class Services:
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
+    audit_sink: "Sink | None"  # None: nobody wants the audit log
     now: Callable[[], float]  # Unix seconds
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

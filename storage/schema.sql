@@ -1,5 +1,31 @@
 -- What the migrations add up to. Written by `make schema`; nothing reads it but people, and a test.
 
+CREATE FUNCTION continue_events() RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    highest numeric := (SELECT xid::text::numeric FROM events ORDER BY xid DESC, id DESC LIMIT 1);
+    ahead   text;
+BEGIN
+    IF highest IS NULL OR highest < event_xid()::text::numeric THEN
+        RETURN false;
+    END IF;
+    ahead := format('SELECT (%%s::text::numeric + %s)::text::xid8', highest);
+    EXECUTE format('CREATE OR REPLACE FUNCTION event_xid() RETURNS xid8 LANGUAGE sql STABLE AS %L',
+                   format(ahead, 'pg_current_xact_id()'));
+    EXECUTE format('CREATE OR REPLACE FUNCTION event_horizon() RETURNS xid8 LANGUAGE sql STABLE AS %L',
+                   format(ahead, 'pg_snapshot_xmin(pg_current_snapshot())'));
+    RETURN true;
+END $$;
+
+CREATE FUNCTION event_horizon() RETURNS xid8
+    LANGUAGE sql STABLE
+    AS $$SELECT pg_snapshot_xmin(pg_current_snapshot())$$;
+
+CREATE FUNCTION event_xid() RETURNS xid8
+    LANGUAGE sql STABLE
+    AS $$SELECT pg_current_xact_id()$$;
+
 CREATE FUNCTION index_package() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -204,7 +230,19 @@ CREATE TABLE event_readers (
     reader text NOT NULL,
     xid xid8 NOT NULL,
     id bigint NOT NULL,
-    read_at timestamp with time zone DEFAULT now() NOT NULL
+    read_at timestamp with time zone DEFAULT now() NOT NULL,
+    held_until timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE event_seals (
+    number bigint NOT NULL,
+    xid xid8 NOT NULL,
+    id bigint NOT NULL,
+    count bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32))
 );
 
 CREATE SEQUENCE events_id
@@ -216,7 +254,7 @@ CREATE SEQUENCE events_id
 
 CREATE TABLE events (
     id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid xid8 DEFAULT event_xid() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
     owner_id bigint,
@@ -239,7 +277,7 @@ PARTITION BY RANGE (at);
 
 CREATE TABLE events_default (
     id bigint DEFAULT nextval('events_id'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid xid8 DEFAULT event_xid() NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     action text NOT NULL,
     owner_id bigint,
@@ -591,6 +629,9 @@ ALTER TABLE ONLY downloads
 
 ALTER TABLE ONLY event_readers
     ADD CONSTRAINT event_readers_pkey PRIMARY KEY (reader);
+
+ALTER TABLE ONLY event_seals
+    ADD CONSTRAINT event_seals_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY former_logins
     ADD CONSTRAINT former_logins_pkey PRIMARY KEY (login);

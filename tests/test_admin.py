@@ -31,7 +31,7 @@ async def test_the_operator_keeps_accounts(env: dict[str, str], db: Database) ->
         (("user", "create", "Ada", "--admin"), (0, "created Ada")),
         (("user", "create", "bob"), (0, "created bob")),
         (("org", "create", "acme", "--owner", "bob"), (0, "created acme")),
-        (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken")),
+        (("org", "create", "acme", "--owner", "bob"), (1, "moorage: the login 'acme' is taken: choose another")),
         (("user", "rename", "bob", "rob"), (0, "renamed bob to rob")),
         (("user", "suspend", "rob"), (0, "rob is suspended")),
         (("user", "unsuspend", "rob"), (0, "rob is active")),

@@ -9,7 +9,7 @@ from jsonschema_rs import Draft202012Validator
 from registry.cli.client.commands import TABLE, command_of, parser_of
 from registry.http.api.app import ROUTES
 from registry.http.api.openapi import document
-from tests.support.api_examples import COMMANDS, example_body, name_of, operations_of
+from tests.support.api_examples import COMMANDS, example, example_body, name_of, operations_of
 from tests.support.api_reference import FOLDER, PAGES, pages
 
 _MADE = document(ROUTES)
@@ -54,7 +54,7 @@ def test_the_commands_belong_to_operations() -> None:
     assert COMMANDS.keys() <= {one.id for one in operations_of(_MADE)}
 
 
-@pytest.mark.parametrize("line", sorted({line for lines in COMMANDS.values() for line in lines}))
+@pytest.mark.parametrize("line", sorted({line for one in operations_of(_MADE) for line in example(one, _MADE)[2:]}))
 def test_the_commands_of_the_examples_are_taken(line: str) -> None:
     program, *words = shlex.split(line)
     assert program == "moorage"

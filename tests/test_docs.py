@@ -25,7 +25,7 @@ LEAST = {
 OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY", "MOORAGE_ADMIN_LISTEN"}
 #: A disk of one node is nothing for pods that may be on any.
 OF_ONE_NODE = {"MOORAGE_STORE_PATH"}
-SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY", "MOORAGE_OIDC_SIGN_IN"}
+SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY", "MOORAGE_OIDC_SIGN_IN", "MOORAGE_AUDIT_TOKEN"}
 NUMBERED = {"F": ROOT / "docs" / "faults.md", "S": ROOT / "docs" / "threats.md"}
 #: A number in a comment, a docstring or a test's name (F18, test_f18_…), or a range of them (F16-F20).
 CITED = re.compile(r"(?<![A-Za-z0-9])(?:([FS])|(?<=_)([fs]))([1-9][0-9]?)(?:-[FS]?([1-9][0-9]?))?(?![A-Za-z0-9])")

@@ -53,7 +53,7 @@ async def create_user(db: Executor, login: str, *, email: str | None = None, sit
     try:
         return await accounts.insert(db, "User", checked_login(login), email=email, site_admin=site_admin)
     except AlreadyThere as error:
-        raise LoginTaken(f"the login {login!r} is taken") from error
+        raise LoginTaken(f"the login {login!r} is taken: choose another") from error
 
 
 async def find(db: Executor, login: str) -> Account:
@@ -109,7 +109,8 @@ async def rename(db: Database, login: str, new: str, *, kind: str, retired_above
         account = await _locked(tx, login, kind)
         if new.lower() != account.login.lower():
             if retired := await accounts.retired_under(tx, account.id, new):
-                raise NameRetired(f"the names {', '.join(f'{new.lower()}/{name}' for name in retired)} are retired")
+                names = ", ".join(f"{new.lower()}/{name}" for name in retired)
+                raise NameRetired(f"the names {names} are retired: choose another login")
             await accounts.retire_names(tx, account.id, retired_above)
         await accounts.rename(tx, account.id, new)
         return account
@@ -117,7 +118,7 @@ async def rename(db: Database, login: str, new: str, *, kind: str, retired_above
     try:
         return await db.repeat(work)
     except AlreadyThere as error:
-        raise LoginTaken(f"the login {new!r} is taken") from error
+        raise LoginTaken(f"the login {new!r} is taken: choose another") from error
 
 
 async def delete(db: Database, login: str, *, kind: str, actor: Actor, retired_above: int = RETIRED_ABOVE) -> None:

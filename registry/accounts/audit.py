@@ -11,7 +11,9 @@ from typing import Final
 from registry.accounts.names import is_login
 from registry.errors import Invalid
 from storage.metadata import audit as storage
+from storage.metadata import event_seals
 from storage.metadata.audit import BEGIN, END, Entry, Place, Wanted
+from storage.metadata.event_seals import Checked
 from storage.metadata.query import Executor
 
 #: How often a request looks on for what it wants; the next one goes on from there.
@@ -22,7 +24,8 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 _ACTION: Final = re.compile(r"[a-z_]{1,60}(\.[a-z_]{1,60}|\.\*)?", re.ASCII)
 _DATE: Final = re.compile(r"(>=|<=|>|<)?(\S+)")
 _HASH_BYTES: Final = 32
-_KINDS: Final = "action, actor, created, repo, package, ip, token_id, hashed_token"
+#: What a phrase is made of.
+TERMS: Final = "action, actor, created, repo, package, ip, token_id, hashed_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,14 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query of the log. ``after``: the place of a page before; ``oldest_first`` turns the order."""
+    """A query of the log. ``after``, ``before``: the place that a page begins behind, or ends in front of.
+
+    ``oldest_first`` turns the order.
+    """
 
     phrase: str = ""
     after: str = ""
+    before: str = ""
     oldest_first: bool = False
     limit: int = 30
 
@@ -49,18 +56,23 @@ async def page(db: Executor, owner_id: int | None, query: Query) -> AuditPage:
     Where few events are wanted of many, a page may have few or none, and yet another one follows.
     """
     wanted = await _wanted(db, query.phrase)
-    begin = place_of(query.after) if query.after else (BEGIN if query.oldest_first else END)
-    entries, further = list[Entry](), Place(*begin)
+    back = bool(query.before) and not query.after  # a page that was asked for with «before» leads on with «after»
+    up, place = query.oldest_first is not back, query.after or query.before
+    entries, ended = list[Entry](), False
+    further = place_of(place) if place else BEGIN if up else END
     for _ in range(_ROUNDS):
-        left = query.limit - len(entries)
-        found = await storage.search(db, owner_id, wanted, further, up=query.oldest_first, limit=left)
+        found = await storage.search(db, owner_id, wanted, further, up=up, limit=query.limit - len(entries))
         entries += found.entries
         if found.further is None:
-            return AuditPage(entries, None)
+            ended = True
+            break
         further = found.further
         if len(entries) == query.limit:
             break
-    return AuditPage(entries, name_of(further))
+    if not back:
+        return AuditPage(entries, None if ended else name_of(further))
+    entries.reverse()
+    return AuditPage(entries, name_of(Place(entries[-1].xid, entries[-1].id)) if entries else None)
 
 
 def name_of(place: Place) -> str:
@@ -119,7 +131,7 @@ class _Parsed:
             case "actor" | "repo" | "package" | "token_id" | "hashed_token":
                 self._ids.setdefault("token" if "token" in kind else kind, []).extend(await self._named(kind, text))
             case _:
-                raise _invalid(f"there is no term {kind[:30]!r}; there are {_KINDS}")
+                raise _invalid(f"there is no term {kind[:30]!r}; there are {TERMS}")
 
     async def _named(self, kind: str, text: str) -> list[int]:
         match kind:
@@ -205,3 +217,31 @@ def _digest(text: str) -> bytes | None:
 
 def _invalid(problem: str) -> Invalid:
     return Invalid(f"Invalid request.\n\nFor 'phrase', {problem}.", "See the README, «Audit log».")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The seals of the log: how many are intact, which are broken, and how many are of months that are kept no more."""
+
+    intact: int
+    events: int
+    expired: int
+    broken: list[Checked]
+    missing: list[int]
+
+
+async def verify(db: Executor) -> Verified:
+    """Compare the log with its seals. Raises Unavailable."""
+    state = await event_seals.state(db)
+    intact, events, expired, broken, missing = 0, 0, 0, list[Checked](), list[int]()
+    for number in range(1, state.last + 1):
+        found = await event_seals.check(db, number)
+        if found is None:
+            missing.append(number)
+        elif found.intact:
+            intact, events = intact + 1, events + found.count
+        elif state.kept_from is not None and found.first_at < state.kept_from and found.found < found.count:
+            expired += 1
+        else:
+            broken.append(found)
+    return Verified(intact, events, expired, broken, missing)

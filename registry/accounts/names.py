@@ -22,7 +22,7 @@ RESERVED: Final = frozenset(_RESERVED.split())
 
 
 class LoginInvalid(AccountError):
-    """The login violates the syntax or is reserved."""
+    """The login violates the syntax or is reserved: choose another."""
 
 
 class LoginTaken(AccountError):
@@ -44,7 +44,7 @@ def checked_login(login: str) -> str:
             f"got {login[:60]!r}"
         )
     if login.lower() in RESERVED:
-        raise LoginInvalid(f"the login {login!r} is reserved")
+        raise LoginInvalid(f"the login {login!r} is reserved: choose another")
     return login
 
 

@@ -44,7 +44,9 @@ class Keyless:
         """Exchange an identity token for a workflow token; ``now``: Unix time. Raises Unauthenticated, Unavailable."""
         issuer = self._issuers.get(oidc.issuer_of(text))
         if issuer is None:
-            raise Unauthenticated("the identity token is of an issuer that this registry does not trust")
+            raise Unauthenticated(
+                "MOORAGE_OIDC_ISSUERS of this registry does not name the issuer of the identity token"
+            )
         digest = hash_of_text(text)
         found = await tokens.by_hash(db, digest)
         if found is None:
@@ -74,5 +76,7 @@ class Keyless:
         found = await tokens.by_hash(db, digest)
         if found is None:
             name = f"{workload.owner}/{workload.repository}"
-            raise Unauthenticated(f"there is no repository {name} here, or the identity token was revoked")
+            raise Unauthenticated(
+                f"there is no repository {name} here (make it first), or the identity token is revoked"
+            )
         return found

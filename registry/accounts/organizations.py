@@ -86,7 +86,7 @@ async def create(db: Database, login: str, owner: str, *, name: str | None = Non
     except AccountUnknown as error:
         raise OwnerUnknown(error.message) from error
     except AlreadyThere as error:
-        raise LoginTaken(f"the login {login!r} is taken") from error
+        raise LoginTaken(f"the login {login!r} is taken: choose another") from error
 
 
 async def set_role(db: Database, org: str, login: str, role: str) -> Member:
@@ -138,7 +138,7 @@ async def create_team(db: Database, org_id: int, name: str, description: str, me
     try:
         await db.repeat(work)
     except AlreadyThere as error:
-        raise TeamTaken(f"there is a team {slug!r}") from error
+        raise TeamTaken(f"there is a team {slug!r} already: choose another name") from error
     return slug
 
 
@@ -148,7 +148,7 @@ async def rename_team(db: Executor, org_id: int, team_id: int, name: str | None,
     try:
         await teams.update(db, org_id, team_id, slug=slug, name=name, description=description)
     except AlreadyThere as error:
-        raise TeamTaken(f"there is a team {slug!r}") from error
+        raise TeamTaken(f"there is a team {slug!r} already: choose another name") from error
     return slug
 
 

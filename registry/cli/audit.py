@@ -62,3 +62,18 @@ async def _entries(
         if page.after is None:
             return
         after = page.after
+
+
+def verify_audit() -> None:
+    """Compare the audit log with its seals; exits with 1 where entries are missing, changed or added."""
+    from registry.accounts import audit as rules
+
+    found = with_database(rules.verify)
+    for seal in found.broken:
+        typer.echo(f"seal {seal.number} is broken: {seal.count} entries from {seal.first_at:%Y-%m-%d %H:%M:%SZ} on"
+                   f" were sealed at {seal.at:%Y-%m-%d %H:%M:%SZ}, and {seal.found} are there")  # fmt: skip
+    for number in found.missing:
+        typer.echo(f"seal {number} is missing")
+    typer.echo(f"{found.intact} seals are intact, over {found.events} entries; {found.expired} are of months not kept")
+    if found.broken or found.missing:
+        raise typer.Exit(1)

@@ -29,6 +29,7 @@ app.command()(maintenance.purge)
 app.add_typer(maintenance.gc, name="gc")
 app.add_typer(readonly.app, name="readonly")
 admin.app.command()(audit.audit)
+admin.app.command()(audit.verify_audit)
 app.add_typer(admin.app, name="admin")
 
 

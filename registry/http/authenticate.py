@@ -92,7 +92,7 @@ async def holder(
 
 async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
     if services.keyless is None:
-        raise Unauthenticated("the token is not of this registry, which trusts no issuer of others")
+        raise Unauthenticated("MOORAGE_OIDC_ISSUERS of this registry names no issuer, and this is an identity token")
     return await services.keyless.exchange(services.db, text, now)
 
 

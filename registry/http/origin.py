@@ -19,6 +19,7 @@ def come_by(request: Request, trusted: Sequence[Network]) -> None:
 
 def _origin(request: Request, trusted: Sequence[Network]) -> Origin:
     agent = request.headers.get("User-Agent", "")[:_AGENT_MAX]
+    if not agent.isprintable():
+        agent = "".join(letter if letter.isprintable() else " " for letter in agent)
     address = client_address(request, trusted)
-    printable = "".join(letter if letter.isprintable() else " " for letter in agent)
-    return Origin(request.id, address if address != "None" else "", printable)
+    return Origin(request.id, address if address != "None" else "", agent)

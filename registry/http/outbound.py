@@ -1,4 +1,4 @@
-"""Outbound HTTP: the registry speaks to the OpenID Connect issuers in its settings, and to nobody else."""
+"""Outbound HTTP: the registry speaks to the OpenID Connect issuers and the audit sink of its settings, nobody else."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -25,8 +25,13 @@ async def post(url: str, form: Mapping[str, str], headers: Mapping[str, str]) ->
     return await _asked("POST", url, form, headers)
 
 
+async def send(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """Send a document, and return the status of the answer; redirects are not followed. Raises Unavailable."""
+    return (await _asked("POST", url, body, headers))[0]
+
+
 async def _asked(
-    method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
+    method: str, url: str, form: Mapping[str, str] | bytes | None, headers: Mapping[str, str]
 ) -> tuple[int, bytes]:
     try:
         # Rare enough for a connection of its own; and no cookie or proxy of the environment has a say.

@@ -5,6 +5,7 @@ Trusted are the networks of ``MOORAGE_TRUSTED_PROXIES``; what anybody else sends
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -67,6 +68,7 @@ def _peer(http: Request) -> IPv4Address | IPv6Address | None:
     return _address(str(peer[0])) if isinstance(peer, tuple) else None
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address in ``text``, which may have a port: ``192.0.2.1:443``, ``[2001:db8::1]:443``."""
     text = text.strip()

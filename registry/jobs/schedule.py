@@ -10,6 +10,8 @@ from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_sessions import forget_sessions
 from registry.jobs.forget_tokens import forget_tokens
 from registry.jobs.purge_deleted import purge_deleted
+from registry.jobs.seal_events import seal_events
+from registry.jobs.stream_audit import stream_audit
 from registry.jobs.turn_events import turn_events
 from registry.services import Services
 
@@ -23,6 +25,8 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "delete_objects": (delete_objects, 15.0),
     "forget_tokens": (forget_tokens, 60.0),
     "forget_sessions": (forget_sessions, 300.0),
+    "stream_audit": (stream_audit, 5.0),
+    "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),
     "add_sizes": (add_sizes, 60.0),
 }

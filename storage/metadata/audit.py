@@ -292,17 +292,26 @@ _READ: Final = select(
     f"""
     SELECT {_COLUMNS}
       FROM (SELECT * FROM events
-             WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+             WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < event_horizon()
              ORDER BY xid, id LIMIT {READ}) AS event
     {_NAMES}
      ORDER BY event.xid, event.id
+    """,
+)
+_CLAIM: Final = select(
+    _Reader,
+    """
+    INSERT INTO event_readers AS known (reader, xid, id, held_until)
+    VALUES ($1, '0', 0, now() + make_interval(secs => $2))
+    ON CONFLICT (reader) DO UPDATE SET held_until = excluded.held_until WHERE known.held_until <= now()
+    RETURNING xid::text::bigint AS xid, id
     """,
 )
 _READER: Final = select(_Reader, "SELECT xid::text::bigint AS xid, id FROM event_readers WHERE reader = $1")
 _ADVANCE: Final = command(
     """
     INSERT INTO event_readers AS known (reader, xid, id) VALUES ($1, $2::text::xid8, $3)
-    ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id, read_at = now()
+    ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id, read_at = now(), held_until = now()
      WHERE (excluded.xid, excluded.id) > (known.xid, known.id)
     """
 )
@@ -319,6 +328,20 @@ async def place_of(db: Executor, reader: str) -> Place:
     return BEGIN if found is None else Place(found.xid, found.id)
 
 
+async def claim(db: Executor, reader: str, seconds: float) -> Place | None:
+    """Hold a reader's place, which is returned, against other workers; None: another one holds it."""
+    found = await _CLAIM.maybe(db, reader, seconds)
+    return None if found is None else Place(found.xid, found.id)
+
+
 async def advance(db: Executor, reader: str, place: Place) -> None:
-    """Record how far a reader has come; never back."""
+    """Record how far a reader has come, never back, and let go of its place."""
     await _ADVANCE.run(db, reader, str(place.xid), place.id)
+
+
+_RELEASE: Final = command("UPDATE event_readers SET held_until = now() WHERE reader = $1")
+
+
+async def release(db: Executor, reader: str) -> None:
+    """Let go of a reader's place where it is: the next attempt may be anybody's."""
+    await _RELEASE.run(db, reader)

@@ -106,4 +106,12 @@ async def _apply(connection: Connection, texts: Mapping[str, str], tell: Callabl
             await connection.execute(text)
             await connection.execute("INSERT INTO migrations (name, checksum) VALUES ($1, $2)", name, checksum)
         applied.append(name)
+    await _continue(connection, tell)
     return applied
+
+
+async def _continue(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Have events go on behind those that another cluster has recorded: in this one a dump was restored."""
+    known = await connection.fetchval("SELECT to_regproc('continue_events') IS NOT NULL")
+    if known and await connection.fetchval("SELECT continue_events()"):
+        tell("a dump was restored: the audit log goes on behind what is in it")

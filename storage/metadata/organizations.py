@@ -280,6 +280,11 @@ async def of_user(
     return found, total.count
 
 
+async def own(db: Executor, user_id: int, *, limit: int) -> list[Belonging]:
+    """The first organizations that a user belongs to."""
+    return await BELONGINGS.all(db, user_id, user_id, limit, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     login: str

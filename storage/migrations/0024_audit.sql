@@ -10,11 +10,9 @@ ALTER TABLE events
 -- A reader of all events: it has seen what is not behind its place. Ids are given out before the commit, so the place is
 -- of the transaction, and nothing is read of those that began after one that is open still.
 CREATE TABLE event_readers (
-    reader  text        PRIMARY KEY,
-    xid     xid8        NOT NULL,
-    id      bigint      NOT NULL,
-    read_at timestamptz NOT NULL DEFAULT now()
+    reader     text        PRIMARY KEY,
+    xid        xid8        NOT NULL,
+    id         bigint      NOT NULL,
+    read_at    timestamptz NOT NULL DEFAULT now(),
+    held_until timestamptz NOT NULL DEFAULT now()  -- by the worker that reads now
 );
-
-CREATE INDEX events_commits ON events (xid, id);
-CREATE INDEX events_owner ON events (owner_id, xid, id);

@@ -11,12 +11,17 @@ import asyncpg
 import orjson
 import pytest
 
-from registry.accounts.audit import place_of
+from registry.accounts.audit import place_of, verify
+from registry.accounts.sign_in import issue_code
+from registry.jobs.seal_events import seal_events
 from storage.metadata import audit
 from storage.metadata.audit import BEGIN, Place
+from storage.metadata.migrate import migrate
 from tests.support.api import SCOPES, Acme, acme
-from tests.support.people import browser, person, sign_in_with
+from tests.support.pages import Pages
+from tests.support.people import browser, person, send, sign_in_with
 from tests.support.server import Registry
+from tests.web.test_devices import approve, begin
 
 LOG = "/orgs/acme/audit-log"
 
@@ -80,6 +85,13 @@ async def test_a_phrase_finds_what_it_says(people: Acme, registry: Registry) -> 
     assert await _log(people, per_page="3") == every
     assert await _log(people, per_page="1", order="asc") == every[::-1]
 
+    middle = every[4]["_document_id"]
+    assert await people.ok("GET", f"{LOG}?before={middle}&per_page=2", people.owner) == every[2:4]
+    assert await people.ok("GET", f"{LOG}?before={middle}&order=asc&per_page=9", people.owner) == every[:4:-1]
+    assert await people.ok("GET", f"{LOG}?before={every[0]['_document_id']}", people.owner) == []
+
+    assert await _log(people, before=middle, per_page="2") == every[2:]
+
     async def actions(phrase: str) -> set[str]:
         return {one["action"] for one in await _log(people, phrase)}
 
@@ -128,7 +140,7 @@ async def test_who_may_not_see_a_log_learns_nothing_of_it(people: Acme, registry
 
 async def test_sign_ins_are_there_and_passwords_are_not(people: Acme, registry: Registry) -> None:
     await person(registry, "paula")
-    pages = (await browser(registry, "paula")).__class__(registry)
+    pages = Pages(registry)
     await sign_in_with(pages, "paula", "not my password")
     await sign_in_with(pages, "hunter2-is-my-password", "not my password")
     await sign_in_with(pages, "paula")
@@ -148,6 +160,30 @@ async def test_sign_ins_are_there_and_passwords_are_not(people: Acme, registry: 
     assert row is not None
     for secret in (people.owner, people.admin, "hunter2", "not my password"):
         assert secret not in row["every"]
+
+
+async def test_what_changes_how_one_signs_in_is_there(people: Acme, registry: Registry) -> None:
+    pages = await browser(registry, "paula")
+    await browser(registry, "paula")
+    assert await send(pages, "/settings/sessions", "/settings/sessions", {"session": "others"}) == "/settings/sessions"
+    for decision in ("approve", "deny"):
+        await approve(pages, (await begin(registry))["user_code"], decision)
+    fields = {"kind": "classic", "note": "laptop", "scope": "read:packages", "expires": "7"}
+    await send(pages, "/settings/tokens/new", "/settings/tokens/new", fields)
+    await people.ok("POST", "/admin/users/paula/sign-in-link", people.admin, status=201)
+    code = await issue_code(registry.services.db, "paula")
+    other = Pages(registry)
+    await send(other, "/login/code", "/login/code", {"code": code.reveal()})
+    await send(other, "/login/code", "/login/code", {"code": code.reveal()})
+    await send(other, "/settings/security", "/settings/security/password", {"password": "quiet harbour lantern moss"})
+    found = await _log(people, "action:user -action:user.create", "/enterprises/moorage/audit-log", people.admin)
+    seen = [(one["action"].removeprefix("user."), one.get("actor") or one["actor_kind"]) for one in found[::-1]]
+    assert seen == [
+        ("login", "paula"), ("login", "paula"), ("logout", "paula"), ("approve_device", "paula"),
+        ("deny_device", "paula"), ("sign_in_code", "admin"), ("sign_in_code", "operator"), ("login", "paula"),
+        ("failed_login", "paula"), ("change_password", "paula"), ("login", "paula"),
+    ]  # fmt: skip
+    assert {one["data"].get("way") for one in found if one["action"] == "user.login"} == {"password", "code"}
 
 
 async def test_a_change_by_the_operator_is_one_of_nobody(people: Acme, registry: Registry) -> None:
@@ -189,6 +225,32 @@ async def test_a_reader_waits_for_what_is_open_and_sees_both(
         await session.close()
 
 
+async def test_the_log_goes_on_behind_what_was_restored(people: Acme, registry: Registry, database_url: str) -> None:
+    """In a cluster that counts its transactions from the beginning, behind those of the one that made the dump."""
+    db, held = registry.services.db, await asyncpg.connect(database_url)
+    insert = "INSERT INTO events (action, via) VALUES ($1, 'operator')"
+    await held.execute("INSERT INTO events (xid, action, via) VALUES ('900000000000', 'test.restored', 'operator')")
+    row = await held.fetchrow("SELECT xid::text::bigint, id FROM events WHERE action = 'test.restored'")
+    assert row is not None
+    place, told = Place(*row), list[str]()
+    for _ in range(2):
+        assert await migrate(database_url, tell=told.append) == []
+    assert told == ["a dump was restored: the audit log goes on behind what is in it"]
+    transaction = held.transaction()
+    await transaction.start()
+    await held.execute(insert, "test.first")
+    await db.execute(insert, "test.second")
+    assert await audit.read(db, place) == []
+    await transaction.commit()
+    assert [one.action for one in await audit.read(db, place)] == ["test.first", "test.second"]
+    found = await _log(people, path="/enterprises/moorage/audit-log", token=people.admin)
+    assert [one["action"] for one in found[:3]] == ["test.second", "test.first", "test.restored"]
+    assert await seal_events(registry.services) == 1
+    verified = await verify(db)
+    assert (verified.events, verified.broken) == (len(found), [])
+    await held.close()
+
+
 async def test_a_reader_beside_writers_misses_nothing(registry: Registry, database_url: str) -> None:
     db, seen = registry.services.db, list[str]()
     writers = [await asyncpg.connect(database_url) for _ in range(6)]
@@ -226,3 +288,17 @@ async def test_a_reader_beside_writers_misses_nothing(registry: Registry, databa
     assert sorted(ours) == sorted(action for several in kept for action in several)
     for session in writers:
         await session.close()
+
+
+async def test_the_page_is_for_owners_and_tells_of_a_wrong_phrase(people: Acme, registry: Registry) -> None:
+    pages = await browser(registry, "owner")
+    shown = await pages.get("/acme/-/audit-log?phrase=action%3Aorg")
+    assert "org.create" in shown.text
+    assert "org.add_member" in shown.text
+    assert "user.create" not in shown.text
+    wrong = await pages.get_raw("/acme/-/audit-log?phrase=colour%3Ared")
+    assert wrong.status == 422
+    assert "It is made of: action, actor, created" in pages.read(wrong).text
+    assert (await pages.get_raw("/-/admin/audit-log")).status == 404
+    assert (await (await browser(registry, "member")).get_raw("/acme/-/audit-log")).status == 403
+    assert (await (await browser(registry, "stranger")).get_raw("/acme/-/audit-log")).status == 404

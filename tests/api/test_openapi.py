@@ -80,6 +80,17 @@ def test_every_field_has_a_type() -> None:
     assert untyped == []
 
 
+def test_every_parameter_of_a_query_is_described() -> None:
+    silent = {
+        f"{operation['operationId']} {one['name']}"
+        for methods in document(ROUTES)["paths"].values()
+        for operation in methods.values()
+        for one in operation.get("parameters", [])
+        if one["in"] == "query" and not {"description", "enum"} & one["schema"].keys()
+    }
+    assert not silent
+
+
 def test_types_of_one_name_are_one_type() -> None:
     names = document(ROUTES)["components"]["schemas"]
     assert [name for name in names if "." in name or "_" in name] == [], "the document names them by their class"

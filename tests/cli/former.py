@@ -14,12 +14,20 @@ _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "host", "oci
 
 @dataclass
 class Former:
-    """Its address, what it was asked, and how many uploads it lets through before it cuts, or stalls."""
+    """Its address, what it was asked, and how many uploads or deletions it lets through before it cuts, or stalls."""
 
     host: str
     asked: list[str] = field(default_factory=list)
     lets_through: int = 1_000_000
     stalls_after: int = 1_000_000
+    deletes: int = 1_000_000
+
+    async def delete(self, request: web.Request) -> None:
+        """Stalls at a deletion that is one too many."""
+        if request.method == "POST" and request.path.endswith("/deletion"):
+            self.deletes -= 1
+            if self.deletes < 0:
+                await asyncio.sleep(30)
 
     def uploads(self) -> list[str]:
         """The digests of the blobs that were sent."""
@@ -38,6 +46,7 @@ async def former(behind: str) -> AsyncIterator[Former]:
         made.asked.append(f"{request.method} {request.rel_url}")
         if "/referrers/" in request.path:
             return web.Response(status=404)
+        await made.delete(request)
         if request.method == "PUT" and "/blobs/" in request.path:
             made.lets_through -= 1
             made.stalls_after -= 1

@@ -4,7 +4,9 @@ import orjson
 
 from tests.api.test_audit import LOG
 from tests.cli.commands import Shell
+from tests.jobs.test_seals import sealed, tamper
 from tests.support.api import acme
+from tests.support.server import Registry
 
 
 async def test_the_log_is_told_to_who_may_see_it(shell: Shell, env: dict[str, str]) -> None:
@@ -27,3 +29,12 @@ async def test_the_log_is_told_to_who_may_see_it(shell: Shell, env: dict[str, st
     told = await shell.ok("admin", "audit", "action:team", "--owner", "acme", "--json", **env)
     assert [orjson.loads(line) for line in told.out.splitlines()] == every[-1:]
     assert (await shell.ok("admin", "audit", "--limit", "1", **env)).out.split("\t")[1] == "team.create"
+
+
+async def test_the_operator_is_told(shell: Shell, registry: Registry, env: dict[str, str], database_url: str) -> None:
+    await sealed(registry)
+    assert (await shell.ok("admin", "verify-audit", **env)).out.startswith("3 seals are intact, over 12 entries;")
+    await tamper(database_url, "DELETE FROM events WHERE action = 'test.b1_2'")
+    done = await shell.run("admin", "verify-audit", **env)
+    assert done.status == 1
+    assert done.out.startswith("seal 2 is broken: 4 entries from ")

@@ -11,9 +11,9 @@ from tests.support.pages import Html
 from tests.support.people import browser, send
 
 
-async def _asked(shell: Shell) -> tuple[asyncio.subprocess.Process, str]:
+async def _asked(shell: Shell, *more: str) -> tuple[asyncio.subprocess.Process, str]:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", "login", shell.host, env=shell._environment,
+        sys.executable, "-m", "registry", "login", shell.host, *more, env=shell._environment,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert child.stderr is not None
@@ -46,6 +46,14 @@ async def test_a_browser_approves_and_logout_revokes(shell: Shell) -> None:
     done = await shell.ok("logout")
     assert done.err == f"Signed out of {shell.host}. Its token {who.json['token']!r} is revoked.\n"
     assert (await shell.registry.call("GET", "/api/v3/user", token)).status == 401
+
+
+async def test_a_token_has_the_name_that_was_given(shell: Shell) -> None:
+    child, code = await _asked(shell, "--token-name", "the lap")
+    await _decide(shell, code, "approve")
+    async with asyncio.timeout(30):
+        await child.communicate()
+    assert (await shell.ok("whoami", "--json")).json["token"] == "CLI on the lap"
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -1,8 +1,14 @@
 """The commands that change who may what, and what is there."""
 
+import asyncio
+import signal
+import sys
+
 from tests.api.test_versions import push_index, push_referrer
 from tests.cli.commands import Shell
+from tests.cli.former import former
 from tests.support.api import acme
+from tests.support.server import until
 from tests.support.shelf import IMAGE, Shelf
 
 SCOPES = ("read:packages", "write:packages", "delete:packages", "user", "repo")
@@ -122,6 +128,31 @@ async def test_many_versions_are_selected_deleted_and_restored_by_time(shell: Sh
     assert done.err.count("restored sha256:") == 4
     assert "nothing was deleted since then" in await shell.fails(3, "restore", "alice/app", "--since", "10m")
     assert len((await shell.ok("tags", "alice/app", "-q")).out.split()) == 6
+
+
+async def test_who_interrupts_a_deletion_is_told_what_is_gone(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    for number in range(53):
+        await shell.registry.push_image("alice/app", f"nightly-{number}", alice, size=10)
+    async with former(shell.registry.url) as slow:
+        slow.deletes = 1
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", "delete", "alice/app", "--match", "nightly-*", "--keep", "1", "-y",
+            env={**shell._environment, "MOORAGE_HOST": slow.host},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await until(lambda: slow.deletes < 0)
+        child.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            _, err = await child.communicate()
+    assert child.returncode == 130
+    told = err.decode().splitlines()[-3:]
+    assert told[0] == "Deleted 50 versions. Restorable for 30 days."
+    assert told[2] == "error: interrupted"
+    assert len((await shell.ok("tags", "alice/app", "-q", "--all")).out.split()) == 3
+    done = await shell.ok(*told[1].removeprefix("  undo: moorage ").split())
+    assert done.err.count("restored sha256:") == 50
 
 
 async def test_a_package_goes_and_comes_back(shell: Shell) -> None:

@@ -117,6 +117,14 @@ async def test_a_noun_alone_or_with_a_wrong_verb_is_told_the_nearest(shell: Shel
     assert "try: moorage repo --help" not in await shell.fails(2, "repo", "x")
     assert (await shell.ok("__complete", "team", "a")).out == "add\n"
     assert "org\n" in (await shell.ok("__complete", "o")).out
+    assert (await shell.ok("__complete", "config", "get", "")).out == "host\nowner\n"
+    shell.env["MOORAGE_TOKEN"] = alice = await shell.registry.user("alice")
+    for tag in ("v1", "v2", "latest"):
+        await shell.registry.push_image("alice/app", tag, alice)
+    assert (await shell.ok("__complete", "inspect", "ali")).out == "alice/app\n"
+    assert (await shell.ok("__complete", "inspect", "alice/app:v")).out == "alice/app:v1\nalice/app:v2\n"
+    assert (await shell.ok("__complete", "inspect", "alice/none:")).out == ""
+    assert (await shell.ok("__complete", "org", "show", "ali")).out == ""
 
 
 async def test_all_of_it_needs_a_host_that_answers(shell: Shell) -> None:

@@ -69,6 +69,38 @@ async def test_versions_tags_and_sizes(shell: Shell) -> None:
     assert (await shell.ok("du", "alice/app", "--json")).json[0]["stored_bytes"] == int(stored)
 
 
+async def test_tags_in_the_order_of_versions(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    ordered = ["v1.10.0", "v1.9.0", "v1.9.0-rc.10", "v1.9.0-rc.9", "v1.9.0-beta", "v1.2", "0.9", "latest"]
+    first, *more = sorted(ordered)
+    await shell.registry.push_image("alice/app", first, alice)
+    await shell.ok("tag", f"alice/app:{first}", *more)
+    assert (await shell.ok("tags", "alice/app", "-q", "--sort", "version")).out.split() == ordered
+    some = await shell.ok("tags", "alice/app", "-q", "--sort", "version", "--match", "v*", "--limit", "2")
+    assert some.out.split() == ordered[:2]
+
+
+async def test_packages_and_versions_are_sorted_and_selected(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    for name, tag in (("zoo", "v1"), ("app", "v1"), ("zoo", "v2")):
+        await shell.registry.push_image(f"alice/{name}", tag, alice, size=len(name + tag) * 1000)
+    await shell.registry.services.db.execute(
+        "UPDATE packages SET updated_at = now() + interval '1 minute' WHERE name = 'zoo'"
+    )
+    assert (await shell.ok("packages", "-q", "--sort", "updated")).out.split() == ["alice/zoo", "alice/app"]
+    assert (await shell.ok("packages", "-q", "--sort", "name", "--limit", "1")).out.split() == ["alice/app"]
+    arm = await shell.registry.push_image("alice/app", "arm", alice, architecture="arm64", size=20_000)
+    assert (await shell.ok("versions", "alice/app", "-q", "--platform", "linux/arm64")).out == f"{arm}\n"
+    await shell.registry.push_image("alice/app", "arm", alice, architecture="arm64")
+    assert arm in (await shell.ok("versions", "alice/app", "-q", "--untagged")).out
+    assert arm not in (await shell.ok("versions", "alice/app", "-q", "--tagged")).out
+    rows = [line.split("\t") for line in (await shell.ok("du", "alice/app", "--by", "version")).out.splitlines()]
+    assert (rows[0][0], int(rows[0][2]) > 20_000, len(rows)) == (arm, True, 3)
+    assert "is no reference" in await shell.fails(2, "du", "--by", "version")
+
+
 async def test_tags_are_made_moved_and_taken_away_and_each_tells_its_undo(shell: Shell) -> None:
     alice = await shell.registry.user("alice", SCOPES)
     shell.env["MOORAGE_TOKEN"] = alice
@@ -113,6 +145,7 @@ async def test_the_tree_of_an_index(shell: Shell) -> None:
     assert lines[1].startswith("├ image  2.")
     assert lines[2] == f"└ signature (sigstore)  2 B  {signature[:19]}"
     assert (await shell.ok("tree", "alice/app:v1", "-q")).out.split() == [index, child, signature]
+    assert (await shell.ok("tree", "alice/app:v1", "-q", "--depth", "0")).out.split() == [index]
     assert (await shell.ok("tree", "alice/app:v1", "--json=digest")).json == {"digest": index}
     assert (await shell.fails(3, "tree", "alice/app:none")).startswith("error: alice/app:none: ")
 

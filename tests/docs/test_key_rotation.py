@@ -39,7 +39,13 @@ async def _works_together(one: Registry, other: Registry, login: str) -> None:
     fields = {"csrf": (await pages.get("/login")).field("csrf"), "login": login, "password": PASSWORD}
     pages.registry = other
     assert (await pages.post("/login", fields, Origin=_URL)).status == 303
-    page = await pages.get("/settings/tokens/new")
+    page = await pages.get("/settings/sessions")
+    pages.registry = one
+    ended = await pages.post("/settings/sessions", {"csrf": page.field("csrf"), "session": "others"}, Origin=_URL)
+    assert ended.status == 303
+    pages.registry = other
+    page = await pages.get("/settings/sessions")
+    assert "All other sessions have ended." in page.text
     fields = {"csrf": page.field("csrf"), "theme": "dark", "next": "/"}
     pages.registry = one
     assert (await pages.post("/-/preferences", fields, Origin=_URL)).status == 303

@@ -23,7 +23,7 @@ from tests.test_docs import names_read
 
 HOWTO = DOCS / "howto"
 #: What only the user's commands read, and the names of secrets in the pipelines.
-OF_CLIENTS = {"MOORAGE_HOST", "MOORAGE_TOKEN"}
+OF_CLIENTS = {"MOORAGE_HOST", "MOORAGE_TOKEN", "MOORAGE_OWNER", "MOORAGE_ID_TOKEN"}
 
 
 def fenced(path: Path, kind: str) -> list[str]:

@@ -51,7 +51,8 @@ FAULTS: dict[str, dict[str, str]] = {
 
 def promtool(*arguments: str, folder: Path) -> None:
     program = shutil.which("promtool")
-    assert program, "there is no program «promtool» on the PATH: `make chart` builds it, with Go"
+    if program is None:
+        pytest.skip("there is no promtool: Debian has it in its package «prometheus»")
     ran = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

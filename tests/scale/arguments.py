@@ -147,7 +147,12 @@ def _audit(s: Sample) -> dict[str, list[Arguments]]:
         "audit._ACTORS": [("USER-7",), ("once-11",)],
         "audit._TOKENS": [(_HASH,)],
         "audit._READ": [("0", 0), (str(last), last)],
+        "event_seals._SEAL": [()],
+        "event_seals._CHECK": [(1,), (100,)],
+        "event_seals._STATE": [()],
+        "audit._CLAIM": [("reader-1", 60.0), ("new", 60.0)],
         "audit._READER": [("reader-1",)],
+        "audit._RELEASE": [("reader-1",)],
         "audit._ADVANCE": [("reader-1", "701", 7), ("new", "701", 7)],
     }
 

@@ -12,9 +12,11 @@ from registry.http.api.app import PREFIX
 HOST: Final = "registry.example"
 _WHOSE: Final = re.compile(r"-for-(?:organization|user|authenticated-user)$")
 _WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a user|the authenticated user)$")
+EXAMPLE_DIGEST: Final = "sha256:" + "3f1c" * 16
 #: What examples say for a parameter or a field.
 _VALUES: Final[Mapping[str, Any]] = {
     "org": "acme",
+    "enterprise": "moorage",
     "username": "bob",
     "login": "bob",
     "owner": "acme",
@@ -25,7 +27,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "tag": "latest",
     "image": "web",
     "reference": "latest",
-    "digest": "sha256:" + "3f1c" * 16,
+    "digest": EXAMPLE_DIGEST,
     "upload": "6f1c4b5e-2f0a-4d8e-9a4e-0c1d2e3f4a5b",
     "visibility": "private",
     "role": "read",
@@ -55,10 +57,18 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
 }
-_ROLES: Final[Mapping[str, str]] = {"NewMembership": "member", "NewTeamMembership": "member"}
+#: Fields that mean something else in a body than elsewhere.
+_OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "NewMembership": {"role": "member"},
+    "NewTeamMembership": {"role": "member"},
+    "NewUser": {"login": "carol"},
+    "NewLogin": {"login": "new-name"},
+    "NewOrganization": {"login": "initech", "admin": "alice"},
+    "OwnOrganization": {"login": "initech-labs"},
+    "NewRepository": {"name": "tools"},
+    "NewTeam": {"name": "Night watch"},
+}
 
-
-_DIGEST: Final = "sha256:" + "3f1c" * 16
 
 #: By the operation, whatever its path begins with.
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -72,18 +82,18 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "packages/link-repository": ("moorage link acme/web acme/code",),
     "packages/unlink-repository": ("moorage unlink acme/web",),
     "versions/list-versions": ("moorage versions acme/web",),
-    "versions/delete-version": (f"moorage delete acme/web@{_DIGEST}",),
-    "versions/restore-version": (f"moorage restore acme/web@{_DIGEST}",),
+    "versions/delete-version": (f"moorage delete acme/web@{EXAMPLE_DIGEST}",),
+    "versions/restore-version": (f"moorage restore acme/web@{EXAMPLE_DIGEST}",),
     "tags/list-tags": ("moorage tags acme/web",),
-    "tags/put-tag": (f"moorage tag acme/web@{_DIGEST} latest",),
+    "tags/put-tag": (f"moorage tag acme/web@{EXAMPLE_DIGEST} latest",),
     "tags/delete-tag": ("moorage untag acme/web:latest",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
     "deletions/preview-package": ("moorage delete --dry-run acme/web",),
-    "deletions/preview-version": (f"moorage delete --dry-run acme/web@{_DIGEST}",),
+    "deletions/preview-version": (f"moorage delete --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "deletions/delete-versions": ("moorage delete --untagged --older-than 30d acme/web",),
     "deletions/preview-package-restore": ("moorage restore --dry-run acme/web",),
-    "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{_DIGEST}",),
+    "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "usage/get-package-usage": ("moorage du acme/web",),
     "usage/get-my-usage": ("moorage du",),
     "usage/get-user-usage": ("moorage du bob",),
@@ -96,6 +106,34 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "access/revoke-team": ("moorage access revoke acme/web crew --team",),
     "access/grant-repository": ("moorage access grant acme/web acme/code read --workflow",),
     "access/revoke-repository": ("moorage access revoke acme/web acme/code --workflow",),
+    "accounts/list-my-organizations": ("moorage org list",),
+    "organizations/get": ("moorage org show acme",),
+    "organizations/create": ("moorage org create initech-labs",),
+    "organizations/delete": ("moorage org delete acme",),
+    "organizations/list-members": ("moorage org members acme",),
+    "organizations/put-membership": ("moorage org add acme bob",),
+    "organizations/remove-member": ("moorage org remove acme bob",),
+    "organizations/remove-membership": ("moorage org remove acme bob",),
+    "teams/list-teams": ("moorage team list acme",),
+    "teams/get": ("moorage team show acme/crew",),
+    "teams/create": ("moorage team create acme/night-watch",),
+    "teams/delete": ("moorage team delete acme/crew",),
+    "teams/put-membership": ("moorage team add acme/crew bob",),
+    "teams/remove-membership": ("moorage team remove acme/crew bob",),
+    "teams/put-repository": ("moorage repo add acme/code crew write --team",),
+    "teams/remove-repository": ("moorage repo remove acme/code crew --team",),
+    "repositories/list-mine": ("moorage repo list",),
+    "repositories/list-of-account": ("moorage repo list bob",),
+    "repositories/list-of-organization": ("moorage repo list acme",),
+    "repositories/get": ("moorage repo show acme/code",),
+    "repositories/create-in-organization": ("moorage repo create acme/tools",),
+    "repositories/delete": ("moorage repo delete acme/code",),
+    "collaborators/list-all": ("moorage repo members acme/code",),
+    "collaborators/put": ("moorage repo add acme/code bob write",),
+    "collaborators/remove": ("moorage repo remove acme/code bob",),
+    "audit/get-organization-log": ("moorage audit acme",),
+    "audit/get-my-log": ("moorage audit",),
+    "audit/get-log-of-all": ("moorage audit --registry",),
     "tokens/page": ("moorage tokens",),
     "tokens/create": ("moorage tokens new laptop --scope read:packages",),
     "tokens/revoke": ("moorage tokens revoke 42",),
@@ -167,8 +205,8 @@ def example_body(told: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, 
     name = name_of(content["schema"])
     schema = made["components"]["schemas"][name]
     fields = [*schema.get("required", []), *_CHANGED.get(name, ())]
-    values = {"role": _ROLES[name]} if name in _ROLES else {}
-    return {field: values.get(field, _VALUES[field]) for field in dict.fromkeys(fields)}
+    values = {**_VALUES, **_OTHERS.get(name, {})}
+    return {field: values[field] for field in dict.fromkeys(fields)}
 
 
 def _curl(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
@@ -189,8 +227,8 @@ def _curl(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator
     yield f"'https://{HOST}{path}'" if "?" in path else f"https://{HOST}{path}"
 
 
-def _gh(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
-    yield f"gh api --hostname {HOST}"
+def _call(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
+    """The arguments of `gh api`."""
     if one.method not in {"GET", "POST" if body else "GET"}:
         yield f"-X {one.method}"
     for name, value in (body or {}).items():
@@ -203,8 +241,17 @@ def _gh(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[s
     yield f"'{below}'" if "?" in below else below
 
 
-def example(one: Operation, made: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a shell that call the operation."""
+def _own_call(one: Operation, path: str, body: Mapping[str, Any] | None) -> Iterator[str]:
+    """The same as arguments of `moorage api`, which takes the method as a word."""
+    words = list(_call(one, path, body))
+    if one.method != "GET":
+        yield one.method
+    yield "/" + words[-1].lstrip("/") if not words[-1].startswith("'") else "'/" + words[-1][1:]
+    yield from (word for word in words[:-1] if not word.startswith("-X"))
+
+
+def example(one: Operation, made: Mapping[str, Any]) -> list[str]:
+    """The lines of a shell that call the operation: by curl, by gh, by `moorage`."""
     path = _filled(one.path)
     query = [
         f"{parameter['name']}={_VALUES[parameter['name']]}"
@@ -213,7 +260,8 @@ def example(one: Operation, made: Mapping[str, Any]) -> Iterator[str]:
     ]
     whole = path + ("?" + "&".join(query) if query else "")
     body = example_body(one.told, made)
-    yield " ".join(_curl(one, whole, body))
+    lines = [" ".join(_curl(one, whole, body))]
     if path.startswith(PREFIX) and one.told["tags"][0] != "avatars":
-        yield " ".join(_gh(one, whole, body))
-    yield from COMMANDS.get(one.id, ())
+        lines.append(" ".join(("gh api --hostname", HOST, *_call(one, whole, body))))
+        lines += COMMANDS.get(one.id) or [" ".join(("moorage api", *_own_call(one, whole, body)))]
+    return lines

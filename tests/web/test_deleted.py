@@ -26,6 +26,7 @@ async def test_the_address_of_a_deleted_package_says_so_to_those_who_may_restore
     assert page.heading == ADDRESS[1:]
     for text in ("This package is deleted", "Versions 2", "Tags 2", "Days left 30", "moorage restore acme/web"):
         assert text.replace(" ", "") in page.text.replace(" ", ""), text
+    assert "/api/v3/orgs/acme/packages/container/web/restore" in page.text
     (restore,) = {link for link in page.links if "/-/restore?" in link}
     assert (await world.owner.get(restore)).heading == "Restore the package"
     await done(world.owner, f"{ADDRESS}/-/restore", {"package": restore.partition("=")[2]})

@@ -342,3 +342,38 @@ async def test_what_was_done_is_told_and_undone_in_its_own_session_only(world: M
     page = await world.owner.get(place)
     assert "The tag is removed: v1" in page.text
     assert "Undo" in page.text
+
+
+async def test_a_mistyped_name_is_kept_to_be_corrected(world: Managed) -> None:
+    for path in (f"{WEB}/-/settings/public", f"{WEB}/-/delete", "/acme/-/settings/delete"):
+        page = await refused(world.owner, path, {"typed": "acme/wab"})
+        assert page.all("input", name="typed")[0]["value"] == "acme/wab", path
+
+
+async def test_the_last_version_leads_to_the_deletion_of_the_package(world: Managed) -> None:
+    numbers = [str(await world.number(digest)) for digest in world.digests]
+    page = await world.owner.get(f"{WEB}/-/versions/delete?version={numbers[0]}&version={numbers[1]}")
+    assert f"{WEB}/-/delete" in page.links
+    assert "Commands that fail" not in page.text
+
+
+async def test_all_deleted_versions_of_a_page_come_back_at_once(world: Managed) -> None:
+    await world.registry.push_image("acme/web", "v3", world.token)
+    for digest in world.digests:
+        number = await world.number(digest)
+        path = f"/api/v3/orgs/acme/packages/container/web/versions/{number}"
+        assert (await world.registry.call("DELETE", path, world.token)).status == 204
+    page = await world.owner.get(f"{WEB}/-/restore")
+    assert "Restore all 2 of this page" in page.text
+    ids = [str(await world.number(digest)) for digest in world.digests]
+    answer = await world.owner.post(
+        f"{WEB}/-/restore", [("csrf", page.field("csrf")), *(("version", one) for one in ids)]
+    )
+    page = await world.owner.get(str(answer.headers["Location"]))
+    assert "Tags that came back: v1, v2." in page.text
+
+
+async def test_the_start_page_names_ones_organizations(world: Managed) -> None:
+    for viewer in (world.owner, world.reader):
+        assert "/acme" in (await viewer.get("/")).links
+    assert "/acme" not in (await world.stranger.get("/")).links

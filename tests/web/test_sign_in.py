@@ -242,7 +242,7 @@ async def test_a_code_signs_in_once_and_a_password_is_set(pages: Pages) -> None:
         assert (refused.status, why in refused.text) == (422, True), (password, refused.text)
         assert password not in refused.answer.body.decode()
     done = await send(pages, "/settings/security", "/settings/security/password", {"password": PASSWORD}, index=1)
-    assert done == "/settings/security"
+    assert done == "/", "whoever is new goes on from there"
     assert pages.cookies["moorage"] != former["moorage"], "a new password, a new session"
     assert await login_of(Pages(registry, former)) is None
     assert await login_of(pages) == "alice"

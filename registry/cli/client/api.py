@@ -48,7 +48,10 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
         sent = None if body is None else json.dumps(body).encode()
-        return self._asked(method, PREFIX + path + (f"?{asked}" if asked else ""), headers, sent)
+        reply = self._asked(method, PREFIX + path + (f"?{asked}" if asked else ""), headers, sent)
+        if reply.body and reply.json() is None:
+            raise self._strange(reply)
+        return reply
 
     def pages(self, path: str, limit: int | None = None, **query: object) -> Iterator[Any]:
         """Read the items of a list, page by page, ``limit`` of them at most."""
@@ -92,10 +95,7 @@ class Api:
                 attempt=f"moorage login {where}" if where.startswith("https://") else "",
             )  # fmt: skip
         if not isinstance(told, dict):
-            return CommandError(
-                f"{self.host} answered {reply.status}", status=_STATUSES.get(reply.status, FAILED),
-                why="this is no answer of Moorage", request=reply.request_id,
-            )  # fmt: skip
+            return self._strange(reply)
         what, _, why = str(told.get("message", reply.status)).replace("\n\n", "\n").partition("\n")
         details = [str(one.get("message")) for one in told.get("errors") or [] if isinstance(one, dict)]
         status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
@@ -103,6 +103,12 @@ class Api:
         return CommandError(
             what, status=status, why="" if why in what else why, attempt=self._attempt(reply, status, what),
             request=reply.request_id,
+        )  # fmt: skip
+
+    def _strange(self, reply: Reply) -> CommandError:
+        return CommandError(
+            f"{self.host} answered {reply.status}", status=_STATUSES.get(reply.status, FAILED),
+            why="this is no answer of Moorage", request=reply.request_id,
         )  # fmt: skip
 
     def _attempt(self, reply: Reply, status: int, what: str) -> str:

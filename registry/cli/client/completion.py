@@ -10,8 +10,18 @@ from registry.cli.client import store
 from registry.cli.client.commands import OPERATOR, TABLE, Command, command_of, parser_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import CommandError
+from registry.cli.client.preferences import KEYS
 
 _FRESH_SECONDS: Final = 60
+#: What the last word of a command may be, where it is no package.
+_WORDS: Final = {
+    **{f"config {verb}": KEYS for verb in ("get", "set", "unset")},
+    "completion": ("bash", "zsh", "fish"),
+}
+#: Nouns of commands that are about no package.
+_NO_PACKAGES: Final = frozenset(
+    {"org", "team", "repo", "config", "tokens", "login", "logout", "whoami", "api", "version"}
+)
 _SHELLS: Final = {
     "bash": """\
 _moorage() {
@@ -65,8 +75,24 @@ def complete(context: Context, words: Sequence[str]) -> list[str]:
         found = re.findall(r"--[a-z-]+", parser_of(name, command_of(name)).format_help())
     elif name or len(before) == 1:
         found = [one.partition(" ")[2] for one in TABLE if one.startswith(f"{before[0]} ")] if len(before) == 1 else []
-        found += _packages(context) if name else []
+        if name in _WORDS:
+            found += _WORDS[name]
+        elif name and name.partition(" ")[0] not in _NO_PACKAGES:
+            found += _tags(context, last) if ":" in last.rpartition("/")[2] else _packages(context)
     return sorted({one for one in found if one.startswith(last)})
+
+
+def _tags(context: Context, last: str) -> list[str]:
+    """List the references to the tags of the package that a word begins with; nobody is told why there are none."""
+    from registry.cli.client import references
+    from registry.cli.client.api import package_path
+
+    try:
+        package = references.parse_package(last.rpartition(":")[0])
+        found = context.api(package).pages(package_path(package) + "/tags", 200, q=last.rpartition(":")[2] or None)
+        return [f"{last.rpartition(':')[0]}:{one['name']}" for one in found]
+    except CommandError:
+        return []
 
 
 def _packages(context: Context) -> list[str]:

@@ -133,24 +133,25 @@ def _delete_versions(context: Context, api: Api, package: Reference, ids: list[i
         return None
     context.confirm(f"Delete {'it' if len(rows) == 1 else 'them'}?")
     since, gone, failed = "", 0, 0
-    for preview in previews:
-        try:
-            _check(preview.shown)
-            reply = api.reply("POST", f"{package_path(package)}/deletion", {"versions": preview.ids}, preview.etag)
-        except CommandError as error:
-            if len(previews) == 1:
-                raise
-            failed += 1
-            context.output.error(error)
-            continue
-        gone += len(preview.shown["versions"])
-        since = since or parsedate_to_datetime(reply.headers["Date"]).isoformat()
-    if gone:
-        days = previews[0].shown["restorable_days"]
-        one = f"@{rows[0]['name']}" if len(ids) == 1 else f" --since {since}"
-        context.changed(
-            f"Deleted {_count(rows[:gone])}. Restorable for {days:g} days.", f"moorage restore {package.path}{one}"
-        )
+    try:
+        for preview in previews:
+            try:
+                _check(preview.shown)
+                reply = api.reply("POST", f"{package_path(package)}/deletion", {"versions": preview.ids}, preview.etag)
+            except CommandError as error:
+                if len(previews) == 1:
+                    raise
+                failed += 1
+                context.output.error(error)
+                continue
+            gone += len(preview.shown["versions"])
+            since = since or parsedate_to_datetime(reply.headers["Date"]).isoformat()
+    finally:  # who interrupts is told what is gone, too
+        if gone:
+            days = previews[0].shown["restorable_days"]
+            one = f"@{rows[0]['name']}" if len(ids) == 1 else f" --since {since}"
+            undo = f"moorage restore {package.path}{one}"
+            context.changed(f"Deleted {_count(rows[:gone])}. Restorable for {days:g} days.", undo)
     return None if not failed else PARTIAL if gone else REFUSED
 
 

@@ -18,12 +18,14 @@ _SLOWER_SECONDS: Final = 5
 _SECONDS_MAX: Final = 86400
 
 
-def sign_in(context: Context, target: Target, scopes: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
+def sign_in(
+    context: Context, target: Target, scopes: str, name: str | None, sleep: Callable[[float], None] = time.sleep
+) -> str | None:
     """Return a token that the user approved; None if the registry has no device flow. Raises CommandError."""
     import platform
 
     connection = Connection(target.scheme, target.host, context.trace)
-    asked = {"client_id": _CLIENT, "client_name": platform.node(), "scope": scopes}
+    asked = {"client_id": _CLIENT, "client_name": name or platform.node(), "scope": scopes}
     reply = connection.ask("POST", "/login/device/code", _FORM, urlencode(asked).encode())
     started = reply.json()
     if not isinstance(started, dict) or "device_code" not in started:

@@ -24,6 +24,7 @@ def _add_login(parser: ArgumentParser) -> None:
     parser.add_argument("registry", nargs="?", default="", metavar="HOST", help="as docker names it: HOST or HOST:PORT")
     parser.add_argument("--with-token", action="store_true", help="read an access token from stdin")
     parser.add_argument("--scope", default=_SCOPES, help=f"what the new token may, with commas between ({_SCOPES})")
+    parser.add_argument("--token-name", metavar="NAME", help="what the new token is for (this machine)")
     parser.add_argument(
         "--docker", action="store_true", help="have docker and podman ask moorage for this host's token"
     )
@@ -77,7 +78,7 @@ def _tell(context: Context, host: str, login: str, kept: str) -> None:
 
 def _asked(context: Context, target: Target) -> tuple[str, bool]:
     """Get a token by the device flow, or where the registry has none by asking for it."""
-    token = sign_in(context, target, context.options.scope.replace(",", " "))
+    token = sign_in(context, target, context.options.scope.replace(",", " "), context.options.token_name)
     if token is not None:
         return token, True
     if not context.input.isatty():
@@ -97,7 +98,7 @@ def _register(context: Context, host: str) -> None:
     path = credentials.docker_path(context.env)
     config = credentials.docker_config(context.env)
     if not config and os.path.exists(path) and os.path.getsize(path):  # noqa: PTH110, PTH202
-        raise CommandError(f"{path} is no JSON", why="it is left as it is")
+        raise CommandError(f"{path} is no JSON", why="it is left as it is: mend it, or move it away")
     if (config.get("credHelpers") or {}).get(host) == credentials.OWN_HELPER:
         return
     config["credHelpers"] = {**(config.get("credHelpers") or {}), host: credentials.OWN_HELPER}

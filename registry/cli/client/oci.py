@@ -27,6 +27,7 @@ _PAGES_MAX: Final = 10_000
 _ALGORITHMS: Final = ("sha256", "sha512")
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REFUSALS: Final = range(400, 500)
 _STATUSES: Final = {
     401: NOT_SIGNED_IN,
     403: DENIED,
@@ -302,7 +303,7 @@ class Registry:
         found = reply.json()
         errors = found.get("errors") if isinstance(found, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        status = _STATUSES.get(reply.status) or (REFUSED if reply.status < 500 else FAILED)  # noqa: PLR2004
+        status = _STATUSES.get(reply.status) or (REFUSED if reply.status in _REFUSALS else FAILED)
         nobody = status == NOT_FOUND and not self.target.token
         attempt = f"moorage login {self.target.host}" if nobody or status == NOT_SIGNED_IN else ""
         said = str(first.get("message") or f"{self.target.host} answered {reply.status}").partition(": docker ")[0]

@@ -35,12 +35,13 @@ def _add_packages(parser: ArgumentParser) -> None:
     parser.add_argument("--match", metavar="GLOB", help="packages whose name matches: 'web-*'")
     parser.add_argument("--visibility", choices=("public", "internal", "private"))
     parser.add_argument("--deleted", action="store_true", help="packages that can be restored")
+    parser.add_argument("--sort", choices=("name", "updated"), help="by name, or what was pushed to last first")
     add_limit(parser)
 
 
 def _packages(context: Context) -> None:
     options, api, limit = context.options, context.api(), limit_of(context)
-    bound = None if options.match or options.search else limit
+    bound = None if options.match or options.search or options.sort else limit
     if options.search is not None:
         found = api.pages("/search/packages", bound, q=options.search)
         found = (one for one in found if options.visibility in (None, one["visibility"]))
@@ -51,6 +52,10 @@ def _packages(context: Context) -> None:
         )  # fmt: skip
     if options.match:
         found = (one for one in found if fnmatchcase(one["name"], options.match))
+    if options.sort == "updated":
+        found = iter(sorted(found, key=lambda one: str(one["updated_at"]), reverse=True))
+    elif options.sort:
+        found = iter(sorted(found, key=full_name))
     shown = list(islice(found, limit))
     context.output.table(_PACKAGES, shown, full_name)
     if not shown:
@@ -160,10 +165,20 @@ _USAGE: Final = (
 
 def _add_du(parser: ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", default="", metavar="OWNER|PACKAGE", help="yours, if nothing is named")
+    parser.add_argument("--by", choices=("package", "version"), default="package", help="each version of a PACKAGE")
+
+
+_BY_VERSION: Final = (*_VERSIONS[:2], Column("AS PULLED", lambda one: one.get("size"), "size"))
 
 
 def _du(context: Context) -> None:
     what = context.options.what
+    if context.options.by == "version":
+        package = references.parse_package(what)
+        versions = list(context.api(package).pages(package_path(package) + "/versions"))
+        versions.sort(key=lambda one: -(one.get("size") or 0))
+        context.output.table(_BY_VERSION, versions, lambda one: str(one["name"]))
+        return
     if "/" in what:
         package = references.parse_package(what)
         api, paths = context.api(package), {package.path: package_path(package)}

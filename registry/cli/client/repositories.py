@@ -85,7 +85,7 @@ def _members(context: Context) -> None:
 def _add_create(parser: ArgumentParser) -> None:
     _add_repository(parser)
     parser.add_argument("--visibility", choices=("public", "internal", "private"), default="private", help="(private)")
-    parser.add_argument("--description", default="")
+    parser.add_argument("--description", default="", help="what it is for")
     add_change(parser)
 
 
@@ -122,7 +122,7 @@ def _delete(context: Context) -> None:
 def _add_who(parser: ArgumentParser) -> None:
     _add_repository(parser)
     parser.add_argument("who", metavar="WHO", help="a login; with --team a team of the owner: its slug")
-    parser.add_argument("--team", action="store_true")
+    parser.add_argument("--team", action="store_true", help="WHO is a team of the owner")
     add_change(parser)
 
 

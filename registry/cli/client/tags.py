@@ -1,5 +1,6 @@
 """Tags: the commands ``tags``, ``tag``, ``untag`` and what their history is."""
 
+import re
 from argparse import ArgumentParser
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -15,6 +16,8 @@ from registry.cli.client.references import Reference
 from registry.cli.client.versions import digest_of, tag_path
 
 _GLOB: Final = "*?["
+_VERSION: Final = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(.*)")
+_PIECES: Final = re.compile(r"[0-9]+|[^0-9.-]+")
 
 _TAGS: Final = (
     Column("TAG", lambda one: one["name"]),
@@ -30,7 +33,7 @@ _TAGS: Final = (
 def _add_tags(parser: ArgumentParser) -> None:
     parser.add_argument("package", metavar="PACKAGE", type=references.parse_package)
     parser.add_argument("--match", metavar="GLOB", help="tags that match: 'v1.*'")
-    parser.add_argument("--sort", choices=("newest", "name"), default="newest")
+    parser.add_argument("--sort", choices=("newest", "name", "version"), default="newest")
     add_limit(parser)
 
 
@@ -38,14 +41,27 @@ def _tags(context: Context) -> None:
     options, limit = context.options, limit_of(context)
     glob = options.match or ""
     prefix = glob[: min((at for at in map(glob.find, _GLOB) if at >= 0), default=len(glob))]
+    by_version = options.sort == "version"
     found = context.api(options.package).pages(
-        package_path(options.package) + "/tags", None if glob else limit,
-        q=prefix or None, sort=None if options.sort == "newest" else options.sort,
+        package_path(options.package) + "/tags", None if glob or by_version else limit,
+        q=prefix or None, sort="name" if options.sort == "name" else None,
     )  # fmt: skip
-    shown = list(islice((one for one in found if not glob or fnmatchcase(one["name"], glob)), limit))
+    found = (one for one in found if not glob or fnmatchcase(one["name"], glob))
+    if by_version:
+        found = iter(sorted(found, key=lambda one: _version_of(one["name"]), reverse=True))
+    shown = list(islice(found, limit))
     context.output.table(_TAGS, shown, lambda one: one["name"])
     if not shown:
         context.note("No tags.")
+
+
+def _version_of(tag: str) -> tuple[Any, ...]:
+    """Return what orders a tag among versions, as Semantic Versioning does; what is no version comes first."""
+    found = _VERSION.fullmatch(tag)
+    if found is None:
+        return (0,)
+    more = tuple((0, int(one), "") if one.isdigit() else (1, 0, one) for one in _PIECES.findall(found[2]))
+    return (1, tuple(map(int, found[1].split("."))), not found[2].startswith("-"), more)
 
 
 def _add_tag(parser: ArgumentParser) -> None:

@@ -68,7 +68,7 @@ def _show(context: Context) -> None:
 
 def _add_create(parser: ArgumentParser) -> None:
     _add_team(parser)
-    parser.add_argument("--description", default="")
+    parser.add_argument("--description", default="", help="what it is for")
     parser.add_argument("--member", action="append", default=[], metavar="LOGIN", help="may be repeated")
     add_change(parser)
 

@@ -47,6 +47,7 @@ class _Node:
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", type=references.parse_version)
+    parser.add_argument("--depth", type=int, metavar="N", help="no further than so many levels below")
 
 
 def _tree(context: Context) -> None:
@@ -54,7 +55,7 @@ def _tree(context: Context) -> None:
     target = context.target(reference.host)
     registry = Registry(target, reference.path, trace=context.trace)
     root = registry.manifest(reference.version)
-    node = _node(registry, root, str(reference), set(), 0)
+    node = _Walk(registry, context.options.depth).node(root, str(reference), 0)
     if context.output.fields is not None:
         context.output.json(node.json())
     elif context.output.quiet:
@@ -69,25 +70,38 @@ def _digests(node: _Node) -> list[str]:
     return [str(node.facts["digest"]), *(one for below in node.below for one in _digests(below))]
 
 
-def _node(registry: Registry, manifest: Manifest, title: str, seen: set[str], depth: int) -> _Node:
-    if depth > DEPTH_MAX:
-        raise CommandError(f"{manifest.digest} is too deep")
-    seen.add(manifest.digest)
-    layers_size = manifest.layers_size
-    what = "index" if manifest.media_type in INDEXES else size(layers_size)
-    facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": layers_size}
-    node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
-    attestations: list[_Node] = []
-    for child in manifest.children:
-        if child["digest"] in seen:
-            continue
-        below = _node(registry, registry.manifest(child["digest"]), platform_of(child), seen, depth + 1)
-        (attestations if attests(child) else node.below).append(below)
-    node.below += attestations
-    for referrer in registry.referrers(manifest.digest):
-        if referrer["digest"] not in seen:
-            node.below.append(_node(registry, registry.manifest(referrer["digest"]), _kind(referrer), seen, depth + 1))
-    return node
+class _Walk:
+    """A walk through all that belongs to an image, ``levels`` deep; None for all of it."""
+
+    def __init__(self, registry: Registry, levels: int | None) -> None:
+        self._registry = registry
+        self._levels = levels
+        self._seen: set[str] = set()
+
+    def node(self, manifest: Manifest, title: str, depth: int) -> _Node:
+        """Return the node of a manifest with all below. Raises CommandError."""
+        if depth > DEPTH_MAX:
+            raise CommandError(f"{manifest.digest} is too deep")
+        self._seen.add(manifest.digest)
+        layers_size = manifest.layers_size
+        what = "index" if manifest.media_type in INDEXES else size(layers_size)
+        facts = {"digest": manifest.digest, "title": title, "media_type": manifest.media_type, "size": layers_size}
+        node = _Node(f"{clean(title)}  {what}  {short(manifest.digest)}", facts)
+        if depth == self._levels:
+            return node
+        attestations: list[_Node] = []
+        for child in manifest.children:
+            if child["digest"] not in self._seen:
+                below = self._below(child, platform_of(child), depth)
+                (attestations if attests(child) else node.below).append(below)
+        node.below += attestations
+        for referrer in self._registry.referrers(manifest.digest):
+            if referrer["digest"] not in self._seen:
+                node.below.append(self._below(referrer, _kind(referrer), depth))
+        return node
+
+    def _below(self, descriptor: dict[str, Any], title: str, depth: int) -> _Node:
+        return self.node(self._registry.manifest(descriptor["digest"]), title, depth + 1)
 
 
 def _kind(referrer: dict[str, Any]) -> str:

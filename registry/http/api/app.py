@@ -137,7 +137,7 @@ def _told(http: web.Request, error: Exception) -> RegistryError:
             return unavailable(error, http.path)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
-            return RegistryError("This is our fault, and it is in our log")
+            return RegistryError("This is our fault, and it is in our log under the id of this request")
 
 
 async def _viewer(services: Services, throttle: LoginThrottle, request: Request) -> StoredToken | None:

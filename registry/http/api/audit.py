@@ -14,6 +14,7 @@ from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import one_of
 from registry.http.api.paging import after_link, size_of
 from registry.http.api.routes import Access, Route
+from registry.http.api.schemas import site as schemas
 
 #: The one enterprise that there is.
 ENTERPRISE: Final = "moorage"
@@ -21,7 +22,7 @@ JSON_LINES: Final = "application/x-ndjson"
 _ORDERS: Final = ("desc", "asc")
 #: Of GitHub's kinds there are the events of the web alone: what git does is not seen here.
 _INCLUDED: Final = ("web", "all", "git")
-_QUERY: Final = ("phrase", "include", "after", "order", "per_page")
+_QUERY: Final = ("phrase", "include", "after", "before", "order", "per_page")
 
 
 async def get_organization_log(call: ApiCall) -> web.Response:
@@ -45,7 +46,13 @@ async def get_log_of_all(call: ApiCall) -> web.Response:
 async def _log(call: ApiCall, owner_id: int | None) -> web.Response:
     size, asked = size_of(call), call.http.query
     order, included = one_of(call, "order", _ORDERS), one_of(call, "include", _INCLUDED)
-    query = Query(asked.get("phrase", ""), asked.get("after", ""), order == "asc", size)
+    query = Query(
+        asked.get("phrase", ""),
+        asked.get("after", ""),
+        asked.get("before", ""),
+        oldest_first=order == "asc",
+        limit=size,
+    )
     found = await audit.page(call.services.db, owner_id, query)
     entries = [] if included == "git" else [audit_entry(entry) for entry in found.entries]
     headers = after_link(call, size, None if included == "git" else found.after)
@@ -66,6 +73,7 @@ ROUTES: Final = (
         scope="admin:org",
         query=_QUERY,
         statuses=(200, 404, 422),
+        answer=list[schemas.AuditEntry],
     ),
     Route(
         "GET",
@@ -75,6 +83,7 @@ ROUTES: Final = (
         Access.SITE_ADMIN,
         query=_QUERY,
         statuses=(200, 404, 422),
+        answer=list[schemas.AuditEntry],
     ),
     Route(
         "GET",
@@ -84,5 +93,6 @@ ROUTES: Final = (
         scope="user",
         query=_QUERY,
         statuses=(200, 422),
+        answer=list[schemas.AuditEntry],
     ),
 )

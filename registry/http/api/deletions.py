@@ -224,6 +224,7 @@ ROUTES: Final = (
         scope="read:packages",
         query=("tagged", "match", "pushed_before", "after", "per_page"),
         statuses=(*_PREVIEW, 422),
+        answer=list[schemas.SelectedVersion],
     ),
     *family(
         "GET",

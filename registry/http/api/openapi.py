@@ -15,6 +15,8 @@ from registry.http.api.call import ApiCall
 from registry.http.api.routes import Access, Route
 from registry.http.api.schemas.site import OpenApiDocument
 from registry.http.server.message import INERT
+from registry.packages.search import SORTS as SEARCH_SORTS
+from registry.packages.tags import SORTS as TAG_SORTS
 from registry.version import VERSION
 
 _PREFIX: Final = "/api/v3"
@@ -33,14 +35,14 @@ _PATH: Final[dict[str, Any]] = {
 }
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
-    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "page": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of the page."},
     "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
-    "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30},
+    "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30, "description": "The size of a page."},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
     "visibility": {"type": "string", "enum": _VISIBILITIES},
     "state": {"type": "string", "enum": ["active", "deleted"], "default": "active"},
     "role": {"type": "string", "enum": ["all", "admin", "member"], "default": "all"},
-    "type": {"type": "string"},
+    "type": {"type": "string", "description": "As visibility; other values are all of them."},
     "audience": {"type": "string", "enum": ["actions", "codespaces"], "description": "Both, if it is absent."},
     "token": {"type": "string", "description": "The id of the deleted package, where several had the name."},
     "q": {"type": "string", "description": "How a name, or an owner or a component of a name, begins."},
@@ -48,12 +50,31 @@ _QUERY: Final[dict[str, Any]] = {
     "versions": {"type": "string", "description": "The ids of versions, with commas between them."},
     "tagged": {"type": "string", "enum": ["true", "false"], "description": "Both, if it is absent."},
     "match": {"type": "string", "description": "A glob, such as v1.*"},
-    "pushed_before": {"type": "string", "format": "date-time"},
+    "pushed_before": {"type": "string", "format": "date-time", "description": "With the offset of its zone."},
     "filter": {"type": "string", "enum": ["suspended", "site_admin"]},
     "user": {"type": "string", "description": "A login."},
     "interval": {"type": "string", "enum": ["day"], "default": "day"},
     "direction": {"type": "string", "enum": ["asc", "desc"], "description": "Down by time, else up."},
     "after": {"type": "string", "description": "Where the page begins, from a Link header."},
+    "before": {"type": "string", "description": "Where the page ends, from a Link header; after comes before it."},
+    "phrase": {
+        "type": "string",
+        "description": "Qualifiers such as action:team, actor:alice and created:>=2026-01-31.",
+    },
+    "include": {
+        "type": "string",
+        "enum": ["web", "all", "git"],
+        "default": "web",
+        "description": "Of git there is none.",
+    },
+    "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+}
+#: What a name means in the operations of a noun, if not the same as elsewhere.
+_QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("repositories", "sort"): {"type": "string", "enum": ["full_name", "created", "updated", "pushed"]},
+    ("teams", "sort"): {"type": "string", "enum": ["full_name", "created", "updated", "pushed"]},
+    ("tags", "sort"): {"type": "string", "enum": list(TAG_SORTS)},
+    ("search", "sort"): {"type": "string", "enum": list(SEARCH_SORTS), "default": "newest"},
 }
 _REQUIRED: Final = frozenset({"package_type"})
 #: What every route may answer, whatever it does.
@@ -198,7 +219,7 @@ def _parameters(one: Route) -> Iterator[dict[str, Any]]:
         schema = _PATH.get(name, _NUMBER if name.endswith("_id") else _TEXT)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name in one.query:
-        schema = _QUERY.get(name, {"type": "string"})
+        schema = _QUERY_OF.get((_noun(one), name), _QUERY.get(name, {"type": "string"}))
         if one.path == "/user/memberships/orgs" and name == "state":
             schema = {"type": "string", "enum": ["active", "pending"]}
         yield {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}

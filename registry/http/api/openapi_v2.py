@@ -174,13 +174,27 @@ ENDPOINTS: Final = (
     ),
 )
 
+_TEXT: Final = {"type": "string", "minLength": 1}
 _SCHEMA: Final[dict[str, Any]] = {
-    "digest": {"type": "string", "pattern": "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"},
+    "digest": {
+        "type": "string",
+        "pattern": "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$",
+        "description": "Of the bytes.",
+    },
     "reference": {"type": "string", "minLength": 1, "description": "A tag or a digest."},
     "upload": {"type": "string", "format": "uuid"},
     "image": {"type": "string", "minLength": 1, "description": "Slashes in it are sent as they are."},
-    "n": {"type": "integer", "minimum": 0},
-    "tag": {"type": "array", "items": {"type": "string"}},
+    "n": {"type": "integer", "minimum": 0, "description": "The size of a page."},
+    "last": {**_TEXT, "description": "The last entry of the page before, from a Link header."},
+    "artifactType": {**_TEXT, "description": "Referrers of this type only."},
+    "digest-algorithm": {"type": "string", "enum": ["sha256", "sha512"], "description": "Of the digest to come."},
+    "mount": {**_TEXT, "description": "The digest of a blob of the package in from."},
+    "from": {**_TEXT, "description": "A package that one may pull from."},
+    "tag": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Tags for a manifest that is pushed by digest.",
+    },
 }
 #: What is answered, by media type; the names of schemas.
 _ANSWERS: Final[dict[Kind, dict[str, str]]] = {
@@ -256,8 +270,16 @@ def _token_by_basic() -> dict[str, Any]:
         "summary": "A bearer token for /v2",
         "tags": ["oci"],
         "parameters": [
-            {"name": "service", "in": "query", "schema": {"type": "string"}},
-            {"name": "scope", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+            {"name": "service", "in": "query", "schema": {"type": "string", "description": "As the challenge has it."}},
+            {
+                "name": "scope",
+                "in": "query",
+                "schema": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Such as repository:acme/web:pull,push; may be repeated.",
+                },
+            },
         ],
         "responses": _token_responses((400, 401)),
         "security": [{}, {"basic": []}],

@@ -35,6 +35,7 @@ from registry.http.web import (
     people,
     preferences,
     repositories,
+    resending,
     restores,
     search,
     selections,
@@ -127,9 +128,23 @@ async def _answered(call: PageCall, path: str) -> web.StreamResponse:
         raise Unsupported(call.http.method, allowed) if allowed else NotFound
     if route.method != "GET":
         call.fields = await forms.read(call.request, call.services)
-        if route.token:
-            forms.check_token(call.fields, call.viewer)
+        if route.token and (kept := _unsent(call, route)) is not None:
+            return kept
     return await route.handler(call)
+
+
+def _unsent(call: PageCall, route: Route) -> web.Response | None:
+    """Return the page of a form that its viewer has to send again; None: the form is to be worked on.
+
+    Raises ForeignForm for a form with nothing to keep.
+    """
+    if not forms.is_own(call.fields, call.viewer):
+        if not resending.may_resend(call):
+            raise forms.ForeignForm
+        return resending.page(call, current=call.viewer.session is not None)
+    if call.viewer.session is None and route.account and resending.may_resend(call):
+        return resending.page(call)
+    return None
 
 
 def _canonical(path: str) -> str:

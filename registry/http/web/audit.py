@@ -101,8 +101,8 @@ async def _log(call: PageCall, owner_id: int | None) -> Log:
     found, wrong = AuditPage([], None), ""
     try:
         found = await audit.page(call.services.db, owner_id, Query(phrase, after, limit=_ROWS))
-    except Invalid as error:
-        wrong = error.message.partition("For ")[2] or error.message
+    except Invalid:
+        wrong = call.say("This phrase is not understood. It is made of: %(terms)s", terms=audit.TERMS)
     return Log([_line(entry) for entry in found.entries], found.after, phrase, after, call.path, wrong)
 
 

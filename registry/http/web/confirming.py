@@ -44,6 +44,7 @@ def ask(
         action=call.path,
         question=question,
         errors=errors or {},
+        typed=call.text("typed"),
         **more,
     )
 

@@ -26,16 +26,19 @@ def days_left(call: PageCall, deleted_at: datetime | None) -> int:
     return max(0, -int(-left // _DAY_SECONDS))
 
 
-async def restorable(call: PageCall, name: PackageName, wanted: int | None = None) -> int:
-    """Return the id of the deleted package that the viewer may restore: the last deleted, or the one ``wanted``.
+async def restorable(call: PageCall, name: PackageName, wanted: int | None = None) -> tuple[int, str]:
+    """Return the id of the deleted package that the viewer may restore, and the path of its restore in the API.
 
-    Raises NotFound, also for who may read it: a deleted package is there for nobody else.
+    The package is the last that was deleted, or the one ``wanted``. Raises NotFound, also for who may read it: a
+    deleted package is there for nobody else.
     """
     facts = await packages.standing_of_deleted(call.services.db, call.viewer.token_id, name, wanted)
     try:
-        return check(call, Action.RESTORE, name, facts)
+        package_id = check(call, Action.RESTORE, name, facts)
     except Denied as error:
         raise NotFound from error
+    family = "orgs" if facts.owner_kind == "Organization" else "users"
+    return package_id, f"/{family}/{name.owner}/packages/container/{name.image.replace('/', '%2F')}/restore"
 
 
 async def banner(call: PageCall, name: PackageName) -> web.Response | None:
@@ -43,12 +46,14 @@ async def banner(call: PageCall, name: PackageName) -> web.Response | None:
     if call.viewer.session is None:
         return None
     try:
-        found = await call.services.packages.preview_restore(await restorable(call, name))
+        package_id, api = await restorable(call, name)
+        found = await call.services.packages.preview_restore(package_id)
     except NotFound:
         return None
     return call.page(
         "package_deleted.html",
         title=[str(name)],
+        api=api,
         command=f"moorage restore {name}",
         name=name,
         found=found,

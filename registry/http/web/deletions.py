@@ -25,6 +25,7 @@ from registry.http.web.sessions import now_of
 from registry.http.web.signed_in import is_recent, to_sign_in
 from registry.http.web.text import day, short
 from registry.packages.conditions import DeletionCheck
+from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
 from registry.packages.deletions import PackageDeletion, Preview
 from storage.metadata.database import Transaction
 from storage.names import Digest, InvalidName, TagName
@@ -173,6 +174,7 @@ async def _versions_page(call: PageCall, head: Head, ids: Sequence[int], *, stal
         tags=tags,
         until=until(call),
         refused=None if deletion.refused is None else told(call, deletion.refused),
+        last=isinstance(deletion.refused, LastVersion | LastTaggedVersion),
         stale=stale,
         changes=_changes(call, found) if stale else [],
     )

@@ -63,4 +63,4 @@ def told(error: Exception, method: str, path: str) -> RegistryError:
             return unavailable(error, path)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
-            return RegistryError("This is our fault, and it is in our log")
+            return RegistryError("This is our fault, and it is in our log under the id of this request")

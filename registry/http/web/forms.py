@@ -78,10 +78,9 @@ async def read(request: Request, services: Services) -> Fields:
     return Fields({name: [value.replace("\0", "") for value in values] for name, values in fields.items()})
 
 
-def check_token(fields: Fields, viewer: Viewer) -> None:
-    """Check the form's token. Raises ForeignForm."""
-    if not viewer.is_csrf_token(fields.get(CSRF_FIELD, "")):
-        raise ForeignForm
+def is_own(fields: Fields, viewer: Viewer) -> bool:
+    """Return whether the form has a token that was made for the viewer."""
+    return viewer.is_csrf_token(fields.get(CSRF_FIELD, ""))
 
 
 def once() -> str:

@@ -28,24 +28,23 @@ async def page(call: PageCall) -> web.Response:
     name = named(call)
     facts = await facts_of(call, name)
     if facts.package_id is None or call.query("package"):
-        package_id = await deleted_package(call, call.query("package"))
-        return await _package_page(call, package_id)
+        return await _package_page(call, *await deleted_package(call, call.query("package")))
     head = head_of(call, name, facts, Action.RESTORE)
     return await _versions_page(call, head)
 
 
-async def deleted_package(call: PageCall, text: str) -> int:
-    """Return the id of the deleted package that the viewer may restore. Raises NotFound."""
+async def deleted_package(call: PageCall, text: str) -> tuple[int, str]:
+    """Return the id of the deleted package that the viewer may restore, and its path in the API. Raises NotFound."""
     return await restorable(call, named(call), (number_of(text) or 0) if text else None)
 
 
-async def _package_page(call: PageCall, package_id: int) -> web.Response:
+async def _package_page(call: PageCall, package_id: int, api: str) -> web.Response:
     found = await call.services.packages.preview_restore(package_id)
     name = named(call)
     return call.page(
         "restore_package.html",
         title=[call.say("Restore the package"), str(name)],
-        api=f"/users/{name.owner}/packages/container/{name.image.replace('/', '%2F')}/restore",
+        api=api,
         command=f"moorage restore {name}",
         name=name,
         found=found,
@@ -77,7 +76,7 @@ async def restore(call: PageCall) -> web.Response:
         return await _restore_versions(call, chosen)
     if not call.text("package"):
         raise NotFound
-    package_id = await deleted_package(call, call.text("package"))
+    package_id, _ = await deleted_package(call, call.text("package"))
     name = named(call)
     try:
         await call.services.packages.restore(package_id, call.actor)

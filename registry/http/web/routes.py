@@ -32,8 +32,9 @@ _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page: who answers its address. ``token``: whether a POST has to bring the token of the viewer's forms.
+    """A page: who answers its address.
 
+    ``token``: whether a POST has to bring the token of the viewer's forms; ``account``: whether for accounts only.
     ``opening``: how the viewer is found, and with it what the page is about.
     """
 
@@ -42,6 +43,7 @@ class Route:
     handler: Handler
     token: bool = True
     opening: Opening = alone
+    account: bool = True
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

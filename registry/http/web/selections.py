@@ -17,6 +17,7 @@ from registry.http.web.refusals import told
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.text import machine
+from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
 from registry.packages.selections import Batch, filter_of
 from storage.metadata.selections import Filter
 
@@ -91,6 +92,7 @@ async def _page(call: PageCall, head: Head, read: Callable[[str], str], *, stale
         tags=sorted({tag for one in found.deletion.versions for tag in one.tags}),
         until=deletions.until(call),
         refused=None if found.deletion.refused is None else told(call, found.deletion.refused),
+        last=isinstance(found.deletion.refused, LastVersion | LastTaggedVersion),
         stale=stale,
         changes=[call.say("Other versions match now than before.")],
         batch=batch,

@@ -87,8 +87,9 @@ async def _security(call: PageCall, session: SignedIn, wrong: str | None = None)
 
 
 async def set_password(call: PageCall, session: SignedIn) -> web.Response:
-    """Set the password, end all sessions, and begin one for this browser."""
+    """Set the password, end all sessions, and begin one for this browser; the first leads to the start page."""
     services = call.services
+    first = (await sign_in.by_id(services.db, session.account_id)).password_hash is None
     try:
         hashed = await rules.set_password(
             services.db, services.hasher(), session.account_id, call.fields.get("password", ""), call.host
@@ -98,7 +99,7 @@ async def set_password(call: PageCall, session: SignedIn) -> web.Response:
     made = await begin(call, session.account_id, "password", password_hash=hashed)
     if made is None:
         raise NotFound
-    return keep(call, made, _SECURITY, call.say("The password is set, and other sessions ended."))
+    return keep(call, made, "/" if first else _SECURITY, call.say("The password is set, and other sessions ended."))
 
 
 async def disconnect(call: PageCall, session: SignedIn) -> web.Response:

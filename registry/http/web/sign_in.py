@@ -115,8 +115,8 @@ def _is_open(call: PageCall) -> bool:
 
 ROUTES: Final = (
     Route("GET", "/login", page),
-    Route("POST", "/login", sign_in),
+    Route("POST", "/login", sign_in, account=False),
     Route("GET", "/login/code", code_page),
-    Route("POST", "/login/code", use_code),
-    Route("POST", "/logout", sign_out),
+    Route("POST", "/login/code", use_code, account=False),
+    Route("POST", "/logout", sign_out, account=False),
 )

@@ -11,7 +11,7 @@ from aiohttp import web
 from registry.accounts import web_sessions as rules
 from registry.accounts.web_sessions import PlainSession, Way
 from registry.http.proxies import client_address
-from registry.http.web import sessions
+from registry.http.web import resending, sessions
 from registry.http.web.call import PageCall
 from registry.http.web.routes import Handler
 from registry.http.web.sessions import SignedIn, cookie_name, now_of
@@ -81,6 +81,8 @@ def signed_in(handler: SessionHandler, *, recently: bool = False, page: str | No
     @wraps(handler)
     async def checked(call: PageCall) -> web.StreamResponse:
         session = call.viewer.session
+        if session is not None and recently and not session.recent and resending.may_resend(call):
+            return resending.page(call)
         if session is None or (recently and not session.recent):
             here = call.request.target if call.http.method in {"GET", "HEAD"} else call.path
             return to_sign_in(call, page or here)

@@ -8,7 +8,7 @@ from registry.http.web import assets
 from registry.http.web.call import PageCall, moved
 from registry.http.web.routes import Route
 from registry.packages import search as rule
-from storage.metadata import shown
+from storage.metadata import organizations, shown
 
 _ROWS: Final = 20
 _NEWEST: Final = 8
@@ -26,8 +26,11 @@ async def start(call: PageCall) -> web.Response:
             packages=newest.packages,
         )
     own = await shown.packages_of(db, call.viewer.token_id, login.lower(), limit=_ROWS)
+    seats = await organizations.own(db, call.viewer.account_id or 0, limit=_ROWS)
     template = "start_account.html" if own else "start_first.html"
-    return call.page(template, api="/user/packages?package_type=container", command="moorage packages", packages=own)
+    return call.page(
+        template, api="/user/packages?package_type=container", command="moorage packages", packages=own, seats=seats
+    )
 
 
 async def favicon(_call: PageCall) -> web.Response:

@@ -4,7 +4,6 @@ Without a session the viewer is a visitor. A session counts for pages only; ``/v
 the cookie.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
@@ -105,4 +104,4 @@ def _keys(services: Services, secret: str) -> list[bytes]:
 
 
 def _signature(key: bytes, nonce: str) -> str:
-    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, nonce.encode(), "sha256").hex()[:32]

@@ -40,6 +40,17 @@ repositories() { # OWNER LIST
   missing "repos/$1/code"
 }
 
+audit() { # of acme, page by page, and what is asked for alone
+  local log=orgs/acme/audit-log newest
+  newest=$(gh api "$log?per_page=1" --jq '.[] | "\(.action) \(.actor) \(.org) \(.data.repository.full_name)"')
+  is "$newest" 'repo.destroy alice acme acme/code'
+  is "$(gh api --paginate "$log?per_page=2" --jq '.[]._document_id' | sort -u | wc -l)" "$(gh api "$log?per_page=100" --jq length)"
+  is "$(gh api --method GET "$log" -f phrase='action:repo.create actor:alice' --jq '.[].action')" repo.create
+  is "$(gh api --method GET "$log" -f phrase='action:org' -f order=asc --jq '.[0].action')" org.create
+  gh api "$log" -H 'Accept: application/x-ndjson' | head -1 | grep '^{"@timestamp":' >/dev/null || die 'no JSON lines'
+  missing orgs/none/audit-log
+}
+
 is "$(gh api user --jq .login)" alice
 gh api -i user | grep '^HTTP/1.1 200' >/dev/null || die 'no status line'
 is "$(gh api user/orgs --jq '.[].login')" acme
@@ -48,4 +59,5 @@ packages users/alice tools%2Fapp
 packages user tools%2Fapp
 repositories alice user/repos
 repositories acme orgs/acme/repos
+audit
 echo 'all done'

@@ -180,6 +180,38 @@ func repositories(client *github.Client, org, owner string) {
 	missing(err)
 }
 
+// audit reads the log of acme page by page, and by a phrase.
+func audit(client *github.Client) {
+	seen := map[string]bool{}
+	options := &github.GetAuditLogOptions{ListCursorOptions: github.ListCursorOptions{PerPage: 5}}
+	var newest *github.AuditEntry
+	for {
+		page, response, err := client.Organizations.GetAuditLog(ctx, "acme", options)
+		check(err)
+		for _, entry := range page {
+			that(!seen[entry.GetDocumentID()], "twice: ", entry)
+			that(entry.GetOrg() == "acme" && entry.GetOrgID() > 0, entry)
+			that(!entry.GetTimestamp().IsZero() && entry.GetTimestamp().Equal(entry.GetCreatedAt()), entry)
+			seen[entry.GetDocumentID()] = true
+			if newest == nil {
+				newest = entry
+			}
+		}
+		if response.After == "" {
+			break
+		}
+		options.After = response.After
+	}
+	that(len(seen) > 10, seen)
+	that(newest.GetAction() == "repo.destroy" && newest.GetActor() == "alice" && newest.GetTokenID() > 0, newest)
+	that(newest.GetHashedToken() != "" && newest.AdditionalFields["actor_ip"] == "127.0.0.1", newest)
+	named := newest.Data["repository"].(map[string]any)
+	that(named["full_name"] == "acme/code", named)
+	phrase := "action:packages.package_version_deleted"
+	found := must(client.Organizations.GetAuditLog(ctx, "acme", &github.GetAuditLogOptions{Phrase: &phrase}))
+	that(len(found) == 1 && found[0].Data["package"] == "team/app", found)
+}
+
 func main() {
 	base := os.Getenv("MOORAGE_URL") + "/"
 	client, err := github.NewClient(github.WithEnterpriseURLs(base, base), github.WithAuthToken(os.Getenv("MOORAGE_TOKEN")))
@@ -193,5 +225,6 @@ func main() {
 	packages(ofUser(client, ""), "tools/app")
 	repositories(client, "", "alice")
 	repositories(client, "acme", "acme")
+	audit(client)
 	fmt.Println("all done")
 }

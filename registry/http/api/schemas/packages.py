@@ -152,6 +152,12 @@ class Refused(TypedDict):
     fix: NotRequired[str]
 
 
+class SelectedVersion(TypedDict):
+    """A version that can be deleted by itself."""
+
+    id: Id
+
+
 class LeavingVersion(TypedDict):
     """A version that a deletion takes along."""
 

@@ -1,10 +1,10 @@
 """Answers about the registry itself, and those to its administrators."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from registry.http.api.schemas.values import Bytes, Count, Time, Url, UrlTemplate
+from registry.http.api.schemas.values import Bytes, Count, Id, Time, Url, UrlTemplate
 
 #: The value of a setting; null: it is not set, and nothing stands in its place.
 Setting = str | int | float | bool | list[str] | None
@@ -125,12 +125,57 @@ class StoreState(TypedDict):
     error: str | None
 
 
+class ReadOnly(TypedDict):
+    """The switch by which the operator made the registry read-only."""
+
+    since: Time
+    reason: str
+
+
+class ActorLocation(TypedDict):
+    """The country of an actor: unknown, always."""
+
+    country_code: str
+
+
+_Milliseconds = Annotated[int, Meta(description="Unix time, in milliseconds.", extra_json_schema={"format": "int64"})]
+#: An entry of the audit log; what there is none of is left out. Either ``org`` or ``user`` owns what was changed.
+AuditEntry = TypedDict(
+    "AuditEntry",
+    {
+        "@timestamp": _Milliseconds,
+        "_document_id": Annotated[str, Meta(description="Where the entry stands in the log.")],
+        "action": str,
+        "actor": NotRequired[str],
+        "actor_id": NotRequired[Id],
+        "actor_ip": NotRequired[str],
+        "actor_location": ActorLocation,
+        "actor_kind": NotRequired[str],
+        "created_at": _Milliseconds,
+        "org": NotRequired[str],
+        "org_id": NotRequired[Id],
+        "user": NotRequired[str],
+        "user_id": NotRequired[Id],
+        "repo": NotRequired[str],
+        "repo_id": NotRequired[Id],
+        "hashed_token": NotRequired[Annotated[str, Meta(description="Base64 of the SHA-256 of the token.")]],
+        "token_id": NotRequired[Id],
+        "token_name": NotRequired[str],
+        "token_scopes": NotRequired[Annotated[str, Meta(description="With commas between them.")]],
+        "user_agent": NotRequired[str],
+        "request_id": NotRequired[str],
+        "data": Annotated[dict[str, Any], Meta(description="What was changed, by the action.")],
+    },
+)
+
+
 class Health(TypedDict):
     """The health of the process that answers."""
 
     status: Annotated[str, Meta(extra_json_schema={"enum": ["ok", "degraded"]})]
     version: str
     leaving: Annotated[bool, Meta(description="The process is to stop.")]
+    read_only: ReadOnly | None
     database: DatabaseState
     store: StoreState
 

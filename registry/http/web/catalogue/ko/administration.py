@@ -177,6 +177,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Uploads under way": "진행 중인 업로드",
     "Audit log": "감사 로그",
     "Search phrase": "검색 구문",
+    "This phrase is not understood. It is made of: %(terms)s": "이해할 수 없는 구문입니다. 쓸 수 있는 항목: %(terms)s",
     "Nothing on this page; there may be more on the next one.": (
         "이 페이지에는 없습니다. 다음 페이지에 더 있을 수 있습니다."
     ),
@@ -218,6 +219,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "off": "꺼짐",
     "older than this release": "이 릴리스보다 오래됨",
     "on": "켜짐",
+    "Changes": "변경",
     "read-only": "읽기 전용",
     "sees and changes everything in this registry": "이 레지스트리의 모든 것을 보고 변경합니다",
     "suspended": "정지됨",

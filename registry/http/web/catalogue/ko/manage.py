@@ -52,6 +52,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "There is no such session any more.": "이제 없는 세션입니다.",
     "There is no such token any more.": "이제 없는 토큰입니다.",
     "If you sent this form before, it has done its work then.": "이 양식을 이미 보냈다면 그때 처리되었습니다.",
+    "Restore all %(num)s of this page": "이 페이지의 %(num)s개 모두 복원",
+    "Your organizations": "내 조직",
     "Delete all versions that match": "일치하는 모든 버전 삭제",
     "Delete all that match": "일치하는 버전 모두 삭제",
     "No version that could be deleted matches.": "일치하는 버전 중 삭제할 수 있는 버전이 없습니다.",

@@ -4,6 +4,17 @@ from collections.abc import Mapping
 from typing import Final
 
 TEXTS: Final[Mapping[str, str]] = {
+    "Sign in again, and send the form once more": "다시 로그인한 뒤 양식을 한 번 더 보내세요",
+    "Send the form once more": "양식을 한 번 더 보내세요",
+    "The form was opened before you signed in. Nothing was changed yet, and what you filled in is kept here.": (
+        "로그인하기 전에 연 양식입니다. 아직 변경된 것은 없으며, 입력한 내용은 여기에 남아 있습니다."
+    ),
+    "Your sign-in is over, or too long ago for this. Nothing was changed yet, and what you filled in is kept here.": (
+        "로그인이 만료되었거나 로그인한 지 오래되었습니다. 아직 변경된 것은 없으며, 입력한 내용은 여기에 남아 있습니다."
+    ),
+    "Sign in in a new tab": "새 탭에서 로그인",
+    "Then come back to this page:": "그런 다음 이 페이지로 돌아오세요.",
+    "Send the form again": "양식 다시 보내기",
     "%(count)s days": "%(count)s일",
     "A name has at most 255 characters.": "이름은 최대 255자입니다.",
     "A password has at least 15 characters.": "암호는 15자 이상이어야 합니다.",
