@@ -4,12 +4,13 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from http.client import HTTPException
 from pathlib import Path
 
 import orjson
 import pytest
 
-from registry.cli.client.http import is_local
+from registry.cli.client.http import Connection, body_of, is_local
 from tests.cli.commands import Done, Shell
 from tests.cli.hostile import (
     CONFIG,
@@ -104,6 +105,28 @@ async def test_an_answer_without_an_end(shell: Shell, liar: Hostile) -> None:
     assert done.status == 7, done
     liar.respond("GET /v2/a/b/manifests", endless)
     assert (await _run(shell, "tree", f"{liar.host}/a/b:v1")).status == 7
+
+
+async def test_an_answer_that_comes_in_drops(liar: Hostile) -> None:
+    """Each byte comes soon enough, and the last one never."""
+
+    async def drip(_asked: object, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(300):
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        return b""
+
+    def asked() -> None:
+        connection = Connection("http", liar.host)
+        with pytest.raises(HTTPException):
+            body_of(connection.open("GET", "/api/v3/user", {}), seconds=0.3)
+        connection.close()
+
+    liar.respond("GET /api/v3/user", drip)
+    async with asyncio.timeout(4):
+        await asyncio.to_thread(asked)
 
 
 _DEVICES = {

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ _FOREIGN = (
     "registry.http", "registry.config", "registry.cli.operator",
 )  # fmt: skip
 _BUDGET_SECONDS = 0.150
+#: What a command imports, Python's own 60 with them: time, told without a clock. `python -m bench.startup` prints all.
+_MODULES_MAX = 180
 _LOADED = (
     "import sys; from registry.cli.client.main import run; run({0!r}, {1!r}, (sys.stdin, sys.stdout, sys.stderr)); "
     "print(*sys.modules, sep='\\n', file=sys.stderr)"
@@ -37,6 +40,7 @@ def test_nothing_of_the_server_is_imported(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stderr.split("\n")
     assert "registry.cli.client.main" in loaded
+    assert len(loaded) < _MODULES_MAX
     assert not [one for one in loaded for foreign in _FOREIGN if one == foreign or one.startswith(f"{foreign}.")]
 
 
@@ -55,6 +59,11 @@ def test_python_alone_is_enough() -> None:
     told = _alone("registry", "packages")
     assert (told.returncode, told.stderr) == (7, "error: cannot reach 127.0.0.1:1\n  why: connection refused\n")
     assert _alone("registry.cli.client.docker_credential", "list").stdout == "{}\n"
+
+
+def test_the_wheel_requires_nothing() -> None:
+    with Path("pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["dependencies"] == []
 
 
 def test_serving_says_in_one_line_what_it_needs() -> None:
