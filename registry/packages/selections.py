@@ -19,6 +19,8 @@ AT_ONCE: Final = 1000
 _DEPTH: Final = 4
 _OF_TAGS: Final = string.ascii_letters + string.digits + "_.-"
 _PIECE: Final = re.compile(r"\[!?\]?[^\]]*\]|.", re.DOTALL)
+_STARS: Final = re.compile(r"\*+")
+_STARS_MAX: Final = 8
 _NEVER: Final = "(?!.)."
 
 
@@ -28,8 +30,14 @@ def filter_of(*, tagged: bool | None = None, match: str = "", pushed_before: dat
 
 
 def _pattern(glob: str) -> str:
-    """Translate a glob, as fnmatch has them, to a regular expression of PostgreSQL that matches the same tags."""
-    return f"^{''.join(_translated(piece) for piece in _PIECE.findall(glob))}$"
+    """Translate a glob, as fnmatch has them, to a regular expression of PostgreSQL that matches the same tags.
+
+    One with so many stars that it would be long in matching matches nothing.
+    """
+    pieces = _PIECE.findall(_STARS.sub("*", glob))
+    if pieces.count("*") > _STARS_MAX:
+        return _NEVER
+    return f"^{''.join(map(_translated, pieces))}$"
 
 
 def _translated(piece: str) -> str:

@@ -31,12 +31,17 @@ _HELD: Final[LiteralString] = f"""EXISTS (SELECT 1 FROM {_ABOVE}
                      AND tags.name !~ '^sha(256|512)-[0-9a-f]{{64}}$'))"""
 
 
+#: So many tags of a version are compared with a pattern.
+_TAGS: Final = 200
+
+
 def narrowed(pattern: LiteralString, before: LiteralString) -> LiteralString:
-    """Render the condition of a tag and of an age, each of which may be NULL."""
+    """Render the condition of a tag, one of the first of a version, and of an age; each may be NULL."""
     return f"""({before}::timestamptz IS NULL OR version.created_at < {before})
       AND ({pattern}::text IS NULL
-           OR EXISTS (SELECT 1 FROM tags WHERE tags.package_id = version.package_id AND tags.digest = version.digest
-                         AND tags.name ~ {pattern}))"""
+           OR EXISTS (SELECT 1 FROM (SELECT name FROM tags WHERE tags.package_id = version.package_id
+                                        AND tags.digest = version.digest LIMIT {_TAGS}) AS near
+                       WHERE near.name ~ {pattern}))"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,55 @@ async def test_versions_are_chosen_by_boxes_and_come_back_by_undo(registry: Regi
         await page.get_by_text("The tag points at the version now").wait_for()
 
 
+@pytest.mark.parametrize("script", [True, False])
+async def test_all_that_match_go_and_come_back(registry: Registry, browse: Browse, script: bool) -> None:
+    world = await managed(registry)
+    for tag in ("nightly-1", "nightly-2"):
+        await registry.push_image("acme/web", tag, world.token)
+    async with browse(registry.url, cookies=world.owner.cookies, script=script) as window:
+        page = window.page
+        await window.open("/acme/web/-/versions")
+        await page.get_by_label("Tag, such as v1.*").fill("nightly-*")
+        await page.get_by_role("button", name="Filter").click()
+        await page.get_by_role("link", name="Delete all that match").click()
+        await page.get_by_text("These are all that match.").wait_for()
+        await page.get_by_role("button", name="Delete 2 versions").dblclick()
+        await page.get_by_role("heading", name="acme/web").wait_for()
+        assert (await world.owner.get_raw("/acme/web:nightly-1")).status == 404
+        await window.open("/acme/web/-/restore")
+        await page.get_by_role("button", name="Restore all 2 of this page").click()
+        await page.get_by_text("Tags that came back: nightly-1, nightly-2.").wait_for()
+
+
+async def test_a_form_whose_session_ends_is_sent_after_a_sign_in_in_another_tab(
+    registry: Registry, browse: Browse
+) -> None:
+    from tests.support.people import PASSWORD, person  # noqa: PLC0415
+
+    world = await managed(registry)
+    await person(registry, "olive")
+    await change(world.owner, "/acme/-/people", {"login": "olive", "role": "admin"})
+    pages = await browser(registry, "olive")
+    async with browse(registry.url, cookies=pages.cookies) as window:
+        page = window.page
+        window.expected.add("status of 403")
+        await window.open("/acme/-/teams")
+        await page.get_by_label("Name").fill("Night shift")
+        await registry.services.db.execute("UPDATE tokens SET revoked_at = now() WHERE kind = 'session'")
+        await page.get_by_role("button", name="Make the team").click()
+        async with page.context.expect_page() as opened:
+            await page.get_by_role("link", name="Sign in in a new tab").click()
+        tab = await opened.value
+        await tab.get_by_label("Login").fill("olive")
+        await tab.get_by_label("Password").fill(PASSWORD)
+        await tab.locator("main").get_by_role("button", name="Sign in").click()
+        await tab.get_by_role("heading", name="Push your first image").wait_for()
+        await page.get_by_role("button", name="Send the form again").click()
+        await page.get_by_role("heading", name="Send the form once more").wait_for()
+        await page.get_by_role("button", name="Send the form again").click()
+        await page.get_by_text("The team is made: Night shift").wait_for()
+
+
 async def test_a_sensitive_change_asks_to_sign_in_again_and_leads_back(registry: Registry, browse: Browse) -> None:
     from tests.support.people import PASSWORD, person  # noqa: PLC0415
 
@@ -120,7 +169,8 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
     paths = {
         "access": f"{web}/access?person=rita", "settings": f"{web}/settings", "public": f"{web}/settings/public",
         "link": f"{web}/settings/link?repository=acme/code&inherit=on", "delete": f"{web}/delete",
-        "delete-versions": f"{web}/versions/delete?version={row[0]}", "restore": f"{web}/restore",
+        "delete-versions": f"{web}/versions/delete?version={row[0]}", "matching": f"{web}/versions/delete/matching?match=t*",
+        "restore": f"{web}/restore",
         "activity": f"{web}/activity", "versions": f"{web}/versions", "version": f"/acme/web:{'t' * 128}",
         "org-settings": f"{acme}/settings", "people": f"{acme}/people", "teams": f"{acme}/teams",
         "team": f"{acme}/teams/devs", "deleted": f"{acme}/deleted", "repositories": f"{acme}/repositories",
