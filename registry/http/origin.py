@@ -18,7 +18,7 @@ def come_by(request: Request, trusted: Sequence[Network]) -> None:
 
 
 def _origin(request: Request, trusted: Sequence[Network]) -> Origin:
-    agent = request.headers.get("User-Agent", "")[:_AGENT_MAX]
+    agent = (request.field(b"user-agent") or "")[:_AGENT_MAX]
     if not agent.isprintable():
         agent = "".join(letter if letter.isprintable() else " " for letter in agent)
     address = client_address(request, trusted)

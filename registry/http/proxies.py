@@ -22,12 +22,18 @@ def client_address(http: Request, trusted: Sequence[Network]) -> str:
     Of IPv6 the /64 is told: whoever has one address has them all.
     """
     address = _peer(http)
-    forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
-    while address is not None and forwarded and any(address in network for network in trusted):
-        written = _address(forwarded.pop())
-        if written is None:
-            break
-        address = written
+    if trusted:
+        forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
+        while address is not None and forwarded and any(address in network for network in trusted):
+            written = _address(forwarded.pop())
+            if written is None:
+                break
+            address = written
+    return _shown(address)
+
+
+@lru_cache(maxsize=1024)
+def _shown(address: IPv4Address | IPv6Address | None) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False))
     return str(address)
@@ -64,8 +70,7 @@ def _first(http: Request, name: bytes) -> str:
 
 
 def _peer(http: Request) -> IPv4Address | IPv6Address | None:
-    peer = http.transport.get_extra_info("peername")
-    return _address(str(peer[0])) if isinstance(peer, tuple) else None
+    return _address(http.client.remote)
 
 
 @lru_cache(maxsize=1024)

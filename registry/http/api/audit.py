@@ -74,6 +74,7 @@ ROUTES: Final = (
         query=_QUERY,
         statuses=(200, 404, 422),
         answer=list[schemas.AuditEntry],
+        also=(JSON_LINES,),
     ),
     Route(
         "GET",
@@ -84,6 +85,7 @@ ROUTES: Final = (
         query=_QUERY,
         statuses=(200, 404, 422),
         answer=list[schemas.AuditEntry],
+        also=(JSON_LINES,),
     ),
     Route(
         "GET",
@@ -94,5 +96,6 @@ ROUTES: Final = (
         query=_QUERY,
         statuses=(200, 422),
         answer=list[schemas.AuditEntry],
+        also=(JSON_LINES,),
     ),
 )

@@ -181,7 +181,9 @@ def _operation(one: Route, schemas: Mapping[Any, dict[str, Any]]) -> dict[str, A
         "summary": one.summary,
         "tags": [_noun(one)],
         "parameters": list(_parameters(one)),
-        "responses": {str(status): _response(status, one.media_type, answer) for status in sorted(statuses(one))},
+        "responses": {
+            str(status): _response(status, (one.media_type, *one.also), answer) for status in sorted(statuses(one))
+        },
         "security": _security(one),
     }
     told = inspect.getdoc(one.handler)
@@ -225,7 +227,7 @@ def _parameters(one: Route) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
 
 
-def _response(status: int, media_type: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _response(status: int, media_types: Sequence[str], answer: Mapping[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _WORDS[status]}
     if status >= 400:  # noqa: PLR2004 - errors
         response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
@@ -233,7 +235,7 @@ def _response(status: int, media_type: str, answer: Mapping[str, Any]) -> dict[s
         response["headers"] = {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}
         response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}
     elif status != 204:  # noqa: PLR2004 - no content
-        response["content"] = {media_type: {"schema": answer}}
+        response["content"] = {media_type: {"schema": answer} for media_type in media_types}
     return response
 
 

@@ -32,7 +32,7 @@ class Route:
     ``locks``: its handler looks at the condition of the request itself, when its lock is held. ``told_by``: the path
     whose GET tells what the condition is about, if not its own.
     ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers;
-    ``media_type``: of what it answers if all is well; ``answer``: the type of that, if it is JSON, or a tuple of types
+    ``media_type``: of what it answers if all is well, ``also``: others that Accept may ask for; ``answer``: the type of that, if it is JSON, or a tuple of types
     of which it is one.
     """
 
@@ -48,6 +48,7 @@ class Route:
     locks: bool = False
     told_by: str | None = None
     media_type: str = "application/json"
+    also: tuple[str, ...] = ()
     answer: Any = None
 
     @property

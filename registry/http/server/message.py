@@ -26,12 +26,14 @@ _NO_QUERY: Final = MultiDictProxy(MultiDict[str]())
 
 
 class Client(Protocol):
-    """The connection of a request, as handlers see it; ``leaving``: each response is its last.
+    """The connection of a request, as handlers see it; ``remote`` is the address of its peer, if any.
 
-    ``observer`` is told, beside the connection, when the transport can be written to, and when it is lost.
+    ``leaving``: each response is its last. ``observer`` is told, beside the connection, when the transport can be
+    written to, and when it is lost.
     """
 
     leaving: bool
+    remote: str
     observer: asyncio.Protocol | None
 
     def respond(self, request: "Request", response: "Response") -> None:
