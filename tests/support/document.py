@@ -74,7 +74,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], body:
         return
     media_type = headers.get("Content-Type", "").partition(";")[0]
     schema = _schema(method.lower(), found[0], status, media_type)
-    if schema is None or not media_type.endswith("json"):
+    if schema is None or not media_type.endswith(("/json", "+json")):
         return
     wrong = [f"{error.instance_path}: {error.message[:300]}" for error in schema.iter_errors(orjson.loads(body))]
     assert not wrong, f"{method} {path} {status} is not as the document says: {wrong[:5]}"

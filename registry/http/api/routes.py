@@ -32,8 +32,8 @@ class Route:
     ``locks``: its handler looks at the condition of the request itself, when its lock is held. ``told_by``: the path
     whose GET tells what the condition is about, if not its own.
     ``body`` is the type its JSON is decoded to; ``query`` names the parameters it reads; ``statuses``: what it answers;
-    ``media_type``: of what it answers if all is well, ``also``: others that Accept may ask for; ``answer``: the type of that, if it is JSON, or a tuple of types
-    of which it is one.
+    ``media_type``: of what it answers if all is well, ``also``: others that Accept may ask for; ``answer``: the type of
+    that, if it is JSON, or a tuple of types of which it is one.
     """
 
     method: str
