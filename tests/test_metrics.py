@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from registry.devservers.processes import free_ports
 from registry.monitoring import WORKER, Monitoring
 from tests.support.processes import serving, worker
-from tests.support.raw import RawAnswer, ask, request
+from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic
 
 
@@ -177,3 +179,33 @@ def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
         named = set(re.findall(r"\bmoorage_[a-z_]+", (files / name).read_text()))
         assert len(named) >= 9
         assert named - there == set(), name
+
+
+async def test_slow_and_odd_operators_keep_nothing(env: dict[str, str], registry: Registry, tmp_path: Path) -> None:
+    admin = f"127.0.0.1:{free_ports(1)[0]}"
+    assert registry.url
+    settings = {**env, "MOORAGE_WORKERS": "1", "MOORAGE_ADMIN_LISTEN": admin}
+    async with serving(settings, tmp_path / "log") as (process, url):
+        node = Node(process, url, f"http://{admin}")
+        for method, status in (("HEAD", 200), ("OPTIONS", 405), ("BREW", 400)):
+            async with Wire.to(node.admin) as wire:
+                await wire.send(request(method, "/metrics?x=1"))
+                assert (await wire.answer(head=method == "HEAD")).status == status, method
+        for accept in ("x" * 7000, "application/openmetrics-text;q=0, */*", "\xff\xfe"):
+            assert (await node.text(f"Accept: {accept}")).status == 200
+        async with AsyncExitStack() as stack:
+            slow = [await stack.enter_async_context(Wire.to(node.admin)) for _ in range(80)]
+            for wire in slow:
+                with suppress(OSError):  # they are too many
+                    await wire.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-")
+            assert await slow[79].closed(2)
+            assert await slow[0].rest(20), "408"
+        assert (await node.text()).status == 200
+        with socket.create_connection(("127.0.0.1", int(admin.partition(":")[2]))) as deaf:
+            deaf.setblocking(False)
+            with suppress(BlockingIOError):
+                while deaf.send(request("GET", "/metrics") * 50):
+                    pass
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await process.wait() == 0
