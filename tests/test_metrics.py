@@ -20,6 +20,7 @@ from registry.monitoring import WORKER, Monitoring
 from tests.support.processes import serving, worker
 from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic
+from tests.support.tcp import TcpProxy
 
 
 @dataclass
@@ -209,3 +210,28 @@ async def test_slow_and_odd_operators_keep_nothing(env: dict[str, str], registry
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(10):
                 assert await process.wait() == 0
+
+
+async def test_metrics_outlive_the_database(env: dict[str, str], registry: Registry, tmp_path: Path) -> None:
+    assert registry.url
+    admins = [f"http://127.0.0.1:{port}" for port in free_ports(2)]
+    async with TcpProxy(env["MOORAGE_DATABASE_URL"]) as proxy, AsyncExitStack() as stack:
+        through = {**env, "MOORAGE_WORKERS": "1", "MOORAGE_DATABASE_URL": proxy.through(env["MOORAGE_DATABASE_URL"])}
+        settings = [{**through, "MOORAGE_ADMIN_LISTEN": admin.removeprefix("http://")} for admin in admins]
+        process, url = await stack.enter_async_context(serving(settings[0], tmp_path / "serve"))
+        jobs = await stack.enter_async_context(worker(settings[1], tmp_path / "worker"))
+        nodes = Node(process, url, admins[0]), Node(jobs, "", admins[1])
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(OSError):
+                    if await nodes[1].value("moorage_job_runs_total", result="ok") >= 1:
+                        break
+                await asyncio.sleep(0.05)
+        await proxy.refuse()
+        for _ in range(5):
+            await ask(url, request("GET", "/readyz", "Connection: close"))
+            await asyncio.sleep(1)
+            for node in nodes:
+                assert await node.value("moorage_process_resident_bytes") > 1e6
+        assert await nodes[0].value("moorage_http_requests_total", route="readyz", status="5xx") >= 4
+        assert (process.returncode, jobs.returncode) == (None, None)
