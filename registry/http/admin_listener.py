@@ -24,7 +24,7 @@ _CONNECTIONS_MOST: Final = 64
 
 
 class _Site:
-    """What operators are answered: the metrics of all processes of the node, and that this one runs its loop."""
+    """The site answers operators: with the metrics of all processes of the node, and that this one runs its loop."""
 
     def __init__(self, slabs: Slabs, gauges: Gauges) -> None:
         self._slabs: Final = slabs
