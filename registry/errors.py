@@ -374,3 +374,4 @@ class ReadOnlyNow(UnavailableNow):
 
     def __init__(self, reason: str) -> None:
         super().__init__(_READ_ONLY_SECONDS, f"the registry is read-only: {reason}")
+        self.reason = reason

@@ -894,6 +894,8 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE UPDATE OF deleted_at ON package_blobs FOR EACH ROW WHEN ((new.deleted_at IS NOT NULL)) EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
@@ -914,7 +916,7 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON team_members FOR E
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
-CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text]))) EXECUTE FUNCTION refuse_while_read_only();
 

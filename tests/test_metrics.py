@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from registry.devservers.processes import free_ports
 from registry.monitoring import WORKER, Monitoring
 from tests.support.processes import serving, worker
-from tests.support.raw import RawAnswer, ask, request
+from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic
+from tests.support.tcp import TcpProxy
 
 
 @dataclass
@@ -177,3 +180,58 @@ def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
         named = set(re.findall(r"\bmoorage_[a-z_]+", (files / name).read_text()))
         assert len(named) >= 9
         assert named - there == set(), name
+
+
+async def test_slow_and_odd_operators_keep_nothing(env: dict[str, str], registry: Registry, tmp_path: Path) -> None:
+    admin = f"127.0.0.1:{free_ports(1)[0]}"
+    assert registry.url
+    settings = {**env, "MOORAGE_WORKERS": "1", "MOORAGE_ADMIN_LISTEN": admin}
+    async with serving(settings, tmp_path / "log") as (process, url):
+        node = Node(process, url, f"http://{admin}")
+        for method, status in (("HEAD", 200), ("OPTIONS", 405), ("BREW", 400)):
+            async with Wire.to(node.admin) as wire:
+                await wire.send(request(method, "/metrics?x=1"))
+                assert (await wire.answer(head=method == "HEAD")).status == status, method
+        for accept in ("x" * 7000, "application/openmetrics-text;q=0, */*", "\xff\xfe"):
+            assert (await node.text(f"Accept: {accept}")).status == 200
+        async with AsyncExitStack() as stack:
+            slow = [await stack.enter_async_context(Wire.to(node.admin)) for _ in range(80)]
+            for wire in slow:
+                with suppress(OSError):  # they are too many
+                    await wire.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-")
+            assert await slow[79].closed(2)
+            assert await slow[0].rest(20), "408"
+        assert (await node.text()).status == 200
+        with socket.create_connection(("127.0.0.1", int(admin.partition(":")[2]))) as deaf:
+            deaf.setblocking(False)
+            with suppress(BlockingIOError):
+                while deaf.send(request("GET", "/metrics") * 50):
+                    pass
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await process.wait() == 0
+
+
+async def test_metrics_outlive_the_database(env: dict[str, str], registry: Registry, tmp_path: Path) -> None:
+    assert registry.url
+    admins = [f"http://127.0.0.1:{port}" for port in free_ports(2)]
+    async with TcpProxy(env["MOORAGE_DATABASE_URL"]) as proxy, AsyncExitStack() as stack:
+        through = {**env, "MOORAGE_WORKERS": "1", "MOORAGE_DATABASE_URL": proxy.through(env["MOORAGE_DATABASE_URL"])}
+        settings = [{**through, "MOORAGE_ADMIN_LISTEN": admin.removeprefix("http://")} for admin in admins]
+        process, url = await stack.enter_async_context(serving(settings[0], tmp_path / "serve"))
+        jobs = await stack.enter_async_context(worker(settings[1], tmp_path / "worker"))
+        nodes = Node(process, url, admins[0]), Node(jobs, "", admins[1])
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(OSError):
+                    if await nodes[1].value("moorage_job_runs_total", result="ok") >= 1:
+                        break
+                await asyncio.sleep(0.05)
+        await proxy.refuse()
+        for _ in range(5):
+            await ask(url, request("GET", "/readyz", "Connection: close"))
+            await asyncio.sleep(1)
+            for node in nodes:
+                assert await node.value("moorage_process_resident_bytes") > 1e6
+        assert await nodes[0].value("moorage_http_requests_total", route="readyz", status="5xx") >= 4
+        assert (process.returncode, jobs.returncode) == (None, None)

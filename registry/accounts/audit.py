@@ -201,9 +201,9 @@ def _day(text: str) -> tuple[datetime, datetime]:
     try:
         found = datetime.fromisoformat(text)
         length = timedelta(days=1) if "T" not in text and ":" not in text else timedelta(seconds=1)
-        begin = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        begin = (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
         return begin, begin + length
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1, or after 9999
         raise _invalid("a date is YYYY-MM-DD, or a time of ISO 8601") from None
 
 

@@ -12,6 +12,7 @@ from registry.doctor.pushing import check_push
 from registry.doctor.report import Check, hint, is_sound, right, wrong
 from registry.doctor.stores import check_redirect, check_store
 from storage.errors import StorageError, Unavailable
+from storage.metadata import read_only
 from storage.metadata.database import open_database
 from storage.metadata.queues import overdue_since, queues
 from storage.objects.base import Stores
@@ -54,12 +55,15 @@ async def examine(
 
 
 async def _check_worker(settings: Settings, now: Callable[[], float]) -> list[Check]:
-    """Tell from what waits for a worker whether one runs."""
+    """Tell from what waits for a worker whether one runs; while the registry is read-only, that much has to wait."""
     try:
         async with open_database(settings.database) as db:
-            found = await queues(db, settings.lifetimes.restore_seconds)
+            found, switch = await queues(db, settings.lifetimes.restore_seconds), await read_only.state(db)
     except StorageError:
         return []  # the connections are taken, which is told already
+    if switch is not None:
+        told = f"read-only since {switch.since:%Y-%m-%d %H:%M:%SZ}: {switch.reason}"
+        return [hint("registry", told, "moorage readonly off ends it")]
     since = overdue_since(found, datetime.fromtimestamp(now(), UTC))
     if since is None:
         return [right("worker", "nothing waits for it that is overdue")]

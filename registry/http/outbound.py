@@ -53,5 +53,5 @@ async def _asked(
                 if len(body) > _MAX_BYTES:
                     raise Unavailable(f"expected at most {_MAX_BYTES} bytes from {url}")
             return response.status, bytes(body)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:  # ValueError: no host can have that name
         raise Unavailable(f"cannot reach {url}: {type(error).__name__}") from error

@@ -211,8 +211,8 @@ async def search(db: Executor, owner_id: int | None, wanted: Wanted, begin: Plac
     seen = rows[0]
     if seen.looked_at < LOOKED_AT or seen.last_xid is None or seen.last_id is None or seen.last_at is None:
         return Found(entries, None)
-    past = wanted.until is not None and seen.last_at > wanted.until + _SPREAD
-    before = wanted.since is not None and seen.last_at < wanted.since - _SPREAD
+    past = wanted.until is not None and seen.last_at - _SPREAD > wanted.until
+    before = wanted.since is not None and seen.last_at + _SPREAD < wanted.since
     if past if up else before:
         return Found(entries, None)
     return Found(entries, Place(seen.last_xid, seen.last_id))

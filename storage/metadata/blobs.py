@@ -171,6 +171,7 @@ _MOUNT: Final = command(
         SELECT $3::bigint AS package_id, link.digest
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = $2 AND link.digest = $4 AND link.deleted_at IS NULL AND blob.suspect_since IS NULL
+           AND NOT EXISTS (SELECT FROM read_only)
            FOR KEY SHARE OF link
     ), {LINK}
     """
@@ -178,7 +179,10 @@ _MOUNT: Final = command(
 
 
 async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
-    """Link a blob of one package into another; False when the source has no such blob, or it is suspect."""
+    """Link a blob of one package into another; False when the source has no such blob, or it is suspect.
+
+    False also while the registry is read-only: the upload that the client begins instead is refused.
+    """
     return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 
 

@@ -160,7 +160,7 @@ _PUT: Final = command(
     f"""
     WITH linked AS (
         SELECT id AS package_id, $2::text AS digest, $4::bytea AS body
-          FROM packages WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE
+          FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only) FOR KEY SHARE
     ), {_BLOB}, {LINK}
     """
 )
@@ -177,5 +177,8 @@ async def finish(
 
 
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:
-    """Make ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``."""
+    """Make ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``.
+
+    False also while the registry is read-only: the upload that is begun instead is refused.
+    """
     return await _PUT.run(db, grace_seconds, digest, package_id, body) == 1

@@ -302,3 +302,19 @@ async def test_the_page_is_for_owners_and_tells_of_a_wrong_phrase(people: Acme, 
     assert (await pages.get_raw("/-/admin/audit-log")).status == 404
     assert (await (await browser(registry, "member")).get_raw("/acme/-/audit-log")).status == 403
     assert (await (await browser(registry, "stranger")).get_raw("/acme/-/audit-log")).status == 404
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_dates_at_the_ends_of_the_calendar(people: Acme, registry: Registry, order: str) -> None:
+    """In a log that is longer than one look, in UTC, and with some time around them."""
+    await registry.services.db.execute(
+        "INSERT INTO events (action, owner_id, via) SELECT 'team.create', id, 'classic'"
+        " FROM accounts, generate_series(1, 1001) WHERE login = 'Acme'"
+    )
+    for created in (
+        "0001-01-01", ">=0001-01-01", "0001-01-01T00:00:00+14:00", ">=0001-01-01T00:00:00+23:59", "<9999-12-31",
+        "9999-12-31T20:00:00-12:00", "<9999-12-31T23:59:59", "<=9999-12-30T23:59:59-23:59", "*..9999-12-31T22:59:00",
+    ):  # fmt: skip
+        target = f"/api/v3{LOG}?order={order}&phrase={quote(f'created:{created} action:nothing')}"
+        answer = await registry.call("GET", target, people.owner)
+        assert answer.status in {200, 422}, created

@@ -14,6 +14,7 @@ from registry.devservers.certificates import write_certificate
 from registry.devservers.processes import free_ports
 from registry.doctor.report import Mark
 from registry.jobs.runner import run_once
+from storage.metadata import read_only
 from tests.doctor.servers import canned, front
 from tests.support.doctor import doctor, lines
 from tests.support.faults import Fault, FaultProxy
@@ -101,6 +102,14 @@ async def test_a_worker_that_does_not_run(env: dict[str, str], behind: Registry)
     status, said = await doctor(env, behind.url)
     assert status == 0
     assert "start moorage worker" in "".join(lines(said, "!"))
+
+
+async def test_a_registry_that_is_read_only(env: dict[str, str], behind: Registry) -> None:
+    await read_only.switch_on(behind.services.db, "we move the disks")
+    _, said = await doctor({**env, "MOORAGE_PUBLIC_URL": behind.url})
+    (only,) = (line for line in lines(said, "!") if "read-only" in line)
+    assert only.startswith("! registry: read-only since 20")
+    assert only.endswith("we move the disks → moorage readonly off ends it")
 
 
 class TestSettings:

@@ -1,6 +1,7 @@
 """Deletion of all versions that match the filter of their list: what goes is shown before, batch by batch."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -110,3 +111,11 @@ async def test_who_may_not_delete_is_led_nowhere(world: Managed) -> None:
     await world.reader.get(MATCHING, 403)
     await world.stranger.get(MATCHING, 404)
     await world.visitor.get(MATCHING, 404)
+
+
+async def test_an_age_at_the_ends_of_the_calendar_is_none(registry: Registry) -> None:
+    world = await managed(registry)
+    for older in ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:00:00-12:00", "9" * 19):
+        headers = {"Cookie": f"moorage={world.owner.cookies['moorage']}"}
+        answer = await registry.call("GET", f"{MATCHING}?match=v1&older={quote(older)}", headers=headers)
+        assert answer.status in {200, 303}, (older, answer.status)

@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
     500: (key("Something went wrong here"), key("It is our fault, and in our log under the number below.")),
     503: (key("The registry cannot do this now"), key("Wait a little, and try it again.")),
 }
+_READ_ONLY: Final = key("The registry is read-only")
 
 
 def error_page(call: PageCall, error: RegistryError) -> web.Response:
@@ -39,7 +40,9 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     told, advice = _WORDS.get(status) or _WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         call.viewer = stranger(call.http, call.services)
-    known = isinstance(error, Refusal | Denied | ReadOnlyNow) and status != HTTPStatus.NOT_FOUND
+    reason = error.message if isinstance(error, Refusal | Denied) and status != HTTPStatus.NOT_FOUND else None
+    if isinstance(error, ReadOnlyNow):
+        told, reason = _READ_ONLY, error.reason
     return call.page(
         "error.html",
         title=[call.say(told)],
@@ -48,7 +51,7 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
         code=status,
         told=call.say(told),
         advice=call.say(advice),
-        reason=error.message if known else None,
+        reason=reason,
         sent=call.http.method == "POST",
         retry_seconds=error.headers.get("Retry-After"),
     )

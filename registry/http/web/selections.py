@@ -1,7 +1,7 @@
 """Deletion of all versions that match the filter of the list, batch by batch, each with what goes shown before."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiohttp import web
@@ -41,9 +41,9 @@ def _pushed_before(text: str, now: datetime) -> datetime | None:
         return now - timedelta(days=min(days, _DAYS_MAX))
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None and found < now else None
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1
         return None
-    return found if found.tzinfo is not None and found < now else None
 
 
 def _path(head: Head) -> str:

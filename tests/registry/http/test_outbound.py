@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from registry.devservers.certificates import CertificateFiles, write_certificate
+from registry.http.outbound import send
+from storage.errors import Unavailable
 from tests.support.hasty import HastyServer
 from tests.support.processes import ROOT
 from tests.support.uploading import noise
@@ -62,3 +64,9 @@ def test_f51_a_document_comes_to_its_last_byte(certificate: CertificateFiles, si
 def test_f51_a_document_that_is_short_is_not_taken_for_whole(certificate: CertificateFiles) -> None:
     with HastyServer(noise(150_000), certificate.certificate, certificate.key, cut=149_999).running() as server:
         assert _fetched(server.url, certificate) == {"unavailable"}
+
+
+@pytest.mark.parametrize("host", ["a" * 300 + ".example", "\u0430..example", "[::1", "a" * 64])
+async def test_a_name_that_no_host_can_have_is_out_of_reach(host: str) -> None:
+    with pytest.raises(Unavailable, match="cannot reach"):
+        await send(f"https://{host}/", b"", {})

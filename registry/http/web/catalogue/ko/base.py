@@ -69,6 +69,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "처음 푸시하면 이 페이지에 패키지가 나타납니다. 바꾸기 전까지는 프라이빗입니다."
     ),
     "The registry cannot do this now": "지금은 처리할 수 없습니다",
+    "The registry is read-only": "레지스트리가 읽기 전용입니다",
     "Theme": "테마",
     "There are none that you may see. The first push makes one:": (
         "볼 수 있는 패키지가 없습니다. 처음 푸시하면 생깁니다."
