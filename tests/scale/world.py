@@ -197,6 +197,8 @@ class World:
       FROM generate_series(1, {users}) n""",
             "job_runs (job, pause_seconds, ran_at)": """
     SELECT 'job-' || n, 30, now() FROM generate_series(1, 8) n""",
+            # A row of it would refuse all others.
+            "read_only (reason)": "SELECT 'on' WHERE false",
             "event_readers (reader, xid, id)": """
     SELECT 'reader-' || n, '700', n FROM generate_series(1, 4) n""",
             "event_seals (number, xid, id, count, first_at, hash)": """

@@ -14,9 +14,9 @@ TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
 def request(peer: object, *forwarded: str) -> Request:
-    transport = SimpleNamespace(get_extra_info=lambda _name: peer)
+    client = SimpleNamespace(remote=str(peer[0]) if isinstance(peer, tuple) else "")  # as a connection has it
     headers = CIMultiDict(("X-Forwarded-For", value) for value in forwarded)
-    return cast("Request", SimpleNamespace(transport=transport, headers=headers))
+    return cast("Request", SimpleNamespace(client=client, headers=headers))
 
 
 @pytest.mark.parametrize(

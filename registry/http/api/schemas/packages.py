@@ -102,6 +102,7 @@ class PackageVersion(TypedDict):
     description: NotRequired[str]
     deleted_at: NotRequired[Time]
     parents: NotRequired[Annotated[list[Digest], Meta(description="The indexes that the version is part of.")]]
+    subject: NotRequired[Annotated[Digest, Meta(description="The manifest that the version refers to.")]]
     size: NotRequired[Bytes]
     pushed_by: NotRequired[Pusher]
 
