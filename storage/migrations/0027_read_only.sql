@@ -22,12 +22,19 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'accounts', 'memberships', 'teams', 'team_members', 'repositories', 'repository_users', 'repository_teams',
-        'packages', 'package_users', 'package_teams', 'package_repositories', 'manifests', 'tags', 'token_organizations'
+        'packages', 'package_users', 'package_teams', 'package_repositories', 'manifests', 'tags'
     ] LOOP
         EXECUTE format('CREATE TRIGGER read_only BEFORE INSERT OR UPDATE OR DELETE ON %I'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only()', name);
     END LOOP;
 END $$;
 CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+-- A blob leaves its package by this alone; the links that uploads under way make, and renew, go on.
+CREATE TRIGGER read_only BEFORE UPDATE OF deleted_at ON package_blobs FOR EACH ROW WHEN (NEW.deleted_at IS NOT NULL)
+    EXECUTE FUNCTION refuse_while_read_only();
+-- What takes a right away from a token goes on; and the end of a token, of a session among them, deletes here by its
+-- foreign key: else no one could sign out, or in again.
+CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (NEW.kind IN ('classic', 'fine_grained'))
     EXECUTE FUNCTION refuse_while_read_only();
