@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, LiteralString, NamedTuple
 
+from storage.metadata.events import digest_text
 from storage.metadata.query import Executor, command, select
 
 
@@ -60,15 +61,12 @@ class Entry:
     data: str | None
 
 
-def _text(digest: LiteralString) -> LiteralString:
-    return f"CASE octet_length({digest}) WHEN 32 THEN 'sha256:' ELSE 'sha512:' END || encode({digest}, 'hex')"
-
-
 _COLUMNS: Final[LiteralString] = f"""
     event.xid::text::bigint AS xid, event.id, event.at, event.action,
     event.owner_id, owner.login AS owner, owner.kind AS owner_kind,
     event.package_id, package.name AS package, event.repository_id, repository.full_name AS repository,
-    event.version_id, {_text("event.digest")} AS digest, {_text("event.before_digest")} AS before_digest, event.tag,
+    event.version_id, {digest_text("event.digest")} AS digest, {digest_text("event.before_digest")} AS before_digest,
+    event.tag,
     event.actor_id, actor.login AS actor, event.via, event.token_id, event.token_name,
     token.hash AS token_hash, token.scopes AS token_scopes,
     event.request_id, event.remote, event.user_agent, event.data::text AS data

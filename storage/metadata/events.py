@@ -200,7 +200,8 @@ class RecordedEvent:
     data: str | None
 
 
-def _text(digest: LiteralString) -> LiteralString:
+def digest_text(digest: LiteralString) -> LiteralString:
+    """Render the text of a digest that is kept without its algorithm, which its length tells."""
     return f"CASE octet_length({digest}) WHEN 32 THEN 'sha256:' ELSE 'sha512:' END || encode({digest}, 'hex')"
 
 
@@ -211,7 +212,8 @@ def _events(condition: LiteralString) -> LiteralString:
            CASE WHEN event.version_id IS NOT NULL
                 THEN CASE WHEN version.id IS NULL THEN 'purged' WHEN version.deleted_at IS NULL THEN 'live'
                           ELSE 'deleted' END END AS version_state,
-           {_text("event.digest")} AS digest, {_text("event.before_digest")} AS before_digest, event.data::text AS data
+           {digest_text("event.digest")} AS digest, {digest_text("event.before_digest")} AS before_digest,
+           event.data::text AS data
       FROM (SELECT * FROM events WHERE {condition} ORDER BY id DESC LIMIT $3) AS event
       LEFT JOIN LATERAL (SELECT login FROM accounts WHERE id = event.actor_id LIMIT 1) AS account ON true
       LEFT JOIN LATERAL (SELECT id, deleted_at FROM manifests WHERE id = event.version_id LIMIT 1) AS version ON true
