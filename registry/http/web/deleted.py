@@ -46,13 +46,19 @@ async def banner(call: PageCall, name: PackageName) -> web.Response | None:
     if call.viewer.session is None:
         return None
     try:
-        package_id, api = await restorable(call, name)
-        found = await call.services.packages.preview_restore(package_id)
+        return await returning(call, name, *await restorable(call, name), "package_deleted.html", [str(name)])
     except NotFound:
         return None
+
+
+async def returning(
+    call: PageCall, name: PackageName, package_id: int, api: str, template: str, title: list[str]
+) -> web.Response:
+    """Show what a restore of the deleted package brings back, and how long it can. Raises NotFound."""
+    found = await call.services.packages.preview_restore(package_id)
     return call.page(
-        "package_deleted.html",
-        title=[str(name)],
+        template,
+        title=title,
         api=api,
         command=f"moorage restore {name}",
         name=name,

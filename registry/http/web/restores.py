@@ -8,7 +8,7 @@ from auth.identity import Action
 from registry.errors import Conflict, NotFound
 from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
-from registry.http.web.deleted import days_left, restorable
+from registry.http.web.deleted import days_left, restorable, returning
 from registry.http.web.owner import opening as opening_of_owner
 from registry.http.web.owner import own_or_member_of
 from registry.http.web.package import Head, facts_of, head_of, managed, opening
@@ -39,18 +39,9 @@ async def deleted_package(call: PageCall, text: str) -> tuple[int, str]:
 
 
 async def _package_page(call: PageCall, package_id: int, api: str) -> web.Response:
-    found = await call.services.packages.preview_restore(package_id)
     name = named(call)
-    return call.page(
-        "restore_package.html",
-        title=[call.say("Restore the package"), str(name)],
-        api=api,
-        command=f"moorage restore {name}",
-        name=name,
-        found=found,
-        days=days_left(call, found.returning.deleted_at),
-        refused=None if found.refused is None else told(call, found.refused),
-    )
+    title = [call.say("Restore the package"), str(name)]
+    return await returning(call, name, package_id, api, "restore_package.html", title)
 
 
 async def _versions_page(call: PageCall, head: Head) -> web.Response:
