@@ -43,19 +43,7 @@ def find(env: Mapping[str, str], key: str, flag: str = "", *, own: bool = False)
 
 def read(path: str) -> dict[str, str]:
     """Read a file of preferences; empty for none. Raises CommandError."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read()
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}", status=USAGE) from error
-    import tomllib
-
-    try:
-        found = tomllib.loads(text.decode())
-    except ValueError as error:
-        raise CommandError(f"cannot read {path}: {error}", status=USAGE) from error
+    found = store.toml(path)
     for key, value in found.items():
         if key not in KEYS:
             raise CommandError(f"{path} has {key!r}", status=USAGE, why=f"expected {' and '.join(KEYS)}, and no token")

@@ -27,6 +27,12 @@ def path_of(env: Mapping[str, str]) -> str:
 def read(env: Mapping[str, str]) -> dict[str, Entry]:
     """Read the sign-ins by host. Raises CommandError for a file that cannot be read."""
     path = path_of(env)
+    found = toml(path, attempt=f"rm {path}")
+    return {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+
+
+def toml(path: str, attempt: str = "") -> dict[str, Any]:
+    """Read a TOML file; empty for none. Raises CommandError, which names ``attempt`` for what is no TOML."""
     try:
         with open(path, "rb") as file:
             text = file.read()
@@ -37,10 +43,9 @@ def read(env: Mapping[str, str]) -> dict[str, Entry]:
     import tomllib
 
     try:
-        found = tomllib.loads(text.decode())
+        return tomllib.loads(text.decode())
     except ValueError as error:
-        raise CommandError(f"cannot read {path}: {error}", status=USAGE, attempt=f"rm {path}") from error
-    return {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+        raise CommandError(f"cannot read {path}: {error}", status=USAGE, attempt=attempt) from error
 
 
 @contextmanager
