@@ -4,9 +4,11 @@ from argparse import ArgumentParser
 from typing import Any, Final
 from urllib.parse import quote
 
+from registry.cli.client.api import Api
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, CommandError
+from registry.cli.client.nouns import delete, path_of, would
 from registry.cli.client.output import Column, plural
 
 _ORGANIZATIONS: Final = (
@@ -28,16 +30,6 @@ _ORGANIZATION: Final = (
     Column("created", lambda one: one["created_at"], "time"),
     Column("page", lambda one: one["html_url"]),
 )
-
-
-def path_of(org: str) -> str:
-    """Return the path of an organization below the API."""
-    return f"/orgs/{quote(org, safe='')}"
-
-
-def would(context: Context) -> str:
-    """Return what begins the line of a change that is not made."""
-    return "would be done: " if context.options.dry_run else ""
 
 
 def _list(context: Context) -> None:
@@ -95,16 +87,13 @@ def _add_delete(parser: ArgumentParser) -> None:
 
 
 def _delete(context: Context) -> None:
-    org, api = context.options.org, context.api()
-    told = api.reply("GET", path_of(org))
-    count = sum(1 for _ in api.pages(f"{path_of(org)}/packages", package_type="container"))
-    what = f"{org} with {plural(count, 'package')}, its teams and its repositories"
-    if context.options.dry_run:
-        context.note(f"would be deleted: {what}")
-        return
-    context.confirm(f"Delete {what}? This cannot be undone.")
-    api.reply("DELETE", path_of(org), etag=told.headers.get("ETag", ""))
-    context.note(f"Deleted {what}.")
+    org = context.options.org
+
+    def described(api: Api, _told: dict[str, Any]) -> str:
+        count = sum(1 for _ in api.pages(f"{path_of(org)}/packages", package_type="container"))
+        return f"{org} with {plural(count, 'package')}, its teams and its repositories"
+
+    delete(context, path_of(org), described)
 
 
 def _add_member(parser: ArgumentParser) -> None:

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
-from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
-from registry.cli.client.organizations import path_of, would
+from registry.cli.client.errors import NOT_FOUND, CommandError
+from registry.cli.client.nouns import pair_of, path_of, would
 from registry.cli.client.output import Column
 
 #: Roles, and what the API calls them, as GitHub does.
@@ -33,19 +33,12 @@ _PEOPLE: Final = (
 )
 
 
-def _parse(text: str) -> tuple[str, str]:
-    owner, slash, name = text.partition("/")
-    if not (owner and slash and name) or "/" in name:
-        raise CommandError(f"{text!r} is no repository", status=USAGE, why="expected OWNER/REPO")
-    return owner, name
-
-
 def _path(repository: tuple[str, str]) -> str:
     return f"/repos/{quote(repository[0], safe='')}/{quote(repository[1], safe='')}"
 
 
 def _add_repository(parser: ArgumentParser) -> None:
-    parser.add_argument("repository", metavar="OWNER/REPO", type=_parse)
+    parser.add_argument("repository", metavar="OWNER/REPO", type=pair_of("repository", "OWNER/REPO"))
 
 
 def _add_list(parser: ArgumentParser) -> None:

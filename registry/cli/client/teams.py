@@ -6,8 +6,7 @@ from urllib.parse import quote
 
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
-from registry.cli.client.errors import USAGE, CommandError
-from registry.cli.client.organizations import path_of, would
+from registry.cli.client.nouns import delete, pair_of, path_of, would
 from registry.cli.client.output import Column, plural
 
 _TEAMS: Final = (
@@ -26,19 +25,12 @@ _TEAM: Final = (
 )
 
 
-def _parse(text: str) -> tuple[str, str]:
-    org, slash, team = text.partition("/")
-    if not (org and slash and team) or "/" in team:
-        raise CommandError(f"{text!r} is no team", status=USAGE, why="expected ORG/TEAM")
-    return org, team
-
-
 def _path(team: tuple[str, str]) -> str:
     return f"{path_of(team[0])}/teams/{quote(team[1], safe='')}"
 
 
 def _add_team(parser: ArgumentParser) -> None:
-    parser.add_argument("team", metavar="ORG/TEAM", type=_parse)
+    parser.add_argument("team", metavar="ORG/TEAM", type=pair_of("team", "ORG/TEAM"))
 
 
 def _add_list(parser: ArgumentParser) -> None:
@@ -92,16 +84,12 @@ def _add_delete(parser: ArgumentParser) -> None:
 
 
 def _delete(context: Context) -> None:
-    team, api = context.options.team, context.api()
-    told = api.reply("GET", _path(team))
-    found = told.json()
-    what = f"{'/'.join(team)} with {plural(found['members_count'], 'member')} and all its roles"
-    if context.options.dry_run:
-        context.note(f"would be deleted: {what}")
-        return
-    context.confirm(f"Delete {what}? This cannot be undone.")
-    api.reply("DELETE", _path(team), etag=told.headers.get("ETag", ""))
-    context.note(f"Deleted {what}.")
+    team = context.options.team
+    delete(context, _path(team), lambda _, told: _described(team, told["members_count"]))
+
+
+def _described(team: tuple[str, str], members: int) -> str:
+    return f"{'/'.join(team)} with {plural(members, 'member')} and all its roles"
 
 
 def _add_member(parser: ArgumentParser) -> None:

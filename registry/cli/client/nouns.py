@@ -1,0 +1,44 @@
+"""Words and steps that the commands of organizations, teams and repositories share."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from registry.cli.client.api import Api
+from registry.cli.client.context import Context
+from registry.cli.client.errors import USAGE, CommandError
+
+
+def pair_of(noun: str, form: str) -> Callable[[str], tuple[str, str]]:
+    """Return what parses the name of a ``noun`` below an account, as ``form`` shows it. It raises CommandError."""
+
+    def parse(text: str) -> tuple[str, str]:
+        account, slash, name = text.partition("/")
+        if not (account and slash and name) or "/" in name:
+            raise CommandError(f"{text!r} is no {noun}", status=USAGE, why=f"expected {form}")
+        return account, name
+
+    return parse
+
+
+def path_of(org: str) -> str:
+    """Return the path of an organization below the API."""
+    return f"/orgs/{quote(org, safe='')}"
+
+
+def would(context: Context) -> str:
+    """Return what begins the line of a change that is not made."""
+    return "would be done: " if context.options.dry_run else ""
+
+
+def delete(context: Context, path: str, describe: Callable[[Api, dict[str, Any]], str]) -> None:
+    """Delete what is at a path of the API for good, after a question, if it is still as ``describe`` was told."""
+    api = context.api()
+    told = api.reply("GET", path)
+    what = describe(api, told.json())
+    if context.options.dry_run:
+        context.note(f"would be deleted: {what}")
+        return
+    context.confirm(f"Delete {what}? This cannot be undone.")
+    api.reply("DELETE", path, etag=told.headers.get("ETag", ""))
+    context.note(f"Deleted {what}.")
