@@ -15,7 +15,6 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from registry.accounts.audit_sinks import sink_of
 from registry.config import Settings
 from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch, post, send
@@ -49,6 +48,7 @@ from storage.objects.s3.store import S3Settings, S3Store
 
 if TYPE_CHECKING:
     from auth.passwords import Hasher
+    from registry.accounts.audit_sinks import Sink
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
     from registry.monitoring import Measured, Place
@@ -95,7 +95,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
-            audit_sink=sink_of(settings.audit.sink, settings.audit.token, send),
+            audit_sink=_audit_sink(settings),
             now=now,
         )
 
@@ -132,6 +132,14 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
     from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
     return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
+
+
+def _audit_sink(settings: Settings) -> "Sink | None":
+    if settings.audit.sink is None:
+        return None
+    from registry.accounts.audit_sinks import sink_of  # noqa: PLC0415 - only a worker sends to it
+
+    return sink_of(settings.audit.sink, settings.audit.token, send)
 
 
 def _hasher() -> "Hasher":

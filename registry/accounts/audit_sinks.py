@@ -29,10 +29,8 @@ class Sink(Protocol):
         """Have the entries of a batch, durably. Raises Unavailable: all of them are to be sent again."""
 
 
-def sink_of(where: str | None, token: str | None, send: Send) -> Sink | None:
-    """Return the sink of the settings; None: there is none."""
-    if where is None:
-        return None
+def sink_of(where: str, token: str | None, send: Send) -> Sink:
+    """Return the sink of the settings: the path of a file, or a URL."""
     return FileSink(Path(where)) if where.startswith("/") else HttpSink(where, token, send)
 
 

@@ -53,7 +53,7 @@ def check_of(call: ApiCall, read: Read | None) -> Check | None:
 
 
 def deletion_check_of(call: ApiCall, read: Read | None) -> DeletionCheck | None:
-    """The same of a deletion, for which the entity tag of its preview is as good."""
+    """Return the check of a deletion's condition, which the entity tag of its preview meets as well; None: none."""
     condition = condition_of(call.request)
     if condition is None:
         return None
