@@ -133,7 +133,7 @@ NOTHING: Final = frozenset({"/-/preferences", "/login/device/code"})
 ADMINISTRATION: Final = "/-/admin/"
 
 #: What the world has already, and has not so that the route has something to change; $1 is the id of all that it has.
-_BEFORE: Final[dict[tuple[str, str], str]] = {
+BEFORE: Final[dict[tuple[str, str], str]] = {
     ("DELETE", "/users/{username}/suspended"): "UPDATE accounts SET suspended_at = now() WHERE id = $1 + 10000000",
     ("DELETE", "/users/{username}/site_admin"): "UPDATE accounts SET site_admin = true WHERE id = $1 + 10000000",
     ("DELETE", "/admin/users/{username}/sessions"): """INSERT INTO tokens (account_id, kind, hash, last_eight)
@@ -174,22 +174,28 @@ def _cell(cells: Cells, method: str, path: str) -> Cell:
     return cells.new(who, family, "private", deleted=line.deleted)
 
 
-@pytest.mark.timeout(300)
-async def test_every_change_has_its_event(env: dict[str, str], database_url: str) -> None:
-    cells, failures = Cells(), list[tuple[str, str]]()
+def changes(cells: Cells) -> tuple[list[tuple[tuple[str, str], Cell]], list[tuple[Kind, Cell]]]:
+    """Every route of the API and of /v2 that changes something, each with a world in which its caller may."""
     rest = [(key, _cell(cells, *key)) for key in REST if key[0] not in _READS]
     v2 = [
         (kind, cells.new(next(one for one in CALLERS if oci_refusal(one, OCI[kind].need, "private") is None),
                          "orgs", "private"))
         for kind in OF_V2
     ]  # fmt: skip
+    return rest, v2
+
+
+@pytest.mark.timeout(300)
+async def test_every_change_has_its_event(env: dict[str, str], database_url: str) -> None:
+    cells, failures = Cells(), list[tuple[str, str]]()
+    rest, v2 = changes(cells)
     await build(database_url, cells.all)
     env |= {"MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8", "MOORAGE_ACCESS_LOG": "off"}
     async with running(env) as registry:
         for (method, path), cell in rest:
             line, key = REST[method, path], (method, short(path))
-            if key in _BEFORE:
-                await registry.services.db.execute(_BEFORE[key], cell.id)
+            if key in BEFORE:
+                await registry.services.db.execute(BEFORE[key], cell.id)
             answer = await ask(registry, cell, method, path, line)
             wanted = set() if answer.status == _UNPROCESSABLE else EVENTS[key]
             wrong = await _wrong(registry, cell, answer, wanted)

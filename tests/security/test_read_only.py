@@ -10,9 +10,8 @@ from registry.jobs.runner import run_once
 from registry.jobs.schedule import SCHEDULE
 from registry.oci.request import Kind
 from storage.metadata import read_only
-from tests.security.expected import CALLERS, OCI, REST, oci_refusal
-from tests.security.test_every_change import _BEFORE, OF_V2, short
-from tests.security.test_every_change import _cell as cell_of
+from tests.security.expected import OCI, REST
+from tests.security.test_every_change import BEFORE, changes, short
 from tests.security.test_matrix import ask, ok_of, sent_to, target_of
 from tests.support.manage import change, managed
 from tests.support.people import PASSWORD, browser, login_of, person, sign_in_with
@@ -50,18 +49,13 @@ def _wrong(answer: Answer, ok: int | None) -> str:
 @pytest.mark.timeout(300)
 async def test_every_route(env: dict[str, str], database_url: str) -> None:
     cells, failures = Cells(), list[tuple[str, str]]()
-    rest = [(key, cell_of(cells, *key)) for key in REST if key[0] not in _READS]
-    v2 = [
-        (kind, cells.new(next(one for one in CALLERS if oci_refusal(one, OCI[kind].need, "private") is None),
-                         "orgs", "private"))
-        for kind in OF_V2
-    ]  # fmt: skip
+    rest, v2 = changes(cells)
     await build(database_url, cells.all)
     env |= {"MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8", "MOORAGE_ACCESS_LOG": "off"}
     async with running(env) as registry:
         for (method, path), cell in rest:
-            if (method, short(path)) in _BEFORE:
-                await registry.services.db.execute(_BEFORE[method, short(path)], cell.id)
+            if (method, short(path)) in BEFORE:
+                await registry.services.db.execute(BEFORE[method, short(path)], cell.id)
         await read_only.switch_on(registry.services.db, _REASON)
         for (method, path), cell in rest:
             line = REST[method, path]
