@@ -6,7 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,7 @@ from registry.http.login_throttle import LoginThrottle
 from registry.http.outbound import fetch, post, send
 from registry.http.pages import make_app
 from registry.http.router import Router
+from registry.http.server.access_log import AccessLog
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
@@ -39,7 +40,7 @@ from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
 from storage.errors import StorageError
 from storage.metadata.connections import Unusable
-from storage.metadata.database import open_database
+from storage.metadata.database import Database, open_database
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
 from storage.objects.base import Stores
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from registry.accounts.audit_sinks import Sink
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
+    from registry.http.tracing import Tracer
     from registry.monitoring import Measured, Place
 
 log = structlog.get_logger()
@@ -63,9 +65,10 @@ _LEEWAY_SECONDS: Final = 30
 async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(settings.database))
+        database, group = _storage_parts(settings)
+        db = await stack.enter_async_context(open_database(settings.database, database))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
-        lookups = await stack.enter_async_context(open_lookups(db))
+        lookups = await stack.enter_async_context(open_lookups(db, group))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
@@ -85,7 +88,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
                 db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
             ),
             blobs=Blobs(db, lookups, settings.uploads.link_grace_seconds),
-            manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db))),
+            manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db, group))),
             packages=Packages(db, settings.lifetimes),
             versions=Versions(db, settings.lifetimes),
             tags=Tags(db),
@@ -98,6 +101,16 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             audit_sink=_audit_sink(settings),
             now=now,
         )
+
+
+def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.TaskGroup]]:
+    """Return the kind of the database, and of the tasks that batch what is asked of it; traces want both recorded."""
+    if settings.tracing is None:
+        return Database, asyncio.TaskGroup
+    from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need these
+    from storage.operations import RecordedTasks  # noqa: PLC0415 - as above
+
+    return RecordedDatabase, RecordedTasks
 
 
 def preload(settings: Settings) -> None:
@@ -171,14 +184,29 @@ async def answering(
 ) -> AsyncIterator[Router]:
     """Answer on ``listener`` within the block."""
     throttle = LoginThrottle()
-    async with asyncio.TaskGroup() as tasks, guests(make_app(services, throttle)) as made:
-        router = Router(services, throttle, made, tasks)
+    async with (
+        _tracing(services.settings) as tracer,
+        asyncio.TaskGroup() as tasks,
+        guests(make_app(services, throttle)) as made,
+    ):
+        router = Router(services, throttle, made, tasks, tracer)
         ending = Ending(services.leaving, services.uploads.draining, router.running)
-        count = None if measured is None else measured.counter()
-        async with serving(router, services.settings, listener, ending, count) as server:
+        count, log_kind = None if measured is None else measured.counter(), AccessLog
+        if tracer is not None:
+            count, log_kind = tracer.counter(count), tracer.log
+        async with serving(router, services.settings, listener, ending, count, log_kind) as server:
             if measured is not None:
                 measured.watch(router, server)
             yield router
+
+
+def _tracing(settings: Settings) -> "AbstractAsyncContextManager[Tracer | None]":
+    """Trace requests within the block, if traces are wanted."""
+    if settings.tracing is None:
+        return nullcontext()
+    from registry.http.tracing import open_tracer  # noqa: PLC0415 - only traces need it
+
+    return open_tracer(settings, settings.tracing)
 
 
 def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:

@@ -16,6 +16,7 @@ from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_provid
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
 from registry.process.room import Room
+from registry.process.trace_settings import TraceSettings, read_trace_settings
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
@@ -109,6 +110,7 @@ class Settings:
     lifetimes: LifetimeSettings
     linking: LinkSettings
     audit: AuditSettings
+    tracing: TraceSettings | None
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
     room: Room | None = None
 
@@ -165,6 +167,7 @@ class Settings:
                 token=read.optional("MOORAGE_AUDIT_TOKEN", str),
                 months=read("MOORAGE_AUDIT_MONTHS", _positive, AuditSettings().months),
             ),
+            tracing=read_trace_settings(read.env, read.errors),
             linking=LinkSettings(
                 forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
             ),

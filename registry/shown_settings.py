@@ -48,6 +48,8 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_BODY_SECONDS": settings.http.body_seconds,
         "MOORAGE_ACCESS_LOG": settings.http.access_log,
         "MOORAGE_ADMIN_LISTEN": None if settings.admin_address is None else "{}:{}".format(*settings.admin_address),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": None if settings.tracing is None else settings.tracing.endpoint,
+        "MOORAGE_TRACE_SLOW_MS": None if settings.tracing is None else round(settings.tracing.slow_seconds * 1000),
         "MOORAGE_AUDIT_SINK": settings.audit.sink,
         "MOORAGE_AUDIT_MONTHS": settings.audit.months,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,

@@ -55,6 +55,24 @@ env:
   - name: MOORAGE_ADMIN_LISTEN
     value: "0.0.0.0:{{ .root.Values.metrics.port }}"
   {{- end }}
+  {{- if .root.Values.tracing.endpoint }}
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: "k8s.namespace.name={{ .root.Release.Namespace }},k8s.pod.name=$(POD_NAME)"
+  - name: OTEL_EXPORTER_OTLP_ENDPOINT
+    value: {{ .root.Values.tracing.endpoint | quote }}
+  {{- with .root.Values.tracing.sampler }}
+  - name: OTEL_TRACES_SAMPLER
+    value: {{ . | quote }}
+  {{- end }}
+  {{- with .root.Values.tracing.samplerArg }}
+  - name: OTEL_TRACES_SAMPLER_ARG
+    value: {{ . | quote }}
+  {{- end }}
+  {{- end }}
   {{- if .root.Values.tls.existingSecret }}
   - name: MOORAGE_TLS_CERT
     value: /etc/moorage/tls/tls.crt

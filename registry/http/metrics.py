@@ -51,6 +51,9 @@ class HttpMetrics:
         self._refused = catalog.add(Family("moorage_http_refused", "counter", many, ("cause",)))
         wrong = "Credentials that were wrong; limited: of an address or name with too many of them."
         self._failed = catalog.add(Family("moorage_failed_logins", "counter", wrong, ("result",)))
+        spans = "Spans of traces that the collector has taken, and those that it could not be given."
+        self._spans = catalog.add(Family("moorage_trace_spans", "counter", spans, ("result",)))
+        catalog.slots(self._spans, ("sent", "dropped"))
         catalog.slots(self._bytes, _DIRECTIONS, ("blob", "manifest", OTHER))
         catalog.slots(self._refused, ("busy", "connections"))
         catalog.slots(self._failed, ("failed", "limited"))
@@ -69,6 +72,10 @@ class HttpMetrics:
         gauges.counter(self._refused.series["connections",], lambda: server.refused)
         gauges.counter(self._failed.series["failed",], lambda: throttle.failed)
         gauges.counter(self._failed.series["limited",], lambda: throttle.refused)
+        if router.tracer is not None:
+            exporter = router.tracer.exporter
+            gauges.counter(self._spans.series["sent",], lambda: exporter.sent)
+            gauges.counter(self._spans.series["dropped",], lambda: exporter.dropped)
 
     def counter(self, slab: Slab) -> Callable[[Sequence[Line]], None]:
         """Return what counts finished requests in a slab."""

@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -26,6 +26,9 @@ from registry.http.v2 import search, token
 from registry.process.logs import request_id
 from registry.services import Services
 
+if TYPE_CHECKING:
+    from registry.http.tracing import Tracer
+
 log = structlog.get_logger()
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -37,8 +40,16 @@ _SESSION: Final = re.compile(r"/blobs/uploads/[^/]+$")
 class Router:
     """The site that a process serves. ``tasks`` runs the handlers; ``running`` are their tasks."""
 
-    def __init__(self, services: Services, throttle: LoginThrottle, guests: Guests, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        services: Services,
+        throttle: LoginThrottle,
+        guests: Guests,
+        tasks: asyncio.TaskGroup,
+        tracer: "Tracer | None" = None,
+    ) -> None:
         self.admission = Admission()
+        self.tracer = tracer
         self.running: set[asyncio.Task[None]] = set()
         self.throttle = throttle
         self._services = services
@@ -90,6 +101,8 @@ class Router:
 
     async def _run(self, request: Request, answering: Awaitable[Response | None]) -> None:
         request_id.set(request.id)
+        if self.tracer is not None:
+            self.tracer.begin(request)
         come_by(request, self._services.settings.trusted_proxies)
         try:
             answer = await answering

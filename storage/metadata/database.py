@@ -371,7 +371,7 @@ class _Joined(Database):
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
+async def open_database(settings: DatabaseSettings, kind: type[Database] = Database) -> AsyncIterator[Database]:
     """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable."""
     address = parse_url(settings.url)
     with _translated():
@@ -385,7 +385,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             init=_begin_session,
             reset=_no_reset,
         )
-    database = Database(pool, settings.pool_size)
+    database = kind(pool, settings.pool_size)
     try:
         yield database
     finally:

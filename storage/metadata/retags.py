@@ -182,7 +182,7 @@ class Retags:
 
 
 @asynccontextmanager
-async def open_retags(db: Database) -> AsyncIterator[Retags]:
-    """Open the retags until the block ends."""
-    async with asyncio.TaskGroup() as tasks:
+async def open_retags(db: Database, group: type[asyncio.TaskGroup] = asyncio.TaskGroup) -> AsyncIterator[Retags]:
+    """Open the retags until the block ends; ``group`` runs the batches."""
+    async with group() as tasks:
         yield Retags(db, tasks)

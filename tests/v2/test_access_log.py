@@ -19,7 +19,8 @@ def a_line(target: str = "/v2/", status: int = 200) -> Line:
     now = time.monotonic()
     return Line(
         now - 0.25, now, "abc-000001", "192.0.2.1", 7, "GET", target, status, 321,
-        received_bytes=12, route="tags.list", token_id=5, user_agent=b"docker/29 \x1b[31m",
+        received_bytes=12, route="tags.list", token_id=5,
+        fields={b"user-agent": b"docker/29 \x1b[31m", b"authorization": b"Basic SECRET"},
     )  # fmt: skip
 
 

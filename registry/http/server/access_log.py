@@ -7,12 +7,14 @@ a line is printable ASCII, so that it can neither begin another nor paint a term
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 import orjson
+
+from storage.operations import Recording
 
 _FLUSH_SECONDS: Final = 0.2
 _FLUSH_LINES: Final = 256  # about 64 KiB
@@ -33,7 +35,9 @@ def to_stderr(data: bytes) -> None:
 class Line(msgspec.Struct):
     """A finished request. ``sent_bytes`` counts the headers too; status 499: the client left before the end.
 
-    ``received_bytes`` are those of the body; ``redirected_bytes`` those of a blob that the store sends.
+    ``received_bytes`` are those of the body; ``redirected_bytes`` those of a blob that the store sends. ``fields`` are
+    the request's, credentials among them: nothing but single ones is ever shown. ``trace_id`` and ``span_id`` are those
+    of a request in a trace, ``recording`` has what such a request waited for.
     """
 
     started: float  # time.monotonic(), as ``ended``
@@ -49,7 +53,10 @@ class Line(msgspec.Struct):
     redirected_bytes: int = 0
     route: str = "other"
     token_id: int | None = None
-    user_agent: bytes | None = None
+    fields: Mapping[bytes, bytes] = {}
+    recording: Recording | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
 
 
 class AccessLog:
@@ -107,25 +114,25 @@ class AccessLog:
 
 def _rendered(line: Line, epoch: float) -> bytes:
     ended = epoch + line.ended
-    return orjson.dumps(
-        {
-            "timestamp": _second(int(ended)) + _MILLISECONDS[int(ended % 1 * 1000)],
-            "event": "http.request",
-            "request_id": line.request_id,
-            "remote": line.remote,
-            "account_id": line.account_id,
-            "token_id": line.token_id,
-            "user_agent": _agent(line.user_agent),
-            "method": line.method,
-            "route": line.route,
-            "path": printable(line.target.partition("?")[0]),
-            "status": line.status,
-            "bytes": line.sent_bytes,
-            "bytes_in": line.received_bytes,
-            "duration_ms": int((line.ended - line.started) * 100_000) / 100,
-        },
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
+    shown = {
+        "timestamp": _second(int(ended)) + _MILLISECONDS[int(ended % 1 * 1000)],
+        "event": "http.request",
+        "request_id": line.request_id,
+        "remote": line.remote,
+        "account_id": line.account_id,
+        "token_id": line.token_id,
+        "user_agent": _agent(line.fields.get(b"user-agent")),
+        "method": line.method,
+        "route": line.route,
+        "path": printable(line.target.partition("?")[0]),
+        "status": line.status,
+        "bytes": line.sent_bytes,
+        "bytes_in": line.received_bytes,
+        "duration_ms": int((line.ended - line.started) * 100_000) / 100,
+    }
+    if line.trace_id is not None:
+        shown |= {"trace_id": line.trace_id, "span_id": line.span_id}
+    return orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
 
 
 @lru_cache(maxsize=256)

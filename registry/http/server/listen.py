@@ -27,14 +27,15 @@ async def serving(
     listener: socket.socket,
     ending: Ending,
     count: Callable[[Sequence[Line]], None] | None = None,
+    kind: type[AccessLog] = AccessLog,
 ) -> AsyncIterator[Server]:
     """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way.
 
-    ``count`` is given the finished requests, many at a time.
+    ``count`` is given the finished requests, many at a time, by an access log of this ``kind``.
     """
     limits = Limits(settings.http.head_seconds, settings.http.idle_seconds)
     write = to_stderr if settings.http.access_log else None
-    access = None if write is None and count is None else AccessLog(write, count=count)
+    access = None if write is None and count is None else kind(write, count=count)
     server, loop = Server(site, limits, access, ending.leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
         watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]

@@ -25,7 +25,7 @@ _ONCE: Final = frozenset(
         b"range", b"transfer-encoding", b"user-agent",
     }
 )  # fmt: skip
-_FIELDS: Final = _ONCE | {b"if-match", b"if-none-match"}
+_FIELDS: Final = _ONCE | {b"if-match", b"if-none-match", b"traceparent"}
 _REPEATED_MAX: Final = 512
 _REPEATED_BYTES: Final = 2048
 

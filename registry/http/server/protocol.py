@@ -319,7 +319,7 @@ class Connection(asyncio.BufferedProtocol):
             line = Line(
                 request.started, time.monotonic(), request.id, self.remote, request.account_id,
                 request.method, request.target, status, request.sent_bytes, request.body.taken,
-                request.redirected_bytes, request.route, request.token_id, request.fields.get(b"user-agent"),
+                request.redirected_bytes, request.route, request.token_id, request.fields,
             )  # fmt: skip
             access.note(line)
 

@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from storage.errors import Unavailable
 from storage.metadata.database import Database
 from storage.metadata.query import Query
+from storage.operations import RECORDING, recorded
 
 Row = TypeVar("Row")
 Key = tuple[str, ...]  # of one line each
@@ -57,7 +58,10 @@ class Batching(Generic[Row]):
         """The row of ``key``. Raises Unavailable."""
         future: asyncio.Future[Row] = self._loop.create_future()
         self.ask(key, partial(_settle, future))
-        return await future
+        if RECORDING.get() is None:
+            return await future
+        with recorded("look-up", self._query.sql):
+            return await future
 
     def _begin(self) -> None:
         self._at_work = True

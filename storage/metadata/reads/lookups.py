@@ -149,7 +149,7 @@ class Lookups:
 
 
 @asynccontextmanager
-async def open_lookups(db: Database) -> AsyncIterator[Lookups]:
-    """Open the lookups until the block ends."""
-    async with asyncio.TaskGroup() as tasks:
+async def open_lookups(db: Database, group: type[asyncio.TaskGroup] = asyncio.TaskGroup) -> AsyncIterator[Lookups]:
+    """Open the lookups until the block ends; ``group`` runs the batches."""
+    async with group() as tasks:
         yield Lookups(db, tasks)

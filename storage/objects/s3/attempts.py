@@ -132,7 +132,7 @@ class Attempts:
             result = "ok"
             return found
         finally:
-            self.timings.note(where.split(maxsplit=1)[0], result, time.monotonic() - started)
+            self.timings.note(where.split(maxsplit=1)[0], result, started, time.monotonic())
 
     def _pause(self, done: int) -> float:
         """The backoff in seconds, with «full jitter», so that clients that failed together do not retry together."""

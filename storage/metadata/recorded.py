@@ -1,0 +1,88 @@
+"""A database whose statements, commits and waits for a connection are recorded for the requests that they are of."""
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+
+from storage.metadata.database import Database, Transaction, _Taken
+from storage.operations import record, recorded
+
+#: A connection that is had at once is no wait.
+_WAIT_SECONDS: Final = 0.001
+_COMMIT: Final = "COMMIT"
+_MODULES: Final = "storage.metadata."
+_names: Final[dict[str, str]] = {_COMMIT: _COMMIT}
+
+
+class RecordedDatabase(Database):
+    """A database that records its operations in the recording of the current task."""
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        with recorded("statement", query):
+            return await super().fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        with recorded("statement", query):
+            return await super().fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        with recorded("statement", query):
+            return await super().execute(query, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as tx:
+            yield _RecordedTransaction(tx)
+            ending = time.monotonic()
+        record("statement", _COMMIT, ending)
+
+    async def _take(self) -> _Taken:
+        started = time.monotonic()
+        try:
+            return await super()._take()
+        finally:
+            if time.monotonic() - started > _WAIT_SECONDS:
+                record("connection", "", started)
+
+
+class _RecordedTransaction(Transaction):
+    """A transaction that records its statements."""
+
+    def __init__(self, tx: Transaction) -> None:  # the connection stays with what it wraps
+        self._tx = tx
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        with recorded("statement", query):
+            return await self._tx.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        with recorded("statement", query):
+            return await self._tx.fetchrow(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        with recorded("statement", query):
+            return await self._tx.execute(query, *args)
+
+
+def statement_name(sql: str) -> str:
+    """Return the name of a statement of ours, module and constant: ``tags.MOVE``; of any other its first word."""
+    if sql not in _names:
+        for path, module in list(sys.modules.items()):
+            if path.startswith(_MODULES):
+                _names.update(_named(path.rpartition(".")[2], vars(module)))
+        _names.setdefault(sql, (sql.split(maxsplit=1) or [""])[0].upper())
+    return _names[sql]
+
+
+def _named(module: str, values: dict[str, object]) -> dict[str, str]:
+    """Return the names of the statements that are constants of a module, by their SQL."""
+    return {
+        one.sql: f"{module}.{name.strip('_')}"
+        for name, value in values.items()
+        for one in (value,)
+        if name.isupper() and hasattr(one, "sql")
+    }

@@ -1,0 +1,93 @@
+"""Operations on PostgreSQL and S3, recorded for the request that waits for their results.
+
+Invariants: nothing is recorded where no recording is set; a recording holds the last ``_MOST`` operations, and counts
+the others. Collaborators: ``RecordedDatabase`` records statements, ``Timings`` the requests to the store.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+#: What a span is made of: a statement, a request to the store, the wait for a connection or for a shared look-up.
+Kind = Literal["statement", "connection", "look-up", "store"]
+
+_MOST: Final = 128
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A finished operation; ``name`` is S3's operation, or the SQL of a statement of ours, which has no values in it.
+
+    ``error`` names the class of what the operation failed with.
+    """
+
+    kind: Kind
+    name: str
+    started: float  # time.monotonic(), as ``ended``
+    ended: float
+    error: str = ""
+
+
+class Recording:
+    """The operations of a request, or of batches that serve many; ``dropped`` counts those that were too many."""
+
+    __slots__ = ("_operations", "dropped")
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._operations: deque[Operation] = deque(maxlen=_MOST)
+
+    def add(self, operation: Operation) -> None:
+        """Record an operation; the oldest of too many goes."""
+        self.dropped += len(self._operations) == _MOST
+        self._operations.append(operation)
+
+    def within(self, started: float, ended: float) -> tuple[Operation, ...]:
+        """Return the operations during which a request of this time waited."""
+        return tuple(one for one in self._operations if one.ended > started and one.started < ended)
+
+
+#: Where the operations of the current task are recorded.
+RECORDING: Final[ContextVar[Recording | None]] = ContextVar("recording", default=None)
+
+
+def record(kind: Kind, name: str, started: float, error: str = "") -> None:
+    """Record an operation that has ended now."""
+    recording = RECORDING.get()
+    if recording is not None:
+        recording.add(Operation(kind, name, started, time.monotonic(), error))
+
+
+@contextmanager
+def recorded(kind: Kind, name: str) -> Iterator[None]:
+    """Record the block as an operation."""
+    started, error = time.monotonic(), ""
+    try:
+        yield
+    except BaseException as failure:
+        error = type(failure).__name__
+        raise
+    finally:
+        record(kind, name, started, error)
+
+
+class RecordedTasks(asyncio.TaskGroup):
+    """A task group for batches: what a task waits for is recorded as the batches', not as the first asker's."""
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        context = copy_context() if context is None else context
+        context.run(RECORDING.set, Recording())
+        return super().create_task(coro, name=name, context=context)
