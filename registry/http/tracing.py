@@ -67,8 +67,12 @@ class Tracer:
 
     def begin(self, request: Request) -> None:
         """Record what the task of a request waits for, and name its trace on all that it logs."""
-        trace = self._trace(request.fields)
-        RECORDING.set(RequestRecording(request.id, trace))
+        trace, before = self._trace(request.fields), RECORDING.get()
+        recording = RequestRecording(request.id, trace)
+        if before is not None and not isinstance(before, RequestRecording):  # of the look-up that it goes on from
+            for operation in before.within(request.started, time.monotonic()):
+                recording.add(operation)
+        RECORDING.set(recording)
         trace_id.set(trace.trace_id.hex())
 
     def counter(self, count: Callable[[Sequence[Line]], None] | None) -> Callable[[Sequence[Line]], None]:

@@ -122,21 +122,29 @@ async def test_a_slow_pull_is_kept_with_what_it_waited_for(env: dict[str, str], 
         async with running(settings) as registry:
             token = await registry.user("alice")
             await registry.push_image("alice/app", "v1", token)
+            layer = await registry.push_blob("alice/app", bytes(70_000), token)  # in the store, so behind a task
             headers = await bearer(registry, "alice/app", token)
             fast = await registry.call("GET", "/v2/alice/app/manifests/v1", headers=headers)
             proxy.slow(0.4)
             slow = await registry.call("HEAD", "/v2/alice/app/manifests/v1", headers=headers)
-            assert (fast.status, slow.status) == (200, 200)
-            await collector.got(1)
-    (span,) = collector.requests()
-    assert span.name == "HEAD /v2/{name}/manifests/{reference}"
-    assert span.parent == ""
-    assert span.milliseconds > 300
-    waited = [below for below in collector.below(span) if below.milliseconds > 300]
-    assert waited, waits(collector, span)
-    for below in waited:
-        assert below.attributes["db.system.name"] == "postgresql"
-        assert below.name in {"snapshot_cache.NAME", "manifests.BY_TAG_FAST", "manifests.BY_TAG"}
+            blob = await registry.call("GET", f"/v2/alice/app/blobs/{layer}", headers=headers)
+            assert (fast.status, slow.status, blob.status) == (200, 200, 200)
+            await collector.got(2)
+    by_name = {span.name: span for span in collector.requests()}
+    pulls = {
+        "HEAD /v2/{name}/manifests/{reference}": "manifests.BY_TAG",
+        "GET /v2/{name}/blobs/{digest}": "blobs.LOCATE",
+    }
+    assert by_name.keys() == pulls.keys()
+    for name, span in by_name.items():
+        assert span.parent == ""
+        assert span.milliseconds > 300
+        waited = [below for below in collector.below(span) if below.milliseconds > 300]
+        assert waited, waits(collector, span)
+        for below in waited:
+            assert below.attributes["db.system.name"] == "postgresql"
+            assert below.name in {"snapshot_cache.NAME", pulls[name], f"{pulls[name]}_FAST"}
+    assert "S3.GetObject" in waits(collector, by_name["GET /v2/{name}/blobs/{digest}"])
 
 
 async def test_what_fails_is_kept(
