@@ -77,7 +77,14 @@ class Clients:
         self._tokens = tokens
 
     async def call(
-        self, route: str, method: str, path: str, token: str | None, *, data: bytes | None = None, kind: str | None = None
+        self,
+        route: str,
+        method: str,
+        path: str,
+        token: str | None,
+        *,
+        data: bytes | None = None,
+        kind: str | None = None,
     ) -> aiohttp.ClientResponse:
         """Send a request of a route, count its answer, and return it with its body read."""
         headers = {**(basic(token) if token else {}), **({"Content-Type": kind} if kind else {})}

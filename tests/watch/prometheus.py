@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,23 +40,13 @@ class Prometheus:
         """The names of the alerts that fire."""
         return {one["labels"]["alertname"] for one in (await self._get("alerts"))["alerts"] if one["state"] == "firing"}
 
-    async def fires(self, name: str, seconds: float) -> None:
-        """Wait until an alert fires."""
-        async with asyncio.timeout(seconds):
-            while name not in await self.firing():
-                await asyncio.sleep(0.25)
-
-    async def quiet(self, seconds: float) -> None:
-        """Wait until no alert fires."""
-        async with asyncio.timeout(seconds):
-            while await self.firing():
-                await asyncio.sleep(0.25)
-
     async def scraped(self, targets: int) -> None:
         """Wait until so many targets were read."""
-        async with asyncio.timeout(_READY_SECONDS):
-            while (await self.ask("sum(up)")).get((), 0.0) < targets:
-                await asyncio.sleep(0.25)
+
+        async def all_read() -> bool:
+            return (await self.ask("sum(up)")).get((), 0.0) == targets
+
+        await until(all_read, _READY_SECONDS)
 
     async def _get(self, what: str, **asked: str) -> Any:
         async with self.http.get(f"{self.url}/api/v1/{what}", params=asked) as response:
@@ -65,12 +55,19 @@ class Prometheus:
         return told["data"]
 
 
+async def until(true: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """Wait for what nobody tells. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await true():  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.25)
+
+
 @asynccontextmanager
 async def prometheus(
     folder: Path, targets: Mapping[str, Sequence[str]], rules: Path | None = None, every: str = "1s"
 ) -> AsyncIterator[Prometheus]:
     """Run Prometheus; ``targets``: the addresses of each job; it reads them and judges the rules once in ``every``."""
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240 - before anything runs
     address = f"127.0.0.1:{free_ports(1)[0]}"
     config = folder / "prometheus.yml"
     config.write_text(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.server import Registry
 from tests.watch.fleet import Clients, fleet
-from tests.watch.prometheus import Prometheus, prometheus
+from tests.watch.prometheus import prometheus
 
 pytestmark = [pytest.mark.watch, pytest.mark.timeout(300)]
 
