@@ -304,21 +304,27 @@ async def test_a_worker_shows_its_jobs_and_what_waits(env: dict[str, str], regis
                 except OSError:
                     pass
                 await asyncio.sleep(0.05)
-        assert await node.value("moorage_job_runs_total", job="collect_garbage", result="ok") >= 1
-        assert await node.value("moorage_job_last_success_timestamp_seconds", job="expire_uploads") > 1e9
+        assert await node.value("moorage_job_runs_total", job_name="collect_garbage", result="ok") >= 1
+        assert await node.value("moorage_job_last_success_timestamp_seconds", job_name="expire_uploads") > 1e9
         assert await node.value("moorage_storage_bytes") > 1000
         assert await node.value("moorage_http_requests_total") == 0
 
 
 def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
     endings = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
-    families = Monitoring(["server-0", WORKER]).slabs.catalog.families
+    families = Monitoring(["server-0", WORKER], ["alice"], Path("/")).slabs.catalog.families
     there = {family.name + ending for family in families for ending in endings[family.kind]}
     files = Path(__file__).parent.parent / "helm" / "files"
     for name in ("alerts.yaml", "dashboard.json"):
         named = set(re.findall(r"\bmoorage_[a-z_]+", (files / name).read_text()))
         assert len(named) >= 9
         assert named - there == set(), name
+
+
+def test_no_label_is_one_that_prometheus_gives_itself() -> None:
+    """It calls ours ``exported_job`` then, and a query by ``job`` makes one of all."""
+    catalog = Monitoring(["server-0", WORKER], ["alice"], Path("/")).slabs.catalog
+    assert not {label for family in catalog.families for label in family.labels} & {"job", "instance"}
 
 
 async def test_slow_and_odd_operators_keep_nothing(env: dict[str, str], registry: Registry, tmp_path: Path) -> None:

@@ -22,9 +22,13 @@ from storage.timings import SECONDS
 OTHER: Final = "other"
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", OTHER)
 _STATUSES: Final = ("2xx", "3xx", "400", "401", "403", "404", "4xx", "429", "5xx")
-#: What clients of images ask for is shown from the start: its first failure is one that Prometheus sees.
+#: What clients ask for all the time is shown from the start: its first failure is one that Prometheus sees.
 _SHOWN: Final = frozenset(
-    {*((kind.name.lower(), method) for kind, method in METHODS), ("token", "GET"), ("token", "POST")}
+    {
+        *((kind.name.lower(), method) for kind, method in METHODS),
+        *((route, method) for route in ("token", "page") for method in ("GET", "POST")),
+        *((OTHER, method) for method in _METHODS),
+    }
 )
 _DIRECTIONS: Final = ("in", "out", "redirected")
 _BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})

@@ -22,8 +22,8 @@ WELL = {
     'moorage_db_pool_waiting{instance="a"}': "0+0x600",
     'moorage_store_requests_total{instance="a",operation="GetObject",result="ok"}': "0+600x600",
     'moorage_store_requests_total{instance="a",operation="GetObject",result="failed"}': "0+1x600",
-    'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "0+60x600",
-    'moorage_job_last_success_timestamp_seconds{instance="w",job="turn_events"}': "0+60x600",
+    'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "0+60x600",
+    'moorage_job_last_success_timestamp_seconds{instance="w",job_name="turn_events"}': "0+60x600",
     'moorage_gc_oldest_review_seconds{instance="w"}': "30+0x600",
     'moorage_dead_objects_oldest_seconds{instance="w"}': "5+0x600",
 }
@@ -40,10 +40,12 @@ FAULTS: dict[str, dict[str, str]] = {
     },
     "MoorageServerGone": {'up{job="moorage",instance="a"}': "0+0x600"},
     "MoorageWorkerGone": {
-        'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "",
-        'moorage_job_last_success_timestamp_seconds{instance="w",job="turn_events"}': "",
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "",
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="turn_events"}': "",
     },
-    "MoorageJobSilent": {'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "60+0x600"},
+    "MoorageJobSilent": {
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "60+0x600"
+    },
     "MoorageGcStuck": {'moorage_gc_oldest_review_seconds{instance="w"}': "30000+0x600"},
     "MoorageDeadObjectsStuck": {'moorage_dead_objects_oldest_seconds{instance="w"}': "90000+0x600"},
 }

@@ -73,8 +73,9 @@ class Clients:
     def __init__(self, http: aiohttp.ClientSession, urls: list[str], tokens: Mapping[str, str]) -> None:
         self.truth = Truth()
         self._http = http
-        self._urls = cycle(urls)
-        self._tokens = tokens
+        self.tokens = tokens
+        self._urls = urls
+        self._turns = cycle(urls)
 
     async def call(
         self,
@@ -85,10 +86,11 @@ class Clients:
         *,
         data: bytes | None = None,
         kind: str | None = None,
+        at: int | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request of a route, count its answer, and return it with its body read."""
+        """Send a request of a route, count its answer, and return it with its body read; ``at``: to this replica."""
         headers = {**(basic(token) if token else {}), **({"Content-Type": kind} if kind else {})}
-        url = next(self._urls) + path
+        url = (next(self._turns) if at is None else self._urls[at]) + path
         began = time.monotonic()
         async with self._http.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
             body = await answer.read()
@@ -100,7 +102,7 @@ class Clients:
 
     async def push(self, owner: str, tag: str, size: int) -> str:
         """Push an image of one layer as docker does; return its layer."""
-        token, name = self._tokens[owner], f"{owner}/app"
+        token, name = self.tokens[owner], f"{owner}/app"
         layer = await self._push_blob(name, os.urandom(size), token)
         config = await self._push_blob(name, orjson.dumps({"architecture": "amd64", "os": "linux", "tag": tag}), token)
         entries = [
@@ -116,7 +118,7 @@ class Clients:
 
     async def pull(self, owner: str, tag: str, layer: str) -> None:
         """Pull an image: its manifest and its layer."""
-        token = self._tokens[owner]
+        token = self.tokens[owner]
         manifest = await self.call("manifest_get", "GET", f"/v2/{owner}/app/manifests/{tag}", token)
         blob = await self.call("blob_get", "GET", f"/v2/{owner}/app/blobs/{layer}", token)
         assert (manifest.status, blob.status) == (200, 200)
