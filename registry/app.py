@@ -43,6 +43,7 @@ from storage.metadata.connections import Unusable
 from storage.metadata.database import Database, open_database
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
+from storage.metadata.statement_timings import StatementTimings
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
@@ -66,7 +67,8 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         database, group = _storage_parts(settings)
-        db = await stack.enter_async_context(open_database(settings.database, database))
+        statements = None if settings.admin_address is None else StatementTimings()
+        db = await stack.enter_async_context(open_database(settings.database, database, statements))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
         lookups = await stack.enter_async_context(open_lookups(db, group))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
@@ -234,7 +236,8 @@ def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dic
     from registry.monitoring import WORKER, Monitoring, Place  # noqa: PLC0415 - as above
 
     workers = [WORKER] if worker else []
-    monitoring = Monitoring([*servers, *workers])
+    disk = settings.store.path if isinstance(settings.store, LocalSettings) else None
+    monitoring = Monitoring([*servers, *workers], settings.metrics_owners, disk)
     # One of them shows the metrics of all: a server, if there are any.
     shown = listen(*settings.admin_address, len(servers) or 1)
     places = {name: Place(monitoring, name, door) for name, door in zip(servers or workers, shown, strict=True)}

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_providers
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
+from registry.process.certificates import TlsSettings
+from registry.process.metrics import parse_owners
 from registry.process.room import Room
 from registry.process.trace_settings import TraceSettings, read_trace_settings
 from registry.uploads.sessions import UploadSettings
@@ -41,22 +43,6 @@ class SettingsInvalid(Exception):
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
         self.errors = errors
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Paths of PEM files, checked for changes every ``poll_seconds``."""
-
-    certificate: str
-    key: str
-    poll_seconds: float = 5.0
-
-    def load(self, context: ssl.SSLContext) -> None:
-        """Load the certificate and its unencrypted key into a context. Raises OSError, of which SSLError is one.
-
-        The passphrase is given so that OpenSSL does not ask for it at the terminal.
-        """
-        context.load_cert_chain(self.certificate, self.key, password="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +85,8 @@ class Settings:
     http: HttpSettings
     #: Where metrics are shown; None: nowhere, and nothing is counted.
     admin_address: tuple[str, int] | None
+    #: The owners that have series of their own.
+    metrics_owners: tuple[str, ...]
     redirect: bool
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
@@ -151,6 +139,7 @@ class Settings:
                 access_log=read("MOORAGE_ACCESS_LOG", _switch, _HTTP.access_log),
             ),
             admin_address=read.optional("MOORAGE_ADMIN_LISTEN", _address),
+            metrics_owners=read("MOORAGE_METRICS_OWNERS", parse_owners, ()),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),

@@ -13,7 +13,7 @@ from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
 from registry.http.v2 import search
-from registry.oci.request import Kind
+from registry.oci.request import METHODS, Kind
 from registry.process.gauges import Gauges
 from registry.process.metrics import Catalog, Family, Slab
 from storage.timings import SECONDS
@@ -22,6 +22,14 @@ from storage.timings import SECONDS
 OTHER: Final = "other"
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", OTHER)
 _STATUSES: Final = ("2xx", "3xx", "400", "401", "403", "404", "4xx", "429", "5xx")
+#: What clients ask for all the time is shown from the start: its first failure is one that Prometheus sees.
+_SHOWN: Final = frozenset(
+    {
+        *((kind.name.lower(), method) for kind, method in METHODS),
+        *((route, method) for route in ("token", "page") for method in ("GET", "POST")),
+        *((OTHER, method) for method in _METHODS),
+    }
+)
 _DIRECTIONS: Final = ("in", "out", "redirected")
 _BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
 _MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
@@ -35,12 +43,14 @@ class HttpMetrics:
     """The families of HTTP in a catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
+        requests = ("route", "method", "status")
         self._requests = catalog.add(
-            Family("moorage_http_requests", "counter", "Requests by route.", ("route", "method", "status"), sparse=True)
+            Family("moorage_http_requests", "counter", "Requests by route.", requests, sparse=2, shown=_SHOWN)
         )
         seconds = "From the head of a request to the end of its response."
+        shown = {(route,) for route, _ in _SHOWN}
         self._seconds = catalog.add(
-            Family("moorage_http_request_duration_seconds", "histogram", seconds, ("route",), sparse=True)
+            Family("moorage_http_request_duration_seconds", "histogram", seconds, ("route",), sparse=1, shown=shown)
         )
         moved = "Bytes that were received, sent, and left to the store to send."
         self._bytes = catalog.add(Family("moorage_bytes", "counter", moved, ("direction", "kind")))

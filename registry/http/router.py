@@ -133,6 +133,8 @@ class Router:
             request.client.cut(request)
             return
         told = error if isinstance(error, RegistryError) else _unexpected(request, error)
+        if isinstance(told, TooManyRequests) and raw_path(request.target).startswith("/v2"):
+            request.route = v2.route_of(request)  # nobody has read it yet
         response = error_response(told)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
             response.body = github_body(told, api_base(request, self._services.settings))

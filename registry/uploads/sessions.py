@@ -9,6 +9,7 @@ will not do, a refusal among it, is done by the long one.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ class Uploads:
     new_id: Callable[[], UUID]
     known: Known
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What went otherwise than it should: ``stolen``, leases of requests that never gave them back.
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
         """Start a session that expires after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
@@ -236,6 +239,7 @@ class Uploads:
                 stores=stores,
             )
             if held is not None:
+                self.counts["stolen"] += held.stolen
                 return held
             await self._open(owner, upload)  # raises when there is nothing to wait for
             if waited >= self.settings.busy_seconds:

@@ -1,16 +1,21 @@
 """The connection pool, and the one place that translates errors of Postgres into StorageErrors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
 from storage.errors import ReadOnly, StorageError, Unavailable
-from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
+from storage.metadata.connections import STANDBY, parse_url, require_sessions
+from storage.metadata.primary import READ_ONLY, begin_session, require_primary
+from storage.metadata.statement_timings import StatementTimings
 from storage.metadata.turns import Turns
+from storage.timings import Timings
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -20,14 +25,6 @@ _PACKAGE_SHARE: Final = 4
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 5.0
 _RENEWAL_SECONDS: Final = 1.0
-#: Set after connecting: PgBouncer refuses what it does not know among the parameters of a start.
-_SESSION_SETTINGS: Final = {
-    "statement_timeout": "10000",
-    "lock_timeout": "4000",
-    "idle_in_transaction_session_timeout": "15000",
-    "jit": "off",  # a plan that is worth compiling has no place in a request
-    "plan_cache_mode": "force_generic_plan",  # planning a look-up anew costs five times what running it does
-}
 
 #: What a retry, here or by the client, may mend.
 _PASSING: Final = (
@@ -50,7 +47,6 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
-READ_ONLY: Final = "Postgres: read-only"
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
 #: The state of migration 0027, with the operator's reason as its message.
@@ -152,32 +148,6 @@ class Transaction:
             return await self._connection.execute(query, *args)
 
 
-_BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, " + ", ".join(
-    f"set_config('{name}', '{value}', false)" for name, value in _SESSION_SETTINGS.items()
-)
-
-
-async def _begin_session(connection: Connection) -> None:
-    """Apply our settings to a new connection. Raises Unavailable for one to a node that does not write.
-
-    What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
-    itself is asked, and made to tell again.
-    """
-    row = await connection.fetchrow(_BEGIN)
-    if row is None or row[0]:
-        raise Unavailable(STANDBY)
-    if row[1]:
-        raise Unavailable(READ_ONLY)
-    if _is_told_read_only(connection.get_settings()):
-        await connection.execute("SET default_transaction_read_only = on")
-        await connection.execute("RESET default_transaction_read_only")
-
-
-def _is_told_read_only(told: object) -> bool:
-    """Return whether the server has told that it turned read-only; PostgreSQL tells so with the next answer."""
-    return getattr(told, "default_transaction_read_only", "off") == "on"
-
-
 class PoolUse(NamedTuple):
     """The connections of a pool, and the number of requests that wait for one."""
 
@@ -193,12 +163,6 @@ class _Taken(NamedTuple):
     told: object
 
 
-def _require_primary(told: object) -> None:
-    """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
-    if _is_told_read_only(told):
-        raise asyncpg.ReadOnlySQLTransactionError("the node turned read-only")
-
-
 async def _no_reset(_connection: object) -> None:
     """Skip the reset of a returned connection: no statement leaves session state (saves a round trip)."""
 
@@ -210,12 +174,16 @@ class Database:
     one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", size: int) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", size: int, statements: StatementTimings | None = None
+    ) -> None:
         self._pool = pool
+        self.statements = statements
         #: Whose row is locked keeps few connections waiting for it, and others have the rest.
         self._turns = Turns(max(1, size // _PACKAGE_SHARE))
         self._idle: list[_Taken] = []
         self._waiting = 0
+        self.waits = Timings()
         self._renewals = 0
         self._renewed_at = float("-inf")
 
@@ -239,7 +207,7 @@ class Database:
         taken, renewals = await self._take(), self._renewals
         try:
             result = await run(taken.connection)
-            _require_primary(taken.told)
+            require_primary(taken.told)
         except BaseException as error:
             await self._give_up(taken.connection, error)
             raise
@@ -251,7 +219,7 @@ class Database:
         taken, renewals = await self._take(), self._renewals
         try:
             yield taken.connection
-            _require_primary(taken.told)
+            require_primary(taken.told)
         except BaseException as error:
             await self._give_up(taken.connection, error)
             raise
@@ -299,10 +267,12 @@ class Database:
                 return taken
             await self._pool.release(taken.connection)
         self._waiting += 1
+        began = time.monotonic()
         try:
             connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
         finally:
             self._waiting -= 1
+            self.waits.note("", "", time.monotonic() - began)
         try:
             return _Taken(connection, connection.get_settings())
         except asyncpg.InterfaceError:  # it ended in the turn in which it was given to us
@@ -371,8 +341,13 @@ class _Joined(Database):
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings, kind: type[Database] = Database) -> AsyncIterator[Database]:
-    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable."""
+async def open_database(
+    settings: DatabaseSettings, kind: type[Database] = Database, statements: StatementTimings | None = None
+) -> AsyncIterator[Database]:
+    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable.
+
+    ``statements``: counts every statement.
+    """
     address = parse_url(settings.url)
     with _translated():
         await require_sessions(address)
@@ -382,10 +357,10 @@ async def open_database(settings: DatabaseSettings, kind: type[Database] = Datab
             max_size=settings.pool_size,
             command_timeout=settings.command_seconds,
             max_inactive_connection_lifetime=300,
-            init=_begin_session,
+            init=partial(begin_session, statements),
             reset=_no_reset,
         )
-    database = kind(pool, settings.pool_size)
+    database = kind(pool, settings.pool_size, statements)
     try:
         yield database
     finally:

@@ -5,8 +5,9 @@ from functools import cache
 from typing import Final
 
 from storage.errors import Unavailable
-from storage.metadata.database import NO_SCHEMA, READ_ONLY, Database
+from storage.metadata.database import NO_SCHEMA, Database
 from storage.metadata.migrate import files
+from storage.metadata.primary import READ_ONLY
 from storage.metadata.query import select
 
 

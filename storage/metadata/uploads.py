@@ -63,7 +63,10 @@ async def start(
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session as read by its lease holder. ``received`` bytes = parts + segments + ``tail``, in this order."""
+    """A session as read by its lease holder. ``received`` bytes = parts + segments + ``tail``, in this order.
+
+    ``stolen``: the one that held the lease before never gave it back.
+    """
 
     id: UploadId
     package_id: int
@@ -80,6 +83,7 @@ class Upload:
     part_sizes: list[int]
     segment_keys: list[ObjectKey]
     segment_sizes: list[int]
+    stolen: bool
 
     @property
     def parts(self) -> list[Part]:
@@ -107,7 +111,8 @@ _CLAIM: Final = select(
         ARRAY(SELECT etag FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_etags,
         ARRAY(SELECT size FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_sizes,
         ARRAY(SELECT object_key FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_keys,
-        ARRAY(SELECT size FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_sizes
+        ARRAY(SELECT size FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_sizes,
+        (SELECT seen.lease_until IS NOT NULL FROM uploads seen WHERE seen.id = $1) AS stolen
     """,
 )
 

@@ -92,6 +92,14 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         return _refused(services, http, oci, error)
 
 
+def route_of(http: Request) -> str:
+    """Return the kind of a request that nobody has parsed; one that is none keeps its route."""
+    try:
+        return parse(http.method, decoded_path(http.target), http.query).kind
+    except RegistryError:
+        return http.route
+
+
 async def _advised(
     services: Services, throttle: LoginThrottle, http: Request, error: OwnerNotNamed | OwnerMissing
 ) -> Unauthenticated | RegistryError | StorageError:
