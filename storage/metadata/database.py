@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import ReadOnly, StorageError, Unavailable
+from storage.errors import DatabaseUnavailable, ReadOnly, StorageError
 from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 from storage.metadata.turns import Turns
 
@@ -99,9 +99,9 @@ def _known(error: Exception) -> StorageError | None:
         return ReadOnly(str(error))
     for kind, said in _SAID:
         if isinstance(error, kind):
-            return Unavailable(said)
+            return DatabaseUnavailable(said)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
-        return Unavailable(f"Postgres: {type(error).__name__}")
+        return DatabaseUnavailable(f"Postgres: {type(error).__name__}")
     return None
 
 
@@ -125,7 +125,7 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
         except _REPEATABLE as error:
             left -= 1
             if not left:
-                raise Unavailable(f"Postgres: {type(error).__name__}") from error
+                raise DatabaseUnavailable(f"Postgres: {type(error).__name__}") from error
         except Exception as error:
             known = _known(error)
             if known is None:
@@ -165,9 +165,9 @@ async def _begin_session(connection: Connection) -> None:
     """
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
-        raise Unavailable(STANDBY)
+        raise DatabaseUnavailable(STANDBY)
     if row[1]:
-        raise Unavailable(READ_ONLY)
+        raise DatabaseUnavailable(READ_ONLY)
     if _is_told_read_only(connection.get_settings()):
         await connection.execute("SET default_transaction_read_only = on")
         await connection.execute("RESET default_transaction_read_only")
