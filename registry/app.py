@@ -6,7 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -33,14 +33,16 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.outages import noting_outages
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
-from storage.errors import StorageError
+from storage.errors import StorageError, Unavailable
 from storage.metadata.connections import Unusable
 from storage.metadata.database import Database, open_database
+from storage.metadata.readiness import require_ready
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
 from storage.metadata.statement_timings import StatementTimings
@@ -60,6 +62,8 @@ log = structlog.get_logger()
 
 #: How far the clocks of replicas may differ, unless tokens are so short that this would be most of them.
 _LEEWAY_SECONDS: Final = 30
+#: Between two attempts to open stores that are away.
+_AGAIN_SECONDS: Final = 1.0
 
 
 @asynccontextmanager
@@ -70,6 +74,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
         statements = None if settings.admin_address is None else StatementTimings()
         db = await stack.enter_async_context(open_database(settings.database, database, statements))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
+        outages = await stack.enter_async_context(noting_outages(partial(require_ready, db), stores.ping))
         lookups = await stack.enter_async_context(open_lookups(db, group))
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
@@ -96,11 +101,12 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             tags=Tags(db),
             activity=Activity(db),
             accesses=Accesses(db),
-            downloads=await stack.enter_async_context(counting(db)),
+            downloads=await stack.enter_async_context(counting(db, outages)),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
             audit_sink=_audit_sink(settings),
+            outages=outages,
             now=now,
         )
 
@@ -253,7 +259,9 @@ def serve_worker(settings: Settings, index: int, listener: socket.socket, place:
 async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services(settings))
+        services = await _opened(stack, settings, stopping)
+        if services is None:
+            return
         measured = None if place is None else await stack.enter_async_context(place.measuring(services))
         await stack.enter_async_context(answering(services, listener, measured))
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
@@ -263,6 +271,25 @@ async def _serve(settings: Settings, index: int, listener: socket.socket, place:
         )
         services.leaving.set()
         await asyncio.sleep(settings.drain_seconds)
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event) -> Services | None:
+    """Open the services as soon as the stores are there; None: the process is told to stop before."""
+    failures, began = 0, time.monotonic()
+    while not stopping.is_set():
+        try:
+            services = await stack.enter_async_context(open_services(settings))
+        except Unavailable as error:
+            if not failures:
+                log.warning("storage.unavailable", error=str(error))
+            failures += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _AGAIN_SECONDS)
+        else:
+            if failures:
+                log.warning("storage.available", failures=failures, outage_seconds=round(time.monotonic() - began, 1))
+            return services
+    return None
 
 
 def run_worker(settings: Settings, place: "Place | None" = None) -> None:
@@ -276,7 +303,9 @@ async def _work(settings: Settings, place: "Place | None") -> None:
 
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services, runs = await stack.enter_async_context(open_services(settings)), Runs()
+        services, runs = await _opened(stack, settings, stopping), Runs()
+        if services is None:
+            return
         if place is not None:
             await stack.enter_async_context(place.measuring(services, runs))
         await run(services, stopping, runs=runs)

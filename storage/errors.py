@@ -9,6 +9,14 @@ class Unavailable(StorageError):
     """Postgres or S3 cannot be reached, is overloaded or refuses work; trying again later may help."""
 
 
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL cannot be reached, is overloaded or refuses work."""
+
+
+class StoreUnavailable(Unavailable):
+    """The object store cannot be reached, is overloaded or refuses work."""
+
+
 class ReadOnly(StorageError):
     """The registry is read-only for now; ``reason``: what its operator says about it."""
 

@@ -239,7 +239,9 @@ CREATE TABLE event_seals (
     first_at timestamp with time zone NOT NULL,
     hash bytea NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32))
+    signature bytea,
+    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT event_seals_signature_check CHECK ((octet_length(signature) = 64))
 );
 
 CREATE SEQUENCE events_id
@@ -538,6 +540,7 @@ CREATE TABLE tokens (
     ceiling smallint,
     rules jsonb,
     subject text,
+    device text,
     CONSTRAINT tokens_ceiling_check CHECK (((ceiling >= 1) AND (ceiling <= 3))),
     CONSTRAINT tokens_hash_check CHECK ((octet_length(hash) = 32)),
     CONSTRAINT tokens_repository_check CHECK (((repository_id IS NOT NULL) = (kind = ANY (ARRAY['workflow'::text, 'workspace'::text])))),
@@ -888,7 +891,7 @@ CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((pac
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 
-CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF id, kind, login, name, email, site_admin, created_at, deleted_at, description, packages_inherit_access, packages_sso_required, members_can_create_public_packages, members_can_create_private_packages, members_can_create_internal_packages ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -918,7 +921,7 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON teams FOR EACH STA
 
 CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
-CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text]))) EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (new.device IS NULL))) EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 

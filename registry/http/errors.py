@@ -17,6 +17,7 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
+from registry.process.outages import Outages
 from storage.errors import ReadOnly, StorageError, Unavailable
 
 log = structlog.get_logger()
@@ -75,12 +76,12 @@ def github_body(error: RegistryError, base: str) -> bytes:
     )
 
 
-def unavailable(error: StorageError, path: str) -> UnavailableNow:
-    """Log a failure of the stores, and convert the failure to the error that a client is told of."""
+def unavailable(error: StorageError, path: str, outages: Outages) -> UnavailableNow:
+    """Note a failure of the stores in the log, and convert the failure to the error that a client is told of."""
     if isinstance(error, ReadOnly):
         return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):
-        log.warning("storage.unavailable", error=str(error), path=path)
+        outages.note(error, path=path)
         return UnavailableNow(retry_after_seconds=2)
     log.error("storage.failed", error=str(error), path=path, exc_info=error)
     return UnavailableNow(retry_after_seconds=5)

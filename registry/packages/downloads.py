@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from registry.process.outages import Outages
 from storage.errors import StorageError
 from storage.metadata import downloads
 from storage.metadata.query import Executor
@@ -56,26 +57,25 @@ class Downloads:
 
 
 @asynccontextmanager
-async def counting(db: Executor, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
+async def counting(db: Executor, outages: Outages, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
     """Yield a counter of downloads that is flushed regularly within the block and at its end."""
     counted = Downloads(db)
     async with asyncio.TaskGroup() as tasks:
-        flusher = tasks.create_task(_keep_flushing(counted, pause_seconds))
+        flusher = tasks.create_task(_keep_flushing(counted, outages, pause_seconds))
         try:
             yield counted
         finally:
             flusher.cancel()
-    await _flush(counted)
-
-
-async def _keep_flushing(counted: Downloads, pause_seconds: float) -> None:
-    while True:
-        await asyncio.sleep(pause_seconds)
-        await _flush(counted)
-
-
-async def _flush(counted: Downloads) -> None:
     try:
         await counted.flush()
     except StorageError as error:
-        log.warning("downloads.not_written", error=str(error))
+        log.warning("downloads.lost", error=str(error))
+
+
+async def _keep_flushing(counted: Downloads, outages: Outages, pause_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(pause_seconds)
+        try:
+            await counted.flush()
+        except StorageError as error:
+            outages.note(error, task="downloads")

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import ReadOnly, StorageError, Unavailable
+from storage.errors import DatabaseUnavailable, ReadOnly, StorageError
 from storage.metadata.connections import STANDBY, parse_url, require_sessions
 from storage.metadata.primary import READ_ONLY, begin_session, require_primary
 from storage.metadata.statement_timings import StatementTimings
@@ -95,9 +95,9 @@ def _known(error: Exception) -> StorageError | None:
         return ReadOnly(str(error))
     for kind, said in _SAID:
         if isinstance(error, kind):
-            return Unavailable(said)
+            return DatabaseUnavailable(said)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
-        return Unavailable(f"Postgres: {type(error).__name__}")
+        return DatabaseUnavailable(f"Postgres: {type(error).__name__}")
     return None
 
 
@@ -121,7 +121,7 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
         except _REPEATABLE as error:
             left -= 1
             if not left:
-                raise Unavailable(f"Postgres: {type(error).__name__}") from error
+                raise DatabaseUnavailable(f"Postgres: {type(error).__name__}") from error
         except Exception as error:
             known = _known(error)
             if known is None:

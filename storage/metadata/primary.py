@@ -4,7 +4,7 @@ from typing import Final
 
 import asyncpg
 
-from storage.errors import Unavailable
+from storage.errors import DatabaseUnavailable
 from storage.metadata.connections import STANDBY, Connection
 from storage.metadata.statement_timings import StatementTimings
 
@@ -25,7 +25,7 @@ _BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transactio
 
 
 async def begin_session(statements: StatementTimings | None, connection: Connection) -> None:
-    """Apply our settings to a new connection. Raises Unavailable for one to a node that does not write.
+    """Apply our settings to a new connection. Raises DatabaseUnavailable for one to a node that does not write.
 
     What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
     itself is asked, and made to tell again.
@@ -34,9 +34,9 @@ async def begin_session(statements: StatementTimings | None, connection: Connect
         connection.add_query_logger(statements.note)
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
-        raise Unavailable(STANDBY)
+        raise DatabaseUnavailable(STANDBY)
     if row[1]:
-        raise Unavailable(READ_ONLY)
+        raise DatabaseUnavailable(READ_ONLY)
     if _is_told_read_only(connection.get_settings()):
         await connection.execute("SET default_transaction_read_only = on")
         await connection.execute("RESET default_transaction_read_only")

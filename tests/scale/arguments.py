@@ -439,7 +439,7 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
     own = (s.stranger, s.token(s.stranger))
     return {
         "tokens.BY_HASH": [(_lines(hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)),)],
-        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None, *s.actor)],
+        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None, *s.actor, "laptop")],
         "tokens._USED": [(own[1],)],
         "tokens._PAGE": [(s.stranger, 30, 0)],
         "tokens._COUNT": [(s.stranger,)],

@@ -22,12 +22,14 @@ from tests.web.test_every_form import FORMS, OWN, before, fields_of
 
 _REASON: Final = "we \"move\" 100% of {it} \\ 이사 중 🚚 'bye' <b>"
 _READS: Final = frozenset({"GET", "HEAD"})
-#: What goes on: sign-in, the tokens of workflows, whatever takes a right away from a token, and uploads under way.
+#: What goes on: sign-in, suspension, the tokens of workflows, what takes a right away from a token, and uploads under way.
 GOES_ON: Final = frozenset(
     {
         ("POST", "/admin/users/{username}/sign-in-link"),
         ("DELETE", "/admin/users/{username}/sessions"),
         ("DELETE", "/admin/tokens/{token_id}"),
+        ("PUT", "/users/{username}/suspended"),
+        ("DELETE", "/users/{username}/suspended"),
         ("DELETE", "/user/tokens/{token_id}"),
         ("DELETE", "/user/tokens/{token_id}/organizations/{org}"),
         ("POST", "/repos/{owner}/{repo}/actions/token"),

@@ -92,7 +92,7 @@ async def test_requests_are_logged_once_with_their_account(
         await registry.call("GET", "/token", token),
         await registry.call("GET", "/api/v3/user", token, headers={"User-Agent": "gh/2"}),
     ]
-    await ask(registry.url, b"\x16\x03\x01\r\n")
+    await ask(registry.url, b"\x01\x02\r\n")
     await asyncio.sleep(0.4)
     output = capfd.readouterr().err
     found = lines_of(output)

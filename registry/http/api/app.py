@@ -103,7 +103,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
-            response = error_response(_told(http, error), api_base(request, services.settings))
+            response = error_response(_told(services, http, error), api_base(request, services.settings))
         if viewer is not None and viewer.kind == TokenKind.CLASSIC:
             response.headers["X-OAuth-Scopes"] = ", ".join(sorted(viewer.scopes))
             response.headers["X-Accepted-OAuth-Scopes"] = route.needed_scope or ""
@@ -129,13 +129,13 @@ async def _read(route: Route | None, call: ApiCall) -> web.Response | None:
         return None
 
 
-def _told(http: web.Request, error: Exception) -> RegistryError:
+def _told(services: Services, http: web.Request, error: Exception) -> RegistryError:
     """Convert an error to the one that the caller is told of; an unexpected error is logged."""
     match error:
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, http.path)
+            return unavailable(error, http.path, services.outages)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

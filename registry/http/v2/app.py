@@ -184,7 +184,7 @@ def _refused(
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
         case StorageError():
-            told = unavailable(error, raw_path(http.target))
+            told = unavailable(error, raw_path(http.target), services.outages)
         case RegistryError():
             told = error
     if http.status is not None:

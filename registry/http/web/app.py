@@ -103,7 +103,7 @@ async def answer(http: web.Request) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client is gone: nobody is left to be told
     except Exception as error:  # noqa: BLE001 - the last resort
-        return errors.error_page(call, errors.told(error, http.method, path))
+        return errors.error_page(call, errors.told(error, http.method, path, services.outages))
 
 
 async def _answered(call: PageCall, path: str) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.viewer import stranger
+from registry.process.outages import Outages
 from storage.errors import StorageError
 
 log = structlog.get_logger()
@@ -57,13 +58,13 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     )
 
 
-def told(error: Exception, method: str, path: str) -> RegistryError:
+def told(error: Exception, method: str, path: str, outages: Outages) -> RegistryError:
     """Convert an error to the one that the viewer is told of; an unexpected error is logged."""
     match error:
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, path)
+            return unavailable(error, path, outages)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")
