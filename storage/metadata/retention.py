@@ -12,6 +12,7 @@ from storage.metadata.query import Executor, command, select
 POLICY_CREATED: Final[LiteralString] = "retention.policy_created"
 POLICY_UPDATED: Final[LiteralString] = "retention.policy_updated"
 POLICY_DELETED: Final[LiteralString] = "retention.policy_deleted"
+PLAN_CREATED: Final[LiteralString] = "retention.plan_created"
 PLAN_APPLIED: Final[LiteralString] = "retention.plan_applied"
 PLAN_UNDONE: Final[LiteralString] = "retention.plan_undone"
 
@@ -39,7 +40,7 @@ _POLICY: Final[LiteralString] = (
 )
 _POLICIES: Final = select(
     StoredPolicy,
-    f"SELECT {_POLICY} FROM retention_policies WHERE owner_id = $1 ORDER BY lower(name) LIMIT 100",
+    f"SELECT {_POLICY} FROM retention_policies WHERE owner_id = $1 ORDER BY lower(name) LIMIT 1000",
 )
 _ONE_POLICY: Final = select(StoredPolicy, f"SELECT {_POLICY} FROM retention_policies WHERE id = $1 AND owner_id = $2")
 _PUT_DATA: Final[LiteralString] = "jsonb_build_object('policy', put.id, 'name', put.name, 'enabled', put.enabled)"
@@ -50,7 +51,7 @@ _CREATE: Final = select(
     ), put AS (
         INSERT INTO retention_policies (owner_id, name, body, schedule, enabled, updated_by)
         SELECT $1, $2, $3::text::jsonb, $4, $5, actor.id FROM actor
-         WHERE (SELECT count(*) FROM retention_policies WHERE owner_id = $1) < 100
+         WHERE (SELECT count(*) FROM retention_policies WHERE owner_id = $1) < 1000
         ON CONFLICT (owner_id, lower(name)) DO NOTHING
         RETURNING *
     ), recorded AS ({events.note(f"'{POLICY_CREATED}'", "put", owner="put.owner_id", data=_PUT_DATA)})
@@ -86,7 +87,7 @@ _DELETE: Final = command(
 
 
 async def policies(db: Executor, owner_id: int) -> list[StoredPolicy]:
-    """The policies of an owner by their names, 100 at most."""
+    """The policies of an owner by their names, 1000 at most."""
     return await _POLICIES.all(db, owner_id)
 
 
@@ -98,7 +99,7 @@ async def policy(db: Executor, owner_id: int, policy_id: int) -> StoredPolicy | 
 async def create_policy(
     db: Executor, owner_id: int, name: str, body: str, schedule: str, *, enabled: bool, actor: Actor
 ) -> StoredPolicy | None:
-    """Store a policy; None: the owner has one of that name, or 100 of them."""
+    """Store a policy; None: the owner has one of that name, or 1000 of them."""
     return await _CREATE.maybe(db, owner_id, name, body, schedule, enabled, events.by(actor))
 
 
@@ -155,13 +156,21 @@ _OPEN: Final[LiteralString] = "state IN ('queued', 'applying', 'undoing')"
 _MAKE: Final = select(
     StoredPlan,
     f"""
-    WITH plan AS (
+    WITH actor AS MATERIALIZED ({events.actor("$4")}
+    ), plan AS (
         INSERT INTO retention_plans (owner_id, policy_id, body, scheduled, actor_id)
-        SELECT $1, $2, $3::text::jsonb, false, $4
+        SELECT $1, $2, $3::text::jsonb, false, actor.id FROM actor
          WHERE (SELECT count(*) FROM (SELECT 1 FROM retention_plans
                                        WHERE {_OPEN} AND owner_id = $1 LIMIT 20) AS near) < 20
         RETURNING *
-    )
+    ), recorded AS ({
+        events.note(
+            f"'{PLAN_CREATED}'",
+            "plan",
+            owner="plan.owner_id",
+            data="jsonb_build_object('plan', plan.id, 'policy', plan.policy_id)",
+        )
+    })
     SELECT {_PLAN} FROM plan
     """,
 )
@@ -179,11 +188,9 @@ async def plan(db: Executor, owner_id: int, plan_id: int) -> StoredPlan | None:
     return await _ONE_PLAN.maybe(db, plan_id, owner_id)
 
 
-async def make_plan(
-    db: Executor, owner_id: int, policy_id: int | None, body: str, actor_id: int | None
-) -> StoredPlan | None:
+async def make_plan(db: Executor, owner_id: int, policy_id: int | None, body: str, actor: Actor) -> StoredPlan | None:
     """Queue a plan for the workers; None: 20 of the owner's wait already."""
-    return await _MAKE.maybe(db, owner_id, policy_id, body, actor_id)
+    return await _MAKE.maybe(db, owner_id, policy_id, body, events.by(actor))
 
 
 _TURN: Final = select(
@@ -276,7 +283,7 @@ _ADVANCE: Final = command(
 
 
 async def waiting(db: Executor, kept_seconds: float) -> bool:
-    """Whether there is anything to do for a worker; asks without a commit."""
+    """Return whether there is anything to do for a worker; asks without a commit."""
     found = await _WAITING.one(db, kept_seconds)
     return found.due or found.open or found.old
 
@@ -293,7 +300,7 @@ async def claim(db: Executor) -> StoredPlan | None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker has done of a plan; ``state``: the plan's new one, ``release``: another may take it."""
+    """The progress of a worker with a plan; ``state``: the plan's new one, ``release``: another may take it."""
 
     package_id: int
     packages: int = 0

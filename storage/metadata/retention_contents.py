@@ -225,7 +225,7 @@ _TOUCHED: Final = select(
 
 
 async def touched(db: Executor, package_id: int, ids: list[int], since: float, *, pulls: bool) -> set[int]:
-    """Which of these versions are gone, were touched since, or are part of an index that is not among them.
+    """Return which of these versions are gone, were touched since, or are part of an index that is not among them.
 
     ``pulls``: a pull counts, too. The caller's transaction holds the package.
     """
@@ -242,7 +242,7 @@ _TAG_TOUCHED: Final = select(
 
 
 async def rested(db: Executor, package_id: int, tag: str, digest: str, since: float) -> bool:
-    """Whether a tag still names that digest, and was not pushed since."""
+    """Return whether a tag still names that digest, and was not pushed since."""
     return await _TAG_TOUCHED.maybe(db, package_id, tag, digest, since) is not None
 
 
@@ -260,10 +260,10 @@ _MISSING: Final = select(
 
 
 async def went(db: Executor, version_id: int, since: datetime) -> bool:
-    """Whether a version was deleted since then, and is still deleted."""
+    """Return whether a version was deleted since then, and is still deleted."""
     return await _WENT.maybe(db, version_id, since) is not None
 
 
 async def missing(db: Executor, package_id: int, ids: list[int]) -> set[int]:
-    """Which of these versions are not there."""
+    """Return which of these versions are not there."""
     return {one.id for one in await _MISSING.all(db, package_id, ids)}

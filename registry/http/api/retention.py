@@ -6,7 +6,8 @@ import msgspec
 from aiohttp import web
 
 from auth.identity import Action
-from registry.errors import Invalid, NotFound
+from auth.tokens import TokenKind
+from registry.errors import Denied, Invalid, NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.families import VERSION, allowed, family, one_of, shown
@@ -23,7 +24,7 @@ from storage.metadata.retention_decisions import StoredDecision
 _DECISIONS: Final = ("keep", "untag", "delete")
 
 
-class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
+class NewPlan(msgspec.Struct):
     """A plan to make: of the policy with the id ``policy_id``, or of one that is given with it and not stored."""
 
     policy_id: int | None = None
@@ -31,7 +32,14 @@ class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _owner(call: ApiCall) -> int:
-    """Return the account that the path names, which the viewer owns. Raises 404, 403."""
+    """Return the account that the path names, which the viewer owns. Raises 404, 403.
+
+    The rules of a fine-grained token name packages, and a policy is of all that somebody owns.
+    """
+    if call.me.kind != TokenKind.CLASSIC:
+        raise Denied(
+            "a classic token", [f"a {call.me.kind} token"], "Use a classic token with the scope delete:packages."
+        )
     return (await rights.owner_of(call)).id if "org" in call.http.match_info else rights.myself(call)
 
 
@@ -111,7 +119,9 @@ def _place(after: str | None) -> tuple[int, int]:
 async def _named(call: ApiCall, owner_id: int) -> int | None:
     """Return the package that ``?package=`` names, 0 if the owner has none of that name."""
     name = call.http.query.get("package")
-    return None if name is None else await retention_decisions.package_of(call.services.db, owner_id, name)
+    if name is None:
+        return None
+    return 0 if "\0" in name else await retention_decisions.package_of(call.services.db, owner_id, name)
 
 
 async def apply_plan(call: ApiCall) -> web.Response:
@@ -256,6 +266,6 @@ ROUTES: Final = (
     ),
     *family(
         "GET", f"{VERSION}/retention", explain_version, "Explain what retention does to a version",
-        scope=_READ, statuses=(200, 401, 403, 404), answer=list[schemas.RetentionExplanation],
+        scope=_CHANGE, statuses=(200, 401, 403, 404), answer=list[schemas.RetentionExplanation],
     ),
 )  # fmt: skip

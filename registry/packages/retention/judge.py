@@ -1,4 +1,4 @@
-"""What a policy keeps of a package and what goes: no I/O, no clock, and the same answer for the same contents.
+"""The judgement of a package by a policy: no I/O, no clock, and the same answer for the same contents.
 
 A policy judges two things: a tag, and a version that has no tag and that nothing holds. A version goes with its last
 tag. What goes takes along what only it holds: parts of an index, signatures, SBOMs, lists of referrers.

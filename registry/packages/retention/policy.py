@@ -30,7 +30,7 @@ _NEWEST_MAX: Final = 1_000_000
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a rule speaks of: all that is given must hold. Durations are 30m, 12h, 14d or 2w.
+    """Conditions of a rule: all that is given must hold. Durations are 30m, 12h, 14d or 2w.
 
     ``tags``: globs, one of which matches the tag; ``untagged``: versions without a tag. Without both a rule speaks of
     both. ``newest``: of what fulfils the rest of the rule, the so many versions that were pushed last.
@@ -67,7 +67,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy; ``packages``: globs of the names of packages, below their owner."""
 
     rules: tuple[PolicyRule, ...]
-    packages: tuple[str, ...] = ("*",)
+    packages: tuple[str, ...]
     guards: Guards = Guards()
 
 
@@ -84,27 +84,30 @@ class PolicyInvalid(Invalid):
 def check(policy: Policy) -> Policy:
     """Return the policy, if all of it has a meaning. Raises PolicyInvalid."""
     if len(policy.rules) > _RULES_MAX:
-        raise PolicyInvalid("rules", f"at most {_RULES_MAX} rules")
+        raise PolicyInvalid("rules", f"expected at most {_RULES_MAX} rules")
     _check_globs("packages", policy.packages)
     for number, rule in enumerate(policy.rules):
         if (rule.keep is None) == (rule.delete is None):
-            raise PolicyInvalid(f"rules[{number}]", "a rule has either «keep» or «delete»")
+            raise PolicyInvalid(f"rules[{number}]", "expected either «keep» or «delete»")
         _check_conditions(f"rules[{number}]", rule)
     guards = policy.guards
     if guards.max_versions < 0 or not 0 <= guards.max_share <= 1:
-        raise PolicyInvalid("guards", "max_versions is 0 or more, max_share is between 0 and 1")
+        raise PolicyInvalid("guards", "expected max_versions of 0 or more, and max_share between 0 and 1")
     return policy
 
 
 def _check_conditions(place: str, rule: PolicyRule) -> None:
     given = rule.keep or rule.delete or Conditions()
     if given == Conditions():
-        raise PolicyInvalid(place, "a rule without conditions would speak of everything; say «tags»: [«*»] for that")
+        raise PolicyInvalid(place, "expected a condition; «tags»: [«*»] is every tag")
     if rule.delete is not None:
         if given.newest or given.pulled_within or given.newer_than:
-            raise PolicyInvalid(place, "newest, pulled_within and newer_than keep; a rule that deletes has older_than")
+            raise PolicyInvalid(
+                place,
+                "expected newest, pulled_within and newer_than in rules that keep; a rule that deletes has older_than",
+            )
         if given.tags is None and not given.untagged and given.kinds is None:
-            raise PolicyInvalid(place, "a rule that deletes says of what: «tags», «untagged» or «kinds»")
+            raise PolicyInvalid(place, "expected «tags», «untagged» or «kinds» of what is deleted")
     _check_values(place, given)
 
 
@@ -112,24 +115,26 @@ def _check_values(place: str, given: Conditions) -> None:
     if given.tags is not None:
         _check_globs(f"{place}.tags", given.tags)
         if given.untagged:
-            raise PolicyInvalid(place, "what is untagged has no tag: make two rules of it")
+            raise PolicyInvalid(place, "expected either «tags» or «untagged»: make two rules of it")
     if given.kinds == ():
-        raise PolicyInvalid(f"{place}.kinds", "one kind at least")
+        raise PolicyInvalid(f"{place}.kinds", "expected one kind at least")
     for name, text in zip(_DURATIONS, (given.older_than, given.newer_than, given.pulled_within), strict=True):
         if text is not None and _DURATION.fullmatch(text) is None:
-            raise PolicyInvalid(f"{place}.{name}", "a duration is a number with m, h, d or w, as in 14d")
+            raise PolicyInvalid(f"{place}.{name}", "expected a number with m, h, d or w, as in 14d")
     if given.newest is not None and not 1 <= given.newest <= _NEWEST_MAX:
-        raise PolicyInvalid(f"{place}.newest", f"a number from 1 to {_NEWEST_MAX}")
+        raise PolicyInvalid(f"{place}.newest", f"expected a number from 1 to {_NEWEST_MAX}")
 
 
 def _check_globs(place: str, globs: tuple[str, ...]) -> None:
     if not 1 <= len(globs) <= _GLOBS_MAX:
-        raise PolicyInvalid(place, f"1 to {_GLOBS_MAX} globs")
+        raise PolicyInvalid(place, f"expected 1 to {_GLOBS_MAX} globs")
     for glob in globs:
         if not 1 <= len(glob) <= _GLOB_MAX or glob.count("*") > _STARS_MAX or "\0" in glob:
-            raise PolicyInvalid(place, f"a glob has 1 to {_GLOB_MAX} characters, with {_STARS_MAX} stars at most")
+            raise PolicyInvalid(
+                place, f"expected a glob of 1 to {_GLOB_MAX} characters, with {_STARS_MAX} stars at most"
+            )
         if len(expanded(glob)) > _EXPANDED_MAX:
-            raise PolicyInvalid(place, f"{{a,b}} makes more than {_EXPANDED_MAX} globs of one")
+            raise PolicyInvalid(place, f"expected at most {_EXPANDED_MAX} globs of one with {{a,b}}")
 
 
 def expanded(glob: str) -> list[str]:
@@ -181,7 +186,7 @@ def described(given: Conditions) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What judging a policy has to know beyond tags and versions; ``lost_seconds``: how far back tags were lost."""
+    """The facts that a policy asks for beyond tags and versions; ``lost_seconds``: how far back tags were lost."""
 
     kinds: bool
     pulls: bool

@@ -22,12 +22,12 @@ _NAME_MAX: Final = 100
 _BEFORE: Final = {"applying": ("planned", "needs_approval"), "undoing": ("applied",)}
 
 
-class NamedPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NamedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy with its name and its times. It deletes nothing by itself until it is enabled."""
 
     name: str
     rules: tuple[language.PolicyRule, ...]
-    packages: tuple[str, ...] = ("*",)
+    packages: tuple[str, ...]
     guards: language.Guards = language.Guards()
     schedule: Schedule = "daily"
     enabled: bool = False
@@ -39,7 +39,9 @@ class NamedPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 class PolicyNameTaken(Conflict):
     def __init__(self, name: str) -> None:
-        super().__init__(f"A policy named {name} exists, or there are 100 policies.", "Change that one, or delete one.")
+        super().__init__(
+            f"A policy named {name} exists, or there are 1000 policies.", "Change that one, or delete one."
+        )
 
 
 class PlanNotReady(Conflict):
@@ -60,7 +62,7 @@ class TooManyPlans(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What the last plan of a policy has decided about a version and its tags; none: no rule deletes it."""
+    """The decisions of the last plan of a policy about a version and its tags; none: no rule deletes it."""
 
     plan: StoredPlan
     decisions: Sequence[StoredDecision]
@@ -117,7 +119,7 @@ class Retention:
             policy_id, body = found.id, found.body
         else:
             policy_id, body = None, rendered(wanted)
-        made = await retention.make_plan(self.db, owner_id, policy_id, body, actor.account_id)
+        made = await retention.make_plan(self.db, owner_id, policy_id, body, actor)
         if made is None:
             raise TooManyPlans
         return made
@@ -164,7 +166,7 @@ class Retention:
 def stored(new: NamedPolicy) -> str:
     """Return the JSON of a policy as it is stored. Raises Invalid."""
     if not new.name.strip() or len(new.name) > _NAME_MAX or "\0" in new.name:
-        raise language.PolicyInvalid("name", f"a name has 1 to {_NAME_MAX} characters")
+        raise language.PolicyInvalid("name", f"expected a name of 1 to {_NAME_MAX} characters")
     return rendered(new.policy)
 
 

@@ -32,7 +32,7 @@ _BUDGET_SECONDS: Final = 30.0
 
 
 class Changed(Conflict):
-    """What was decided upon is not as it was any more."""
+    """Versions or tags that a plan has decided about are not as they were any more."""
 
     def __init__(self, ids: set[int]) -> None:
         super().__init__("It was pushed, tagged, pulled or held by something else since the plan.")

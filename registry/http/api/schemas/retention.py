@@ -23,7 +23,7 @@ class RetentionPolicy(TypedDict):
 
 
 class RetentionPlan(TypedDict):
-    """What a policy would do, or has done."""
+    """The effect that a policy would have, or has had."""
 
     id: Id
     policy_id: Id | None
@@ -41,7 +41,7 @@ class RetentionPlan(TypedDict):
 
 
 class RetentionDecision(TypedDict):
-    """What a plan has decided about a tag, or a version with its tags."""
+    """The decision of a plan about a tag, or a version with its tags."""
 
     package: Annotated[str | None, Meta(description="None: it was deleted since.")]
     version_id: Id
@@ -57,7 +57,7 @@ class RetentionDecision(TypedDict):
 
 
 class RetentionExplanation(TypedDict):
-    """What the last plan of a policy has decided about a version; no decisions: none of its rules deletes it."""
+    """The decisions of the last plan of a policy about a version; none: no rule deletes it."""
 
     plan_id: Id
     policy: str | None
