@@ -29,6 +29,7 @@ from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
+from registry.packages.retention.rules import Retention
 from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
@@ -102,6 +103,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             activity=Activity(db),
             accesses=Accesses(db),
             downloads=await stack.enter_async_context(counting(db, outages)),
+            retention=Retention(db, settings.lifetimes),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),

@@ -12,6 +12,7 @@ from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
+from registry.packages.retention.rules import Retention
 from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
@@ -46,6 +47,7 @@ class Services:
     activity: Activity
     accesses: Accesses
     downloads: Downloads
+    retention: Retention
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for

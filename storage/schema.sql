@@ -212,7 +212,8 @@ ALTER TABLE device_sign_ins ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 CREATE TABLE download_totals (
     version_id bigint NOT NULL,
     package_id bigint NOT NULL,
-    count bigint NOT NULL
+    count bigint NOT NULL,
+    last_at timestamp with time zone
 )
 WITH (fillfactor='90');
 
@@ -472,6 +473,61 @@ CREATE TABLE repository_users (
     CONSTRAINT repository_users_role_check CHECK (((role >= 1) AND (role <= 3)))
 );
 
+CREATE TABLE retention_decisions (
+    plan_id bigint NOT NULL,
+    package_id bigint NOT NULL,
+    place integer NOT NULL,
+    version_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    tag text COLLATE pg_catalog."C",
+    tags text[] NOT NULL,
+    decision text NOT NULL,
+    because jsonb NOT NULL,
+    outcome text,
+    told text,
+    CONSTRAINT retention_decisions_decision_check CHECK ((decision = ANY (ARRAY['keep'::text, 'untag'::text, 'delete'::text]))),
+    CONSTRAINT retention_decisions_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'changed'::text, 'refused'::text, 'undone'::text, 'lost'::text])))
+);
+
+CREATE TABLE retention_plans (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    policy_id bigint,
+    body jsonb NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    scheduled boolean NOT NULL,
+    actor_id bigint,
+    package_id bigint DEFAULT 0 NOT NULL,
+    held_until timestamp with time zone DEFAULT now() NOT NULL,
+    packages integer DEFAULT 0 NOT NULL,
+    guarded integer DEFAULT 0 NOT NULL,
+    untags integer DEFAULT 0 NOT NULL,
+    deletes integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    planned_at timestamp with time zone,
+    applied_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT retention_plans_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'planned'::text, 'needs_approval'::text, 'applying'::text, 'applied'::text, 'undoing'::text, 'undone'::text])))
+);
+
+ALTER TABLE retention_plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE retention_policies (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL,
+    body jsonb NOT NULL,
+    schedule text NOT NULL,
+    enabled boolean NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT retention_policies_schedule_check CHECK ((schedule = ANY (ARRAY['hourly'::text, 'daily'::text, 'weekly'::text])))
+);
+
+ALTER TABLE retention_policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE retired_names (
     owner_login text NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -699,6 +755,15 @@ ALTER TABLE ONLY repository_teams
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_pkey PRIMARY KEY (repository_id, user_id);
 
+ALTER TABLE ONLY retention_decisions
+    ADD CONSTRAINT retention_decisions_pkey PRIMARY KEY (plan_id, package_id, place);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY retired_names
     ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
 
@@ -845,6 +910,20 @@ CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, r
 
 CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
 
+CREATE INDEX retention_decisions_version ON retention_decisions USING btree (version_id, plan_id);
+
+CREATE INDEX retention_plans_made ON retention_plans USING btree (created_at);
+
+CREATE INDEX retention_plans_open ON retention_plans USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'applying'::text, 'undoing'::text]));
+
+CREATE INDEX retention_plans_owner ON retention_plans USING btree (owner_id, id);
+
+CREATE INDEX retention_plans_policy ON retention_plans USING btree (policy_id) WHERE (policy_id IS NOT NULL);
+
+CREATE INDEX retention_policies_due ON retention_policies USING btree (next_at) WHERE enabled;
+
+CREATE UNIQUE INDEX retention_policies_name ON retention_policies USING btree (owner_id, lower(name));
+
 CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
 
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
@@ -912,6 +991,10 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repositories FOR E
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_plans FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_policies FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -1020,6 +1103,24 @@ ALTER TABLE ONLY repository_users
 
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_decisions
+    ADD CONSTRAINT retention_decisions_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES retention_plans(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES retention_policies(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_updated_by_fkey FOREIGN KEY (updated_by) REFERENCES accounts(id);
 
 ALTER TABLE ONLY sign_in_codes
     ADD CONSTRAINT sign_in_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

@@ -21,7 +21,7 @@ from storage.metadata import job_runs, read_only
 log = structlog.get_logger()
 
 #: Not done while the registry is read-only.
-_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes"})
+_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes", "keep_retention"})
 _AFTER_FAILURE_SECONDS: Final = 10.0
 #: What a job does is recorded for administrators when it is idle again, and as often as this in any case.
 _RECORDED_SECONDS: Final = 300.0

@@ -9,6 +9,7 @@ from registry.jobs.delete_objects import delete_objects
 from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_sessions import forget_sessions
 from registry.jobs.forget_tokens import forget_tokens
+from registry.jobs.keep_retention import keep_retention
 from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.seal_events import seal_events
 from registry.jobs.stream_audit import stream_audit
@@ -29,6 +30,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),
     "add_sizes": (add_sizes, 60.0),
+    "keep_retention": (keep_retention, 2.0),
 }
 
 #: The jobs that give room back, each of which may let go of something for the next.

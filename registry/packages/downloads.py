@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 _FLUSH_SECONDS: Final = 3.0
 _DAY_SECONDS: Final = 86_400
+_ASKED_SECONDS: Final = 3600.0
 #: More keys than this are not kept while Postgres is away.
 _KEYS_MAX: Final = 100_000
 
@@ -37,22 +38,37 @@ class Downloads:
     def __init__(self, db: Executor) -> None:
         self._db = db
         self._counts = Counter[tuple[int, date]]()
+        self._seen: dict[int, float] = {}
+        self._asked: dict[int, float] = {}
 
     def note(self, version_id: int, now: float) -> None:
         """Count one download of a version at ``now``, Unix seconds."""
         key = version_id, _day(int(now // _DAY_SECONDS))
         self._counts[key] = self._counts.get(key, 0) + 1
+        self._seen[version_id] = now
+
+    def ask(self, version_id: int, now: float) -> None:
+        """Note that somebody has asked for a version at ``now``, without pulling it: an image that is in use.
+
+        An hour is near enough: what is asked for again and again is not written again and again.
+        """
+        if now - self._asked.get(version_id, 0.0) < _ASKED_SECONDS:
+            return
+        if len(self._asked) >= _KEYS_MAX:
+            self._asked.clear()
+        self._asked[version_id] = self._seen[version_id] = now
 
     async def flush(self) -> None:
         """Write the counts to Postgres. Raises Unavailable, and then keeps the counts for the next flush."""
-        counts, self._counts = self._counts, Counter()
-        if not counts:
+        (counts, seen), self._counts, self._seen = (self._counts, self._seen), Counter(), {}
+        if not seen:
             return
         try:
-            await downloads.add(self._db, counts)
+            await downloads.add(self._db, counts, seen)
         except BaseException:
             if len(counts) + len(self._counts) <= _KEYS_MAX:
                 self._counts.update(counts)
+                self._seen = {**seen, **self._seen}
             raise
 
 

@@ -44,10 +44,14 @@ ROLE_NAMES: Final[LiteralString] = "('{read,write,admin}'::text[])"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An account that makes a change; ``token_id`` None: in a session of the pages, without a token."""
+    """An account that makes a change; ``token_id`` None: in a session of the pages, without a token.
+
+    ``via``: what acts for the account, if neither does.
+    """
 
     account_id: int | None
     token_id: int | None
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ _GAP: Final[LiteralString] = "E'\\t'"
 def by(actor: Actor | None = None) -> str:
     """Return the parameter of a statement that ``actor`` reads: the actor, or the one of this task, and the request."""
     who, origin = actor or ACTOR.get() or Actor(None, None), ORIGIN.get()()
-    return f"{who.account_id or ''}\t{who.token_id or ''}\t{origin.request_id}\t{origin.remote}\t{origin.user_agent}"
+    asked = f"{origin.request_id}\t{origin.remote}\t{origin.user_agent}"
+    return f"{who.account_id or ''}\t{who.token_id or ''}\t{asked}\t{who.via}"
 
 
 def actor(given: LiteralString) -> LiteralString:
@@ -79,8 +84,9 @@ def actor(given: LiteralString) -> LiteralString:
     """
     return f"""
         SELECT coalesce(token.account_id, given.part[1]::bigint) AS id,
-               coalesce(token.kind, CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
-                                         WHEN given.part[3] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
+               coalesce(token.kind, given.part[6],
+                        CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
+                             WHEN given.part[3] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
                token.id AS token_id,
                CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
                     ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name,

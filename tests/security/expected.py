@@ -20,6 +20,7 @@ class Need(Enum):
     SELF = auto()  # the user of the path, who is olga
     WORKLOAD = auto()  # the token of a repository
     SITE_ADMIN = auto()
+    CLASSIC = auto()  # a classic token: rules of others name packages, not all that somebody owns
     READS = auto()  # read:packages in the token itself: none is minted that may do more (S15)
     SEAT = auto()  # a seat of one's own in the organization
     ORG_MEMBER = auto()
@@ -184,6 +185,7 @@ def _of_package(caller: Caller, need: Need, family: str, visibility: str) -> int
 
 _OTHERS: Final[dict[Need, Callable[[Caller], int | None]]] = {
     Need.TOKEN: lambda _: None,
+    Need.CLASSIC: lambda caller: None if caller.kind == "classic" else 403,
     Need.PERSON: lambda caller: 403 if caller.workload else None,
     Need.SELF: lambda caller: None if caller.account == "olga" or caller.site_admin else 404,
     Need.WORKLOAD: lambda caller: None if caller.workload else 403,
@@ -241,6 +243,20 @@ _READ, _WRITE, _DELETE = "read:packages", "write:packages", "delete:packages"
 _USERNAME: Final = frozenset({"username"})
 _O, _T, _R = "/orgs/{org}", "/orgs/{org}/teams/{team_slug}", "/repos/{owner}/{repo}"
 
+_POLICY: Final[dict[str, Any]] = {"name": "ci", "packages": ["none"], "rules": []}
+_RETENTION: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
+    ("GET", "policies", _READ, {}),
+    ("POST", "policies", _DELETE, {"ok": 201, "body": lambda cell: {**_POLICY, "name": f"new-{cell.number}"}}),
+    ("GET", "policies/{policy_id}", _READ, {}),
+    ("PUT", "policies/{policy_id}", _DELETE, {"body": lambda cell: {**_POLICY, "name": f"ci-{cell.number}"}}),
+    ("DELETE", "policies/{policy_id}", _DELETE, {"ok": 204}),
+    ("GET", "plans", _READ, {}),
+    ("POST", "plans", _DELETE, {"ok": 201, "body": lambda cell: {"policy_id": cell.id}}),
+    ("GET", "plans/{plan_id}", _READ, {}),
+    ("GET", "plans/{plan_id}/decisions", _READ, {}),
+    ("POST", "plans/{plan_id}/apply", _DELETE, {"ok": 202}),
+    ("POST", "plans/{plan_id}/undo", _DELETE, {"ok": 202, "version": "deleted"}),
+)
 REST: dict[tuple[str, str], Expected] = {
     ("GET", "/"): _e(Need.ANYBODY),
     ("GET", "/meta"): _e(Need.ANYBODY),
@@ -345,6 +361,12 @@ REST: dict[tuple[str, str], Expected] = {
     ("GET", "/user/packages/usage"): _e(Need.PERSON, scope="user"),
     ("GET", "/users/{username}/packages/usage"): _e(Need.SELF, scope="user"),
     ("GET", f"{_O}/packages/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
+    # retention
+    **{
+        (method, f"{prefix}/retention/{path}"): _e(Need.CLASSIC, need, scope=scope, **more)
+        for prefix, need in ((_O, Need.ORG_OWNER), ("/user", Need.PERSON))
+        for method, path, scope, more in _RETENTION
+    },
     # tokens
     ("GET", "/user/tokens"): _e(Need.PERSON, scope="user"),
     ("POST", "/user/tokens"): _e(Need.PERSON, ok=201, scope="user", body={"scopes": ["user"]}),
@@ -373,6 +395,7 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ),
     ("GET", f"{_P}/selection"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("GET", f"{_V}/retention"): _e(Need.DELETE, scope=_DELETE),
     ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
     ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),
     ("PATCH", _P): _e(Need.ADMIN, scope=_WRITE, body={"visibility": "public"}),

@@ -57,6 +57,18 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", f"{_R}/transfer"): {"repo.transfer", "repo.transfer_outgoing", *_UNLINKED},
     ("PUT", f"{_R}/collaborators/{{username}}"): {"repo.update_member"},
     ("DELETE", f"{_R}/collaborators/{{username}}"): {"repo.remove_member"},
+    **{
+        (method, f"{prefix}/retention/{path}"): {f"retention.{action}"}
+        for prefix in (_O, "/user")
+        for method, path, action in (
+            ("POST", "policies", "policy_created"),
+            ("PUT", "policies/{policy_id}", "policy_updated"),
+            ("DELETE", "policies/{policy_id}", "policy_deleted"),
+            ("POST", "plans", "plan_created"),
+            ("POST", "plans/{plan_id}/apply", "plan_applied"),
+            ("POST", "plans/{plan_id}/undo", "plan_undone"),
+        )
+    },
     ("POST", "/user/tokens"): {"personal_access_token.create"},
     ("DELETE", "/user/tokens/{token_id}"): {"personal_access_token.revoke"},
     ("PUT", "/user/tokens/{token_id}/organizations/{org}"): {"org_credential_authorization.grant"},

@@ -173,8 +173,8 @@ async def test_s14_no_id_of_others_on_any_route(env: dict[str, str], database_ur
         for method, path, name, cell in swaps:
             line = REST[method, path]
             victim = victims[family_of(path), line.deleted]
-            values = {**cell.parameters, "package_version_id": cell.version_id(line.version)}
-            theirs = {**victim.parameters, "package_version_id": victim.version_id(line.version)}
+            values = {**cell.parameters, **cell.which(line.version)}
+            theirs = {**victim.parameters, **victim.which(line.version)}
             if family_of(path) == "users":
                 values["username"], theirs["username"] = "olga", "vic"
             values[name] = theirs[name]
@@ -203,6 +203,8 @@ _OF: Final = {
     "package_blobs": "package_id",
     "tags": "package_id",
     "uploads": "package_id",
+    "retention_policies": "owner_id",
+    "retention_plans": "owner_id",
 }
 
 

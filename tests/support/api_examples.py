@@ -42,6 +42,9 @@ _VALUES: Final[Mapping[str, Any]] = {
     "description": "What it is for",
     "ttl_seconds": 3600,
     "packages_sso_required": True,
+    "packages": ["web"],
+    "rules": [{"keep": {"tags": ["v*"]}}, {"delete": {"tags": ["pr-*"], "older_than": "14d"}}],
+    "policy_id": 42,
 }
 #: Bodies none of whose fields is required: the fields of the example.
 _CHANGED: Final[Mapping[str, Sequence[str]]] = {
@@ -56,6 +59,7 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewToken": ("note", "scopes"),
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
+    "NewPlan": ("policy_id",),
 }
 #: Fields that mean something else in a body than elsewhere.
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -67,6 +71,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "OwnOrganization": {"login": "initech-labs"},
     "NewRepository": {"name": "tools"},
     "NewTeam": {"name": "Night watch"},
+    "NamedPolicy": {"name": "ci"},
 }
 
 
@@ -94,6 +99,16 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "deletions/delete-versions": ("moorage delete --untagged --older-than 30d acme/web",),
     "deletions/preview-package-restore": ("moorage restore --dry-run acme/web",),
     "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{EXAMPLE_DIGEST}",),
+    "retention/list-policies": ("moorage retention policies acme",),
+    "retention/create-policy": ("moorage retention set acme ci ci.json",),
+    "retention/update-policy": ("moorage retention set acme ci ci.json",),
+    "retention/delete-policy": ("moorage retention unset acme ci",),
+    "retention/create-plan": ("moorage retention plan acme --policy ci.json",),
+    "retention/list-plans": ("moorage retention plans acme",),
+    "retention/list-decisions": ("moorage retention show acme 42",),
+    "retention/apply-plan": ("moorage retention apply acme 42",),
+    "retention/undo-plan": ("moorage retention undo acme 42",),
+    "retention/explain-version": ("moorage retention explain acme/web:latest",),
     "usage/get-package-usage": ("moorage du acme/web",),
     "usage/get-my-usage": ("moorage du",),
     "usage/get-user-usage": ("moorage du bob",),

@@ -122,6 +122,11 @@ class Cell:
     def version_id(self, which: str) -> int:
         return self.id * 10 + {"tagged": 0, "other": 1, "deleted": 2}[which]
 
+    def which(self, version: str) -> dict[str, Any]:
+        """The parameters of a version that is there, or was deleted, and of a plan that is made, or applied."""
+        plan_id = self.id * 10 + (1 if version == "deleted" else 0)
+        return {"package_version_id": self.version_id(version), "plan_id": plan_id}
+
     @property
     def digest(self) -> str:
         """The digest of the version that is tagged."""
@@ -143,6 +148,8 @@ class Cell:
             "package_name": self.package,
             "package_version_id": self.version_id("tagged"),
             "token_id": self.spare_token_id,
+            "policy_id": self.id,
+            "plan_id": self.id * 10,
             "enterprise": "moorage",
             "tag": "latest",
         }
@@ -187,6 +194,7 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _organization(add, cell)
         _repository(add, cell)
         _package(add, cell, now)
+        _retention(add, cell)
         _tokens(add, cell, now)
     return found
 
@@ -256,6 +264,31 @@ def _package(add: Any, cell: Cell, now: datetime) -> None:
             add("manifest_blobs", package_id=cell.id, manifest=digest_of(body), blob=digest_of(blob))
     add("tags", package_id=cell.id, name="latest", digest=digest_of(TAGGED))
     add("tags", package_id=cell.id, name="other", digest=digest_of(OTHER))
+
+
+def _retention(add: Any, cell: Cell) -> None:
+    owner_id = ACCOUNTS.get(cell.package_owner, cell.id)
+    body = '{"rules": [], "packages": ["none"]}'
+    add(
+        "retention_policies",
+        id=cell.id,
+        owner_id=owner_id,
+        name=f"policy-{cell.number}",
+        body=body,
+        schedule="daily",
+        enabled=False,
+    )
+    for number, state in enumerate(("planned", "applied")):
+        plan_id = cell.id * 10 + number
+        add(
+            "retention_plans",
+            id=plan_id,
+            owner_id=owner_id,
+            policy_id=cell.id,
+            body=body,
+            state=state,
+            scheduled=False,
+        )
 
 
 def _tokens(add: Any, cell: Cell, now: datetime) -> None:

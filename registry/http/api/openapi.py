@@ -68,6 +68,8 @@ _QUERY: Final[dict[str, Any]] = {
         "description": "Of git there is none.",
     },
     "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+    "package": {"type": "string", "description": "The name of a package, below its owner; all, if it is absent."},
+    "decision": {"type": "string", "enum": ["keep", "untag", "delete"], "description": "All, if it is absent."},
 }
 #: What a name means in the operations of a noun, if not the same as elsewhere.
 _QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
@@ -256,7 +258,7 @@ def _id(one: Route) -> str:
     """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
-        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker", f"{prefix}/retention")):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths

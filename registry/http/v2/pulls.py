@@ -69,8 +69,10 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
     digest, media_type = _known(call, found)
     headers = _manifest_headers(digest, media_type)
     if _unchanged(call, headers["ETag"]):
+        _asked(call, found)
         return Response(304, {name: value for name, value in headers.items() if name != "Content-Type"})
     if call.oci.kind is Kind.MANIFEST_HEAD:
+        _asked(call, found)
         return Response(200, headers, length=found.size)
     body = call.services.lookups.known_body(digest)
     return None if body is None else _counted(call, found, Response(200, headers, body))
@@ -96,6 +98,12 @@ def _counted(call: Call, found: ResolvedManifest, response: Response) -> Respons
     if found.version_id is not None:
         call.services.downloads.note(found.version_id, call.services.now())
     return response
+
+
+def _asked(call: Call, found: ResolvedManifest) -> None:
+    """Note who looks whether an image is still the same: docker and the kubelet pull no more than that."""
+    if found.version_id is not None:
+        call.services.downloads.ask(found.version_id, call.services.now())
 
 
 @lru_cache(maxsize=1024)
