@@ -390,6 +390,13 @@ CREATE TABLE migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE owner_usage (
+    owner_id bigint NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE package_blobs (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
@@ -414,6 +421,12 @@ CREATE TABLE package_teams (
     CONSTRAINT package_teams_role_check CHECK (((role >= 1) AND (role <= 3)))
 );
 
+CREATE TABLE package_usage (
+    package_id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    bytes bigint NOT NULL
+);
+
 CREATE TABLE package_users (
     package_id bigint NOT NULL,
     user_id bigint NOT NULL,
@@ -435,6 +448,16 @@ CREATE TABLE passwords (
     account_id bigint NOT NULL,
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE quotas (
+    owner_id bigint NOT NULL,
+    bytes bigint NOT NULL,
+    hard boolean NOT NULL,
+    warn_percent smallint NOT NULL,
+    warned_at timestamp with time zone,
+    CONSTRAINT quotas_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT quotas_warn_percent_check CHECK (((warn_percent >= 1) AND (warn_percent <= 100)))
 );
 
 CREATE TABLE read_only (
@@ -644,6 +667,20 @@ CREATE TABLE uploads (
 )
 WITH (fillfactor='60');
 
+CREATE TABLE usage_days (
+    owner_id bigint NOT NULL,
+    day date NOT NULL,
+    byte_hours bigint NOT NULL
+);
+
+CREATE TABLE usage_deltas (
+    owner_id bigint NOT NULL,
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    links smallint NOT NULL,
+    bytes bigint NOT NULL
+);
+
 CREATE TABLE web_sessions (
     token_id bigint NOT NULL,
     way text NOT NULL,
@@ -722,6 +759,9 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY owner_usage
+    ADD CONSTRAINT owner_usage_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY package_blobs
     ADD CONSTRAINT package_blobs_pkey PRIMARY KEY (package_id, digest);
 
@@ -730,6 +770,9 @@ ALTER TABLE ONLY package_repositories
 
 ALTER TABLE ONLY package_teams
     ADD CONSTRAINT package_teams_pkey PRIMARY KEY (package_id, team_id);
+
+ALTER TABLE ONLY package_usage
+    ADD CONSTRAINT package_usage_pkey PRIMARY KEY (package_id);
 
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_pkey PRIMARY KEY (package_id, user_id);
@@ -742,6 +785,9 @@ ALTER TABLE ONLY packages
 
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY quotas
+    ADD CONSTRAINT quotas_pkey PRIMARY KEY (owner_id);
 
 ALTER TABLE ONLY read_only
     ADD CONSTRAINT read_only_pkey PRIMARY KEY (one);
@@ -809,6 +855,9 @@ ALTER TABLE ONLY upload_segments
 ALTER TABLE ONLY uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY usage_days
+    ADD CONSTRAINT usage_days_pkey PRIMARY KEY (owner_id, day);
+
 ALTER TABLE ONLY web_sessions
     ADD CONSTRAINT web_sessions_pkey PRIMARY KEY (token_id);
 
@@ -868,11 +917,19 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
+CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
+
+CREATE INDEX owner_usage_noted ON owner_usage USING btree (noted_at);
+
 CREATE INDEX package_blobs_digest ON package_blobs USING btree (digest);
 
 CREATE INDEX package_repositories_repository ON package_repositories USING btree (repository_id);
 
 CREATE INDEX package_teams_team ON package_teams USING btree (team_id);
+
+CREATE INDEX package_usage_empty ON package_usage USING btree (package_id) WHERE (bytes = 0);
+
+CREATE INDEX package_usage_largest ON package_usage USING btree (owner_id, bytes);
 
 CREATE INDEX package_users_user ON package_users USING btree (user_id);
 
@@ -954,6 +1011,8 @@ CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
 
+CREATE INDEX usage_deltas_keys ON usage_deltas USING btree (owner_id, digest);
+
 ALTER INDEX events_owner ATTACH PARTITION events_default_owner_id_xid_id_idx;
 
 ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
@@ -985,6 +1044,8 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_teams FOR 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON packages FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF bytes, hard, warn_percent ON quotas FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -1088,6 +1149,9 @@ ALTER TABLE ONLY packages
 
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY quotas
+    ADD CONSTRAINT quotas_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);

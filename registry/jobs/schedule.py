@@ -5,6 +5,7 @@ from typing import Final
 
 from registry.jobs.add_sizes import add_sizes
 from registry.jobs.collect_garbage import collect_garbage
+from registry.jobs.count_usage import fold_usage, note_usage, recount_usage
 from registry.jobs.delete_objects import delete_objects
 from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_sessions import forget_sessions
@@ -31,6 +32,9 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "turn_events": (turn_events, 3600.0),
     "add_sizes": (add_sizes, 60.0),
     "keep_retention": (keep_retention, 2.0),
+    "fold_usage": (fold_usage, 10.0),
+    "recount_usage": (recount_usage, 60.0),
+    "note_usage": (note_usage, 600.0),
 }
 
 #: The jobs that give room back, each of which may let go of something for the next.

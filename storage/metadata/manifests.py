@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts, events
+from storage.metadata import access_facts, events, usage_counts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, select
@@ -182,8 +182,8 @@ _INSERT: Final = select(
            SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{{}}',
                media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now(),
                image_size = excluded.image_size
-        RETURNING id
-    ), uses AS (
+        RETURNING id, package_id, digest, size, xmax = 0 AS is_new
+    ), counted AS ({usage_counts.delta("SELECT * FROM put WHERE is_new", links="0")}), uses AS (
         INSERT INTO manifest_blobs (package_id, manifest, blob)
         SELECT package.id, $2, coalesce(links.digest, '')
           FROM package CROSS JOIN unnest($8::text[]) AS wanted (digest) LEFT JOIN links USING (digest)

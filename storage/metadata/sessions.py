@@ -138,7 +138,7 @@ async def append(db: Executor, upload: UploadId, fence: int, at: int, body: byte
 
 _BLOB: Final[LiteralString] = f"""
     fresh AS (
-        SELECT digest, octet_length(body)::bigint AS size, NULL::text AS object_key, body FROM linked
+        SELECT digest, size, NULL::text AS object_key, body FROM linked
     ), {STORE}
 """
 # ``seen`` has the tail that the update empties, as it was before the statement waited: of another version of the row
@@ -152,14 +152,15 @@ _FINISH: Final = command(
           FROM uploads seen
          WHERE upload.id = $3 AND seen.id = upload.id AND upload.xmin = seen.xmin
            AND upload.fence = $4 AND upload.received = $5 AND octet_length(upload.tail) = upload.received AND {_FREE}
-        RETURNING upload.package_id, upload.digest, seen.tail || $6::bytea AS body
+        RETURNING upload.package_id, upload.digest, seen.tail || $6::bytea AS body,
+                  octet_length(seen.tail || $6::bytea)::bigint AS size
     ), {_BLOB}, {LINK}
     """
 )
 _PUT: Final = command(
     f"""
     WITH linked AS (
-        SELECT id AS package_id, $2::text AS digest, $4::bytea AS body
+        SELECT id AS package_id, $2::text AS digest, $4::bytea AS body, octet_length($4::bytea)::bigint AS size
           FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only) FOR KEY SHARE
     ), {_BLOB}, {LINK}
     """

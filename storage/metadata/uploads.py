@@ -309,9 +309,9 @@ _PUBLISH: Final = command(
         UPDATE uploads SET state = 'done', digest = $4, lease_until = NULL, tail = '',
                expires_at = now() + interval '1 hour'
          WHERE id = $2 AND fence = $3 AND state = 'open'
-        RETURNING id, package_id, digest
+        RETURNING id, package_id, digest, $5::bigint AS size
     ), fresh AS (
-        SELECT digest, $5::bigint AS size, $6::text AS object_key, $7::bytea AS body FROM linked
+        SELECT digest, size, $6::text AS object_key, $7::bytea AS body FROM linked
     ), {STORE}, loser AS (
         INSERT INTO dead_objects (object_key)
         SELECT $6 FROM linked WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM kept)

@@ -579,4 +579,12 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "examination._APPLIED": [()],
         "sizes._ADD": [(100,)],
         "events._TURN": [(6,)],
+        "usage_counts._LOCK": [()],
+        "usage_counts._FOLD": [(1000,), (10,)],
+        "usage_counts._SWEEP": [()],
+        "usage_counts._DUE": [(86400.0, 50)],
+        "usage_counts._PATIENCE": [()],
+        "usage_counts._DRIFT": [(s.org_id,)],
+        "usage_counts._CORRECT": [(s.org_id, None, 7, [s.package], [7])],
+        "usage_counts._NOTE": [(1000,)],
     }

@@ -34,6 +34,8 @@ ALLOWED: Final = {
     "examination._APPLIED": "reads the names of all migrations, for operators",
     "queues._QUEUES": "counts each queue as far as 10,000, for operators",
     "search._MATCHES": "looks at 1,000 names that are public, and as many of each organization of the viewer",
+    "usage_counts._DRIFT": "counts all that one owner has, in a job, once a day",
+    "usage_counts._FOLD": "folds 1,000 deltas, in a job; of each digest it looks at 100 links or at the owner's packages",
     "usage._OF_OWNER": "adds up the blobs of an account, 200,000 at most, where somebody asks for that",
     "usage._OF_PACKAGE": "adds up the blobs of a package, 200,000 at most, where somebody asks for that",
     "repository_lists._MINE": "counted as far as 10,000, and sorted to be so",

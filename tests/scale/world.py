@@ -339,6 +339,17 @@ class World:
             "link_reviews (package_id, digest, due_at)": f"""
     SELECT 10 * n, {_digest("l", "100 * n + 1")}, now() + n % 86400 * interval '1 second'
       FROM generate_series(1, {self.packages // 10}) n""",
+            "usage_deltas (owner_id, package_id, digest, links, bytes)": f"""
+    SELECT p.owner_id, p.id, {_digest("b", "0")}, 1, 50000000 FROM packages p WHERE p.id % 1000 <> 0
+     ORDER BY p.id LIMIT 100""",
+            "owner_usage (owner_id, bytes, counted_at)": """
+    SELECT id, 1000000 + id, now() - id % 20 * interval '1 hour' FROM accounts""",
+            "package_usage (package_id, owner_id, bytes)": """
+    SELECT id, owner_id, 1000000 + id FROM packages""",
+            "usage_days (owner_id, day, byte_hours)": """
+    SELECT id, current_date - d, 1000000 FROM accounts, generate_series(0, 9) d""",
+            "quotas (owner_id, bytes, hard, warn_percent)": """
+    SELECT id, 500000 + 1000 * id, id % 2 = 0, 90 FROM accounts WHERE id % 3 <> 0""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
         }
