@@ -32,8 +32,10 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.rates import SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
+from registry.rate_limits import RateLimits, limits_of
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -60,7 +62,9 @@ _LEEWAY_SECONDS: Final = 30
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, now: Callable[[], float] = time.time, limits: RateLimits | None = None
+) -> AsyncIterator[Services]:
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.database))
@@ -97,6 +101,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             hasher=cache(_hasher),
             audit_sink=_audit_sink(settings),
             now=now,
+            limits=limits or limits_of(settings.rate_limits),
         )
 
 
@@ -189,11 +194,12 @@ def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
     names = [f"server-{number}" for number in range(settings.processes)]
     listeners = listen(settings.host, settings.port, len(names))
     places = _places(settings, names, worker=worker)
+    rates = SharedRates(len(names)) if settings.rate_limits else None
     tasks = []
     for number, (name, listener) in enumerate(zip(names, listeners, strict=True)):
         place = places.get(name)
         doors = [listener] if place is None or place.listener is None else [listener, place.listener]
-        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), tuple(doors)))
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place, rates), tuple(doors)))
     if worker:
         tasks.append(Task("worker", partial(run_worker, settings, places.get("worker"))))
     return tasks
@@ -213,16 +219,25 @@ def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dic
     return {**{name: Place(monitoring, name, None) for name in workers}, **places}
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket, place: "Place | None" = None) -> None:
+def serve_worker(
+    settings: Settings,
+    index: int,
+    listener: socket.socket,
+    place: "Place | None" = None,
+    rates: SharedRates | None = None,
+) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    uvloop.run(_serve(settings, index, listener, place))
+    limits = None if rates is None else limits_of(settings.rate_limits, rates.of(index))
+    uvloop.run(_serve(settings, index, listener, place, limits))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
+async def _serve(
+    settings: Settings, index: int, listener: socket.socket, place: "Place | None", limits: RateLimits | None
+) -> None:
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services(settings))
+        services = await stack.enter_async_context(open_services(settings, limits=limits))
         measured = None if place is None else await stack.enter_async_context(place.measuring(services))
         await stack.enter_async_context(answering(services, listener, measured))
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)

@@ -16,6 +16,7 @@ from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_provid
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
 from registry.process.room import Room
+from registry.rate_limits import Policy, parse_policies
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
@@ -111,6 +112,7 @@ class Settings:
     audit: AuditSettings
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
     room: Room | None = None
+    rate_limits: tuple[Policy, ...] = ()
 
     @property
     def api_host(self) -> str:
@@ -160,6 +162,7 @@ class Settings:
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
                 downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
             ),
+            rate_limits=read("MOORAGE_LIMITS", parse_policies, ()),
             audit=AuditSettings(
                 sink=read.optional("MOORAGE_AUDIT_SINK", _sink),
                 token=read.optional("MOORAGE_AUDIT_TOKEN", str),

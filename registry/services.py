@@ -15,6 +15,7 @@ from registry.packages.publishing import Manifests
 from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
+from registry.rate_limits import RateLimits
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
 from storage.metadata.reads.lookups import Lookups
@@ -50,6 +51,7 @@ class Services:
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
     audit_sink: "Sink | None"  # None: nobody wants the audit log
     now: Callable[[], float]  # Unix seconds
+    limits: RateLimits | None = None  # None: nothing is limited
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.

@@ -48,6 +48,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_BODY_SECONDS": settings.http.body_seconds,
         "MOORAGE_ACCESS_LOG": settings.http.access_log,
         "MOORAGE_ADMIN_LISTEN": None if settings.admin_address is None else "{}:{}".format(*settings.admin_address),
+        "MOORAGE_LIMITS": [str(policy) for policy in settings.rate_limits],
         "MOORAGE_AUDIT_SINK": settings.audit.sink,
         "MOORAGE_AUDIT_MONTHS": settings.audit.months,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,
