@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from math import ceil
+from math import ceil, inf
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -45,7 +46,7 @@ class Subject(StrEnum):
 POLICIES: Final = tuple(f"{subject}-{quantity}" for subject in Subject for quantity in Quantity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """A limit: ``quota`` of a quantity in a window, for each subject of a kind."""
 
@@ -67,9 +68,14 @@ class Policy:
         put(self, "most", self.window_seconds - cost * 0.999)  # sums of doubles are not exact
         put(self, "scarce", self.window_seconds * _SCARCE)
 
-    def __str__(self) -> str:
+    @property
+    def rule(self) -> str:
+        """The limit as it is set: ``100/6h``."""
         unit, seconds = next((unit, size) for unit, size in reversed(_UNITS.items()) if self.window_seconds % size == 0)
-        return f"{self.name}={self.quota}/{self.window_seconds // seconds}{unit}"
+        return f"{self.quota}/{self.window_seconds // seconds}{unit}"
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.rule}"
 
 
 def parse_policies(text: str) -> tuple[Policy, ...]:
@@ -103,14 +109,16 @@ class Caller(msgspec.Struct, frozen=True):
     token_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """The rest of a limit that a caller has. ``reset_seconds``: until all of it is back; with no rest, until one is."""
 
     policy: Policy
     subject: str
     remaining: int
     reset_seconds: int
+
+
+_REMAINING: Final = attrgetter("remaining")
 
 
 class RateLimited(TooManyRequests):
@@ -138,7 +146,7 @@ def _sentence(standing: Standing) -> str:
         Subject.TOKEN: "of this token",
     }[policy.subject]
     what = "pull rate limit reached" if policy.quantity is Quantity.PULLS else "API rate limit exceeded"
-    allowed = str(policy).partition("=")[2].replace("/", f" {policy.quantity} in ")
+    allowed = policy.rule.replace("/", f" {policy.quantity} in ")
     return f"{what} {whose}: {allowed}; try again in {standing.reset_seconds} seconds"
 
 
@@ -156,54 +164,53 @@ class RateLimits:
     def take(self, quantity: Quantity, caller: Caller) -> Standing | None:
         """Count one; return what the caller is to be told, where little is left. Raises RateLimited."""
         limits = self._limits_of(quantity, caller)
-        now, rates, told = self._clock(), self._rates, None
+        now, take, scarce = self._clock(), self._rates.take, False
         for limit in limits:
-            policy, key = limit
-            ahead = rates.ahead(rates.row(key, now), now)
+            policy, key, subject = limit
+            ahead = take(key, policy.cost, policy.most, now)
             if ahead > policy.scarce:
                 if ahead > policy.most:
+                    for taken, other, _ in limits[: limits.index(limit)]:
+                        take(other, -taken.cost, inf, now)
                     self.refused[policy.name] += 1
-                    raise RateLimited(self._standing(policy, caller, ahead), ahead - policy.most)
-                told = policy
-        for policy, key in limits:
-            rates.take(rates.row(key, now), policy.cost)
-        return None if told is None else self.tightest(quantity, caller)
+                    raise RateLimited(_standing(policy, subject, ahead), ahead - policy.most)
+                scarce = True
+        return self.tightest(quantity, caller) if scarce else None
 
     def standings(self, quantity: Quantity, caller: Caller) -> list[Standing]:
         """Return what a caller has left of each limit, the tightest first."""
-        now, rates = self._clock(), self._rates
+        now, take = self._clock(), self._rates.take
         found = [
-            self._standing(policy, caller, rates.ahead(rates.row(key, now), now))
-            for policy, key in self._limits_of(quantity, caller)
+            _standing(policy, subject, take(key, 0.0, inf, now))
+            for policy, key, subject in self._limits_of(quantity, caller)
         ]
-        return sorted(found, key=lambda one: one.remaining)
+        found.sort(key=_REMAINING)
+        return found
 
     def tightest(self, quantity: Quantity, caller: Caller) -> Standing | None:
         """Return what a caller has left of the limit that ends first; None without any."""
-        return next(iter(self.standings(quantity, caller)), None)
+        found = self.standings(quantity, caller)
+        return found[0] if found else None
 
-    def _find(self, quantity: Quantity, caller: Caller) -> tuple[tuple[Policy, int], ...]:
+    def of_account(self, account_id: int) -> list[Standing]:
+        """Return what an account has left of each of its limits, over all of its tokens."""
+        caller = Caller("", account_id)
+        return [one for quantity in Quantity for one in self.standings(quantity, caller)]
+
+    def _find(self, quantity: Quantity, caller: Caller) -> tuple[tuple[Policy, int, str], ...]:
+        """Return the limits of a caller: each with the key of its row, and the name of the subject in it."""
+        named = {Subject.ACCOUNT: caller.account_id, Subject.TOKEN: caller.token_id}
+        subjects = {one: str(number) for one, number in named.items() if number is not None}
         return tuple(
-            (policy, key_of(policy.name, _id(policy, caller)))
-            for subject in ((Subject.ANONYMOUS,) if caller.token_id is None else (Subject.ACCOUNT, Subject.TOKEN))
+            (policy, key_of(policy.name, name), name)
+            for subject, name in (subjects or {Subject.ANONYMOUS: caller.address}).items()
             if (policy := self._policies.get((subject, quantity))) is not None
         )
 
-    @staticmethod
-    def _standing(policy: Policy, caller: Caller, ahead: float) -> Standing:
-        left = max(0, int((policy.most - ahead) / policy.cost + 1.0)) if ahead <= policy.most else 0
-        reset = ahead if left else ahead - policy.most
-        return Standing(policy, _id(policy, caller), left, ceil(reset))
 
-
-def _id(policy: Policy, caller: Caller) -> str:
-    match policy.subject:
-        case Subject.ANONYMOUS:
-            return caller.address
-        case Subject.ACCOUNT:
-            return str(caller.account_id)
-        case Subject.TOKEN:
-            return str(caller.token_id)
+def _standing(policy: Policy, subject: str, ahead: float) -> Standing:
+    left = int((policy.most - ahead) / policy.cost + 1.0) if ahead <= policy.most else 0
+    return Standing(policy, subject, left, ceil(ahead if left else ahead - policy.most))
 
 
 def limits_of(policies: Sequence[Policy], rates: Rates | None = None) -> RateLimits | None:

@@ -43,34 +43,37 @@ class Rates:
         self._width = 1 + processes
         self._own = 1 + process
 
-    def row(self, key: int, now: float) -> int:
-        """Return the row of a caller; one that is new has taken nothing."""
-        first = key % _SETS * _WAYS
-        keys = self._keys
-        for row in range(first, first + _WAYS):
-            if keys[row] == key:
-                return row
-        row = min(range(first, first + _WAYS), key=self._arrival)
-        start = row * self._width
-        self._cells[start] = now - sum(self._cells[start + 1 : start + self._width])
-        keys[row] = key
-        return row
+    def take(self, key: int, seconds: float, most: float, now: float) -> float:
+        """Move a caller ahead, unless it is further ahead than ``most``; return how far ahead it was, in seconds.
 
-    def ahead(self, row: int, now: float) -> float:
-        """Return how many seconds the caller of a row is ahead; 0.0: it has all that it may take."""
-        start = row * self._width
-        cells = self._cells
+        One that is new is 0.0 s ahead: it has taken nothing.
+        """
+        keys, cells, width = self._keys, self._cells, self._width
+        row = key % _SETS * _WAYS
+        if keys[row] != key:
+            row = self._row(key, row, now)
+        start = row * width
         # What was taken is read before the base: whatever is taken meanwhile counts on either base.
-        taken = sum(cells[start + 1 : start + self._width])
+        taken = sum(cells[start + 1 : start + width])
         ahead = cells[start] + taken - now
         if ahead < 0.0:
             cells[start] = now - taken
-            return 0.0
+            ahead = 0.0
+        if ahead <= most:
+            cells[start + self._own] += seconds
         return ahead
 
-    def take(self, row: int, seconds: float) -> None:
-        """Move the caller of a row ahead."""
-        self._cells[row * self._width + self._own] += seconds
+    def _row(self, key: int, first: int, now: float) -> int:
+        """Return the row of a caller within its set, or take the one for it whose caller is the least ahead."""
+        rows = range(first, first + _WAYS)
+        for row in rows:
+            if self._keys[row] == key:
+                return row
+        row = min(rows, key=self._arrival)
+        start = row * self._width
+        self._cells[start] = now - sum(self._cells[start + 1 : start + self._width])
+        self._keys[row] = key
+        return row
 
     def _arrival(self, row: int) -> float:
         start = row * self._width
