@@ -35,8 +35,10 @@ from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
 from registry.process.outages import noting_outages
+from registry.process.rates import SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
+from registry.rate_limits import RateLimits, limits_of
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -68,7 +70,9 @@ _AGAIN_SECONDS: Final = 1.0
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, now: Callable[[], float] = time.time, limits: RateLimits | None = None
+) -> AsyncIterator[Services]:
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         database, group = _storage_parts(settings)
@@ -110,6 +114,7 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             audit_sink=_audit_sink(settings),
             outages=outages,
             now=now,
+            limits=limits or limits_of(settings.rate_limits),
         )
 
 
@@ -227,11 +232,12 @@ def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
     names = [f"server-{number}" for number in range(settings.processes)]
     listeners = listen(settings.host, settings.port, len(names))
     places = _places(settings, names, worker=worker)
+    rates = SharedRates(len(names)) if settings.rate_limits else None
     tasks = []
     for number, (name, listener) in enumerate(zip(names, listeners, strict=True)):
         place = places.get(name)
         doors = [listener] if place is None or place.listener is None else [listener, place.listener]
-        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), tuple(doors)))
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place, rates), tuple(doors)))
     if worker:
         tasks.append(Task("worker", partial(run_worker, settings, places.get("worker"))))
     return tasks
@@ -252,16 +258,25 @@ def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dic
     return {**{name: Place(monitoring, name, None) for name in workers}, **places}
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket, place: "Place | None" = None) -> None:
+def serve_worker(
+    settings: Settings,
+    index: int,
+    listener: socket.socket,
+    place: "Place | None" = None,
+    rates: SharedRates | None = None,
+) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    uvloop.run(_serve(settings, index, listener, place))
+    limits = None if rates is None else limits_of(settings.rate_limits, rates.of(index))
+    uvloop.run(_serve(settings, index, listener, place, limits))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
+async def _serve(
+    settings: Settings, index: int, listener: socket.socket, place: "Place | None", limits: RateLimits | None
+) -> None:
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services = await _opened(stack, settings, stopping)
+        services = await _opened(stack, settings, stopping, limits)
         if services is None:
             return
         measured = None if place is None else await stack.enter_async_context(place.measuring(services))
@@ -275,12 +290,14 @@ async def _serve(settings: Settings, index: int, listener: socket.socket, place:
         await asyncio.sleep(settings.drain_seconds)
 
 
-async def _opened(stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event) -> Services | None:
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event, limits: RateLimits | None = None
+) -> Services | None:
     """Open the services as soon as the stores are there; None: the process is told to stop before."""
     failures, began = 0, time.monotonic()
     while not stopping.is_set():
         try:
-            services = await stack.enter_async_context(open_services(settings))
+            services = await stack.enter_async_context(open_services(settings, limits=limits))
         except Unavailable as error:
             if not failures:
                 log.warning("storage.unavailable", error=str(error))

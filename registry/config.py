@@ -19,6 +19,7 @@ from registry.process.certificates import TlsSettings
 from registry.process.metrics import parse_owners
 from registry.process.room import Room
 from registry.process.trace_settings import TraceSettings, read_trace_settings
+from registry.rate_limits import Policy, parse_policies
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
@@ -101,6 +102,7 @@ class Settings:
     tracing: TraceSettings | None
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
     room: Room | None = None
+    rate_limits: tuple[Policy, ...] = ()
 
     @property
     def api_host(self) -> str:
@@ -151,6 +153,7 @@ class Settings:
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
                 downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
             ),
+            rate_limits=read("MOORAGE_LIMITS", parse_policies, ()),
             audit=AuditSettings(
                 sink=read.optional("MOORAGE_AUDIT_SINK", _sink),
                 token=read.optional("MOORAGE_AUDIT_TOKEN", str),

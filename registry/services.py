@@ -17,6 +17,7 @@ from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process.outages import Outages
+from registry.rate_limits import RateLimits
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
 from storage.metadata.reads.lookups import Lookups
@@ -54,6 +55,7 @@ class Services:
     audit_sink: "Sink | None"  # None: nobody wants the audit log
     outages: Outages
     now: Callable[[], float]  # Unix seconds
+    limits: RateLimits | None = None  # None: nothing is limited
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.

@@ -51,6 +51,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": None if settings.tracing is None else settings.tracing.endpoint,
         "MOORAGE_TRACE_SLOW_MS": None if settings.tracing is None else round(settings.tracing.slow_seconds * 1000),
         "MOORAGE_METRICS_OWNERS": list(settings.metrics_owners),
+        "MOORAGE_LIMITS": [str(policy) for policy in settings.rate_limits],
         "MOORAGE_AUDIT_SINK": settings.audit.sink,
         "MOORAGE_AUDIT_MONTHS": settings.audit.months,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,

@@ -5,6 +5,7 @@ A route is a name of the tables of routes, never a path: what clients ask for ad
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from registry.http.api.app import ROUTES as API_ROUTES
@@ -16,6 +17,7 @@ from registry.http.v2 import search
 from registry.oci.request import METHODS, Kind
 from registry.process.gauges import Gauges
 from registry.process.metrics import Catalog, Family, Slab
+from registry.rate_limits import POLICIES
 from storage.timings import SECONDS
 
 #: What no table has a name for.
@@ -59,6 +61,8 @@ class HttpMetrics:
         self._waiting = catalog.add(Family("moorage_http_waiting", "gauge", "Requests that wait for their turn."))
         many = "Requests and connections that were too many."
         self._refused = catalog.add(Family("moorage_http_refused", "counter", many, ("cause",)))
+        limited = "Requests that were over a rate limit, by the limit."
+        self._limited = catalog.add(Family("moorage_rate_limited", "counter", limited, ("policy",), sparse=True))
         wrong = "Credentials that were wrong; limited: of an address or name with too many of them."
         self._failed = catalog.add(Family("moorage_failed_logins", "counter", wrong, ("result",)))
         spans = "Spans of traces that the collector has taken, and those that it could not be given."
@@ -66,6 +70,7 @@ class HttpMetrics:
         catalog.slots(self._spans, ("sent", "dropped"))
         catalog.slots(self._bytes, _DIRECTIONS, ("blob", "manifest", OTHER))
         catalog.slots(self._refused, ("busy", "connections"))
+        catalog.slots(self._limited, POLICIES)
         catalog.slots(self._failed, ("failed", "limited"))
         self._names = _names()
         names = tuple(dict.fromkeys(self._names.values()))
@@ -80,6 +85,8 @@ class HttpMetrics:
         gauges.gauge(self._waiting.slot, lambda: admission.waiting)
         gauges.counter(self._refused.series["busy",], lambda: admission.refused)
         gauges.counter(self._refused.series["connections",], lambda: server.refused)
+        for policy in router.refused:
+            gauges.counter(self._limited.series[policy,], partial(router.refused.__getitem__, policy))
         gauges.counter(self._failed.series["failed",], lambda: throttle.failed)
         gauges.counter(self._failed.series["limited",], lambda: throttle.refused)
         if router.tracer is not None:

@@ -52,6 +52,8 @@ class Router:
         self.tracer = tracer
         self.running: set[asyncio.Task[None]] = set()
         self.throttle = throttle
+        #: How often a rate limit was reached, by its name.
+        self.refused = {} if services.limits is None else services.limits.refused
         self._services = services
         self._guests = guests
         self._tasks = tasks

@@ -60,6 +60,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "repo add": ("repositories", "give a role over a repository"),
     "repo remove": ("repositories", "take a role over a repository"),
     "repo delete": ("repositories", "delete a repository; its packages stay"),
+    "rate-limit": ("rate_limit", "tell how many pulls and requests you have left"),
     "api": ("request", "send any request of the API"),
     "config list": ("configuration", "list the host and owner that are meant where none is named"),
     "config get": ("configuration", "print a preference"),

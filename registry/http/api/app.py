@@ -44,6 +44,7 @@ from registry.http.authenticate import credentials_of, holder
 from registry.http.errors import unavailable
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
+from registry.http.rate_limits import requests_left, take_request
 from registry.http.server.guest import request_of
 from registry.http.server.message import Request
 from registry.http.urls import api_base
@@ -93,6 +94,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             if viewer is not None:
                 request.account_id, request.token_id = viewer.account_id, viewer.id
                 ACTOR.set(Actor(viewer.account_id, viewer.id))
+            take_request(services, request)
             admit(route, viewer)
             _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
@@ -106,6 +108,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
             response = error_response(_told(services, http, error), api_base(request, services.settings))
+        response.headers.update(requests_left(services, request))
         if viewer is not None and viewer.kind == TokenKind.CLASSIC:
             response.headers["X-OAuth-Scopes"] = ", ".join(sorted(viewer.scopes))
             response.headers["X-Accepted-OAuth-Scopes"] = route.needed_scope or ""

@@ -164,7 +164,9 @@ class Rendered(dict[str, str]):
 def render(response: Response, request_id: str, *, close: bool, body: bytes = b"") -> bytes:
     """Render the head of a response, with ``body`` behind it. Raises ValueError for a field that would be two lines."""
     status, headers, more = response.status, response.headers, response.more_headers
-    lines = headers.lines if isinstance(headers, Rendered) and not more else _lines(headers, more)
+    lines = headers.lines if isinstance(headers, Rendered) else _lines(headers, ())
+    if more:
+        lines += _lines({}, more)
     length = len(response.body) if response.length is None else response.length
     sized = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length
     common = _common(int(time.time()))

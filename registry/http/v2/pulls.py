@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
+from registry.http.rate_limits import pulls_left, take_pull
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
 from registry.http.v2.call import HEADERS, Call
@@ -73,7 +74,7 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
         return Response(304, {name: value for name, value in headers.items() if name != "Content-Type"})
     if call.oci.kind is Kind.MANIFEST_HEAD:
         _asked(call, found)
-        return Response(200, headers, length=found.size)
+        return Response(200, headers, length=found.size, more_headers=pulls_left(call.services, call.http))
     body = call.services.lookups.known_body(digest)
     return None if body is None else _counted(call, found, Response(200, headers, body))
 
@@ -95,6 +96,8 @@ def _known(call: Call, found: ResolvedManifest) -> tuple[Digest, str]:
 
 
 def _counted(call: Call, found: ResolvedManifest, response: Response) -> Response:
+    if call.services.limits is not None:
+        response.more_headers = take_pull(call.services, call.http)
     if found.version_id is not None:
         call.services.downloads.note(found.version_id, call.services.now())
     return response

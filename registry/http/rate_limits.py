@@ -1,0 +1,106 @@
+"""Rate limits as clients are told of them: Docker's headers, GitHub's, and those of the IETF's draft.
+
+draft-ietf-httpapi-ratelimit-headers-10: ``t`` points to the same time as Retry-After where nothing is left.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from registry.http.proxies import client_address
+from registry.http.server.message import Request
+from registry.rate_limits import Caller, Quantity, RateLimited, Standing, Subject
+from registry.services import Services
+
+#: The route of the API that tells what is left.
+RATE_LIMIT: Final = "/rate_limit"
+
+Fields = Sequence[tuple[str, str]]
+
+#: Whoever asks again at once, as containerd does whatever Retry-After says, is slowed down by waiting for the refusal;
+#: less than any client waits for an answer.
+_PATIENCE_SECONDS: Final = 2.0
+_HELD_MAX: Final = 1000
+
+
+def caller_of(services: Services, http: Request) -> Caller:
+    """Return who a request counts for, once its caller is identified."""
+    if http.token_id is None:
+        return Caller(client_address(http, services.settings.trusted_proxies))
+    return Caller("", http.account_id, http.token_id)
+
+
+def take_pull(services: Services, http: Request) -> Fields:
+    """Count a pull; return what goes on its answer. Raises RateLimited."""
+    if services.limits is None:
+        return ()
+    try:
+        standing = services.limits.take(Quantity.PULLS, caller_of(services, http))
+    except RateLimited as error:
+        error.headers.update(_of_pulls(error.standing))
+        raise
+    return () if standing is None else _of_pulls(standing)
+
+
+def pulls_left(services: Services, http: Request) -> Fields:
+    """Return what tells how many pulls are left, and counts none."""
+    if services.limits is None:
+        return ()
+    standing = services.limits.tightest(Quantity.PULLS, caller_of(services, http))
+    return () if standing is None else _of_pulls(standing)
+
+
+async def wait(services: Services, error: RateLimited) -> bool:
+    """Wait for the limit to allow one more, for two seconds at most; return whether it does."""
+    limits = services.limits
+    if limits is None or limits.held >= _HELD_MAX:
+        return False
+    limits.held += 1
+    try:
+        await asyncio.sleep(min(error.wait_seconds, _PATIENCE_SECONDS))
+    finally:
+        limits.held -= 1
+    return error.wait_seconds <= _PATIENCE_SECONDS
+
+
+def take_request(services: Services, http: Request) -> None:
+    """Count a request of the API; to ask what is left is free. Raises RateLimited."""
+    if services.limits is not None and http.route != RATE_LIMIT:
+        services.limits.take(Quantity.REQUESTS, caller_of(services, http))
+
+
+def requests_left(services: Services, http: Request) -> Mapping[str, str]:
+    """Return what tells how many requests of the API are left, in GitHub's headers; none where they have no limit."""
+    if services.limits is None:
+        return {}
+    standing = services.limits.tightest(Quantity.REQUESTS, caller_of(services, http))
+    if standing is None:
+        return {}
+    policy = standing.policy
+    return {
+        "X-RateLimit-Limit": str(policy.quota),
+        "X-RateLimit-Remaining": str(standing.remaining),
+        "X-RateLimit-Used": str(policy.quota - standing.remaining),
+        "X-RateLimit-Reset": str(int(services.now()) + standing.reset_seconds),
+        "X-RateLimit-Resource": "core",
+        **dict(_of_the_draft(standing)),
+    }
+
+
+def _of_pulls(standing: Standing) -> Fields:
+    policy = standing.policy
+    source = standing.subject if policy.subject is Subject.ANONYMOUS else f"{policy.subject} {standing.subject}"
+    return (
+        ("RateLimit-Limit", f"{policy.quota};w={policy.window_seconds}"),
+        ("RateLimit-Remaining", f"{standing.remaining};w={policy.window_seconds}"),
+        ("Docker-RateLimit-Source", source),
+        *_of_the_draft(standing),
+    )
+
+
+def _of_the_draft(standing: Standing) -> Fields:
+    policy = standing.policy
+    return (
+        ("RateLimit-Policy", f'"{policy.name}";q={policy.quota};w={policy.window_seconds}'),
+        ("RateLimit", f'"{policy.name}";r={standing.remaining};t={standing.reset_seconds}'),
+    )
