@@ -11,6 +11,7 @@ import asyncpg
 from storage.errors import ReadOnly, StorageError, Unavailable
 from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
 from storage.metadata.turns import Turns
+from storage.operations import recorded
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -300,7 +301,7 @@ class Database:
             await self._pool.release(taken.connection)
         self._waiting += 1
         try:
-            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            connection = await recorded("connection", "", self._pool.acquire(timeout=_ACQUIRE_SECONDS))
         finally:
             self._waiting -= 1
         try:
