@@ -6,11 +6,9 @@ the others. Collaborators: ``RecordedDatabase`` records statements, ``Attempts``
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Coroutine, Generator, Iterator
-from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import Context, ContextVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -36,22 +34,32 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class Recording:
-    """The operations of a request, or of batches that serve many; ``dropped`` counts those that were too many."""
+    """The operations of a request, or of batches that serve many; ``dropped`` counts those that were too many.
+
+    ``trace_id`` is of the trace that a request is in, for what is logged meanwhile; None: it is of many.
+    """
 
     __slots__ = ("_operations", "dropped")
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._operations: deque[Operation] = deque(maxlen=_MOST)
+        self._operations: list[Operation] = []
+
+    @property
+    def trace_id(self) -> str | None:
+        return None
 
     def add(self, operation: Operation) -> None:
         """Record an operation; the oldest of too many goes."""
-        self.dropped += len(self._operations) == _MOST
-        self._operations.append(operation)
+        operations = self._operations
+        operations.append(operation)
+        if len(operations) > _MOST:
+            del operations[0]
+            self.dropped += 1
 
-    def within(self, started: float, ended: float) -> tuple[Operation, ...]:
+    def within(self, started: float, ended: float) -> list[Operation]:
         """Return the operations during which a request of this time waited."""
-        return tuple(one for one in self._operations if one.ended > started and one.started < ended)
+        return [one for one in self._operations if one.ended > started and one.started < ended]
 
 
 #: Where the operations of the current task are recorded.
@@ -65,17 +73,16 @@ def record(kind: Kind, name: str, started: float, error: str = "") -> None:
         recording.add(Operation(kind, name, started, time.monotonic(), error))
 
 
-@contextmanager
-def recorded(kind: Kind, name: str) -> Iterator[None]:
-    """Record the block as an operation."""
-    started, error = time.monotonic(), ""
+async def recorded(kind: Kind, name: str, operation: Awaitable[T]) -> T:
+    """Wait for ``operation``, and record it."""
+    started = time.monotonic()
     try:
-        yield
+        result = await operation
     except BaseException as failure:
-        error = type(failure).__name__
+        record(kind, name, started, type(failure).__name__)
         raise
-    finally:
-        record(kind, name, started, error)
+    record(kind, name, started)
+    return result
 
 
 class RecordedTasks(asyncio.TaskGroup):
@@ -88,6 +95,9 @@ class RecordedTasks(asyncio.TaskGroup):
         name: str | None = None,
         context: Context | None = None,
     ) -> asyncio.Task[T]:
-        context = copy_context() if context is None else context
-        context.run(RECORDING.set, Recording())
-        return super().create_task(coro, name=name, context=context)
+        return super().create_task(_apart(cast("Awaitable[T]", coro)), name=name, context=context)
+
+
+async def _apart(work: Awaitable[T]) -> T:
+    RECORDING.set(Recording())
+    return await work

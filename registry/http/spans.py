@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from registry.http.api.app import PREFIX
 from registry.http.api.app import ROUTES as API_ROUTES
 from registry.http.ops import HANDLERS as OPS
@@ -52,16 +50,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
 }
 
 
-class Trace(msgspec.Struct, frozen=True):
-    """The place of a request in a trace; ``sampled``: its caller's decision, None where there is no caller's span."""
-
-    trace_id: bytes
-    span_id: bytes
-    parent_id: bytes = b""
-    sampled: bool | None = None
-
-
-def request_span(line: Line, trace: Trace, scheme: str, epoch: float) -> Span:
+def request_span(line: Line, parent_id: str, scheme: str, epoch: float) -> Span:
     """Make the span of a finished request; ``epoch`` is the Unix time at which time.monotonic() was zero."""
     method = line.method if line.method in _METHODS else "_OTHER"
     name = line.method if line.method in _METHODS else "HTTP"
@@ -78,19 +67,19 @@ def request_span(line: Line, trace: Trace, scheme: str, epoch: float) -> Span:
     if line.method not in _METHODS:
         attributes["http.request.method_original"] = printable(line.method)
     return Span(
-        trace.trace_id, trace.span_id, trace.parent_id, name, SERVER, _ns(epoch, line.started), _ns(epoch, line.ended),
-        attributes, line.status >= _ERRORS_FROM,
+        line.trace_id or "", line.span_id or "", parent_id, name, SERVER,
+        _ns(epoch, line.started), _ns(epoch, line.ended), attributes, line.status >= _ERRORS_FROM,
     )  # fmt: skip
 
 
-def operation_span(operation: Operation, trace: Trace, span_id: bytes, epoch: float) -> Span:
+def operation_span(operation: Operation, request: Span, span_id: str, epoch: float) -> Span:
     """Make the span of an operation that a request waited for."""
     name, kind, attributes = _described(operation)
     if operation.error:
         attributes["error.type"] = operation.error
     return Span(
-        trace.trace_id, span_id, trace.span_id, name, kind, _ns(epoch, operation.started), _ns(epoch, operation.ended),
-        attributes, bool(operation.error),
+        request.trace_id, span_id, request.span_id, name, kind,
+        _ns(epoch, operation.started), _ns(epoch, operation.ended), attributes, bool(operation.error),
     )  # fmt: skip
 
 

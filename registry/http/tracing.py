@@ -19,31 +19,39 @@ from registry.config import Settings
 from registry.http.outbound import send
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.message import Request
-from registry.http.spans import Trace, operation_span, request_span
-from registry.process.logs import trace_id
+from registry.http.spans import operation_span, request_span
 from registry.process.otlp import Exporter
 from registry.process.trace_settings import TraceSettings
 from registry.version import VERSION
 from storage.operations import RECORDING, Operation, Recording
 
-_TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_INVALID_VERSION: Final = b"ff"
-_OUR_VERSION: Final = b"00"
-_SAMPLED: Final = 1
+#: The caller's span (W3C Trace Context): its trace, itself, and flags. Later versions may have more behind these.
+_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_LATER: Final = re.compile(rb"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_NO_TRACE: Final = b"0" * 32
+_NO_SPAN: Final = b"0" * 16
+_SAMPLED: Final = frozenset(b"%02x" % flags for flags in range(1, 256, 2))
 _ERRORS_FROM: Final = 500
-#: The random bits of a trace's id (W3C Trace Context, level 2): what its share of all traces is judged by.
-_RANDOM: Final = (1 << 56) - 1
 
 
 class RequestRecording(Recording):
-    """The recording of one request, whose trace is known from the beginning."""
+    """The recording of one request; its trace is the caller's, or one that begins when somebody asks for its id."""
 
-    __slots__ = ("request_id", "trace")
+    __slots__ = ("_fields", "_new_id", "_trace_id", "request_id")
 
-    def __init__(self, request_id: str, trace: Trace) -> None:
+    def __init__(self, request: Request, new_id: Callable[[int], str]) -> None:
         super().__init__()
-        self.request_id = request_id
-        self.trace = trace
+        self.request_id = request.id
+        self._fields = request.fields
+        self._new_id = new_id
+        self._trace_id: str | None = None
+
+    @property
+    def trace_id(self) -> str:
+        if self._trace_id is None:
+            caller = _caller(self._fields)
+            self._trace_id = self._new_id(16) if caller is None else caller[1].decode()
+        return self._trace_id
 
 
 class TracedLog(AccessLog):
@@ -67,13 +75,11 @@ class Tracer:
 
     def begin(self, request: Request) -> None:
         """Record what the task of a request waits for, and name its trace on all that it logs."""
-        trace, before = self._trace(request.fields), RECORDING.get()
-        recording = RequestRecording(request.id, trace)
+        recording, before = RequestRecording(request, self._new_id), RECORDING.get()
         if before is not None and not isinstance(before, RequestRecording):  # of the look-up that it goes on from
             for operation in before.within(request.started, time.monotonic()):
                 recording.add(operation)
         RECORDING.set(recording)
-        trace_id.set(trace.trace_id.hex())
 
     def counter(self, count: Callable[[Sequence[Line]], None] | None) -> Callable[[Sequence[Line]], None]:
         """Return what traces finished requests, and counts them by ``count``."""
@@ -87,55 +93,55 @@ class Tracer:
 
     def finished(self, lines: Sequence[Line]) -> None:
         """Make spans of the requests that are kept, and give the lines of all that are in a trace its id."""
-        epoch, slow = self.now() - time.monotonic(), self.settings.slow_seconds
-        silent = not self.settings.sampler.ratio
+        epoch, slow, sampler = self.now() - time.monotonic(), self.settings.slow_seconds, self.settings.sampler
         for line in lines:
             remarkable = line.ended - line.started >= slow or line.status >= _ERRORS_FROM
-            if silent and not remarkable and b"traceparent" not in line.fields:
+            caller = _caller(line.fields)
+            if caller is not None:
+                line.trace_id, wanted = caller[1].decode(), caller[3] in _SAMPLED
+            elif remarkable or sampler.ratio:
+                line.trace_id, wanted = _begun(line) or self._new_id(16), None
+            else:
                 continue
-            trace, operations = self._found(line)
-            line.trace_id = trace.trace_id.hex()
-            if remarkable or self._is_sampled(trace):
-                line.span_id = trace.span_id.hex()
-                self._keep(line, trace, operations, epoch)
+            if remarkable or sampler.takes(line.trace_id, wanted):
+                line.span_id = self._new_id(8)
+                self._keep(line, "" if caller is None else caller[2].decode(), epoch)
 
-    def _found(self, line: Line) -> tuple[Trace, tuple[Operation, ...]]:
-        """Return the trace of a request, and the operations that it waited for."""
-        recording = line.recording
-        if isinstance(recording, RequestRecording):
-            if recording.request_id == line.request_id:
-                return recording.trace, recording.within(line.started, line.ended)
-            recording = None  # of the request before it, in whose task it was answered
-        operations = () if recording is None else recording.within(line.started, line.ended)
-        return self._trace(line.fields), operations
-
-    def _trace(self, fields: Mapping[bytes, bytes]) -> Trace:
-        """Go on with the trace of the caller, or begin one."""
-        sent = fields.get(b"traceparent")
-        found = None if sent is None else _TRACEPARENT.fullmatch(sent)
-        if found is None or found[1] == _INVALID_VERSION or (found[1] == _OUR_VERSION and found[5]):
-            random = self.ids(24)
-            return Trace(random[:16], random[16:])
-        trace, parent = bytes.fromhex(found[2].decode()), bytes.fromhex(found[3].decode())
-        if not any(trace) or not any(parent):
-            random = self.ids(24)
-            return Trace(random[:16], random[16:])
-        return Trace(trace, self.ids(8), parent, bool(int(found[4], 16) & _SAMPLED))
-
-    def _is_sampled(self, trace: Trace) -> bool:
-        sampler = self.settings.sampler
-        if sampler.follows and trace.sampled is not None:
-            return trace.sampled
-        return int.from_bytes(trace.trace_id, "big") & _RANDOM >= round((1 - sampler.ratio) * (_RANDOM + 1))
-
-    def _keep(self, line: Line, trace: Trace, operations: Sequence[Operation], epoch: float) -> None:
-        exporter = self.exporter
+    def _keep(self, line: Line, parent_id: str, epoch: float) -> None:
+        operations, exporter = _waited_for(line), self.exporter
         if exporter.room <= len(operations):  # what is dropped is not made
             exporter.dropped += 1 + len(operations)
             return
-        spans = [request_span(line, trace, self.scheme, epoch)]
-        spans += [operation_span(one, trace, self.ids(8), epoch) for one in operations]
+        spans = [request_span(line, parent_id, self.scheme, epoch)]
+        spans += [operation_span(one, spans[0], self._new_id(8), epoch) for one in operations]
         exporter.add(spans)
+
+    def _new_id(self, size: int) -> str:
+        return self.ids(size).hex()
+
+
+def _caller(fields: Mapping[bytes, bytes]) -> re.Match[bytes] | None:
+    """Return the span of the caller; None: there is none, or none that can be believed."""
+    sent = fields.get(b"traceparent")
+    if sent is None:
+        return None
+    found = _TRACEPARENT.fullmatch(sent) or _LATER.fullmatch(sent)
+    return None if found is None or found[1] == _NO_TRACE or found[2] == _NO_SPAN else found
+
+
+def _begun(line: Line) -> str | None:
+    """Return the trace that a request was given when it began, if its own task answered it."""
+    recording = line.recording
+    if isinstance(recording, RequestRecording) and recording.request_id == line.request_id:
+        return recording.trace_id
+    return None
+
+
+def _waited_for(line: Line) -> Sequence[Operation]:
+    recording = line.recording
+    if recording is None or (isinstance(recording, RequestRecording) and recording.request_id != line.request_id):
+        return ()  # answered at once, perhaps in the task of the request before it
+    return recording.within(line.started, line.ended)
 
 
 @asynccontextmanager

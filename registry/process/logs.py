@@ -9,10 +9,10 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from storage.operations import RECORDING
+
 #: The id of the request that is being answered; on every line that is logged meanwhile.
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-#: The id of its trace; None where requests are not traced.
-trace_id: Final[ContextVar[str | None]] = ContextVar("trace_id", default=None)
 
 
 def configure() -> None:
@@ -39,9 +39,9 @@ def _with_request(_logger: object, _method: str, event: MutableMapping[str, Any]
     number = request_id.get()
     if number is not None:
         event["request_id"] = number
-    trace = trace_id.get()
-    if trace is not None:
-        event["trace_id"] = trace
+    recording = RECORDING.get()
+    if recording is not None and recording.trace_id is not None:
+        event["trace_id"] = recording.trace_id
     return event
 
 

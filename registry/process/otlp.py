@@ -39,11 +39,11 @@ _SCHEMA: Final = "https://opentelemetry.io/schemas/1.37.0"
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A finished span; times in nanoseconds since 1970, ``parent_id`` b"" for the root of a trace."""
+    """A finished span; times in ns since 1970, ids in hexadecimal, ``parent_id`` "" for the root of a trace."""
 
-    trace_id: bytes
-    span_id: bytes
-    parent_id: bytes
+    trace_id: str
+    span_id: str
+    parent_id: str
     name: str
     kind: int
     started: int
@@ -149,9 +149,9 @@ _FLAGS: Final = b"\x85\x01" + 0x101.to_bytes(4, "little")
 def _span(span: Span) -> bytes:
     return b"".join(
         (
-            _field(1, span.trace_id),
-            _field(2, span.span_id),
-            _field(4, span.parent_id) if span.parent_id else b"",
+            _field(1, bytes.fromhex(span.trace_id)),
+            _field(2, bytes.fromhex(span.span_id)),
+            _field(4, bytes.fromhex(span.parent_id)) if span.parent_id else b"",
             _field(5, span.name.encode()),
             b"\x30",  # 6, varint
             _varint(span.kind),

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 T = TypeVar("T")
 Pairs = tuple[tuple[str, str], ...]
 
+#: The random bits of a trace's id (W3C Trace Context, level 2): by these everybody takes the same share of all traces.
+_RANDOM_BITS: Final = 56
 _NO_PAIRS: Final[Pairs] = ()
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SLOW_MS: Final = "MOORAGE_TRACE_SLOW_MS"
@@ -29,6 +31,14 @@ class Sampler:
 
     follows: bool
     ratio: float
+
+    def takes(self, trace_id: str, wanted: bool | None) -> bool:
+        """Return whether a trace is taken; ``wanted``: whether its caller does, None where there is no caller."""
+        if self.follows and wanted is not None:
+            return wanted
+        return self.ratio > 0 and int(trace_id[-_RANDOM_BITS // 4 :], 16) >= round(
+            (1 - self.ratio) * (1 << _RANDOM_BITS)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from storage.metadata.connections import STANDBY, parse_url, require_sessions
 from storage.metadata.primary import READ_ONLY, begin_session, require_primary
 from storage.metadata.statement_timings import StatementTimings
 from storage.metadata.turns import Turns
+from storage.operations import recorded
 from storage.timings import Timings
 
 T = TypeVar("T")
@@ -269,7 +270,7 @@ class Database:
         self._waiting += 1
         began = time.monotonic()
         try:
-            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            connection = await recorded("connection", "", self._pool.acquire(timeout=_ACQUIRE_SECONDS))
         finally:
             self._waiting -= 1
             self.waits.note("", "", time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""A database whose statements, commits and waits for a connection are recorded for the requests that they are of."""
+"""A database whose statements and commits are recorded for the requests that they are of."""
 
 import sys
 import time
@@ -8,11 +8,9 @@ from typing import Final
 
 import asyncpg
 
-from storage.metadata.database import Database, Transaction, _Taken
+from storage.metadata.database import Database, Transaction
 from storage.operations import record, recorded
 
-#: A connection that is had at once is no wait.
-_WAIT_SECONDS: Final = 0.001
 _COMMIT: Final = "COMMIT"
 _MODULES: Final = "storage.metadata."
 _names: Final[dict[str, str]] = {_COMMIT: _COMMIT}
@@ -22,16 +20,13 @@ class RecordedDatabase(Database):
     """A database that records its operations in the recording of the current task."""
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        with recorded("statement", query):
-            return await super().fetch(query, *args)
+        return await recorded("statement", query, super().fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        with recorded("statement", query):
-            return await super().fetchrow(query, *args)
+        return await recorded("statement", query, super().fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        with recorded("statement", query):
-            return await super().execute(query, *args)
+        return await recorded("statement", query, super().execute(query, *args))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -39,14 +34,6 @@ class RecordedDatabase(Database):
             yield _RecordedTransaction(tx)
             ending = time.monotonic()
         record("statement", _COMMIT, ending)
-
-    async def _take(self) -> _Taken:
-        started = time.monotonic()
-        try:
-            return await super()._take()
-        finally:
-            if time.monotonic() - started > _WAIT_SECONDS:
-                record("connection", "", started)
 
 
 class _RecordedTransaction(Transaction):
@@ -56,16 +43,13 @@ class _RecordedTransaction(Transaction):
         self._tx = tx
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        with recorded("statement", query):
-            return await self._tx.fetch(query, *args)
+        return await recorded("statement", query, self._tx.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        with recorded("statement", query):
-            return await self._tx.fetchrow(query, *args)
+        return await recorded("statement", query, self._tx.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        with recorded("statement", query):
-            return await self._tx.execute(query, *args)
+        return await recorded("statement", query, self._tx.execute(query, *args))
 
 
 def statement_name(sql: str) -> str:

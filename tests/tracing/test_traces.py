@@ -135,8 +135,8 @@ async def test_a_slow_pull_is_kept_with_what_it_waited_for(env: dict[str, str], 
         "HEAD /v2/{name}/manifests/{reference}": "manifests.BY_TAG",
         "GET /v2/{name}/blobs/{digest}": "blobs.LOCATE",
     }
-    assert by_name.keys() == pulls.keys()
-    for name, span in by_name.items():
+    assert by_name.keys() >= pulls.keys()
+    for name, span in ((name, by_name[name]) for name in pulls):
         assert span.parent == ""
         assert span.milliseconds > 300
         waited = [below for below in collector.below(span) if below.milliseconds > 300]

@@ -131,7 +131,9 @@ def _rendered(line: Line, epoch: float) -> bytes:
         "duration_ms": int((line.ended - line.started) * 100_000) / 100,
     }
     if line.trace_id is not None:
-        shown |= {"trace_id": line.trace_id, "span_id": line.span_id}
+        shown["trace_id"] = line.trace_id
+        if line.span_id is not None:
+            shown["span_id"] = line.span_id
     return orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
 
 

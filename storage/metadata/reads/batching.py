@@ -60,8 +60,7 @@ class Batching(Generic[Row]):
         self.ask(key, partial(_settle, future))
         if RECORDING.get() is None:
             return await future
-        with recorded("look-up", self._query.sql):
-            return await future
+        return await recorded("look-up", self._query.sql, future)
 
     def _begin(self) -> None:
         self._at_work = True
