@@ -103,8 +103,8 @@ class Clients:
     async def push(self, owner: str, tag: str, size: int) -> str:
         """Push an image of one layer as docker does; return its layer."""
         token, name = self.tokens[owner], f"{owner}/app"
-        layer = await self._push_blob(name, os.urandom(size), token)
-        config = await self._push_blob(name, orjson.dumps({"architecture": "amd64", "os": "linux", "tag": tag}), token)
+        layer = await self.push_blob(name, os.urandom(size), token)
+        config = await self.push_blob(name, orjson.dumps({"architecture": "amd64", "os": "linux", "tag": tag}), token)
         entries = [
             {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": count}
             for kind, (digest, count) in (("config.v1+json", config), ("layer.v1.tar", layer))
@@ -124,7 +124,7 @@ class Clients:
         assert (manifest.status, blob.status) == (200, 200)
         self.truth.pulls[owner] += 1
 
-    async def _push_blob(self, name: str, data: bytes, token: str) -> tuple[str, int]:
+    async def push_blob(self, name: str, data: bytes, token: str) -> tuple[str, int]:
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         started = await self.call("upload_start", "POST", f"/v2/{name}/blobs/uploads/", token)
         place = started.headers["Location"]
