@@ -112,7 +112,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
-        read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
+        read = _Reader(env)
         host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
         settings = cls(
             database=_database(read),
@@ -164,9 +164,7 @@ class Settings:
                 forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
             ),
         )
-        if read.errors:
-            raise SettingsInvalid(read.errors)
-        return settings
+        return read.checked(settings)
 
 
 _HTTP: Final = HttpSettings()
@@ -174,28 +172,31 @@ _HTTP: Final = HttpSettings()
 
 def database_from_env(env: Mapping[str, str] | None = None) -> DatabaseSettings:
     """Read the settings of the database alone, all that operators' commands need. Raises SettingsInvalid."""
-    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
-    settings = _database(read)
-    if read.errors:
-        raise SettingsInvalid(read.errors)
-    return settings
+    return (read := _Reader(env)).checked(_database(read))
 
 
-def public_url_from_env(env: Mapping[str, str] | None = None) -> str | None:
+def public_url_from_env() -> str | None:
     """Read the registry's own URL alone. Raises SettingsInvalid."""
-    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
-    url = read.optional("MOORAGE_PUBLIC_URL", _origin)
-    if read.errors:
-        raise SettingsInvalid(read.errors)
-    return url
+    return (read := _Reader()).checked(read.optional("MOORAGE_PUBLIC_URL", _origin))
+
+
+def secrets_from_env() -> tuple[bytes, ...]:
+    """Read the secrets alone; there may be none. Raises SettingsInvalid."""
+    return (read := _Reader()).checked(read("MOORAGE_SECRET_KEY", _secrets, ()))
 
 
 class _Reader:
     """A reader of settings that collects their errors."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.env = env
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self.env = os.environ if env is None else env  # noqa: TID251 - this is the one reader
         self.errors: list[str] = []
+
+    def checked(self, value: T) -> T:
+        """Return a value that was read. Raises SettingsInvalid, with all errors of the reader."""
+        if self.errors:
+            raise SettingsInvalid(self.errors)
+        return value
 
     def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
         found = self.optional(name, parse)
@@ -326,11 +327,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _number(text: str) -> float:
     try:
-        seconds = float(text.removesuffix("s"))
+        return float(text)
     except ValueError:
-        seconds = -1.0
+        return -1.0  # which nothing may be
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text.removesuffix("s"))
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"expected seconds, got {text!r}")
     return seconds
@@ -368,10 +373,7 @@ def _json(text: str) -> str:
 
 
 def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
+    days = _number(text)
     if not 0 <= days <= _DAYS_MAX:
         raise ValueError(f"expected days, 0 to {_DAYS_MAX}, got {text!r}")
     return days

@@ -201,8 +201,8 @@ class World:
             "read_only (reason)": "SELECT 'on' WHERE false",
             "event_readers (reader, xid, id)": """
     SELECT 'reader-' || n, '700', n FROM generate_series(1, 4) n""",
-            "event_seals (number, xid, id, count, first_at, hash)": """
-    SELECT n, n::text::xid8, n, 7, now(), sha256('seal') FROM generate_series(1, 100) n""",
+            "event_seals (number, xid, id, count, first_at, hash, signature)": """
+    SELECT n, n::text::xid8, n, 7, now(), sha256('seal'), sha512('seal') FROM generate_series(1, 100) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
             "former_logins (login, account_id)": f"""
