@@ -139,7 +139,8 @@ def _sentence(standing: Standing) -> str:
         Subject.TOKEN: "of this token",
     }[policy.subject]
     what = "pull rate limit reached" if policy.quantity is Quantity.PULLS else "API rate limit exceeded"
-    allowed = policy.rule.replace("/", f" {policy.quantity} in ")
+    counted = policy.quantity.removesuffix("s") if policy.quota == 1 else policy.quantity
+    allowed = policy.rule.replace("/", f" {counted} in ")
     return f"{what} {whose}: {allowed}; try again in {standing.reset_seconds} seconds"
 
 
@@ -202,15 +203,15 @@ class RateLimits:
         now, policy = self._clock(), meter.policy
         self._settle(meter, now)
         ahead = self._rates.take(meter.key, policy.cost, policy.most, now)
-        if ahead <= policy.scarce:
-            meter.granted = meter.spare = int((policy.most - ahead) / policy.cost) // self._rates.share
-            return False
-        if ahead <= policy.most:
+        if ahead > policy.most:
+            for earlier in itertools.takewhile(lambda one: one is not meter, meters):
+                self._rates.take(earlier.key, -earlier.policy.cost, inf, now)
+            self.refused[policy.name] += 1
+            raise RateLimited(_standing(meter, ahead), ahead - policy.most)
+        if ahead > policy.scarce:
             return True
-        for earlier in itertools.takewhile(lambda one: one is not meter, meters):
-            self._rates.take(earlier.key, -earlier.policy.cost, inf, now)
-        self.refused[policy.name] += 1
-        raise RateLimited(_standing(meter, ahead), ahead - policy.most)
+        meter.granted = meter.spare = int((policy.most - ahead) / policy.cost) // self._rates.share
+        return False
 
     def _settle(self, meter: Meter, now: float) -> None:
         """Write into the table what was taken of what was granted."""

@@ -17,7 +17,7 @@ RATE_LIMIT: Final = "/rate_limit"
 
 _NOTHING: Final = Rendered({})
 #: How long an answer that counts nothing may repeat what was told before.
-_TOLD_SECONDS: Final = 1.0
+_TOLD_SECONDS: Final = 0.05
 
 #: Whoever asks again at once, as containerd does whatever Retry-After says, is slowed down by waiting for the refusal;
 #: less than any client waits for an answer.
@@ -43,7 +43,7 @@ def take_pull(services: Services, limits: RateLimits, http: Request) -> Mapping[
 
 
 def pulls_left(services: Services, limits: RateLimits, http: Request) -> Mapping[str, str]:
-    """Return what tells how many pulls were left within the last second, and count none."""
+    """Return what tells how many pulls were left a moment ago, and count none."""
     tally = tally_of(services, limits, http, Quantity.PULLS)
     if tally.told is None or http.started >= tally.told_until:
         standing = limits.tightest(tally)

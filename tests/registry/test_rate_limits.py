@@ -62,6 +62,20 @@ def test_whoever_pulls_where_gets_the_limit_and_at_most_a_sixty_fourth_more(
     assert granted == min(quota, wanted) or quota >= 64 * processes, "small limits are exact"
 
 
+@given(st.integers(1, 20), st.lists(st.floats(0, 30), min_size=1, max_size=60))
+def test_whenever_somebody_pulls_it_is_no_more_than_came_back(quota: int, pauses: list[float]) -> None:
+    node = Node(f"anonymous-pulls={quota}/20s", 2)
+    granted = 0
+    for number, pause in enumerate(pauses):
+        node.now += pause
+        left, reset = node.left(0)
+        allowed = node.pull(number % 2)
+        assert allowed == (left > 0)
+        assert (reset > 0) == (left < quota), (left, reset)
+        granted += allowed
+        assert granted <= quota + (node.now - 1000) / 20 * quota + 0.01
+
+
 def test_what_is_told_is_what_was_taken_here() -> None:
     quota = 100_000
     node = Node(f"anonymous-pulls={quota}/1d", 1)
