@@ -3,9 +3,10 @@
 Each limit is GCRA's: all of it may be used at once, and it comes back evenly over its window.
 """
 
+import itertools
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -101,14 +102,6 @@ def _policy(text: str) -> Policy:
     return Policy(Subject(match[1]), Quantity(match[2]), quota, window)
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """The caller that a request counts for; ``address`` is told where there are no credentials."""
-
-    address: str
-    account_id: int | None = None
-    token_id: int | None = None
-
-
 class Standing(msgspec.Struct, frozen=True):
     """The rest of a limit that a caller has. ``reset_seconds``: until all of it is back; with no rest, until one is."""
 
@@ -146,12 +139,44 @@ def _sentence(standing: Standing) -> str:
         Subject.TOKEN: "of this token",
     }[policy.subject]
     what = "pull rate limit reached" if policy.quantity is Quantity.PULLS else "API rate limit exceeded"
-    allowed = policy.rule.replace("/", f" {policy.quantity} in ")
+    counted = policy.quantity.removesuffix("s") if policy.quota == 1 else policy.quantity
+    allowed = policy.rule.replace("/", f" {counted} in ")
     return f"{what} {whose}: {allowed}; try again in {standing.reset_seconds} seconds"
 
 
+class Meter:
+    """A limit of one subject, as a process keeps it: of what it was ``granted``, ``spare`` is not taken yet.
+
+    What was granted is written into the table when it is used up or asked for, so most pulls cost a subtraction. It is
+    a small share of what is left, so that nobody comes further over a limit than by a sixty-fourth of it.
+    """
+
+    __slots__ = ("granted", "key", "policy", "spare", "subject")
+
+    def __init__(self, policy: Policy, subject: str) -> None:
+        self.policy = policy
+        self.subject = subject
+        self.key = key_of(policy.name, subject)
+        self.granted = 0
+        self.spare = 0
+
+
+class Tally:
+    """The meters that a caller's requests count on; ``told``: what was last said of them, good until ``told_until``."""
+
+    __slots__ = ("meters", "told", "told_until")
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self.meters = meters
+        self.told: Mapping[str, str] | None = None
+        self.told_until = 0.0
+
+
 class RateLimits:
-    """The limits of a process; ``refused`` counts by policy, ``held`` the requests that wait for their refusal."""
+    """The limits of a process; ``refused`` counts by policy, ``held`` the requests that wait for their refusal.
+
+    ``tally`` returns the tally of a caller: quantity, account, token, and the address of one without these.
+    """
 
     def __init__(self, policies: Sequence[Policy], rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
         self.refused = {policy.name: 0 for policy in policies}
@@ -159,58 +184,75 @@ class RateLimits:
         self._rates = rates
         self._clock = clock
         self._policies = {(policy.subject, policy.quantity): policy for policy in policies}
-        self._limits_of = lru_cache(_CALLERS)(self._find)
+        self._meter = lru_cache(_CALLERS)(Meter)
+        self.tally = lru_cache(_CALLERS)(self._tally)
 
-    def take(self, quantity: Quantity, caller: Caller) -> Standing | None:
+    def take(self, tally: Tally) -> Standing | None:
         """Count one; return what the caller is to be told, where little is left. Raises RateLimited."""
-        limits = self._limits_of(quantity, caller)
-        now, take, scarce = self._clock(), self._rates.take, False
-        for limit in limits:
-            policy, key, subject = limit
-            ahead = take(key, policy.cost, policy.most, now)
-            if ahead > policy.scarce:
-                if ahead > policy.most:
-                    for taken, other, _ in limits[: limits.index(limit)]:
-                        take(other, -taken.cost, inf, now)
-                    self.refused[policy.name] += 1
-                    raise RateLimited(_standing(policy, subject, ahead), ahead - policy.most)
-                scarce = True
-        return self.tightest(quantity, caller) if scarce else None
+        scarce = False
+        tally.told_until = 0.0
+        for meter in tally.meters:
+            if meter.spare:
+                meter.spare -= 1
+            else:
+                scarce = self._take(meter, tally.meters) or scarce
+        return self.tightest(tally) if scarce else None
 
-    def standings(self, quantity: Quantity, caller: Caller) -> list[Standing]:
+    def _take(self, meter: Meter, meters: Sequence[Meter]) -> bool:
+        """Count one in the table; return whether little is left. Raises RateLimited, with nothing counted."""
+        now, policy = self._clock(), meter.policy
+        self._settle(meter, now)
+        ahead = self._rates.take(meter.key, policy.cost, policy.most, now)
+        if ahead > policy.most:
+            for earlier in itertools.takewhile(lambda one: one is not meter, meters):
+                self._rates.take(earlier.key, -earlier.policy.cost, inf, now)
+            self.refused[policy.name] += 1
+            raise RateLimited(_standing(meter, ahead), ahead - policy.most)
+        if ahead > policy.scarce:
+            return True
+        meter.granted = meter.spare = int((policy.most - ahead) / policy.cost) // self._rates.share
+        return False
+
+    def _settle(self, meter: Meter, now: float) -> None:
+        """Write into the table what was taken of what was granted."""
+        taken, meter.granted = meter.granted - meter.spare, meter.spare
+        if taken:
+            self._rates.take(meter.key, taken * meter.policy.cost, inf, now)
+
+    def standings(self, tally: Tally) -> list[Standing]:
         """Return what a caller has left of each limit, the tightest first."""
-        now, take = self._clock(), self._rates.take
-        found = [
-            _standing(policy, subject, take(key, 0.0, inf, now))
-            for policy, key, subject in self._limits_of(quantity, caller)
-        ]
+        now = self._clock()
+        for meter in tally.meters:
+            self._settle(meter, now)
+        found = [_standing(meter, self._rates.take(meter.key, 0.0, inf, now)) for meter in tally.meters]
         found.sort(key=_REMAINING)
         return found
 
-    def tightest(self, quantity: Quantity, caller: Caller) -> Standing | None:
+    def tightest(self, tally: Tally) -> Standing | None:
         """Return what a caller has left of the limit that ends first; None without any."""
-        found = self.standings(quantity, caller)
+        found = self.standings(tally)
         return found[0] if found else None
 
     def of_account(self, account_id: int) -> list[Standing]:
         """Return what an account has left of each of its limits, over all of its tokens."""
-        caller = Caller("", account_id)
-        return [one for quantity in Quantity for one in self.standings(quantity, caller)]
+        return [one for quantity in Quantity for one in self.standings(self.tally(quantity, account_id, None, ""))]
 
-    def _find(self, quantity: Quantity, caller: Caller) -> tuple[tuple[Policy, int, str], ...]:
-        """Return the limits of a caller: each with the key of its row, and the name of the subject in it."""
-        named = {Subject.ACCOUNT: caller.account_id, Subject.TOKEN: caller.token_id}
+    def _tally(self, quantity: Quantity, account_id: int | None, token_id: int | None, address: str) -> Tally:
+        named = {Subject.ACCOUNT: account_id, Subject.TOKEN: token_id}
         subjects = {one: str(number) for one, number in named.items() if number is not None}
-        return tuple(
-            (policy, key_of(policy.name, name), name)
-            for subject, name in (subjects or {Subject.ANONYMOUS: caller.address}).items()
-            if (policy := self._policies.get((subject, quantity))) is not None
+        return Tally(
+            [
+                self._meter(policy, name)
+                for subject, name in (subjects or {Subject.ANONYMOUS: address}).items()
+                if (policy := self._policies.get((subject, quantity))) is not None
+            ]
         )
 
 
-def _standing(policy: Policy, subject: str, ahead: float) -> Standing:
+def _standing(meter: Meter, ahead: float) -> Standing:
+    policy = meter.policy
     left = int((policy.most - ahead) / policy.cost + 1.0) if ahead <= policy.most else 0
-    return Standing(policy, subject, left, ceil(ahead if left else ahead - policy.most))
+    return Standing(policy, meter.subject, left, ceil(ahead if left else ahead - policy.most))
 
 
 def limits_of(policies: Sequence[Policy], rates: Rates | None = None) -> RateLimits | None:

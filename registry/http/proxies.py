@@ -21,15 +21,21 @@ def client_address(http: Request, trusted: Sequence[Network]) -> str:
 
     Of IPv6 the /64 is told: whoever has one address has them all.
     """
+    if not trusted:
+        return _direct(http.client.remote)
     address = _peer(http)
-    if trusted:
-        forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
-        while address is not None and forwarded and any(address in network for network in trusted):
-            written = _address(forwarded.pop())
-            if written is None:
-                break
-            address = written
+    forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
+    while address is not None and forwarded and any(address in network for network in trusted):
+        written = _address(forwarded.pop())
+        if written is None:
+            break
+        address = written
     return _shown(address)
+
+
+@lru_cache(maxsize=1024)
+def _direct(peer: str) -> str:
+    return _shown(_address(peer))
 
 
 @lru_cache(maxsize=1024)

@@ -16,6 +16,8 @@ _CELL_BYTES: Final = 8
 _SETS: Final = 1 << 13
 #: Rows in which a caller may be: the more there are, the less one that is ahead is pushed out by others.
 _WAYS: Final = 4
+#: All processes together may give out this part of it.
+_SHARES: Final = 64
 
 
 class SharedRates:
@@ -35,11 +37,13 @@ class SharedRates:
 class Rates:
     """The table as one process has it; times are seconds of the clock that all processes share, time.monotonic()."""
 
-    __slots__ = ("_cells", "_keys", "_own", "_width")
+    __slots__ = ("_cells", "_keys", "_own", "_width", "share")
 
     def __init__(self, keys: "memoryview[int]", cells: "memoryview[float]", processes: int, process: int) -> None:
         self._keys = keys
         self._cells = cells
+        #: What part of the rest of a limit one process may give out by itself.
+        self.share = _SHARES * processes
         self._width = 1 + processes
         self._own = 1 + process
 

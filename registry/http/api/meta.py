@@ -7,7 +7,7 @@ from aiohttp import web
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Access, Route
 from registry.http.api.schemas import site as schemas
-from registry.http.rate_limits import RATE_LIMIT, caller_of
+from registry.http.rate_limits import RATE_LIMIT, tally_of
 from registry.rate_limits import Quantity, Standing
 from registry.version import VERSION
 
@@ -86,8 +86,7 @@ async def rate_limit(call: ApiCall) -> web.Response:
     now, limits = int(call.services.now()), call.services.limits
     found: dict[Quantity, list[Standing]] = {}
     if limits is not None:
-        caller = caller_of(call.services, call.request)
-        found = {quantity: limits.standings(quantity, caller) for quantity in Quantity}
+        found = {one: limits.standings(tally_of(call.services, limits, call.request, one)) for one in Quantity}
     requests = found.get(Quantity.REQUESTS)
     rate = {"limit": _UNLIMITED, "used": 0, "remaining": _UNLIMITED, "reset": now - now % _HOUR + _HOUR}
     if requests:

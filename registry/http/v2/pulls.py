@@ -74,7 +74,10 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
         return Response(304, {name: value for name, value in headers.items() if name != "Content-Type"})
     if call.oci.kind is Kind.MANIFEST_HEAD:
         _asked(call, found)
-        return Response(200, headers, length=found.size, more_headers=pulls_left(call.services, call.http))
+        response, limits = Response(200, headers, length=found.size), call.services.limits
+        if limits is not None:
+            response.extra = pulls_left(call.services, limits, call.http)
+        return response
     body = call.services.lookups.known_body(digest)
     return None if body is None else _counted(call, found, Response(200, headers, body))
 
@@ -96,8 +99,9 @@ def _known(call: Call, found: ResolvedManifest) -> tuple[Digest, str]:
 
 
 def _counted(call: Call, found: ResolvedManifest, response: Response) -> Response:
-    if call.services.limits is not None:
-        response.more_headers = take_pull(call.services, call.http)
+    limits = call.services.limits
+    if limits is not None:
+        response.extra = take_pull(call.services, limits, call.http)
     if found.version_id is not None:
         call.services.downloads.note(found.version_id, call.services.now())
     return response
