@@ -1,8 +1,5 @@
 """The commands of retention, with a worker beside them, and the policies of other registries in our words."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +7,10 @@ import msgspec
 import orjson
 import pytest
 
-from registry.jobs.keep_retention import keep_retention
 from registry.packages.retention.policy import Policy, check
 from tests.api.test_retention import age
 from tests.cli.commands import Shell
+from tests.support.worker import working
 
 _SCOPES = ("read:packages", "write:packages", "delete:packages", "user", "repo")
 _POLICY = {
@@ -23,21 +20,6 @@ _POLICY = {
         {"delete": {"tags": ["pr-*"], "older_than": "14d"}},
     ],
 }
-
-
-@asynccontextmanager
-async def _working(shell: Shell) -> AsyncIterator[None]:
-    """A worker, as `moorage worker` is one."""
-
-    async def work() -> None:
-        while True:
-            if not await keep_retention(shell.registry.services):
-                await asyncio.sleep(0.05)
-
-    async with asyncio.TaskGroup() as tasks:
-        worker = tasks.create_task(work())
-        yield
-        worker.cancel()
 
 
 async def test_a_policy_is_set_planned_applied_explained_and_undone(shell: Shell, tmp_path: Path) -> None:
@@ -55,7 +37,7 @@ async def test_a_policy_is_set_planned_applied_explained_and_undone(shell: Shell
     assert (await shell.ok("retention", "policies", "alice")).out.startswith("ci\tapp\t2\tnot enabled")
     await shell.ok("retention", "set", "alice", "CI", str(file), "--enable", "--schedule", "weekly")
     assert (await shell.ok("retention", "policies", "alice")).out.startswith("CI\tapp\t2\tweekly")
-    async with _working(shell):
+    async with working(shell.registry.services):
         plan = await shell.ok("retention", "plan", "alice/app", "--policy", str(file))
         rows = [line.split("\t") for line in plan.out.splitlines()]
         assert [row[:3] for row in rows] == [["delete", "app", "pr-1"], ["keep", "app", "pr-2"]]

@@ -16,6 +16,8 @@ from registry.cli.client.output import Column, plural
 from registry.cli.client.versions import id_of
 
 _WAIT_SECONDS: Final = 0.5
+#: A package of half a million tags takes less.
+_PATIENCE_SECONDS: Final = 120.0
 _FIELDS: Final = ("rules", "packages", "guards")
 _BUSY: Final = frozenset({"queued", "applying", "undoing"})
 _FORMS: Final = ("ecr", "gitlab", "harbor", "gar")
@@ -159,10 +161,16 @@ def _plan(context: Context) -> None:
 
 def _settled(api: Api, path: str, plan_id: int) -> dict[str, Any]:
     """Wait until a worker has done what a plan waits for, and return the plan."""
+    seen, until = None, 0.0
     while True:
         plan: dict[str, Any] = api.get(f"{path}/plans/{plan_id}")
         if plan["state"] not in _BUSY:
             return plan
+        progress = plan["state"], plan["packages"]
+        if progress != seen:
+            seen, until = progress, time.monotonic() + _PATIENCE_SECONDS
+        if plan["state"] == "queued" and time.monotonic() > until:
+            raise CommandError(f"nobody goes on with plan {plan_id}", why="is a worker running?")
         time.sleep(_WAIT_SECONDS)
 
 
