@@ -542,7 +542,7 @@ CREATE TABLE retention_policies (
     body jsonb NOT NULL,
     schedule text NOT NULL,
     enabled boolean NOT NULL,
-    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_at timestamp with time zone DEFAULT (now() + '01:00:00'::interval) NOT NULL,
     updated_by bigint,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,

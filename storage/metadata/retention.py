@@ -65,7 +65,7 @@ _UPDATE: Final = select(
     ), put AS (
         UPDATE retention_policies
            SET name = $3, body = $4::text::jsonb, schedule = $5, enabled = $6, updated_by = actor.id,
-               updated_at = now(), next_at = CASE WHEN enabled THEN next_at ELSE now() END
+               updated_at = now(), next_at = CASE WHEN enabled THEN next_at ELSE now() + interval '1 hour' END
           FROM actor
          WHERE retention_policies.id = $1 AND owner_id = $2
            AND NOT EXISTS (SELECT 1 FROM retention_policies other

@@ -45,7 +45,7 @@ _CLOCK: Final = select(
     Clock,
     """
     SELECT extract(epoch FROM now())::float8 AS now,
-           coalesce((SELECT extract(epoch FROM applied_at)::float8 FROM migrations WHERE name = '0029_retention.sql'),
+           coalesce((SELECT extract(epoch FROM applied_at)::float8 FROM migrations WHERE name = '0029_retention'),
                     extract(epoch FROM now())::float8) AS counted_since
     """,
 )

@@ -6,7 +6,7 @@ CREATE TABLE retention_policies (
     body       jsonb       NOT NULL,
     schedule   text        NOT NULL CHECK (schedule IN ('hourly', 'daily', 'weekly')),
     enabled    boolean     NOT NULL,
-    next_at    timestamptz NOT NULL DEFAULT now(),
+    next_at    timestamptz NOT NULL DEFAULT now() + interval '1 hour',  -- time to look at a plan
     updated_by bigint      REFERENCES accounts (id),
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()

@@ -77,6 +77,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_tokens(s),
         **_administration(s),
         **_sign_in(s),
+        **_retention(s),
         **_uploads(s),
         **_jobs(s),
     }
@@ -325,8 +326,66 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "usage._OF_PACKAGE": [(s.package,), (1,)],
         "usage._OF_OWNER": [(s.org_id,), (s.stranger,), (s.big_id,)],
-        "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
+        "downloads._ADD": [
+            (
+                [10 * p + 3 for p in s.packages],
+                [dt.date(2026, 1, 1)] * 32,
+                [1] * 32,
+                [10 * p + 3 for p in s.packages],
+                [_NOW.timestamp()] * 32,
+            )
+        ],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
+    }
+
+
+def _retention(s: Sample) -> dict[str, list[Arguments]]:
+    policy, plan, body = 7, 21, '{"rules": [], "packages": ["*"]}'
+    version, since = digest("m", s.version), _NOW.timestamp()
+    ids = [10 * s.package + n for n in range(10)]
+    decisions = '[{"place": 7, "version_id": 1, "digest": "sha256:00", "tags": [], "decision": "keep", "because": []}]'
+    return {
+        "retention._POLICIES": [(s.org_id,), (s.big_id,)],
+        "retention._ONE_POLICY": [(policy, s.world.users + policy)],
+        "retention._CREATE": [(s.org_id, "new", body, "daily", True, *s.actor)],
+        "retention._UPDATE": [(policy, s.world.users + policy, "newer", body, "daily", True, *s.actor)],
+        "retention._DELETE": [(policy, s.world.users + policy, *s.actor)],
+        "retention._PLANS": [(o, before, 31) for o in (s.org_id, s.big_id) for before in (_BEHIND, 100)],
+        "retention._ONE_PLAN": [(plan, s.world.users + policy)],
+        "retention._MAKE": [(s.world.users + policy, policy, body, *s.actor)],
+        "retention._TURN": [(plan, s.world.users + policy, "applying", ["planned"], *s.actor)],
+        "retention._WAITING": [(2592000.0,)],
+        "retention._START": [()],
+        "retention._CLAIM": [()],
+        "retention._ADVANCE": [
+            (plan, s.package, 1, 0, 1, 1, "planned", True),
+            (plan, s.package, 1, 0, 1, 1, None, False),
+        ],
+        "retention._LATEST": [(s.org_id,), (s.big_id,)],
+        "retention._FORGET_DECISIONS": [(2592000.0,)],
+        "retention._FORGET_PLAN": [(2592000.0,)],
+        "retention_decisions._FORGET_PACKAGE": [(plan, s.package)],
+        "retention_decisions._ADD": [(plan, s.package, decisions)],
+        "retention_decisions._LISTED": [
+            (plan, p, -1, decision, package, 31)
+            for p in (0, 1)
+            for decision in (None, "delete")
+            for package in (None, 1)
+        ],
+        "retention_decisions._TO_DO": [(plan, 1, 10, None, 100), (plan, 1, 10, "done", 100)],
+        "retention_decisions._SETTLE": [(plan, 1, '[{"place": 1, "outcome": "done", "told": null}]')],
+        "retention_decisions._OF_VERSION": [(s.version, plan), (10, plan)],
+        "retention_decisions._NAMED": [(s.org_id, image(s.package))],
+        "retention_contents._PACKAGES": [(s.org_id, 0), (s.big_id, 100)],
+        "retention_contents._CLOCK": [()],
+        "retention_contents._VERSIONS": [(p, 0, x, x) for p in (s.package, 1) for x in (True, False)],
+        "retention_contents._TAGS": [(s.package, ""), (1, "build-0001000")],
+        "retention_contents._PARTS": [(s.package, "", ""), (1, "", "")],
+        "retention_contents._LOSSES": [(s.package, 0, since - 1e8), (1, 0, since - 1e8)],
+        "retention_contents._TOUCHED": [(s.package, ids, since, True), (1, [10, 11, 12], since, False)],
+        "retention_contents._TAG_TOUCHED": [(s.package, "latest", version, since)],
+        "retention_contents._WENT": [(s.version, _NOW)],
+        "retention_contents._MISSING": [(s.package, ids)],
     }
 
 

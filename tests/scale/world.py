@@ -350,6 +350,16 @@ class World:
     SELECT id, current_date - d, 1000000 FROM accounts, generate_series(0, 9) d""",
             "quotas (owner_id, bytes, hard, warn_percent)": """
     SELECT id, 500000 + 1000 * id, id % 2 = 0, 90 FROM accounts WHERE id % 3 <> 0""",
+            "retention_policies (id, owner_id, name, body, schedule, enabled)": f"""
+    SELECT n, {self.users} + n, 'ci', '{{"rules": [], "packages": ["*"]}}', 'daily', n % 2 = 0
+      FROM generate_series(1, {self.orgs}) n""",
+            "retention_plans (id, owner_id, policy_id, body, state, scheduled, planned_at)": f"""
+    SELECT n, {self.users} + 1 + n / 3 % {self.orgs}, 1 + n / 3 % {self.orgs}, '{{"rules": [], "packages": ["*"]}}',
+           CASE WHEN n % 1000 = 999 THEN 'queued' ELSE 'planned' END, true, now()
+      FROM generate_series(1, {30 * self.orgs}) n""",
+            "retention_decisions (plan_id, package_id, place, version_id, digest, tags, decision, because)": f"""
+    SELECT 1 + n / 100, 1, n % 100, 10 + n % 100, {_digest("m", "10 + n % 100")}, '{{}}', 'delete', '[]'
+      FROM generate_series(0, {3000 * self.orgs} - 1) n""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
         }

@@ -77,7 +77,7 @@ class PolicyInvalid(Invalid):
     def __init__(self, place: str, why: str) -> None:
         super().__init__(
             f"Invalid request.\n\nThe policy cannot be read at {place}: {why}",
-            "See «The language» in docs/use/retention.md.",
+            "See docs/reference/retention.md.",
         )
 
 
@@ -102,10 +102,7 @@ def _check_conditions(place: str, rule: PolicyRule) -> None:
         raise PolicyInvalid(place, "expected a condition; «tags»: [«*»] is every tag")
     if rule.delete is not None:
         if given.newest or given.pulled_within or given.newer_than:
-            raise PolicyInvalid(
-                place,
-                "expected newest, pulled_within and newer_than in rules that keep; a rule that deletes has older_than",
-            )
+            raise PolicyInvalid(place, "expected newest, pulled_within and newer_than in rules that keep alone")
         if given.tags is None and not given.untagged and given.kinds is None:
             raise PolicyInvalid(place, "expected «tags», «untagged» or «kinds» of what is deleted")
     _check_values(place, given)
