@@ -17,7 +17,8 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from storage.errors import ReadOnly, StorageError, Unavailable
+from registry.packages.tag_rules import TagProtected
+from storage.errors import ReadOnly, StorageError, TagRefused, Unavailable
 
 log = structlog.get_logger()
 
@@ -75,8 +76,10 @@ def github_body(error: RegistryError, base: str) -> bytes:
     )
 
 
-def unavailable(error: StorageError, path: str) -> UnavailableNow:
-    """Log a failure of the stores, and convert the failure to the error that a client is told of."""
+def of_storage(error: StorageError, path: str) -> RegistryError:
+    """Log a failure of the stores, and convert the failure, or a refusal, to the error that a client is told of."""
+    if isinstance(error, TagRefused):
+        return TagProtected(error)
     if isinstance(error, ReadOnly):
         return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):

@@ -388,6 +388,14 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
+        "tag_rules._LIST": [(s.org_id,), (s.big_id,)],
+        "tag_rules._GET": [(s.org_id, "releases")],
+        "tag_rules._PUT": [
+            (s.org_id, name, "*", ["v*"], [], ["move"], None, True, "^.*$", "^v.*$", 50, *s.actor)
+            for name in ("releases", "new")
+        ],
+        "tag_rules._SWITCH": [(s.org_id, "releases", False, *s.actor)],
+        "tag_rules._REMOVE": [(s.org_id, "releases", *s.actor)],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._REMOVE": [(p, "latest", None, *s.actor), (1, "build-0000007", m, *s.actor)],

@@ -239,6 +239,7 @@ def _e(*needs: Need, ok: Any = 200, scope: str | None = None, **more: Any) -> Ex
 _READ_ORG, _WRITE_ORG, _REPO = "read:org", "write:org", "repo"
 _READ, _WRITE, _DELETE = "read:packages", "write:packages", "delete:packages"
 _USERNAME: Final = frozenset({"username"})
+_TAG_RULE: Final = {"tags": ["never"], "forbid": ["move"]}
 _O, _T, _R = "/orgs/{org}", "/orgs/{org}/teams/{team_slug}", "/repos/{owner}/{repo}"
 
 REST: dict[tuple[str, str], Expected] = {
@@ -318,6 +319,19 @@ REST: dict[tuple[str, str], Expected] = {
         Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "pull"}
     ),
     ("DELETE", f"{_T}/repos/{{owner}}/{{repo}}"): _e(Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO),
+    ("GET", f"{_O}/tag-rules"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("GET", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    # A name in the organization, of which another has its own.
+    ("PUT", f"{_O}/tag-rules/{{tag_rule}}"): _e(
+        Need.ORG_OWNER, scope=_WRITE_ORG, body=_TAG_RULE, free=frozenset({"tag_rule"})
+    ),
+    ("PATCH", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, scope=_WRITE_ORG, body={"enabled": True}),
+    ("DELETE", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", "/user/tag-rules"): _e(Need.PERSON, scope="user"),
+    ("GET", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user"),
+    ("PUT", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body=_TAG_RULE),
+    ("PATCH", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body={"enabled": True}),
+    ("DELETE", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, ok=204, scope="user"),
     # repositories
     ("POST", "/user/repos"): _e(Need.PERSON, ok=201, scope=_REPO, body=lambda cell: {"name": f"new-{cell.number}"}),
     ("POST", f"{_O}/repos"): _e(Need.ORG_MEMBER, ok=201, scope=_REPO, body={"name": "new"}),

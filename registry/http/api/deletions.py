@@ -11,7 +11,7 @@ from auth.identity import Action
 from registry.errors import Invalid, RegistryError
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
-from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, shown
+from registry.http.api.families import PACKAGE, VERSION, actor_of, allowed, family, one_of, shown
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
@@ -107,11 +107,11 @@ def _refused(error: RegistryError | None) -> dict[str, Any] | None:
 async def delete_versions(call: ApiCall) -> web.Response:
     """Delete several versions at once, or none of them, if one may not be deleted or is not there."""
     ids = _checked(call.body(DoomedVersions).versions)
-    package_id, _ = await allowed(call, Action.DELETE)
+    package_id, standing = await allowed(call, Action.DELETE)
     await shown(call, package_id)
 
     check = deletion_check_of(call, None)
-    await call.services.versions.delete(package_id, ids, call.actor, check=check)
+    await call.services.versions.delete(package_id, ids, actor_of(call, standing), check=check)
     return nothing()
 
 
@@ -214,7 +214,7 @@ ROUTES: Final = (
         "Delete several versions of a package",
         scope="delete:packages",
         body=DoomedVersions,
-        statuses=(204, 400, 401, 403, 404, 412, 413, 422),
+        statuses=(204, 400, 401, 403, 404, 409, 412, 413, 422),
     ),
     *family(
         "GET",

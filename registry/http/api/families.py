@@ -1,10 +1,11 @@
 """The three path prefixes of packages, as on GitHub: of an organization, of a user, and of the caller."""
 
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
 from auth.identity import Action
-from auth.permissions import may
+from auth.permissions import may, spared
 from registry.errors import Invalid, NotFound
 from registry.events import Who
 from registry.http.api import rights
@@ -15,6 +16,7 @@ from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage
 from storage.metadata.database import Transaction
+from storage.metadata.events import Actor
 from storage.names import InvalidName, PackageName
 
 CONTAINER: Final = "container"
@@ -82,6 +84,11 @@ def _wanted(call: ApiCall) -> int | None:
 def detailed(call: ApiCall, standing: AccessFacts) -> bool:
     """Return whether the viewer may know the names of others' tokens, and who has a role: an admin of the package."""
     return may(call.identity, Action.ADMIN, package_name(call), standing)
+
+
+def actor_of(call: ApiCall, standing: AccessFacts, *, forced: bool = False) -> Actor:
+    """Return the viewer as who changes tags of the package: with the tag rules that do not bind. See ``spared``."""
+    return replace(call.actor, spared=spared(call.identity, package_name(call), standing, forced=forced))
 
 
 def pusher(call: ApiCall, found: Who | None) -> dict[str, Any] | None:

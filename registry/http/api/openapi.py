@@ -256,7 +256,7 @@ def _id(one: Route) -> str:
     """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
-        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+        if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "tag-rules"))):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths

@@ -11,7 +11,18 @@ from registry.errors import Invalid, NotFound
 from registry.events import Event
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of
-from registry.http.api.families import PACKAGE, allowed, detailed, family, one_of, package_path, pusher, quoted, shown
+from registry.http.api.families import (
+    PACKAGE,
+    actor_of,
+    allowed,
+    detailed,
+    family,
+    one_of,
+    package_path,
+    pusher,
+    quoted,
+    shown,
+)
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
@@ -65,7 +76,7 @@ async def put_tag(call: ApiCall) -> web.Response:
     except InvalidName as error:
         raise Invalid(f"Invalid request.\n\n{error}.") from error
     read = _reader(call, package_id, in_detail=detailed(call, standing))
-    made = await call.services.tags.put(package_id, name, digest, call.actor, check_of(call, read))
+    made = await call.services.tags.put(package_id, name, digest, actor_of(call, standing), check_of(call, read))
     told = await read(None)
     told.set_status(201 if made else 200)
     return told
@@ -75,7 +86,7 @@ async def delete_tag(call: ApiCall) -> web.Response:
     """Take a tag away; the version stays, and can be pulled by its digest."""
     package_id, standing = await allowed(call, Action.DELETE)
     check = check_of(call, _reader(call, package_id, in_detail=detailed(call, standing)))
-    await call.services.tags.delete(package_id, _name(call), call.actor, check)
+    await call.services.tags.delete(package_id, _name(call), actor_of(call, standing), check)
     return nothing()
 
 
@@ -199,7 +210,7 @@ ROUTES: Final = (
         locks=True,
         scope="write:packages",
         body=NewTarget,
-        statuses=(200, 201, 400, 401, 403, 404, 413, 422),
+        statuses=(200, 201, 400, 401, 403, 404, 409, 413, 422),
         answer=schemas.Tag,
     ),
     *family(
@@ -209,7 +220,7 @@ ROUTES: Final = (
         "Delete a tag of a package",
         locks=True,
         scope="delete:packages",
-        statuses=(204, 401, 403, 404),
+        statuses=(204, 401, 403, 404, 409),
     ),
     *family(
         "GET",
