@@ -50,6 +50,15 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", f"{_TEAM}/memberships/{{username}}"): {"team.remove_member"},
     ("PUT", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.add_repository"},
     ("DELETE", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.remove_repository"},
+    **{
+        (method, f"{whose}/tag-rules/{{tag_rule}}"): {action}
+        for whose in (_O, "/user")
+        for method, action in (
+            ("PUT", "tag_rule.update"),
+            ("PATCH", "tag_rule.update"),
+            ("DELETE", "tag_rule.destroy"),
+        )
+    },
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},
@@ -107,6 +116,8 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_PAGE}/tag": {"packages.tag_created"},
     f"{_PAGE}/restore": {"packages.package_version_restored", "packages.tag_created"},
     f"{_ORG}/settings": {"org.update"},
+    f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
+    f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
     f"{_ORG}/settings/delete": {"org.delete", "packages.package_deleted"},
     f"{_ORG}/people": {"org.add_member"},
     f"{_ORG}/people/remove": {"org.remove_member"},
