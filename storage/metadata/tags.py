@@ -194,7 +194,7 @@ _PUT: Final = select(
     ), recorded AS ({
         events.record(
             events.event(
-                events.WRITTEN,
+                f"coalesce($5::text, {events.WRITTEN})",
                 "version CROSS JOIN actor CROSS JOIN moved LEFT JOIN old USING (name)"
                 " WHERE old.digest IS DISTINCT FROM version.digest",
                 version="version.id",
@@ -209,10 +209,13 @@ _PUT: Final = select(
 )
 
 
-async def put(db: Executor, package_id: int, tag: TagName, digest: Digest, actor: Actor) -> bool | None:
+async def put(
+    db: Executor, package_id: int, tag: TagName, digest: Digest, actor: Actor, *, action: str | None = None
+) -> bool | None:
     """Point a tag at a version of the package that the caller's transaction holds; True: the tag is new.
 
-    None: the package has no such version. Raises TagRefused.
+    ``action``: of the event, where it is more than a tag that is made or moved. None: the package has no such version.
+    Raises TagRefused.
     """
-    done = await _PUT.maybe(db, package_id, tag, digest, events.by(actor))
+    done = await _PUT.maybe(db, package_id, tag, digest, events.by(actor), action)
     return None if done is None else done.made

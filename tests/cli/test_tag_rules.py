@@ -47,3 +47,21 @@ async def test_rules_are_of_organizations_and_of_oneself(shell: Shell) -> None:
     await shell.fails(5, "tag-rule", "add", "acme", "all", "*")
     await shell.fails(5, "tag-rule", "list", "stranger")
     await shell.fails(3, "tag-rule", "list", "nobody")
+
+
+async def test_a_tag_is_rolled_back(shell: Shell) -> None:
+    made = await acme(shell.registry)
+    shell.env["MOORAGE_TOKEN"] = made.owner
+    first, second = [await shell.registry.push_image("acme/app", "latest", made.owner) for _ in range(2)]
+    assert (await shell.ok("tags", "rollback", "acme/app:latest", "--dry-run")).err.startswith("would be done: ")
+    done = await shell.ok("tags", "rollback", "acme/app:latest")
+    undo = f"moorage tags rollback acme/app:latest --to {second}"
+    assert done.err == f"acme/app:latest: {second[:19]} → {first[:19]}\n  undo: {undo}\n"
+    assert (await shell.ok("tags", "history", "acme/app:latest")).out.splitlines()[0].split("\t")[1] == (
+        "packages.tag_rolled_back"
+    )
+    await shell.ok(*undo.split()[1:])
+    await shell.ok("tag-rule", "add", "acme", "held", "latest")
+    await shell.fails(6, "tags", "rollback", "acme/app:latest")
+    await shell.ok("tags", "rollback", "acme/app:latest", "--force")
+    await shell.fails(2, "tags", "rollback", f"acme/app@{first}")

@@ -404,7 +404,10 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "tags._BY_NAME_DOWN": [(1, 101, "", "~", "~"), (1, 101, "build-00015", "build-00015~", "build-0001550")],
         "tags._BY_TIME": [(1, 101, _FIRST, ""), (p, 101, _NOW, "x")],
         "tags._BY_TIME_DOWN": [(1, 101, _LAST, ""), (p, 101, _NOW, "x")],
-        "tags._PUT": [(p, "latest", m, *s.actor), (1, "build-0000007", digest("m", 10), *s.actor)],
+        "tags._PUT": [(p, "latest", m, *s.actor, None), (1, "build-0000007", digest("m", 10), *s.actor, "moved")],
+        "tag_history._PREVIOUS": [(p, "latest", m), (1, "build-0000007", None)],
+        "tag_history._KEPT": [(p, m), (1, digest("m", 10))],
+        "tag_history._THEN": [(p, "latest", _END), (1, "build-0000007", _END)],
         "events._OF_PACKAGE": [
             (1, _BEHIND, 101, None),
             (1, _BEHIND, 101, ["packages.access_granted"]),

@@ -405,6 +405,9 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}, free=_TAG),
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): _e(
+        Need.PUSH, scope=_WRITE, body=lambda cell: {"to": cell.other_digest}, free=_TAG
+    ),
     ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
     ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),

@@ -83,6 +83,7 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", _V): _GONE,
     ("POST", f"{_V}/restore"): {"packages.package_version_restored", "packages.tag_created"},
     ("PUT", f"{_P}/tags/{{tag}}"): {"packages.tag_moved"},
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): {"packages.tag_rolled_back"},
     ("DELETE", f"{_P}/tags/{{tag}}"): {"packages.tag_deleted"},
     ("PUT", f"{_P}/access/users/{{login}}"): {"packages.access_granted"},
     ("DELETE", f"{_P}/access/users/{{login}}"): {"packages.access_revoked"},

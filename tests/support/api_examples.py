@@ -25,6 +25,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "package_type": "container",
     "package_name": "web",
     "tag": "latest",
+    "to": EXAMPLE_DIGEST,
     "tag_rule": "releases",
     "tags": ["v*.*.*"],
     "forbid": ["move", "delete"],
@@ -60,6 +61,7 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewToken": ("note", "scopes"),
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
+    "RollBack": ("to",),
 }
 #: Fields that mean something else in a body than elsewhere.
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -90,6 +92,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "versions/restore-version": (f"moorage restore acme/web@{EXAMPLE_DIGEST}",),
     "tags/list-tags": ("moorage tags acme/web",),
     "tags/put-tag": (f"moorage tag acme/web@{EXAMPLE_DIGEST} latest",),
+    "tags/roll-back": ("moorage tags rollback acme/web:latest",),
     "tags/delete-tag": ("moorage untag acme/web:latest",),
     "tag_rules/list-rules": ("moorage tag-rule list acme",),
     "tag_rules/put-rule": ("moorage tag-rule add acme releases 'v*.*.*'",),

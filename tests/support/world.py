@@ -133,6 +133,11 @@ class Cell:
         return digest_of(TAGGED)
 
     @property
+    def other_digest(self) -> str:
+        """The digest of the version that another tag has."""
+        return digest_of(OTHER)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What the parameters of paths of the API stand for."""
         return {

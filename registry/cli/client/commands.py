@@ -20,6 +20,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "open": ("packages", "open the page of a package or version in the browser"),
     "tags": ("tags", "list the tags of a package"),
     "tags history": ("tags", "tell where a tag pointed, and who moved it"),
+    "tags rollback": ("tags", "point a tag at the version that it had before"),
     "tag": ("tags", "make a tag, or move it with --force"),
     "untag": ("tags", "take tags away; their versions stay"),
     "tag-rule list": ("tag_rules", "list the rules that keep tags as they are"),

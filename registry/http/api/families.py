@@ -1,6 +1,7 @@
 """The three path prefixes of packages, as on GitHub: of an organization, of a user, and of the caller."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,6 +24,8 @@ CONTAINER: Final = "container"
 PACKAGE: Final = "/packages/{package_type}/{package_name}"
 VERSION: Final = PACKAGE + "/versions/{package_version_id}"
 
+#: Those at the ends of the calendar are others in UTC, of which it has none.
+_YEARS: Final = (1, 9999)
 _PREFIXES: Final = (
     ("/orgs/{org}", "for an organization"),
     ("/users/{username}", "for a user"),
@@ -125,3 +128,17 @@ def one_of(call: ApiCall, parameter: str, values: tuple[str, ...]) -> str | None
         known = ", ".join(f'"{value}"' for value in values)
         raise Invalid(f"Invalid request.\n\nFor '{parameter}', expected one of {known}.")
     return text
+
+
+def moment_of(call: ApiCall, parameter: str) -> datetime | None:
+    """A query parameter that is a time; None: it is not there. Raises 422."""
+    text = call.http.query.get(parameter)
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not _YEARS[0] < found.year < _YEARS[1]:
+        raise Invalid(f"Invalid request.\n\nFor '{parameter}', expected a time in ISO 8601 with its offset.")
+    return found

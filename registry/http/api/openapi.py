@@ -36,6 +36,7 @@ _PATH: Final[dict[str, Any]] = {
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
     "page": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of the page."},
+    "at": {"type": "string", "format": "date-time", "description": "Where the tag pointed at this time."},
     "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30, "description": "The size of a page."},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},

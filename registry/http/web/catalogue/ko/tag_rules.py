@@ -29,6 +29,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Packages that match": "대상 패키지",
     "Save the rule": "규칙 저장",
     "Tag rules": "태그 규칙",
+    "Tag rolled back": "태그 롤백됨",
     "Tags that may not be moved, deleted or made.": "옮기거나 삭제하거나 만들 수 없는 태그입니다.",
     "Tags that match": "대상 태그",
     "The rule forbids to delete the tag %(tag)s.": "규칙이 태그 %(tag)s의 삭제를 금지합니다.",
