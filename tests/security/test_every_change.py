@@ -115,6 +115,7 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_PAGE}/versions/delete/matching": _GONE,
     f"{_PAGE}/untag": {"packages.tag_deleted"},
     f"{_PAGE}/tag": {"packages.tag_created"},
+    f"{_PAGE}/rollback": {"packages.tag_rolled_back"},
     f"{_PAGE}/restore": {"packages.package_version_restored", "packages.tag_created"},
     f"{_ORG}/settings": {"org.update"},
     f"{_ORG}/settings/tag-rules": {"tag_rule.create"},

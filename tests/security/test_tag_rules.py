@@ -27,7 +27,7 @@ _PAGE: Final = "/{owner}/{image}/-"
 WRITERS: Final[dict[str, tuple[object, ...]]] = {
     "manifests._INSERT": (Kind.MANIFEST_PUT,),
     "retags._MOVE": (Kind.MANIFEST_PUT,),
-    "tags._PUT": (("PUT", f"{_P}/tags/{{tag}}"), ("POST", f"{_P}/tags/{{tag}}/rollback"), f"{_PAGE}/tag"),
+    "tags._PUT": (("PUT", f"{_P}/tags/{{tag}}"), ("POST", f"{_P}/tags/{{tag}}/rollback"), f"{_PAGE}/tag", f"{_PAGE}/rollback"),
     "tags._REMOVE": (("DELETE", f"{_P}/tags/{{tag}}"), f"{_PAGE}/untag"),
     "versions._HIDE": (
         ("DELETE", _V), ("POST", f"{_P}/deletion"), Kind.MANIFEST_DELETE,

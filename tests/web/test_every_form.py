@@ -59,6 +59,7 @@ FORMS: dict[str, Form] = {
     f"{_P}/versions/delete/matching": Form(f"{_PACKAGE}/versions/delete/matching", {"match": "v1", "seen": "{seen}"}),
     f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
     f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
+    f"{_P}/rollback": Form(f"{_PACKAGE}/rollback", {"tag": "v2", "digest": "{digest}"}),
     f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
     f"{_O}/settings": Form(f"{_ORG}/settings", {"part": "profile", "name": "Acme"}),
     f"{_O}/settings/tag-rules": Form(

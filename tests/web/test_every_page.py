@@ -96,6 +96,7 @@ PAGES: dict[str, Page] = {
     f"{_O}/teams": Page(READ),
     "/{owner}/{image}": Page(READ),
     f"{_P}/tags": Page(READ),
+    f"{_P}/tags/{{tag}}": Page(READ, "/acme/web/-/tags/v1"),
     f"{_P}/versions": Page(READ),
     "/{owner}/{image}:{tag}": Page(READ),
     _V: Page(READ),

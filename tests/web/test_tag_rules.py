@@ -59,3 +59,20 @@ async def test_kept_tags_stay_on_every_way_of_deletion(registry: Registry) -> No
     ):
         answer = await change(world.owner, path, fields)
         assert answer.status == 409, (path, answer.status)
+
+
+async def test_a_tag_is_rolled_back_from_its_history(registry: Registry) -> None:
+    world = await managed(registry)
+    await done(world.owner, "/acme/web/-/tag", {"tag": "v1", "digest": world.digests[1]})
+    assert "/acme/web/-/tags/v1" in (await world.owner.get("/acme/web:v1")).answer.body.decode()
+    page = await world.owner.get("/acme/web/-/tags/v1")
+    assert (page.field("tag"), page.field("digest")) == ("v1", world.digests[0])
+    page = await done(world.owner, "/acme/web/-/rollback", {"tag": "v1", "digest": world.digests[0]})
+    assert "Tag rolled back" in page.text
+    assert "Roll back" not in (await world.reader.get("/acme/web/-/tags/v1")).text
+    await done(world.owner, "/acme/web/-/untag", {"tag": "v1"})
+    await done(world.owner, "/acme/web/-/rollback", {"tag": "v1", "digest": world.digests[0]})
+    assert (await change(world.owner, "/acme/web/-/rollback", {"tag": "v1", "digest": "x"})).status == 404
+    none = "sha256:" + "0" * 64
+    page = await done(world.owner, "/acme/web/-/rollback", {"tag": "v1", "digest": none})
+    assert "This version can no longer be restored." in page.text

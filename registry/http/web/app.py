@@ -42,6 +42,7 @@ from registry.http.web import (
     settings,
     sign_in,
     start,
+    tag_history,
     tag_rules,
     tags,
     teams,
@@ -85,6 +86,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *activity.ROUTES,
     *package.ROUTES,
     *tags.ROUTES,
+    *tag_history.ROUTES,
     *versions.ROUTES,
     *version.ROUTES,
 )

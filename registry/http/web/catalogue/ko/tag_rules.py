@@ -26,7 +26,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "No tag rules": "태그 규칙 없음",
     "Nobody may": "금지할 작업",
     "Nor its version, nor the package.": "해당 버전과 패키지도 삭제할 수 없습니다.",
+    "Nothing more is recorded of this tag.": "이 태그에 대해 더 기록된 것이 없습니다.",
     "Packages that match": "대상 패키지",
+    "Roll back": "롤백",
     "Save the rule": "규칙 저장",
     "Tag rules": "태그 규칙",
     "Tag rolled back": "태그 롤백됨",
@@ -39,6 +41,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "The rule is disabled: %(name)s": "규칙을 비활성화했습니다: %(name)s",
     "The rule is removed: %(name)s": "규칙을 제거했습니다: %(name)s",
     "There is no such rule any more: %(name)s": "그런 규칙이 더 이상 없습니다: %(name)s",
+    "This version can no longer be restored.": "이 버전은 더 이상 복원할 수 없습니다.",
     "This is refused: %(why)s": "거부되었습니다: %(why)s",
     "What nobody may do to tags of these packages: no push, no page, no command gets past a rule.": (
         "이 패키지들의 태그에 아무도 할 수 없는 작업입니다. 푸시, 페이지, 명령 어느 것도 규칙을 우회하지 못합니다."
