@@ -101,6 +101,19 @@ BEGIN
     RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
+CREATE FUNCTION refuse_tag(rule bigint, package bigint, change text, tag text, digest text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'MR002', MESSAGE = 'a rule forbids this change of a tag', DETAIL = (
+        SELECT jsonb_build_object('rule', rules.name, 'owner', lower(owner.login), 'package', packages.name,
+                                  'change', change, 'tag', tag, 'digest', digest, 'unless_role', rules.unless_role)
+          FROM tag_rules rules
+          JOIN accounts owner ON owner.id = rules.owner_id
+          JOIN packages ON packages.id = refuse_tag.package
+         WHERE rules.id = refuse_tag.rule);
+END $$;
+
 CREATE FUNCTION refuse_while_read_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -570,6 +583,26 @@ CREATE TABLE sign_in_codes (
     CONSTRAINT sign_in_codes_hash_check CHECK ((octet_length(hash) = 32))
 );
 
+CREATE TABLE tag_rules (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    package text NOT NULL,
+    tags text[] NOT NULL,
+    except_tags text[] NOT NULL,
+    forbid text[] NOT NULL,
+    unless_role text,
+    enabled boolean NOT NULL,
+    package_pattern text NOT NULL COLLATE pg_catalog."C",
+    tag_pattern text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tag_rules_forbid_check CHECK (((forbid <> '{}'::text[]) AND (forbid <@ '{move,delete,create}'::text[]))),
+    CONSTRAINT tag_rules_unless_role_check CHECK ((unless_role = 'admin'::text))
+);
+
+ALTER TABLE tag_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE tags (
     package_id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -822,6 +855,12 @@ ALTER TABLE ONLY sign_in_codes
 ALTER TABLE ONLY sign_in_codes
     ADD CONSTRAINT sign_in_codes_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_owner_id_name_key UNIQUE (owner_id, name);
+
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (package_id, name);
 
@@ -1057,6 +1096,8 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_plans FO
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_policies FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tag_rules FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON team_members FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
@@ -1188,6 +1229,9 @@ ALTER TABLE ONLY retention_policies
 
 ALTER TABLE ONLY sign_in_codes
     ADD CONSTRAINT sign_in_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_package_id_digest_fkey FOREIGN KEY (package_id, digest) REFERENCES manifests(package_id, digest);

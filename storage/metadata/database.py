@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import DatabaseUnavailable, ReadOnly, StorageError
+from storage.errors import DatabaseUnavailable, StorageError
+from storage.metadata import refusals
 from storage.metadata.connections import STANDBY, parse_url, require_sessions
 from storage.metadata.primary import READ_ONLY, begin_session, require_primary
 from storage.metadata.statement_timings import StatementTimings
@@ -50,8 +52,6 @@ _REPEATABLE: Final = (
 _TRIES: Final = 3
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
-#: The state of migration 0027, with the operator's reason as its message.
-_REFUSED_READ_ONLY: Final = "MR001"
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 #: What an operator is told in words of ours.
 _SAID: Final = (
@@ -92,8 +92,8 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _REFUSED_READ_ONLY:
-        return ReadOnly(str(error))
+    if (refused := refusals.refused(error)) is not None:
+        return refused
     for kind, said in _SAID:
         if isinstance(error, kind):
             return DatabaseUnavailable(said)
@@ -187,6 +187,8 @@ class Database:
         self.waits = Timings()
         self._renewals = 0
         self._renewed_at = float("-inf")
+        #: The changes that tag rules have refused, by their kind.
+        self.refused_changes: Counter[str] = Counter()
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         return await _repeated(self._once, lambda connection: connection.fetch(query, *args))
@@ -249,6 +251,7 @@ class Database:
     async def _give_up(self, connection: _Held, error: BaseException) -> None:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             await self.renew()
+        self.refused_changes.update(refusals.changes(error))
         await self._pool.release(connection)  # which knows what state it is in
 
     async def _give(self, taken: _Taken, renewals: int) -> None:

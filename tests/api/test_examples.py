@@ -55,6 +55,7 @@ async def _world(registry: Registry) -> _World:
     await made("PUT", "/orgs/acme/teams/crew/memberships/bob", {})
     code = await made("POST", "/orgs/acme/repos", {"name": "code", "private": True})
     await made("PUT", "/orgs/acme/teams/crew/repos/acme/code", {})
+    await made("PUT", "/orgs/acme/tag-rules/releases", {"tags": ["v*"], "forbid": ["move"]})
     for tag in ("one", "two", "three"):
         await registry.push_image("acme/web", tag, token)
     digest = await registry.push_image("acme/web", "latest", token)

@@ -22,6 +22,7 @@ _NEEDED: Final = (
     "0024_audit",
     "0026_event_seals",
     "0027_read_only",
+    "0028_tag_rules",
     "0031_usage",
     "0033_emergencies_and_seals",
 )

@@ -448,6 +448,14 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
+        "tag_rules._LIST": [(s.org_id,), (s.big_id,)],
+        "tag_rules._GET": [(s.org_id, "releases")],
+        "tag_rules._PUT": [
+            (s.org_id, name, "*", ["v*"], [], ["move"], None, True, "^.*$", "^v.*$", 50, *s.actor)
+            for name in ("releases", "new")
+        ],
+        "tag_rules._SWITCH": [(s.org_id, "releases", False, *s.actor)],
+        "tag_rules._REMOVE": [(s.org_id, "releases", *s.actor)],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._REMOVE": [(p, "latest", None, *s.actor), (1, "build-0000007", m, *s.actor)],
@@ -456,7 +464,10 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "tags._BY_NAME_DOWN": [(1, 101, "", "~", "~"), (1, 101, "build-00015", "build-00015~", "build-0001550")],
         "tags._BY_TIME": [(1, 101, _FIRST, ""), (p, 101, _NOW, "x")],
         "tags._BY_TIME_DOWN": [(1, 101, _LAST, ""), (p, 101, _NOW, "x")],
-        "tags._PUT": [(p, "latest", m, *s.actor), (1, "build-0000007", digest("m", 10), *s.actor)],
+        "tags._PUT": [(p, "latest", m, *s.actor, None), (1, "build-0000007", digest("m", 10), *s.actor, "moved")],
+        "tag_history._PREVIOUS": [(p, "latest", m), (1, "build-0000007", None)],
+        "tag_history._KEPT": [(p, m), (1, digest("m", 10))],
+        "tag_history._THEN": [(p, "latest", _END), (1, "build-0000007", _END)],
         "events._OF_PACKAGE": [
             (1, _BEHIND, 101, None),
             (1, _BEHIND, 101, ["packages.access_granted"]),

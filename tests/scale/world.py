@@ -141,6 +141,10 @@ class World:
       FROM generate_series(1, {self.orgs}) org, generate_series(1, 3) t
      UNION ALL
     SELECT 3 * {self.orgs} + t, {users} + 1, 'crew-' || t, 'Crew ' || t FROM generate_series(1, {self.big_teams}) t""",
+            "tag_rules (owner_id, name, package, tags, except_tags, forbid, enabled, package_pattern, tag_pattern)": f"""
+    SELECT {users} + org, rule, '*', '{{stable-*}}', '{{}}', '{{move,delete}}', true, '^.*$',
+           '^(?:(?!sha(?:256|512)-)(?:stable-.*))$'
+      FROM generate_series(1, {self.orgs}) org, unnest('{{releases,old}}'::text[]) rule""",
             "team_members (team_id, user_id)": f"""
     SELECT t.id, {place}
       FROM (SELECT id, id AS t, org_id - {users} AS org FROM teams) AS t, generate_series(0, 4) i""",

@@ -241,6 +241,7 @@ def _e(*needs: Need, ok: Any = 200, scope: str | None = None, **more: Any) -> Ex
 _READ_ORG, _WRITE_ORG, _REPO = "read:org", "write:org", "repo"
 _READ, _WRITE, _DELETE = "read:packages", "write:packages", "delete:packages"
 _USERNAME: Final = frozenset({"username"})
+_TAG_RULE: Final = {"tags": ["never"], "forbid": ["move"]}
 _O, _T, _R = "/orgs/{org}", "/orgs/{org}/teams/{team_slug}", "/repos/{owner}/{repo}"
 
 _POLICY: Final[dict[str, Any]] = {"name": "ci", "packages": ["none"], "rules": []}
@@ -334,6 +335,19 @@ REST: dict[tuple[str, str], Expected] = {
         Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "pull"}
     ),
     ("DELETE", f"{_T}/repos/{{owner}}/{{repo}}"): _e(Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO),
+    ("GET", f"{_O}/tag-rules"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("GET", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    # A name in the organization, of which another has its own.
+    ("PUT", f"{_O}/tag-rules/{{tag_rule}}"): _e(
+        Need.ORG_OWNER, scope=_WRITE_ORG, body=_TAG_RULE, free=frozenset({"tag_rule"})
+    ),
+    ("PATCH", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, scope=_WRITE_ORG, body={"enabled": True}),
+    ("DELETE", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", "/user/tag-rules"): _e(Need.PERSON, scope="user"),
+    ("GET", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user"),
+    ("PUT", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body=_TAG_RULE),
+    ("PATCH", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body={"enabled": True}),
+    ("DELETE", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, ok=204, scope="user"),
     # repositories
     ("POST", "/user/repos"): _e(Need.PERSON, ok=201, scope=_REPO, body=lambda cell: {"name": f"new-{cell.number}"}),
     ("POST", f"{_O}/repos"): _e(Need.ORG_MEMBER, ok=201, scope=_REPO, body={"name": "new"}),
@@ -414,6 +428,9 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}, free=_TAG),
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): _e(
+        Need.PUSH, scope=_WRITE, body=lambda cell: {"to": cell.other_digest}, free=_TAG
+    ),
     ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
     ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),

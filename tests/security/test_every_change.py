@@ -50,6 +50,15 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", f"{_TEAM}/memberships/{{username}}"): {"team.remove_member"},
     ("PUT", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.add_repository"},
     ("DELETE", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.remove_repository"},
+    **{
+        (method, f"{whose}/tag-rules/{{tag_rule}}"): {action}
+        for whose in (_O, "/user")
+        for method, action in (
+            ("PUT", "tag_rule.update"),
+            ("PATCH", "tag_rule.update"),
+            ("DELETE", "tag_rule.destroy"),
+        )
+    },
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},
@@ -86,6 +95,7 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", _V): _GONE,
     ("POST", f"{_V}/restore"): {"packages.package_version_restored", "packages.tag_created"},
     ("PUT", f"{_P}/tags/{{tag}}"): {"packages.tag_moved"},
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): {"packages.tag_rolled_back"},
     ("DELETE", f"{_P}/tags/{{tag}}"): {"packages.tag_deleted"},
     ("PUT", f"{_P}/access/users/{{login}}"): {"packages.access_granted"},
     ("DELETE", f"{_P}/access/users/{{login}}"): {"packages.access_revoked"},
@@ -117,8 +127,11 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_PAGE}/versions/delete/matching": _GONE,
     f"{_PAGE}/untag": {"packages.tag_deleted"},
     f"{_PAGE}/tag": {"packages.tag_created"},
+    f"{_PAGE}/rollback": {"packages.tag_rolled_back"},
     f"{_PAGE}/restore": {"packages.package_version_restored", "packages.tag_created"},
     f"{_ORG}/settings": {"org.update"},
+    f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
+    f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
     f"{_ORG}/settings/delete": {"org.delete", "packages.package_deleted"},
     f"{_ORG}/people": {"org.add_member"},
     f"{_ORG}/people/remove": {"org.remove_member"},

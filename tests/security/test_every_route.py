@@ -202,6 +202,7 @@ _OF: Final = {
     "manifests": "package_id",
     "package_blobs": "package_id",
     "tags": "package_id",
+    "tag_rules": "owner_id",
     "uploads": "package_id",
     "retention_policies": "owner_id",
     "retention_plans": "owner_id",

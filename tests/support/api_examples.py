@@ -25,6 +25,11 @@ _VALUES: Final[Mapping[str, Any]] = {
     "package_type": "container",
     "package_name": "web",
     "tag": "latest",
+    "to": EXAMPLE_DIGEST,
+    "tag_rule": "releases",
+    "tags": ["v*.*.*"],
+    "forbid": ["move", "delete"],
+    "enabled": False,
     "image": "web",
     "reference": "latest",
     "digest": EXAMPLE_DIGEST,
@@ -60,6 +65,7 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
     "NewPlan": ("policy_id",),
+    "RollBack": ("to",),
 }
 #: Fields that mean something else in a body than elsewhere.
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -91,7 +97,12 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "versions/restore-version": (f"moorage restore acme/web@{EXAMPLE_DIGEST}",),
     "tags/list-tags": ("moorage tags acme/web",),
     "tags/put-tag": (f"moorage tag acme/web@{EXAMPLE_DIGEST} latest",),
+    "tags/roll-back": ("moorage tags rollback acme/web:latest",),
     "tags/delete-tag": ("moorage untag acme/web:latest",),
+    "tag_rules/list-rules": ("moorage tag-rule list acme",),
+    "tag_rules/put-rule": ("moorage tag-rule add acme releases 'v*.*.*'",),
+    "tag_rules/switch-rule": ("moorage tag-rule disable acme releases",),
+    "tag_rules/remove-rule": ("moorage tag-rule remove acme releases",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
     "deletions/preview-package": ("moorage delete --dry-run acme/web",),

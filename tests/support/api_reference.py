@@ -17,6 +17,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "packages": ("Packages", ("packages", "search")),
     "versions": ("Versions", ("versions", "downloads")),
     "tags": ("Tags and activity", ("tags",)),
+    "tag-rules": ("Tag rules", ("tag_rules",)),
     "access": ("Access to packages", ("access",)),
     "deletions": ("Previews of deletions and restores", ("deletions",)),
     "retention": ("Retention", ("retention",)),

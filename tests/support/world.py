@@ -86,6 +86,11 @@ class Cell:
         return f"crew-{self.number}"
 
     @property
+    def tag_rule(self) -> str:
+        """A rule of the organization, and of the caller."""
+        return f"rule-{self.number}"
+
+    @property
     def person(self) -> str:
         """A member of the organization, with a role over everything."""
         return f"u{self.number}"
@@ -133,6 +138,11 @@ class Cell:
         return digest_of(TAGGED)
 
     @property
+    def other_digest(self) -> str:
+        """The digest of the version that another tag has."""
+        return digest_of(OTHER)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What the parameters of paths of the API stand for."""
         return {
@@ -152,6 +162,7 @@ class Cell:
             "plan_id": self.id * 10,
             "enterprise": "moorage",
             "tag": "latest",
+            "tag_rule": self.tag_rule,
         }
 
     @property
@@ -205,6 +216,11 @@ def _organization(add: Any, cell: Cell) -> None:
     for login, role in (_SEATS if not cell.foreign else {"vic": "admin"}).items():
         add("memberships", org_id=cell.id, user_id=ACCOUNTS[login], role=role)
     add("memberships", org_id=cell.id, user_id=cell.person_id, role="member")
+    # It forbids nothing: callers share their accounts.
+    rule = {"package": "*", "tags": ["none"], "except_tags": [], "forbid": ["move"], "package_pattern": "^.*$",
+            "tag_pattern": "^none$", "enabled": False}  # fmt: skip
+    for owner_id in {cell.id, ACCOUNTS.get(cell.caller.account or "", cell.id)}:
+        add("tag_rules", owner_id=owner_id, name=cell.tag_rule, **rule)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
 

@@ -39,6 +39,12 @@ async def _deleted(world: Managed) -> None:
     assert answer.status == 204, answer.body
 
 
+async def _ruled(world: Managed) -> None:
+    rule = {"tags": ["held"], "forbid": ["move"]}
+    answer = await world.registry.call("PUT", "/api/v3/orgs/acme/tag-rules/held", world.token, json=rule)
+    assert answer.status == 201, answer.body
+
+
 _P, _O = "/{owner}/{image}/-", "/{owner}/-"
 _PACKAGE, _ORG = "/acme/web/-", "/acme/-"
 #: «{…}» in a field is filled in from the page that has the form, or by the world.
@@ -53,8 +59,13 @@ FORMS: dict[str, Form] = {
     f"{_P}/versions/delete/matching": Form(f"{_PACKAGE}/versions/delete/matching", {"match": "v1", "seen": "{seen}"}),
     f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
     f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
+    f"{_P}/rollback": Form(f"{_PACKAGE}/rollback", {"tag": "v2", "digest": "{digest}"}),
     f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
     f"{_O}/settings": Form(f"{_ORG}/settings", {"part": "profile", "name": "Acme"}),
+    f"{_O}/settings/tag-rules": Form(
+        f"{_ORG}/settings/tag-rules", {"name": "releases", "tags": "v*", "forbid": "move"}
+    ),
+    f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
     f"{_O}/people": Form(f"{_ORG}/people", {"login": "stan", "role": "member"}),
     f"{_O}/people/remove": Form(f"{_ORG}/people/remove", {"login": "rita"}, by_reader={"login": "olivia"}),
@@ -76,6 +87,7 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/unlink": _linked,
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
+    f"{_O}/settings/tag-rules/{{rule}}": _ruled,
 }
 #: Forms about nobody but their viewer: a visitor is led to sign in.
 OWN = {

@@ -29,6 +29,7 @@ from registry.http.api import (
     repositories,
     retention,
     search,
+    tag_rules,
     tags,
     teams,
     tokens,
@@ -41,7 +42,7 @@ from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
-from registry.http.errors import unavailable
+from registry.http.errors import of_storage
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
 from registry.http.rate_limits import requests_left, take_request
@@ -72,6 +73,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *packages.ROUTES,
     *versions.ROUTES,
     *tags.ROUTES,
+    *tag_rules.ROUTES,
     *deletions.ROUTES,
     *retention.ROUTES,
     *usage.ROUTES,
@@ -140,7 +142,7 @@ def _told(services: Services, http: web.Request, error: Exception) -> RegistryEr
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, http.path, services.outages)
+            return of_storage(error, http.path, services.outages)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

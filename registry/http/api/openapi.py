@@ -36,6 +36,7 @@ _PATH: Final[dict[str, Any]] = {
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
     "page": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of the page."},
+    "at": {"type": "string", "format": "date-time", "description": "Where the tag pointed at this time."},
     "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30, "description": "The size of a page."},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
@@ -258,7 +259,7 @@ def _id(one: Route) -> str:
     """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
-        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker", f"{prefix}/retention")):
+        if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "tag-rules"))):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths

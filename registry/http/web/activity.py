@@ -27,6 +27,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "packages.tag_created": key("Tag made"),
     "packages.tag_moved": key("Tag moved"),
     "packages.tag_deleted": key("Tag removed"),
+    "packages.tag_rolled_back": key("Tag rolled back"),
     "packages.visibility_changed": key("Visibility changed"),
     "packages.inheritance_changed": key("Inheritance of access changed"),
     "packages.repository_linked": key("Repository linked"),

@@ -8,11 +8,12 @@ import structlog
 from aiohttp import web
 
 from registry.errors import Denied, ReadOnlyNow, Refusal, RegistryError
-from registry.http.errors import unavailable
+from registry.http.errors import of_storage
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.viewer import stranger
+from registry.packages.tag_rules import TagProtected
 from registry.process.outages import Outages
 from storage.errors import StorageError
 
@@ -33,6 +34,13 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
     503: (key("The registry cannot do this now"), key("Wait a little, and try it again.")),
 }
 _READ_ONLY: Final = key("The registry is read-only")
+_KEPT: Final = key("A rule keeps this tag")
+_FORBIDDEN: Final[Mapping[str, str]] = {
+    "move": key("The rule forbids to move the tag %(tag)s."),
+    "delete": key("The rule forbids to delete the tag %(tag)s."),
+    "create": key("The rule forbids to make the tag %(tag)s."),
+}
+_LIFTED: Final = key("An owner of the account can disable the rule: %(rule)s")
 
 
 def error_page(call: PageCall, error: RegistryError) -> web.Response:
@@ -42,8 +50,14 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         call.viewer = stranger(call.http, call.services)
     reason = error.message if isinstance(error, Refusal | Denied) and status != HTTPStatus.NOT_FOUND else None
-    if isinstance(error, ReadOnlyNow):
-        told, reason = _READ_ONLY, error.reason
+    match error:
+        case ReadOnlyNow():
+            told, reason = _READ_ONLY, error.reason
+        case TagProtected(refused=refused):
+            told, reason = _KEPT, call.say(_FORBIDDEN[refused.change], tag=refused.tag)
+            advice = call.say(_LIFTED, rule=refused.rule)
+        case _:
+            pass
     return call.page(
         "error.html",
         title=[call.say(told)],
@@ -64,7 +78,7 @@ def told(error: Exception, method: str, path: str, outages: Outages) -> Registry
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, path, outages)
+            return of_storage(error, path, outages)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

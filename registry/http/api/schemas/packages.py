@@ -132,6 +132,16 @@ class EventVersion(TypedDict):
     state: Annotated[str | None, Meta(extra_json_schema={"enum": ["live", "deleted", "purged", None]})]
 
 
+class TagThen(TypedDict):
+    """The digest of a tag at a moment."""
+
+    name: str
+    digest: Digest
+    since: Annotated[Time | None, Meta(description="Null: from before what is recorded.")]
+    until: Annotated[Time | None, Meta(description="Null: the tag is of this digest still.")]
+    version: EventVersion
+
+
 class PackageEvent(TypedDict):
     """An event of a package."""
 
