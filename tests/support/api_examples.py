@@ -42,6 +42,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "description": "What it is for",
     "ttl_seconds": 3600,
     "packages_sso_required": True,
+    "bytes": 500_000_000_000,
 }
 #: Bodies none of whose fields is required: the fields of the example.
 _CHANGED: Final[Mapping[str, Sequence[str]]] = {
@@ -95,9 +96,14 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "deletions/preview-package-restore": ("moorage restore --dry-run acme/web",),
     "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "usage/get-package-usage": ("moorage du acme/web",),
-    "usage/get-my-usage": ("moorage du",),
-    "usage/get-user-usage": ("moorage du bob",),
-    "usage/get-organization-usage": ("moorage du acme",),
+    "usage/get-my-usage": ("moorage usage",),
+    "usage/get-user-usage": ("moorage usage bob",),
+    "usage/get-organization-usage": ("moorage usage acme",),
+    "quotas/set-organization-quota": ("moorage quota set acme 500GB",),
+    "quotas/remove-organization-quota": ("moorage quota remove acme",),
+    "quotas/set-user-quota": ("moorage quota set bob 500GB",),
+    "quotas/remove-user-quota": ("moorage quota remove bob",),
+    "quotas/list-usage": ("moorage usage --registry",),
     "access/get-access": ("moorage access acme/web",),
     "access/get-effective": ("moorage access acme/web --why bob",),
     "access/grant-user": ("moorage access grant acme/web bob read",),
