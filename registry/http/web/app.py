@@ -45,6 +45,7 @@ from registry.http.web import (
     tags,
     teams,
     tokens,
+    usage,
     version,
     versions,
 )
@@ -64,6 +65,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *settings.ROUTES,
     *tokens.ROUTES,
     *audit.ROUTES,
+    *usage.ROUTES,
     *admin_accounts.ROUTES,
     *admin_tokens.ROUTES,
     *admin_packages.ROUTES,
