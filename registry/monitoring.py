@@ -53,6 +53,7 @@ class StoreMetrics:
         self._buffers = catalog.add(
             Family("moorage_upload_bytes_in_memory", "gauge", "Memory that holds parts of uploads under way.")
         )
+        self._refusals = catalog.add(Family("moorage_quota_refusals", "counter", "Uploads that a quota refused."))
         self._requests = catalog.add(
             Family("moorage_store_requests", "counter", "Requests to the object store.", ("operation", "result"))
         )
@@ -71,6 +72,7 @@ class StoreMetrics:
         gauges.counter(self._lookups.series["remembered",], lambda: lookups.counts[0] - lookups.counts[1])
         gauges.counter(self._lookups.series["asked",], lambda: lookups.counts[1])
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
+        gauges.counter(self._refusals.slot, partial(services.uploads.refusals.__getitem__, "quota"))
         timings = getattr(services.stores, "timings", None)
         if isinstance(timings, Timings):  # a directory has none
             for (operation, result), slot in self._requests.series.items():

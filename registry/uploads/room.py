@@ -17,8 +17,9 @@ class QuotaExceeded(NotAllowed):
         owner, used, quota = room.owner or "", room.used or 0, room.quota or 0
         most = "; the largest are " + ", ".join(f"{one.name} ({size(one.bytes)})" for one in largest) if largest else ""
         message = (
-            f"{owner} has used {size(used)} of its {size(quota)}{most}. Delete versions that nobody needs, which count"
-            " until they can no longer be restored, or ask an administrator of this registry for a larger quota"
+            f"{owner} has used {size(used)} of its {size(quota)}{most}. moorage usage {owner} tells its owners what"
+            " takes the room: delete versions that nobody needs, which count until they can no longer be restored, or"
+            " ask an administrator of this registry for a larger quota"
         )
         detail = {
             "owner": owner,

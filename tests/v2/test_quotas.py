@@ -34,8 +34,9 @@ async def test_over_it_an_upload_is_refused_before_its_body(registry: Registry) 
         "errors": [
             {
                 "code": "DENIED",
-                "message": "Acme has used 50.0 kB of its 50.0 kB; the largest are web (30.0 kB), api (20.0 kB). Delete"
-                " versions that nobody needs, which count until they can no longer be restored, or ask an"
+                "message": "Acme has used 50.0 kB of its 50.0 kB; the largest are web (30.0 kB), api (20.0 kB). moorage"
+                " usage Acme tells its owners what takes the room: delete versions that nobody needs, which count until"
+                " they can no longer be restored, or ask an"
                 " administrator of this registry for a larger quota",
                 "detail": {
                     "owner": "Acme",
@@ -157,4 +158,4 @@ async def test_who_may_not_read_a_package_is_not_told_of_it(registry: Registry) 
     await people.ok("PUT", "/orgs/acme/memberships/rita", people.owner, {})
     refused: Any = (await registry.call("POST", "/v2/acme/ritas/blobs/uploads/", rita)).json
     assert refused["errors"][0]["detail"]["largest"] == []
-    assert refused["errors"][0]["message"].startswith("Acme has used 50.0 kB of its 50.0 kB. Delete")
+    assert refused["errors"][0]["message"].startswith("Acme has used 50.0 kB of its 50.0 kB. moorage usage Acme tells")
