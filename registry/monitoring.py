@@ -59,6 +59,7 @@ class StoreMetrics:
         self._buffers = catalog.add(
             Family("moorage_upload_bytes_in_memory", "gauge", "Memory that holds parts of uploads under way.")
         )
+        self._refusals = catalog.add(Family("moorage_quota_refusals", "counter", "Uploads that a quota refused."))
         self._requests = catalog.add(
             Family("moorage_store_requests", "counter", "Requests to the object store.", ("operation", "result"))
         )
@@ -93,6 +94,7 @@ class StoreMetrics:
             asked = db.statements.timings.durations
             for (module,), slot in self._statements.series.items():
                 gauges.histogram(slot, _HISTOGRAM, partial(asked.__getitem__, module))
+        gauges.counter(self._refusals.slot, lambda: services.uploads.counts["over_quota"])
         timings = getattr(services.stores, "timings", None)
         if isinstance(timings, Timings):  # a directory has none
             for (operation, result), slot in self._requests.series.items():

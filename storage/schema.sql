@@ -958,6 +958,8 @@ CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
 CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
 
+CREATE INDEX owner_usage_largest ON owner_usage USING btree (bytes);
+
 CREATE INDEX owner_usage_noted ON owner_usage USING btree (noted_at);
 
 CREATE INDEX package_blobs_digest ON package_blobs USING btree (digest);

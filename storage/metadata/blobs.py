@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable
-from storage.metadata import access_facts, usage_counts
+from storage.metadata import access_facts, quotas, usage_counts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, PackageName
@@ -178,6 +178,8 @@ _MOUNT: Final = command(
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = $2 AND link.digest = $4 AND link.deleted_at IS NULL AND blob.suspect_since IS NULL
            AND NOT EXISTS (SELECT FROM read_only)
+           AND ((SELECT owner_id FROM packages WHERE id = $2) = (SELECT owner_id FROM packages WHERE id = $3)
+                OR NOT {quotas.shuts("$3", "blob.size")})
            FOR KEY SHARE OF link
     ), {LINK}
     """
@@ -187,7 +189,7 @@ _MOUNT: Final = command(
 async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
     """Link a blob of one package into another; False when the source has no such blob, or it is suspect.
 
-    False also while the registry is read-only: the upload that the client begins instead is refused.
+    False also while the registry is read-only, or the quota is full: the upload that is begun instead is refused.
     """
     return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 

@@ -10,7 +10,7 @@ from typing import Final, LiteralString
 
 from msgspec.structs import asdict, replace
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, quotas
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command
@@ -161,7 +161,8 @@ _PUT: Final = command(
     f"""
     WITH linked AS (
         SELECT id AS package_id, $2::text AS digest, $4::bytea AS body, octet_length($4::bytea)::bigint AS size
-          FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only) FOR KEY SHARE
+          FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only)
+           AND NOT {quotas.shuts("$3", "octet_length($4::bytea)")} FOR KEY SHARE
     ), {_BLOB}, {LINK}
     """
 )
@@ -180,6 +181,6 @@ async def finish(
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:
     """Make ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``.
 
-    False also while the registry is read-only: the upload that is begun instead is refused.
+    False also while the registry is read-only, or the quota is full: the upload that is begun instead is refused.
     """
     return await _PUT.run(db, grace_seconds, digest, package_id, body) == 1

@@ -10,34 +10,41 @@ from typing import Final, LiteralString
 
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command, select
+from storage.metadata.quotas import ROOM, Room, full
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Started(Room):
     """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds."""
 
     open_sessions: int
     at: float
+    is_full: bool
 
 
 # Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
 # anybody. If Postgres itself breaks down before, the client finds no such session and begins again.
 _START: Final = select(
     Started,
-    """
+    f"""
     WITH lazily AS MATERIALIZED (
         SELECT set_config('synchronous_commit', 'off', true)
-    ), sessions AS (
-        SELECT count(*) AS n
-          FROM (SELECT 1 FROM uploads
-                 WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8) AS opened
+    ), opened AS MATERIALIZED (
+        SELECT package_id, received FROM uploads
+         WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8
+    ), found AS MATERIALIZED (
+        SELECT room.owner, room.used, room.quota, room.hard, room.warn_percent, sessions.n::int AS open_sessions,
+               coalesce(room.hard AND {full("room.used", "room.quota", "$9::bigint")}, false) AS is_full
+          FROM (SELECT count(*) AS n FROM opened) AS sessions LEFT JOIN ({ROOM}) AS room ON true
     ), started AS (
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
-        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions CROSS JOIN lazily WHERE n < $8
+        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7)
+          FROM found CROSS JOIN lazily WHERE open_sessions < $8 AND NOT is_full
     )
-    SELECT n::int AS open_sessions, extract(epoch FROM now())::float8 AS at FROM sessions
+    SELECT owner, used, quota, hard, warn_percent, open_sessions, extract(epoch FROM now())::float8 AS at, is_full
+      FROM found
     """,
 )
 
@@ -53,12 +60,11 @@ async def start(
     object_key: ObjectKey,
     lives_seconds: float,
     most_open: int,
-) -> float | None:
-    """Open a session and return the time, in Unix seconds; None: the account has ``most_open`` sessions already."""
-    row = await _START.one(
-        db, upload, package_id, account_id, token_id, algorithm, object_key, lives_seconds, most_open
-    )
-    return row.at if row.open_sessions < most_open else None
+    expected_bytes: int,
+) -> Started:
+    """Open a session, unless the account has ``most_open`` sessions, or the owner's quota ``is_full``."""
+    given = (algorithm, object_key, lives_seconds, most_open, expected_bytes)
+    return await _START.one(db, upload, package_id, account_id, token_id, *given)
 
 
 @dataclass(frozen=True, slots=True)

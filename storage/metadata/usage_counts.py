@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata import quotas
 from storage.metadata.query import Executor, command, select
 
 
@@ -75,6 +76,7 @@ _LOCK: Final = select(_Locked, "SELECT pg_try_advisory_xact_lock(hashtext('fold_
 @dataclass(frozen=True, slots=True)
 class _Folded:
     count: int
+    owners: list[int]
 
 
 _FOLD: Final = select(
@@ -98,7 +100,7 @@ _FOLD: Final = select(
           FROM taken GROUP BY package_id
         ON CONFLICT (package_id) DO UPDATE SET bytes = known.bytes + excluded.bytes
     )
-    SELECT count(*)::int AS count FROM taken
+    SELECT count(*)::int AS count, coalesce(array_agg(DISTINCT owner_id), '{{}}') AS owners FROM taken
     """,
 )
 _SWEEP: Final = command("DELETE FROM package_usage WHERE bytes = 0")
@@ -108,10 +110,11 @@ async def fold(tx: Executor, limit: int) -> int:
     """Fold about ``limit`` deltas inside the caller's transaction; returns the number, 0 while others fold."""
     if not (await _LOCK.one(tx)).done:
         return 0
-    folded = (await _FOLD.one(tx, limit)).count
-    if folded:
+    folded = await _FOLD.one(tx, limit)
+    if folded.count:
         await _SWEEP.run(tx)
-    return folded
+        await quotas.warn(tx, folded.owners)
+    return folded.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ async def due(db: Executor, every_seconds: float, limit: int) -> list[Due]:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What the sums of an owner lack: in bytes, of the owner and of each of ``packages``; 0 of those that are exact."""
+    """The error of the sums of an owner, in bytes: of the owner, and of each of ``packages`` whose sum is wrong."""
 
     bytes: int
     packages: list[int]

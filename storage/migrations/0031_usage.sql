@@ -16,6 +16,7 @@ CREATE TABLE owner_usage (
     counted_at timestamptz,
     noted_at   timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX owner_usage_largest ON owner_usage (bytes);
 CREATE INDEX owner_usage_due ON owner_usage (counted_at NULLS FIRST);
 CREATE INDEX owner_usage_noted ON owner_usage (noted_at);
 

@@ -381,6 +381,14 @@ REST: dict[tuple[str, str], Expected] = {
         for prefix, need in ((_O, Need.ORG_OWNER), ("/user", Need.PERSON))
         for method, path, scope, more in _RETENTION
     },
+    ("PUT", "/users/{username}/packages/quota"): _e(Need.SITE_ADMIN, body={"bytes": 10**15}),
+    ("PUT", f"{_O}/packages/quota"): _e(Need.SITE_ADMIN, body={"bytes": 10**15}),
+    ("DELETE", "/users/{username}/packages/quota"): _e(Need.SITE_ADMIN, ok=204),
+    ("DELETE", f"{_O}/packages/quota"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/admin/usage"): _e(Need.SITE_ADMIN),
+    ("GET", f"{_O}/settings/billing/shared-storage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
+    ("GET", "/users/{username}/settings/billing/shared-storage"): _e(Need.SELF, scope="user"),
+    ("GET", "/organizations/{org}/settings/billing/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
     # tokens
     ("GET", "/user/tokens"): _e(Need.PERSON, scope="user"),
     ("POST", "/user/tokens"): _e(Need.PERSON, ok=201, scope="user", body={"scopes": ["user"]}),

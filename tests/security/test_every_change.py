@@ -43,6 +43,8 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", f"{_O}/members/{{username}}"): {"org.remove_member"},
     ("PUT", f"{_O}/memberships/{{username}}"): {"org.update_member"},
     ("DELETE", f"{_O}/memberships/{{username}}"): {"org.remove_member"},
+    ("PUT", "/packages/quota"): {"packages.quota_set"},
+    ("DELETE", "/packages/quota"): {"packages.quota_removed"},
     ("POST", f"{_O}/teams"): {"team.create"},
     ("PATCH", _TEAM): {"team.update"},
     ("DELETE", _TEAM): {"team.destroy"},
@@ -163,6 +165,8 @@ BEFORE: Final[dict[tuple[str, str], str]] = {
     ("DELETE", "/users/{username}/site_admin"): "UPDATE accounts SET site_admin = true WHERE id = $1 + 10000000",
     ("DELETE", "/admin/users/{username}/sessions"): """INSERT INTO tokens (account_id, kind, hash, last_eight)
         VALUES ($1 + 10000000, 'session', sha256('session'), '')""",
+    ("DELETE", "/packages/quota"): """INSERT INTO quotas (owner_id, bytes, hard, warn_percent)
+        SELECT id, 7, false, 90 FROM accounts WHERE id = $1 OR login = 'olga' ON CONFLICT DO NOTHING""",
     ("PUT", f"{_O}/memberships/{{username}}"): """UPDATE memberships SET role = 'admin'
         WHERE org_id = $1 AND user_id = $1 + 10000000""",
     ("PUT", f"{_TEAM}/memberships/{{username}}"): "DELETE FROM team_members WHERE team_id = $1",

@@ -51,7 +51,7 @@ def test_the_table_names_the_scopes_of_the_routes() -> None:
 
 def family_of(path: str) -> str:
     for family, prefix in FAMILIES.items():
-        if path.startswith((f"{prefix}/packages", f"{prefix}/docker", f"{prefix}/retention")):
+        if path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "settings"))):
             return family
     return "orgs"
 

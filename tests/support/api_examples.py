@@ -50,6 +50,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "packages": ["web"],
     "rules": [{"keep": {"tags": ["v*"]}}, {"delete": {"tags": ["pr-*"], "older_than": "14d"}}],
     "policy_id": 42,
+    "bytes": 500_000_000_000,
 }
 #: Bodies none of whose fields is required: the fields of the example.
 _CHANGED: Final[Mapping[str, Sequence[str]]] = {
@@ -121,9 +122,14 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "retention/undo-plan": ("moorage retention undo acme 42",),
     "retention/explain-version": ("moorage retention explain acme/web:latest",),
     "usage/get-package-usage": ("moorage du acme/web",),
-    "usage/get-my-usage": ("moorage du",),
-    "usage/get-user-usage": ("moorage du bob",),
-    "usage/get-organization-usage": ("moorage du acme",),
+    "usage/get-my-usage": ("moorage usage",),
+    "usage/get-user-usage": ("moorage usage bob",),
+    "usage/get-organization-usage": ("moorage usage acme",),
+    "quotas/set-organization-quota": ("moorage quota set acme 500GB",),
+    "quotas/remove-organization-quota": ("moorage quota remove acme",),
+    "quotas/set-user-quota": ("moorage quota set bob 500GB",),
+    "quotas/remove-user-quota": ("moorage quota remove bob",),
+    "quotas/list-usage": ("moorage usage --registry",),
     "access/get-access": ("moorage access acme/web",),
     "access/get-effective": ("moorage access acme/web --why bob",),
     "access/grant-user": ("moorage access grant acme/web bob read",),

@@ -21,7 +21,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "access": ("Access to packages", ("access",)),
     "deletions": ("Previews of deletions and restores", ("deletions",)),
     "retention": ("Retention", ("retention",)),
-    "usage": ("Disk usage", ("usage",)),
+    "usage": ("Disk usage and quotas", ("usage", "quotas", "billing")),
     "audit": ("Audit log", ("audit",)),
     "tokens": ("Access tokens", ("tokens", "workflows")),
     "users": ("Users", ("accounts", "avatars")),

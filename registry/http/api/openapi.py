@@ -71,6 +71,9 @@ _QUERY: Final[dict[str, Any]] = {
     "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
     "package": {"type": "string", "description": "The name of a package, below its owner; all, if it is absent."},
     "decision": {"type": "string", "enum": ["keep", "untag", "delete"], "description": "All, if it is absent."},
+    "year": {"type": "integer", "minimum": 1, "maximum": 9998, "description": "This one, if it is absent."},
+    "month": {"type": "integer", "minimum": 1, "maximum": 12, "description": "All of the year, if it is absent."},
+    "day": {"type": "integer", "minimum": 1, "maximum": 31, "description": "All of the month, if it is absent."},
 }
 #: What a name means in the operations of a noun, if not the same as elsewhere.
 _QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {

@@ -47,6 +47,7 @@ from registry.http.web import (
     tags,
     teams,
     tokens,
+    usage,
     version,
     versions,
 )
@@ -66,6 +67,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *settings.ROUTES,
     *tokens.ROUTES,
     *audit.ROUTES,
+    *usage.ROUTES,
     *admin_accounts.ROUTES,
     *admin_tokens.ROUTES,
     *admin_packages.ROUTES,

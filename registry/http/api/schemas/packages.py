@@ -247,16 +247,6 @@ class PackageRestore(TypedDict):
     refused: Refused | None
 
 
-class Usage(TypedDict):
-    """Disk usage."""
-
-    stored_bytes: Annotated[Bytes, Meta(description="Each blob once.")]
-    pulled_bytes: Annotated[Bytes, Meta(description="The sum of the sizes of all images.")]
-    complete: Annotated[bool, Meta(description="False: some sizes are not added up yet.")]
-    deleted_bytes: NotRequired[Annotated[Bytes, Meta(description="What deleted versions alone need.")]]
-    unpublished_bytes: NotRequired[Annotated[Bytes, Meta(description="What no manifest names.")]]
-
-
 class UserAccess(SimpleUser):
     """A user with the role over a package."""
 
