@@ -22,6 +22,15 @@ _V = f"{_P}/versions/{{package_version_id}}"
 _GONE = {"packages.tag_deleted", "packages.package_version_deleted"}
 _UNLINKED = {"packages.repository_unlinked"}
 
+#: What is sent once more is in the list of deliveries, with who asked for nothing.
+_HOOKS: Final[dict[tuple[str, str], set[str]]] = {
+    ("POST", ""): {"hook.create"},
+    ("PATCH", "/{hook_id}"): {"hook.update"},
+    ("DELETE", "/{hook_id}"): {"hook.destroy"},
+    ("PATCH", "/{hook_id}/config"): {"hook.update"},
+    ("POST", "/{hook_id}/pings"): set(),
+    ("POST", "/{hook_id}/deliveries/{delivery_id}/attempts"): set(),
+}
 #: What each route records; of packages without their owner's part of the path.
 EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", "/admin/users"): {"user.create"},
@@ -75,6 +84,8 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", f"{_V}/restore"): {"packages.package_version_restored", "packages.tag_created"},
     ("PUT", f"{_P}/tags/{{tag}}"): {"packages.tag_moved"},
     ("DELETE", f"{_P}/tags/{{tag}}"): {"packages.tag_deleted"},
+    **{(method, f"{prefix}/hooks{rest}"): found for prefix in (_O, _R) for (method, rest), found in _HOOKS.items()},
+    ("POST", f"{_R}/hooks/{{hook_id}}/tests"): set(),
     ("PUT", f"{_P}/access/users/{{login}}"): {"packages.access_granted"},
     ("DELETE", f"{_P}/access/users/{{login}}"): {"packages.access_revoked"},
     ("PUT", f"{_P}/access/teams/{{team_slug}}"): {"packages.access_granted"},

@@ -25,6 +25,8 @@ _ROLES: Final = {"rita": 1, "will": 2, "adam": 3}
 _RULES: Final = '[{"packages":"o*/*","actions":["read","write"]}]'  # the cells' organizations, and olga
 
 ACCOUNTS: Final = {login: _BASE + number for number, login in enumerate(_LOGINS)}
+#: Added to the id of an organization's hook it is that of its repository's.
+OF_REPOSITORY: Final = 50_000_000
 NEW_BLOB: Final = b"a blob that is sent"
 
 
@@ -147,6 +149,11 @@ class Cell:
             "tag": "latest",
         }
 
+    def parameters_of(self, path: str) -> dict[str, Any]:
+        """The parameters of this path: what is called the same is not the same in all."""
+        hook_id = self.id if path.startswith("/orgs/") else self.id + OF_REPOSITORY
+        return {**self.parameters, "hook_id": hook_id, "delivery_id": hook_id}
+
     @property
     def headers(self) -> dict[str, str]:
         """The credentials; each cell comes from an address of its own, as failures are counted by address."""
@@ -188,6 +195,7 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _repository(add, cell)
         _package(add, cell, now)
         _tokens(add, cell, now)
+        _hooks(add, cell)
     return found
 
 
@@ -199,6 +207,18 @@ def _organization(add: Any, cell: Cell) -> None:
     add("memberships", org_id=cell.id, user_id=cell.person_id, role="member")
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
+
+
+def _hooks(add: Any, cell: Cell) -> None:
+    for hook_id, owner_id, repository_id in (
+        (cell.id, cell.id, None),
+        (cell.id + OF_REPOSITORY, None, cell.id),
+    ):
+        add(
+            "hooks", id=hook_id, owner_id=owner_id, repository_id=repository_id, sealed=b"", content_type="json",
+            format="github", events=["package"], children=False, active=True,
+        )  # fmt: skip
+        add("hook_deliveries", id=hook_id, hook_id=hook_id, event="ping", lane=0, state="delivered")
 
 
 def _granted(cell: Cell) -> dict[int, int]:

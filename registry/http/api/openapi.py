@@ -26,6 +26,7 @@ _OWNERS: Final = {
     "/users/{username}": "for-user",
     "/user": "for-authenticated-user",
 }
+_HOOKS_OF: Final = {"/orgs/{org}/hooks": "for-organization", "/repos/{owner}/{repo}/hooks": "for-repository"}
 _TEXT: Final = {"type": "string", "minLength": 1}
 #: Ids have at most 18 digits.
 _NUMBER: Final = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}
@@ -68,6 +69,8 @@ _QUERY: Final[dict[str, Any]] = {
         "description": "Of git there is none.",
     },
     "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+    "cursor": {"type": "string", "description": "Where the page begins, from a Link header."},
+    "status": {"type": "string", "enum": ["success", "failure"]},
 }
 #: What a name means in the operations of a noun, if not the same as elsewhere.
 _QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
@@ -257,6 +260,9 @@ def _id(one: Route) -> str:
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
         if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+            return f"{_noun(one)}/{name}-{whose}"
+    for prefix, whose in _HOOKS_OF.items():
+        if one.path.startswith(prefix):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths
