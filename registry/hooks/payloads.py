@@ -53,7 +53,7 @@ def _package(urls: Addresses, taken: Taken, about: Subject) -> dict[str, Any]:
         "created_at": _time(about.created_at),
         "updated_at": _time(about.updated_at),
         "owner": _owner(urls, about),
-        "package_version": None if taken.version_id is None else _version(urls, taken, about),
+        "package_version": _version(urls, taken, about),
         "registry": {
             "about_url": f"{urls.origin}/",
             "name": "Moorage container registry",
@@ -64,14 +64,17 @@ def _package(urls: Addresses, taken: Taken, about: Subject) -> dict[str, Any]:
     }
 
 
-def _version(urls: Addresses, taken: Taken, about: Subject) -> dict[str, Any]:
-    """Return a version; of one that is no more, what its event says."""
+def _version(urls: Addresses, taken: Taken, about: Subject) -> dict[str, Any] | None:
+    """Return the version, if it is about one; of one that is no more, what its event says."""
+    version_id = taken.version_id or about.version_id
+    if version_id is None:
+        return None
     digest = about.digest or taken.digest or ""
     image = f"{urls.origin.partition('://')[2]}/{about.owner.lower()}/{about.package}"
     reference = f"{image}:{taken.tag}" if taken.tag is not None else f"{image}@{digest}"
     at = about.version_created_at or taken.at or about.updated_at
     return {
-        "id": taken.version_id,
+        "id": version_id,
         "version": digest,
         "summary": "",
         "name": digest,

@@ -78,7 +78,7 @@ class Requests:
             place = await self._place(opened)
             ping = {"zen": _ZEN, "hook_id": hook.id, "hook": hook_shape(self._urls, opened, place)}
             return of_github(ping, hook.content_type)
-        about = await hook_subjects.subject(self._db, taken.package_id, taken.version_id, taken.actor_id)
+        about = await hook_subjects.subject(self._db, taken.package_id, taken.version_id, taken.digest, taken.actor_id)
         if about is None:
             raise NothingToSend("the package is no more")
         if hook.format == "distribution":

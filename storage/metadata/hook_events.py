@@ -15,7 +15,7 @@ READ: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An event of a package, for those who are told; ``data``: JSON."""
+    """An event of a package, for those who are told; ``data``: JSON. ``digest``: of a tag that is gone, the former."""
 
     xid: int
     id: int
@@ -59,7 +59,7 @@ _BEHIND: Final = select(
     f"""
     SELECT event.xid::text::bigint AS xid, event.id, event.at, event.action, event.owner_id, event.package_id,
            coalesce(event.repository_id, package.repository_id) AS repository_id, event.version_id,
-           {digest_text("event.digest")} AS digest,
+           {digest_text("coalesce(event.digest, event.before_digest)")} AS digest,
            event.tag, event.actor_id, event.data::text AS data
       FROM (SELECT * FROM events
              WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < event_horizon()

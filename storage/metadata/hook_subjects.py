@@ -50,7 +50,10 @@ _SUBJECT: Final = select(
            version.updated_at AS version_updated_at, sender.id AS sender_id, sender.login AS sender,
            sender.kind AS sender_kind, sender.site_admin AS sender_site_admin
       FROM packages package JOIN accounts owner ON owner.id = package.owner_id
-      LEFT JOIN LATERAL (SELECT * FROM manifests WHERE id = $2 LIMIT 1) AS version ON version.package_id = package.id
+      LEFT JOIN LATERAL (
+            SELECT * FROM manifests
+             WHERE id = coalesce($2, (SELECT id FROM manifests WHERE package_id = $1 AND digest = $4)) LIMIT 1
+           ) AS version ON version.package_id = package.id
       LEFT JOIN accounts sender ON sender.id = $3
      WHERE package.id = $1
     """,
@@ -67,9 +70,11 @@ _REPOSITORY: Final = select(
 )
 
 
-async def subject(db: Executor, package_id: int, version_id: int | None, sender_id: int | None) -> Subject | None:
-    """The package of a delivery with the rest; None: the package is no more."""
-    return await _SUBJECT.maybe(db, package_id, version_id, sender_id)
+async def subject(
+    db: Executor, package_id: int, version_id: int | None, digest: str | None, sender_id: int | None
+) -> Subject | None:
+    """The package of a delivery with the rest; None: the package is no more. The version: by its id, or its digest."""
+    return await _SUBJECT.maybe(db, package_id, version_id, sender_id, digest)
 
 
 async def repository(db: Executor, repository_id: int) -> Repository | None:

@@ -53,7 +53,7 @@ def arguments(
         "hook_events._RELEASE_DUE": [(500,)],
         "hook_events._CANCEL": [([version_id],)],
         "hook_events._TELL": [tuple(told)],
-        "hook_subjects._SUBJECT": [(package_id, version_id, 7)],
+        "hook_subjects._SUBJECT": [(package_id, version_id, 7, None), (package_id, None, None, "sha256:" + "0" * 64)],
         "hook_subjects._REPOSITORY": [(repository_id,)],
         "hook_subjects._LOGIN": [(7,)],
         "deliveries._PING": [(7, "ping")],
