@@ -61,6 +61,14 @@ class Opened:
     hook: Hook
     config: Config | None
 
+    def is_as(self, wanted: Wanted) -> bool:
+        """Return whether the hook is as it is wanted, and not disabled by itself."""
+        hook = self.hook
+        present = Wanted(
+            self.config or Config(""), hook.content_type, hook.format, hook.events, hook.children, hook.active
+        )
+        return present == wanted and not (hook.active and hook.disabled_reason)
+
 
 class Hooks:
     """The hooks of a registry. ``allow``: networks that URLs may lead to beside the internet, by plain HTTP too."""
@@ -100,8 +108,11 @@ class Hooks:
 
         return Opened(await self._db.repeat(work), wanted.config)
 
-    async def update(self, hook_id: int, wanted: Wanted) -> Opened:
-        """Replace what a hook is. Raises HookInvalid, NotFound."""
+    async def update(self, found: Opened, wanted: Wanted) -> Opened:
+        """Replace what a hook is, if anything is to be different. Raises HookInvalid, NotFound."""
+        hook_id = found.hook.id
+        if found.is_as(wanted):
+            return found
         self._check(wanted)
         changed = await hooks.update(self._db, hook_id, self._sealed(hook_id, wanted))
         if changed is None:

@@ -14,32 +14,47 @@ class _Number:
     id: int
 
 
+_OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
 _PING: Final = select(
     _Number,
-    """
-    INSERT INTO hook_deliveries (hook_id, event, lane, state) VALUES ($1, $2, 0, 'waiting') RETURNING id
+    f"""
+    WITH open AS (SELECT id FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping' AND {_OPEN}),
+    made AS (
+        INSERT INTO hook_deliveries (hook_id, event, lane, state)
+        SELECT $1, 'ping', 0, 'waiting' WHERE NOT EXISTS (SELECT FROM open)
+        RETURNING id)
+    SELECT id FROM open UNION ALL SELECT id FROM made LIMIT 1
     """,
 )
 _REPEAT: Final = select(
     _Number,
-    """
+    f"""
+    WITH old AS (SELECT * FROM hook_deliveries WHERE id = $2 AND hook_id = $1 AND state <> 'held'),
+    open AS (
+        SELECT delivery.id FROM hook_deliveries delivery JOIN old USING (guid)
+         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_OPEN}),
+    made AS (
     INSERT INTO hook_deliveries (hook_id, guid, redelivery, event, action, lane, xid, event_id, at, package_id,
                                  version_id, digest, tag, actor_id, data, state, request_headers, payload)
     SELECT hook_id, guid, true, event, action, 0, xid, event_id, at, package_id, version_id, digest, tag, actor_id,
            data, 'waiting', request_headers, payload
-      FROM hook_deliveries WHERE id = $2 AND hook_id = $1 AND state <> 'held'
-    RETURNING id
+      FROM old WHERE NOT EXISTS (SELECT FROM open)
+    RETURNING id)
+    SELECT id FROM open UNION ALL SELECT id FROM made LIMIT 1
     """,
 )
 
 
-async def ping(db: Executor, hook_id: int, event: str = "ping") -> int:
-    """Have a hook sent a ping; returns the id of the delivery."""
-    return (await _PING.one(db, hook_id, event)).id
+async def ping(db: Executor, hook_id: int) -> int:
+    """Have a hook sent a ping, unless one waits already; returns the id of the delivery."""
+    return (await _PING.one(db, hook_id)).id
 
 
 async def repeat(db: Executor, hook_id: int, delivery_id: int) -> int | None:
-    """Have a delivery sent once more, the same bytes under the same GUID; None: there is no such delivery."""
+    """Have a delivery sent once more, the same bytes under the same GUID; None: there is no such delivery.
+
+    One that waits to be sent once more already is not sent twice.
+    """
     found = await _REPEAT.maybe(db, hook_id, delivery_id)
     return None if found is None else found.id
 
@@ -69,7 +84,6 @@ class Taken:
     payload: bytes | None
 
 
-_OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
 # From hook to hook and from lane to lane by one index each, however much waits: of each lane the first is looked at
 # alone. Another worker may have sent it meanwhile, and taken the next: then its row says so, and is left.
 _TAKE: Final = select(

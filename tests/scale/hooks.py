@@ -56,7 +56,7 @@ def arguments(
         "hook_subjects._SUBJECT": [(package_id, version_id, 7, None), (package_id, None, None, "sha256:" + "0" * 64)],
         "hook_subjects._REPOSITORY": [(repository_id,)],
         "hook_subjects._LOGIN": [(7,)],
-        "deliveries._PING": [(7, "ping")],
+        "deliveries._PING": [(7,)],
         "deliveries._REPEAT": [(8, 7)],
         "deliveries._TAKE": [(256, 4, 30.0)],
         "deliveries._STORE": [(*taken, "{}", b"{}")],

@@ -125,6 +125,9 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/teams/{{team}}": {"team.update"},
     f"{_ORG}/teams/{{team}}/members": {"team.add_member"},
     f"{_ORG}/teams/{{team}}/delete": {"team.destroy"},
+    f"{_ORG}/hooks": {"hook.create"},
+    f"{_ORG}/hooks/{{hook}}": {"hook.update"},
+    f"{_ORG}/hooks/{{hook}}/delete": {"hook.destroy"},
     f"{_ORG}/repositories": {"repo.create"},
     f"{_ORG}/repositories/{{repository}}": {"repo.update"},
     f"{_ORG}/repositories/{{repository}}/collaborators": {"repo.add_member"},
@@ -139,8 +142,13 @@ ELSEWHERE: Final = frozenset(
         "/login/device", "/login/device/token",
     }
 )  # fmt: skip
-#: What changes nothing that is kept: cookies, and a device that waits to be approved.
-NOTHING: Final = frozenset({"/-/preferences", "/login/device/code"})
+#: What changes nothing that is kept: cookies, a device that waits to be approved, what a hook is sent once more.
+NOTHING: Final = frozenset(
+    {
+        "/-/preferences", "/login/device/code", f"{_ORG}/hooks/{{hook}}/pings",
+        f"{_ORG}/hooks/{{hook}}/deliveries/{{delivery}}",
+    }
+)  # fmt: skip
 ADMINISTRATION: Final = "/-/admin/"
 
 #: What the world has already, and has not so that the route has something to change; $1 is the id of all that it has.

@@ -130,7 +130,7 @@ async def update(call: ApiCall) -> web.Response:
         _set(new.children, hook.children),
         _set(new.active, hook.active),
     )
-    return answer(hook_shape(call, await call.services.hooks.update(hook.id, wanted), path))
+    return answer(hook_shape(call, await call.services.hooks.update(found, wanted), path))
 
 
 async def get_config(call: ApiCall) -> web.Response:
@@ -151,7 +151,7 @@ async def update_config(call: ApiCall) -> web.Response:
     wanted = Wanted(
         config, _set(new.content_type, hook.content_type), hook.format, hook.events, hook.children, hook.active
     )
-    return answer(config_shape(await call.services.hooks.update(hook.id, wanted)))
+    return answer(config_shape(await call.services.hooks.update(found, wanted)))
 
 
 async def delete(call: ApiCall) -> web.Response:
