@@ -15,9 +15,13 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
+from auth.sealing import Sealing
 from registry.config import Settings
+from registry.egress.client import Egress
+from registry.hooks.hooks import Hooks
+from registry.hooks.payloads import Addresses
+from registry.hooks.sending import Sender
 from registry.http.login_throttle import LoginThrottle
-from registry.http.outbound import fetch, post, send
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.access_log import AccessLog
@@ -81,6 +85,8 @@ async def open_services(
         stores = await stack.enter_async_context(open_stores(settings.store, now))
         outages = await stack.enter_async_context(noting_outages(partial(require_ready, db), stores.ping))
         lookups = await stack.enter_async_context(open_lookups(db, group))
+        hooks, tasks = Hooks(db, Sealing(settings.secrets), settings.egress_allow), asyncio.TaskGroup()
+        await stack.enter_async_context(tasks)
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
@@ -111,6 +117,8 @@ async def open_services(
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
+            hooks=hooks,
+            sender=Sender(db, hooks, Egress(settings.egress_allow), _addresses(settings), tasks),
             audit_sink=_audit_sink(settings),
             outages=outages,
             now=now,
@@ -126,6 +134,12 @@ def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.Tas
     from storage.operations import RecordedTasks  # noqa: PLC0415 - as above
 
     return RecordedDatabase, RecordedTasks
+
+
+def _addresses(settings: Settings) -> Addresses:
+    """Return where the registry is for whom no request tells: as configured, or on this machine."""
+    origin = settings.public_url or f"http://localhost:{settings.port}"
+    return Addresses(settings.api_url or f"{origin}/api/v3", origin)
 
 
 def preload(settings: Settings) -> None:
@@ -159,7 +173,7 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
         return None
     from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
-    return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
+    return Keyless(settings.oidc_issuers, service, Egress().fetch, grace_seconds=settings.uploads.upload_seconds)
 
 
 def _audit_sink(settings: Settings) -> "Sink | None":
@@ -167,7 +181,7 @@ def _audit_sink(settings: Settings) -> "Sink | None":
         return None
     from registry.accounts.audit_sinks import sink_of  # noqa: PLC0415 - only a worker sends to it
 
-    return sink_of(settings.audit.sink, settings.audit.token, send)
+    return sink_of(settings.audit.sink, settings.audit.token, Egress().send)
 
 
 def _hasher() -> "Hasher":
@@ -181,7 +195,8 @@ def _oidc(settings: Settings) -> "OidcSignIn | None":
         return None
     from registry.accounts.oidc_sign_in import OidcSignIn, Seal  # noqa: PLC0415 - as above
 
-    return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), fetch, post)
+    egress = Egress()
+    return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), egress.fetch, egress.post)
 
 
 def open_stores(

@@ -91,6 +91,7 @@ class Settings:
     redirect: bool
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
+    egress_allow: tuple[Network, ...]  # where users' URLs may lead beside the internet
     oidc_issuers: tuple[OidcIssuer, ...]
     sign_in_providers: tuple[SignInProvider, ...]
     token_seconds: int
@@ -144,6 +145,7 @@ class Settings:
             metrics_owners=read("MOORAGE_METRICS_OWNERS", parse_owners, ()),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
+            egress_allow=read("MOORAGE_EGRESS_ALLOW", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),
             sign_in_providers=read("MOORAGE_OIDC_SIGN_IN", lambda text: parse_providers(_json(text)), ()),
             token_seconds=read("MOORAGE_TOKEN_TTL", _token_seconds, 300),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
 from registry.config import Settings
+from registry.hooks.hooks import Hooks
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from registry.accounts.audit_sinks import Sink
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
+    from registry.hooks.sending import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Services:
     accesses: Accesses
     downloads: Downloads
     retention: Retention
+    hooks: Hooks
+    sender: "Sender"
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for

@@ -26,6 +26,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_LISTEN": f"{settings.host}:{settings.port}",
         "MOORAGE_WORKERS": settings.processes,
         "MOORAGE_TRUSTED_PROXIES": [str(network) for network in settings.trusted_proxies],
+        "MOORAGE_EGRESS_ALLOW": [str(network) for network in settings.egress_allow],
         "MOORAGE_TLS_CERT": None if settings.tls is None else settings.tls.certificate,
         "MOORAGE_DATABASE_URL": _place(settings.database.url),
         "MOORAGE_DATABASE_POOL": settings.database.pool_size,

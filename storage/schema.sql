@@ -321,6 +321,72 @@ CREATE TABLE former_repositories (
     repository_id bigint NOT NULL
 );
 
+CREATE TABLE hook_deliveries (
+    id bigint NOT NULL,
+    hook_id bigint NOT NULL,
+    guid uuid DEFAULT gen_random_uuid() NOT NULL,
+    redelivery boolean DEFAULT false NOT NULL,
+    event text NOT NULL,
+    action text,
+    lane bigint NOT NULL,
+    xid xid8,
+    event_id bigint,
+    at timestamp with time zone,
+    package_id bigint,
+    version_id bigint,
+    digest text,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    data jsonb,
+    state text NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    delivered_at timestamp with time zone,
+    duration_ms integer,
+    status_code integer,
+    status text,
+    request_headers jsonb,
+    payload bytea,
+    response_headers jsonb,
+    response bytea,
+    CONSTRAINT hook_deliveries_state_check CHECK ((state = ANY (ARRAY['held'::text, 'waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text])))
+);
+
+ALTER TABLE hook_deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE hooks (
+    id bigint NOT NULL,
+    owner_id bigint,
+    repository_id bigint,
+    sealed bytea NOT NULL,
+    content_type text NOT NULL,
+    format text NOT NULL,
+    events text[] NOT NULL,
+    children boolean NOT NULL,
+    active boolean NOT NULL,
+    since xid8 DEFAULT event_xid() NOT NULL,
+    creator_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    rests_until timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_reason text,
+    last_code integer,
+    last_status text,
+    CONSTRAINT hooks_check CHECK (((owner_id IS NULL) <> (repository_id IS NULL))),
+    CONSTRAINT hooks_content_type_check CHECK ((content_type = ANY (ARRAY['json'::text, 'form'::text]))),
+    CONSTRAINT hooks_format_check CHECK ((format = ANY (ARRAY['github'::text, 'distribution'::text, 'cloudevents'::text])))
+);
+
+CREATE SEQUENCE hooks_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE identities (
     issuer text NOT NULL,
     subject text NOT NULL,
@@ -765,6 +831,12 @@ ALTER TABLE ONLY former_logins
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_pkey PRIMARY KEY (owner_id, name);
 
+ALTER TABLE ONLY hook_deliveries
+    ADD CONSTRAINT hook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
 
@@ -934,6 +1006,24 @@ CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree 
 
 CREATE INDEX events_default_xid_id_idx ON events_default USING btree (xid, id);
 
+CREATE INDEX hook_deliveries_created ON hook_deliveries USING btree (created_at);
+
+CREATE INDEX hook_deliveries_held ON hook_deliveries USING btree (due_at) WHERE (state = 'held'::text);
+
+CREATE INDEX hook_deliveries_held_version ON hook_deliveries USING btree (version_id) WHERE (state = 'held'::text);
+
+CREATE INDEX hook_deliveries_hook ON hook_deliveries USING btree (hook_id, id);
+
+CREATE UNIQUE INDEX hook_deliveries_once ON hook_deliveries USING btree (hook_id, xid, event_id, event) WHERE (NOT redelivery);
+
+CREATE INDEX hook_deliveries_open ON hook_deliveries USING btree (hook_id, lane, id) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX hook_deliveries_sending ON hook_deliveries USING btree (hook_id) WHERE (state = 'sending'::text);
+
+CREATE INDEX hooks_owner ON hooks USING btree (owner_id, id) WHERE (owner_id IS NOT NULL);
+
+CREATE INDEX hooks_repository ON hooks USING btree (repository_id, id) WHERE (repository_id IS NOT NULL);
+
 CREATE INDEX identities_account ON identities USING btree (account_id);
 
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
@@ -1072,6 +1162,8 @@ CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.pu
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF id, kind, login, name, email, site_admin, created_at, deleted_at, description, packages_inherit_access, packages_sso_required, members_can_create_public_packages, members_can_create_private_packages, members_can_create_internal_packages ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF sealed, content_type, format, events, children, active ON hooks FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
@@ -1123,6 +1215,12 @@ ALTER TABLE ONLY former_repositories
 
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
 
 ALTER TABLE ONLY identities
     ADD CONSTRAINT identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

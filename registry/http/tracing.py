@@ -16,7 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from registry.config import Settings
-from registry.http.outbound import send
+from registry.egress.client import send
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.message import Request
 from registry.http.spans import operation_span, request_span

@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "admin/rename-organization",
     "organizations/remove-member",  # as remove-membership
     "administration/revoke-token",  # as the user's own
+    "hooks/send-test",  # of a repository's hook alone
 }
 _ORDER = {"GET": 0, "PUT": 1, "PATCH": 2, "POST": 3, "DELETE": 4}
 
@@ -61,7 +62,11 @@ async def _world(registry: Registry) -> _World:
     digest = await registry.push_image("acme/web", "latest", token)
     versions = await made("GET", "/orgs/acme/packages/container/web/versions", {})
     tokens = await made("POST", "/user/tokens", {"scopes": []})
+    hook = await made("POST", "/orgs/acme/hooks", {"config": {"url": "https://ci.example/hook"}})
+    deliveries = await made("GET", f"/orgs/acme/hooks/{hook['id']}/deliveries", {})
     ids = {
+        "hooks": hook["id"],
+        "deliveries": deliveries[0]["id"],
         "versions": versions[0]["id"],
         "oldest": versions[-1]["id"],
         "repositories": code["id"],

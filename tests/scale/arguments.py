@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from storage.metadata import events
 from storage.metadata.events import Actor
+from tests.scale import hooks
 from tests.scale.world import World
 
 Arguments = tuple[object, ...]
@@ -76,6 +77,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_content(s),
         **_tokens(s),
         **_administration(s),
+        **hooks.arguments(s.org_id, s.repository, s.package, s.version, *s.actor),
         **_sign_in(s),
         **_retention(s),
         **_uploads(s),

@@ -8,6 +8,8 @@ numbers, not of bytes; bodies are those of small real images, of one layer and a
 from dataclasses import dataclass
 from typing import Final
 
+from tests.scale import hooks
+
 #: What numbers stand for; of the session that loads, so that the schema stays as it is.
 FUNCTIONS: Final = """
 CREATE FUNCTION pg_temp.digest(kind text, number bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -203,8 +205,7 @@ class World:
     SELECT 'job-' || n, 30, now() FROM generate_series(1, 8) n""",
             # A row of it would refuse all others.
             "read_only (reason)": "SELECT 'on' WHERE false",
-            "event_readers (reader, xid, id)": """
-    SELECT 'reader-' || n, '700', n FROM generate_series(1, 4) n""",
+            **hooks.tables(self.users, self.packages),
             "event_seals (number, xid, id, count, first_at, hash, signature)": """
     SELECT n, n::text::xid8, n, 7, now(), sha256('seal'), sha512('seal') FROM generate_series(1, 100) n""",
             "retired_names (owner_login, name)": f"""

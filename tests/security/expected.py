@@ -258,6 +258,26 @@ _RETENTION: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     ("POST", "plans/{plan_id}/apply", _DELETE, {"ok": 202}),
     ("POST", "plans/{plan_id}/undo", _DELETE, {"ok": 202, "version": "deleted"}),
 )
+
+
+def _hooks(prefix: str, need: Need, scope: str) -> dict[tuple[str, str], Expected]:
+    hook, config = f"{prefix}/hooks/{{hook_id}}", {"url": "https://hooks.example/"}
+    delivery = f"{hook}/deliveries/{{delivery_id}}"
+    return {
+        ("GET", f"{prefix}/hooks"): _e(need, scope=scope),
+        ("POST", f"{prefix}/hooks"): _e(need, ok=201, scope=scope, body={"config": config}),
+        ("GET", hook): _e(need, scope=scope),
+        ("PATCH", hook): _e(need, scope=scope, body={"config": config}),
+        ("DELETE", hook): _e(need, ok=204, scope=scope),
+        ("GET", f"{hook}/config"): _e(need, scope=scope),
+        ("PATCH", f"{hook}/config"): _e(need, scope=scope, body=config),
+        ("POST", f"{hook}/pings"): _e(need, ok=204, scope=scope),
+        ("GET", f"{hook}/deliveries"): _e(need, scope=scope),
+        ("GET", delivery): _e(need, scope=scope),
+        ("POST", f"{delivery}/attempts"): _e(need, ok=202, scope=scope),
+    }
+
+
 REST: dict[tuple[str, str], Expected] = {
     ("GET", "/"): _e(Need.ANYBODY),
     ("GET", "/meta"): _e(Need.ANYBODY),
@@ -372,6 +392,10 @@ REST: dict[tuple[str, str], Expected] = {
         Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "push"}, free=_USERNAME
     ),
     ("DELETE", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO, free=_USERNAME),
+    # webhooks
+    **_hooks(_O, Need.ORG_OWNER, "admin:org"),
+    **_hooks(_R, Need.REPO_ADMIN, _REPO),
+    ("POST", f"{_R}/hooks/{{hook_id}}/tests"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO),
     ("GET", "/user/packages/usage"): _e(Need.PERSON, scope="user"),
     ("GET", "/users/{username}/packages/usage"): _e(Need.SELF, scope="user"),
     ("GET", f"{_O}/packages/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),

@@ -22,6 +22,15 @@ _V = f"{_P}/versions/{{package_version_id}}"
 _GONE = {"packages.tag_deleted", "packages.package_version_deleted"}
 _UNLINKED = {"packages.repository_unlinked"}
 
+#: What is sent once more is in the list of deliveries, with who asked for nothing.
+_HOOKS: Final[dict[tuple[str, str], set[str]]] = {
+    ("POST", ""): {"hook.create"},
+    ("PATCH", "/{hook_id}"): {"hook.update"},
+    ("DELETE", "/{hook_id}"): {"hook.destroy"},
+    ("PATCH", "/{hook_id}/config"): {"hook.update"},
+    ("POST", "/{hook_id}/pings"): set(),
+    ("POST", "/{hook_id}/deliveries/{delivery_id}/attempts"): set(),
+}
 #: What each route records; of packages without their owner's part of the path.
 EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", "/admin/users"): {"user.create"},
@@ -99,6 +108,8 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("PUT", f"{_P}/tags/{{tag}}"): {"packages.tag_moved"},
     ("POST", f"{_P}/tags/{{tag}}/rollback"): {"packages.tag_rolled_back"},
     ("DELETE", f"{_P}/tags/{{tag}}"): {"packages.tag_deleted"},
+    **{(method, f"{prefix}/hooks{rest}"): found for prefix in (_O, _R) for (method, rest), found in _HOOKS.items()},
+    ("POST", f"{_R}/hooks/{{hook_id}}/tests"): set(),
     ("PUT", f"{_P}/access/users/{{login}}"): {"packages.access_granted"},
     ("DELETE", f"{_P}/access/users/{{login}}"): {"packages.access_revoked"},
     ("PUT", f"{_P}/access/teams/{{team_slug}}"): {"packages.access_granted"},
@@ -141,6 +152,9 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/teams/{{team}}": {"team.update"},
     f"{_ORG}/teams/{{team}}/members": {"team.add_member"},
     f"{_ORG}/teams/{{team}}/delete": {"team.destroy"},
+    f"{_ORG}/hooks": {"hook.create"},
+    f"{_ORG}/hooks/{{hook}}": {"hook.update"},
+    f"{_ORG}/hooks/{{hook}}/delete": {"hook.destroy"},
     f"{_ORG}/repositories": {"repo.create"},
     f"{_ORG}/repositories/{{repository}}": {"repo.update"},
     f"{_ORG}/repositories/{{repository}}/collaborators": {"repo.add_member"},
@@ -155,8 +169,13 @@ ELSEWHERE: Final = frozenset(
         "/login/device", "/login/device/token",
     }
 )  # fmt: skip
-#: What changes nothing that is kept: cookies, and a device that waits to be approved.
-NOTHING: Final = frozenset({"/-/preferences", "/login/device/code"})
+#: What changes nothing that is kept: cookies, a device that waits to be approved, what a hook is sent once more.
+NOTHING: Final = frozenset(
+    {
+        "/-/preferences", "/login/device/code", f"{_ORG}/hooks/{{hook}}/pings",
+        f"{_ORG}/hooks/{{hook}}/deliveries/{{delivery}}",
+    }
+)  # fmt: skip
 ADMINISTRATION: Final = "/-/admin/"
 
 #: What the world has already, and has not so that the route has something to change; $1 is the id of all that it has.

@@ -71,7 +71,7 @@ async def test_s3_hidden_is_missing_on_every_route(env: dict[str, str], database
             there = told(await _asked(registry, cell, method, path_of(path, line, cell), line), {})
             if there[0] != 404:
                 failures.append((f"{method} {path}", f"expected 404, got {there[0]}"))
-            values = {**cell.parameters, **({"username": "olga"} if cell.family == "users" else {})}
+            values = {**cell.parameters_of(path), **({"username": "olga"} if cell.family == "users" else {})}
             for name in _PARAMETER.findall(path):
                 other = altered(values[name])
                 asked = PREFIX + _PARAMETER.sub(lambda m, v={**values, name: other}: str(v[m[1]]), path)  # type: ignore[misc]
@@ -173,8 +173,8 @@ async def test_s14_no_id_of_others_on_any_route(env: dict[str, str], database_ur
         for method, path, name, cell in swaps:
             line = REST[method, path]
             victim = victims[family_of(path), line.deleted]
-            values = {**cell.parameters, **cell.which(line.version)}
-            theirs = {**victim.parameters, **victim.which(line.version)}
+            values = {**cell.parameters_of(path), **cell.which(line.version)}
+            theirs = {**victim.parameters_of(path), **victim.which(line.version)}
             if family_of(path) == "users":
                 values["username"], theirs["username"] = "olga", "vic"
             values[name] = theirs[name]

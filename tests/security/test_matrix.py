@@ -64,7 +64,7 @@ def visibilities(line: Expected, family: str) -> Iterable[str]:
 
 
 def path_of(path: str, line: Expected, cell: Cell) -> str:
-    values = {**cell.parameters, **cell.which(line.version)}
+    values = {**cell.parameters_of(path), **cell.which(line.version)}
     if family_of(path) == "users":
         values["username"] = "olga"
     return PREFIX + re.sub(r"\{([^}]+)\}", lambda found: str(values[found[1]]), path) + line.query

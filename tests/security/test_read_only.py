@@ -22,7 +22,8 @@ from tests.web.test_every_form import FORMS, OWN, before, fields_of
 
 _REASON: Final = "we \"move\" 100% of {it} \\ 이사 중 🚚 'bye' <b>"
 _READS: Final = frozenset({"GET", "HEAD"})
-#: What goes on: sign-in, suspension, the tokens of workflows, what takes a right away from a token, and uploads under way.
+#: What goes on: sign-in, suspension, the tokens of workflows, what takes a right away from a token, uploads under way, and
+#: to send once more what hooks were told.
 GOES_ON: Final = frozenset(
     {
         ("POST", "/admin/users/{username}/sign-in-link"),
@@ -35,6 +36,12 @@ GOES_ON: Final = frozenset(
         ("POST", "/repos/{owner}/{repo}/actions/token"),
         ("POST", "/repos/{owner}/{repo}/codespaces/token"),
         ("DELETE", "/installation/token"),
+        *(
+            ("POST", f"{prefix}/hooks/{{hook_id}}/{what}")
+            for prefix in ("/orgs/{org}", "/repos/{owner}/{repo}")
+            for what in ("pings", "deliveries/{delivery_id}/attempts")
+        ),
+        ("POST", "/repos/{owner}/{repo}/hooks/{hook_id}/tests"),
     }
 )
 UPLOADS: Final = frozenset({Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})

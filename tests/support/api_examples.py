@@ -10,8 +10,8 @@ import orjson
 from registry.http.api.app import PREFIX
 
 HOST: Final = "registry.example"
-_WHOSE: Final = re.compile(r"-for-(?:organization|user|authenticated-user)$")
-_WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a user|the authenticated user)$")
+_WHOSE: Final = re.compile(r"-for-(?:organization|repository|user|authenticated-user)$")
+_WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a repository|a user|the authenticated user)$")
 EXAMPLE_DIGEST: Final = "sha256:" + "3f1c" * 16
 #: What examples say for a parameter or a field.
 _VALUES: Final[Mapping[str, Any]] = {
@@ -51,6 +51,9 @@ _VALUES: Final[Mapping[str, Any]] = {
     "rules": [{"keep": {"tags": ["v*"]}}, {"delete": {"tags": ["pr-*"], "older_than": "14d"}}],
     "policy_id": 42,
     "bytes": 500_000_000_000,
+    "config": {"url": "https://ci.example/hook", "content_type": "json", "secret": "a long random text"},
+    "events": ["package"],
+    "secret": "another long random text",
 }
 #: Bodies none of whose fields is required: the fields of the example.
 _CHANGED: Final[Mapping[str, Sequence[str]]] = {
@@ -67,6 +70,8 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewWorkload": ("ttl_seconds",),
     "NewPlan": ("policy_id",),
     "RollBack": ("to",),
+    "HookChange": ("events",),
+    "ConfigChange": ("secret",),
 }
 #: Fields that mean something else in a body than elsewhere.
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -166,6 +171,14 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "audit/get-organization-log": ("moorage audit acme",),
     "audit/get-my-log": ("moorage audit",),
     "audit/get-log-of-all": ("moorage audit --registry",),
+    "hooks/list-hooks": ("moorage hook list acme",),
+    "hooks/create": ("moorage hook create acme --url https://ci.example/hook --secret-stdin",),
+    "hooks/get": ("moorage hook show acme 42",),
+    "hooks/delete": ("moorage hook delete acme 42",),
+    "hooks/ping": ("moorage hook ping acme 42",),
+    "hooks/list-deliveries": ("moorage hook deliveries acme 42",),
+    "hooks/get-delivery": ("moorage hook delivery acme 42 43",),
+    "hooks/redeliver": ("moorage hook redeliver acme 42 43",),
     "tokens/page": ("moorage tokens",),
     "tokens/create": ("moorage tokens new laptop --scope read:packages",),
     "tokens/revoke": ("moorage tokens revoke 42",),

@@ -28,6 +28,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "organizations": ("Organizations", ("organizations",)),
     "teams": ("Teams", ("teams",)),
     "repositories": ("Repositories", ("repositories", "collaborators")),
+    "hooks": ("Webhooks", ("hooks",)),
     "administration": ("Administration", ("admin", "administration", "installation")),
     "meta": ("The API itself", ("meta", "openapi")),
     "oci": ("OCI Distribution: /v2 and /token", ("oci",)),

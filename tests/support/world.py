@@ -25,6 +25,8 @@ _ROLES: Final = {"rita": 1, "will": 2, "adam": 3}
 _RULES: Final = '[{"packages":"o*/*","actions":["read","write"]}]'  # the cells' organizations, and olga
 
 ACCOUNTS: Final = {login: _BASE + number for number, login in enumerate(_LOGINS)}
+#: Added to the id of an organization's hook it is that of its repository's.
+OF_REPOSITORY: Final = 50_000_000
 NEW_BLOB: Final = b"a blob that is sent"
 
 
@@ -165,6 +167,11 @@ class Cell:
             "tag_rule": self.tag_rule,
         }
 
+    def parameters_of(self, path: str) -> dict[str, Any]:
+        """The parameters of this path: what is called the same is not the same in all."""
+        hook_id = self.id if path.startswith("/orgs/") else self.id + OF_REPOSITORY
+        return {**self.parameters, "hook_id": hook_id, "delivery_id": hook_id}
+
     @property
     def headers(self) -> dict[str, str]:
         """The credentials; each cell comes from an address of its own, as failures are counted by address."""
@@ -207,6 +214,7 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _package(add, cell, now)
         _retention(add, cell)
         _tokens(add, cell, now)
+        _hooks(add, cell)
     return found
 
 
@@ -223,6 +231,18 @@ def _organization(add: Any, cell: Cell) -> None:
         add("tag_rules", owner_id=owner_id, name=cell.tag_rule, **rule)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
+
+
+def _hooks(add: Any, cell: Cell) -> None:
+    for hook_id, owner_id, repository_id in (
+        (cell.id, cell.id, None),
+        (cell.id + OF_REPOSITORY, None, cell.id),
+    ):
+        add(
+            "hooks", id=hook_id, owner_id=owner_id, repository_id=repository_id, sealed=b"", content_type="json",
+            format="github", events=["package"], children=False, active=True,
+        )  # fmt: skip
+        add("hook_deliveries", id=hook_id, hook_id=hook_id, event="ping", lane=0, state="delivered")
 
 
 def _granted(cell: Cell) -> dict[int, int]:

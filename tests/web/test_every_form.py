@@ -45,6 +45,12 @@ async def _ruled(world: Managed) -> None:
     assert answer.status == 201, answer.body
 
 
+async def _hooked(world: Managed) -> None:
+    body = {"config": {"url": "https://hooks.example/"}}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/hooks", world.token, json=body)
+    assert answer.status == 201, answer.body
+
+
 _P, _O = "/{owner}/{image}/-", "/{owner}/-"
 _PACKAGE, _ORG = "/acme/web/-", "/acme/-"
 #: «{…}» in a field is filled in from the page that has the form, or by the world.
@@ -73,6 +79,11 @@ FORMS: dict[str, Form] = {
     f"{_O}/teams/{{team}}": Form(f"{_ORG}/teams/devs", {"name": "developers"}),
     f"{_O}/teams/{{team}}/members": Form(f"{_ORG}/teams/devs/members", {"login": "olivia"}),
     f"{_O}/teams/{{team}}/delete": Form(f"{_ORG}/teams/devs/delete", {}),
+    f"{_O}/hooks": Form(f"{_ORG}/hooks", {"url": "https://hooks.example/in", "package": "on", "active": "on"}),
+    f"{_O}/hooks/{{hook}}": Form(f"{_ORG}/hooks/1", {"url": "https://hooks.example/other", "package": "on"}),
+    f"{_O}/hooks/{{hook}}/pings": Form(f"{_ORG}/hooks/1/pings", {}),
+    f"{_O}/hooks/{{hook}}/delete": Form(f"{_ORG}/hooks/1/delete", {}),
+    f"{_O}/hooks/{{hook}}/deliveries/{{delivery}}": Form(f"{_ORG}/hooks/1/deliveries/1", {}),
     f"{_O}/repositories": Form(f"{_ORG}/repositories", {"name": "tools"}, reader=303),
     f"{_O}/repositories/{{repository}}": Form(f"{_ORG}/repositories/code", {"visibility": "public"}, reader=404),
     f"{_O}/repositories/{{repository}}/collaborators": Form(
@@ -88,6 +99,7 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
+    **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
 }
 #: Forms about nobody but their viewer: a visitor is led to sign in.
 OWN = {

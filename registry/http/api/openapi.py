@@ -26,6 +26,7 @@ _OWNERS: Final = {
     "/users/{username}": "for-user",
     "/user": "for-authenticated-user",
 }
+_HOOKS_OF: Final = {"/orgs/{org}/hooks": "for-organization", "/repos/{owner}/{repo}/hooks": "for-repository"}
 _TEXT: Final = {"type": "string", "minLength": 1}
 #: Ids have at most 18 digits.
 _NUMBER: Final = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}
@@ -74,6 +75,8 @@ _QUERY: Final[dict[str, Any]] = {
     "year": {"type": "integer", "minimum": 1, "maximum": 9998, "description": "This one, if it is absent."},
     "month": {"type": "integer", "minimum": 1, "maximum": 12, "description": "All of the year, if it is absent."},
     "day": {"type": "integer", "minimum": 1, "maximum": 31, "description": "All of the month, if it is absent."},
+    "cursor": {"type": "string", "description": "Where the page begins, from a Link header."},
+    "status": {"type": "string", "enum": ["success", "failure"]},
 }
 #: What a name means in the operations of a noun, if not the same as elsewhere.
 _QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
@@ -263,6 +266,9 @@ def _id(one: Route) -> str:
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
         if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "tag-rules"))):
+            return f"{_noun(one)}/{name}-{whose}"
+    for prefix, whose in _HOOKS_OF.items():
+        if one.path.startswith(prefix):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths

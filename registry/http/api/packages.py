@@ -29,9 +29,9 @@ from registry.http.api.families import (
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Access
 from registry.http.api.schemas import packages as schemas
-from registry.http.api.shapes import minimal_repository, simple_user
 from registry.packages.conditions import Check
 from registry.packages.packages import VISIBILITIES
+from registry.shapes import minimal_repository, simple_user
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 from storage.metadata.database import Transaction
