@@ -20,7 +20,7 @@ Kind = Literal["statement", "connection", "look-up", "store"]
 _MOST: Final = 128
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """A finished operation; ``name`` is S3's operation, or the SQL of a statement of ours, which has no values in it.
 
     ``error`` names the class of what the operation failed with.

@@ -129,6 +129,18 @@ def test_one_command_gives_a_registry_that_keeps_its_data(tmp_path: Path) -> Non
         assert second.status(token) == http.client.OK
 
 
+def test_it_sends_traces_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        collector.settimeout(20)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+        with running(tmp_path, free_ports(1)[0], "--store", "local") as registry:
+            assert registry.status() == http.client.UNAUTHORIZED
+            connection, _ = collector.accept()
+            with connection:
+                assert connection.recv(100).startswith(b"POST /v1/traces HTTP/1.1")
+
+
 def _status_of(port: int, context: ssl.SSLContext, name: str) -> int:
     """Of GET /v2/ by HTTPS, with what the certificate says of this name."""
     with (

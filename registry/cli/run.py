@@ -137,7 +137,7 @@ class Standalone:
         environ = os.environ  # noqa: TID251  -- what config would read, but for the stores
         # A line a request is for a log file; here somebody reads the terminal, who may ask for it, and waits for us.
         given = {"MOORAGE_ACCESS_LOG": "off", "MOORAGE_STOP_SECONDS": "0"}
-        given |= {name: value for name, value in environ.items() if name.startswith("MOORAGE_")}
+        given |= {name: value for name, value in environ.items() if name.startswith(("MOORAGE_", "OTEL_"))}
         settings = Settings.from_env(
             given
             | {

@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -19,14 +19,14 @@ _names: Final[dict[str, str]] = {_COMMIT: _COMMIT}
 class RecordedDatabase(Database):
     """A database that records its operations in the recording of the current task."""
 
-    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await recorded("statement", query, super().fetch(query, *args))
+    def fetch(self, query: str, *args: object) -> Coroutine[Any, Any, list[asyncpg.Record]]:
+        return recorded("statement", query, super().fetch(query, *args))
 
-    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await recorded("statement", query, super().fetchrow(query, *args))
+    def fetchrow(self, query: str, *args: object) -> Coroutine[Any, Any, asyncpg.Record | None]:
+        return recorded("statement", query, super().fetchrow(query, *args))
 
-    async def execute(self, query: str, *args: object) -> str:
-        return await recorded("statement", query, super().execute(query, *args))
+    def execute(self, query: str, *args: object) -> Coroutine[Any, Any, str]:
+        return recorded("statement", query, super().execute(query, *args))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -42,14 +42,14 @@ class _RecordedTransaction(Transaction):
     def __init__(self, tx: Transaction) -> None:  # the connection stays with what it wraps
         self._tx = tx
 
-    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await recorded("statement", query, self._tx.fetch(query, *args))
+    def fetch(self, query: str, *args: object) -> Coroutine[Any, Any, list[asyncpg.Record]]:
+        return recorded("statement", query, self._tx.fetch(query, *args))
 
-    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await recorded("statement", query, self._tx.fetchrow(query, *args))
+    def fetchrow(self, query: str, *args: object) -> Coroutine[Any, Any, asyncpg.Record | None]:
+        return recorded("statement", query, self._tx.fetchrow(query, *args))
 
-    async def execute(self, query: str, *args: object) -> str:
-        return await recorded("statement", query, self._tx.execute(query, *args))
+    def execute(self, query: str, *args: object) -> Coroutine[Any, Any, str]:
+        return recorded("statement", query, self._tx.execute(query, *args))
 
 
 def statement_name(sql: str) -> str:

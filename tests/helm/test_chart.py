@@ -37,6 +37,7 @@ ALL_ON: dict[str, Any] = {
         "dashboard": {"enabled": True},
     },
     "server": {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}},
+    "tracing": {"endpoint": "http://collector:4318", "sampler": "parentbased_traceidratio", "samplerArg": "0.01"},
 }
 
 
@@ -153,7 +154,7 @@ def test_everything_on(tmp_path: Path) -> None:
     found = rendered(ALL_ON, tmp_path)
     server = found["Deployment prod-moorage"]["spec"]
     (container,) = server["template"]["spec"]["containers"]
-    env = {entry["name"]: entry["value"] for entry in container["env"]}
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert not [name for name in found if name.startswith("Secret ")]
     assert container["envFrom"] == [{"secretRef": {"name": "mine"}}]
     assert env["MOORAGE_LAYER_LIMIT_BYTES"] == "10000000000"
@@ -189,3 +190,16 @@ def test_what_prometheus_and_grafana_are_given(tmp_path: Path) -> None:
     assert found["PrometheusRule prod-moorage"]["spec"] == rules
     dashboard = orjson.loads(found["ConfigMap prod-moorage-dashboard"]["data"]["moorage.json"])
     assert dashboard == orjson.loads((CHART / "files" / "dashboard.json").read_bytes())
+
+
+def test_traces_are_of_a_pod(tmp_path: Path) -> None:
+    for _, pod in pods(rendered(ALL_ON, tmp_path)):
+        (container,) = pod["containers"]
+        env = {one["name"]: one.get("value") for one in container["env"]}
+        assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
+        assert (env["OTEL_TRACES_SAMPLER"], env["OTEL_TRACES_SAMPLER_ARG"]) == ("parentbased_traceidratio", "0.01")
+        assert env["OTEL_RESOURCE_ATTRIBUTES"] == "k8s.namespace.name=default,k8s.pod.name=$(POD_NAME)"
+        names = [one["name"] for one in container["env"]]
+        assert names.index("POD_NAME") < names.index("OTEL_RESOURCE_ATTRIBUTES")  # or it is not put in
+    for _, pod in pods(rendered(LEAST, tmp_path)):
+        assert not [one for one in pod["containers"][0]["env"] if one["name"].startswith("OTEL_")]

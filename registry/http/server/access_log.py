@@ -32,7 +32,7 @@ def to_stderr(data: bytes) -> None:
     sys.stderr.buffer.flush()
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """A finished request. ``sent_bytes`` counts the headers too; status 499: the client left before the end.
 
     ``received_bytes`` are those of the body; ``redirected_bytes`` those of a blob that the store sends. ``fields`` are
