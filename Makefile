@@ -236,8 +236,9 @@ schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
-reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document
+reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document, and the table of metrics
 	$(PYTHON) -m tests.support.api_reference
+	$(PYTHON) -m tests.support.metrics_reference
 
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv

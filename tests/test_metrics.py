@@ -20,6 +20,7 @@ from registry.config import Settings, SettingsInvalid
 from registry.devservers.processes import free_ports
 from registry.monitoring import WORKER, Monitoring
 from storage.metadata import read_only
+from tests.support import metrics_reference
 from tests.support.processes import serving, worker
 from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic, on_disk
@@ -317,6 +318,10 @@ def test_alerts_and_dashboard_name_metrics_that_there_are() -> None:
         named = set(re.findall(r"\bmoorage_[a-z_]+", (files / name).read_text()))
         assert len(named) >= 9
         assert named - there == set(), name
+
+
+def test_the_reference_is_as_the_code_makes_it() -> None:
+    assert metrics_reference.FILE.read_text() == metrics_reference.text(), "run `make reference`"
 
 
 def test_no_label_is_one_that_prometheus_gives_itself() -> None:
