@@ -202,7 +202,7 @@ async def test_the_time_that_postgresql_takes(node: Node, registry: Registry) ->
     await registry.push_image("alice/app", "v1", token)
     await pull(node, "/v2/alice/app/manifests/v1", 30, token)
     await asyncio.sleep(1.2)  # it is read once a second
-    for module in ("manifests", "snapshot_cache", "tokens", "other"):
+    for module in ("manifests", "snapshot_cache", "tokens", "readiness"):
         assert await node.value("moorage_db_statement_seconds_count", module=module) >= 1, module
     assert await node.value("moorage_db_statement_seconds_count", module="sign_in") == 0
     assert 0 < await node.value("moorage_db_statement_seconds_sum", module="manifests") < 5

@@ -25,7 +25,7 @@ _MANY: Final = {
     "method": "of HTTP",
     "status": "classes, and those that matter alone",
     "job_name": "the background job",
-    "module": "where the statement is declared, `transaction` or `other`",
+    "module": "of `storage/metadata`, where the statement is declared; or `other`",
     "operation": "of S3",
     "owner": "`MOORAGE_METRICS_OWNERS`, and `_other`",
     "version": "of Moorage",
