@@ -67,7 +67,7 @@ class StoreMetrics:
             Family("moorage_store_request_seconds", "histogram", "Until the object store answers.", ("operation",))
         )
         self._stolen = catalog.add(
-            Family("moorage_upload_leases_stolen", "counter", "Uploads that were taken from requests that had ended.")
+            Family("moorage_upload_leases_stolen", "counter", "Uploads that were taken from requests that had died.")
         )
         self._waits = catalog.add(
             Family("moorage_db_pool_wait_seconds", "histogram", "Until a connection was had, where none was at hand.")

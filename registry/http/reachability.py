@@ -9,7 +9,6 @@ from typing import Final
 from registry.process.gauges import Gauges
 from registry.process.metrics import Catalog, Family
 from registry.services import Services
-from storage.errors import StorageError
 from storage.metadata import read_only
 from storage.metadata.readiness import require_ready
 
@@ -64,7 +63,7 @@ async def _look_at_database(found: _Found, services: Services) -> None:
         async with asyncio.timeout(_LOOK_SECONDS):
             await require_ready(services.db)
             found.read_only = float(await read_only.state(services.db) is not None)
-    except (StorageError, TimeoutError):
+    except Exception:  # noqa: BLE001 - whatever it is, nothing is reached; and who looks must not end the process
         found.database = 0.0
     else:
         found.database = 1.0
@@ -74,7 +73,7 @@ async def _look_at_store(found: _Found, services: Services) -> None:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             await services.stores.ping()
-    except (StorageError, TimeoutError):
+    except Exception:  # noqa: BLE001 - as above
         found.store = 0.0
     else:
         found.store = 1.0

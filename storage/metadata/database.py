@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
@@ -133,20 +132,24 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
 class Transaction:
     """A connection inside a transaction, as an Executor."""
 
-    def __init__(self, connection: _Held) -> None:
+    def __init__(self, connection: _Held, statements: StatementTimings | None) -> None:
         self._connection = connection
+        self._statements = statements
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         with _translated():
-            return await self._connection.fetch(query, *args)
+            return await self._asked(query, self._connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
         with _translated():
-            return await self._connection.fetchrow(query, *args)
+            return await self._asked(query, self._connection.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
         with _translated():
-            return await self._connection.execute(query, *args)
+            return await self._asked(query, self._connection.execute(query, *args))
+
+    def _asked(self, query: str, asked: Awaitable[T]) -> Awaitable[T]:
+        return asked if self._statements is None else self._statements.timed(query, asked)
 
 
 class PoolUse(NamedTuple):
@@ -191,25 +194,26 @@ class Database:
         self.refused_changes: Counter[str] = Counter()
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await _repeated(self._once, lambda connection: connection.fetch(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await _repeated(self._once, lambda connection: connection.fetchrow(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        return await _repeated(self._once, lambda connection: connection.execute(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.execute(query, *args))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; only rules call this method, never storage."""
         with _translated():
             async with self._taken() as connection, connection.transaction():
-                yield Transaction(connection)
+                yield Transaction(connection, self.statements)
 
-    async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
+    async def _once(self, query: str, run: Callable[[_Held], Awaitable[T]]) -> T:
         taken, renewals = await self._take(), self._renewals
         try:
-            result = await run(taken.connection)
+            asked = run(taken.connection)
+            result = await (asked if self.statements is None else self.statements.timed(query, asked))
             require_primary(taken.told)
         except BaseException as error:
             await self._give_up(taken.connection, error)
@@ -361,7 +365,7 @@ async def open_database(
             max_size=settings.pool_size,
             command_timeout=settings.command_seconds,
             max_inactive_connection_lifetime=300,
-            init=partial(begin_session, statements),
+            init=begin_session,
             reset=_no_reset,
         )
     database = kind(pool, settings.pool_size, statements)

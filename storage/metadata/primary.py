@@ -6,7 +6,6 @@ import asyncpg
 
 from storage.errors import DatabaseUnavailable
 from storage.metadata.connections import STANDBY, Connection
-from storage.metadata.statement_timings import StatementTimings
 
 READ_ONLY: Final = "Postgres: read-only"
 #: Set after connecting: PgBouncer refuses what it does not know among the parameters of a start.
@@ -24,14 +23,12 @@ _BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transactio
 )
 
 
-async def begin_session(statements: StatementTimings | None, connection: Connection) -> None:
+async def begin_session(connection: Connection) -> None:
     """Apply our settings to a new connection. Raises DatabaseUnavailable for one to a node that does not write.
 
     What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
     itself is asked, and made to tell again.
     """
-    if statements is not None:
-        connection.add_query_logger(statements.note)
     row = await connection.fetchrow(_BEGIN)
     if row is None or row[0]:
         raise DatabaseUnavailable(STANDBY)
