@@ -96,7 +96,9 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             tags=Tags(db),
             activity=Activity(db),
             accesses=Accesses(db),
-            downloads=await stack.enter_async_context(counting(db, outages)),
+            downloads=await stack.enter_async_context(
+                counting(db, outages, logged=settings.audit.pull_days is not None)
+            ),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),

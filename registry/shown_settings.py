@@ -50,6 +50,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_ADMIN_LISTEN": None if settings.admin_address is None else "{}:{}".format(*settings.admin_address),
         "MOORAGE_AUDIT_SINK": settings.audit.sink,
         "MOORAGE_AUDIT_MONTHS": settings.audit.months,
+        "MOORAGE_PULL_LOG": settings.audit.pull_days,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,
         "MOORAGE_STOP_SECONDS": settings.stop_seconds,
     }

@@ -107,5 +107,7 @@ def _believed(public_keys: Sequence[str]) -> "Keys":
     except ValueError:
         raise typer.BadParameter("expected an Ed25519 key, 64 hexadecimal digits", param_hint="--public-key") from None
     if not keys:
-        raise typer.BadParameter("expected the public key, or MOORAGE_SECRET_KEY in the environment", param_hint="--public-key")
+        raise typer.BadParameter(
+            "expected the public key, or MOORAGE_SECRET_KEY in the environment", param_hint="--public-key"
+        )
     return keys

@@ -13,6 +13,7 @@ from registry.jobs.purge_deleted import purge_deleted
 from registry.jobs.seal_events import seal_events
 from registry.jobs.stream_audit import stream_audit
 from registry.jobs.turn_events import turn_events
+from registry.jobs.turn_pulls import turn_pulls
 from registry.services import Services
 
 #: Does a bounded amount of work; how many items. Raises StorageError: it is tried again.
@@ -28,6 +29,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "stream_audit": (stream_audit, 5.0),
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),
+    "turn_pulls": (turn_pulls, 3600.0),
     "add_sizes": (add_sizes, 60.0),
 }
 

@@ -5,7 +5,7 @@ A process that is killed loses the counts of its last seconds, and nothing else.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -15,8 +15,9 @@ import structlog
 
 from registry.process.outages import Outages
 from storage.errors import StorageError
-from storage.metadata import downloads
-from storage.metadata.query import Executor
+from storage.metadata import downloads, pulls
+from storage.metadata.database import Database, Transaction
+from storage.metadata.pulls import Pull
 
 log = structlog.get_logger()
 
@@ -32,11 +33,12 @@ def _day(number: int) -> date:
 
 
 class Downloads:
-    """The download counts since the last flush."""
+    """The download counts since the last flush; ``pulls``: those of the pull log, None where it is off."""
 
-    def __init__(self, db: Executor) -> None:
+    def __init__(self, db: Database, *, logged: bool = False) -> None:
         self._db = db
         self._counts = Counter[tuple[int, date]]()
+        self.pulls: Counter[Pull] | None = Counter() if logged else None
 
     def note(self, version_id: int, now: float) -> None:
         """Count one download of a version at ``now``, Unix seconds."""
@@ -46,20 +48,38 @@ class Downloads:
     async def flush(self) -> None:
         """Write the counts to Postgres. Raises Unavailable, and then keeps the counts for the next flush."""
         counts, self._counts = self._counts, Counter()
+        logged = self.pulls
         if not counts:
             return
+        if logged is not None:
+            self.pulls = Counter()
         try:
-            await downloads.add(self._db, counts)
+            await self._write(counts, logged)
         except BaseException:
             if len(counts) + len(self._counts) <= _KEYS_MAX:
                 self._counts.update(counts)
+            if logged is not None and self.pulls is not None and len(logged) + len(self.pulls) <= _KEYS_MAX:
+                self.pulls.update(logged)
             raise
+
+    async def _write(self, counts: Mapping[tuple[int, date], int], logged: Mapping[Pull, int] | None) -> None:
+        if logged is None:
+            await downloads.add(self._db, counts)
+            return
+
+        async def work(tx: Transaction) -> None:
+            await downloads.add(tx, counts)
+            await pulls.add(tx, logged)
+
+        await self._db.repeat(work)  # one transaction: each ends what look-ups have in memory
 
 
 @asynccontextmanager
-async def counting(db: Executor, outages: Outages, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
+async def counting(
+    db: Database, outages: Outages, *, logged: bool, pause_seconds: float = _FLUSH_SECONDS
+) -> AsyncIterator[Downloads]:
     """Yield a counter of downloads that is flushed regularly within the block and at its end."""
-    counted = Downloads(db)
+    counted = Downloads(db, logged=logged)
     async with asyncio.TaskGroup() as tasks:
         flusher = tasks.create_task(_keep_flushing(counted, outages, pause_seconds))
         try:

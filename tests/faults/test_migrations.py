@@ -22,7 +22,7 @@ _NEEDED: Final = (
     "0024_audit",
     "0026_event_seals",
     "0027_read_only",
-    "0033_emergencies_and_seals",
+    "0033_emergencies_seals_pulls",
 )
 #: Counted as downloads, for which there is a later table.
 _COUNTED: Final = ("get manifest",)

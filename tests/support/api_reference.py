@@ -20,7 +20,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "access": ("Access to packages", ("access",)),
     "deletions": ("Previews of deletions and restores", ("deletions",)),
     "usage": ("Disk usage", ("usage",)),
-    "audit": ("Audit log", ("audit",)),
+    "audit": ("Audit log and pull log", ("audit", "pulls")),
     "tokens": ("Access tokens", ("tokens", "workflows")),
     "users": ("Users", ("accounts", "avatars")),
     "organizations": ("Organizations", ("organizations",)),

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
+from registry.http.origin import origin_of
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
 from registry.http.v2.call import HEADERS, Call
@@ -32,6 +33,7 @@ from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.pulls import Pull
 from storage.metadata.reads.batching import Batching
 from storage.metadata.reads.lookups import Lookups, key
 from storage.names import Digest
@@ -94,8 +96,18 @@ def _known(call: Call, found: ResolvedManifest) -> tuple[Digest, str]:
 
 def _counted(call: Call, found: ResolvedManifest, response: Response) -> Response:
     if found.version_id is not None:
-        call.services.downloads.note(found.version_id, call.services.now())
+        downloads = call.services.downloads
+        downloads.note(found.version_id, call.services.now())
+        if downloads.pulls is not None:
+            downloads.pulls[_pull(call, found.version_id)] += 1
     return response
+
+
+def _pull(call: Call, version_id: int) -> Pull:
+    reference, by = call.oci.reference, call.identity
+    origin = origin_of(call.http, call.services.settings.trusted_proxies)
+    tag = None if isinstance(reference, Digest) else str(reference)
+    return Pull(version_id, tag, by.account_id, by.token_id, origin.remote, origin.user_agent)
 
 
 @lru_cache(maxsize=1024)
