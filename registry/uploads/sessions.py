@@ -85,7 +85,10 @@ class Uploads:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
-        """Start a session that expires after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
+        """Start a session that expires after ``upload_seconds``, for a caller with these access facts.
+
+        Raises TooManyRequests.
+        """
         upload = UploadId(self.new_id())
         at = await uploads.start(
             self.db,

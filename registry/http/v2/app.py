@@ -95,7 +95,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
 async def _advised(
     services: Services, throttle: LoginThrottle, http: Request, error: OwnerNotNamed | OwnerMissing
 ) -> Unauthenticated | RegistryError | StorageError:
-    """Return what to tell of a name whose owner is not named, or is not there."""
+    """Return the error for a name whose owner is not named, or is not there: with advice for this caller."""
     try:
         identity = await authenticate(services, throttle, http)
         return await owners.advise(services, http, identity, error)
