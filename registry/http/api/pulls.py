@@ -1,6 +1,6 @@
 """The pull log of a package by API: who pulled what, from where; empty where the operator has not switched it on."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,10 +13,9 @@ from registry.http.api.families import PACKAGE, allowed, family, pusher
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
-from storage.metadata import pulls
+from registry.packages import pull_log
 from storage.metadata.pulls import LoggedPull
 
-_BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _YEARS: Final = (2000, 9999)
 
 
@@ -28,14 +27,15 @@ async def list_pulls(call: ApiCall) -> web.Response:
         raise Invalid("Invalid request.\n\nFor 'after', expected what a Link header has.")
     since = _since(call.http.query.get("since"))
     package_id, _ = await allowed(call, Action.ADMIN)
-    found = await pulls.of_package(call.services.db, package_id, since=since, before=before, limit=size + 1)
-    further = found[size - 1].id if len(found) > size else None
-    return answer([_pull(call, one) for one in found[:size]], headers=after_link(call, size, further))
+    found = await pull_log.page(call.services.db, package_id, since=since, after=before, limit=size)
+    return answer([_pull(call, one) for one in found.pulls], headers=after_link(call, size, found.after))
 
 
 def _since(text: str | None) -> datetime:
+    if text is None:
+        return pull_log.BEGINNING
     try:
-        found = _BEGINNING if text is None else datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or not _YEARS[0] <= found.year < _YEARS[1]:
