@@ -102,6 +102,8 @@ async def test_a_start_before_postgres(own: EmbeddedPostgres, s3: EmbeddedS3, tm
     await migrate(own.dsn())
     env = settings_env(own.dsn(), s3, "outages-start", MOORAGE_WORKERS="1")
     logs = served, worked = tmp_path / "served", tmp_path / "worked"
+    async with running(env):
+        pass  # it makes the bucket
     await asyncio.to_thread(own.stop)
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     process = await started(env, url, served)
@@ -132,6 +134,19 @@ async def test_an_object_store_that_is_away(env: dict[str, str], s3: EmbeddedS3,
                 await away.heal()
                 await said("storage.available", log)
             assert (statuses[200] > 0, statuses[500]) == (True, 0)
+    assert told(log) == ONCE
+
+
+async def test_a_process_that_only_probes_reach(env: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "served"
+    async with TcpProxy(env["MOORAGE_DATABASE_URL"]) as away, running(env) as registry:
+        through = {**env, "MOORAGE_DATABASE_URL": away.through(env["MOORAGE_DATABASE_URL"]), "MOORAGE_WORKERS": "1"}
+        async with serving(through, log) as (_, url):
+            await away.refuse()
+            for _ in range(3):
+                assert (await registry.call("GET", f"{url}/readyz")).status == 503
+            await away.heal()
+            await said("storage.available", log)
     assert told(log) == ONCE
 
 
