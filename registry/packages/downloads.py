@@ -63,7 +63,7 @@ class Downloads:
             raise
 
     async def _write(self, counts: Mapping[tuple[int, date], int], logged: Mapping[Pull, int] | None) -> None:
-        if logged is None:
+        if not logged:
             await downloads.add(self._db, counts)
             return
 

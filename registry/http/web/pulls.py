@@ -1,5 +1,7 @@
 """The pull log of a package: who pulled what and from where, for the package's admins."""
 
+from typing import Final
+
 from aiohttp import web
 
 from registry.http.numbers import number_of
@@ -9,7 +11,7 @@ from registry.http.web.package import administered, opening
 from registry.http.web.routes import Route
 from registry.packages import pull_log
 
-_ROWS = 50
+_ROWS: Final = 50
 
 
 async def pulls(call: PageCall) -> web.Response:
@@ -30,4 +32,4 @@ async def pulls(call: PageCall) -> web.Response:
     )
 
 
-ROUTES = (Route("GET", "/{owner}/{image}/-/pulls", pulls, opening=opening),)
+ROUTES: Final = (Route("GET", "/{owner}/{image}/-/pulls", pulls, opening=opening),)
