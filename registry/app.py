@@ -112,7 +112,9 @@ async def open_services(
             tags=Tags(db),
             activity=Activity(db),
             accesses=Accesses(db),
-            downloads=await stack.enter_async_context(counting(db, outages)),
+            downloads=await stack.enter_async_context(
+                counting(db, outages, logged=settings.audit.pull_days is not None)
+            ),
             retention=Retention(db, settings.lifetimes),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),

@@ -62,11 +62,12 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """The audit log: where it is sent to, a whole path or an https URL, and how many months of it are kept."""
+    """The audit log, its sink (a whole path or an https URL) and months; and the days of the pull log, None: off."""
 
     sink: str | None = None
     token: str | None = field(default=None, repr=False)
     months: int = 6
+    pull_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +154,17 @@ class Settings:
             stop_seconds=read("MOORAGE_STOP_SECONDS", _seconds, 30.0),
             lifetimes=LifetimeSettings(
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
-                downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
+                downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _or_off, None),
             ),
             rate_limits=read("MOORAGE_LIMITS", parse_policies, ()),
             audit=AuditSettings(
                 sink=read.optional("MOORAGE_AUDIT_SINK", _sink),
                 token=read.optional("MOORAGE_AUDIT_TOKEN", str),
                 months=read("MOORAGE_AUDIT_MONTHS", _positive, AuditSettings().months),
+                pull_days=read("MOORAGE_PULL_LOG", _or_off, None),
             ),
             tracing=read_trace_settings(read.env, read.errors),
-            linking=LinkSettings(
-                forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
-            ),
+            linking=LinkSettings(read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins)),
         )
         return read.checked(settings)
 
@@ -381,7 +381,7 @@ def _days(text: str) -> float:
     return days
 
 
-def _lock(text: str) -> int | None:
+def _or_off(text: str) -> int | None:
     return None if text.lower() == "off" else _positive(text)
 
 

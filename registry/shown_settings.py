@@ -55,6 +55,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_LIMITS": [str(policy) for policy in settings.rate_limits],
         "MOORAGE_AUDIT_SINK": settings.audit.sink,
         "MOORAGE_AUDIT_MONTHS": settings.audit.months,
+        "MOORAGE_PULL_LOG": settings.audit.pull_days,
         "MOORAGE_DRAIN_SECONDS": settings.drain_seconds,
         "MOORAGE_STOP_SECONDS": settings.stop_seconds,
     }

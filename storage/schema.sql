@@ -166,6 +166,44 @@ BEGIN
     RETURN done;
 END $_$;
 
+CREATE FUNCTION turn_pulls(moment timestamp with time zone, kept_days integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $_$
+DECLARE
+    today     timestamp := date_trunc('day', moment AT TIME ZONE 'UTC');
+    kept_from timestamp := today - make_interval(days => kept_days);
+    begins    timestamptz;
+    ends      timestamptz;
+    part      text;
+    done      integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('turn_pulls')) THEN
+        RETURN 0;
+    END IF;
+    FOR ahead IN 0 .. CASE WHEN kept_days > 0 THEN 2 ELSE -1 END LOOP
+        part := to_char(today + make_interval(days => ahead), '"pulls_"YYYY_MM_DD');
+        begins := (today + make_interval(days => ahead)) AT TIME ZONE 'UTC';
+        ends := (today + make_interval(days => ahead + 1)) AT TIME ZONE 'UTC';
+        IF to_regclass(part) IS NULL
+           AND NOT EXISTS (SELECT 1 FROM pulls_default WHERE at >= begins AND at < ends) THEN
+            EXECUTE format('CREATE TABLE %I (LIKE pulls INCLUDING DEFAULTS)', part);
+            EXECUTE format('ALTER TABLE pulls ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, begins, ends);
+            done := done + 1;
+        END IF;
+    END LOOP;
+    FOR part IN
+        SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+         WHERE inhparent = 'pulls'::regclass AND relname ~ '^pulls_[0-9]{4}_[0-9]{2}_[0-9]{2}$'
+           AND (kept_days = 0 OR relname < to_char(kept_from, '"pulls_"YYYY_MM_DD'))
+    LOOP
+        EXECUTE format('DROP TABLE %I', part);
+        done := done + 1;
+    END LOOP;
+    DELETE FROM pulls_default WHERE kept_days = 0 OR at < kept_from AT TIME ZONE 'UTC';
+    RETURN done + FOUND::integer;
+END $_$;
+
 CREATE TABLE accounts (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -529,6 +567,46 @@ CREATE TABLE passwords (
     changed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE SEQUENCE pulls_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE pulls (
+    id bigint DEFAULT nextval('pulls_id'::regclass) NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    package_id bigint NOT NULL,
+    version_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    remote text NOT NULL,
+    user_agent text NOT NULL,
+    count bigint NOT NULL
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE pulls_default (
+    id bigint DEFAULT nextval('pulls_id'::regclass) NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    package_id bigint NOT NULL,
+    version_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    remote text NOT NULL,
+    user_agent text NOT NULL,
+    count bigint NOT NULL
+);
+
 CREATE TABLE quotas (
     owner_id bigint NOT NULL,
     bytes bigint NOT NULL,
@@ -791,6 +869,8 @@ CREATE TABLE web_sessions (
 );
 
 ALTER TABLE ONLY events ATTACH PARTITION events_default DEFAULT;
+
+ALTER TABLE ONLY pulls ATTACH PARTITION pulls_default DEFAULT;
 
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -1086,6 +1166,10 @@ CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (
 
 CREATE INDEX packages_unpublished ON packages USING btree (created_at) WHERE (published_at IS NULL);
 
+CREATE INDEX pulls_package ON ONLY pulls USING btree (package_id, id);
+
+CREATE INDEX pulls_default_package_id_id_idx ON pulls_default USING btree (package_id, id);
+
 CREATE INDEX repositories_created ON repositories USING btree (owner_id, id) WHERE (deleted_at IS NULL);
 
 CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
@@ -1151,6 +1235,8 @@ ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
 ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
 
 ALTER INDEX events_commits ATTACH PARTITION events_default_xid_id_idx;
+
+ALTER INDEX pulls_package ATTACH PARTITION pulls_default_package_id_id_idx;
 
 CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
 

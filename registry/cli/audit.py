@@ -88,9 +88,9 @@ def verify_audit(
         typer.echo(f"seal {seal.number} {how}: somebody else has made or changed it")
     for number in found.missing:
         typer.echo(f"seal {number} is missing")
-    for seal in found.late:
-        typer.echo(f"seal {seal.number} was made late: at {seal.at:{_TIME}}, of entries up to {seal.last_at:{_TIME}};"
-                   " no worker ran, or somebody had it made anew")  # fmt: skip
+    if found.late:
+        typer.echo(f"{len(found.late)} seals were made late, the first of them, {found.late[0].number}, at"
+                   f" {found.late[0].at:{_TIME}}: no worker ran, or somebody had them made anew")  # fmt: skip
     typer.echo(f"{found.intact} seals are intact, over {found.events} entries; {found.expired} are of months not kept")
     for signer, seals in found.signers.items():
         typer.echo(f"{seals} are signed with the key {signer}")

@@ -18,6 +18,7 @@ from registry.jobs.seal_events import seal_events
 from registry.jobs.stream_audit import stream_audit
 from registry.jobs.tell_hooks import tell_hooks
 from registry.jobs.turn_events import turn_events
+from registry.jobs.turn_pulls import turn_pulls
 from registry.services import Services
 
 #: Does a bounded amount of work; how many items. Raises StorageError: it is tried again.
@@ -36,6 +37,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "forget_deliveries": (forget_deliveries, 300.0),
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),
+    "turn_pulls": (turn_pulls, 3600.0),
     "add_sizes": (add_sizes, 60.0),
     "keep_retention": (keep_retention, 2.0),
     "fold_usage": (fold_usage, 10.0),

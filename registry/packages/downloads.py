@@ -5,7 +5,7 @@ A process that is killed loses the counts of its last seconds, and nothing else.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -15,8 +15,9 @@ import structlog
 
 from registry.process.outages import Outages
 from storage.errors import StorageError
-from storage.metadata import downloads
-from storage.metadata.query import Executor
+from storage.metadata import downloads, pulls
+from storage.metadata.database import Database, Transaction
+from storage.metadata.pulls import Pull
 
 log = structlog.get_logger()
 
@@ -33,13 +34,14 @@ def _day(number: int) -> date:
 
 
 class Downloads:
-    """The download counts since the last flush."""
+    """The download counts since the last flush; ``pulls``: those of the pull log, None where it is off."""
 
-    def __init__(self, db: Executor) -> None:
+    def __init__(self, db: Database, *, logged: bool = False) -> None:
         self._db = db
         self._counts = Counter[tuple[int, date]]()
         self._seen: dict[int, float] = {}
         self._asked: dict[int, float] = {}
+        self.pulls: Counter[Pull] | None = Counter() if logged else None
 
     def note(self, version_id: int, now: float) -> None:
         """Count one download of a version at ``now``, Unix seconds."""
@@ -61,21 +63,41 @@ class Downloads:
     async def flush(self) -> None:
         """Write the counts to Postgres. Raises Unavailable, and then keeps the counts for the next flush."""
         (counts, seen), self._counts, self._seen = (self._counts, self._seen), Counter(), {}
+        logged = self.pulls
         if not seen:
             return
+        if logged is not None:
+            self.pulls = Counter()
         try:
-            await downloads.add(self._db, counts, seen)
+            await self._write(counts, seen, logged)
         except BaseException:
             if len(counts) + len(self._counts) <= _KEYS_MAX:
                 self._counts.update(counts)
                 self._seen = {**seen, **self._seen}
+            if logged is not None and self.pulls is not None and len(logged) + len(self.pulls) <= _KEYS_MAX:
+                self.pulls.update(logged)
             raise
+
+    async def _write(
+        self, counts: Mapping[tuple[int, date], int], seen: Mapping[int, float], logged: Mapping[Pull, int] | None
+    ) -> None:
+        if not logged:
+            await downloads.add(self._db, counts, seen)
+            return
+
+        async def work(tx: Transaction) -> None:
+            await downloads.add(tx, counts, seen)
+            await pulls.add(tx, logged)
+
+        await self._db.repeat(work)  # one transaction: each ends what look-ups have in memory
 
 
 @asynccontextmanager
-async def counting(db: Executor, outages: Outages, pause_seconds: float = _FLUSH_SECONDS) -> AsyncIterator[Downloads]:
+async def counting(
+    db: Database, outages: Outages, *, logged: bool, pause_seconds: float = _FLUSH_SECONDS
+) -> AsyncIterator[Downloads]:
     """Yield a counter of downloads that is flushed regularly within the block and at its end."""
-    counted = Downloads(db)
+    counted = Downloads(db, logged=logged)
     async with asyncio.TaskGroup() as tasks:
         flusher = tasks.create_task(_keep_flushing(counted, outages, pause_seconds))
         try:

@@ -37,7 +37,7 @@ _CONFIG_MAX: Final = 1024 * 1024
 #: How often a manifest is tried whose references were not there, and then were.
 _TRIES: Final = 3
 _LARGE_SECONDS: Final = 20.0
-_LARGE_CROWD: Final = 32
+_LARGE_USERS_MAX: Final = 32
 #: A manifest that names more is made ready for PostgreSQL in a thread.
 _THREAD_REFERENCES: Final = 1000
 #: A config above this is parsed in a thread.
@@ -69,7 +69,7 @@ class Manifests:
     settings: LinkSettings
     moves: Retags
     #: By account: whose manifest is large waits for the one before, for as long as a client waits for an answer.
-    large: Turns = field(default_factory=lambda: Turns(1, _LARGE_SECONDS, _LARGE_CROWD))
+    large: Turns = field(default_factory=lambda: Turns(1, _LARGE_SECONDS, _LARGE_USERS_MAX))
 
     async def publish(self, package_id: int, push: Push) -> None:
         """Store a manifest and set its tags.

@@ -99,8 +99,8 @@ class Uploads:
     ) -> tuple[UploadId, str | None]:
         """Start a session that expires after ``upload_seconds``; return its id, and a warning if there is little room.
 
-        ``standing``: the caller's; ``granted``: the packages that the caller may be told of beside public ones, or None
-        for all. Raises TooManyRequests, QuotaExceeded.
+        ``standing``: the caller's access facts; ``granted``: the packages that the caller may be told of beside public
+        ones, or None for all. Raises TooManyRequests, QuotaExceeded.
         """
         upload = UploadId(self.new_id())
         started = await uploads.start(

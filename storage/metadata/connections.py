@@ -176,7 +176,7 @@ async def connect(address: Address, **more: Any) -> Connection:
 async def require_sessions(address: Address) -> None:
     """Check that a session stays with one server process. Raises Unusable behind a pooler by transaction or statement.
 
-    A pooler is told by the number of the process: what a session was told as it began is not what PostgreSQL says. Two
+    A pooler shows by the number of the process: the one that the session got as it began is not PostgreSQL's. Two
     sessions then ask in turn who answers: by session each has one process, and never that of the other.
     """
     first = await connect(address, statement_cache_size=0, command_timeout=_CONNECT_SECONDS)

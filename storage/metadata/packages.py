@@ -14,7 +14,7 @@ _ACCESS_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {acce
 
 
 async def access_facts_of(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
-    """The caller's standing with a package that may not be there."""
+    """The caller's access facts for a package that may not be there."""
     return await _ACCESS_FACTS.one(db, token_id, package.owner, package.image)
 
 
@@ -29,7 +29,7 @@ _ACCESS_FACTS_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMN
 async def standing_of_deleted(
     db: Executor, token_id: int | None, package: PackageName, package_id: int | None
 ) -> AccessFacts:
-    """The caller's standing with the deleted package of that name and id; None: with the one that was deleted last."""
+    """The caller's access facts for the deleted package of that name and id; None: for the one deleted last."""
     return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image, package_id)
 
 

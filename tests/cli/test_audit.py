@@ -2,6 +2,7 @@
 
 import orjson
 
+from registry.jobs.seal_events import seal_events
 from tests.api.test_audit import LOG
 from tests.cli.commands import Shell
 from tests.jobs.test_seals import sealed, tamper
@@ -38,6 +39,15 @@ async def test_the_operator_is_told(shell: Shell, registry: Registry, env: dict[
     done = await shell.run("admin", "verify-audit", **env)
     assert done.status == 1
     assert done.out.startswith("seal 2 is broken: 4 entries from ")
+
+
+async def test_the_operator_is_told_of_late_seals(shell: Shell, registry: Registry, env: dict[str, str]) -> None:
+    """The worker seals once more what somebody left, who took entries away with all the seals from there on."""
+    insert = "INSERT INTO events (action, via, at) VALUES ('test.before', 'operator', now() - interval '3 hours')"
+    await registry.services.db.execute(insert)
+    assert await seal_events(registry.services) == 1
+    out = (await shell.ok("admin", "verify-audit", **env)).out
+    assert out.startswith("1 seals were made late, the first of them, 1, at ")
 
 
 async def test_the_operator_verifies_without_the_secret(shell: Shell, registry: Registry, env: dict[str, str]) -> None:

@@ -24,7 +24,7 @@ _NEEDED: Final = (
     "0027_read_only",
     "0028_tag_rules",
     "0031_usage",
-    "0033_emergencies_and_seals",
+    "0033_emergencies_seals_pulls",
 )
 #: Counted as downloads, for which there is a later table.
 _COUNTED: Final = ("get manifest",)

@@ -65,10 +65,10 @@ async def load(registry: Registry, url: str, token: str, *targets: tuple[str, st
         over.set()
 
 
-async def over(log: Path, seconds: float = 30.0) -> None:
-    """Until the end of an outage is in the log."""
+async def said(event: str, *logs: Path, seconds: float = 30.0) -> None:
+    """Until the event is in the logs."""
     async with asyncio.timeout(seconds):
-        while not told(log)["storage.available"]:  # noqa: ASYNC110 - of another process
+        while not all(told(log)[event] for log in logs):  # noqa: ASYNC110 - of other processes
             await asyncio.sleep(0.1)
 
 
@@ -85,10 +85,10 @@ async def test_a_restart_of_postgres_under_load(own: EmbeddedPostgres, s3: Embed
         async with load(registry, url, token, *targets, ("POST", "/v2/alice/app/blobs/uploads/")) as statuses:
             await asyncio.sleep(1)
             await asyncio.to_thread(own.stop)
-            await asyncio.sleep(6)  # the worker asks every five seconds for what to stream
+            await said("storage.unavailable", *logs)  # the worker asks every five seconds for what to stream
+            await asyncio.sleep(2)
             await asyncio.to_thread(own.start)
-            for log in logs:
-                await over(log)
+            await said("storage.available", *logs)
             assert statuses[503] > 50
             assert statuses[500] == 0
             statuses.clear()
@@ -102,14 +102,16 @@ async def test_a_start_before_postgres(own: EmbeddedPostgres, s3: EmbeddedS3, tm
     await migrate(own.dsn())
     env = settings_env(own.dsn(), s3, "outages-start", MOORAGE_WORKERS="1")
     logs = served, worked = tmp_path / "served", tmp_path / "worked"
+    async with running(env):
+        pass  # it makes the bucket
     await asyncio.to_thread(own.stop)
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     process = await started(env, url, served)
     async with worker(env, worked):
-        await asyncio.sleep(4)
+        await said("storage.unavailable", *logs)
+        await asyncio.sleep(2)
         await asyncio.to_thread(own.start)
-        for log in logs:
-            await over(log)
+        await said("storage.available", *logs)
         await ready(url)
     process.terminate()
     assert await process.wait() == 0
@@ -130,8 +132,21 @@ async def test_an_object_store_that_is_away(env: dict[str, str], s3: EmbeddedS3,
                     while statuses[503] < 5:  # noqa: ASYNC110 - of what runs beside
                         await asyncio.sleep(0.1)
                 await away.heal()
-                await over(log)
+                await said("storage.available", log)
             assert (statuses[200] > 0, statuses[500]) == (True, 0)
+    assert told(log) == ONCE
+
+
+async def test_a_process_that_only_probes_reach(env: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "served"
+    async with TcpProxy(env["MOORAGE_DATABASE_URL"]) as away, running(env) as registry:
+        through = {**env, "MOORAGE_DATABASE_URL": away.through(env["MOORAGE_DATABASE_URL"]), "MOORAGE_WORKERS": "1"}
+        async with serving(through, log) as (_, url):
+            await away.refuse()
+            for _ in range(3):
+                assert (await registry.call("GET", f"{url}/readyz")).status == 503
+            await away.heal()
+            await said("storage.available", log)
     assert told(log) == ONCE
 
 

@@ -337,6 +337,19 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
                 [_NOW.timestamp()] * 32,
             )
         ],
+        "pulls._ADD": [
+            (
+                [10 * p + 3 for p in s.packages],
+                ["v1", None] * 16,
+                [7, None] * 16,
+                [s.token(7), None] * 16,
+                ["192.0.2.1"] * 32,
+                ["docker"] * 32,
+                [1] * 32,
+            )
+        ],
+        "pulls._OF_PACKAGE": [(s.package, 2**62, _FIRST, 31), (1, 50, _NOW, 31)],
+        "pulls._TURN": [(0,), (7,)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
     }
 

@@ -303,6 +303,10 @@ class World:
            {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now(),
            NULL, NULL, NULL
       FROM generate_series(0, {self.big_tags} - 1) t""",
+            "pulls (id, at, package_id, version_id, digest, tag, actor_id, via, remote, user_agent, count)": f"""
+    SELECT 3 * p.id + t, now() - t * interval '1 day', p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id, 'classic',
+           '192.0.2.1', 'docker', 1
+      FROM packages p, generate_series(0, 2) t WHERE {published}""",
             "events (id, xid, action, owner_id, package_id, version_id, digest, tag, actor_id, via, token_name)": f"""
     SELECT 3 * p.id + t, {_xid("p.id")}, 'packages.tag_moved', p.owner_id, p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id,
            'classic', 'laptop'

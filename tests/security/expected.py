@@ -466,6 +466,7 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
     ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/pulls"): _e(Need.ADMIN, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
     # Of whoever is asked: an admin may give anybody a role.
     ("GET", f"{_P}/access/{{login}}"): _e(Need.ADMIN, scope=_READ, free=frozenset({"login"})),

@@ -111,6 +111,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "tag_rules/remove-rule": ("moorage tag-rule remove acme releases",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
+    "pulls/list-pulls": ("moorage pulls acme/web --since 24h",),
     "deletions/preview-package": ("moorage delete --dry-run acme/web",),
     "deletions/preview-version": (f"moorage delete --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "deletions/delete-versions": ("moorage delete --untagged --older-than 30d acme/web",),

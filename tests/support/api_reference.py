@@ -22,7 +22,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "deletions": ("Previews of deletions and restores", ("deletions",)),
     "retention": ("Retention", ("retention",)),
     "usage": ("Disk usage and quotas", ("usage", "quotas", "billing")),
-    "audit": ("Audit log", ("audit",)),
+    "audit": ("Audit log and pull log", ("audit", "pulls")),
     "tokens": ("Access tokens", ("tokens", "workflows")),
     "users": ("Users", ("accounts", "avatars")),
     "organizations": ("Organizations", ("organizations",)),

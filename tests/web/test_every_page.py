@@ -130,6 +130,7 @@ PAGES: dict[str, Page] = {
     f"{_P}/versions/delete": Page(MANAGE, "/acme/web/-/versions/delete?version={version}"),
     f"{_P}/versions/delete/matching": Page(MANAGE, "/acme/web/-/versions/delete/matching?match=*"),
     f"{_P}/activity": Page(READ),
+    f"{_P}/pulls": Page(MANAGE),
 }
 #: Pages beside those of the table: lists without an end, names without a break, what is searched for.
 MORE = (

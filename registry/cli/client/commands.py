@@ -32,6 +32,7 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "tag-rule disable": ("tag_rules", "disable a rule for the time being"),
     "tag-rule remove": ("tag_rules", "remove a rule"),
     "activity": ("tags", "tell what happened to a package"),
+    "pulls": ("pulls", "tell who pulled a package, and from where"),
     "audit": ("audit", "tell what happened to an organization, to you, or in the registry"),
     "tree": ("tree", "show an index with its platforms, signatures and other referrers"),
     "inspect": ("inspection", "show the manifest, config and labels of an image"),

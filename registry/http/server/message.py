@@ -78,7 +78,7 @@ class Request(msgspec.Struct, eq=False):
     def settle(self, status: int) -> None:
         """Decide with the status of the response whether the connection stays.
 
-        After ``Expect`` a body may come or not, and the next request could not be told from it.
+        After ``Expect`` a body may come or not, and the next request could not be distinguished from it.
         """
         self.status = status
         body = self.body

@@ -105,7 +105,7 @@ def route_of(http: Request) -> str:
 async def _advised(
     services: Services, throttle: LoginThrottle, http: Request, error: OwnerNotNamed | OwnerMissing
 ) -> Unauthenticated | RegistryError | StorageError:
-    """Return what to tell of a name whose owner is not named, or is not there."""
+    """Return the error for a name whose owner is not named, or is not there: with advice for this caller."""
     try:
         identity = await authenticate(services, throttle, http)
         return await owners.advise(services, http, identity, error)

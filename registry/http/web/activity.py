@@ -35,7 +35,8 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "packages.access_granted": key("Role granted"),
     "packages.access_revoked": key("Role revoked"),
 }
-_WAYS: Final[Mapping[str, str]] = {
+#: What pages say of the kinds of tokens.
+WAYS: Final[Mapping[str, str]] = {
     "session": key("in these pages"),
     "classic": key("with an access token"),
     "fine_grained": key("with a fine-grained token"),
@@ -79,6 +80,7 @@ async def activity(call: PageCall) -> web.Response:
         title=[call.say("Activity"), str(head.name)],
         api=f"{head.api}/activity",
         head=head,
+        detailed=detailed,
         lines=[_line(call, event) for event in found.events],
         after=text if after is not None else "",
         more=None if found.after is None else str(found.after),
@@ -95,7 +97,7 @@ def _line(call: PageCall, event: Event) -> Line:
         about,
         _word(call, data.get("before")),
         _word(call, after),
-        call.say(_WAYS.get(event.who.via, event.who.via)),
+        call.say(WAYS.get(event.who.via, event.who.via)),
     )
 
 

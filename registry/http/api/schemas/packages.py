@@ -156,6 +156,20 @@ class PackageEvent(TypedDict):
     data: Annotated[dict[str, Any], Meta(description="What else changed, by the action.")]
 
 
+class LoggedPull(TypedDict):
+    """Pulls of a version by one token from one address, within some seconds."""
+
+    id: Id
+    created_at: Time
+    digest: Digest
+    tag: Annotated[str | None, Meta(description="Null: pulled by its digest.")]
+    version_id: Id
+    actor: Annotated[Pusher | None, Meta(description="Null: nobody was signed in.")]
+    actor_ip: Annotated[str, Meta(description="Of IPv6 the /64.")]
+    user_agent: str
+    count: Count
+
+
 class Refused(TypedDict):
     """The reason why the change would be refused."""
 
