@@ -94,6 +94,28 @@ CREATE FUNCTION package_words_of(login text, name text) RETURNS TABLE(word text,
       FROM (SELECT string_to_array(name, '/') AS parts) AS split, generate_series(1, cardinality(parts)) AS n
 $$;
 
+CREATE FUNCTION quota_room(package bigint, account bigint, more bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN (
+        SELECT concat_ws(E'\t', CASE WHEN hard AND total.used + greatest(more, 1) > quota.bytes THEN '!' ELSE '' END,
+                         owner.login, total.used, quota.bytes, quota.warn_percent)
+          FROM packages target
+          JOIN quotas quota ON quota.owner_id = target.owner_id
+          JOIN accounts owner ON owner.id = quota.owner_id
+          LEFT JOIN owner_usage known ON known.owner_id = quota.owner_id
+         CROSS JOIN LATERAL (
+                SELECT greatest(coalesce(known.bytes, 0), 0) + coalesce(sum(opened.received), 0)::bigint AS used
+                  FROM (SELECT package_id, received FROM uploads
+                         WHERE account_id = account AND state = 'open' AND digest IS NULL AND expires_at > now()
+                         LIMIT 1000) AS opened
+                  JOIN packages other ON other.id = opened.package_id
+                 WHERE other.owner_id = quota.owner_id
+               ) AS total
+         WHERE target.id = package);
+END $$;
+
 CREATE FUNCTION refuse_change_of_events() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

@@ -14,7 +14,7 @@ class QuotaExceeded(NotAllowed):
     """The owner's quota has no room for another upload. ``largest``: packages that the caller may know of."""
 
     def __init__(self, room: Room, largest: Sequence[Large]) -> None:
-        owner, used, quota = room.owner or "", room.used or 0, room.quota or 0
+        owner, used, quota = room.owner, room.used, room.quota
         most = "; the largest are " + ", ".join(f"{one.name} ({size(one.bytes)})" for one in largest) if largest else ""
         message = (
             f"{owner} has used {size(used)} of its {size(quota)}{most}. moorage usage {owner} tells its owners what"
@@ -33,9 +33,7 @@ class QuotaExceeded(NotAllowed):
 
 
 def warning_of(room: Room) -> str | None:
-    """Return what a client that may go on is told of the quota; None: there is room, or no quota."""
-    if room.used is None or room.quota is None or room.warn_percent is None:
-        return None
+    """Return what a client that may go on is told of the quota; None: there is room."""
     if room.used * _PERCENT < room.quota * room.warn_percent:
         return None
     percent = room.used * _PERCENT // max(room.quota, 1)

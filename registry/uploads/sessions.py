@@ -33,6 +33,7 @@ from storage.errors import ObjectCorrupt, UploadGone
 from storage.metadata import blobs, quotas, sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
+from storage.metadata.quotas import Room
 from storage.metadata.sessions import Known, Session
 from storage.metadata.uploads import State, Upload
 from storage.names import Digest, UploadId
@@ -117,12 +118,13 @@ class Uploads:
         )
         if started.open_sessions >= (most := self.settings.sessions_max):
             raise TooManyRequests(30, f"open uploads: an account may have {most} uploads open at once")
-        if started.is_full:
+        room = None if started.room is None else Room.of(started.room)
+        if room is not None and room.is_full:
             self.counts["over_quota"] += 1
             largest = await quotas.largest_readable(self.db, owner.token_id, owner.package_id, granted)
-            raise QuotaExceeded(started, largest)
+            raise QuotaExceeded(room, largest)
         self.known.begun(upload, standing, owner.token_id, algorithm, started.at)
-        return upload, warning_of(started)
+        return upload, None if room is None else warning_of(room)
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
         """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired.

@@ -179,7 +179,7 @@ _MOUNT: Final = command(
          WHERE link.package_id = $2 AND link.digest = $4 AND link.deleted_at IS NULL AND blob.suspect_since IS NULL
            AND NOT EXISTS (SELECT FROM read_only)
            AND ((SELECT owner_id FROM packages WHERE id = $2) = (SELECT owner_id FROM packages WHERE id = $3)
-                OR NOT {quotas.shuts("$3", "blob.size")})
+                OR NOT {quotas.is_full(quotas.room("$3", "NULL", "blob.size"))})
            FOR KEY SHARE OF link
     ), {LINK}
     """

@@ -18,45 +18,32 @@ WARNED: Final[LiteralString] = "packages.quota_warned"
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The quota of an owner and what is used of it, in bytes; all None: the owner has no quota."""
+    """The quota of an owner and what is used of it, in bytes; ``is_full``: there is no place for an upload."""
 
-    owner: str | None
-    used: int | None
-    quota: int | None
-    hard: bool | None
-    warn_percent: int | None
+    is_full: bool
+    owner: str
+    used: int
+    quota: int
+    warn_percent: int
 
-
-#: In a statement: the fields of Room of the owner of the package ``$2``, a row if there is a quota. Counted with it is
-#: what ``opened`` (package_id, received), the caller's open sessions, have received.
-ROOM: Final[LiteralString] = """
-    SELECT owner.login AS owner, quota.bytes AS quota, quota.hard, quota.warn_percent::int AS warn_percent,
-           greatest(coalesce(known.bytes, 0), 0) + (
-               SELECT coalesce(sum(opened.received), 0)::bigint
-                 FROM opened
-                CROSS JOIN LATERAL (SELECT owner_id FROM packages WHERE id = opened.package_id LIMIT 1) AS other
-                WHERE other.owner_id = quota.owner_id) AS used
-      FROM packages package
-      JOIN quotas quota ON quota.owner_id = package.owner_id
-      JOIN accounts owner ON owner.id = quota.owner_id
-      LEFT JOIN owner_usage known ON known.owner_id = quota.owner_id
-     WHERE package.id = $2
-"""
+    @classmethod
+    def of(cls, told: str) -> "Room":
+        """Read what the function ``quota_room`` tells."""
+        mark, owner, used, quota, percent = told.split("\t")
+        return cls(bool(mark), owner, int(used), int(quota), int(percent))
 
 
-def full(used: LiteralString, quota: LiteralString, more: LiteralString) -> LiteralString:
-    """Render whether ``more`` bytes, which may not be known and then are 0, have no room."""
-    return f"({used} + greatest({more}, 1) > {quota})"
+def room(package: LiteralString, account: LiteralString, more: LiteralString) -> LiteralString:
+    """Render the text of Room for ``more`` bytes of an account; NULL: the owner of the package has no quota.
 
-
-def shuts(package: LiteralString, more: LiteralString) -> LiteralString:
-    """Render whether the owner of ``package``, an id, has a hard quota without room for ``more`` bytes."""
-    return f"""
-        EXISTS (SELECT FROM packages target
-                  JOIN quotas quota ON quota.owner_id = target.owner_id AND quota.hard
-                  LEFT JOIN owner_usage known ON known.owner_id = quota.owner_id
-                 WHERE target.id = {package} AND {full("coalesce(known.bytes, 0)", "quota.bytes", more)})
+    That there is any is asked first: a function that is not called costs nothing.
     """
+    return f"CASE WHEN EXISTS (SELECT FROM quotas) THEN quota_room({package}, {account}, {more}) END"
+
+
+def is_full(told: LiteralString) -> LiteralString:
+    """Render whether a text of Room says that there is no place."""
+    return f"(left({told}, 1) = '!') IS TRUE"
 
 
 @dataclass(frozen=True, slots=True)

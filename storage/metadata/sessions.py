@@ -162,7 +162,8 @@ _PUT: Final = command(
     WITH linked AS (
         SELECT id AS package_id, $2::text AS digest, $4::bytea AS body, octet_length($4::bytea)::bigint AS size
           FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only)
-           AND NOT {quotas.shuts("$3", "octet_length($4::bytea)")} FOR KEY SHARE
+           AND NOT {quotas.is_full(quotas.room("$3", "NULL", "octet_length($4::bytea)"))}
+           FOR KEY SHARE
     ), {_BLOB}, {LINK}
     """
 )

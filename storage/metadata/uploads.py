@@ -8,20 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from storage.metadata import quotas
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command, select
-from storage.metadata.quotas import ROOM, Room, full
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
 
 
 @dataclass(frozen=True, slots=True)
-class Started(Room):
-    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds."""
+class Started:
+    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds.
+
+    ``room``: the text of ``quotas.Room``; None: the owner of the package has no quota.
+    """
 
     open_sessions: int
     at: float
-    is_full: bool
+    room: str | None
 
 
 # Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
@@ -31,20 +34,16 @@ _START: Final = select(
     f"""
     WITH lazily AS MATERIALIZED (
         SELECT set_config('synchronous_commit', 'off', true)
-    ), opened AS MATERIALIZED (
-        SELECT package_id, received FROM uploads
-         WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8
-    ), found AS MATERIALIZED (
-        SELECT room.owner, room.used, room.quota, room.hard, room.warn_percent, sessions.n::int AS open_sessions,
-               coalesce(room.hard AND {full("room.used", "room.quota", "$9::bigint")}, false) AS is_full
-          FROM (SELECT count(*) AS n FROM opened) AS sessions LEFT JOIN ({ROOM}) AS room ON true
+    ), sessions AS (
+        SELECT count(*) AS n, {quotas.room("$2", "$3", "$9::bigint")} AS room
+          FROM (SELECT 1 FROM uploads
+                 WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8) AS opened
     ), started AS (
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
         SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7)
-          FROM found CROSS JOIN lazily WHERE open_sessions < $8 AND NOT is_full
+          FROM sessions CROSS JOIN lazily WHERE n < $8 AND NOT {quotas.is_full("room")}
     )
-    SELECT owner, used, quota, hard, warn_percent, open_sessions, extract(epoch FROM now())::float8 AS at, is_full
-      FROM found
+    SELECT n::int AS open_sessions, extract(epoch FROM now())::float8 AS at, room FROM sessions
     """,
 )
 
@@ -62,7 +61,7 @@ async def start(
     most_open: int,
     expected_bytes: int,
 ) -> Started:
-    """Open a session, unless the account has ``most_open`` sessions, or the owner's quota ``is_full``."""
+    """Open a session, unless the account has ``most_open`` sessions, or the owner's quota is full."""
     given = (algorithm, object_key, lives_seconds, most_open, expected_bytes)
     return await _START.one(db, upload, package_id, account_id, token_id, *given)
 

@@ -46,5 +46,28 @@ CREATE TABLE quotas (
 CREATE TRIGGER read_only BEFORE INSERT OR UPDATE OF bytes, hard, warn_percent OR DELETE ON quotas
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+-- The quota of the owner of a package, if there is one: with tabs between them, ! where it has no place for so many bytes
+-- more (0 are one), the owner, what is used, the quota, and from what percentage on is warned. What the open uploads of an
+-- account have received counts with it. A function, and text, for whoever has no quota is to pay for none of this.
+CREATE FUNCTION quota_room(package bigint, account bigint, more bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT concat_ws(E'\t', CASE WHEN hard AND total.used + greatest(more, 1) > quota.bytes THEN '!' ELSE '' END,
+                         owner.login, total.used, quota.bytes, quota.warn_percent)
+          FROM packages target
+          JOIN quotas quota ON quota.owner_id = target.owner_id
+          JOIN accounts owner ON owner.id = quota.owner_id
+          LEFT JOIN owner_usage known ON known.owner_id = quota.owner_id
+         CROSS JOIN LATERAL (
+                SELECT greatest(coalesce(known.bytes, 0), 0) + coalesce(sum(opened.received), 0)::bigint AS used
+                  FROM (SELECT package_id, received FROM uploads
+                         WHERE account_id = account AND state = 'open' AND digest IS NULL AND expires_at > now()
+                         LIMIT 1000) AS opened
+                  JOIN packages other ON other.id = opened.package_id
+                 WHERE other.owner_id = quota.owner_id
+               ) AS total
+         WHERE target.id = package);
+END $$;
+
 -- The recount finds what is stored already.
 INSERT INTO owner_usage (owner_id) SELECT DISTINCT owner_id FROM packages;
