@@ -352,6 +352,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention._PLANS": [(o, before, 31) for o in (s.org_id, s.big_id) for before in (_BEHIND, 100)],
         "retention._ONE_PLAN": [(plan, s.world.users + policy)],
         "retention._MAKE": [(s.world.users + policy, policy, body, *s.actor)],
+        "retention._QUEUED": [(policy,)],
         "retention._TURN": [(plan, s.world.users + policy, "applying", ["planned"], *s.actor)],
         "retention._WAITING": [(2592000.0,)],
         "retention._START": [()],

@@ -102,6 +102,8 @@ PAGES: dict[str, Page] = {
     **{f"{_V}/-/{tab}": Page(READ) for tab in ("layers", "config", "manifest", "referrers", "parents")},
     "/new/organization": Page(OWN),
     f"{_O}/audit-log": Page(MANAGE),
+    f"{_O}/retention": Page(MANAGE),
+    f"{_O}/retention/plans/{{number}}": Page((404, 403, 404, 404)),
     f"{_O}/settings": Page(MANAGE),
     f"{_O}/settings/delete": Page(MANAGE),
     f"{_O}/people/remove": Page(READ, "/acme/-/people/remove?login=rita"),

@@ -45,9 +45,10 @@ class PolicyNameTaken(Conflict):
 
 
 class PlanNotReady(Conflict):
-    """The plan is in a state in which it cannot be applied, or undone."""
+    """The plan is in a ``state`` in which it cannot be applied, or undone."""
 
     def __init__(self, state: str, wanted: str) -> None:
+        self.state = state
         told = "applied" if wanted == "applying" else "undone"
         super().__init__(
             f"This plan is {state.replace('_', ' ')}, and cannot be {told} now.",
@@ -97,13 +98,15 @@ class Retention:
         return made
 
     async def update(self, owner_id: int, policy_id: int, new: NamedPolicy, actor: Actor) -> StoredPolicy:
-        """Change a policy. Raises Invalid, PolicyNameTaken, NotFound."""
-        body = stored(new)
+        """Change a policy; one that is so already stays as it is. Raises Invalid, PolicyNameTaken, NotFound."""
+        body, before = stored(new), await self.policy(owner_id, policy_id)
+        asked = new.name, new.schedule, new.enabled, msgspec.json.decode(body)
+        if asked == (before.name, before.schedule, before.enabled, document(before)):
+            return before
         done = await retention.update_policy(
             self.db, owner_id, policy_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
         )
         if done is None:
-            await self.policy(owner_id, policy_id)
             raise PolicyNameTaken(new.name)
         return done
 
@@ -113,9 +116,15 @@ class Retention:
             raise NotFound
 
     async def plan(self, owner_id: int, wanted: Policy | int, actor: Actor) -> StoredPlan:
-        """Queue a plan of a policy: one that is stored, by its id, or one that is not. Raises NotFound, Invalid."""
+        """Queue a plan of a policy: one that is stored, by its id, or one that is not. Raises NotFound, Invalid.
+
+        A plan of a stored policy that is queued already is the one.
+        """
         if isinstance(wanted, int):
             found = await self.policy(owner_id, wanted)
+            queued = await retention.queued_plan(self.db, found.id)
+            if queued is not None and queued.body == found.body:
+                return queued
             policy_id, body = found.id, found.body
         else:
             policy_id, body = None, rendered(wanted)
