@@ -336,23 +336,6 @@ async def advance(db: Executor, plan_id: int, done: Progress) -> None:
     )
 
 
-_LATEST: Final = select(
-    StoredPlan,
-    f"""
-    SELECT {_PLAN}
-      FROM retention_policies policy
-     CROSS JOIN LATERAL (SELECT * FROM retention_plans
-                          WHERE policy_id = policy.id AND planned_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS plan
-     WHERE policy.owner_id = $1 ORDER BY plan.id
-    """,
-)
-
-
-async def latest_plans(db: Executor, owner_id: int) -> list[StoredPlan]:
-    """The last plan of each policy of an owner that is made to its end."""
-    return await _LATEST.all(db, owner_id)
-
-
 _FORGET_DECISIONS: Final = command(
     """
     DELETE FROM retention_decisions

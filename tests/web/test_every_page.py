@@ -99,6 +99,7 @@ PAGES: dict[str, Page] = {
     f"{_P}/versions": Page(READ),
     "/{owner}/{image}:{tag}": Page(READ),
     _V: Page(READ),
+    f"{_V}/-/retention": Page((404, 404, 200, 200)),
     **{f"{_V}/-/{tab}": Page(READ) for tab in ("layers", "config", "manifest", "referrers", "parents")},
     "/new/organization": Page(OWN),
     f"{_O}/audit-log": Page(MANAGE),

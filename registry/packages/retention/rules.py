@@ -1,21 +1,17 @@
 """The rules of policies and plans: what owners may have of them, and which plan may be applied or undone when."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from registry.errors import Conflict, NotFound
-from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.retention import policy as language
 from registry.packages.retention.policy import Policy, Schedule
-from storage.metadata import retention, retention_decisions
+from storage.metadata import retention
 from storage.metadata.database import Database
 from storage.metadata.events import Actor
 from storage.metadata.retention import StoredPlan, StoredPolicy
-from storage.metadata.retention_decisions import StoredDecision
 
 _NAME_MAX: Final = 100
 #: From which states a plan comes to another.
@@ -62,19 +58,10 @@ class TooManyPlans(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """The decisions of the last plan of a policy about a version and its tags; none: no rule deletes it."""
-
-    plan: StoredPlan
-    decisions: Sequence[StoredDecision]
-
-
-@dataclass(frozen=True, slots=True)
 class Retention:
     """The rules of retention; the callers check before that the viewer owns the account."""
 
     db: Database
-    settings: LifetimeSettings
 
     async def policies(self, owner_id: int) -> list[StoredPolicy]:
         """List the policies of an owner."""
@@ -157,19 +144,6 @@ class Retention:
         if done is None:
             raise PlanNotReady((await self.planned(owner_id, plan_id)).state, state)
         return done
-
-    async def explain(self, owner_id: int, version_id: int) -> list[Explained]:
-        """Tell what the last plan of each policy of the owner has decided about a version."""
-        return [
-            Explained(plan, await retention_decisions.of_version(self.db, version_id, plan.id))
-            for plan in await retention.latest_plans(self.db, owner_id)
-        ]
-
-    def restorable(self, plan: StoredPlan) -> bool:
-        """Return whether the plan can be undone: what it has deleted is not purged yet."""
-        if plan.state != "applied" or plan.applied_at is None or plan.ended_at is None:
-            return False
-        return plan.ended_at - plan.applied_at < timedelta(seconds=self.settings.restore_seconds)
 
 
 def stored(new: NamedPolicy) -> str:

@@ -11,6 +11,11 @@ TEXTS: Final[Mapping[str, str]] = {
     "A worker does it. Reload this page soon.": "작업자가 처리합니다. 잠시 후 이 페이지를 새로 고치세요.",
     "A worker makes the plan. Reload this page soon.": "작업자가 계획을 만듭니다. 잠시 후 이 페이지를 새로 고치세요.",
     "Apply the plan": "계획 적용",
+    "As long as no policy was planned, nothing is deleted by rules.": (
+        "정책의 계획이 없으면 규칙으로 삭제되는 것이 없습니다."
+    ),
+    "It stays: no rule deletes it.": "남습니다. 삭제하는 규칙이 없습니다.",
+    "No plan of a policy": "정책의 계획 없음",
     "Because": "이유",
     "Decision": "결정",
     "Decisions": "결정",
