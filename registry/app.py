@@ -115,7 +115,7 @@ async def open_services(
             downloads=await stack.enter_async_context(
                 counting(db, outages, logged=settings.audit.pull_days is not None)
             ),
-            retention=Retention(db, settings.lifetimes),
+            retention=Retention(db),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),

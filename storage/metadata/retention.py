@@ -193,6 +193,16 @@ async def make_plan(db: Executor, owner_id: int, policy_id: int | None, body: st
     return await _MAKE.maybe(db, owner_id, policy_id, body, events.by(actor))
 
 
+_QUEUED: Final = select(
+    StoredPlan, f"SELECT {_PLAN} FROM retention_plans plan WHERE policy_id = $1 AND state = 'queued' LIMIT 1"
+)
+
+
+async def queued_plan(db: Executor, policy_id: int) -> StoredPlan | None:
+    """Find a plan of a policy that is not made yet."""
+    return await _QUEUED.maybe(db, policy_id)
+
+
 _TURN: Final = select(
     StoredPlan,
     f"""
@@ -324,23 +334,6 @@ async def advance(db: Executor, plan_id: int, done: Progress) -> None:
         done.state,
         done.release,
     )
-
-
-_LATEST: Final = select(
-    StoredPlan,
-    f"""
-    SELECT {_PLAN}
-      FROM retention_policies policy
-     CROSS JOIN LATERAL (SELECT * FROM retention_plans
-                          WHERE policy_id = policy.id AND planned_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS plan
-     WHERE policy.owner_id = $1 ORDER BY plan.id
-    """,
-)
-
-
-async def latest_plans(db: Executor, owner_id: int) -> list[StoredPlan]:
-    """The last plan of each policy of an owner that is made to its end."""
-    return await _LATEST.all(db, owner_id)
 
 
 _FORGET_DECISIONS: Final = command(

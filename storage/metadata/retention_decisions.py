@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 import orjson
@@ -72,15 +73,44 @@ _SETTLE: Final = command(
      WHERE plan_id = $1 AND package_id = $2 AND retention_decisions.place = done.place
     """
 )
-_OF_VERSION: Final = select(
-    StoredDecision,
-    f"""
-    SELECT {_DECISION}
-      FROM (SELECT * FROM retention_decisions
-             WHERE version_id = $1 AND plan_id = $2 ORDER BY place LIMIT 100) AS one
-     ORDER BY one.place
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decisions of the last plan of a policy about a version and its tags: JSON, empty where no rule deletes it."""
+
+    plan_id: int
+    policy: str
+    planned_at: datetime
+    state: str
+    decisions: str
+
+
+_EXPLAINED: Final = select(
+    Explanation,
+    """
+    SELECT plan.id AS plan_id, policy.name AS policy, plan.planned_at, plan.state, about.decisions::text AS decisions
+      FROM retention_policies policy
+     CROSS JOIN LATERAL (SELECT id, planned_at, state FROM retention_plans
+                          WHERE policy_id = policy.id AND planned_at IS NOT NULL ORDER BY id DESC LIMIT 1) AS plan
+     CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'version_id', one.version_id, 'digest', one.digest, 'tag', one.tag, 'tags', one.tags,
+                   'package', (SELECT name FROM packages WHERE id = $1), 'decision', one.decision,
+                   'because', one.because, 'outcome', one.outcome, 'told', one.told) ORDER BY one.place), '[]')
+               AS decisions
+          FROM (SELECT * FROM retention_decisions
+                 WHERE version_id = $2 AND plan_id = plan.id AND package_id = $1 LIMIT 100) AS one
+     ) AS about
+     WHERE policy.owner_id = (SELECT owner_id FROM packages WHERE id = $1)
+     ORDER BY lower(policy.name) LIMIT 100
     """,
 )
+
+
+async def explained(db: Executor, package_id: int, version_id: int) -> list[Explanation]:
+    """The decisions of the last plan of each policy about a version, by the names of the policies."""
+    return await _EXPLAINED.all(db, package_id, version_id)
 
 
 async def forget_package(db: Executor, plan_id: int, package_id: int) -> None:
@@ -116,11 +146,6 @@ async def to_do(
 async def settle(db: Executor, plan_id: int, package_id: int, outcomes: Sequence[dict[str, Any]]) -> None:
     """Record what became of decisions, each by its place."""
     await _SETTLE.run(db, plan_id, package_id, orjson.dumps(outcomes).decode())
-
-
-async def of_version(db: Executor, version_id: int, plan_id: int) -> list[StoredDecision]:
-    """The decisions of a plan about one version and its tags."""
-    return await _OF_VERSION.all(db, version_id, plan_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,20 @@ async def _hooked(world: Managed) -> None:
     assert answer.status == 201, answer.body
 
 
+async def _policy(world: Managed) -> None:
+    body = {"name": "old", "packages": ["none"], "rules": []}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/retention/policies", world.token, json=body)
+    assert answer.status == 201, answer.body
+
+
+async def _planned(world: Managed) -> None:
+    body = {"policy": {"packages": ["none"], "rules": []}}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/retention/plans", world.token, json=body)
+    assert answer.status == 201, answer.body
+    await world.registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
+
+
+_RULES = '{"packages": ["*"], "rules": [{"delete": {"tags": ["pr-*"], "older_than": "14d"}}]}'
 _P, _O = "/{owner}/{image}/-", "/{owner}/-"
 _PACKAGE, _ORG = "/acme/web/-", "/acme/-"
 #: «{…}» in a field is filled in from the page that has the form, or by the world.
@@ -73,6 +87,10 @@ FORMS: dict[str, Form] = {
     ),
     f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
+    f"{_O}/retention": Form(f"{_ORG}/retention", {"name": "ci", "rules": _RULES, "schedule": "daily"}),
+    f"{_O}/retention/delete": Form(f"{_ORG}/retention/delete", {"policy": "{policy}"}),
+    f"{_O}/retention/plan": Form(f"{_ORG}/retention/plan", {"policy": "{policy}"}),
+    f"{_O}/retention/plans/{{number}}": Form(f"{_ORG}/retention/plans/1", {"turn": "apply"}),
     f"{_O}/people": Form(f"{_ORG}/people", {"login": "stan", "role": "member"}),
     f"{_O}/people/remove": Form(f"{_ORG}/people/remove", {"login": "rita"}, by_reader={"login": "olivia"}),
     f"{_O}/teams": Form(f"{_ORG}/teams", {"name": "ops"}),
@@ -100,6 +118,9 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/restore": _deleted,
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
     **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
+    f"{_O}/retention/delete": _policy,
+    f"{_O}/retention/plan": _policy,
+    f"{_O}/retention/plans/{{number}}": _planned,
 }
 #: Forms about nobody but their viewer: a visitor is led to sign in.
 OWN = {
@@ -143,6 +164,10 @@ async def fields_of(world: Managed, form: Form) -> dict[str, str]:
     fields = dict(form.fields)
     if "version" in fields:
         fields["version"] = str(await world.number(world.digests[0]))
+    if "policy" in fields:
+        row = await world.registry.services.db.fetchrow("SELECT id FROM retention_policies")
+        assert row is not None
+        fields["policy"] = str(row[0])
     if "digest" in fields:
         fields["digest"] = world.digests[0]
     if "seen" in fields:

@@ -141,18 +141,18 @@ async def undo_plan(call: ApiCall) -> web.Response:
 async def explain_version(call: ApiCall) -> web.Response:
     """Tell what the last plan of each policy has decided about a version, and why; for admins of the package."""
     version_id = call.number("package_version_id")
-    package_id, standing = await allowed(call, Action.DELETE)
+    package_id, _ = await allowed(call, Action.DELETE)
     await shown(call, package_id)
-    if standing.owner_id is None or await versions.get(call.services.db, package_id, version_id) is None:
+    if await versions.get(call.services.db, package_id, version_id) is None:
         raise NotFound
-    found = await call.services.retention.explain(standing.owner_id, version_id)
+    found = await retention_decisions.explained(call.services.db, package_id, version_id)
     told = [
         {
-            "plan_id": one.plan.id,
-            "policy": one.plan.policy_name,
-            "planned_at": one.plan.planned_at,
-            "state": one.plan.state,
-            "decisions": [_decision(decision) for decision in one.decisions],
+            "plan_id": one.plan_id,
+            "policy": one.policy,
+            "planned_at": one.planned_at,
+            "state": one.state,
+            "decisions": msgspec.json.decode(one.decisions),
         }
         for one in found
     ]

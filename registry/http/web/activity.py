@@ -43,6 +43,7 @@ WAYS: Final[Mapping[str, str]] = {
     "workflow": key("by a workflow"),
     "workspace": key("by a workspace"),
     "operator": key("by the operator"),
+    "policy": key("by a retention policy"),
 }
 _WORDS: Final[Mapping[str, str]] = {
     "read": key("Read"),

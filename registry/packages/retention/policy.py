@@ -15,7 +15,7 @@ from registry.errors import Invalid
 
 Kind = Literal["image", "index", "signature", "artifact", "buildcache"]
 Schedule = Literal["hourly", "daily", "weekly"]
-SCHEDULES: Final = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 7 * 86_400.0}
+SCHEDULES: Final[tuple[Schedule, ...]] = ("hourly", "daily", "weekly")
 
 _UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])")

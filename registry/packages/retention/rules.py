@@ -1,21 +1,17 @@
 """The rules of policies and plans: what owners may have of them, and which plan may be applied or undone when."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from registry.errors import Conflict, NotFound
-from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.retention import policy as language
 from registry.packages.retention.policy import Policy, Schedule
-from storage.metadata import retention, retention_decisions
+from storage.metadata import retention
 from storage.metadata.database import Database
 from storage.metadata.events import Actor
 from storage.metadata.retention import StoredPlan, StoredPolicy
-from storage.metadata.retention_decisions import StoredDecision
 
 _NAME_MAX: Final = 100
 #: From which states a plan comes to another.
@@ -45,9 +41,10 @@ class PolicyNameTaken(Conflict):
 
 
 class PlanNotReady(Conflict):
-    """The plan is in a state in which it cannot be applied, or undone."""
+    """The plan is in a ``state`` in which it cannot be applied, or undone."""
 
     def __init__(self, state: str, wanted: str) -> None:
+        self.state = state
         told = "applied" if wanted == "applying" else "undone"
         super().__init__(
             f"This plan is {state.replace('_', ' ')}, and cannot be {told} now.",
@@ -61,19 +58,10 @@ class TooManyPlans(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """The decisions of the last plan of a policy about a version and its tags; none: no rule deletes it."""
-
-    plan: StoredPlan
-    decisions: Sequence[StoredDecision]
-
-
-@dataclass(frozen=True, slots=True)
 class Retention:
     """The rules of retention; the callers check before that the viewer owns the account."""
 
     db: Database
-    settings: LifetimeSettings
 
     async def policies(self, owner_id: int) -> list[StoredPolicy]:
         """List the policies of an owner."""
@@ -97,13 +85,15 @@ class Retention:
         return made
 
     async def update(self, owner_id: int, policy_id: int, new: NamedPolicy, actor: Actor) -> StoredPolicy:
-        """Change a policy. Raises Invalid, PolicyNameTaken, NotFound."""
-        body = stored(new)
+        """Change a policy; one that is so already stays as it is. Raises Invalid, PolicyNameTaken, NotFound."""
+        body, before = stored(new), await self.policy(owner_id, policy_id)
+        asked = new.name, new.schedule, new.enabled, msgspec.json.decode(body)
+        if asked == (before.name, before.schedule, before.enabled, document(before)):
+            return before
         done = await retention.update_policy(
             self.db, owner_id, policy_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
         )
         if done is None:
-            await self.policy(owner_id, policy_id)
             raise PolicyNameTaken(new.name)
         return done
 
@@ -113,9 +103,15 @@ class Retention:
             raise NotFound
 
     async def plan(self, owner_id: int, wanted: Policy | int, actor: Actor) -> StoredPlan:
-        """Queue a plan of a policy: one that is stored, by its id, or one that is not. Raises NotFound, Invalid."""
+        """Queue a plan of a policy: one that is stored, by its id, or one that is not. Raises NotFound, Invalid.
+
+        A plan of a stored policy that is queued already is the one.
+        """
         if isinstance(wanted, int):
             found = await self.policy(owner_id, wanted)
+            queued = await retention.queued_plan(self.db, found.id)
+            if queued is not None and queued.body == found.body:
+                return queued
             policy_id, body = found.id, found.body
         else:
             policy_id, body = None, rendered(wanted)
@@ -148,19 +144,6 @@ class Retention:
         if done is None:
             raise PlanNotReady((await self.planned(owner_id, plan_id)).state, state)
         return done
-
-    async def explain(self, owner_id: int, version_id: int) -> list[Explained]:
-        """Tell what the last plan of each policy of the owner has decided about a version."""
-        return [
-            Explained(plan, await retention_decisions.of_version(self.db, version_id, plan.id))
-            for plan in await retention.latest_plans(self.db, owner_id)
-        ]
-
-    def restorable(self, plan: StoredPlan) -> bool:
-        """Return whether the plan can be undone: what it has deleted is not purged yet."""
-        if plan.state != "applied" or plan.applied_at is None or plan.ended_at is None:
-            return False
-        return plan.ended_at - plan.applied_at < timedelta(seconds=self.settings.restore_seconds)
 
 
 def stored(new: NamedPolicy) -> str:

@@ -60,7 +60,7 @@ class RetentionExplanation(TypedDict):
     """The decisions of the last plan of a policy about a version; none: no rule deletes it."""
 
     plan_id: Id
-    policy: str | None
+    policy: str
     planned_at: Time
     state: str
     decisions: list[RetentionDecision]
