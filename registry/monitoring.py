@@ -17,6 +17,7 @@ from registry.http.metrics import HttpMetrics
 from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
+from registry.packages.tag_rules import CHANGES
 from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
@@ -59,6 +60,9 @@ class StoreMetrics:
         self._seconds = catalog.add(
             Family("moorage_store_request_seconds", "histogram", "Until the object store answers.", ("operation",))
         )
+        kept = "Changes of tags that the owner's rules refused."
+        self._refused = catalog.add(Family("moorage_tag_changes_refused", "counter", kept, ("change",)))
+        catalog.slots(self._refused, CHANGES)
         catalog.slots(self._lookups, ("remembered", "asked"))
         catalog.slots(self._seconds, _OPERATIONS)
         catalog.slots(self._requests, _OPERATIONS, ("ok", "failed", "cancelled"))
@@ -70,6 +74,8 @@ class StoreMetrics:
             gauges.gauge(slot, lambda number=number: db.use[number])  # type: ignore[misc]  # a lambda's default
         gauges.counter(self._lookups.series["remembered",], lambda: lookups.counts[0] - lookups.counts[1])
         gauges.counter(self._lookups.series["asked",], lambda: lookups.counts[1])
+        for (change,), slot in self._refused.series.items():
+            gauges.counter(slot, partial(db.refused_changes.__getitem__, change))
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
         timings = getattr(services.stores, "timings", None)
         if isinstance(timings, Timings):  # a directory has none
