@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata import events
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, Query, command, select
 
 #: What may be forbidden.
 MOVE: Final[LiteralString] = "move"
@@ -63,6 +63,52 @@ def permits_deletions(given: LiteralString) -> LiteralString:
          CROSS JOIN LATERAL (SELECT name, digest FROM tags
                               WHERE package_id = $1 AND name ~ rule.tag_pattern ORDER BY name LIMIT 1) AS kept
          ORDER BY rule.id LIMIT 1), true)"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTag:
+    """A tag that a rule, which spares nobody, forbids to delete."""
+
+    rule: str
+    owner: str
+    package: str
+    tag: str
+    digest: str
+
+
+#: Of a rule that forbids deletions, and spares nobody.
+_KEEPING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}' AND rule.unless_role IS NULL
+           AND package.name ~ rule.package_pattern"""
+
+
+def _kept(condition: LiteralString, most: LiteralString) -> Query[KeptTag]:
+    """Ask for tags of the package $1 that may not be deleted; without a rule no tag is read."""
+    return Query(
+        KeptTag,
+        f"""
+        SELECT rule.name AS rule, lower(owner.login) AS owner, package.name AS package, kept.name AS tag, kept.digest
+          FROM packages package
+          JOIN accounts owner ON owner.id = package.owner_id
+          JOIN tag_rules rule ON rule.owner_id = package.owner_id
+         CROSS JOIN LATERAL (SELECT name, digest FROM tags
+                              WHERE package_id = $1 AND {condition} AND name ~ rule.tag_pattern
+                              ORDER BY name LIMIT {most}) AS kept
+         WHERE package.id = $1 AND {_KEEPING}
+         ORDER BY rule.id, kept.name LIMIT {most}
+        """,
+    )
+
+
+#: The pattern of the tags of the package $1 that may not be deleted; NULL: without a rule.
+KEEPING: Final[LiteralString] = f"""
+    SELECT string_agg(rule.tag_pattern, '|')
+      FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
+     WHERE package.id = $1 AND {_KEEPING}"""
+
+
+#: Of versions with the digests $2, as many as go at once; and any of the package.
+KEPT_OF_VERSIONS: Final = _kept("digest = ANY ($2::text[])", "1000")
+KEPT_OF_PACKAGE: Final = _kept("true", "1")
 
 
 def is_bound(tag: LiteralString, given: LiteralString) -> LiteralString:
