@@ -19,26 +19,13 @@ DELETE: Final[LiteralString] = "delete"
 CREATE: Final[LiteralString] = "create"
 
 
-def _binding(changes: LiteralString, given: LiteralString) -> LiteralString:
-    """Render the rules over the package $1 that forbid one of ``changes``, and do not spare the actor."""
-    return f"""(
-            SELECT rule.id, rule.tag_pattern
-              FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
-             WHERE package.id = $1 AND rule.enabled AND rule.forbid && '{{{changes}}}'
-               AND package.name ~ rule.package_pattern
-               AND {events.spared(given)} NOT IN ('all', coalesce(rule.unless_role, '-'))
-           ) AS rule"""
-
-
 def permits(change: LiteralString, tag: LiteralString, digest: LiteralString, given: LiteralString) -> LiteralString:
     """Render the condition that no rule forbids a change of a tag of the package $1, or the statement fails.
 
     ``tag`` and its present ``digest`` are SQL over the row, and ``given`` is that of what ``events.by`` returned. The
     failure is TagRefused.
     """
-    return f"""coalesce((
-        SELECT refuse_tag(rule.id, $1, '{change}', {tag}, {digest}) FROM {_binding(change, given)}
-         WHERE {tag} ~ rule.tag_pattern ORDER BY rule.id LIMIT 1), true)"""
+    return f"judge_tag($1, '{change}', {tag}, {digest}, {events.spared(given)})"
 
 
 def permits_creation(tag: LiteralString, former: LiteralString, given: LiteralString) -> LiteralString:
@@ -59,10 +46,19 @@ def permits_deletions(given: LiteralString) -> LiteralString:
     Without a rule no tag is read.
     """
     return f"""coalesce((
-        SELECT refuse_tag(rule.id, $1, '{DELETE}', kept.name, kept.digest) FROM {_binding(DELETE, given)}
+        SELECT judge_tag($1, '{DELETE}', kept.name, kept.digest, {events.spared(given)})
+          FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
          CROSS JOIN LATERAL (SELECT name, digest FROM tags
                               WHERE package_id = $1 AND name ~ rule.tag_pattern ORDER BY name LIMIT 1) AS kept
-         ORDER BY rule.id LIMIT 1), true)"""
+         WHERE package.id = $1 AND rule.enabled AND rule.forbid && '{{{DELETE}}}'
+           AND {events.spared(given)} NOT IN ('all', coalesce(rule.unless_role, '-'))
+           AND package.name ~ rule.package_pattern
+         LIMIT 1), true)"""
+
+
+def is_bound(tag: LiteralString, given: LiteralString) -> LiteralString:
+    """Render the condition that a rule is about making or moving a tag of the package $1."""
+    return f"tag_rule_of($1, '{{{MOVE},{CREATE}}}', {tag}, {events.spared(given)}) IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +105,6 @@ KEEPING: Final[LiteralString] = f"""
 #: Of versions with the digests $2, as many as go at once; and any of the package.
 KEPT_OF_VERSIONS: Final = _kept("digest = ANY ($2::text[])", "1000")
 KEPT_OF_PACKAGE: Final = _kept("true", "1")
-
-
-def is_bound(tag: LiteralString, given: LiteralString) -> LiteralString:
-    """Render the condition that a rule is about making or moving a tag of the package $1."""
-    return f"EXISTS (SELECT FROM {_binding(f'{MOVE},{CREATE}', given)} WHERE {tag} ~ rule.tag_pattern)"
 
 
 @dataclass(frozen=True, slots=True)
