@@ -20,6 +20,7 @@ from registry.http.reachability import Reachability
 from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
+from registry.packages.tag_rules import CHANGES
 from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
@@ -76,6 +77,9 @@ class StoreMetrics:
             Family("moorage_db_statement_seconds", "histogram", "Until PostgreSQL answers.", ("module",), sparse=1)
         )
         catalog.slots(self._statements, modules())
+        kept = "Changes of tags that the owner's rules refused."
+        self._refused = catalog.add(Family("moorage_tag_changes_refused", "counter", kept, ("change",)))
+        catalog.slots(self._refused, CHANGES)
         catalog.slots(self._lookups, ("remembered", "asked"))
         catalog.slots(self._seconds, _OPERATIONS)
         catalog.slots(self._requests, _OPERATIONS, ("ok", "failed", "cancelled"))
@@ -87,6 +91,8 @@ class StoreMetrics:
             gauges.gauge(slot, lambda number=number: db.use[number])  # type: ignore[misc]  # a lambda's default
         gauges.counter(self._lookups.series["remembered",], lambda: lookups.counts[0] - lookups.counts[1])
         gauges.counter(self._lookups.series["asked",], lambda: lookups.counts[1])
+        for (change,), slot in self._refused.series.items():
+            gauges.counter(slot, partial(db.refused_changes.__getitem__, change))
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
         gauges.counter(self._stolen.slot, lambda: services.uploads.counts["stolen"])
         gauges.histogram(self._waits.slot, _HISTOGRAM, lambda: db.waits.durations[""])

@@ -57,6 +57,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION judge_tag(package bigint, change text, tag text, digest text, spared text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    judged bigint := tag_rule_of(package, ARRAY[change], tag, spared);
+BEGIN
+    IF judged IS NULL THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'MR002', MESSAGE = 'a rule forbids this change of a tag', DETAIL = (
+        SELECT jsonb_build_object('rule', rules.name, 'owner', lower(owner.login), 'package', packages.name,
+                                  'change', change, 'tag', tag, 'digest', digest, 'unless_role', rules.unless_role)
+          FROM tag_rules rules
+          JOIN accounts owner ON owner.id = rules.owner_id
+          JOIN packages ON packages.id = judge_tag.package
+         WHERE rules.id = judged);
+END $$;
+
 CREATE TABLE packages (
     id bigint NOT NULL,
     owner_id bigint NOT NULL,
@@ -123,19 +141,6 @@ BEGIN
     RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
-CREATE FUNCTION refuse_tag(rule bigint, package bigint, change text, tag text, digest text) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'MR002', MESSAGE = 'a rule forbids this change of a tag', DETAIL = (
-        SELECT jsonb_build_object('rule', rules.name, 'owner', lower(owner.login), 'package', packages.name,
-                                  'change', change, 'tag', tag, 'digest', digest, 'unless_role', rules.unless_role)
-          FROM tag_rules rules
-          JOIN accounts owner ON owner.id = rules.owner_id
-          JOIN packages ON packages.id = refuse_tag.package
-         WHERE rules.id = refuse_tag.rule);
-END $$;
-
 CREATE FUNCTION refuse_while_read_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -144,6 +149,21 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = (SELECT reason FROM read_only);
     END IF;
     RETURN NEW;  -- NULL for a statement
+END $$;
+
+CREATE FUNCTION tag_rule_of(package bigint, changes text[], tag text, spared text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM tag_rules) THEN  -- nobody uses them: that is cheaper to know
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT rule.id
+              FROM packages JOIN tag_rules rule ON rule.owner_id = packages.owner_id
+             WHERE packages.id = tag_rule_of.package AND rule.enabled AND rule.forbid && changes
+               AND spared NOT IN ('all', coalesce(rule.unless_role, '-'))
+               AND packages.name ~ rule.package_pattern AND tag_rule_of.tag ~ rule.tag_pattern
+             ORDER BY rule.id LIMIT 1);
 END $$;
 
 CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer

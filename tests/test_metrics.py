@@ -71,6 +71,21 @@ async def pull(node: Node, target: str, times: int, token: str | None = None) ->
         await ask(node.url, request("GET", target, "Connection: close", *headers))
 
 
+async def test_changes_that_tag_rules_refuse_are_counted(node: Node, registry: Registry) -> None:
+    token = await registry.user("alice", ("read:packages", "write:packages", "delete:packages", "user"))
+    await registry.push_image("alice/app", "v1", token)
+    rule = {"tags": ["v*"], "forbid": ["delete"]}
+    assert (await registry.call("PUT", "/api/v3/user/tag-rules/kept", token, json=rule)).status == 201
+    for _ in range(2):
+        authorization = f"Authorization: {basic(token)['Authorization']}"
+        answer = await ask(
+            node.url, request("DELETE", "/v2/alice/app/manifests/v1", authorization, "Connection: close")
+        )
+        assert answer.status == 409
+    await node.settled(2, "moorage_tag_changes_refused_total", change="delete")
+    assert await node.value("moorage_tag_changes_refused_total", change="move") == 0
+
+
 async def test_the_processes_of_a_node_are_added_up(node: Node, registry: Registry) -> None:
     token = await registry.user("alice")
     await registry.push_image("alice/app", "v1", token)

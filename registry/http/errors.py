@@ -17,7 +17,7 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from registry.packages.tag_rules import TagProtected
+from registry.packages.kept_tags import TagProtected
 from registry.process.outages import Outages
 from storage.errors import ReadOnly, StorageError, TagRefused, Unavailable
 

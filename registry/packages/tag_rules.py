@@ -1,13 +1,12 @@
 """The rules of tag rules: what an account forbids to be done to tags of its packages. Storage judges each change."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from registry.errors import Invalid, NotFound, Protected
+from registry.errors import Invalid, NotFound
 from registry.packages.globs import BadGlob, pattern_of
-from storage.errors import TagRefused
 from storage.metadata import tag_rules as storage
 from storage.metadata.query import Executor
 from storage.metadata.tag_rules import NewTagRule, TagRule
@@ -15,33 +14,11 @@ from storage.metadata.tag_rules import NewTagRule, TagRule
 CHANGES: Final = ("move", "delete", "create")
 #: What keeps a release as it was pushed: offered where no rule is yet.
 OFFERED: Final = ("releases", "v[0-9]*.[0-9]*.[0-9]*", ("move", "delete"))
-#: So much of a digest tells it from others.
-_SHOWN: Final = 19
 _RULES_MAX: Final = 50
 _GLOBS_MAX: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
-#: What is refused, and what to do instead.
-_SAID: Final[Mapping[str, tuple[str, str]]] = {
-    "move": ("is immutable", "push another tag"),
-    "delete": ("may not be deleted", "keep it"),
-    "create": ("may not be made", "push another tag"),
-}
 #: The tags by which clients find the signatures and referrers of a digest: a rule is about them where it spells them.
 _FALLBACK: Final = "sha(?:256|512)-"
-
-
-class TagProtected(Protected):
-    """A tag rule forbids the change of a tag."""
-
-    def __init__(self, refused: TagRefused) -> None:
-        package, tag = f"{refused.owner}/{refused.package}", refused.tag
-        said, other = _SAID[refused.change]
-        admin = f", ask an admin of {package}" if refused.unless_role else ""
-        fix = f"{other}{admin}, or have an owner lift the rule: moorage tag-rule disable {refused.owner} {refused.rule}"
-        now = f"; it is {refused.digest[:_SHOWN]}" if refused.digest else ""
-        super().__init__(f"tag {tag} of {package} {said} (rule {refused.rule}{now}): {fix}", fix)
-        self.detail = {"rule": refused.rule, "tag": tag, "digest": refused.digest, "fix": fix}
-        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,12 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata import events
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, Query, command, select
 
 #: What may be forbidden.
 MOVE: Final[LiteralString] = "move"
 DELETE: Final[LiteralString] = "delete"
 CREATE: Final[LiteralString] = "create"
-
-
-def _binding(changes: LiteralString, given: LiteralString) -> LiteralString:
-    """Render the rules over the package $1 that forbid one of ``changes``, and do not spare the actor."""
-    return f"""(
-            SELECT rule.id, rule.tag_pattern
-              FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
-             WHERE package.id = $1 AND rule.enabled AND rule.forbid && '{{{changes}}}'
-               AND package.name ~ rule.package_pattern
-               AND {events.spared(given)} NOT IN ('all', coalesce(rule.unless_role, '-'))
-           ) AS rule"""
 
 
 def permits(change: LiteralString, tag: LiteralString, digest: LiteralString, given: LiteralString) -> LiteralString:
@@ -36,9 +25,7 @@ def permits(change: LiteralString, tag: LiteralString, digest: LiteralString, gi
     ``tag`` and its present ``digest`` are SQL over the row, and ``given`` is that of what ``events.by`` returned. The
     failure is TagRefused.
     """
-    return f"""coalesce((
-        SELECT refuse_tag(rule.id, $1, '{change}', {tag}, {digest}) FROM {_binding(change, given)}
-         WHERE {tag} ~ rule.tag_pattern ORDER BY rule.id LIMIT 1), true)"""
+    return f"judge_tag($1, '{change}', {tag}, {digest}, {events.spared(given)})"
 
 
 def permits_creation(tag: LiteralString, former: LiteralString, given: LiteralString) -> LiteralString:
@@ -59,15 +46,65 @@ def permits_deletions(given: LiteralString) -> LiteralString:
     Without a rule no tag is read.
     """
     return f"""coalesce((
-        SELECT refuse_tag(rule.id, $1, '{DELETE}', kept.name, kept.digest) FROM {_binding(DELETE, given)}
+        SELECT judge_tag($1, '{DELETE}', kept.name, kept.digest, {events.spared(given)})
+          FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
          CROSS JOIN LATERAL (SELECT name, digest FROM tags
                               WHERE package_id = $1 AND name ~ rule.tag_pattern ORDER BY name LIMIT 1) AS kept
-         ORDER BY rule.id LIMIT 1), true)"""
+         WHERE package.id = $1 AND rule.enabled AND rule.forbid && '{{{DELETE}}}'
+           AND {events.spared(given)} NOT IN ('all', coalesce(rule.unless_role, '-'))
+           AND package.name ~ rule.package_pattern
+         LIMIT 1), true)"""
 
 
 def is_bound(tag: LiteralString, given: LiteralString) -> LiteralString:
     """Render the condition that a rule is about making or moving a tag of the package $1."""
-    return f"EXISTS (SELECT FROM {_binding(f'{MOVE},{CREATE}', given)} WHERE {tag} ~ rule.tag_pattern)"
+    return f"tag_rule_of($1, '{{{MOVE},{CREATE}}}', {tag}, {events.spared(given)}) IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTag:
+    """A tag that a rule, which spares nobody, forbids to delete."""
+
+    rule: str
+    owner: str
+    package: str
+    tag: str
+    digest: str
+
+
+#: Of a rule that forbids deletions, and spares nobody.
+_KEEPING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}' AND rule.unless_role IS NULL
+           AND package.name ~ rule.package_pattern"""
+
+
+def _kept(condition: LiteralString, most: LiteralString) -> Query[KeptTag]:
+    """Ask for tags of the package $1 that may not be deleted; without a rule no tag is read."""
+    return Query(
+        KeptTag,
+        f"""
+        SELECT rule.name AS rule, lower(owner.login) AS owner, package.name AS package, kept.name AS tag, kept.digest
+          FROM packages package
+          JOIN accounts owner ON owner.id = package.owner_id
+          JOIN tag_rules rule ON rule.owner_id = package.owner_id
+         CROSS JOIN LATERAL (SELECT name, digest FROM tags
+                              WHERE package_id = $1 AND {condition} AND name ~ rule.tag_pattern
+                              ORDER BY name LIMIT {most}) AS kept
+         WHERE package.id = $1 AND {_KEEPING}
+         ORDER BY rule.id, kept.name LIMIT {most}
+        """,
+    )
+
+
+#: The pattern of the tags of the package $1 that may not be deleted; NULL: without a rule.
+KEEPING: Final[LiteralString] = f"""
+    SELECT string_agg(rule.tag_pattern, '|')
+      FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
+     WHERE package.id = $1 AND {_KEEPING}"""
+
+
+#: Of versions with the digests $2, as many as go at once; and any of the package.
+KEPT_OF_VERSIONS: Final = _kept("digest = ANY ($2::text[])", "1000")
+KEPT_OF_PACKAGE: Final = _kept("true", "1")
 
 
 @dataclass(frozen=True, slots=True)

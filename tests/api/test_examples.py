@@ -66,13 +66,12 @@ async def _world(registry: Registry) -> _World:
     tokens = await made("POST", "/user/tokens", {"scopes": []})
     hook = await made("POST", "/orgs/acme/hooks", {"config": {"url": "https://ci.example/hook"}})
     deliveries = await made("GET", f"/orgs/acme/hooks/{hook['id']}/deliveries", {})
-    ids = {
-        "hooks": hook["id"],
-        "deliveries": deliveries[0]["id"],
     policy = await made("POST", "/orgs/acme/retention/policies", {"name": "old", "packages": ["none"], "rules": []})
     plan = await made("POST", "/orgs/acme/retention/plans", {"policy_id": policy["id"]})
     await registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
     ids = {
+        "hooks": hook["id"],
+        "deliveries": deliveries[0]["id"],
         "policies": policy["id"],
         "plans": plan["id"],
         "versions": versions[0]["id"],

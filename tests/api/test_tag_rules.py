@@ -119,6 +119,22 @@ async def test_nothing_takes_a_kept_tag_away(registry: Registry) -> None:
     assert (await registry.call("DELETE", f"{package}/tags/latest", alice)).status == 204
 
 
+async def test_a_preview_tells_what_a_rule_keeps(registry: Registry) -> None:
+    alice = await registry.user("alice", _ALL)
+    for tag in ("v1.0.0", "v1.0.1", "main-1", "main-2"):
+        await registry.push_image("alice/app", tag, alice)
+    await _rule(registry, alice)
+    package = "/api/v3/user/packages/container/app"
+    found: Any = (await registry.call("GET", f"{package}/tags", alice)).json
+    kept = next(one["version_id"] for one in found if one["name"] == "v1.0.0")
+    message = "tag v1.0.0 of alice/app may not be deleted (rule releases"
+    for path in (f"{package}/deletion", f"{package}/versions/{kept}/deletion"):
+        told: Any = (await registry.call("GET", path, alice)).json
+        assert told["refused"]["message"].startswith(message), told
+    told = (await registry.call("GET", f"{package}/selection", alice)).json
+    assert {one["id"] for one in told} == {one["version_id"] for one in found if one["name"].startswith("main")}
+
+
 async def test_a_rule_may_forbid_new_tags_and_spare_admins(registry: Registry) -> None:
     world = await acme(registry)
     await world.ok("PUT", f"{_RULES}/reserved", world.owner,

@@ -22,6 +22,9 @@ async def test_a_rule_is_made_listed_disabled_and_removed(shell: Shell) -> None:
     assert f"tag v1.0.0 of acme/app is immutable (rule releases; it is {first[:19]})" in told
     assert "moorage tag-rule disable acme releases" in told
     assert "may not be deleted" in await shell.fails(6, "untag", "acme/app:v1.0.0")
+    await shell.registry.push_image("acme/app", "v2.0.0-dev", made.owner)
+    await shell.ok("delete", "acme/app", "--match", "v*", "-y")
+    assert set((await shell.ok("tags", "acme/app", "-q")).out.split()) == {"v1.0.0", "latest"}
     for kept in ("acme/app:v1.0.0", "acme/app"):
         refused = await shell.run("delete", kept, "-y")
         assert (refused.status, "may not be deleted" in refused.err) == (6, True), refused

@@ -29,6 +29,7 @@ ALLOWED: Final = {
     "catalog._PAGE": "version_count is exact: a count in an index, of the versions of one package",
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",
     "deletions._LEAVING_PACKAGE": "counts versions and tags of one package as far as 10,000",
+    "selections._SELECT": "looks at 400 versions, and at their tags where a rule may keep some",
     "administration._COUNTS": "counts each table as far as 10,000, for administrators",
     "examination._FACTS": "reads the catalogs, for operators",
     "examination._APPLIED": "reads the names of all migrations, for operators",

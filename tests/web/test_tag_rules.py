@@ -50,15 +50,16 @@ async def test_what_is_wrong_stands_at_its_field(registry: Registry, wrong: dict
 async def test_kept_tags_stay_on_every_way_of_deletion(registry: Registry) -> None:
     world = await managed(registry)
     await done(world.owner, _RULES, {"name": "all", "tags": "*", "forbid": "delete"})
+    number = await world.number(world.digests[0])
+    for path in ("/acme/web/-/delete", f"/acme/web/-/versions/delete?version={number}"):
+        page = await world.owner.get(path)
+        assert "The rule forbids to delete the tag v1." in page.text, page.text
+    await refused(world.owner, "/acme/web/-/untag", {"tag": "v1"}, 409)
     for path, fields in (
-        ("/acme/web/-/untag", {"tag": "v1"}),
-        (
-            "/acme/web/-/delete",
-            {"typed": "acme/web", "seen": (await world.owner.get("/acme/web/-/delete")).field("seen")},
-        ),
+        ("/acme/web/-/delete", {"typed": "acme/web", "seen": "x"}),
+        ("/acme/web/-/versions/delete", {"version": str(number), "seen": "x"}),
     ):
-        answer = await change(world.owner, path, fields)
-        assert answer.status == 409, (path, answer.status)
+        assert "The rule forbids to delete the tag v1." in (await refused(world.owner, path, fields, 200)).text
 
 
 async def test_a_tag_is_rolled_back_from_its_history(registry: Registry) -> None:

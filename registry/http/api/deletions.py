@@ -117,7 +117,8 @@ async def select_versions(call: ApiCall) -> web.Response:
     """List the ids of versions that can be deleted by themselves and match, the oldest first.
 
     ``match``: a glob that one of its tags matches. Parts of indexes and referrers are none: these go with what they
-    belong to, and what is part of a tagged index stays. A page may be short, or empty, with another behind it.
+    belong to, and what is part of a tagged index stays, as does what has a tag that a rule keeps. A page may be
+    short, or empty, with another behind it.
     """
     tagged, (after, size) = one_of(call, "tagged", ("true", "false")), after_of(call)
     wanted = filter_of(

@@ -12,8 +12,9 @@ from registry.http.errors import of_storage
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
+from registry.http.web.refusals import FORBIDDEN, LIFTED
 from registry.http.web.viewer import stranger
-from registry.packages.tag_rules import TagProtected
+from registry.packages.kept_tags import TagProtected
 from registry.process.outages import Outages
 from storage.errors import StorageError
 
@@ -35,12 +36,6 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
 }
 _READ_ONLY: Final = key("The registry is read-only")
 _KEPT: Final = key("A rule keeps this tag")
-_FORBIDDEN: Final[Mapping[str, str]] = {
-    "move": key("The rule forbids to move the tag %(tag)s."),
-    "delete": key("The rule forbids to delete the tag %(tag)s."),
-    "create": key("The rule forbids to make the tag %(tag)s."),
-}
-_LIFTED: Final = key("An owner of the account can disable the rule: %(rule)s")
 
 
 def error_page(call: PageCall, error: RegistryError) -> web.Response:
@@ -54,8 +49,8 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
         case ReadOnlyNow():
             told, reason = _READ_ONLY, error.reason
         case TagProtected(refused=refused):
-            told, reason = _KEPT, call.say(_FORBIDDEN[refused.change], tag=refused.tag)
-            advice = call.say(_LIFTED, rule=refused.rule)
+            told, reason = _KEPT, call.say(FORBIDDEN[refused.change], tag=refused.tag)
+            advice = call.say(LIFTED, rule=refused.rule)
         case _:
             pass
     return call.page(

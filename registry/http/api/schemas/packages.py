@@ -175,6 +175,9 @@ class Refused(TypedDict):
 
     message: str
     fix: NotRequired[str]
+    rule: NotRequired[Annotated[str, Meta(description="The tag rule that forbids it.")]]
+    tag: NotRequired[str]
+    digest: NotRequired[Digest]
 
 
 class SelectedVersion(TypedDict):
