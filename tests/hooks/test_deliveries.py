@@ -270,6 +270,7 @@ async def test_the_deliveries_have_pages(world: World) -> None:
     hook = await world.hook()
     for _ in range(4):
         await world.call("POST", f"/orgs/acme/hooks/{hook}/pings", status=204)
+        await world.deliver()
     seen, path = [], f"/orgs/acme/hooks/{hook}/deliveries?per_page=2"
     while path:
         answer = await world.registry.call("GET", f"/api/v3{path}", world.alice)
