@@ -7,9 +7,11 @@ import orjson
 from aiohttp import web
 
 from registry.hooks.hooks import HOOKS_MAX
-from tests.hooks.conftest import World
+from registry.jobs.runner import run_once
+from tests.hooks.conftest import World, made
 from tests.support.multiplatform import INDEX, Repository
-from tests.support.receiver import SECRET
+from tests.support.receiver import ALLOWED, SECRET, Receiver
+from tests.support.server import running
 
 
 async def test_a_push_is_told(world: World) -> None:
@@ -380,3 +382,20 @@ async def test_without_a_hook_nothing_is_committed(world: World) -> None:
     before = await world.registry.services.db.fetchrow("SELECT pg_current_snapshot()::text")
     await world.deliver()
     assert await world.registry.services.db.fetchrow("SELECT pg_current_snapshot()::text") == before
+
+
+async def test_a_new_key_takes_over_from_the_old_one(env: dict[str, str], receiver: Receiver) -> None:
+    """As docs/operate/key-rotation.md says: both for a while, and then the new one alone."""
+    old, new = "former-secret-" * 4, "another-secret-" * 4
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": old}) as registry:
+        world = await made(registry, receiver)
+        hook = await world.hook()
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": f"{new},{old}"}) as registry:
+        assert await run_once(registry.services, ["reseal_hooks"]) == {"reseal_hooks": 1}
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": new}) as registry:
+        world = World(registry, receiver, world.alice)
+        await world.push("app", "v1")
+        await world.deliver()
+        assert (await world.call("GET", f"/orgs/acme/hooks/{hook}"))["config"]["url"] == receiver.url + "/in"
+    assert receiver.got[-1].what[2] == "v1"
+    assert receiver.got[-1].is_signed()
