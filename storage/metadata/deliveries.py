@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, command, counted, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +271,14 @@ async def of_hook(
 async def get(db: Executor, hook_id: int, delivery_id: int) -> WholeDelivery | None:
     """Find a delivery of a hook."""
     return await _GET.maybe(db, hook_id, delivery_id)
+
+
+_WAITING: Final = select(_Number, f"SELECT {counted(f'hook_deliveries WHERE {_OPEN}')} AS id")
+
+
+async def waiting(db: Executor) -> int:
+    """Count the deliveries that are to be sent, as far as COUNTED."""
+    return (await _WAITING.one(db)).id
 
 
 _FORGET: Final = command(

@@ -26,6 +26,7 @@ WELL = {
     'moorage_job_last_success_timestamp_seconds{instance="w",job="turn_events"}': "0+60x600",
     'moorage_gc_oldest_review_seconds{instance="w"}': "30+0x600",
     'moorage_dead_objects_oldest_seconds{instance="w"}': "5+0x600",
+    'moorage_hook_deliveries_waiting{instance="w"}': "7+0x600",
 }
 #: Each alert, and the series that differ.
 FAULTS: dict[str, dict[str, str]] = {
@@ -45,6 +46,7 @@ FAULTS: dict[str, dict[str, str]] = {
     },
     "MoorageJobSilent": {'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "60+0x600"},
     "MoorageGcStuck": {'moorage_gc_oldest_review_seconds{instance="w"}': "30000+0x600"},
+    "MoorageHooksWaiting": {'moorage_hook_deliveries_waiting{instance="w"}': "10000+0x600"},
     "MoorageDeadObjectsStuck": {'moorage_dead_objects_oldest_seconds{instance="w"}': "90000+0x600"},
 }
 
