@@ -104,7 +104,7 @@ class Egress:
                     timeout=aiohttp.ClientTimeout(total=limits.seconds),
                     trust_env=False,
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
+                    auto_decompress=not limits.checked,  # what is cut is no whole stream
                     # So that reading is never paused: uvloop drops what it has of TLS then, if the server closes.
                     read_bufsize=_MAX_BYTES,
                 ) as session,
@@ -113,7 +113,7 @@ class Egress:
                     url,
                     data=body,
                     allow_redirects=False,
-                    headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
+                    headers={"Accept": "application/json", **headers},
                 ) as response,
             ):
                 return Answer(response.status, dict(response.headers), await _read(response, limits))

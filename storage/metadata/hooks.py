@@ -248,4 +248,5 @@ async def failed(
 
     True: there were at least so many in a row, for so many seconds, as ``lasting`` says.
     """
-    return bool((await _FAILED.one(db, hook_id, code, status, *rest, *lasting)).id)
+    found = await _FAILED.maybe(db, hook_id, code, status, *rest, *lasting)
+    return found is not None and bool(found.id)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from registry.hooks.hooks import HOOKS_MAX
 from registry.jobs.runner import run_once
+from registry.jobs.tell_hooks import tell_hooks
 from tests.hooks.conftest import World, made
 from tests.support.multiplatform import INDEX, Repository
 from tests.support.receiver import ALLOWED, SECRET, Receiver
@@ -354,6 +355,8 @@ async def test_other_formats(world: World) -> None:
     target = pushed["target"]
     assert (target["repository"], target["tag"], target["digest"]) == ("acme/app", "v1", digest)
     assert target["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert world.receiver.of("/distribution")[0].json == {"events": []}
+    assert world.receiver.of("/cloudevents")[0].json["type"] == "moorage.ping"
     event = world.receiver.of("/cloudevents")[1]
     assert event.headers["Content-Type"] == "application/cloudevents+json"
     assert (event.json["specversion"], event.json["type"]) == ("1.0", "moorage.package.published")
@@ -399,3 +402,26 @@ async def test_a_new_key_takes_over_from_the_old_one(env: dict[str, str], receiv
         assert (await world.call("GET", f"/orgs/acme/hooks/{hook}"))["config"]["url"] == receiver.url + "/in"
     assert receiver.got[-1].what[2] == "v1"
     assert receiver.got[-1].is_signed()
+
+
+async def test_a_package_that_has_moved_on_is_not_told_to_its_former_owner(world: World) -> None:
+    await world.hook(events=["*"])
+    await world.push("app", "v1")
+    await tell_hooks(world.registry.services)
+    path = "/api/v3/orgs/acme/packages/container/app/transfer"
+    assert (await world.registry.call("POST", path, world.admin, json={"new_owner": "alice"})).status == 202
+    await world.deliver()
+    assert [what[1] for what in world.receiver.told] == ["transferred"]
+    assert world.receiver.got[-1].json["changes"] == {"before": "acme/app", "after": "alice/app"}
+
+
+async def test_a_delivery_that_is_our_fault_is_given_up(world: World) -> None:
+    hook = await world.hook()
+    await world.push("app", "v1")
+    await tell_hooks(world.registry.services)
+    await world.registry.services.db.execute("UPDATE manifests SET body = '[]'")  # as no push leaves it
+    await world.push("app", "v2")
+    await world.deliver()
+    given_up = next(one for one in await world.deliveries(hook) if one["state"] == "failed")
+    assert given_up["status"] == "this is our fault, and it is in our log"
+    assert [what[2] for what in world.receiver.told] == ["v2"]
