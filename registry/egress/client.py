@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -96,7 +97,7 @@ class Egress:
                     # Rare enough for a connection of its own.
                     connector=aiohttp.TCPConnector(
                         resolver=_Resolver(self.look_up),
-                        socket_factory=self._sockets(plain=url.startswith("http:"), refused=refused)
+                        socket_factory=self._sockets(plain=urlsplit(url).scheme == "http", refused=refused)
                         if limits.checked
                         else None,
                         force_close=True,
@@ -118,8 +119,8 @@ class Egress:
             ):
                 return Answer(response.status, dict(response.headers), await _read(response, limits))
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:  # ValueError: no host has that name
-            if refused:
-                raise Refused(f"refused address: {', '.join(refused)}") from error
+            if refused:  # and not told: the address of a name of the operator's network is none of a user's business
+                raise Refused("refused address: the host has none that a webhook may reach") from error
             raise Unavailable(f"cannot reach {_shown(url, limits)}: {_why(error)}") from error
 
     def _sockets(self, *, plain: bool, refused: list[str]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:

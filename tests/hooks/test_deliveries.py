@@ -425,3 +425,27 @@ async def test_a_delivery_that_is_our_fault_is_given_up(world: World) -> None:
     given_up = next(one for one in await world.deliveries(hook) if one["state"] == "failed")
     assert given_up["status"] == "this is our fault, and it is in our log"
     assert [what[2] for what in world.receiver.told] == ["v2"]
+
+
+async def test_deliveries_are_forgotten_after_thirty_days(world: World) -> None:
+    hook = await world.hook()
+    await world.push("app", "v1")
+    await world.deliver()
+    old = "UPDATE hook_deliveries SET created_at = now() - interval '31 days' WHERE event = 'ping'"
+    await world.registry.services.db.execute(old)
+    assert await run_once(world.registry.services, ["forget_deliveries"]) == {"forget_deliveries": 1}
+    assert [one["event"] for one in await world.deliveries(hook)] == ["package"]
+
+
+async def test_s51_a_name_that_leads_inside_is_refused(env: dict[str, str], receiver: Receiver) -> None:
+    """Nothing is sent; and no answer tells what is there."""
+    async with running(env) as registry:
+        world = await made(registry, receiver)
+        port = receiver.url.rpartition(":")[2]
+        config = {"url": f"https://localhost:{port}/", "content_type": "json"}
+        await world.call("POST", "/orgs/acme/hooks", {"config": config}, status=201)
+        await world.deliver()
+        (delivery,) = await world.deliveries(1)
+        assert delivery["status"] == "refused address: the host has none that a webhook may reach"
+        assert (delivery["state"], delivery["status_code"]) == ("failed", 0)
+    assert not receiver.got

@@ -116,8 +116,9 @@ def _names(*addresses: str) -> Any:
     "address", [one for one in _REFUSED if one[0].isalnum() and "%" not in one and one != "no-address"]
 )
 async def test_s51_a_name_is_judged_by_its_address(address: str) -> None:
-    with pytest.raises(Refused, match=f"refused address: {address}"):
+    with pytest.raises(Refused, match="refused address") as refused:
         await Egress(look_up=_names(address)).deliver("https://hooks.example/T0/secret", b"", {})
+    assert address not in str(refused.value), "names of the operator's network are not told"
 
 
 async def test_s51_a_name_is_looked_up_once(receiver: tuple[_Receiver, int]) -> None:
@@ -138,8 +139,9 @@ async def test_s51_a_redirect_is_not_followed(receiver: tuple[_Receiver, int]) -
 
 
 async def test_s51_plain_http_goes_to_allowed_networks_only() -> None:
-    with pytest.raises(Refused):
-        await Egress(_LOCAL, look_up=_names("8.8.8.8")).deliver("http://hooks.example/", b"", {})
+    for scheme in ("http", "HTTP"):
+        with pytest.raises(Refused):
+            await Egress(_LOCAL, look_up=_names("8.8.8.8")).deliver(f"{scheme}://hooks.example/", b"", {})
 
 
 async def test_a_long_answer_is_cut(receiver: tuple[_Receiver, int]) -> None:
