@@ -29,6 +29,15 @@ class Sealing:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._keys[0].encrypt(nonce, plain, what.encode())
 
+    def renewed(self, what: str, sealed: bytes) -> bytes | None:
+        """Seal anew what a former key has sealed; None: it is of the first key. Raises SealBroken."""
+        plain = self.open(what, sealed)
+        try:
+            self._keys[0].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
+        except InvalidTag:
+            return self.seal(what, plain)
+        return None
+
     def open(self, what: str, sealed: bytes) -> bytes:
         """Open a sealed secret. Raises SealBroken."""
         for key in self._keys:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -96,7 +97,7 @@ class Egress:
                     # Rare enough for a connection of its own.
                     connector=aiohttp.TCPConnector(
                         resolver=_Resolver(self.look_up),
-                        socket_factory=self._sockets(plain=url.startswith("http:"), refused=refused)
+                        socket_factory=self._sockets(plain=urlsplit(url).scheme == "http", refused=refused)
                         if limits.checked
                         else None,
                         force_close=True,
@@ -104,7 +105,7 @@ class Egress:
                     timeout=aiohttp.ClientTimeout(total=limits.seconds),
                     trust_env=False,
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
+                    auto_decompress=not limits.checked,  # what is cut is no whole stream
                     # So that reading is never paused: uvloop drops what it has of TLS then, if the server closes.
                     read_bufsize=_MAX_BYTES,
                 ) as session,
@@ -113,13 +114,13 @@ class Egress:
                     url,
                     data=body,
                     allow_redirects=False,
-                    headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
+                    headers={"Accept": "application/json", **headers},
                 ) as response,
             ):
                 return Answer(response.status, dict(response.headers), await _read(response, limits))
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:  # ValueError: no host has that name
-            if refused:
-                raise Refused(f"refused address: {', '.join(refused)}") from error
+            if refused:  # and not told: the address of a name of the operator's network is none of a user's business
+                raise Refused("refused address: the host has none that a webhook may reach") from error
             raise Unavailable(f"cannot reach {_shown(url, limits)}: {_why(error)}") from error
 
     def _sockets(self, *, plain: bool, refused: list[str]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:

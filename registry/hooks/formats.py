@@ -8,6 +8,7 @@ import orjson
 from registry.hooks.payloads import Addresses
 from storage.metadata.deliveries import Taken
 from storage.metadata.hook_subjects import Subject
+from storage.metadata.hooks import Hook
 
 _ENVELOPE: Final = "application/vnd.docker.distribution.events.v2+json"
 _CLOUD_EVENT: Final = "application/cloudevents+json"
@@ -23,6 +24,25 @@ def of_github(payload: dict[str, Any], content_type: str) -> tuple[str, bytes]:
     """Return the type and the bytes of a payload, as JSON or as the field of a form."""
     body = orjson.dumps(payload)
     return (_JSON, body) if content_type == "json" else (_FORM, urlencode({"payload": body}).encode())
+
+
+def ping_of(urls: Addresses, taken: Taken, hook: Hook, ping: dict[str, Any]) -> tuple[str, bytes]:
+    """Return the type and the bytes of a ping: in the envelope of distribution, which has none, no event."""
+    match hook.format:
+        case "distribution":
+            return _ENVELOPE, orjson.dumps({"events": []})
+        case "cloudevents":
+            event = {
+                "specversion": "1.0",
+                "id": str(taken.guid),
+                "source": urls.origin,
+                "type": "moorage.ping",
+                "datacontenttype": _JSON,
+                "data": ping,
+            }
+            return _CLOUD_EVENT, orjson.dumps(event)
+        case _:
+            return of_github(ping, hook.content_type)
 
 
 def of_distribution(urls: Addresses, taken: Taken, about: Subject) -> tuple[str, bytes] | None:

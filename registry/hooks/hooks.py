@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from storage.metadata.hooks import Hook, NewHook, Place
 HOOKS_MAX: Final = 20
 _URL_MAX: Final = 2000
 _SECRET_MAX: Final = 255
+_AT_ONCE: Final = 100
 #: What answers have in place of a secret; sent back, it leaves the secret as it is.
 HIDDEN: Final = "********"
 ALL: Final = "*"
@@ -136,6 +138,17 @@ class Hooks:
         if repeated is None:
             raise NotFound
         return repeated
+
+    async def reseal(self) -> int:
+        """Seal with the first key of the settings what a former one has sealed; returns the number of hooks."""
+        done, last = 0, 0
+        while found := await hooks.sealed_behind(self._db, last, _AT_ONCE):
+            last = found[-1].id
+            for one in found:
+                with suppress(SealBroken):
+                    renewed = self._sealing.renewed(_what(one.id), one.sealed)
+                    done += 0 if renewed is None else await hooks.reseal(self._db, one, renewed)
+        return done
 
     def opened(self, found: Hook) -> Opened:
         """Open what a hook has sealed."""

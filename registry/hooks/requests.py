@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from registry.hooks.formats import of_cloud_events, of_distribution, of_github
+from registry.hooks.formats import of_cloud_events, of_distribution, of_github, ping_of
 from registry.hooks.hooks import Opened
 from registry.hooks.payloads import Addresses, package_payload
 from registry.hooks.shapes import hook_shape
@@ -55,6 +55,7 @@ class Requests:
         named = {"X-GitHub-Event": taken.event} if taken.event in (*OF_GITHUB, PING) else {}
         headers = {
             "Accept": "*/*",
+            "Accept-Encoding": "identity",
             "Content-Type": kind,
             "User-Agent": f"Moorage-Hook/{VERSION}",
             **named,
@@ -77,10 +78,12 @@ class Requests:
         if taken.package_id is None:
             place = await self._place(opened)
             ping = {"zen": _ZEN, "hook_id": hook.id, "hook": hook_shape(self._urls, opened, place)}
-            return of_github(ping, hook.content_type)
+            return ping_of(self._urls, taken, hook, ping)
         about = await hook_subjects.subject(self._db, taken.package_id, taken.version_id, taken.digest, taken.actor_id)
         if about is None:
             raise NothingToSend("the package is no more")
+        if hook.owner_id not in (None, about.owner_id) and taken.action != "transferred":
+            raise NothingToSend("the package has another owner now")
         if hook.format == "distribution":
             enveloped = of_distribution(self._urls, taken, about)
             if enveloped is None:

@@ -8,6 +8,7 @@ import asyncio
 import random
 from asyncio import Task, TaskGroup
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -98,14 +99,19 @@ class Sender:
             log.warning("hook.not_recorded", hook=taken.hook_id, delivery=taken.id, error=str(error))
         except Exception as error:
             log.error("hook.broken", hook=taken.hook_id, delivery=taken.id, exc_info=error)  # noqa: TRY400 - as elsewhere
+            with suppress(StorageError):
+                await self._give_up(taken, "this is our fault, and it is in our log")
+
+    async def _give_up(self, taken: Taken, why: str) -> None:
+        if await deliveries.end(self._db, taken, "failed", Outcome(0, why, None, None, 0)):
+            self.results["failed"] += 1
 
     async def _deliver(self, taken: Taken) -> None:
         opened = await self._hooks.by_id(taken.hook_id)
         try:
             request = await self._requests.of(taken, opened)
         except NothingToSend as why:
-            await deliveries.end(self._db, taken, "failed", Outcome(0, str(why), None, None, 0))
-            self.results["failed"] += 1
+            await self._give_up(taken, str(why))
             return
         if not await deliveries.store(self._db, taken, orjson.dumps(request.headers).decode(), request.body):
             return  # taken by another worker meanwhile
@@ -125,15 +131,16 @@ class Sender:
         body = None if answer is None else answer.body
         outcome = Outcome(code, status, None if told is None else told.decode(), body, milliseconds)
         if answer is not None and _is_fine(answer):
-            await deliveries.end(self._db, taken, "delivered", outcome)
-            await hooks.succeeded(self._db, taken.hook_id, code, status)
-            self.results["delivered"] += 1
+            if await deliveries.end(self._db, taken, "delivered", outcome):
+                self.results["delivered"] += 1
+                await hooks.succeeded(self._db, taken.hook_id, code, status)
             return
         again = self._again(taken, answer)
         state = "failed" if again is None else "waiting"
-        await deliveries.end(
+        if not await deliveries.end(
             self._db, taken, state, outcome, again_seconds=again or 0.0, holds_seconds=self._pace.holds_seconds
-        )
+        ):
+            return
         self.results["failed" if again is None else "again"] += 1
         lasts = await hooks.failed(
             self._db, taken.hook_id, code, status, rest=self._pace.rest, lasting=self._pace.lasting

@@ -14,6 +14,7 @@ from registry.jobs.forget_sessions import forget_sessions
 from registry.jobs.forget_tokens import forget_tokens
 from registry.jobs.keep_retention import keep_retention
 from registry.jobs.purge_deleted import purge_deleted
+from registry.jobs.reseal_hooks import reseal_hooks
 from registry.jobs.seal_events import seal_events
 from registry.jobs.stream_audit import stream_audit
 from registry.jobs.tell_hooks import tell_hooks
@@ -35,6 +36,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "tell_hooks": (tell_hooks, 0.5),
     "deliver_hooks": (deliver_hooks, 0.5),
     "forget_deliveries": (forget_deliveries, 300.0),
+    "reseal_hooks": (reseal_hooks, 600.0),
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),
     "turn_pulls": (turn_pulls, 3600.0),

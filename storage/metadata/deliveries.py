@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import Executor, command, counted, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,13 @@ class _Number:
 
 
 _OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
+#: Of one that is being sent the receiver may have taken what it has.
+_WAITS: Final[LiteralString] = "state = 'waiting'"
 _PING: Final = select(
     _Number,
     f"""
-    WITH open AS (SELECT id FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping' AND {_OPEN}),
+    WITH open AS (SELECT id FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping'
+                     AND {_OPEN} AND {_WAITS}),
     made AS (
         INSERT INTO hook_deliveries (hook_id, event, lane, state)
         SELECT $1, 'ping', 0, 'waiting' WHERE NOT EXISTS (SELECT FROM open)
@@ -32,7 +35,7 @@ _REPEAT: Final = select(
     WITH old AS (SELECT * FROM hook_deliveries WHERE id = $2 AND hook_id = $1 AND state <> 'held'),
     open AS (
         SELECT delivery.id FROM hook_deliveries delivery JOIN old USING (guid)
-         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_OPEN}),
+         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_OPEN} AND delivery.{_WAITS}),
     made AS (
     INSERT INTO hook_deliveries (hook_id, guid, redelivery, event, action, lane, xid, event_id, at, package_id,
                                  version_id, digest, tag, actor_id, data, state, request_headers, payload)
@@ -268,6 +271,14 @@ async def of_hook(
 async def get(db: Executor, hook_id: int, delivery_id: int) -> WholeDelivery | None:
     """Find a delivery of a hook."""
     return await _GET.maybe(db, hook_id, delivery_id)
+
+
+_WAITING: Final = select(_Number, f"SELECT {counted(f'hook_deliveries WHERE {_OPEN}')} AS id")
+
+
+async def waiting(db: Executor) -> int:
+    """Count the deliveries that are to be sent, as far as COUNTED."""
+    return (await _WAITING.one(db)).id
 
 
 _FORGET: Final = command(

@@ -195,6 +195,28 @@ async def of(db: Executor, place: Place) -> list[Hook]:
     return await _LIST.all(db, place.owner_id, place.repository_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SealedHook:
+    """The URL and secret of a hook as they are kept."""
+
+    id: int
+    sealed: bytes
+
+
+_SEALED: Final = select(SealedHook, "SELECT id, sealed FROM hooks WHERE id > $1 ORDER BY id LIMIT $2")
+_RESEAL: Final = command("UPDATE hooks SET sealed = $3 WHERE id = $1 AND sealed = $2")
+
+
+async def sealed_behind(db: Executor, hook_id: int, limit: int) -> list[SealedHook]:
+    """The sealed URLs and secrets of hooks, in the order of their ids, past this one."""
+    return await _SEALED.all(db, hook_id, limit)
+
+
+async def reseal(db: Executor, old: SealedHook, sealed: bytes) -> int:
+    """Replace what a hook has sealed, unless it was changed meanwhile; returns the number of hooks that were."""
+    return await _RESEAL.run(db, old.id, old.sealed, sealed)
+
+
 _SUCCEEDED: Final = command(
     """
     UPDATE hooks SET failures = 0, failing_since = NULL, last_code = $2, last_status = $3
@@ -226,4 +248,5 @@ async def failed(
 
     True: there were at least so many in a row, for so many seconds, as ``lasting`` says.
     """
-    return bool((await _FAILED.one(db, hook_id, code, status, *rest, *lasting)).id)
+    found = await _FAILED.maybe(db, hook_id, code, status, *rest, *lasting)
+    return found is not None and bool(found.id)

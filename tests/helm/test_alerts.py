@@ -37,6 +37,7 @@ WELL = {
     'moorage_upload_leases_stolen_total{instance="a"}': "0+1x600",
     'moorage_gc_oldest_review_seconds{instance="w"}': "30+0x600",
     'moorage_dead_objects_oldest_seconds{instance="w"}': "5+0x600",
+    'moorage_hook_deliveries_waiting{instance="w"}': "7+0x600",
 }
 #: Each alert, and the series that differ.
 FAULTS: dict[str, dict[str, str]] = {
@@ -72,6 +73,7 @@ FAULTS: dict[str, dict[str, str]] = {
         'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "60+0x600"
     },
     "MoorageGcStuck": {'moorage_gc_oldest_review_seconds{instance="w"}': "30000+0x600"},
+    "MoorageHooksWaiting": {'moorage_hook_deliveries_waiting{instance="w"}': "10000+0x600"},
     "MoorageDeadObjectsStuck": {'moorage_dead_objects_oldest_seconds{instance="w"}': "90000+0x600"},
 }
 

@@ -17,10 +17,11 @@ JOBS = ("tell_hooks", "deliver_hooks")
 class World:
     """A registry with alice, who owns acme."""
 
-    def __init__(self, registry: Registry, receiver: Receiver, alice: str) -> None:
+    def __init__(self, registry: Registry, receiver: Receiver, alice: str, admin: str = "") -> None:
         self.registry = registry
         self.receiver = receiver
         self.alice = alice
+        self.admin = admin
 
     async def call(self, method: str, path: str, body: object = None, *, status: int = 200) -> Any:
         """Call the API as alice; its answer, which has this status."""
@@ -72,4 +73,4 @@ async def made(registry: Registry, receiver: Receiver) -> World:
     alice = await registry.user("alice", sorted(SCOPES - {"site_admin"}))
     org = {"login": "acme", "admin": "alice"}
     assert (await registry.call("POST", "/api/v3/admin/organizations", admin, json=org)).status == 201
-    return World(registry, receiver, alice)
+    return World(registry, receiver, alice, admin)

@@ -7,9 +7,12 @@ import orjson
 from aiohttp import web
 
 from registry.hooks.hooks import HOOKS_MAX
-from tests.hooks.conftest import World
+from registry.jobs.runner import run_once
+from registry.jobs.tell_hooks import tell_hooks
+from tests.hooks.conftest import World, made
 from tests.support.multiplatform import INDEX, Repository
-from tests.support.receiver import SECRET
+from tests.support.receiver import ALLOWED, SECRET, Receiver
+from tests.support.server import running
 
 
 async def test_a_push_is_told(world: World) -> None:
@@ -270,6 +273,7 @@ async def test_the_deliveries_have_pages(world: World) -> None:
     hook = await world.hook()
     for _ in range(4):
         await world.call("POST", f"/orgs/acme/hooks/{hook}/pings", status=204)
+        await world.deliver()
     seen, path = [], f"/orgs/acme/hooks/{hook}/deliveries?per_page=2"
     while path:
         answer = await world.registry.call("GET", f"/api/v3{path}", world.alice)
@@ -351,6 +355,8 @@ async def test_other_formats(world: World) -> None:
     target = pushed["target"]
     assert (target["repository"], target["tag"], target["digest"]) == ("acme/app", "v1", digest)
     assert target["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert world.receiver.of("/distribution")[0].json == {"events": []}
+    assert world.receiver.of("/cloudevents")[0].json["type"] == "moorage.ping"
     event = world.receiver.of("/cloudevents")[1]
     assert event.headers["Content-Type"] == "application/cloudevents+json"
     assert (event.json["specversion"], event.json["type"]) == ("1.0", "moorage.package.published")
@@ -379,3 +385,67 @@ async def test_without_a_hook_nothing_is_committed(world: World) -> None:
     before = await world.registry.services.db.fetchrow("SELECT pg_current_snapshot()::text")
     await world.deliver()
     assert await world.registry.services.db.fetchrow("SELECT pg_current_snapshot()::text") == before
+
+
+async def test_a_new_key_takes_over_from_the_old_one(env: dict[str, str], receiver: Receiver) -> None:
+    """As docs/operate/key-rotation.md says: both for a while, and then the new one alone."""
+    old, new = "former-secret-" * 4, "another-secret-" * 4
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": old}) as registry:
+        world = await made(registry, receiver)
+        hook = await world.hook()
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": f"{new},{old}"}) as registry:
+        assert await run_once(registry.services, ["reseal_hooks"]) == {"reseal_hooks": 1}
+    async with running({**env, **ALLOWED, "MOORAGE_SECRET_KEY": new}) as registry:
+        world = World(registry, receiver, world.alice)
+        await world.push("app", "v1")
+        await world.deliver()
+        assert (await world.call("GET", f"/orgs/acme/hooks/{hook}"))["config"]["url"] == receiver.url + "/in"
+    assert receiver.got[-1].what[2] == "v1"
+    assert receiver.got[-1].is_signed()
+
+
+async def test_a_package_that_has_moved_on_is_not_told_to_its_former_owner(world: World) -> None:
+    await world.hook(events=["*"])
+    await world.push("app", "v1")
+    await tell_hooks(world.registry.services)
+    path = "/api/v3/orgs/acme/packages/container/app/transfer"
+    assert (await world.registry.call("POST", path, world.admin, json={"new_owner": "alice"})).status == 202
+    await world.deliver()
+    assert [what[1] for what in world.receiver.told] == ["transferred"]
+    assert world.receiver.got[-1].json["changes"] == {"before": "acme/app", "after": "alice/app"}
+
+
+async def test_a_delivery_that_is_our_fault_is_given_up(world: World) -> None:
+    hook = await world.hook()
+    await world.push("app", "v1")
+    await tell_hooks(world.registry.services)
+    await world.registry.services.db.execute("UPDATE manifests SET body = '[]'")  # as no push leaves it
+    await world.push("app", "v2")
+    await world.deliver()
+    given_up = next(one for one in await world.deliveries(hook) if one["state"] == "failed")
+    assert given_up["status"] == "this is our fault, and it is in our log"
+    assert [what[2] for what in world.receiver.told] == ["v2"]
+
+
+async def test_deliveries_are_forgotten_after_thirty_days(world: World) -> None:
+    hook = await world.hook()
+    await world.push("app", "v1")
+    await world.deliver()
+    old = "UPDATE hook_deliveries SET created_at = now() - interval '31 days' WHERE event = 'ping'"
+    await world.registry.services.db.execute(old)
+    assert await run_once(world.registry.services, ["forget_deliveries"]) == {"forget_deliveries": 1}
+    assert [one["event"] for one in await world.deliveries(hook)] == ["package"]
+
+
+async def test_s51_a_name_that_leads_inside_is_refused(env: dict[str, str], receiver: Receiver) -> None:
+    """Nothing is sent; and no answer tells what is there."""
+    async with running(env) as registry:
+        world = await made(registry, receiver)
+        port = receiver.url.rpartition(":")[2]
+        config = {"url": f"https://localhost:{port}/", "content_type": "json"}
+        await world.call("POST", "/orgs/acme/hooks", {"config": config}, status=201)
+        await world.deliver()
+        (delivery,) = await world.deliveries(1)
+        assert delivery["status"] == "refused address: the host has none that a webhook may reach"
+        assert (delivery["state"], delivery["status_code"]) == ("failed", 0)
+    assert not receiver.got

@@ -14,6 +14,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from registry.devservers.processes import free_ports
 from registry.egress.client import Answer, Egress
 from registry.hooks.payloads import Addresses
 from registry.hooks.sending import Pace, Sender
@@ -239,3 +240,28 @@ async def test_a_receiver_that_hangs_costs_others_nothing(
 
 def _good(receiver: Receiver) -> list[Received]:
     return [one for one in receiver.got if one.path not in receiver.hanging and one.event != "ping"]
+
+
+async def test_a_worker_shows_its_attempts(env: dict[str, str], receiver: Receiver) -> None:
+    admin = f"127.0.0.1:{free_ports(1)[0]}"
+    env = {**env, **ALLOWED}
+    async with running(env) as registry:
+        world = await made(registry, receiver)
+        await world.hook()
+        await world.push("app", "v1")
+        worker = await _work({**env, "MOORAGE_ADMIN_LISTEN": admin})
+        try:
+            async with asyncio.timeout(30):
+                while 'moorage_hook_attempts_total{result="delivered"} 1' not in await _metrics(registry, admin):  # noqa: ASYNC110
+                    await asyncio.sleep(0.2)  # nobody tells
+            assert "moorage_hook_deliveries_waiting 0" in await _metrics(registry, admin)
+        finally:
+            worker.send_signal(signal.SIGKILL)
+            await worker.wait()
+
+
+async def _metrics(registry: Registry, admin: str) -> str:
+    try:
+        return (await registry.call("GET", f"http://{admin}/metrics")).body.decode()
+    except OSError:
+        return ""

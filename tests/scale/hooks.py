@@ -43,6 +43,8 @@ def arguments(
         "hooks._GET": [(2, org_id, None), (7, None, 7)],
         "hooks._BY_ID": [(7,)],
         "hooks._LIST": [(org_id, None), (None, 7)],
+        "hooks._SEALED": [(0, 100), (7, 100)],
+        "hooks._RESEAL": [(7, b"sealed", b"other")],
         "hooks._SUCCEEDED": [(7, 200, "OK")],
         "hooks._FAILED": [(7, 500, "Invalid HTTP Response: 500", 0.5, 60.0, 20, 86400.0)],
         "hook_events._HOLD": [()],
@@ -63,5 +65,6 @@ def arguments(
         "deliveries._END": [(*taken, "delivered", 200, "OK", "{}", b"", 7, 0.0, 3600.0)],
         "deliveries._LIST": [(8, 2**62, None, 31), (8, 2**62, ["failed"], 31)],
         "deliveries._GET": [(8, 7)],
+        "deliveries._WAITING": [()],
         "deliveries._FORGET": [(30, 1000)],
     }
