@@ -1,6 +1,6 @@
 """Rate limits as clients are told of them: Docker's headers, GitHub's, and those of the IETF's draft.
 
-draft-ietf-httpapi-ratelimit-headers-10: ``t`` points to the same time as Retry-After where nothing is left.
+draft-ietf-httpapi-ratelimit-headers: ``t`` points to the same time as Retry-After where nothing is left.
 """
 
 import asyncio
