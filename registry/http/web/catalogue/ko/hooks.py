@@ -60,7 +60,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "What was not delivered yet is not sent any more.": "아직 전송되지 않은 것은 더 이상 보내지 않습니다.",
     "deletions, restores, tags that go, visibility, access, links": "삭제, 복원, 태그 제거, 공개 범위, 액세스, 연결",
     "delivered": "전송됨",
-    "disabled": "비활성화됨",
+    "disabled": "비활성",
     "failed": "실패",
     "failing": "실패 중",
     "https, and of the public internet": "공개 인터넷의 https 주소",
