@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -126,6 +126,11 @@ rolling: .venv/.dev ## Restart three replicas behind nginx, HAProxy and Caddy un
 failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes and pulls, and tell what they saw (needs Go, or crane)
 	$(call program,crane,$(CRANE)) && $(call pytest,$@) -m failover tests/failover $(ARGS)
 
+# ARGS="--quiet-seconds 3600" has an hour of load in it, which must wake nobody; else it is 20 seconds.
+watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus beside three replicas and a worker (needs prometheus)
+	command -v prometheus >/dev/null || { echo 'make watch: needs prometheus: apt install prometheus' >&2; exit 1; }; \
+	$(call pytest,$@) -m watch tests/watch $(ARGS)
+
 copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
 	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)
 
@@ -233,8 +238,9 @@ schema: .venv/.dev ## Write storage/schema.sql: what the migrations add up to
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate
-reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document
+reference: .venv/.dev ## Write docs/reference/api from the OpenAPI document, and the table of metrics
 	$(PYTHON) -m tests.support.api_reference
+	$(PYTHON) -m tests.support.metrics_reference
 
 lock: .venv/.made ## Resolve the dependencies anew and write the lock files
 	$(PIP) install uv

@@ -30,6 +30,11 @@ class Identity(msgspec.Struct, frozen=True):
     grants: tuple[Grant, ...] | None = None
     expired_at: int | None = None
 
+    @property
+    def granted_names(self) -> list[str] | None:
+        """The packages that the bearer token names; None without a bearer token."""
+        return None if self.grants is None else [grant.name for grant in self.grants]
+
     def granted(self, name: str, action: Action) -> bool:
         """Return whether the bearer token grants ``action`` on the package ``name``; True without a bearer token."""
         if self.grants is None:

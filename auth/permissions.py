@@ -112,6 +112,16 @@ def may(identity: Identity, action: Action, package: PackageName, standing: Acce
     return isinstance(decide(identity, action, package, standing), Allowed)
 
 
+def spared(identity: Identity, package: PackageName, standing: AccessFacts, *, forced: bool = False) -> str:
+    """Return the tag rules that do not bind the caller: "admin", those that spare admins; "" none.
+
+    ``forced``: "all", for an owner of the account, who could lift them. Any other is bound as without force.
+    """
+    if not may(identity, Action.ADMIN, package, standing):
+        return ""
+    return "all" if forced and standing.namespace_role == ADMIN else "admin"
+
+
 def role_of_person(package: PackageName, standing: AccessFacts) -> int:
     """Return the role that a person has, by ``decide``, with a token that narrows nothing (and has the SSO, if any)."""
     standing = msgspec.structs.replace(standing, sso_missing=False)

@@ -6,7 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -15,9 +15,13 @@ import structlog
 import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
+from auth.sealing import Sealing
 from registry.config import Settings
+from registry.egress.client import Egress
+from registry.hooks.hooks import Hooks
+from registry.hooks.payloads import Addresses
+from registry.hooks.sending import Sender
 from registry.http.login_throttle import LoginThrottle
-from registry.http.outbound import fetch, post, send
 from registry.http.pages import make_app
 from registry.http.router import Router
 from registry.http.server.access_log import AccessLog
@@ -29,20 +33,26 @@ from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
+from registry.packages.retention.rules import Retention
 from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
+from registry.process.outages import noting_outages
+from registry.process.rates import SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
+from registry.rate_limits import RateLimits, limits_of
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
-from storage.errors import StorageError
+from storage.errors import StorageError, Unavailable
 from storage.metadata.connections import Unusable
 from storage.metadata.database import Database, open_database
+from storage.metadata.readiness import require_ready
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
+from storage.metadata.statement_timings import StatementTimings
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
@@ -60,16 +70,24 @@ log = structlog.get_logger()
 
 #: How far the clocks of replicas may differ, unless tokens are so short that this would be most of them.
 _LEEWAY_SECONDS: Final = 30
+#: Between two attempts to open stores that are away.
+_AGAIN_SECONDS: Final = 1.0
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, now: Callable[[], float] = time.time, limits: RateLimits | None = None
+) -> AsyncIterator[Services]:
     """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
     async with AsyncExitStack() as stack:
         database, group = _storage_parts(settings)
-        db = await stack.enter_async_context(open_database(settings.database, database))
+        statements = None if settings.admin_address is None else StatementTimings()
+        db = await stack.enter_async_context(open_database(settings.database, database, statements))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
+        outages = await stack.enter_async_context(noting_outages(partial(require_ready, db), stores.ping))
         lookups = await stack.enter_async_context(open_lookups(db, group))
+        hooks, tasks = Hooks(db, Sealing(settings.secrets), settings.egress_allow), asyncio.TaskGroup()
+        await stack.enter_async_context(tasks)
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
         yield Services(
             settings=settings,
@@ -95,12 +113,19 @@ async def open_services(settings: Settings, now: Callable[[], float] = time.time
             tags=Tags(db),
             activity=Activity(db),
             accesses=Accesses(db),
-            downloads=await stack.enter_async_context(counting(db)),
+            downloads=await stack.enter_async_context(
+                counting(db, outages, logged=settings.audit.pull_days is not None)
+            ),
+            retention=Retention(db),
             keyless=_keyless(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
+            hooks=hooks,
+            sender=Sender(db, hooks, Egress(settings.egress_allow), _addresses(settings), tasks),
             audit_sink=_audit_sink(settings),
+            outages=outages,
             now=now,
+            limits=limits or limits_of(settings.rate_limits),
         )
 
 
@@ -111,6 +136,12 @@ def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.Tas
     from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need it
 
     return RecordedDatabase, RecordedTasks
+
+
+def _addresses(settings: Settings) -> Addresses:
+    """Return where the registry is for whom no request tells: as configured, or on this machine."""
+    origin = settings.public_url or f"http://localhost:{settings.port}"
+    return Addresses(settings.api_url or f"{origin}/api/v3", origin)
 
 
 def preload(settings: Settings) -> None:
@@ -144,7 +175,7 @@ def _keyless(settings: Settings, service: str) -> "Keyless | None":
         return None
     from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
 
-    return Keyless(settings.oidc_issuers, service, fetch, grace_seconds=settings.uploads.upload_seconds)
+    return Keyless(settings.oidc_issuers, service, Egress().fetch, grace_seconds=settings.uploads.upload_seconds)
 
 
 def _audit_sink(settings: Settings) -> "Sink | None":
@@ -152,7 +183,7 @@ def _audit_sink(settings: Settings) -> "Sink | None":
         return None
     from registry.accounts.audit_sinks import sink_of  # noqa: PLC0415 - only a worker sends to it
 
-    return sink_of(settings.audit.sink, settings.audit.token, send)
+    return sink_of(settings.audit.sink, settings.audit.token, Egress().send)
 
 
 def _hasher() -> "Hasher":
@@ -166,7 +197,8 @@ def _oidc(settings: Settings) -> "OidcSignIn | None":
         return None
     from registry.accounts.oidc_sign_in import OidcSignIn, Seal  # noqa: PLC0415 - as above
 
-    return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), fetch, post)
+    egress = Egress()
+    return OidcSignIn(settings.sign_in_providers, Seal(settings.secrets), egress.fetch, egress.post)
 
 
 def open_stores(
@@ -217,11 +249,12 @@ def node_tasks(settings: Settings, *, worker: bool) -> list[Task]:
     names = [f"server-{number}" for number in range(settings.processes)]
     listeners = listen(settings.host, settings.port, len(names))
     places = _places(settings, names, worker=worker)
+    rates = SharedRates(len(names)) if settings.rate_limits else None
     tasks = []
     for number, (name, listener) in enumerate(zip(names, listeners, strict=True)):
         place = places.get(name)
         doors = [listener] if place is None or place.listener is None else [listener, place.listener]
-        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place), tuple(doors)))
+        tasks.append(Task(name, partial(serve_worker, settings, number, listener, place, rates), tuple(doors)))
     if worker:
         tasks.append(Task("worker", partial(run_worker, settings, places.get("worker"))))
     return tasks
@@ -234,23 +267,35 @@ def _places(settings: Settings, servers: Sequence[str], *, worker: bool) -> "dic
     from registry.monitoring import WORKER, Monitoring, Place  # noqa: PLC0415 - as above
 
     workers = [WORKER] if worker else []
-    monitoring = Monitoring([*servers, *workers])
+    disk = settings.store.path if isinstance(settings.store, LocalSettings) else None
+    monitoring = Monitoring([*servers, *workers], settings.metrics_owners, disk)
     # One of them shows the metrics of all: a server, if there are any.
     shown = listen(*settings.admin_address, len(servers) or 1)
     places = {name: Place(monitoring, name, door) for name, door in zip(servers or workers, shown, strict=True)}
     return {**{name: Place(monitoring, name, None) for name in workers}, **places}
 
 
-def serve_worker(settings: Settings, index: int, listener: socket.socket, place: "Place | None" = None) -> None:
+def serve_worker(
+    settings: Settings,
+    index: int,
+    listener: socket.socket,
+    place: "Place | None" = None,
+    rates: SharedRates | None = None,
+) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    uvloop.run(_serve(settings, index, listener, place))
+    limits = None if rates is None else limits_of(settings.rate_limits, rates.of(index))
+    uvloop.run(_serve(settings, index, listener, place, limits))
 
 
-async def _serve(settings: Settings, index: int, listener: socket.socket, place: "Place | None") -> None:
+async def _serve(
+    settings: Settings, index: int, listener: socket.socket, place: "Place | None", limits: RateLimits | None
+) -> None:
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services(settings))
+        services = await _opened(stack, settings, stopping, limits)
+        if services is None:
+            return
         measured = None if place is None else await stack.enter_async_context(place.measuring(services))
         await stack.enter_async_context(answering(services, listener, measured))
         log.info("serve.ready", worker=index, host=settings.host, port=settings.port)
@@ -260,6 +305,27 @@ async def _serve(settings: Settings, index: int, listener: socket.socket, place:
         )
         services.leaving.set()
         await asyncio.sleep(settings.drain_seconds)
+
+
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event, limits: RateLimits | None = None
+) -> Services | None:
+    """Open the services as soon as the stores are there; None: the process is told to stop before."""
+    failures, began = 0, time.monotonic()
+    while not stopping.is_set():
+        try:
+            services = await stack.enter_async_context(open_services(settings, limits=limits))
+        except Unavailable as error:
+            if not failures:
+                log.warning("storage.unavailable", error=str(error))
+            failures += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _AGAIN_SECONDS)
+        else:
+            if failures:
+                log.warning("storage.available", failures=failures, outage_seconds=round(time.monotonic() - began, 1))
+            return services
+    return None
 
 
 def run_worker(settings: Settings, place: "Place | None" = None) -> None:
@@ -273,7 +339,9 @@ async def _work(settings: Settings, place: "Place | None") -> None:
 
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services, runs = await stack.enter_async_context(open_services(settings)), Runs()
+        services, runs = await _opened(stack, settings, stopping), Runs()
+        if services is None:
+            return
         if place is not None:
             await stack.enter_async_context(place.measuring(services, runs))
         await run(services, stopping, runs=runs)

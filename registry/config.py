@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_providers
 from registry.packages.deletion_rules import LifetimeSettings
 from registry.packages.linking import LinkSettings
+from registry.process.certificates import TlsSettings
+from registry.process.metrics import parse_owners
 from registry.process.room import Room
 from registry.process.trace_settings import TraceSettings, read_trace_settings
+from registry.rate_limits import Policy, parse_policies
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
@@ -44,22 +47,6 @@ class SettingsInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Paths of PEM files, checked for changes every ``poll_seconds``."""
-
-    certificate: str
-    key: str
-    poll_seconds: float = 5.0
-
-    def load(self, context: ssl.SSLContext) -> None:
-        """Load the certificate and its unencrypted key into a context. Raises OSError, of which SSLError is one.
-
-        The passphrase is given so that OpenSSL does not ask for it at the terminal.
-        """
-        context.load_cert_chain(self.certificate, self.key, password="")
-
-
-@dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Deadlines of connections, in seconds: for the headers of a request from their first byte (and for a TLS
     handshake), between requests (longer than proxies keep theirs), for a whole manifest or form, and for a client
@@ -75,11 +62,12 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """The audit log: where it is sent to, a whole path or an https URL, and how many months of it are kept."""
+    """The audit log, its sink (a whole path or an https URL) and months; and the days of the pull log, None: off."""
 
     sink: str | None = None
     token: str | None = field(default=None, repr=False)
     months: int = 6
+    pull_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +87,12 @@ class Settings:
     http: HttpSettings
     #: Where metrics are shown; None: nowhere, and nothing is counted.
     admin_address: tuple[str, int] | None
+    #: The owners that have series of their own.
+    metrics_owners: tuple[str, ...]
     redirect: bool
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
+    egress_allow: tuple[Network, ...]  # where users' URLs may lead beside the internet
     oidc_issuers: tuple[OidcIssuer, ...]
     sign_in_providers: tuple[SignInProvider, ...]
     token_seconds: int
@@ -113,6 +104,7 @@ class Settings:
     tracing: TraceSettings | None
     #: The disk that pushes must leave room on; None: the stores are elsewhere, and look after themselves.
     room: Room | None = None
+    rate_limits: tuple[Policy, ...] = ()
 
     @property
     def api_host(self) -> str:
@@ -122,7 +114,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
-        read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
+        read = _Reader(env)
         host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
         settings = cls(
             database=_database(read),
@@ -151,8 +143,10 @@ class Settings:
                 access_log=read("MOORAGE_ACCESS_LOG", _switch, _HTTP.access_log),
             ),
             admin_address=read.optional("MOORAGE_ADMIN_LISTEN", _address),
+            metrics_owners=read("MOORAGE_METRICS_OWNERS", parse_owners, ()),
             redirect=read("MOORAGE_REDIRECT", _switch, default=True),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
+            egress_allow=read("MOORAGE_EGRESS_ALLOW", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),
             sign_in_providers=read("MOORAGE_OIDC_SIGN_IN", lambda text: parse_providers(_json(text)), ()),
             token_seconds=read("MOORAGE_TOKEN_TTL", _token_seconds, 300),
@@ -160,21 +154,19 @@ class Settings:
             stop_seconds=read("MOORAGE_STOP_SECONDS", _seconds, 30.0),
             lifetimes=LifetimeSettings(
                 restore_days=read("MOORAGE_RESTORE_DAYS", _days, 30.0),
-                downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _lock, None),
+                downloads_lock=read("MOORAGE_DOWNLOADS_LOCK", _or_off, None),
             ),
+            rate_limits=read("MOORAGE_LIMITS", parse_policies, ()),
             audit=AuditSettings(
                 sink=read.optional("MOORAGE_AUDIT_SINK", _sink),
                 token=read.optional("MOORAGE_AUDIT_TOKEN", str),
                 months=read("MOORAGE_AUDIT_MONTHS", _positive, AuditSettings().months),
+                pull_days=read("MOORAGE_PULL_LOG", _or_off, None),
             ),
             tracing=read_trace_settings(read.env, read.errors),
-            linking=LinkSettings(
-                forge_origins=read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins),
-            ),
+            linking=LinkSettings(read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins)),
         )
-        if read.errors:
-            raise SettingsInvalid(read.errors)
-        return settings
+        return read.checked(settings)
 
 
 _HTTP: Final = HttpSettings()
@@ -182,28 +174,31 @@ _HTTP: Final = HttpSettings()
 
 def database_from_env(env: Mapping[str, str] | None = None) -> DatabaseSettings:
     """Read the settings of the database alone, all that operators' commands need. Raises SettingsInvalid."""
-    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
-    settings = _database(read)
-    if read.errors:
-        raise SettingsInvalid(read.errors)
-    return settings
+    return (read := _Reader(env)).checked(_database(read))
 
 
-def public_url_from_env(env: Mapping[str, str] | None = None) -> str | None:
+def public_url_from_env() -> str | None:
     """Read the registry's own URL alone. Raises SettingsInvalid."""
-    read = _Reader(os.environ if env is None else env)  # noqa: TID251 - this is the one reader
-    url = read.optional("MOORAGE_PUBLIC_URL", _origin)
-    if read.errors:
-        raise SettingsInvalid(read.errors)
-    return url
+    return (read := _Reader()).checked(read.optional("MOORAGE_PUBLIC_URL", _origin))
+
+
+def secrets_from_env() -> tuple[bytes, ...]:
+    """Read the secrets alone; there may be none. Raises SettingsInvalid."""
+    return (read := _Reader()).checked(read("MOORAGE_SECRET_KEY", _secrets, ()))
 
 
 class _Reader:
     """A reader of settings that collects their errors."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.env = env
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self.env = os.environ if env is None else env  # noqa: TID251 - this is the one reader
         self.errors: list[str] = []
+
+    def checked(self, value: T) -> T:
+        """Return a value that was read. Raises SettingsInvalid, with all errors of the reader."""
+        if self.errors:
+            raise SettingsInvalid(self.errors)
+        return value
 
     def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
         found = self.optional(name, parse)
@@ -334,11 +329,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _number(text: str) -> float:
     try:
-        seconds = float(text.removesuffix("s"))
+        return float(text)
     except ValueError:
-        seconds = -1.0
+        return -1.0  # which nothing may be
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text.removesuffix("s"))
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"expected seconds, got {text!r}")
     return seconds
@@ -376,16 +375,13 @@ def _json(text: str) -> str:
 
 
 def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = -1.0
+    days = _number(text)
     if not 0 <= days <= _DAYS_MAX:
         raise ValueError(f"expected days, 0 to {_DAYS_MAX}, got {text!r}")
     return days
 
 
-def _lock(text: str) -> int | None:
+def _or_off(text: str) -> int | None:
     return None if text.lower() == "off" else _positive(text)
 
 

@@ -289,6 +289,10 @@ class Conflict(Refusal):
     """Conflict: the name is taken, or the package inherits its roles."""
 
 
+class Protected(Conflict):
+    """A rule that the owner has made protects the content from the change."""
+
+
 class NotAllowed(Refusal):
     """A policy of the organization or a missing role over the repository forbids the change."""
 

@@ -10,24 +10,32 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from registry.http.admin_listener import admin_listener
 from registry.http.metrics import HttpMetrics
+from registry.http.owner_metrics import OwnerMetrics
+from registry.http.reachability import Reachability
 from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
+from registry.packages.tag_rules import CHANGES
 from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
 from registry.version import VERSION
+from storage.metadata.statement_timings import modules
 from storage.timings import SECONDS, Timings
 
 if TYPE_CHECKING:
+    from registry.jobs.hook_metrics import HookMetrics
     from registry.jobs.metrics import JobMetrics
     from registry.jobs.runner import Runs
 
 WORKER: Final = "worker"
+#: The values of a histogram.
+_HISTOGRAM: Final = len(SECONDS) + 2
 #: The operations of S3's API that the store performs.
 _OPERATIONS: Final = (
     "AbortMultipartUpload", "CompleteMultipartUpload", "CreateBucket", "CreateMultipartUpload", "DeleteObjects",
@@ -53,12 +61,26 @@ class StoreMetrics:
         self._buffers = catalog.add(
             Family("moorage_upload_bytes_in_memory", "gauge", "Memory that holds parts of uploads under way.")
         )
+        self._refusals = catalog.add(Family("moorage_quota_refusals", "counter", "Uploads that a quota refused."))
         self._requests = catalog.add(
             Family("moorage_store_requests", "counter", "Requests to the object store.", ("operation", "result"))
         )
         self._seconds = catalog.add(
             Family("moorage_store_request_seconds", "histogram", "Until the object store answers.", ("operation",))
         )
+        self._stolen = catalog.add(
+            Family("moorage_upload_leases_stolen", "counter", "Uploads that were taken from requests that had died.")
+        )
+        self._waits = catalog.add(
+            Family("moorage_db_pool_wait_seconds", "histogram", "Until a connection was had, where none was at hand.")
+        )
+        self._statements = catalog.add(
+            Family("moorage_db_statement_seconds", "histogram", "Until PostgreSQL answers.", ("module",), sparse=1)
+        )
+        catalog.slots(self._statements, modules())
+        kept = "Changes of tags that the owner's rules refused."
+        self._refused = catalog.add(Family("moorage_tag_changes_refused", "counter", kept, ("change",)))
+        catalog.slots(self._refused, CHANGES)
         catalog.slots(self._lookups, ("remembered", "asked"))
         catalog.slots(self._seconds, _OPERATIONS)
         catalog.slots(self._requests, _OPERATIONS, ("ok", "failed", "cancelled"))
@@ -70,27 +92,42 @@ class StoreMetrics:
             gauges.gauge(slot, lambda number=number: db.use[number])  # type: ignore[misc]  # a lambda's default
         gauges.counter(self._lookups.series["remembered",], lambda: lookups.counts[0] - lookups.counts[1])
         gauges.counter(self._lookups.series["asked",], lambda: lookups.counts[1])
+        for (change,), slot in self._refused.series.items():
+            gauges.counter(slot, partial(db.refused_changes.__getitem__, change))
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
+        gauges.counter(self._stolen.slot, lambda: services.uploads.counts["stolen"])
+        gauges.histogram(self._waits.slot, _HISTOGRAM, lambda: db.waits.durations[""])
+        if db.statements is not None:
+            asked = db.statements.timings.durations
+            for (module,), slot in self._statements.series.items():
+                gauges.histogram(slot, _HISTOGRAM, partial(asked.__getitem__, module))
+        gauges.counter(self._refusals.slot, lambda: services.uploads.counts["over_quota"])
         timings = getattr(services.stores, "timings", None)
         if isinstance(timings, Timings):  # a directory has none
             for (operation, result), slot in self._requests.series.items():
                 gauges.counter(slot, partial(timings.results.__getitem__, (operation, result)))
             for (operation,), slot in self._seconds.series.items():
-                gauges.histogram(slot, len(SECONDS) + 2, partial(timings.durations.__getitem__, operation))
+                gauges.histogram(slot, _HISTOGRAM, partial(timings.durations.__getitem__, operation))
 
 
 class Monitoring:
-    """The metrics of the processes of a node, one of which may be its WORKER; made before the fork."""
+    """The metrics of the processes of a node, one of which may be its WORKER; made before the fork.
 
-    def __init__(self, processes: Sequence[str]) -> None:
+    ``owners``: those that have series of their own; ``disk``: the directory that is the store, if it is one.
+    """
+
+    def __init__(self, processes: Sequence[str], owners: Sequence[str] = (), disk: Path | None = None) -> None:
         catalog = Catalog()
         build = catalog.add(Family("moorage_build_info", "gauge", "The release.", ("version", "python"), "max"))
         catalog.slots(build, (VERSION,), (".".join(map(str, sys.version_info[:3])),))
         (self._build,) = build.series.values()
         self._process = ProcessMetrics(catalog)
         self._stores = StoreMetrics(catalog)
+        self._reachability = Reachability(catalog, disk)
         self._jobs = _job_metrics(catalog) if WORKER in processes else None
+        self._hooks = _hook_metrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
+        self._owners = OwnerMetrics(catalog, owners) if owners and self._http is not None else None
         self.slabs = Slabs(catalog, processes)
 
     @asynccontextmanager
@@ -103,13 +140,15 @@ class Monitoring:
         gauges, lag = Gauges(slab), LoopLag()
         self._process.read_into(gauges, lag)
         self._stores.read_into(gauges, services)
-        watching = [gauges.run(), lag.watch()]
+        watching = [gauges.run(), lag.watch(), self._reachability.watch(gauges, services)]
         if self._jobs is not None and runs is not None:
             watching.append(self._jobs.watch(gauges, runs, services))
+        if self._hooks is not None and runs is not None:
+            watching.append(self._hooks.watch(gauges, services))
         async with admin_listener(self.slabs, gauges, listener), asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(one) for one in watching]
             try:
-                yield Measured(gauges, self._http, slab)
+                yield Measured(gauges, self._http, self._owners, slab)
             finally:
                 for watcher in watchers:
                     watcher.cancel()
@@ -119,6 +158,12 @@ def _job_metrics(catalog: Catalog) -> "JobMetrics":
     from registry.jobs.metrics import JobMetrics  # noqa: PLC0415 - a process that serves does no jobs
 
     return JobMetrics(catalog)
+
+
+def _hook_metrics(catalog: Catalog) -> "HookMetrics":
+    from registry.jobs.hook_metrics import HookMetrics  # noqa: PLC0415 - as above
+
+    return HookMetrics(catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +185,23 @@ class Measured:
 
     gauges: Gauges
     http: HttpMetrics | None
+    owners: OwnerMetrics | None
     slab: Slab
 
     def counter(self) -> Callable[[Sequence[Line]], None] | None:
         """Return what counts the requests that the process answers."""
-        return None if self.http is None else self.http.counter(self.slab)
+        if self.http is None:
+            return None
+        count = self.http.counter(self.slab)
+        if self.owners is None:
+            return count
+        count_of_owners = self.owners.counter(self.slab)
+
+        def count_both(lines: Sequence[Line]) -> None:
+            count(lines)
+            count_of_owners(lines)
+
+        return count_both
 
     def watch(self, router: Router, server: Server) -> None:
         """Have the measures of a process that answers read."""

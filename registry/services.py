@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
 from registry.config import Settings
+from registry.hooks.hooks import Hooks
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
 from registry.packages.packages import Packages
 from registry.packages.publishing import Manifests
+from registry.packages.retention.rules import Retention
 from registry.packages.roles import Accesses
 from registry.packages.tags import Tags
 from registry.packages.versions import Versions
+from registry.process.outages import Outages
+from registry.rate_limits import RateLimits
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
 from storage.metadata.reads.lookups import Lookups
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from registry.accounts.audit_sinks import Sink
     from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
+    from registry.hooks.sending import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,16 @@ class Services:
     activity: Activity
     accesses: Accesses
     downloads: Downloads
+    retention: Retention
+    hooks: Hooks
+    sender: "Sender"
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
     audit_sink: "Sink | None"  # None: nobody wants the audit log
+    outages: Outages
     now: Callable[[], float]  # Unix seconds
+    limits: RateLimits | None = None  # None: nothing is limited
     #: Set when the process is told to stop: readiness is gone, while requests are still answered for a while.
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.

@@ -57,6 +57,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION judge_tag(package bigint, change text, tag text, digest text, spared text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    judged bigint := tag_rule_of(package, ARRAY[change], tag, spared);
+BEGIN
+    IF judged IS NULL THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'MR002', MESSAGE = 'a rule forbids this change of a tag', DETAIL = (
+        SELECT jsonb_build_object('rule', rules.name, 'owner', lower(owner.login), 'package', packages.name,
+                                  'change', change, 'tag', tag, 'digest', digest, 'unless_role', rules.unless_role)
+          FROM tag_rules rules
+          JOIN accounts owner ON owner.id = rules.owner_id
+          JOIN packages ON packages.id = judge_tag.package
+         WHERE rules.id = judged);
+END $$;
+
 CREATE TABLE packages (
     id bigint NOT NULL,
     owner_id bigint NOT NULL,
@@ -94,6 +112,28 @@ CREATE FUNCTION package_words_of(login text, name text) RETURNS TABLE(word text,
       FROM (SELECT string_to_array(name, '/') AS parts) AS split, generate_series(1, cardinality(parts)) AS n
 $$;
 
+CREATE FUNCTION quota_room(package bigint, account bigint, more bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN (
+        SELECT concat_ws(E'\t', CASE WHEN hard AND total.used + greatest(more, 1) > quota.bytes THEN '!' ELSE '' END,
+                         owner.login, total.used, quota.bytes, quota.warn_percent)
+          FROM packages target
+          JOIN quotas quota ON quota.owner_id = target.owner_id
+          JOIN accounts owner ON owner.id = quota.owner_id
+          LEFT JOIN owner_usage known ON known.owner_id = quota.owner_id
+         CROSS JOIN LATERAL (
+                SELECT greatest(coalesce(known.bytes, 0), 0) + coalesce(sum(opened.received), 0)::bigint AS used
+                  FROM (SELECT package_id, received FROM uploads
+                         WHERE account_id = account AND state = 'open' AND digest IS NULL AND expires_at > now()
+                         LIMIT 1000) AS opened
+                  JOIN packages other ON other.id = opened.package_id
+                 WHERE other.owner_id = quota.owner_id
+               ) AS total
+         WHERE target.id = package);
+END $$;
+
 CREATE FUNCTION refuse_change_of_events() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -109,6 +149,21 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MR001', MESSAGE = (SELECT reason FROM read_only);
     END IF;
     RETURN NEW;  -- NULL for a statement
+END $$;
+
+CREATE FUNCTION tag_rule_of(package bigint, changes text[], tag text, spared text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM tag_rules) THEN  -- nobody uses them: that is cheaper to know
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT rule.id
+              FROM packages JOIN tag_rules rule ON rule.owner_id = packages.owner_id
+             WHERE packages.id = tag_rule_of.package AND rule.enabled AND rule.forbid && changes
+               AND spared NOT IN ('all', coalesce(rule.unless_role, '-'))
+               AND packages.name ~ rule.package_pattern AND tag_rule_of.tag ~ rule.tag_pattern
+             ORDER BY rule.id LIMIT 1);
 END $$;
 
 CREATE FUNCTION turn_events(moment timestamp with time zone, kept_months integer) RETURNS integer
@@ -151,6 +206,44 @@ BEGIN
         done := done + 1;
     END IF;
     RETURN done;
+END $_$;
+
+CREATE FUNCTION turn_pulls(moment timestamp with time zone, kept_days integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $_$
+DECLARE
+    today     timestamp := date_trunc('day', moment AT TIME ZONE 'UTC');
+    kept_from timestamp := today - make_interval(days => kept_days);
+    begins    timestamptz;
+    ends      timestamptz;
+    part      text;
+    done      integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('turn_pulls')) THEN
+        RETURN 0;
+    END IF;
+    FOR ahead IN 0 .. CASE WHEN kept_days > 0 THEN 2 ELSE -1 END LOOP
+        part := to_char(today + make_interval(days => ahead), '"pulls_"YYYY_MM_DD');
+        begins := (today + make_interval(days => ahead)) AT TIME ZONE 'UTC';
+        ends := (today + make_interval(days => ahead + 1)) AT TIME ZONE 'UTC';
+        IF to_regclass(part) IS NULL
+           AND NOT EXISTS (SELECT 1 FROM pulls_default WHERE at >= begins AND at < ends) THEN
+            EXECUTE format('CREATE TABLE %I (LIKE pulls INCLUDING DEFAULTS)', part);
+            EXECUTE format('ALTER TABLE pulls ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, begins, ends);
+            done := done + 1;
+        END IF;
+    END LOOP;
+    FOR part IN
+        SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+         WHERE inhparent = 'pulls'::regclass AND relname ~ '^pulls_[0-9]{4}_[0-9]{2}_[0-9]{2}$'
+           AND (kept_days = 0 OR relname < to_char(kept_from, '"pulls_"YYYY_MM_DD'))
+    LOOP
+        EXECUTE format('DROP TABLE %I', part);
+        done := done + 1;
+    END LOOP;
+    DELETE FROM pulls_default WHERE kept_days = 0 OR at < kept_from AT TIME ZONE 'UTC';
+    RETURN done + FOUND::integer;
 END $_$;
 
 CREATE TABLE accounts (
@@ -212,7 +305,8 @@ ALTER TABLE device_sign_ins ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 CREATE TABLE download_totals (
     version_id bigint NOT NULL,
     package_id bigint NOT NULL,
-    count bigint NOT NULL
+    count bigint NOT NULL,
+    last_at timestamp with time zone
 )
 WITH (fillfactor='90');
 
@@ -239,7 +333,9 @@ CREATE TABLE event_seals (
     first_at timestamp with time zone NOT NULL,
     hash bytea NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32))
+    signature bytea,
+    CONSTRAINT event_seals_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT event_seals_signature_check CHECK ((octet_length(signature) = 64))
 );
 
 CREATE SEQUENCE events_id
@@ -304,6 +400,72 @@ CREATE TABLE former_repositories (
     name text NOT NULL,
     repository_id bigint NOT NULL
 );
+
+CREATE TABLE hook_deliveries (
+    id bigint NOT NULL,
+    hook_id bigint NOT NULL,
+    guid uuid DEFAULT gen_random_uuid() NOT NULL,
+    redelivery boolean DEFAULT false NOT NULL,
+    event text NOT NULL,
+    action text,
+    lane bigint NOT NULL,
+    xid xid8,
+    event_id bigint,
+    at timestamp with time zone,
+    package_id bigint,
+    version_id bigint,
+    digest text,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    data jsonb,
+    state text NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    delivered_at timestamp with time zone,
+    duration_ms integer,
+    status_code integer,
+    status text,
+    request_headers jsonb,
+    payload bytea,
+    response_headers jsonb,
+    response bytea,
+    CONSTRAINT hook_deliveries_state_check CHECK ((state = ANY (ARRAY['held'::text, 'waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text])))
+);
+
+ALTER TABLE hook_deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE hooks (
+    id bigint NOT NULL,
+    owner_id bigint,
+    repository_id bigint,
+    sealed bytea NOT NULL,
+    content_type text NOT NULL,
+    format text NOT NULL,
+    events text[] NOT NULL,
+    children boolean NOT NULL,
+    active boolean NOT NULL,
+    since xid8 DEFAULT event_xid() NOT NULL,
+    creator_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    rests_until timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_reason text,
+    last_code integer,
+    last_status text,
+    CONSTRAINT hooks_check CHECK (((owner_id IS NULL) <> (repository_id IS NULL))),
+    CONSTRAINT hooks_content_type_check CHECK ((content_type = ANY (ARRAY['json'::text, 'form'::text]))),
+    CONSTRAINT hooks_format_check CHECK ((format = ANY (ARRAY['github'::text, 'distribution'::text, 'cloudevents'::text])))
+);
+
+CREATE SEQUENCE hooks_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE identities (
     issuer text NOT NULL,
@@ -387,6 +549,13 @@ CREATE TABLE migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE owner_usage (
+    owner_id bigint NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE package_blobs (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
@@ -411,6 +580,12 @@ CREATE TABLE package_teams (
     CONSTRAINT package_teams_role_check CHECK (((role >= 1) AND (role <= 3)))
 );
 
+CREATE TABLE package_usage (
+    package_id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    bytes bigint NOT NULL
+);
+
 CREATE TABLE package_users (
     package_id bigint NOT NULL,
     user_id bigint NOT NULL,
@@ -432,6 +607,56 @@ CREATE TABLE passwords (
     account_id bigint NOT NULL,
     hash text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE SEQUENCE pulls_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE pulls (
+    id bigint DEFAULT nextval('pulls_id'::regclass) NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    package_id bigint NOT NULL,
+    version_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    remote text NOT NULL,
+    user_agent text NOT NULL,
+    count bigint NOT NULL
+)
+PARTITION BY RANGE (at);
+
+CREATE TABLE pulls_default (
+    id bigint DEFAULT nextval('pulls_id'::regclass) NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    package_id bigint NOT NULL,
+    version_id bigint NOT NULL,
+    digest bytea NOT NULL,
+    tag text COLLATE pg_catalog."C",
+    actor_id bigint,
+    via text NOT NULL,
+    token_id bigint,
+    token_name text,
+    remote text NOT NULL,
+    user_agent text NOT NULL,
+    count bigint NOT NULL
+);
+
+CREATE TABLE quotas (
+    owner_id bigint NOT NULL,
+    bytes bigint NOT NULL,
+    hard boolean NOT NULL,
+    warn_percent smallint NOT NULL,
+    warned_at timestamp with time zone,
+    CONSTRAINT quotas_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT quotas_warn_percent_check CHECK (((warn_percent >= 1) AND (warn_percent <= 100)))
 );
 
 CREATE TABLE read_only (
@@ -470,6 +695,61 @@ CREATE TABLE repository_users (
     CONSTRAINT repository_users_role_check CHECK (((role >= 1) AND (role <= 3)))
 );
 
+CREATE TABLE retention_decisions (
+    plan_id bigint NOT NULL,
+    package_id bigint NOT NULL,
+    place integer NOT NULL,
+    version_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    tag text COLLATE pg_catalog."C",
+    tags text[] NOT NULL,
+    decision text NOT NULL,
+    because jsonb NOT NULL,
+    outcome text,
+    told text,
+    CONSTRAINT retention_decisions_decision_check CHECK ((decision = ANY (ARRAY['keep'::text, 'untag'::text, 'delete'::text]))),
+    CONSTRAINT retention_decisions_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'changed'::text, 'refused'::text, 'undone'::text, 'lost'::text])))
+);
+
+CREATE TABLE retention_plans (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    policy_id bigint,
+    body jsonb NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    scheduled boolean NOT NULL,
+    actor_id bigint,
+    package_id bigint DEFAULT 0 NOT NULL,
+    held_until timestamp with time zone DEFAULT now() NOT NULL,
+    packages integer DEFAULT 0 NOT NULL,
+    guarded integer DEFAULT 0 NOT NULL,
+    untags integer DEFAULT 0 NOT NULL,
+    deletes integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    planned_at timestamp with time zone,
+    applied_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT retention_plans_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'planned'::text, 'needs_approval'::text, 'applying'::text, 'applied'::text, 'undoing'::text, 'undone'::text])))
+);
+
+ALTER TABLE retention_plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE TABLE retention_policies (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL,
+    body jsonb NOT NULL,
+    schedule text NOT NULL,
+    enabled boolean NOT NULL,
+    next_at timestamp with time zone DEFAULT (now() + '01:00:00'::interval) NOT NULL,
+    updated_by bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT retention_policies_schedule_check CHECK ((schedule = ANY (ARRAY['hourly'::text, 'daily'::text, 'weekly'::text])))
+);
+
+ALTER TABLE retention_policies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE retired_names (
     owner_login text NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -488,6 +768,26 @@ CREATE TABLE sign_in_codes (
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT sign_in_codes_hash_check CHECK ((octet_length(hash) = 32))
 );
+
+CREATE TABLE tag_rules (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    package text NOT NULL,
+    tags text[] NOT NULL,
+    except_tags text[] NOT NULL,
+    forbid text[] NOT NULL,
+    unless_role text,
+    enabled boolean NOT NULL,
+    package_pattern text NOT NULL COLLATE pg_catalog."C",
+    tag_pattern text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tag_rules_forbid_check CHECK (((forbid <> '{}'::text[]) AND (forbid <@ '{move,delete,create}'::text[]))),
+    CONSTRAINT tag_rules_unless_role_check CHECK ((unless_role = 'admin'::text))
+);
+
+ALTER TABLE tag_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
 CREATE TABLE tags (
     package_id bigint NOT NULL,
@@ -538,6 +838,7 @@ CREATE TABLE tokens (
     ceiling smallint,
     rules jsonb,
     subject text,
+    device text,
     CONSTRAINT tokens_ceiling_check CHECK (((ceiling >= 1) AND (ceiling <= 3))),
     CONSTRAINT tokens_hash_check CHECK ((octet_length(hash) = 32)),
     CONSTRAINT tokens_repository_check CHECK (((repository_id IS NOT NULL) = (kind = ANY (ARRAY['workflow'::text, 'workspace'::text])))),
@@ -585,6 +886,20 @@ CREATE TABLE uploads (
 )
 WITH (fillfactor='60');
 
+CREATE TABLE usage_days (
+    owner_id bigint NOT NULL,
+    day date NOT NULL,
+    byte_hours bigint NOT NULL
+);
+
+CREATE TABLE usage_deltas (
+    owner_id bigint NOT NULL,
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    links smallint NOT NULL,
+    bytes bigint NOT NULL
+);
+
 CREATE TABLE web_sessions (
     token_id bigint NOT NULL,
     way text NOT NULL,
@@ -596,6 +911,8 @@ CREATE TABLE web_sessions (
 );
 
 ALTER TABLE ONLY events ATTACH PARTITION events_default DEFAULT;
+
+ALTER TABLE ONLY pulls ATTACH PARTITION pulls_default DEFAULT;
 
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -636,6 +953,12 @@ ALTER TABLE ONLY former_logins
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_pkey PRIMARY KEY (owner_id, name);
 
+ALTER TABLE ONLY hook_deliveries
+    ADD CONSTRAINT hook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
 
@@ -663,6 +986,9 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY owner_usage
+    ADD CONSTRAINT owner_usage_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY package_blobs
     ADD CONSTRAINT package_blobs_pkey PRIMARY KEY (package_id, digest);
 
@@ -671,6 +997,9 @@ ALTER TABLE ONLY package_repositories
 
 ALTER TABLE ONLY package_teams
     ADD CONSTRAINT package_teams_pkey PRIMARY KEY (package_id, team_id);
+
+ALTER TABLE ONLY package_usage
+    ADD CONSTRAINT package_usage_pkey PRIMARY KEY (package_id);
 
 ALTER TABLE ONLY package_users
     ADD CONSTRAINT package_users_pkey PRIMARY KEY (package_id, user_id);
@@ -684,6 +1013,9 @@ ALTER TABLE ONLY packages
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY quotas
+    ADD CONSTRAINT quotas_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY read_only
     ADD CONSTRAINT read_only_pkey PRIMARY KEY (one);
 
@@ -696,6 +1028,15 @@ ALTER TABLE ONLY repository_teams
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_pkey PRIMARY KEY (repository_id, user_id);
 
+ALTER TABLE ONLY retention_decisions
+    ADD CONSTRAINT retention_decisions_pkey PRIMARY KEY (plan_id, package_id, place);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY retired_names
     ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
 
@@ -707,6 +1048,12 @@ ALTER TABLE ONLY sign_in_codes
 
 ALTER TABLE ONLY sign_in_codes
     ADD CONSTRAINT sign_in_codes_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_owner_id_name_key UNIQUE (owner_id, name);
+
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (package_id, name);
@@ -740,6 +1087,9 @@ ALTER TABLE ONLY upload_segments
 
 ALTER TABLE ONLY uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY usage_days
+    ADD CONSTRAINT usage_days_pkey PRIMARY KEY (owner_id, day);
 
 ALTER TABLE ONLY web_sessions
     ADD CONSTRAINT web_sessions_pkey PRIMARY KEY (token_id);
@@ -778,6 +1128,24 @@ CREATE INDEX events_default_package_id_tag_id_idx ON events_default USING btree 
 
 CREATE INDEX events_default_xid_id_idx ON events_default USING btree (xid, id);
 
+CREATE INDEX hook_deliveries_created ON hook_deliveries USING btree (created_at);
+
+CREATE INDEX hook_deliveries_held ON hook_deliveries USING btree (due_at) WHERE (state = 'held'::text);
+
+CREATE INDEX hook_deliveries_held_version ON hook_deliveries USING btree (version_id) WHERE (state = 'held'::text);
+
+CREATE INDEX hook_deliveries_hook ON hook_deliveries USING btree (hook_id, id);
+
+CREATE UNIQUE INDEX hook_deliveries_once ON hook_deliveries USING btree (hook_id, xid, event_id, event) WHERE (NOT redelivery);
+
+CREATE INDEX hook_deliveries_open ON hook_deliveries USING btree (hook_id, lane, id) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX hook_deliveries_sending ON hook_deliveries USING btree (hook_id) WHERE (state = 'sending'::text);
+
+CREATE INDEX hooks_owner ON hooks USING btree (owner_id, id) WHERE (owner_id IS NOT NULL);
+
+CREATE INDEX hooks_repository ON hooks USING btree (repository_id, id) WHERE (repository_id IS NOT NULL);
+
 CREATE INDEX identities_account ON identities USING btree (account_id);
 
 CREATE INDEX link_reviews_due ON link_reviews USING btree (due_at);
@@ -800,11 +1168,21 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
+CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
+
+CREATE INDEX owner_usage_largest ON owner_usage USING btree (bytes);
+
+CREATE INDEX owner_usage_noted ON owner_usage USING btree (noted_at);
+
 CREATE INDEX package_blobs_digest ON package_blobs USING btree (digest);
 
 CREATE INDEX package_repositories_repository ON package_repositories USING btree (repository_id);
 
 CREATE INDEX package_teams_team ON package_teams USING btree (team_id);
+
+CREATE INDEX package_usage_empty ON package_usage USING btree (package_id) WHERE (bytes = 0);
+
+CREATE INDEX package_usage_largest ON package_usage USING btree (owner_id, bytes);
 
 CREATE INDEX package_users_user ON package_users USING btree (user_id);
 
@@ -830,6 +1208,10 @@ CREATE INDEX packages_repository ON packages USING btree (repository_id) WHERE (
 
 CREATE INDEX packages_unpublished ON packages USING btree (created_at) WHERE (published_at IS NULL);
 
+CREATE INDEX pulls_package ON ONLY pulls USING btree (package_id, id);
+
+CREATE INDEX pulls_default_package_id_id_idx ON pulls_default USING btree (package_id, id);
+
 CREATE INDEX repositories_created ON repositories USING btree (owner_id, id) WHERE (deleted_at IS NULL);
 
 CREATE UNIQUE INDEX repositories_name_key ON repositories USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
@@ -841,6 +1223,20 @@ CREATE INDEX repositories_updated ON repositories USING btree (owner_id, updated
 CREATE INDEX repository_teams_listed ON repository_teams USING btree (team_id, repository_id);
 
 CREATE INDEX repository_users_user ON repository_users USING btree (user_id);
+
+CREATE INDEX retention_decisions_version ON retention_decisions USING btree (version_id, plan_id);
+
+CREATE INDEX retention_plans_made ON retention_plans USING btree (created_at);
+
+CREATE INDEX retention_plans_open ON retention_plans USING btree (id) WHERE (state = ANY (ARRAY['queued'::text, 'applying'::text, 'undoing'::text]));
+
+CREATE INDEX retention_plans_owner ON retention_plans USING btree (owner_id, id);
+
+CREATE INDEX retention_plans_policy ON retention_plans USING btree (policy_id) WHERE (policy_id IS NOT NULL);
+
+CREATE INDEX retention_policies_due ON retention_policies USING btree (next_at) WHERE enabled;
+
+CREATE UNIQUE INDEX retention_policies_name ON retention_policies USING btree (owner_id, lower(name));
 
 CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
 
@@ -872,6 +1268,8 @@ CREATE INDEX uploads_package ON uploads USING btree (package_id);
 
 CREATE INDEX uploads_token ON uploads USING btree (token_id) WHERE (token_id IS NOT NULL);
 
+CREATE INDEX usage_deltas_keys ON usage_deltas USING btree (owner_id, digest);
+
 ALTER INDEX events_owner ATTACH PARTITION events_default_owner_id_xid_id_idx;
 
 ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
@@ -879,6 +1277,8 @@ ALTER INDEX events_package ATTACH PARTITION events_default_package_id_id_idx;
 ALTER INDEX events_tag ATTACH PARTITION events_default_package_id_tag_id_idx;
 
 ALTER INDEX events_commits ATTACH PARTITION events_default_xid_id_idx;
+
+ALTER INDEX pulls_package ATTACH PARTITION pulls_default_package_id_id_idx;
 
 CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
 
@@ -888,7 +1288,9 @@ CREATE TRIGGER packages_changed AFTER UPDATE ON packages FOR EACH ROW WHEN ((pac
 
 CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.published_at IS NOT NULL)) EXECUTE FUNCTION index_package();
 
-CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF id, kind, login, name, email, site_admin, created_at, deleted_at, description, packages_inherit_access, packages_sso_required, members_can_create_public_packages, members_can_create_private_packages, members_can_create_internal_packages ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF sealed, content_type, format, events, children, active ON hooks FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -904,11 +1306,19 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_users FOR 
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON packages FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF bytes, hard, warn_percent ON quotas FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_teams FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON repository_users FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_plans FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON retention_policies FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tag_rules FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON tags FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -918,7 +1328,7 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON teams FOR EACH STA
 
 CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
-CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN ((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text]))) EXECUTE FUNCTION refuse_while_read_only();
+CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (new.device IS NULL))) EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
@@ -933,6 +1343,12 @@ ALTER TABLE ONLY former_repositories
 
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY hooks
+    ADD CONSTRAINT hooks_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id);
 
 ALTER TABLE ONLY identities
     ADD CONSTRAINT identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
@@ -1003,6 +1419,9 @@ ALTER TABLE ONLY packages
 ALTER TABLE ONLY passwords
     ADD CONSTRAINT passwords_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
 
+ALTER TABLE ONLY quotas
+    ADD CONSTRAINT quotas_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
 ALTER TABLE ONLY repositories
     ADD CONSTRAINT repositories_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
@@ -1018,8 +1437,29 @@ ALTER TABLE ONLY repository_users
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
 
+ALTER TABLE ONLY retention_decisions
+    ADD CONSTRAINT retention_decisions_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES retention_plans(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_plans
+    ADD CONSTRAINT retention_plans_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES retention_policies(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY retention_policies
+    ADD CONSTRAINT retention_policies_updated_by_fkey FOREIGN KEY (updated_by) REFERENCES accounts(id);
+
 ALTER TABLE ONLY sign_in_codes
     ADD CONSTRAINT sign_in_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY tag_rules
+    ADD CONSTRAINT tag_rules_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY tags
     ADD CONSTRAINT tags_package_id_digest_fkey FOREIGN KEY (package_id, digest) REFERENCES manifests(package_id, digest);

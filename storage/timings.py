@@ -4,8 +4,6 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import Final
 
-from storage.operations import RECORDING, Operation
-
 #: Upper bounds of the buckets, in seconds: the semantic conventions' of HTTP servers, with two below for what is
 #: answered from memory.
 SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
@@ -21,12 +19,8 @@ class Timings:
         self.results: Counter[tuple[str, str]] = Counter()
         self.durations: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * (len(SECONDS) + 2))
 
-    def note(self, operation: str, result: str, started: float, ended: float) -> None:
-        """Count one operation, and record it for the request that waits for it; times of time.monotonic()."""
-        seconds = ended - started
-        recording = RECORDING.get()
-        if recording is not None:
-            recording.add(Operation("store", operation, started, ended, "" if result == "ok" else result))
+    def note(self, operation: str, result: str, seconds: float) -> None:
+        """Count one operation."""
         self.results[operation, result] += 1
         slots = self.durations[operation]
         slots[bisect_left(SECONDS, seconds)] += 1.0

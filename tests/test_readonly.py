@@ -27,9 +27,9 @@ async def replicas(env: dict[str, str]) -> AsyncIterator[Registry]:
         yield registry
 
 
-async def moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:
+async def moorage(env: dict[str, str], *arguments: str, of: str = "readonly") -> tuple[int, str]:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", "readonly", *arguments, env={"PATH": os.defpath, **measured(), **env},
+        sys.executable, "-m", "registry", of, *arguments, env={"PATH": os.defpath, **measured(), **env},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await child.communicate()
@@ -87,6 +87,35 @@ async def test_what_is_refused_and_what_goes_on(registry: Registry) -> None:
     assert await read_only.switch_off(registry.services.db)
     assert (await registry.call("DELETE", "/v2/alice/app/manifests/v1", token)).status == 202
     await run_once(registry.services)
+
+
+async def test_a_user_is_suspended_in_an_emergency(env: dict[str, str], registry: Registry) -> None:
+    token = await registry.user("mallory")
+    assert await moorage(env, "on", "--reason", REASON) == (0, "read-only; moorage readonly off ends it")
+    for command, status in (("suspend", 401), ("suspend", 401), ("unsuspend", 200), ("suspend", 401)):
+        assert (await moorage(env, "user", command, "mallory", of="admin"))[0] == 0, command
+        assert (await registry.call("GET", "/api/v3/user", token)).status == status, command
+    done = await registry.services.db.fetch("SELECT action FROM events WHERE action ~ 'suspend' ORDER BY id")
+    assert [row["action"] for row in done] == ["user.suspend", "user.unsuspend", "user.suspend"]
+    status, said = await moorage(env, "user", "promote", "mallory", of="admin")
+    assert (status, REASON in said) == (1, True)
+    row = await registry.services.db.fetchrow("SELECT max(id)::text AS id FROM tokens")
+    assert row is not None
+    assert (await moorage(env, "token", "revoke", row["id"], of="admin"))[0] == 0
+
+
+async def test_all_else_of_an_account_is_kept(registry: Registry) -> None:
+    """A column that an account gets later has to be added to the trigger."""
+    free = await registry.services.db.fetch(
+        """
+        SELECT attname FROM pg_attribute
+         WHERE attrelid = 'accounts'::regclass AND attnum > 0 AND NOT attisdropped
+           AND attnum <> ALL (SELECT unnest(tgattr) FROM pg_trigger
+                               WHERE tgrelid = 'accounts'::regclass AND tgname = 'read_only')
+         ORDER BY attname
+        """
+    )
+    assert [row["attname"] for row in free] == ["suspended_at", "updated_at"]
 
 
 @dataclass

@@ -4,10 +4,12 @@ import binascii
 import re
 import shlex
 from base64 import b64decode
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from auth.seals import Keys, signer_of
 from registry.accounts.names import is_login
 from registry.errors import Invalid
 from storage.metadata import audit as storage
@@ -24,6 +26,8 @@ _PLACE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
 _ACTION: Final = re.compile(r"[a-z_]{1,60}(\.[a-z_]{1,60}|\.\*)?", re.ASCII)
 _DATE: Final = re.compile(r"(>=|<=|>|<)?(\S+)")
 _HASH_BYTES: Final = 32
+#: A worker seals once a minute.
+_LATE: Final = timedelta(hours=1)
 #: What a phrase is made of.
 TERMS: Final = "action, actor, created, repo, package, ip, token_id, hashed_token"
 
@@ -219,29 +223,54 @@ def _invalid(problem: str) -> Invalid:
     return Invalid(f"Invalid request.\n\nFor 'phrase', {problem}.", "See the README, «Audit log».")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verified:
-    """The seals of the log: how many are intact, which are broken, and how many are of months that are kept no more."""
+    """The seals of the log: how many are intact, over how many events, and how many are of months not kept any more.
 
-    intact: int
-    events: int
-    expired: int
-    broken: list[Checked]
-    missing: list[int]
+    ``broken``: what is under them is not what was sealed; ``foreign``: no key that is believed has signed them;
+    ``late``: intact, and made long after what is under them, as they are when somebody has the last ones made again;
+    ``signers``: the seals of each key.
+    """
+
+    intact: int = 0
+    events: int = 0
+    expired: int = 0
+    broken: list[Checked] = field(default_factory=list)
+    foreign: list[Checked] = field(default_factory=list)
+    late: list[Checked] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    signers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing, changed, added, or sealed by somebody else."""
+        return not (self.broken or self.foreign or self.missing)
 
 
-async def verify(db: Executor) -> Verified:
-    """Compare the log with its seals. Raises Unavailable."""
-    state = await event_seals.state(db)
-    intact, events, expired, broken, missing = 0, 0, 0, list[Checked](), list[int]()
+async def verify(db: Executor, keys: Keys) -> Verified:
+    """Compare the log with its seals, which one of ``keys`` must have signed. Raises Unavailable."""
+    state, done = await event_seals.state(db), Verified()
     for number in range(1, state.last + 1):
         found = await event_seals.check(db, number)
         if found is None:
-            missing.append(number)
-        elif found.intact:
-            intact, events = intact + 1, events + found.count
-        elif state.kept_from is not None and found.first_at < state.kept_from and found.found < found.count:
-            expired += 1
+            done.missing.append(number)
         else:
-            broken.append(found)
-    return Verified(intact, events, expired, broken, missing)
+            _judge(found, state.kept_from, keys, done)
+    return done
+
+
+def _judge(found: Checked, kept_from: datetime | None, keys: Keys, done: Verified) -> None:
+    signer = None if found.signature is None else signer_of(found.signed_bytes(), found.signature, keys)
+    if signer is None:
+        done.foreign.append(found)
+        return
+    done.signers[signer] += 1
+    if found.intact:
+        done.intact += 1
+        done.events += found.count
+        if found.last_at is not None and found.at - found.last_at > _LATE:
+            done.late.append(found)
+    elif kept_from is not None and found.first_at < kept_from and found.found < found.count:
+        done.expired += 1
+    else:
+        done.broken.append(found)

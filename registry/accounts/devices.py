@@ -144,6 +144,7 @@ async def poll(
             note=f"CLI on {found.host}",
             scopes=found.scopes,
             expires_at=now + TOKEN_LIFE,
+            device=found.host,
         )
         return True
 

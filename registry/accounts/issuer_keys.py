@@ -94,7 +94,8 @@ class IssuerKeys:
             self._fetched_at = self.clock()
             self._failed = False
         except Unavailable as error:
-            log.warning("oidc.issuer_unavailable", issuer=self.issuer.issuer, error=str(error))
+            if not self._failed:
+                log.warning("oidc.issuer_unavailable", issuer=self.issuer.issuer, error=str(error))
             self._failed = True
             if self.clock() - self._fetched_at > _KEYS_MAX_SECONDS:
                 self._keys = {}

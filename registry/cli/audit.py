@@ -1,7 +1,7 @@
 """`moorage admin audit`: the audit log, straight from the database. Imports stand in the commands."""
 # ruff: noqa: PLC0415
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +10,11 @@ from registry.cli.admin import with_database
 from registry.cli.output import print_rows
 
 if TYPE_CHECKING:
+    from auth.seals import Keys
     from storage.metadata.database import Database
 
 _PAGE = 100
+_TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 def audit(
@@ -64,16 +66,48 @@ async def _entries(
         after = page.after
 
 
-def verify_audit() -> None:
-    """Compare the audit log with its seals; exits with 1 where entries are missing, changed or added."""
+def verify_audit(
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(help="Believe the seals of this key too, one that MOORAGE_SECRET_KEY had before."),
+    ] = None,
+) -> None:
+    """Compare the audit log with its seals; exits with 1 where entries are missing, changed or added.
+
+    The seals have to be signed with a key of MOORAGE_SECRET_KEY, or of the option.
+    """
     from registry.accounts import audit as rules
 
-    found = with_database(rules.verify)
+    keys = _believed(public_key or ())
+    found = with_database(lambda db: rules.verify(db, keys))
     for seal in found.broken:
-        typer.echo(f"seal {seal.number} is broken: {seal.count} entries from {seal.first_at:%Y-%m-%d %H:%M:%SZ} on"
-                   f" were sealed at {seal.at:%Y-%m-%d %H:%M:%SZ}, and {seal.found} are there")  # fmt: skip
+        typer.echo(f"seal {seal.number} is broken: {seal.count} entries from {seal.first_at:{_TIME}} on"
+                   f" were sealed at {seal.at:{_TIME}}, and {seal.found} are there")  # fmt: skip
+    for seal in found.foreign:
+        how = "is not signed" if seal.signature is None else "is signed with a key that is not believed"
+        typer.echo(f"seal {seal.number} {how}: somebody else has made or changed it")
     for number in found.missing:
         typer.echo(f"seal {number} is missing")
+    if found.late:
+        typer.echo(f"{len(found.late)} seals were made late, the first of them, {found.late[0].number}, at"
+                   f" {found.late[0].at:{_TIME}}: no worker ran, or somebody had them made anew")  # fmt: skip
     typer.echo(f"{found.intact} seals are intact, over {found.events} entries; {found.expired} are of months not kept")
-    if found.broken or found.missing:
+    for signer, seals in found.signers.items():
+        typer.echo(f"{seals} are signed with the key {signer}")
+    if not found.whole:
         raise typer.Exit(1)
+
+
+def _believed(public_keys: Sequence[str]) -> "Keys":
+    from auth.seals import believed_keys
+    from registry.config import secrets_from_env
+
+    try:
+        keys = believed_keys(secrets_from_env(), public_keys)
+    except ValueError:
+        raise typer.BadParameter("expected an Ed25519 key, 64 hexadecimal digits", param_hint="--public-key") from None
+    if not keys:
+        raise typer.BadParameter(
+            "expected the public key, or MOORAGE_SECRET_KEY in the environment", param_hint="--public-key"
+        )
+    return keys

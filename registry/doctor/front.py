@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
-from registry.config import Settings, TlsSettings
+from registry.config import Settings
 from registry.doctor.http import FAILURES, Reply, announce, ask
 from registry.doctor.report import LARGE_BODIES, Check, clock, hint, reason_of, right, wrong
+from registry.process.certificates import TlsSettings
 
 _PART: Final = "clients"
 _PROXY: Final = "proxy"

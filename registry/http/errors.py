@@ -17,7 +17,9 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from storage.errors import ReadOnly, StorageError, Unavailable
+from registry.packages.kept_tags import TagProtected
+from registry.process.outages import Outages
+from storage.errors import ReadOnly, StorageError, TagRefused, Unavailable
 
 log = structlog.get_logger()
 
@@ -75,12 +77,14 @@ def github_body(error: RegistryError, base: str) -> bytes:
     )
 
 
-def unavailable(error: StorageError, path: str) -> UnavailableNow:
-    """Log a failure of the stores, and convert the failure to the error that a client is told of."""
+def of_storage(error: StorageError, path: str, outages: Outages) -> RegistryError:
+    """Note a failure of the stores in the log, and convert it, or a refusal, to the error that a client is told of."""
+    if isinstance(error, TagRefused):
+        return TagProtected(error)
     if isinstance(error, ReadOnly):
         return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):
-        log.warning("storage.unavailable", error=str(error), path=path)
+        outages.note(error, path=path)
         return UnavailableNow(retry_after_seconds=2)
     log.error("storage.failed", error=str(error), path=path, exc_info=error)
     return UnavailableNow(retry_after_seconds=5)

@@ -5,6 +5,7 @@ A route is a name of the tables of routes, never a path: what clients ask for ad
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from registry.http.api.app import ROUTES as API_ROUTES
@@ -13,15 +14,24 @@ from registry.http.router import Router
 from registry.http.server.access_log import Line
 from registry.http.server.protocol import Server
 from registry.http.v2 import search
-from registry.oci.request import Kind
+from registry.oci.request import METHODS, Kind
 from registry.process.gauges import Gauges
 from registry.process.metrics import Catalog, Family, Slab
+from registry.rate_limits import POLICIES
 from storage.timings import SECONDS
 
 #: What no table has a name for.
 OTHER: Final = "other"
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", OTHER)
 _STATUSES: Final = ("2xx", "3xx", "400", "401", "403", "404", "4xx", "429", "5xx")
+#: What clients ask for all the time is shown from the start: its first failure is one that Prometheus sees.
+_SHOWN: Final = frozenset(
+    {
+        *((kind.name.lower(), method) for kind, method in METHODS),
+        *((route, method) for route in ("token", "page") for method in ("GET", "POST")),
+        *((OTHER, method) for method in _METHODS),
+    }
+)
 _DIRECTIONS: Final = ("in", "out", "redirected")
 _BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
 _MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
@@ -35,12 +45,14 @@ class HttpMetrics:
     """The families of HTTP in a catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
+        requests = ("route", "method", "status")
         self._requests = catalog.add(
-            Family("moorage_http_requests", "counter", "Requests by route.", ("route", "method", "status"), sparse=True)
+            Family("moorage_http_requests", "counter", "Requests by route.", requests, sparse=2, shown=_SHOWN)
         )
         seconds = "From the head of a request to the end of its response."
+        shown = {(route,) for route, _ in _SHOWN}
         self._seconds = catalog.add(
-            Family("moorage_http_request_duration_seconds", "histogram", seconds, ("route",), sparse=True)
+            Family("moorage_http_request_duration_seconds", "histogram", seconds, ("route",), sparse=1, shown=shown)
         )
         moved = "Bytes that were received, sent, and left to the store to send."
         self._bytes = catalog.add(Family("moorage_bytes", "counter", moved, ("direction", "kind")))
@@ -49,6 +61,8 @@ class HttpMetrics:
         self._waiting = catalog.add(Family("moorage_http_waiting", "gauge", "Requests that wait for their turn."))
         many = "Requests and connections that were too many."
         self._refused = catalog.add(Family("moorage_http_refused", "counter", many, ("cause",)))
+        limited = "Requests that were over a rate limit, by the limit."
+        self._limited = catalog.add(Family("moorage_rate_limited", "counter", limited, ("policy",), sparse=True))
         wrong = "Credentials that were wrong; limited: of an address or name with too many of them."
         self._failed = catalog.add(Family("moorage_failed_logins", "counter", wrong, ("result",)))
         spans = "Spans of traces that the collector has taken, and those that it could not be given."
@@ -56,6 +70,7 @@ class HttpMetrics:
         catalog.slots(self._spans, ("sent", "dropped"))
         catalog.slots(self._bytes, _DIRECTIONS, ("blob", "manifest", OTHER))
         catalog.slots(self._refused, ("busy", "connections"))
+        catalog.slots(self._limited, POLICIES)
         catalog.slots(self._failed, ("failed", "limited"))
         self._names = _names()
         names = tuple(dict.fromkeys(self._names.values()))
@@ -70,6 +85,8 @@ class HttpMetrics:
         gauges.gauge(self._waiting.slot, lambda: admission.waiting)
         gauges.counter(self._refused.series["busy",], lambda: admission.refused)
         gauges.counter(self._refused.series["connections",], lambda: server.refused)
+        for policy in router.refused:
+            gauges.counter(self._limited.series[policy,], partial(router.refused.__getitem__, policy))
         gauges.counter(self._failed.series["failed",], lambda: throttle.failed)
         gauges.counter(self._failed.series["limited",], lambda: throttle.refused)
         if router.tracer is not None:

@@ -30,12 +30,14 @@ async def ready(services: Services, http: Request) -> Response:
         told = ["ready", *filter(None, [await require_ready(services.db)])]
         found = await read_only.state(services.db)
     except Unavailable as error:
+        services.outages.note(error, path=http.target)
         return _text(http, 503, str(error), retry_seconds=2)
     if found is not None:
         told.append(f"read-only: {found.reason}")
     try:
         await services.stores.ping()
     except Unavailable as error:
+        services.outages.note(error, path=http.target)
         told.append(f"without its store, so that no layer can be pushed: {error}")
     return _text(http, 200, "; ".join(told))
 

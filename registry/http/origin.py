@@ -14,10 +14,11 @@ _AGENT_MAX: Final = 64
 
 def come_by(request: Request, trusted: Sequence[Network]) -> None:
     """Have the changes of this task tell that they came by ``request``; it is only read when there is one."""
-    ORIGIN.set(partial(_origin, request, trusted))
+    ORIGIN.set(partial(origin_of, request, trusted))
 
 
-def _origin(request: Request, trusted: Sequence[Network]) -> Origin:
+def origin_of(request: Request, trusted: Sequence[Network]) -> Origin:
+    """Return what is recorded of a request: its id, the address of its client and the user agent."""
     agent = (request.field(b"user-agent") or "")[:_AGENT_MAX]
     if not agent.isprintable():
         agent = "".join(letter if letter.isprintable() else " " for letter in agent)

@@ -1,4 +1,4 @@
-"""The application of aiohttp: the API, the pages, and what is told of all other paths."""
+"""The application of aiohttp: the API, the pages, and the answers to all other paths."""
 
 import asyncio
 import importlib

@@ -19,17 +19,23 @@ _HTTPS: Final = re.compile(r"(?:^|[;,\s])proto=\"?https\b", re.ASCII | re.IGNORE
 def client_address(http: Request, trusted: Sequence[Network]) -> str:
     """The peer's address; where the peer is a trusted proxy, the last address that no trusted proxy has written.
 
-    Of IPv6 the /64 is told: whoever has one address has them all.
+    Of IPv6 the /64 is returned: whoever has one address has them all.
     """
+    if not trusted:
+        return _direct(http.client.remote)
     address = _peer(http)
-    if trusted:
-        forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
-        while address is not None and forwarded and any(address in network for network in trusted):
-            written = _address(forwarded.pop())
-            if written is None:
-                break
-            address = written
+    forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
+    while address is not None and forwarded and any(address in network for network in trusted):
+        written = _address(forwarded.pop())
+        if written is None:
+            break
+        address = written
     return _shown(address)
+
+
+@lru_cache(maxsize=1024)
+def _direct(peer: str) -> str:
+    return _shown(_address(peer))
 
 
 @lru_cache(maxsize=1024)
@@ -42,7 +48,7 @@ def _shown(address: IPv4Address | IPv6Address | None) -> str:
 def forwarded_scheme_and_host(http: Request, trusted: Sequence[Network]) -> tuple[str | None, str | None]:
     """Return ``X-Forwarded-Proto`` and ``-Host`` of a trusted proxy; each None where there is none.
 
-    Of a list the first is told, which the outermost proxy has written.
+    Of a list the first is returned, which the outermost proxy has written.
     """
     if not trusted:
         return None, None

@@ -52,6 +52,8 @@ class Router:
         self.tracer = tracer
         self.running: set[asyncio.Task[None]] = set()
         self.throttle = throttle
+        #: How often a rate limit was reached, by its name.
+        self.refused = {} if services.limits is None else services.limits.refused
         self._services = services
         self._guests = guests
         self._tasks = tasks
@@ -133,6 +135,8 @@ class Router:
             request.client.cut(request)
             return
         told = error if isinstance(error, RegistryError) else _unexpected(request, error)
+        if isinstance(told, TooManyRequests) and raw_path(request.target).startswith("/v2"):
+            request.route = v2.route_of(request)  # nobody has read it yet
         response = error_response(told)
         if is_for_api(request.target, request.field(b"host") or "", self._api_host):
             response.body = github_body(told, api_base(request, self._services.settings))

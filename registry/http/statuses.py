@@ -34,6 +34,7 @@ from registry.errors import (
     PageInvalid,
     PathUnknown,
     PreconditionFailed,
+    Protected,
     RangeInvalid,
     RangeNotSatisfiable,
     RegistryError,
@@ -72,6 +73,7 @@ STATUSES: Final[Mapping[type, tuple[int, str]]] = {
     Unauthorized: (401, "UNAUTHORIZED"),  # code-11
     Denied: (403, "DENIED"),  # code-12
     NotAllowed: (403, "DENIED"),
+    Protected: (409, "DENIED"),
     Unsupported: (405, "UNSUPPORTED"),  # code-13; the nearest where the spec has none
     InUse: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),

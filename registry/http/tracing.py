@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 from uuid import uuid4
 
 from registry.config import Settings
-from registry.http.outbound import send
+from registry.egress.client import Egress
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.message import Request
 from registry.http.spans import operation_span, request_span
@@ -147,7 +147,7 @@ def _waited_for(line: Line) -> Sequence[Operation]:
 async def open_tracer(settings: Settings, wanted: TraceSettings) -> AsyncIterator[Tracer]:
     """Trace requests within the block, at the end of which the last spans are sent."""
     public = settings.public_url or ("http" if settings.tls is None else "https")
-    exporter = Exporter(wanted, send, {"service.version": VERSION, "service.instance.id": str(uuid4())})
+    exporter = Exporter(wanted, Egress().send, {"service.version": VERSION, "service.instance.id": str(uuid4())})
     async with asyncio.TaskGroup() as tasks:
         sending = tasks.create_task(exporter.run())
         try:

@@ -23,11 +23,17 @@ class JobMetrics:
     """The families of the background jobs, and of how much there is and waits for them."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._runs = catalog.add(Family("moorage_job_runs", "counter", "Runs of a job.", ("job", "result")))
-        self._items = catalog.add(Family("moorage_job_items", "counter", "The work that a job has done.", ("job",)))
+        self._runs = catalog.add(Family("moorage_job_runs", "counter", "Runs of a job.", ("job_name", "result")))
+        self._items = catalog.add(
+            Family("moorage_job_items", "counter", "The work that a job has done.", ("job_name",))
+        )
         self._succeeded = catalog.add(
             Family(
-                "moorage_job_last_success_timestamp_seconds", "gauge", "When a job last ended well.", ("job",), "max"
+                "moorage_job_last_success_timestamp_seconds",
+                "gauge",
+                "When a job last ended well.",
+                ("job_name",),
+                "max",
             )
         )
         jobs = tuple(SCHEDULE)

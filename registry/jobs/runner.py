@@ -15,13 +15,13 @@ import structlog
 
 from registry.jobs.schedule import COLLECTOR, SCHEDULE, Job
 from registry.services import Services
-from storage.errors import ReadOnly, StorageError
+from storage.errors import DatabaseUnavailable, ReadOnly, StorageError, StoreUnavailable
 from storage.metadata import job_runs, read_only
 
 log = structlog.get_logger()
 
 #: Not done while the registry is read-only.
-_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes"})
+_CHANGES_CONTENT: Final = frozenset({*COLLECTOR, "add_sizes", "keep_retention"})
 _AFTER_FAILURE_SECONDS: Final = 10.0
 #: What a job does is recorded for administrators when it is idle again, and as often as this in any case.
 _RECORDED_SECONDS: Final = 300.0
@@ -60,7 +60,6 @@ async def _repeat(record: "Record", job: Job, stopping: asyncio.Event) -> None:
         except ReadOnly:
             pass
         except StorageError as error:
-            log.warning("job.failed", job=name, error=str(error))
             await record.failed(error)
             pause = _AFTER_FAILURE_SECONDS
         else:
@@ -93,9 +92,13 @@ class Record:
         self._recorded = False
         self._ran_at = services.now()
         self._failed_at = float("-inf")
+        self._failure = ""  # of the last run, if the log has it
 
     async def ran(self, done: int) -> None:
         """Record a run that ended well, if the job has come to rest after some work, or not for a while."""
+        if self._failure:
+            log.info("job.recovered", job=self.name)
+            self._failure = ""
         self._items += done
         self._runs.results[self.name, "ok"] += 1
         self._runs.items[self.name] += done
@@ -107,7 +110,12 @@ class Record:
                 self._items, self._ran_at, self._recorded = 0, now, True
 
     async def failed(self, error: StorageError) -> None:
-        """Record a failure; in the database unless one was recorded not long ago."""
+        """Record a failure: in the log unless the log has it, in the database unless one was recorded not long ago."""
+        if isinstance(error, DatabaseUnavailable | StoreUnavailable):
+            self.services.outages.note(error, job=self.name)
+        elif str(error) != self._failure:
+            self._failure = str(error)
+            log.warning("job.failed", job=self.name, error=self._failure)
         self._runs.results[self.name, "failed"] += 1
         now = self.services.now()
         if now - self._failed_at >= _RECORDED_SECONDS:

@@ -117,6 +117,15 @@ _BASE_KINDS: Final = {"GET": Kind.BASE, "HEAD": Kind.BASE}
 _CATALOG_KINDS: Final = {"GET": Kind.CATALOG, "HEAD": Kind.CATALOG}
 _TAGS_KINDS: Final = {"GET": Kind.TAGS_LIST, "HEAD": Kind.TAGS_LIST}
 _REFERRERS_KINDS: Final = {"GET": Kind.REFERRERS, "HEAD": Kind.REFERRERS}
+#: Every kind with each of its methods.
+METHODS: Final = tuple(
+    (kind, method)
+    for kinds in (
+        _BASE_KINDS, _CATALOG_KINDS, _TAGS_KINDS, _REFERRERS_KINDS,
+        _BLOB_KINDS, _START_KINDS, _UPLOAD_KINDS, _MANIFEST_KINDS,
+    )
+    for method, kind in kinds.items()
+)  # fmt: skip
 
 
 def parse(method: str, path: str, query: Mapping[str, str]) -> OCIRequest:

@@ -33,8 +33,7 @@ class Blobs:
         """Link a blob of a package that the caller may read into another package; False: the bytes must be uploaded."""
         source_id: int | None = package_id  # what the package has already
         if source is None:
-            granted = None if identity.grants is None else [grant.name for grant in identity.grants]
-            source = await blobs.readable_source(self.db, identity.token_id, digest, granted)
+            source = await blobs.readable_source(self.db, identity.token_id, digest, identity.granted_names)
         if source is not None:
             source_id = await self._readable(identity, source)
         if source_id is None:

@@ -15,6 +15,7 @@ from registry.packages.deletion_rules import (
     PopularPackage,
     PopularVersion,
 )
+from registry.packages.kept_tags import TagProtected, protected
 from storage.metadata import deletions
 from storage.metadata.deletions import (
     Effect,
@@ -27,16 +28,21 @@ from storage.metadata.deletions import (
     ReturningPackage,
 )
 from storage.metadata.query import Executor
+from storage.metadata.tag_rules import KeptTag
 
 _ETAG_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """The deletion of versions: all that goes, in order; ``refused``: why it does not."""
+    """The deletion of versions: all that goes, in order; ``refused``: why it does not.
+
+    ``kept``: tags that rules forbid to delete.
+    """
 
     leaving: list[Leaving]
-    refused: NotDeletable | None
+    refused: NotDeletable | TagProtected | None
+    kept: list[KeptTag]
 
     @property
     def versions(self) -> list[Leaving]:
@@ -60,8 +66,8 @@ async def plan(
     """Decide the deletion of versions. Raises NotFound, if one of them is not there."""
     leaving, named = await _leaving(db, package_id, version_ids)
     digests = [one.digest for one in leaving]
-    holders, left = await deletions.around(db, package_id, digests, [one.digest for one in named])
-    return Deletion(leaving, _refusal(leaving, holders, left, settings, may_be_last=may_be_last))
+    holders, left, kept = await deletions.around(db, package_id, digests, [one.digest for one in named])
+    return Deletion(leaving, _refusal(leaving, holders, left, kept, settings, may_be_last=may_be_last), kept)
 
 
 async def _leaving(db: Executor, package_id: int, version_ids: Sequence[int]) -> tuple[list[Leaving], list[Leaving]]:
@@ -78,9 +84,17 @@ def _named(leaving: list[Leaving]) -> list[Leaving]:
 
 
 def _refusal(
-    leaving: list[Leaving], holders: list[Holder], left: Left, settings: LifetimeSettings, *, may_be_last: bool = False
-) -> NotDeletable | None:
+    leaving: list[Leaving],
+    holders: list[Holder],
+    left: Left,
+    kept: list[KeptTag],
+    settings: LifetimeSettings,
+    *,
+    may_be_last: bool = False,
+) -> NotDeletable | TagProtected | None:
     named, most = _named(leaving), settings.downloads_lock
+    if kept:
+        return protected(kept[0])
     if most is not None and any(one.public and one.downloads > most for one in named):
         return PopularVersion(most)
     if holders:
@@ -106,10 +120,10 @@ async def preview(db: Executor, package_id: int, version_ids: Sequence[int], set
     """Show the deletion of versions. Raises NotFound."""
     leaving, named = await _leaving(db, package_id, version_ids)
     all_that_goes = {one.id: one.digest for one in leaving}
-    holders, left, effect, orphans = await deletions.preview(
+    holders, left, kept, effect, orphans = await deletions.preview(
         db, package_id, list(all_that_goes.values()), [one.digest for one in named], list(all_that_goes)
     )
-    return Preview(Deletion(leaving, _refusal(leaving, holders, left, settings)), effect, orphans)
+    return Preview(Deletion(leaving, _refusal(leaving, holders, left, kept, settings), kept), effect, orphans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +131,7 @@ class PackageDeletion:
     """The deletion of a package; ``refused``: why it does not go."""
 
     leaving: LeavingPackage
-    refused: NotDeletable | None
+    refused: NotDeletable | TagProtected | None
 
     @property
     def etag(self) -> str:
@@ -128,9 +142,11 @@ class PackageDeletion:
 
 async def plan_package(db: Executor, package_id: int, settings: LifetimeSettings) -> PackageDeletion:
     """Decide the deletion of a package. Raises NotFound."""
-    leaving = await deletions.leaving_package(db, package_id)
+    leaving, kept = await deletions.leaving_package(db, package_id)
     if leaving is None:
         raise NotFound
+    if kept:
+        return PackageDeletion(leaving, protected(kept[0]))
     most = settings.downloads_lock
     locked = most is not None and leaving.visibility == "public" and leaving.most > most
     return PackageDeletion(leaving, PopularPackage(most or 0) if locked else None)

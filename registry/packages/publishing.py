@@ -37,7 +37,7 @@ _CONFIG_MAX: Final = 1024 * 1024
 #: How often a manifest is tried whose references were not there, and then were.
 _TRIES: Final = 3
 _LARGE_SECONDS: Final = 20.0
-_LARGE_CROWD: Final = 32
+_LARGE_USERS_MAX: Final = 32
 #: A manifest that names more is made ready for PostgreSQL in a thread.
 _THREAD_REFERENCES: Final = 1000
 #: A config above this is parsed in a thread.
@@ -46,14 +46,14 @@ _THREAD_BYTES: Final = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A pushed manifest. ``body`` is stored byte for byte; ``token_id`` is the pusher's."""
+    """A pushed manifest. ``body`` is stored byte for byte; ``pusher``: the token that pushed it."""
 
     name: PackageName
     digest: Digest
     manifest: Manifest
     body: bytes
     tags: Sequence[TagName]
-    token_id: int | None
+    pusher: Actor
     origin: str  # our own URL: its repositories can be named too
     known: bool  # the package was seen to have it
     condition: Condition | None  # of the content that the target names: a tag's manifest, or this one
@@ -69,12 +69,12 @@ class Manifests:
     settings: LinkSettings
     moves: Retags
     #: By account: whose manifest is large waits for the one before, for as long as a client waits for an answer.
-    large: Turns = field(default_factory=lambda: Turns(1, _LARGE_SECONDS, _LARGE_CROWD))
+    large: Turns = field(default_factory=lambda: Turns(1, _LARGE_SECONDS, _LARGE_USERS_MAX))
 
     async def publish(self, package_id: int, push: Push) -> None:
         """Store a manifest and set its tags.
 
-        Raises ManifestBlobUnknown, NameUnknown, PreconditionFailed, Unavailable.
+        Raises ManifestBlobUnknown, NameUnknown, PreconditionFailed, TagRefused, Unavailable.
         """
         if push.known and push.condition is None and await self._renamed(package_id, push):
             return
@@ -106,7 +106,7 @@ class Manifests:
         condition = push.condition
         if source is None and condition is None:
             async with self.db.turn(package_id):
-                return await manifests.insert(self.db, package_id, new, push.token_id)
+                return await manifests.insert(self.db, package_id, new, push.pusher)
 
         async def work(tx: Transaction) -> bool:
             held = await packages.lock(tx, package_id)
@@ -114,10 +114,10 @@ class Manifests:
                 return False
             if condition is not None:  # a statement of its own: it sees what was written before the lock was ours
                 condition.check(await _current(tx, package_id, push))
-            if not await manifests.insert(tx, package_id, new, push.token_id):
+            if not await manifests.insert(tx, package_id, new, push.pusher):
                 return False
             if source is not None:
-                await _link(tx, held, source, Actor(None, push.token_id))
+                await _link(tx, held, source, push.pusher)
             return True
 
         return await self.db.repeat(work, package_id)
@@ -130,7 +130,7 @@ class Manifests:
         if not plain or len(push.tags) != 1 or sort_of(manifest, push.tags) != "image":
             return False
         return await self.moves.move(
-            push.name, package_id, push.tags[0], push.digest, manifest.media_type, token_id=push.token_id
+            push.name, package_id, push.tags[0], push.digest, manifest.media_type, pusher=push.pusher
         )
 
     async def _absent(self, package_id: int, manifest: Manifest) -> frozenset[Digest]:
@@ -158,12 +158,12 @@ class Manifests:
 
     async def _source(self, push: Push, labels: Labels) -> Target | None:
         """Return the repository named by the label, if the pusher has write access to the repository."""
-        if labels.source is None or push.token_id is None:
+        if labels.source is None or push.pusher.token_id is None:
             return None
         named = repository_of(labels.source, (*self.settings.forge_origins, push.origin))
         if named is None:
             return None
-        target = await links.target(self.db, push.token_id, *named)
+        target = await links.target(self.db, push.pusher.token_id, *named)
         return target if target is not None and target.role >= WRITE else None
 
 

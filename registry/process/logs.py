@@ -30,6 +30,8 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    # Its pool connects again and again to a server that is away; registry.process.outages tells so, once.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # noqa: TID251 - asyncpg's
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
 
 

@@ -6,7 +6,8 @@ self, so counters never fall, and its gauges begin at zero.
 """
 
 import mmap
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, Literal, TypeAlias
@@ -27,8 +28,9 @@ _BUCKETS: Final = len(SECONDS) + 1
 class Family:
     """A metric with its series; ``name`` is without ``_total``, ``series`` has the first slot of each.
 
-    ``sparse``: series that are zero are left out. A histogram has a slot for each of ``SECONDS``, one for what took
-    longer, and one for the sum.
+    ``sparse``: the number of first labels that make a group; a group is left out as long as all of it is zero, unless
+    it is one of ``shown``. It is shown as a whole: what Prometheus sees first of a counter it takes for its beginning.
+    A histogram has a slot for each of ``SECONDS``, one for what took longer, and one for the sum.
     """
 
     name: str
@@ -36,7 +38,8 @@ class Family:
     text: str
     labels: tuple[str, ...] = ()
     merge: Merge = "sum"
-    sparse: bool = False
+    sparse: int = 0
+    shown: Collection[tuple[str, ...]] = ()
     series: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     @property
@@ -64,6 +67,23 @@ class Catalog:
         for series in product(*values):
             family.series[series] = self.size
             self.size += _BUCKETS + 1 if family.kind == "histogram" else 1
+
+
+#: All owners that have no series of their own.
+OTHER_OWNERS: Final = "_other"
+_OWNERS_MOST: Final = 100
+_LOGIN: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,99}", re.ASCII)
+
+
+def parse_owners(text: str) -> tuple[str, ...]:
+    """Parse the logins of owners that have series of their own, in lower case. Raises ValueError."""
+    owners = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    wrong = [owner for owner in owners if not _LOGIN.fullmatch(owner)]
+    if wrong:
+        raise ValueError(f"expected logins of accounts, got {wrong[0]!r}")
+    if len(owners) > _OWNERS_MOST:
+        raise ValueError(f"expected {_OWNERS_MOST} accounts at most, got {len(owners)}")
+    return owners
 
 
 class Slabs:
@@ -115,8 +135,10 @@ def _samples(
 ) -> Iterator[str]:
     name = f"{family.name}_total" if family.kind == "counter" else family.name
     width = _BUCKETS + 1 if family.kind == "histogram" else 1
+    groups = {*family.shown}
+    groups |= {given[: family.sparse] for given, slot in family.series.items() if any(summed[slot : slot + width])}
     for given, slot in family.series.items():
-        if family.sparse and not any(summed[slot : slot + width]):
+        if family.sparse and given[: family.sparse] not in groups:
             continue
         labels = [f'{label}="{_escaped(value)}"' for label, value in zip(family.labels, given, strict=True)]
         if family.kind == "histogram":

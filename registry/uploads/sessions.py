@@ -9,7 +9,8 @@ will not do, a refusal among it, is done by the long one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast
@@ -25,12 +26,14 @@ from registry.errors import (
     UploadExpired,
 )
 from registry.uploads.buffer_pool import BufferPool
+from registry.uploads.room import QuotaExceeded, warning_of
 from registry.uploads.stall_timeout import StallTimeout
 from registry.uploads.writer import INLINE_BYTES, Stored, UploadWriter
 from storage.errors import ObjectCorrupt, UploadGone
-from storage.metadata import blobs, sessions, uploads
+from storage.metadata import blobs, quotas, sessions, uploads
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import Database, ForeignKeyMissing
+from storage.metadata.quotas import Room
 from storage.metadata.sessions import Known, Session
 from storage.metadata.uploads import State, Upload
 from storage.names import Digest, UploadId
@@ -83,11 +86,25 @@ class Uploads:
     new_id: Callable[[], UUID]
     known: Known
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    #: ``stolen``: leases of requests that never gave them back; ``over_quota``: sessions that a quota refused.
+    counts: Counter[str] = field(default_factory=Counter)
 
-    async def start(self, owner: Owner, standing: AccessFacts, algorithm: str) -> UploadId:
-        """Start a session that expires after ``upload_seconds``. ``standing``: the caller's. Raises TooManyRequests."""
+    async def start(
+        self,
+        owner: Owner,
+        standing: AccessFacts,
+        algorithm: str,
+        *,
+        expected_bytes: int = 0,
+        granted: Sequence[str] | None = None,
+    ) -> tuple[UploadId, str | None]:
+        """Start a session that expires after ``upload_seconds``; return its id, and a warning if there is little room.
+
+        ``standing``: the caller's access facts; ``granted``: the packages that the caller may be told of beside public
+        ones, or None for all. Raises TooManyRequests, QuotaExceeded.
+        """
         upload = UploadId(self.new_id())
-        at = await uploads.start(
+        started = await uploads.start(
             self.db,
             upload,
             owner.package_id,
@@ -97,12 +114,17 @@ class Uploads:
             object_key=ObjectKey(f"b/{upload.hex[:2]}/{upload.hex}"),
             lives_seconds=self.settings.upload_seconds,
             most_open=self.settings.sessions_max,
+            expected_bytes=expected_bytes,
         )
-        if at is None:
-            most = self.settings.sessions_max
+        if started.open_sessions >= (most := self.settings.sessions_max):
             raise TooManyRequests(30, f"open uploads: an account may have {most} uploads open at once")
-        self.known.begun(upload, standing, owner.token_id, algorithm, at)
-        return upload
+        room = None if started.room is None else Room.of(started.room)
+        if room is not None and room.is_full:
+            self.counts["over_quota"] += 1
+            largest = await quotas.largest_readable(self.db, owner.token_id, owner.package_id, granted)
+            raise QuotaExceeded(room, largest)
+        self.known.begun(upload, standing, owner.token_id, algorithm, started.at)
+        return upload, None if room is None else warning_of(room)
 
     async def status(self, owner: Owner, upload: UploadId) -> int:
         """Return the durable offset in bytes. Raises BlobUploadUnknown, UploadExpired.
@@ -236,6 +258,7 @@ class Uploads:
                 stores=stores,
             )
             if held is not None:
+                self.counts["stolen"] += held.stolen
                 return held
             await self._open(owner, upload)  # raises when there is nothing to wait for
             if waited >= self.settings.busy_seconds:

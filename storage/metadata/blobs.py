@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable
-from storage.metadata import access_facts
+from storage.metadata import access_facts, quotas, usage_counts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, PackageName
@@ -154,24 +154,32 @@ STORE: Final[LiteralString] = """
     )
 """
 
-#: The end of a statement: each package of ``linked`` (package_id, digest) has the blob, for ``$1`` seconds at least.
-LINK: Final[LiteralString] = """
+#: The end of a statement: each package of ``linked`` (package_id, digest, size) has the blob, for ``$1`` seconds at
+#: least. A link is new that no transaction has locked (xmax): a snapshot may be older than another's link.
+LINK: Final[LiteralString] = f"""
     review AS (
         INSERT INTO link_reviews (package_id, digest, due_at)
         SELECT package_id, digest, now() + make_interval(secs => $1) FROM linked
         ON CONFLICT (package_id, digest) DO UPDATE SET due_at = excluded.due_at
-    )
-    INSERT INTO package_blobs (package_id, digest) SELECT package_id, digest FROM linked
-    ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+    ), held AS (
+        INSERT INTO package_blobs (package_id, digest) SELECT package_id, digest FROM linked
+        ON CONFLICT (package_id, digest) DO UPDATE SET linked_at = now(), deleted_at = NULL
+        RETURNING package_id, digest, xmax = 0 AS is_new
+    ), counted AS ({
+    usage_counts.delta("SELECT * FROM held JOIN linked USING (package_id, digest) WHERE is_new", links="1")
+})
+    SELECT FROM held
 """
 
 _MOUNT: Final = command(
     f"""
     WITH linked AS (
-        SELECT $3::bigint AS package_id, link.digest
+        SELECT $3::bigint AS package_id, link.digest, blob.size
           FROM package_blobs link JOIN blobs blob ON blob.digest = link.digest
          WHERE link.package_id = $2 AND link.digest = $4 AND link.deleted_at IS NULL AND blob.suspect_since IS NULL
            AND NOT EXISTS (SELECT FROM read_only)
+           AND ((SELECT owner_id FROM packages WHERE id = $2) = (SELECT owner_id FROM packages WHERE id = $3)
+                OR NOT {quotas.is_full(quotas.room("$3", "NULL", "blob.size"))})
            FOR KEY SHARE OF link
     ), {LINK}
     """
@@ -181,7 +189,7 @@ _MOUNT: Final = command(
 async def mount(db: Executor, source_id: int, target_id: int, digest: Digest, *, grace_seconds: float) -> bool:
     """Link a blob of one package into another; False when the source has no such blob, or it is suspect.
 
-    False also while the registry is read-only: the upload that the client begins instead is refused.
+    False also while the registry is read-only, or the quota is full: the upload that is begun instead is refused.
     """
     return await _MOUNT.run(db, grace_seconds, source_id, target_id, digest) == 1
 

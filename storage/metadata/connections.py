@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
-from storage.errors import StorageError, Unavailable
+from storage.errors import DatabaseUnavailable, StorageError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -166,9 +166,9 @@ async def connect(address: Address, **more: Any) -> Connection:
     try:
         return await asyncpg.connect(**address.arguments, **more)
     except asyncpg.TargetServerAttributeNotMatched as error:
-        raise Unavailable(STANDBY) from error
+        raise DatabaseUnavailable(STANDBY) from error
     except ssl.SSLCertVerificationError as error:  # a ValueError too
-        raise Unavailable(f"Postgres: its certificate is not believed: {error.verify_message}") from error
+        raise DatabaseUnavailable(f"Postgres: its certificate is not believed: {error.verify_message}") from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
         raise Unusable(f"MOORAGE_DATABASE_URL: {error}") from error
 
@@ -176,7 +176,7 @@ async def connect(address: Address, **more: Any) -> Connection:
 async def require_sessions(address: Address) -> None:
     """Check that a session stays with one server process. Raises Unusable behind a pooler by transaction or statement.
 
-    A pooler is told by the number of the process: what a session was told as it began is not what PostgreSQL says. Two
+    A pooler shows by the number of the process: the one that the session got as it began is not PostgreSQL's. Two
     sessions then ask in turn who answers: by session each has one process, and never that of the other.
     """
     first = await connect(address, statement_cache_size=0, command_timeout=_CONNECT_SECONDS)
@@ -214,5 +214,5 @@ async def _process(connection: Connection) -> tuple[int, str]:
             raise Unusable(_POOLER) from error
         raise
     if row is None:
-        raise Unavailable("Postgres: pg_stat_activity does not show our own session")
+        raise DatabaseUnavailable("Postgres: pg_stat_activity does not show our own session")
     return row[0], row[1]

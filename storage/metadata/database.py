@@ -1,6 +1,8 @@
 """The connection pool, and the one place that translates errors of Postgres into StorageErrors."""
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -8,10 +10,14 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from storage.errors import ReadOnly, StorageError, Unavailable
-from storage.metadata.connections import STANDBY, Connection, parse_url, require_sessions
+from storage.errors import DatabaseUnavailable, StorageError
+from storage.metadata import refusals
+from storage.metadata.connections import STANDBY, parse_url, require_sessions
+from storage.metadata.primary import READ_ONLY, begin_session, require_primary
+from storage.metadata.statement_timings import StatementTimings
 from storage.metadata.turns import Turns
 from storage.operations import recorded
+from storage.timings import Timings
 
 T = TypeVar("T")
 _Held: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -21,14 +27,6 @@ _PACKAGE_SHARE: Final = 4
 #: Taking a connection longer than this is an overload, not a wait.
 _ACQUIRE_SECONDS: Final = 5.0
 _RENEWAL_SECONDS: Final = 1.0
-#: Set after connecting: PgBouncer refuses what it does not know among the parameters of a start.
-_SESSION_SETTINGS: Final = {
-    "statement_timeout": "10000",
-    "lock_timeout": "4000",
-    "idle_in_transaction_session_timeout": "15000",
-    "jit": "off",  # a plan that is worth compiling has no place in a request
-    "plan_cache_mode": "force_generic_plan",  # planning a look-up anew costs five times what running it does
-}
 
 #: What a retry, here or by the client, may mend.
 _PASSING: Final = (
@@ -51,11 +49,8 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
-READ_ONLY: Final = "Postgres: read-only"
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
-#: The state of migration 0027, with the operator's reason as its message.
-_REFUSED_READ_ONLY: Final = "MR001"
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
 #: What an operator is told in words of ours.
 _SAID: Final = (
@@ -96,13 +91,13 @@ def _known(error: Exception) -> StorageError | None:
         return ForeignKeyMissing(error.constraint_name or "")
     if isinstance(error, asyncpg.UniqueViolationError):
         return AlreadyThere(error.constraint_name or "")
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _REFUSED_READ_ONLY:
-        return ReadOnly(str(error))
+    if (refused := refusals.refused(error)) is not None:
+        return refused
     for kind, said in _SAID:
         if isinstance(error, kind):
-            return Unavailable(said)
+            return DatabaseUnavailable(said)
     if isinstance(error, _PASSING) and not isinstance(error, _REPEATABLE):
-        return Unavailable(f"Postgres: {type(error).__name__}")
+        return DatabaseUnavailable(f"Postgres: {type(error).__name__}")
     return None
 
 
@@ -126,7 +121,7 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
         except _REPEATABLE as error:
             left -= 1
             if not left:
-                raise Unavailable(f"Postgres: {type(error).__name__}") from error
+                raise DatabaseUnavailable(f"Postgres: {type(error).__name__}") from error
         except Exception as error:
             known = _known(error)
             if known is None:
@@ -137,46 +132,24 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
 class Transaction:
     """A connection inside a transaction, as an Executor."""
 
-    def __init__(self, connection: _Held) -> None:
+    def __init__(self, connection: _Held, statements: StatementTimings | None) -> None:
         self._connection = connection
+        self._statements = statements
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         with _translated():
-            return await self._connection.fetch(query, *args)
+            return await self._asked(query, self._connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
         with _translated():
-            return await self._connection.fetchrow(query, *args)
+            return await self._asked(query, self._connection.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
         with _translated():
-            return await self._connection.execute(query, *args)
+            return await self._asked(query, self._connection.execute(query, *args))
 
-
-_BEGIN: Final = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean, " + ", ".join(
-    f"set_config('{name}', '{value}', false)" for name, value in _SESSION_SETTINGS.items()
-)
-
-
-async def _begin_session(connection: Connection) -> None:
-    """Apply our settings to a new connection. Raises Unavailable for one to a node that does not write.
-
-    What such a node knows may be old. A pooler may tell of a server what was so when it first saw it; so the server
-    itself is asked, and made to tell again.
-    """
-    row = await connection.fetchrow(_BEGIN)
-    if row is None or row[0]:
-        raise Unavailable(STANDBY)
-    if row[1]:
-        raise Unavailable(READ_ONLY)
-    if _is_told_read_only(connection.get_settings()):
-        await connection.execute("SET default_transaction_read_only = on")
-        await connection.execute("RESET default_transaction_read_only")
-
-
-def _is_told_read_only(told: object) -> bool:
-    """Return whether the server has told that it turned read-only; PostgreSQL tells so with the next answer."""
-    return getattr(told, "default_transaction_read_only", "off") == "on"
+    def _asked(self, query: str, asked: Awaitable[T]) -> Awaitable[T]:
+        return asked if self._statements is None else self._statements.timed(query, asked)
 
 
 class PoolUse(NamedTuple):
@@ -194,12 +167,6 @@ class _Taken(NamedTuple):
     told: object
 
 
-def _require_primary(told: object) -> None:
-    """Refuse what was just answered by a node that turned read-only: another may be the primary, and know more."""
-    if _is_told_read_only(told):
-        raise asyncpg.ReadOnlySQLTransactionError("the node turned read-only")
-
-
 async def _no_reset(_connection: object) -> None:
     """Skip the reset of a returned connection: no statement leaves session state (saves a round trip)."""
 
@@ -211,36 +178,43 @@ class Database:
     one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", size: int) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", size: int, statements: StatementTimings | None = None
+    ) -> None:
         self._pool = pool
+        self.statements = statements
         #: Whose row is locked keeps few connections waiting for it, and others have the rest.
         self._turns = Turns(max(1, size // _PACKAGE_SHARE))
         self._idle: list[_Taken] = []
         self._waiting = 0
+        self.waits = Timings()
         self._renewals = 0
         self._renewed_at = float("-inf")
+        #: The changes that tag rules have refused, by their kind.
+        self.refused_changes: Counter[str] = Counter()
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
-        return await _repeated(self._once, lambda connection: connection.fetch(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
-        return await _repeated(self._once, lambda connection: connection.fetchrow(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.fetchrow(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        return await _repeated(self._once, lambda connection: connection.execute(query, *args))
+        return await _repeated(self._once, query, lambda connection: connection.execute(query, *args))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; only rules call this method, never storage."""
         with _translated():
             async with self._taken() as connection, connection.transaction():
-                yield Transaction(connection)
+                yield Transaction(connection, self.statements)
 
-    async def _once(self, run: Callable[[_Held], Awaitable[T]]) -> T:
+    async def _once(self, query: str, run: Callable[[_Held], Awaitable[T]]) -> T:
         taken, renewals = await self._take(), self._renewals
         try:
-            result = await run(taken.connection)
-            _require_primary(taken.told)
+            asked = run(taken.connection)
+            result = await (asked if self.statements is None else self.statements.timed(query, asked))
+            require_primary(taken.told)
         except BaseException as error:
             await self._give_up(taken.connection, error)
             raise
@@ -252,7 +226,7 @@ class Database:
         taken, renewals = await self._take(), self._renewals
         try:
             yield taken.connection
-            _require_primary(taken.told)
+            require_primary(taken.told)
         except BaseException as error:
             await self._give_up(taken.connection, error)
             raise
@@ -281,6 +255,7 @@ class Database:
     async def _give_up(self, connection: _Held, error: BaseException) -> None:
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             await self.renew()
+        self.refused_changes.update(refusals.changes(error))
         await self._pool.release(connection)  # which knows what state it is in
 
     async def _give(self, taken: _Taken, renewals: int) -> None:
@@ -300,10 +275,12 @@ class Database:
                 return taken
             await self._pool.release(taken.connection)
         self._waiting += 1
+        began = time.monotonic()
         try:
             connection = await recorded("connection", "", self._pool.acquire(timeout=_ACQUIRE_SECONDS))
         finally:
             self._waiting -= 1
+            self.waits.note("", "", time.monotonic() - began)
         try:
             return _Taken(connection, connection.get_settings())
         except asyncpg.InterfaceError:  # it ended in the turn in which it was given to us
@@ -372,8 +349,13 @@ class _Joined(Database):
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings, kind: type[Database] = Database) -> AsyncIterator[Database]:
-    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable."""
+async def open_database(
+    settings: DatabaseSettings, kind: type[Database] = Database, statements: StatementTimings | None = None
+) -> AsyncIterator[Database]:
+    """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable.
+
+    ``statements``: counts every statement.
+    """
     address = parse_url(settings.url)
     with _translated():
         await require_sessions(address)
@@ -383,10 +365,10 @@ async def open_database(settings: DatabaseSettings, kind: type[Database] = Datab
             max_size=settings.pool_size,
             command_timeout=settings.command_seconds,
             max_inactive_connection_lifetime=300,
-            init=_begin_session,
+            init=begin_session,
             reset=_no_reset,
         )
-    database = kind(pool, settings.pool_size)
+    database = kind(pool, settings.pool_size, statements)
     try:
         yield database
     finally:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata.query import Executor, Query, counted, select, together
+from storage.metadata.tag_rules import KEPT_OF_PACKAGE, KEPT_OF_VERSIONS, KeptTag
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +140,19 @@ _HOLDERS: Final = Query(
 )
 
 
-_AROUND: Final = together(_HOLDERS, _LEFT)
+_AROUND: Final = together(_HOLDERS, _LEFT, KEPT_OF_VERSIONS)
 
 
 async def around(
     db: Executor, package_id: int, digests: Sequence[str], named: Sequence[str]
-) -> tuple[list[Holder], Left]:
+) -> tuple[list[Holder], Left, list[KeptTag]]:
     """Indexes with tags that a version of ``named`` is part of, and the rest of a package without all ``digests``.
 
-    The indexes hold directly or through other indexes, and are 20 at most. One of ``named`` itself is none.
+    With the tags of ``digests`` that rules forbid to delete. The indexes hold directly or through other indexes, and
+    are 20 at most. One of ``named`` itself is none.
     """
-    holders, (left,) = await _AROUND.all(db, package_id, list(digests), list(named))
-    return holders, left
+    holders, (left,), kept = await _AROUND.all(db, package_id, list(digests), list(named))
+    return holders, left, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +218,20 @@ _ORPHANS: Final = Query(
 )
 
 
-_PREVIEW: Final = together(_HOLDERS, _LEFT, _EFFECT, _ORPHANS)
+_PREVIEW: Final = together(_HOLDERS, _LEFT, KEPT_OF_VERSIONS, _EFFECT, _ORPHANS)
 
 
 async def preview(
     db: Executor, package_id: int, digests: Sequence[str], named: Sequence[str], version_ids: Sequence[int]
-) -> tuple[list[Holder], Left, Effect, list[Orphan]]:
+) -> tuple[list[Holder], Left, list[KeptTag], Effect, list[Orphan]]:
     """The answer of ``around``, with the effect of deleting these versions, and children that only they hold.
 
     The children do not go with them, and are 100 at most.
     """
-    holders, (left,), (effect,), orphans = await _PREVIEW.all(
+    holders, (left,), kept, (effect,), orphans = await _PREVIEW.all(
         db, package_id, list(digests), list(named), list(version_ids)
     )
-    return holders, left, effect, orphans
+    return holders, left, kept, effect, orphans
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ class LeavingPackage:
     most: int
 
 
-_LEAVING_PACKAGE: Final = select(
+_ONE_PACKAGE: Final = Query(
     LeavingPackage,
     f"""
     SELECT package.id, package.visibility, package.updated_at,
@@ -263,9 +265,16 @@ _LEAVING_PACKAGE: Final = select(
 )
 
 
-async def leaving_package(db: Executor, package_id: int) -> LeavingPackage | None:
-    """The effect of deleting a package; None: the package is gone, or was never published."""
-    return await _LEAVING_PACKAGE.maybe(db, package_id)
+_LEAVING_PACKAGE: Final = together(_ONE_PACKAGE, KEPT_OF_PACKAGE)
+
+
+async def leaving_package(db: Executor, package_id: int) -> tuple[LeavingPackage | None, list[KeptTag]]:
+    """The effect of deleting a package, and a tag that rules forbid to delete, if there is one.
+
+    None: the package is gone, or was never published.
+    """
+    found, kept = await _LEAVING_PACKAGE.all(db, package_id)
+    return next(iter(found), None), kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,19 @@ _ADD: Final = command(
         SELECT version.id, version.package_id, given.day, given.count
           FROM unnest($1::bigint[], $2::date[], $3::bigint[]) AS given (version_id, day, count)
           JOIN manifests version ON version.id = given.version_id
+    ), seen AS MATERIALIZED (
+        SELECT version.id, version.package_id, to_timestamp(given.at) AS at
+          FROM unnest($4::bigint[], $5::float8[]) AS given (version_id, at)
+          JOIN manifests version ON version.id = given.version_id
     ), totals AS (
-        INSERT INTO download_totals (version_id, package_id, count)
-        SELECT id, package_id, sum(count) FROM new GROUP BY id, package_id ORDER BY id
-        ON CONFLICT (version_id) DO UPDATE SET count = download_totals.count + excluded.count
+        INSERT INTO download_totals (version_id, package_id, count, last_at)
+        SELECT id, package_id, coalesce(pulled.count, 0), seen.at
+          FROM seen FULL JOIN (SELECT id, package_id, sum(count) AS count FROM new GROUP BY id, package_id) AS pulled
+               USING (id, package_id)
+         ORDER BY id
+        ON CONFLICT (version_id) DO UPDATE
+           SET count = download_totals.count + excluded.count,
+               last_at = greatest(download_totals.last_at, excluded.last_at)
     )
     INSERT INTO downloads (version_id, day, count)
     SELECT id, day, count FROM new ORDER BY id, day
@@ -25,9 +34,13 @@ _ADD: Final = command(
 )
 
 
-async def add(db: Executor, counts: Mapping[tuple[int, date], int]) -> None:
-    """Add to the download counts of versions and days; counts of purged versions are dropped."""
-    await _ADD.run(db, [key[0] for key in counts], [key[1] for key in counts], list(counts.values()))
+async def add(db: Executor, counts: Mapping[tuple[int, date], int], seen: Mapping[int, float]) -> None:
+    """Add to the download counts of versions and days; counts of purged versions are dropped.
+
+    ``seen``: when clients last asked for versions, in Unix seconds.
+    """
+    days = [key[0] for key in counts], [key[1] for key in counts], list(counts.values())
+    await _ADD.run(db, *days, list(seen), list(seen.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ VERSION_RESTORED: Final[LiteralString] = "packages.package_version_restored"
 TAG_CREATED: Final[LiteralString] = "packages.tag_created"
 TAG_MOVED: Final[LiteralString] = "packages.tag_moved"
 TAG_DELETED: Final[LiteralString] = "packages.tag_deleted"
+TAG_ROLLED_BACK: Final[LiteralString] = "packages.tag_rolled_back"
 VISIBILITY_CHANGED: Final[LiteralString] = "packages.visibility_changed"
 INHERITANCE_CHANGED: Final[LiteralString] = "packages.inheritance_changed"
 REPOSITORY_LINKED: Final[LiteralString] = "packages.repository_linked"
@@ -44,10 +45,16 @@ ROLE_NAMES: Final[LiteralString] = "('{read,write,admin}'::text[])"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An account that makes a change; ``token_id`` None: in a session of the pages, without a token."""
+    """An account that makes a change; ``token_id`` None: in a session of the pages, without a token.
+
+    ``via``: what acts for the account, if neither does. ``spared``: the tag rules that do not bind the actor: "admin",
+    those that spare admins; "all" of them; "" none.
+    """
 
     account_id: int | None
     token_id: int | None
+    via: str = ""
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,13 @@ _GAP: Final[LiteralString] = "E'\\t'"
 def by(actor: Actor | None = None) -> str:
     """Return the parameter of a statement that ``actor`` reads: the actor, or the one of this task, and the request."""
     who, origin = actor or ACTOR.get() or Actor(None, None), ORIGIN.get()()
-    return f"{who.account_id or ''}\t{who.token_id or ''}\t{origin.request_id}\t{origin.remote}\t{origin.user_agent}"
+    named = f"{who.account_id or ''}\t{who.token_id or ''}\t{who.spared}"
+    return f"{named}\t{origin.request_id}\t{origin.remote}\t{origin.user_agent}\t{who.via}"
+
+
+def spared(given: LiteralString) -> LiteralString:
+    """Render the tag rules that do not bind the actor, by the SQL of what ``by`` returned."""
+    return f"split_part({given}, {_GAP}, 3)"
 
 
 def actor(given: LiteralString) -> LiteralString:
@@ -79,12 +92,13 @@ def actor(given: LiteralString) -> LiteralString:
     """
     return f"""
         SELECT coalesce(token.account_id, given.part[1]::bigint) AS id,
-               coalesce(token.kind, CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
-                                         WHEN given.part[3] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
+               coalesce(token.kind, given.part[7],
+                        CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
+                             WHEN given.part[4] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
                token.id AS token_id,
                CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
                     ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name,
-               given.part[3] AS request_id, given.part[4] AS remote, given.part[5] AS user_agent
+               given.part[4] AS request_id, given.part[5] AS remote, given.part[6] AS user_agent
           FROM (SELECT string_to_array({given}, {_GAP}, '') AS part) AS given
           LEFT JOIN tokens token ON token.id = given.part[2]::bigint
     """

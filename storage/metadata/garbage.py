@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from storage.metadata import usage_counts
 from storage.metadata.query import Executor, command, select
 from storage.objects.base import ObjectKey
 
@@ -70,11 +71,15 @@ _LOCK: Final = select(
     """,
 )
 _DROP: Final = command(
-    """
-    DELETE FROM package_blobs
-     WHERE package_id = $1 AND digest = $2
-       AND (deleted_at IS NOT NULL OR linked_at < now() - make_interval(secs => $3))
-       AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE package_id = $1 AND blob = $2)
+    f"""
+    WITH dropped AS (
+        DELETE FROM package_blobs
+         WHERE package_id = $1 AND digest = $2
+           AND (deleted_at IS NOT NULL OR linked_at < now() - make_interval(secs => $3))
+           AND NOT EXISTS (SELECT 1 FROM manifest_blobs WHERE package_id = $1 AND blob = $2)
+        RETURNING package_id, digest
+    )
+    {usage_counts.delta("SELECT * FROM dropped JOIN blobs USING (digest)", links="-1")}
     """
 )
 # A link in its grace is looked at again; one that is used or gone needs no review until somebody lets go of it.

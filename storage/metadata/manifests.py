@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts, events
+from storage.metadata import access_facts, events, tag_rules, usage_counts
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, select
@@ -182,8 +182,8 @@ _INSERT: Final = select(
            SET deleted_at = NULL, deleted_by = NULL, deleted_with = NULL, deleted_tags = '{{}}',
                media_type = excluded.media_type, sort = greatest(manifests.sort, excluded.sort), updated_at = now(),
                image_size = excluded.image_size
-        RETURNING id
-    ), uses AS (
+        RETURNING id, package_id, digest, size, xmax = 0 AS is_new
+    ), counted AS ({usage_counts.delta("SELECT * FROM put WHERE is_new", links="0")}), uses AS (
         INSERT INTO manifest_blobs (package_id, manifest, blob)
         SELECT package.id, $2, coalesce(links.digest, '')
           FROM package CROSS JOIN unnest($8::text[]) AS wanted (digest) LEFT JOIN links USING (digest)
@@ -200,7 +200,8 @@ _INSERT: Final = select(
         INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
         SELECT package.id, name, $2, actor.id, actor.via, actor.token_name
           FROM package CROSS JOIN actor CROSS JOIN unnest($17::text[]) AS new (name) LEFT JOIN old USING (name)
-        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED}
+         WHERE {tag_rules.permits_creation("name", "old.digest", "$18")}
+        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED} WHERE {tag_rules.permits_move("$18")}
         RETURNING name
     ), recorded AS ({
         events.record(
@@ -234,12 +235,11 @@ _INSERT: Final = select(
 )
 
 
-async def insert(db: Executor, package_id: int, new: NewManifest, token_id: int | None) -> bool:
+async def insert(db: Executor, package_id: int, new: NewManifest, pusher: Actor) -> bool:
     """Store a manifest with its references and move its tags to it; False: the package is gone.
 
-    ``token_id``: of the pusher.
-
-    Raises ForeignKeyMissing, and nothing is stored, when the package does not have all that it refers to.
+    Raises ForeignKeyMissing when the package does not have all that the manifest refers to, TagRefused; then nothing is
+    stored.
     """
     stored = await _INSERT.maybe(
         db,
@@ -260,7 +260,7 @@ async def insert(db: Executor, package_id: int, new: NewManifest, token_id: int 
         list(new.platforms),
         new.describes,
         list(new.tags),
-        events.by(Actor(None, token_id)),
+        events.by(pusher),
     )
     return stored is not None
 

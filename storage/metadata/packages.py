@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import access_facts, events
+from storage.metadata import access_facts, events, tag_rules
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
@@ -14,7 +14,7 @@ _ACCESS_FACTS: Final = select(AccessFacts, f"SELECT {access_facts.COLUMNS} {acce
 
 
 async def access_facts_of(db: Executor, token_id: int | None, package: PackageName) -> AccessFacts:
-    """The caller's standing with a package that may not be there."""
+    """The caller's access facts for a package that may not be there."""
     return await _ACCESS_FACTS.one(db, token_id, package.owner, package.image)
 
 
@@ -29,7 +29,7 @@ _ACCESS_FACTS_DELETED: Final = select(AccessFacts, f"SELECT {access_facts.COLUMN
 async def standing_of_deleted(
     db: Executor, token_id: int | None, package: PackageName, package_id: int | None
 ) -> AccessFacts:
-    """The caller's standing with the deleted package of that name and id; None: with the one that was deleted last."""
+    """The caller's access facts for the deleted package of that name and id; None: for the one deleted last."""
     return await _ACCESS_FACTS_DELETED.one(db, token_id, package.owner, package.image, package_id)
 
 
@@ -126,7 +126,7 @@ _HIDE: Final = command(
     ), sessions AS ({ABORT} package_id = $1
     ), hidden AS (
         UPDATE packages SET deleted_at = now(), deleted_by = (SELECT id FROM actor)
-         WHERE id = $1 AND deleted_at IS NULL
+         WHERE id = $1 AND deleted_at IS NULL AND {tag_rules.permits_deletions("$2")}
         RETURNING owner_id
     )
     {events.record(events.event(f"'{events.PACKAGE_DELETED}'", "hidden CROSS JOIN actor", owner="owner_id"))}
@@ -135,7 +135,10 @@ _HIDE: Final = command(
 
 
 async def hide(db: Executor, package_id: int, actor: Actor) -> bool:
-    """Soft-delete a package until its restore or purge, and abort its uploads; False: the package was gone."""
+    """Soft-delete a package until its restore or purge, and abort its uploads; False: the package was gone.
+
+    Raises TagRefused.
+    """
     return await _HIDE.run(db, package_id, events.by(actor)) == 1
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from storage.metadata import usage_counts
 from storage.metadata.query import Executor, command, counted, select
 from storage.metadata.versions import Identified
 
@@ -37,7 +38,7 @@ _LOCK_DUE: Final = select(
     """,
 )
 _PURGE: Final = command(
-    """
+    f"""
     WITH uses AS (
         DELETE FROM manifest_blobs WHERE package_id = $1 AND manifest = $2 RETURNING blob
     ), reviews AS (
@@ -51,8 +52,11 @@ _PURGE: Final = command(
         DELETE FROM downloads WHERE version_id = $3
     ), totalled AS (
         DELETE FROM download_totals WHERE version_id = $3
+    ), purged AS (
+        DELETE FROM manifests WHERE package_id = $1 AND digest = $2 AND id = $3
+        RETURNING package_id, digest, -size AS size
     )
-    DELETE FROM manifests WHERE package_id = $1 AND digest = $2 AND id = $3
+    {usage_counts.delta("SELECT * FROM purged", links="0")}
     """
 )
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from storage.errors import Unavailable
-from storage.metadata.database import NO_SCHEMA, READ_ONLY, Database
+from storage.errors import DatabaseUnavailable
+from storage.metadata.database import NO_SCHEMA, Database
 from storage.metadata.migrate import files
+from storage.metadata.primary import READ_ONLY
 from storage.metadata.query import select
 
 
@@ -38,10 +39,10 @@ async def require_ready(db: Database) -> str:
     state = await _STATE.one(db)
     if state.read_only:
         await db.renew()
-        raise Unavailable(READ_ONLY)
+        raise DatabaseUnavailable(READ_ONLY)
     applied = frozenset(state.applied.split(","))
     if not _ours() <= applied:
-        raise Unavailable(NO_SCHEMA)
+        raise DatabaseUnavailable(NO_SCHEMA)
     return "the schema is of a newer release" if applied > _ours() else ""
 
 

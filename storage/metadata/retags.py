@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import events
+from storage.metadata import events, tag_rules
 from storage.metadata.database import Database
 from storage.metadata.events import Actor
 from storage.metadata.manifests import TAGGED
@@ -49,6 +49,7 @@ _MOVE: Final = select(
           JOIN packages package ON package.id = $1
          WHERE manifest.deleted_at IS NULL AND manifest.media_type = asked.media_type
            AND (manifest.source_url IS NULL OR package.repository_id IS NOT NULL)
+           AND NOT {tag_rules.is_bound("asked.name", "asked.actor")}
     ), package AS (
         UPDATE packages
            SET updated_at = now(), description = said.description, licenses = said.licenses,
@@ -161,18 +162,18 @@ class Retags:
         digest: Digest,
         media_type: str,
         *,
-        token_id: int | None,
+        pusher: Actor,
     ) -> bool:
-        """Move a tag to an image that describes its package, as if the holder of the token pushed the image again.
+        """Move a tag to an image that describes its package, as if the pusher pushed the image again.
 
-        False, without any change: there is no such manifest of this media type, or the manifest names a repository that
-        the package may have to be linked to. Raises Unavailable.
+        False, without any change: there is no such manifest of this media type, the manifest names a repository that
+        the package may have to be linked to, or a rule is about the tag. Raises Unavailable.
         """
         moving = self._packages.get(package_id)
         if moving is None:
             moving = self._packages[package_id] = _Moving(self._db, self._tasks, package, package_id, self._looking)
         moving.waiting += 1
-        by = events.by(Actor(None, token_id))
+        by = events.by(pusher)
         try:
             return (await moving.one(name, digest, media_type, by)).done
         finally:

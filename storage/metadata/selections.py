@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 
 from storage.metadata.query import Executor, select
+from storage.metadata.tag_rules import KEEPING
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ class _Window:
 #: Versions that one statement looks at, and statements that one selection takes.
 _WINDOW: Final = 400
 _WINDOWS: Final = 25
+#: With a tag that a rule keeps.
+_KEPT: Final[LiteralString] = f"""CASE WHEN ({KEEPING}) IS NULL THEN false ELSE EXISTS (
+    SELECT FROM tags WHERE package_id = $1 AND digest = version.digest AND name ~ ({KEEPING})) END"""
 _SELECT: Final = select(
     _Window,
     f"""
@@ -62,7 +66,7 @@ _SELECT: Final = select(
     )
     SELECT ARRAY(SELECT id FROM looked_at version
                   WHERE sort = 'image' AND {narrowed("$4", "$5")}
-                    AND CASE WHEN {TAGGED} THEN $3::boolean IS NOT FALSE AND NOT {_HELD}
+                    AND CASE WHEN {TAGGED} THEN $3::boolean IS NOT FALSE AND NOT {_HELD} AND NOT {_KEPT}
                              ELSE $3::boolean IS NOT TRUE AND subject IS NULL AND NOT {CHILD} END
                   ORDER BY id) AS ids,
            CASE WHEN (SELECT count(*) FROM looked_at) = {_WINDOW} THEN (SELECT max(id) FROM looked_at) END AS last
@@ -84,7 +88,7 @@ async def matching(
     """Look for versions that match among the next 10,000 with an id above ``after``, until ``limit`` are found.
 
     Parts of an index, signatures and other referrers are none: these go with what they belong to, and what is part of
-    an index that has a tag stays.
+    an index that has a tag stays, and what has a tag that a rule keeps.
     """
     ids, last = list[int](), after
     for _ in range(_WINDOWS):

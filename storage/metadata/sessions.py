@@ -10,7 +10,7 @@ from typing import Final, LiteralString
 
 from msgspec.structs import asdict, replace
 
-from storage.metadata import access_facts
+from storage.metadata import access_facts, quotas
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command
@@ -138,7 +138,7 @@ async def append(db: Executor, upload: UploadId, fence: int, at: int, body: byte
 
 _BLOB: Final[LiteralString] = f"""
     fresh AS (
-        SELECT digest, octet_length(body)::bigint AS size, NULL::text AS object_key, body FROM linked
+        SELECT digest, size, NULL::text AS object_key, body FROM linked
     ), {STORE}
 """
 # ``seen`` has the tail that the update empties, as it was before the statement waited: of another version of the row
@@ -152,15 +152,18 @@ _FINISH: Final = command(
           FROM uploads seen
          WHERE upload.id = $3 AND seen.id = upload.id AND upload.xmin = seen.xmin
            AND upload.fence = $4 AND upload.received = $5 AND octet_length(upload.tail) = upload.received AND {_FREE}
-        RETURNING upload.package_id, upload.digest, seen.tail || $6::bytea AS body
+        RETURNING upload.package_id, upload.digest, seen.tail || $6::bytea AS body,
+                  octet_length(seen.tail || $6::bytea)::bigint AS size
     ), {_BLOB}, {LINK}
     """
 )
 _PUT: Final = command(
     f"""
     WITH linked AS (
-        SELECT id AS package_id, $2::text AS digest, $4::bytea AS body
-          FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only) FOR KEY SHARE
+        SELECT id AS package_id, $2::text AS digest, $4::bytea AS body, octet_length($4::bytea)::bigint AS size
+          FROM packages WHERE id = $3 AND deleted_at IS NULL AND NOT EXISTS (SELECT FROM read_only)
+           AND NOT {quotas.is_full(quotas.room("$3", "NULL", "octet_length($4::bytea)"))}
+           FOR KEY SHARE
     ), {_BLOB}, {LINK}
     """
 )
@@ -179,6 +182,6 @@ async def finish(
 async def put(db: Executor, package_id: int, digest: Digest, body: bytes, *, grace_seconds: float) -> bool:
     """Make ``body`` a blob of the package without any session; False: the package is gone. Raises as ``finish``.
 
-    False also while the registry is read-only: the upload that is begun instead is refused.
+    False also while the registry is read-only, or the quota is full: the upload that is begun instead is refused.
     """
     return await _PUT.run(db, grace_seconds, digest, package_id, body) == 1

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, LiteralString
 
-from storage.metadata import access_facts, events
+from storage.metadata import access_facts, events, tag_rules
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.events import Actor
 from storage.metadata.manifests import TAGGED
@@ -44,6 +44,7 @@ _REMOVE: Final = command(
     WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), removed AS (
         DELETE FROM tags WHERE package_id = $1 AND name = $2 AND ($3::text IS NULL OR digest = $3::text)
+           AND {tag_rules.permits(tag_rules.DELETE, "tags.name", "tags.digest", "$4")}
         RETURNING name, digest
     )
     {events.record(events.event(f"'{events.TAG_DELETED}'", "removed CROSS JOIN actor", before="digest", tag="name"))}
@@ -52,7 +53,10 @@ _REMOVE: Final = command(
 
 
 async def remove(db: Executor, package_id: int, tag: str, actor: Actor, digest: str | None = None) -> bool:
-    """Delete a tag, if it is of ``digest`` where one is given; the manifest stays. False when there was no such tag."""
+    """Delete a tag, if it is of ``digest`` where one is given; the manifest stays. False when there was no such tag.
+
+    Raises TagRefused.
+    """
     return await _REMOVE.run(db, package_id, tag, digest, events.by(actor)) == 1
 
 
@@ -184,12 +188,13 @@ _PUT: Final = select(
         INSERT INTO tags (package_id, name, digest, pusher_id, pusher_via, pusher_token)
         SELECT $1, $2, version.digest, actor.id, actor.via, actor.token_name
           FROM version CROSS JOIN actor LEFT JOIN old ON true
-        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED}
+         WHERE {tag_rules.permits_creation("$2", "old.digest", "$4")}
+        ON CONFLICT (package_id, name) DO UPDATE SET {TAGGED} WHERE {tag_rules.permits_move("$4")}
         RETURNING name
     ), recorded AS ({
         events.record(
             events.event(
-                events.WRITTEN,
+                f"coalesce($5::text, {events.WRITTEN})",
                 "version CROSS JOIN actor CROSS JOIN moved LEFT JOIN old USING (name)"
                 " WHERE old.digest IS DISTINCT FROM version.digest",
                 version="version.id",
@@ -204,10 +209,13 @@ _PUT: Final = select(
 )
 
 
-async def put(db: Executor, package_id: int, tag: TagName, digest: Digest, actor: Actor) -> bool | None:
+async def put(
+    db: Executor, package_id: int, tag: TagName, digest: Digest, actor: Actor, *, action: str | None = None
+) -> bool | None:
     """Point a tag at a version of the package that the caller's transaction holds; True: the tag is new.
 
-    None: the package has no such version.
+    ``action``: of the event, where it is more than a tag that is made or moved. None: the package has no such version.
+    Raises TagRefused.
     """
-    done = await _PUT.maybe(db, package_id, tag, digest, events.by(actor))
+    done = await _PUT.maybe(db, package_id, tag, digest, events.by(actor), action)
     return None if done is None else done.made

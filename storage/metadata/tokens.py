@@ -106,8 +106,8 @@ _INSERT: Final = select(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$8")}),
     made AS (
-        INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, rules, expires_at)
-        VALUES ($1, CASE WHEN $6::jsonb IS NULL THEN 'classic' ELSE 'fine_grained' END, $2, $3, $4, $5, $6, $7)
+        INSERT INTO tokens (account_id, kind, hash, last_eight, note, scopes, rules, expires_at, device)
+        VALUES ($1, CASE WHEN $6::jsonb IS NULL THEN 'classic' ELSE 'fine_grained' END, $2, $3, $4, $5, $6, $7, $9)
         RETURNING *),
     recorded AS ({_made("personal_access_token.create", "'scopes', made.scopes, 'rules', made.rules")})
     SELECT id, created_at, expires_at FROM made
@@ -125,9 +125,15 @@ async def insert(
     scopes: Sequence[str],
     expires_at: datetime | None,
     rules: str | None = None,
+    device: str | None = None,
 ) -> CreatedToken:
-    """Insert a user's token; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained."""
-    return await _INSERT.one(db, account_id, digest, last_eight, note, list(scopes), rules, expires_at, events.by())
+    """Insert a user's token; ``digest`` is the SHA-256 of its text, 32 bytes. ``rules`` (JSON): fine-grained.
+
+    ``device``: the name of the device that the token signs in.
+    """
+    return await _INSERT.one(
+        db, account_id, digest, last_eight, note, list(scopes), rules, expires_at, events.by(), device
+    )
 
 
 _USED: Final = command(

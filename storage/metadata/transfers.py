@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from storage.metadata import events
+from storage.metadata import events, usage_counts
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, select
 from storage.metadata.uploads import ABORT
@@ -66,10 +66,10 @@ _TRANSFER: Final = command(
         UPDATE packages package SET owner_id = $2, name = $3, updated_at = now()
           FROM packages old
          WHERE package.id = $1 AND old.id = package.id
-        RETURNING old.owner_id,
+        RETURNING package.id, old.owner_id,
                   lower((SELECT login FROM accounts WHERE id = old.owner_id)) || '/' || old.name AS before,
                   lower((SELECT login FROM accounts WHERE id = $2)) || '/' || package.name AS now
-    )
+    ), {usage_counts.MOVED}
     {events.record(_MOVED)}
     """
 )

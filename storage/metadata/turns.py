@@ -23,13 +23,13 @@ class _Gate:
 class Turns:
     """The holders of each key, ``most`` at a time; a key that nobody has or waits for is forgotten.
 
-    ``crowd``: so many may have it or wait for it, and more are told at once to come back.
+    ``users_max``: so many may have a key or wait for it; more are refused at once.
     """
 
-    def __init__(self, most: int, seconds: float = _SECONDS, crowd: int = sys.maxsize) -> None:
+    def __init__(self, most: int, seconds: float = _SECONDS, users_max: int = sys.maxsize) -> None:
         self._most = most
         self._seconds = seconds
-        self._crowd = crowd
+        self._users_max = users_max
         self._gates: dict[int, _Gate] = {}
 
     @asynccontextmanager
@@ -38,7 +38,7 @@ class Turns:
         gate = self._gates.get(key)
         if gate is None:
             gate = self._gates[key] = _Gate(asyncio.Semaphore(self._most))
-        if gate.users >= self._crowd:
+        if gate.users >= self._users_max:
             raise Unavailable(_TOO_MANY)
         gate.users += 1
         try:

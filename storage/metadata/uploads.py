@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from storage.metadata import quotas
 from storage.metadata.blobs import LINK, STORE
 from storage.metadata.query import Executor, command, select
 from storage.names import Digest, UploadId
@@ -16,28 +17,33 @@ from storage.objects.base import MultipartId, ObjectKey, Part
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds."""
+    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds.
+
+    ``room``: the text of ``quotas.Room``; None: the owner of the package has no quota.
+    """
 
     open_sessions: int
     at: float
+    room: str | None
 
 
 # Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
 # anybody. If Postgres itself breaks down before, the client finds no such session and begins again.
 _START: Final = select(
     Started,
-    """
+    f"""
     WITH lazily AS MATERIALIZED (
         SELECT set_config('synchronous_commit', 'off', true)
     ), sessions AS (
-        SELECT count(*) AS n
+        SELECT count(*) AS n, {quotas.room("$2", "$3", "$9::bigint")} AS room
           FROM (SELECT 1 FROM uploads
                  WHERE account_id = $3 AND state = 'open' AND digest IS NULL AND expires_at > now() LIMIT $8) AS opened
     ), started AS (
         INSERT INTO uploads (id, package_id, account_id, token_id, algorithm, object_key, expires_at)
-        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7) FROM sessions CROSS JOIN lazily WHERE n < $8
+        SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7)
+          FROM sessions CROSS JOIN lazily WHERE n < $8 AND NOT {quotas.is_full("room")}
     )
-    SELECT n::int AS open_sessions, extract(epoch FROM now())::float8 AS at FROM sessions
+    SELECT n::int AS open_sessions, extract(epoch FROM now())::float8 AS at, room FROM sessions
     """,
 )
 
@@ -53,17 +59,19 @@ async def start(
     object_key: ObjectKey,
     lives_seconds: float,
     most_open: int,
-) -> float | None:
-    """Open a session and return the time, in Unix seconds; None: the account has ``most_open`` sessions already."""
-    row = await _START.one(
-        db, upload, package_id, account_id, token_id, algorithm, object_key, lives_seconds, most_open
-    )
-    return row.at if row.open_sessions < most_open else None
+    expected_bytes: int,
+) -> Started:
+    """Open a session, unless the account has ``most_open`` sessions, or the owner's quota is full."""
+    given = (algorithm, object_key, lives_seconds, most_open, expected_bytes)
+    return await _START.one(db, upload, package_id, account_id, token_id, *given)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session as read by its lease holder. ``received`` bytes = parts + segments + ``tail``, in this order."""
+    """A session as read by its lease holder. ``received`` bytes = parts + segments + ``tail``, in this order.
+
+    ``stolen``: the one that held the lease before never gave it back.
+    """
 
     id: UploadId
     package_id: int
@@ -80,6 +88,7 @@ class Upload:
     part_sizes: list[int]
     segment_keys: list[ObjectKey]
     segment_sizes: list[int]
+    stolen: bool
 
     @property
     def parts(self) -> list[Part]:
@@ -107,7 +116,8 @@ _CLAIM: Final = select(
         ARRAY(SELECT etag FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_etags,
         ARRAY(SELECT size FROM upload_parts WHERE upload_id = u.id ORDER BY number) AS part_sizes,
         ARRAY(SELECT object_key FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_keys,
-        ARRAY(SELECT size FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_sizes
+        ARRAY(SELECT size FROM upload_segments WHERE upload_id = u.id ORDER BY position) AS segment_sizes,
+        (SELECT seen.lease_until IS NOT NULL FROM uploads seen WHERE seen.id = $1) AS stolen
     """,
 )
 
@@ -304,9 +314,9 @@ _PUBLISH: Final = command(
         UPDATE uploads SET state = 'done', digest = $4, lease_until = NULL, tail = '',
                expires_at = now() + interval '1 hour'
          WHERE id = $2 AND fence = $3 AND state = 'open'
-        RETURNING id, package_id, digest
+        RETURNING id, package_id, digest, $5::bigint AS size
     ), fresh AS (
-        SELECT digest, $5::bigint AS size, $6::text AS object_key, $7::bytea AS body FROM linked
+        SELECT digest, size, $6::text AS object_key, $7::bytea AS body FROM linked
     ), {STORE}, loser AS (
         INSERT INTO dead_objects (object_key)
         SELECT $6 FROM linked WHERE $6::text IS NOT NULL AND NOT EXISTS (SELECT 1 FROM kept)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata import events
+from storage.metadata import events, tag_rules
 from storage.metadata.deletions import BACK
 from storage.metadata.events import Actor
 from storage.metadata.query import Executor, command, counted, select
@@ -123,7 +123,10 @@ _HIDE: Final = select(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$4")}
     ), untagged AS (
-        DELETE FROM tags WHERE package_id = $1 AND digest = ANY ($3::text[]) RETURNING digest, name
+        DELETE FROM tags
+         WHERE package_id = $1 AND digest = ANY ($3::text[])
+           AND {tag_rules.permits(tag_rules.DELETE, "tags.name", "tags.digest", "$4")}
+        RETURNING digest, name
     ), touched AS (
         UPDATE packages SET updated_at = now() WHERE id = $1
     ), hidden AS (
@@ -156,7 +159,10 @@ _HIDE: Final = select(
 
 
 async def hide(db: Executor, package_id: int, version_id: int, digests: Sequence[str], actor: Actor) -> int:
-    """Soft-delete a version and its followers, with their tags, until restore or purge; returns their number."""
+    """Soft-delete a version and its followers, with their tags, until restore or purge; returns their number.
+
+    Raises TagRefused.
+    """
     hidden = await _HIDE.one(db, package_id, version_id, list(digests), events.by(actor))
     return hidden.count
 
@@ -211,6 +217,7 @@ _UNHIDE_LINKS: Final = command(
 )
 # Names that somebody has given to another version meanwhile stay with it. The pusher of a tag that comes back is the
 # version's: who restores has pushed nothing.
+_FORMER: Final[LiteralString] = "(SELECT digest FROM tags WHERE package_id = $1 AND tags.name = had.name)"
 _UNHIDE: Final = select(
     _Number,
     f"""
@@ -220,6 +227,7 @@ _UNHIDE: Final = select(
         SELECT DISTINCT ON (name) $1, name, version.digest, pusher_id, pusher_via, pusher_token
           FROM manifests version CROSS JOIN LATERAL unnest(version.deleted_tags) AS had (name)
          WHERE version.package_id = $1 AND version.digest = ANY ($2::text[])
+           AND {tag_rules.permits_creation("had.name", _FORMER, "$3")}
          ORDER BY name, version.deleted_at DESC
         ON CONFLICT (package_id, name) DO NOTHING
         RETURNING name, digest
@@ -249,7 +257,10 @@ _UNHIDE: Final = select(
 
 
 async def unhide(db: Executor, package_id: int, digests: Sequence[str], actor: Actor) -> int:
-    """Restore versions with their blobs and the tags whose names are free, inside the caller's transaction."""
+    """Restore versions with their blobs and the tags whose names are free, inside the caller's transaction.
+
+    Raises TagRefused.
+    """
     # A blob that its user deletes in this moment waits for the lock, and is looked at anew behind it.
     links = await _LOCK_LINKS.all(db, package_id, list(digests))
     await _UNHIDE_LINKS.run(db, package_id, [link.digest for link in links])

@@ -3,10 +3,13 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from registry.packages.downloads import Downloads
+import pytest
+
 from storage.errors import Unavailable
+from storage.metadata.pulls import Pull
 from tests.api.test_versions import APP, listed, push_referrer
 from tests.support.server import Registry, running
+from tests.support.tcp import TcpProxy
 
 
 async def downloads(registry: Registry, token: str, version: int) -> dict[str, Any]:
@@ -62,21 +65,21 @@ async def test_replicas_add_up(env: dict[str, str]) -> None:
         assert (await downloads(registry, alice, version))["total"] == 3
 
 
-async def test_counts_wait_for_a_database_that_is_away(registry: Registry) -> None:
-    class Away:
-        async def fetch(self, *_: object) -> list[Any]:
-            raise Unavailable("away")
-
-        async def fetchrow(self, *_: object) -> None:
-            raise Unavailable("away")
-
-        async def execute(self, *_: object) -> str:
-            raise Unavailable("away")
-
-    counted = Downloads(Away())
-    counted.note(1, 0.0)
-    try:
-        await counted.flush()
-    except Unavailable:
-        counted.note(1, 0.0)
-    assert counted._counts == {(1, date(1970, 1, 1)): 2}
+async def test_counts_wait_for_a_database_that_is_away(env: dict[str, str]) -> None:
+    async with TcpProxy(env["MOORAGE_DATABASE_URL"]) as away:
+        through = away.through(env["MOORAGE_DATABASE_URL"])
+        async with running({**env, "MOORAGE_DATABASE_URL": through, "MOORAGE_PULL_LOG": "7"}) as registry:
+            token = await registry.user("alice")
+            await registry.push_image("alice/app", "v1", token)
+            counted = registry.services.downloads
+            await away.refuse()
+            pull = Pull(1, "v1", None, None, "192.0.2.1", "")
+            counted.note(1, 0.0)
+            assert counted.pulls is not None
+            counted.pulls[pull] += 1
+            with pytest.raises(Unavailable):
+                await counted.flush()
+            counted.note(1, 0.0)
+            assert counted._counts == {(1, date(1970, 1, 1)): 2}
+            assert counted.pulls == {pull: 1}
+            await away.heal()

@@ -26,6 +26,9 @@ _ELSEWHERE = {
     "admin/rename-organization",
     "organizations/remove-member",  # as remove-membership
     "administration/revoke-token",  # as the user's own
+    "hooks/send-test",  # of a repository's hook alone
+    "retention/create-policy",  # of the name that update-policy gives
+    "retention/undo-plan",
 }
 _ORDER = {"GET": 0, "PUT": 1, "PATCH": 2, "POST": 3, "DELETE": 4}
 
@@ -55,12 +58,22 @@ async def _world(registry: Registry) -> _World:
     await made("PUT", "/orgs/acme/teams/crew/memberships/bob", {})
     code = await made("POST", "/orgs/acme/repos", {"name": "code", "private": True})
     await made("PUT", "/orgs/acme/teams/crew/repos/acme/code", {})
+    await made("PUT", "/orgs/acme/tag-rules/releases", {"tags": ["v*"], "forbid": ["move"]})
     for tag in ("one", "two", "three"):
         await registry.push_image("acme/web", tag, token)
     digest = await registry.push_image("acme/web", "latest", token)
     versions = await made("GET", "/orgs/acme/packages/container/web/versions", {})
     tokens = await made("POST", "/user/tokens", {"scopes": []})
+    hook = await made("POST", "/orgs/acme/hooks", {"config": {"url": "https://ci.example/hook"}})
+    deliveries = await made("GET", f"/orgs/acme/hooks/{hook['id']}/deliveries", {})
+    policy = await made("POST", "/orgs/acme/retention/policies", {"name": "old", "packages": ["none"], "rules": []})
+    plan = await made("POST", "/orgs/acme/retention/plans", {"policy_id": policy["id"]})
+    await registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
     ids = {
+        "hooks": hook["id"],
+        "deliveries": deliveries[0]["id"],
+        "policies": policy["id"],
+        "plans": plan["id"],
         "versions": versions[0]["id"],
         "oldest": versions[-1]["id"],
         "repositories": code["id"],
@@ -87,6 +100,7 @@ async def _called(world: _World, line: str) -> int:
     path = words[0].removeprefix(f"https://{HOST}")
     path = re.sub(r"/(\w+)/42(?=/|$)", lambda found: f"/{found[1]}/{world.ids[found[1]]}", path)
     sent = None if body is None else body.replace("[42,43]", f"[{world.ids['oldest']}]")
+    sent = None if sent is None else sent.replace('"policy_id":42', f'"policy_id":{world.ids["policies"]}')
     answer = await world.registry.call(method, path, world.token, data=sent)
     assert answer.status < 500, (line, answer.body)
     return answer.status

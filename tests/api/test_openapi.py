@@ -100,7 +100,7 @@ def test_what_is_not_in_the_document_is_found() -> None:
     json = {"Content-Type": "application/json; charset=utf-8"}
     check("GET", "/api/v3/user/tokens?page=1", 200, json, b"[]")
     usage = b'{"stored_bytes":1,"pulled_bytes":1,"complete":true%b}'
-    check("GET", "/api/v3/user/packages/usage", 200, json, usage % b"")
+    check("GET", "/api/v3/user/packages/container/app/usage", 200, json, usage % b"")
     for status, headers, body in (
         (200, json, usage % b',"more":1'),
         (200, json, usage.replace(b"1", b'"1"') % b""),
@@ -109,7 +109,7 @@ def test_what_is_not_in_the_document_is_found() -> None:
         (418, json, b"{}"),
     ):
         with pytest.raises(AssertionError, match="document"):
-            check("GET", "/api/v3/user/packages/usage", status, headers, body)
+            check("GET", "/api/v3/user/packages/container/app/usage", status, headers, body)
 
 
 def test_routes_that_read_a_body_take_one() -> None:

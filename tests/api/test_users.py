@@ -22,7 +22,7 @@ async def _popular(registry: Registry, owner: str, often: int) -> None:
         owner,
     )
     days = date(2026, 1, 1), date(2026, 1, 2)
-    await downloads.add(db, {(version, day): often for (version,) in versions for day in days})
+    await downloads.add(db, {(version, day): often for (version,) in versions for day in days}, {})
 
 
 async def test_the_root_and_what_clients_ask_first(registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 import orjson
 
+from registry.jobs.seal_events import seal_events
 from tests.api.test_audit import LOG
 from tests.cli.commands import Shell
 from tests.jobs.test_seals import sealed, tamper
@@ -38,3 +39,27 @@ async def test_the_operator_is_told(shell: Shell, registry: Registry, env: dict[
     done = await shell.run("admin", "verify-audit", **env)
     assert done.status == 1
     assert done.out.startswith("seal 2 is broken: 4 entries from ")
+
+
+async def test_the_operator_is_told_of_late_seals(shell: Shell, registry: Registry, env: dict[str, str]) -> None:
+    """The worker seals once more what somebody left, who took entries away with all the seals from there on."""
+    insert = "INSERT INTO events (action, via, at) VALUES ('test.before', 'operator', now() - interval '3 hours')"
+    await registry.services.db.execute(insert)
+    assert await seal_events(registry.services) == 1
+    out = (await shell.ok("admin", "verify-audit", **env)).out
+    assert out.startswith("1 seals were made late, the first of them, 1, at ")
+
+
+async def test_the_operator_verifies_without_the_secret(shell: Shell, registry: Registry, env: dict[str, str]) -> None:
+    await sealed(registry)
+    told = (await shell.ok("admin", "verify-audit", **env)).out.splitlines()
+    assert told[-1].startswith("3 are signed with the key ")
+    key = told[-1].split()[-1]
+    auditor = {"MOORAGE_DATABASE_URL": env["MOORAGE_DATABASE_URL"]}
+    assert (await shell.ok("admin", "verify-audit", "--public-key", key, **auditor)).out.splitlines() == told
+    done = await shell.run("admin", "verify-audit", "--public-key", "ab" * 32, **auditor)
+    assert (done.status, done.out.splitlines()[0]) == (
+        1, "seal 1 is signed with a key that is not believed: somebody else has made or changed it",
+    )  # fmt: skip
+    assert "Ed25519" in (await shell.run("admin", "verify-audit", "--public-key", "x", **auditor)).err
+    assert "MOORAGE_SECRET_KEY" in (await shell.run("admin", "verify-audit", **auditor)).err

@@ -6,8 +6,9 @@ import sys
 import orjson
 import pytest
 
+from storage.metadata import read_only
 from tests.cli.commands import Shell
-from tests.support.pages import Html
+from tests.support.pages import Html, Pages
 from tests.support.people import browser, send
 
 
@@ -22,8 +23,8 @@ async def _asked(shell: Shell, *more: str) -> tuple[asyncio.subprocess.Process, 
     return child, line.split()[-1]
 
 
-async def _decide(shell: Shell, code: str, decision: str) -> None:
-    alice = await browser(shell.registry, "alice")
+async def _decide(shell: Shell, code: str, decision: str, alice: Pages | None = None) -> None:
+    alice = alice or await browser(shell.registry, "alice")
     looked = await send(alice, "/login/device", "/login/device", {"user_code": code}, index=1)
     assert isinstance(looked, Html)
     token = looked.all("input", name="csrf")[1]["value"]
@@ -46,6 +47,19 @@ async def test_a_browser_approves_and_logout_revokes(shell: Shell) -> None:
     done = await shell.ok("logout")
     assert done.err == f"Signed out of {shell.host}. Its token {who.json['token']!r} is revoked.\n"
     assert (await shell.registry.call("GET", "/api/v3/user", token)).status == 401
+
+
+async def test_a_device_signs_in_while_the_registry_is_read_only(shell: Shell) -> None:
+    shell.helper("shelf")
+    alice = await browser(shell.registry, "alice")
+    await read_only.switch_on(shell.registry.services.db, "we move")
+    child, code = await _asked(shell)
+    await _decide(shell, code, "approve", alice)
+    async with asyncio.timeout(30):
+        _out, err = await child.communicate()
+    assert (child.returncode, err.decode()) == (0, f"Signed in to {shell.host} as alice.\n")
+    assert (await shell.ok("whoami")).out
+    await shell.ok("logout")
 
 
 async def test_a_token_has_the_name_that_was_given(shell: Shell) -> None:

@@ -6,8 +6,12 @@ import pytest
 
 from auth import oidc
 from registry.accounts import access_tokens, attempts, devices, names, oidc_login, sign_in, workflow_tokens
+from registry.egress import client
+from registry.hooks import hooks
+from registry.hooks.sending import Pace
 from registry.http.api import call, deletions
 from registry.http.server import parser
+from registry.jobs import forget_deliveries
 from registry.oci import headers, manifest, parameters
 from registry.packages import linking, publishing, search
 from registry.uploads.sessions import UploadSettings
@@ -38,6 +42,11 @@ LIMITS: dict[str, float] = {
     "entries that `?n=` of a list of tags, or of the catalog, gives": headers.MAX_PAGE,
     "header lines of a request": parser.HEADERS_MAX,
     "rules of a fine-grained token": access_tokens._RULES_MAX,
+    "webhooks of an organization, or of a repository": hooks.HOOKS_MAX,
+    "time for an answer": client.HOOK_SECONDS,
+    "answer that is kept": client.ANSWER_BYTES,
+    "time for which deliveries are kept": forget_deliveries.KEPT_DAYS,
+    "time for which a failing delivery holds up others of its package": Pace().holds_seconds,
     "life of a workflow token": workflow_tokens.LIFE_MAX_SECONDS,
     "life of what keyless login gives": oidc_login._LIFE_SECONDS,
     "identity token": oidc.TOKEN_MAX,

@@ -20,6 +20,7 @@ from tests.docs.shell import Shell
 from tests.docs.transcript import for_readers, same, tells_failure
 from tests.support.docker_engine import dockerd
 from tests.support.server import Registry
+from tests.support.worker import working
 
 HOST: Final = "localhost:5000"
 HOME: Final = "/home/you"
@@ -93,8 +94,9 @@ async def _page(name: Path, registry: Registry, env: dict[str, str], home: Path,
     host = registry.url.replace("http://127.0.0.1", "localhost")
     (home / ".moorage").mkdir(parents=True)
     (home / ".moorage" / "admin-token").write_text(await registry.user("admin", sorted(SCOPES), site_admin=True))
-    with Shell(home, {**env, "MOORAGE_PAGE_HOST": host, **more}) as shell:
-        wrong = await asyncio.to_thread(run, page, shell, {host: HOST, str(home): HOME}, table)
+    async with working(registry.services):
+        with Shell(home, {**env, "MOORAGE_PAGE_HOST": host, **more}) as shell:
+            wrong = await asyncio.to_thread(run, page, shell, {host: HOST, str(home): HOME}, table)
     assert not wrong, "\n".join([page.name, *wrong])
     if WRITES:
         page.path.write_text(written(page))

@@ -16,7 +16,16 @@ from tests.support.server import Registry, running
 #: What came later than this is not needed to answer the requests below, so that the server of today can be the former one.
 _FORMER: Final = "0006_versions"
 #: But for these, which stand on what the former one has.
-_NEEDED: Final = ("0014_suspect_blobs", "0017_events", "0024_audit", "0027_read_only")
+_NEEDED: Final = (
+    "0014_suspect_blobs",
+    "0017_events",
+    "0024_audit",
+    "0026_event_seals",
+    "0027_read_only",
+    "0028_tag_rules",
+    "0031_usage",
+    "0033_emergencies_seals_pulls",
+)
 #: Counted as downloads, for which there is a later table.
 _COUNTED: Final = ("get manifest",)
 _CLIENTS: Final = 6

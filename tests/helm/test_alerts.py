@@ -22,10 +22,22 @@ WELL = {
     'moorage_db_pool_waiting{instance="a"}': "0+0x600",
     'moorage_store_requests_total{instance="a",operation="GetObject",result="ok"}': "0+600x600",
     'moorage_store_requests_total{instance="a",operation="GetObject",result="failed"}': "0+1x600",
-    'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "0+60x600",
-    'moorage_job_last_success_timestamp_seconds{instance="w",job="turn_events"}': "0+60x600",
+    'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "0+60x600",
+    'moorage_job_last_success_timestamp_seconds{instance="w",job_name="turn_events"}': "0+60x600",
+    'moorage_job_runs_total{instance="w",job_name="collect_garbage",result="ok"}': "0+2x600",
+    'moorage_job_runs_total{instance="w",job_name="collect_garbage",result="failed"}': "0+1x600",
+    'moorage_job_runs_total{instance="w",job_name="stream_audit",result="failed"}': "0+0x600",
+    'moorage_database_up{instance="a",process="server-0"}': "1+0x600",
+    'moorage_database_up{instance="w",process="worker"}': "1+0x600",
+    'moorage_store_up{instance="a",process="server-0"}': "1+0x600",
+    'moorage_store_up{instance="w",process="worker"}': "1+0x600",
+    'moorage_read_only{instance="a"}': "0+0x600",
+    'moorage_store_free_bytes{instance="a"}': "5e9+0x600",
+    'moorage_store_disk_bytes{instance="a"}': "1e10+0x600",
+    'moorage_upload_leases_stolen_total{instance="a"}': "0+1x600",
     'moorage_gc_oldest_review_seconds{instance="w"}': "30+0x600",
     'moorage_dead_objects_oldest_seconds{instance="w"}': "5+0x600",
+    'moorage_hook_deliveries_waiting{instance="w"}': "7+0x600",
 }
 #: Each alert, and the series that differ.
 FAULTS: dict[str, dict[str, str]] = {
@@ -38,13 +50,30 @@ FAULTS: dict[str, dict[str, str]] = {
     "MoorageStoreFailing": {
         'moorage_store_requests_total{instance="a",operation="GetObject",result="failed"}': "0+100x600"
     },
+    "MoorageDatabaseGone": {'moorage_database_up{instance="a",process="server-0"}': "0+0x600"},
+    "MoorageStoreGone": {'moorage_store_up{instance="w",process="worker"}': "0+0x600"},
+    "MoorageDiskFilling": {'moorage_store_free_bytes{instance="a"}': "9e8+0x600"},
+    #: What is refused meanwhile, and rests, is as the operator wants it.
+    "MoorageReadOnly": {
+        'moorage_read_only{instance="a"}': "1+0x600",
+        'moorage_http_requests_total{instance="a",route="manifest_get",status="5xx"}': "0+20x600",
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "60+0x600",
+    },
+    "MoorageUploadsLost": {'moorage_upload_leases_stolen_total{instance="a"}': "0+10x600"},
+    "MoorageJobFailing": {
+        'moorage_job_runs_total{instance="w",job_name="stream_audit",result="failed"}': "0+6x600",
+        'moorage_job_runs_total{instance="w",job_name="stream_audit",result="ok"}': "9+0x600",
+    },
     "MoorageServerGone": {'up{job="moorage",instance="a"}': "0+0x600"},
     "MoorageWorkerGone": {
-        'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "",
-        'moorage_job_last_success_timestamp_seconds{instance="w",job="turn_events"}': "",
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "",
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="turn_events"}': "",
     },
-    "MoorageJobSilent": {'moorage_job_last_success_timestamp_seconds{instance="w",job="collect_garbage"}': "60+0x600"},
+    "MoorageJobSilent": {
+        'moorage_job_last_success_timestamp_seconds{instance="w",job_name="collect_garbage"}': "60+0x600"
+    },
     "MoorageGcStuck": {'moorage_gc_oldest_review_seconds{instance="w"}': "30000+0x600"},
+    "MoorageHooksWaiting": {'moorage_hook_deliveries_waiting{instance="w"}': "10000+0x600"},
     "MoorageDeadObjectsStuck": {'moorage_dead_objects_oldest_seconds{instance="w"}': "90000+0x600"},
 }
 

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from registry.accounts.audit_sinks import Batch, FileSink, HttpSink
-from registry.http.outbound import send
+from registry.egress.client import Egress
 from registry.jobs.stream_audit import READER, stream_audit
 from registry.services import Services
 from storage.errors import Unavailable
@@ -162,7 +162,7 @@ async def test_a_server_gets_the_log_at_least_once(env: dict[str, str], database
 
                 async def post(there: str, body: bytes, headers: Any, death: Death = death) -> int:
                     death.step("before the request")
-                    status = await send(there, body, headers)
+                    status = await Egress().send(there, body, headers)
                     death.step("after the answer")
                     return status
 

@@ -59,6 +59,18 @@ def test_every_error_is_named_at_once() -> None:
     assert all("\n" not in line for line in errors)
 
 
+def test_rate_limits_are_off_by_default_and_a_wrong_one_is_named() -> None:
+    assert Settings.from_env(GOOD).rate_limits == ()
+    found = Settings.from_env({**GOOD, "MOORAGE_LIMITS": "anonymous-pulls=100/6h, account-requests=5000/m"}).rate_limits
+    assert [str(policy) for policy in found] == ["anonymous-pulls=100/6h", "account-requests=5000/1m"]
+    for text in ("100/6h", "everybody-pulls=1/1h", "anonymous-pulls=0/1h", "anonymous-pulls=1/99d", "token-pulls=5"):
+        (line,) = errors_of({**GOOD, "MOORAGE_LIMITS": text})
+        assert line.startswith("MOORAGE_LIMITS: expected "), line
+        assert repr(text) in line
+    (line,) = errors_of({**GOOD, "MOORAGE_LIMITS": "token-pulls=1/1h,token-pulls=2/1h"})
+    assert line == "MOORAGE_LIMITS: expected token-pulls once"
+
+
 def test_no_client_believes_that_a_token_ends_within_a_minute() -> None:
     for text in ("59", "59s", "1"):
         (line,) = errors_of({**GOOD, "MOORAGE_TOKEN_TTL": text})

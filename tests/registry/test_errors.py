@@ -67,6 +67,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.MovedForNow("https://x/y"), "UNSUPPORTED", 307),
         (errors.NotDeletable("why"), "UNSUPPORTED", 400),
         (errors.Conflict("why", "do this"), "UNSUPPORTED", 409),
+        (errors.Protected("why", "do this"), "DENIED", 409),
         (errors.NotAllowed("why"), "DENIED", 403),
         (errors.SsoMissing("acme"), "DENIED", 403),
         (errors.Invalid("why"), "UNSUPPORTED", 422),

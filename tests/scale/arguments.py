@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from storage.metadata import events
 from storage.metadata.events import Actor
+from tests.scale import hooks
 from tests.scale.world import World
 
 Arguments = tuple[object, ...]
@@ -76,7 +77,9 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_content(s),
         **_tokens(s),
         **_administration(s),
+        **hooks.arguments(s.org_id, s.repository, s.package, s.version, *s.actor),
         **_sign_in(s),
+        **_retention(s),
         **_uploads(s),
         **_jobs(s),
     }
@@ -147,7 +150,8 @@ def _audit(s: Sample) -> dict[str, list[Arguments]]:
         "audit._ACTORS": [("USER-7",), ("once-11",)],
         "audit._TOKENS": [(_HASH,)],
         "audit._READ": [("0", 0), (str(last), last)],
-        "event_seals._SEAL": [()],
+        "event_seals._NEXT": [()],
+        "event_seals._INSERT": [(200, "700", 7, 7, _NOW, _NOW, _HASH, _HASH * 2)],
         "event_seals._CHECK": [(1,), (100,)],
         "event_seals._STATE": [()],
         "audit._CLAIM": [("reader-1", 60.0), ("new", 60.0)],
@@ -324,8 +328,79 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "search._DETAILS": [(t, [s.package + n for n in range(30)]) for t in (*s.viewers, None)],
         "usage._OF_PACKAGE": [(s.package,), (1,)],
         "usage._OF_OWNER": [(s.org_id,), (s.stranger,), (s.big_id,)],
-        "downloads._ADD": [([10 * p + 3 for p in s.packages], [dt.date(2026, 1, 1)] * 32, [1] * 32)],
+        "downloads._ADD": [
+            (
+                [10 * p + 3 for p in s.packages],
+                [dt.date(2026, 1, 1)] * 32,
+                [1] * 32,
+                [10 * p + 3 for p in s.packages],
+                [_NOW.timestamp()] * 32,
+            )
+        ],
+        "pulls._ADD": [
+            (
+                [10 * p + 3 for p in s.packages],
+                ["v1", None] * 16,
+                [7, None] * 16,
+                [s.token(7), None] * 16,
+                ["192.0.2.1"] * 32,
+                ["docker"] * 32,
+                [1] * 32,
+            )
+        ],
+        "pulls._OF_PACKAGE": [(s.package, 2**62, _FIRST, 31), (1, 50, _NOW, 31)],
+        "pulls._TURN": [(0,), (7,)],
         "downloads._DAYS": [(s.package, s.version), (1, 10)],
+    }
+
+
+def _retention(s: Sample) -> dict[str, list[Arguments]]:
+    policy, plan, body = 7, 21, '{"rules": [], "packages": ["*"]}'
+    version, since = digest("m", s.version), _NOW.timestamp()
+    ids = [10 * s.package + n for n in range(10)]
+    decisions = '[{"place": 7, "version_id": 1, "digest": "sha256:00", "tags": [], "decision": "keep", "because": []}]'
+    return {
+        "retention._POLICIES": [(s.org_id,), (s.big_id,)],
+        "retention._ONE_POLICY": [(policy, s.world.users + policy)],
+        "retention._CREATE": [(s.org_id, "new", body, "daily", True, *s.actor)],
+        "retention._UPDATE": [(policy, s.world.users + policy, "newer", body, "daily", True, *s.actor)],
+        "retention._DELETE": [(policy, s.world.users + policy, *s.actor)],
+        "retention._PLANS": [(o, before, 31) for o in (s.org_id, s.big_id) for before in (_BEHIND, 100)],
+        "retention._ONE_PLAN": [(plan, s.world.users + policy)],
+        "retention._MAKE": [(s.world.users + policy, policy, body, *s.actor)],
+        "retention._QUEUED": [(policy,)],
+        "retention._TURN": [(plan, s.world.users + policy, "applying", ["planned"], *s.actor)],
+        "retention._WAITING": [(2592000.0,)],
+        "retention._START": [()],
+        "retention._CLAIM": [()],
+        "retention._ADVANCE": [
+            (plan, s.package, 1, 0, 1, 1, "planned", True),
+            (plan, s.package, 1, 0, 1, 1, None, False),
+        ],
+        "retention._FORGET_DECISIONS": [(2592000.0,)],
+        "retention._FORGET_PLAN": [(2592000.0,)],
+        "retention_decisions._FORGET_PACKAGE": [(plan, s.package)],
+        "retention_decisions._ADD": [(plan, s.package, decisions)],
+        "retention_decisions._LISTED": [
+            (plan, p, -1, decision, package, 31)
+            for p in (0, 1)
+            for decision in (None, "delete")
+            for package in (None, 1)
+        ],
+        "retention_decisions._TO_DO": [(plan, 1, 10, None, 100), (plan, 1, 10, "done", 100)],
+        "retention_decisions._SETTLE": [(plan, 1, '[{"place": 1, "outcome": "done", "told": null}]')],
+        "retention_decisions._EXPLAINED": [(s.package, s.version), (1, 10)],
+        "retention_decisions._NAMED": [(s.org_id, image(s.package))],
+        "retention_contents._PACKAGES": [(s.org_id, 0), (s.big_id, 100)],
+        "retention_contents._CLOCK": [()],
+        "retention_contents._VERSIONS": [(p, 0, x, x) for p in (s.package, 1) for x in (True, False)],
+        "retention_contents._TAGS": [(s.package, ""), (1, "build-0001000")],
+        "retention_contents._PARTS": [(s.package, "", ""), (1, "", "")],
+        "retention_contents._LOSSES": [(s.package, 0, since - 1e8), (1, 0, since - 1e8)],
+        "retention_contents._TOUCHED": [(s.package, ids, since, True), (1, [10, 11, 12], since, False)],
+        "retention_contents._TAG_TOUCHED": [(s.package, "latest", version, since)],
+        "retention_contents._WENT": [(s.version, _NOW)],
+        "retention_contents._MISSING": [(s.package, ids)],
     }
 
 
@@ -388,6 +463,14 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
+        "tag_rules._LIST": [(s.org_id,), (s.big_id,)],
+        "tag_rules._GET": [(s.org_id, "releases")],
+        "tag_rules._PUT": [
+            (s.org_id, name, "*", ["v*"], [], ["move"], None, True, "^.*$", "^v.*$", 50, *s.actor)
+            for name in ("releases", "new")
+        ],
+        "tag_rules._SWITCH": [(s.org_id, "releases", False, *s.actor)],
+        "tag_rules._REMOVE": [(s.org_id, "releases", *s.actor)],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._REMOVE": [(p, "latest", None, *s.actor), (1, "build-0000007", m, *s.actor)],
@@ -396,7 +479,10 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "tags._BY_NAME_DOWN": [(1, 101, "", "~", "~"), (1, 101, "build-00015", "build-00015~", "build-0001550")],
         "tags._BY_TIME": [(1, 101, _FIRST, ""), (p, 101, _NOW, "x")],
         "tags._BY_TIME_DOWN": [(1, 101, _LAST, ""), (p, 101, _NOW, "x")],
-        "tags._PUT": [(p, "latest", m, *s.actor), (1, "build-0000007", digest("m", 10), *s.actor)],
+        "tags._PUT": [(p, "latest", m, *s.actor, None), (1, "build-0000007", digest("m", 10), *s.actor, "moved")],
+        "tag_history._PREVIOUS": [(p, "latest", m), (1, "build-0000007", None)],
+        "tag_history._KEPT": [(p, m), (1, digest("m", 10))],
+        "tag_history._THEN": [(p, "latest", _END), (1, "build-0000007", _END)],
         "events._OF_PACKAGE": [
             (1, _BEHIND, 101, None),
             (1, _BEHIND, 101, ["packages.access_granted"]),
@@ -439,7 +525,7 @@ def _tokens(s: Sample) -> dict[str, list[Arguments]]:
     own = (s.stranger, s.token(s.stranger))
     return {
         "tokens.BY_HASH": [(_lines(hashlib.sha256(f"token{n}".encode()).hexdigest() for n in range(77, 109)),)],
-        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None, *s.actor)],
+        "tokens._INSERT": [(7, _HASH, "abcdefgh", "", ["read:packages"], None, None, *s.actor, "laptop")],
         "tokens._USED": [(own[1],)],
         "tokens._PAGE": [(s.stranger, 30, 0)],
         "tokens._COUNT": [(s.stranger,)],
@@ -531,7 +617,7 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
         "sessions._APPEND": [(s.upload, 0, 0, b"bytes", b"state")],
         "sessions._FINISH": [(3600.0, d, s.upload, 0, 0, b"bytes")],
         "sessions._PUT": [(3600.0, d, s.package, b"bytes")],
-        "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100)],
+        "uploads._START": [(made, s.package, 7, s.token(7), "sha256", "b/xx", 3600.0, 100, 0)],
         "uploads._CLAIM": [(s.upload, 500, 1, 60.0, True)],
         "uploads._STATE": [(s.upload, 500, 1)],
         "uploads._RENEW": [(s.upload, 0, 60.0)],
@@ -579,4 +665,19 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "examination._APPLIED": [()],
         "sizes._ADD": [(100,)],
         "events._TURN": [(6,)],
+        "quotas._LARGEST_READABLE": [(s.token(2), 1, None), (s.token(s.stranger), s.package, ["org-1/app-1"])],
+        "quotas._SET": [(s.org_id, 7, True, 90, *s.actor)],
+        "quotas._REMOVE": [(s.org_id, *s.actor)],
+        "quotas._WARN": [([s.org_id, s.big_id], *s.actor)],
+        "usage_reports._REPORT": [(s.big_id, 100), (s.org_id, 5)],
+        "usage_reports._OWNERS": [(100,)],
+        "usage_reports._DAYS": [(s.org_id, _NOW.date(), _END.date())],
+        "usage_counts._LOCK": [()],
+        "usage_counts._FOLD": [(1000,), (10,)],
+        "usage_counts._SWEEP": [()],
+        "usage_counts._DUE": [(86400.0, 50)],
+        "usage_counts._PATIENCE": [()],
+        "usage_counts._DRIFT": [(s.org_id,)],
+        "usage_counts._CORRECT": [(s.org_id, None, 7, [s.package], [7])],
+        "usage_counts._NOTE": [(1000,)],
     }

@@ -132,7 +132,7 @@ async def _make(
 async def _copy(reading: _Session, writing: _Session, table: str, select: _Select) -> int:
     """Out of one session and into the other, frozen: neither a reader nor VACUUM writes the pages anew; how many rows."""
     kinds = dict(map(tuple, await reading.fetch(_KINDS, table)))
-    frozen = table != "events"  # COPY does not freeze in partitions
+    frozen = table not in {"events", "pulls"}  # COPY does not freeze in partitions
     cast = ", ".join(f"{column}::{kinds[column]}" for column in select.columns)  # COPY takes no integer for a bigint
     chunks = asyncio.Queue[bytes](_CHUNKS)
 

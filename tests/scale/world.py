@@ -8,6 +8,8 @@ numbers, not of bytes; bodies are those of small real images, of one layer and a
 from dataclasses import dataclass
 from typing import Final
 
+from tests.scale import hooks
+
 #: What numbers stand for; of the session that loads, so that the schema stays as it is.
 FUNCTIONS: Final = """
 CREATE FUNCTION pg_temp.digest(kind text, number bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -141,6 +143,10 @@ class World:
       FROM generate_series(1, {self.orgs}) org, generate_series(1, 3) t
      UNION ALL
     SELECT 3 * {self.orgs} + t, {users} + 1, 'crew-' || t, 'Crew ' || t FROM generate_series(1, {self.big_teams}) t""",
+            "tag_rules (owner_id, name, package, tags, except_tags, forbid, enabled, package_pattern, tag_pattern)": f"""
+    SELECT {users} + org, rule, '*', '{{stable-*}}', '{{}}', '{{move,delete}}', true, '^.*$',
+           '^(?:(?!sha(?:256|512)-)(?:stable-.*))$'
+      FROM generate_series(1, {self.orgs}) org, unnest('{{releases,old}}'::text[]) rule""",
             "team_members (team_id, user_id)": f"""
     SELECT t.id, {place}
       FROM (SELECT id, id AS t, org_id - {users} AS org FROM teams) AS t, generate_series(0, 4) i""",
@@ -199,10 +205,9 @@ class World:
     SELECT 'job-' || n, 30, now() FROM generate_series(1, 8) n""",
             # A row of it would refuse all others.
             "read_only (reason)": "SELECT 'on' WHERE false",
-            "event_readers (reader, xid, id)": """
-    SELECT 'reader-' || n, '700', n FROM generate_series(1, 4) n""",
-            "event_seals (number, xid, id, count, first_at, hash)": """
-    SELECT n, n::text::xid8, n, 7, now(), sha256('seal') FROM generate_series(1, 100) n""",
+            **hooks.tables(self.users, self.packages),
+            "event_seals (number, xid, id, count, first_at, hash, signature)": """
+    SELECT n, n::text::xid8, n, 7, now(), sha256('seal'), sha512('seal') FROM generate_series(1, 100) n""",
             "retired_names (owner_login, name)": f"""
     SELECT 'gone-' || n, 'app-' || n FROM generate_series(1, {self.packages // 100}) n""",
             "former_logins (login, account_id)": f"""
@@ -298,6 +303,10 @@ class World:
            {_digest("m", f"10 * ({self.packages}::bigint + 1) + t / 9 * 5 + t % 9 / 3 + 1")}, now(),
            NULL, NULL, NULL
       FROM generate_series(0, {self.big_tags} - 1) t""",
+            "pulls (id, at, package_id, version_id, digest, tag, actor_id, via, remote, user_agent, count)": f"""
+    SELECT 3 * p.id + t, now() - t * interval '1 day', p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id, 'classic',
+           '192.0.2.1', 'docker', 1
+      FROM packages p, generate_series(0, 2) t WHERE {published}""",
             "events (id, xid, action, owner_id, package_id, version_id, digest, tag, actor_id, via, token_name)": f"""
     SELECT 3 * p.id + t, {_xid("p.id")}, 'packages.tag_moved', p.owner_id, p.id, 10 * p.id, '\\x00'::bytea, 'latest', p.creator_id,
            'classic', 'laptop'
@@ -339,6 +348,27 @@ class World:
             "link_reviews (package_id, digest, due_at)": f"""
     SELECT 10 * n, {_digest("l", "100 * n + 1")}, now() + n % 86400 * interval '1 second'
       FROM generate_series(1, {self.packages // 10}) n""",
+            "usage_deltas (owner_id, package_id, digest, links, bytes)": f"""
+    SELECT p.owner_id, p.id, {_digest("b", "0")}, 1, 50000000 FROM packages p WHERE p.id % 1000 <> 0
+     ORDER BY p.id LIMIT 100""",
+            "owner_usage (owner_id, bytes, counted_at)": """
+    SELECT id, 1000000 + id, now() - id % 20 * interval '1 hour' FROM accounts""",
+            "package_usage (package_id, owner_id, bytes)": """
+    SELECT id, owner_id, 1000000 + id FROM packages""",
+            "usage_days (owner_id, day, byte_hours)": """
+    SELECT id, current_date - d, 1000000 FROM accounts, generate_series(0, 9) d""",
+            "quotas (owner_id, bytes, hard, warn_percent)": """
+    SELECT id, 500000 + 1000 * id, id % 2 = 0, 90 FROM accounts WHERE id % 3 <> 0""",
+            "retention_policies (id, owner_id, name, body, schedule, enabled)": f"""
+    SELECT n, {self.users} + n, 'ci', '{{"rules": [], "packages": ["*"]}}', 'daily', n % 2 = 0
+      FROM generate_series(1, {self.orgs}) n""",
+            "retention_plans (id, owner_id, policy_id, body, state, scheduled, planned_at)": f"""
+    SELECT n, {self.users} + 1 + n / 3 % {self.orgs}, 1 + n / 3 % {self.orgs}, '{{"rules": [], "packages": ["*"]}}',
+           CASE WHEN n % 1000 = 999 THEN 'queued' ELSE 'planned' END, true, now()
+      FROM generate_series(1, {30 * self.orgs}) n""",
+            "retention_decisions (plan_id, package_id, place, version_id, digest, tags, decision, because)": f"""
+    SELECT 1 + n / 100, 1, n % 100, 10 + n % 100, {_digest("m", "10 + n % 100")}, '{{}}', 'delete', '[]'
+      FROM generate_series(0, {3000 * self.orgs} - 1) n""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
         }

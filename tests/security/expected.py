@@ -20,6 +20,7 @@ class Need(Enum):
     SELF = auto()  # the user of the path, who is olga
     WORKLOAD = auto()  # the token of a repository
     SITE_ADMIN = auto()
+    CLASSIC = auto()  # a classic token: rules of others name packages, not all that somebody owns
     READS = auto()  # read:packages in the token itself: none is minted that may do more (S15)
     SEAT = auto()  # a seat of one's own in the organization
     ORG_MEMBER = auto()
@@ -184,6 +185,7 @@ def _of_package(caller: Caller, need: Need, family: str, visibility: str) -> int
 
 _OTHERS: Final[dict[Need, Callable[[Caller], int | None]]] = {
     Need.TOKEN: lambda _: None,
+    Need.CLASSIC: lambda caller: None if caller.kind == "classic" else 403,
     Need.PERSON: lambda caller: 403 if caller.workload else None,
     Need.SELF: lambda caller: None if caller.account == "olga" or caller.site_admin else 404,
     Need.WORKLOAD: lambda caller: None if caller.workload else 403,
@@ -239,7 +241,42 @@ def _e(*needs: Need, ok: Any = 200, scope: str | None = None, **more: Any) -> Ex
 _READ_ORG, _WRITE_ORG, _REPO = "read:org", "write:org", "repo"
 _READ, _WRITE, _DELETE = "read:packages", "write:packages", "delete:packages"
 _USERNAME: Final = frozenset({"username"})
+_TAG_RULE: Final = {"tags": ["never"], "forbid": ["move"]}
 _O, _T, _R = "/orgs/{org}", "/orgs/{org}/teams/{team_slug}", "/repos/{owner}/{repo}"
+
+_POLICY: Final[dict[str, Any]] = {"name": "ci", "packages": ["none"], "rules": []}
+_RETENTION: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
+    ("GET", "policies", _READ, {}),
+    ("POST", "policies", _DELETE, {"ok": 201, "body": lambda cell: {**_POLICY, "name": f"new-{cell.number}"}}),
+    ("GET", "policies/{policy_id}", _READ, {}),
+    ("PUT", "policies/{policy_id}", _DELETE, {"body": lambda cell: {**_POLICY, "name": f"ci-{cell.number}"}}),
+    ("DELETE", "policies/{policy_id}", _DELETE, {"ok": 204}),
+    ("GET", "plans", _READ, {}),
+    ("POST", "plans", _DELETE, {"ok": 201, "body": lambda cell: {"policy_id": cell.id}}),
+    ("GET", "plans/{plan_id}", _READ, {}),
+    ("GET", "plans/{plan_id}/decisions", _READ, {}),
+    ("POST", "plans/{plan_id}/apply", _DELETE, {"ok": 202}),
+    ("POST", "plans/{plan_id}/undo", _DELETE, {"ok": 202, "version": "deleted"}),
+)
+
+
+def _hooks(prefix: str, need: Need, scope: str) -> dict[tuple[str, str], Expected]:
+    hook, config = f"{prefix}/hooks/{{hook_id}}", {"url": "https://hooks.example/"}
+    delivery = f"{hook}/deliveries/{{delivery_id}}"
+    return {
+        ("GET", f"{prefix}/hooks"): _e(need, scope=scope),
+        ("POST", f"{prefix}/hooks"): _e(need, ok=201, scope=scope, body={"config": config}),
+        ("GET", hook): _e(need, scope=scope),
+        ("PATCH", hook): _e(need, scope=scope, body={"config": config}),
+        ("DELETE", hook): _e(need, ok=204, scope=scope),
+        ("GET", f"{hook}/config"): _e(need, scope=scope),
+        ("PATCH", f"{hook}/config"): _e(need, scope=scope, body=config),
+        ("POST", f"{hook}/pings"): _e(need, ok=204, scope=scope),
+        ("GET", f"{hook}/deliveries"): _e(need, scope=scope),
+        ("GET", delivery): _e(need, scope=scope),
+        ("POST", f"{delivery}/attempts"): _e(need, ok=202, scope=scope),
+    }
+
 
 REST: dict[tuple[str, str], Expected] = {
     ("GET", "/"): _e(Need.ANYBODY),
@@ -318,6 +355,19 @@ REST: dict[tuple[str, str], Expected] = {
         Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "pull"}
     ),
     ("DELETE", f"{_T}/repos/{{owner}}/{{repo}}"): _e(Need.ORG_MEMBER, Need.REPO_ADMIN, ok=204, scope=_REPO),
+    ("GET", f"{_O}/tag-rules"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("GET", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    # A name in the organization, of which another has its own.
+    ("PUT", f"{_O}/tag-rules/{{tag_rule}}"): _e(
+        Need.ORG_OWNER, scope=_WRITE_ORG, body=_TAG_RULE, free=frozenset({"tag_rule"})
+    ),
+    ("PATCH", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, scope=_WRITE_ORG, body={"enabled": True}),
+    ("DELETE", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", "/user/tag-rules"): _e(Need.PERSON, scope="user"),
+    ("GET", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user"),
+    ("PUT", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body=_TAG_RULE),
+    ("PATCH", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body={"enabled": True}),
+    ("DELETE", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, ok=204, scope="user"),
     # repositories
     ("POST", "/user/repos"): _e(Need.PERSON, ok=201, scope=_REPO, body=lambda cell: {"name": f"new-{cell.number}"}),
     ("POST", f"{_O}/repos"): _e(Need.ORG_MEMBER, ok=201, scope=_REPO, body={"name": "new"}),
@@ -342,9 +392,27 @@ REST: dict[tuple[str, str], Expected] = {
         Need.REPO_ADMIN, ok=204, scope=_REPO, body={"permission": "push"}, free=_USERNAME
     ),
     ("DELETE", f"{_R}/collaborators/{{username}}"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO, free=_USERNAME),
+    # webhooks
+    **_hooks(_O, Need.ORG_OWNER, "admin:org"),
+    **_hooks(_R, Need.REPO_ADMIN, _REPO),
+    ("POST", f"{_R}/hooks/{{hook_id}}/tests"): _e(Need.REPO_ADMIN, ok=204, scope=_REPO),
     ("GET", "/user/packages/usage"): _e(Need.PERSON, scope="user"),
     ("GET", "/users/{username}/packages/usage"): _e(Need.SELF, scope="user"),
     ("GET", f"{_O}/packages/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
+    # retention
+    **{
+        (method, f"{prefix}/retention/{path}"): _e(Need.CLASSIC, need, scope=scope, **more)
+        for prefix, need in ((_O, Need.ORG_OWNER), ("/user", Need.PERSON))
+        for method, path, scope, more in _RETENTION
+    },
+    ("PUT", "/users/{username}/packages/quota"): _e(Need.SITE_ADMIN, body={"bytes": 10**15}),
+    ("PUT", f"{_O}/packages/quota"): _e(Need.SITE_ADMIN, body={"bytes": 10**15}),
+    ("DELETE", "/users/{username}/packages/quota"): _e(Need.SITE_ADMIN, ok=204),
+    ("DELETE", f"{_O}/packages/quota"): _e(Need.SITE_ADMIN, ok=204),
+    ("GET", "/admin/usage"): _e(Need.SITE_ADMIN),
+    ("GET", f"{_O}/settings/billing/shared-storage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
+    ("GET", "/users/{username}/settings/billing/shared-storage"): _e(Need.SELF, scope="user"),
+    ("GET", "/organizations/{org}/settings/billing/usage"): _e(Need.ORG_OWNER, scope=_READ_ORG),
     # tokens
     ("GET", "/user/tokens"): _e(Need.PERSON, scope="user"),
     ("POST", "/user/tokens"): _e(Need.PERSON, ok=201, scope="user", body={"scopes": ["user"]}),
@@ -373,6 +441,7 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ),
     ("GET", f"{_P}/selection"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_V}/deletion"): _e(Need.DELETE, scope=_DELETE),
+    ("GET", f"{_V}/retention"): _e(Need.DELETE, scope=_DELETE),
     ("GET", f"{_V}/restore"): _e(Need.RESTORE, scope=_WRITE, version="deleted"),
     ("GET", f"{_P}/restore"): _e(Need.RESTORE, scope=_WRITE, deleted=True),
     ("PATCH", _P): _e(Need.ADMIN, scope=_WRITE, body={"visibility": "public"}),
@@ -391,9 +460,13 @@ _FAMILY: Final[dict[tuple[str, str], Expected]] = {
     ("GET", f"{_P}/tags"): _e(Need.PULL, scope=_READ),
     ("GET", f"{_P}/tags/{{tag}}"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("PUT", f"{_P}/tags/{{tag}}"): _e(Need.PUSH, scope=_WRITE, body=lambda cell: {"digest": cell.digest}, free=_TAG),
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): _e(
+        Need.PUSH, scope=_WRITE, body=lambda cell: {"to": cell.other_digest}, free=_TAG
+    ),
     ("DELETE", f"{_P}/tags/{{tag}}"): _e(Need.DELETE, ok=204, scope=_DELETE, free=_TAG),
     ("GET", f"{_P}/tags/{{tag}}/history"): _e(Need.PULL, scope=_READ, free=_TAG),
     ("GET", f"{_P}/activity"): _e(Need.PULL, scope=_READ),
+    ("GET", f"{_P}/pulls"): _e(Need.ADMIN, scope=_READ),
     ("GET", f"{_P}/access"): _e(Need.ADMIN, scope=_WRITE),
     # Of whoever is asked: an admin may give anybody a role.
     ("GET", f"{_P}/access/{{login}}"): _e(Need.ADMIN, scope=_READ, free=frozenset({"login"})),

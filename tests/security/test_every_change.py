@@ -22,6 +22,15 @@ _V = f"{_P}/versions/{{package_version_id}}"
 _GONE = {"packages.tag_deleted", "packages.package_version_deleted"}
 _UNLINKED = {"packages.repository_unlinked"}
 
+#: What is sent once more is in the list of deliveries, with who asked for nothing.
+_HOOKS: Final[dict[tuple[str, str], set[str]]] = {
+    ("POST", ""): {"hook.create"},
+    ("PATCH", "/{hook_id}"): {"hook.update"},
+    ("DELETE", "/{hook_id}"): {"hook.destroy"},
+    ("PATCH", "/{hook_id}/config"): {"hook.update"},
+    ("POST", "/{hook_id}/pings"): set(),
+    ("POST", "/{hook_id}/deliveries/{delivery_id}/attempts"): set(),
+}
 #: What each route records; of packages without their owner's part of the path.
 EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", "/admin/users"): {"user.create"},
@@ -43,6 +52,8 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", f"{_O}/members/{{username}}"): {"org.remove_member"},
     ("PUT", f"{_O}/memberships/{{username}}"): {"org.update_member"},
     ("DELETE", f"{_O}/memberships/{{username}}"): {"org.remove_member"},
+    ("PUT", "/packages/quota"): {"packages.quota_set"},
+    ("DELETE", "/packages/quota"): {"packages.quota_removed"},
     ("POST", f"{_O}/teams"): {"team.create"},
     ("PATCH", _TEAM): {"team.update"},
     ("DELETE", _TEAM): {"team.destroy"},
@@ -50,6 +61,15 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", f"{_TEAM}/memberships/{{username}}"): {"team.remove_member"},
     ("PUT", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.add_repository"},
     ("DELETE", f"{_TEAM}/repos/{{owner}}/{{repo}}"): {"team.remove_repository"},
+    **{
+        (method, f"{whose}/tag-rules/{{tag_rule}}"): {action}
+        for whose in (_O, "/user")
+        for method, action in (
+            ("PUT", "tag_rule.update"),
+            ("PATCH", "tag_rule.update"),
+            ("DELETE", "tag_rule.destroy"),
+        )
+    },
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},
@@ -57,6 +77,18 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("POST", f"{_R}/transfer"): {"repo.transfer", "repo.transfer_outgoing", *_UNLINKED},
     ("PUT", f"{_R}/collaborators/{{username}}"): {"repo.update_member"},
     ("DELETE", f"{_R}/collaborators/{{username}}"): {"repo.remove_member"},
+    **{
+        (method, f"{prefix}/retention/{path}"): {f"retention.{action}"}
+        for prefix in (_O, "/user")
+        for method, path, action in (
+            ("POST", "policies", "policy_created"),
+            ("PUT", "policies/{policy_id}", "policy_updated"),
+            ("DELETE", "policies/{policy_id}", "policy_deleted"),
+            ("POST", "plans", "plan_created"),
+            ("POST", "plans/{plan_id}/apply", "plan_applied"),
+            ("POST", "plans/{plan_id}/undo", "plan_undone"),
+        )
+    },
     ("POST", "/user/tokens"): {"personal_access_token.create"},
     ("DELETE", "/user/tokens/{token_id}"): {"personal_access_token.revoke"},
     ("PUT", "/user/tokens/{token_id}/organizations/{org}"): {"org_credential_authorization.grant"},
@@ -74,7 +106,10 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
     ("DELETE", _V): _GONE,
     ("POST", f"{_V}/restore"): {"packages.package_version_restored", "packages.tag_created"},
     ("PUT", f"{_P}/tags/{{tag}}"): {"packages.tag_moved"},
+    ("POST", f"{_P}/tags/{{tag}}/rollback"): {"packages.tag_rolled_back"},
     ("DELETE", f"{_P}/tags/{{tag}}"): {"packages.tag_deleted"},
+    **{(method, f"{prefix}/hooks{rest}"): found for prefix in (_O, _R) for (method, rest), found in _HOOKS.items()},
+    ("POST", f"{_R}/hooks/{{hook_id}}/tests"): set(),
     ("PUT", f"{_P}/access/users/{{login}}"): {"packages.access_granted"},
     ("DELETE", f"{_P}/access/users/{{login}}"): {"packages.access_revoked"},
     ("PUT", f"{_P}/access/teams/{{team_slug}}"): {"packages.access_granted"},
@@ -105,8 +140,15 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_PAGE}/versions/delete/matching": _GONE,
     f"{_PAGE}/untag": {"packages.tag_deleted"},
     f"{_PAGE}/tag": {"packages.tag_created"},
+    f"{_PAGE}/rollback": {"packages.tag_rolled_back"},
     f"{_PAGE}/restore": {"packages.package_version_restored", "packages.tag_created"},
     f"{_ORG}/settings": {"org.update"},
+    f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
+    f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
+    f"{_ORG}/retention": {"retention.policy_created"},
+    f"{_ORG}/retention/delete": {"retention.policy_deleted"},
+    f"{_ORG}/retention/plan": {"retention.plan_created"},
+    f"{_ORG}/retention/plans/{{number}}": {"retention.plan_applied"},
     f"{_ORG}/settings/delete": {"org.delete", "packages.package_deleted"},
     f"{_ORG}/people": {"org.add_member"},
     f"{_ORG}/people/remove": {"org.remove_member"},
@@ -114,6 +156,9 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/teams/{{team}}": {"team.update"},
     f"{_ORG}/teams/{{team}}/members": {"team.add_member"},
     f"{_ORG}/teams/{{team}}/delete": {"team.destroy"},
+    f"{_ORG}/hooks": {"hook.create"},
+    f"{_ORG}/hooks/{{hook}}": {"hook.update"},
+    f"{_ORG}/hooks/{{hook}}/delete": {"hook.destroy"},
     f"{_ORG}/repositories": {"repo.create"},
     f"{_ORG}/repositories/{{repository}}": {"repo.update"},
     f"{_ORG}/repositories/{{repository}}/collaborators": {"repo.add_member"},
@@ -128,8 +173,13 @@ ELSEWHERE: Final = frozenset(
         "/login/device", "/login/device/token",
     }
 )  # fmt: skip
-#: What changes nothing that is kept: cookies, and a device that waits to be approved.
-NOTHING: Final = frozenset({"/-/preferences", "/login/device/code"})
+#: What changes nothing that is kept: cookies, a device that waits to be approved, what a hook is sent once more.
+NOTHING: Final = frozenset(
+    {
+        "/-/preferences", "/login/device/code", f"{_ORG}/hooks/{{hook}}/pings",
+        f"{_ORG}/hooks/{{hook}}/deliveries/{{delivery}}",
+    }
+)  # fmt: skip
 ADMINISTRATION: Final = "/-/admin/"
 
 #: What the world has already, and has not so that the route has something to change; $1 is the id of all that it has.
@@ -138,6 +188,8 @@ BEFORE: Final[dict[tuple[str, str], str]] = {
     ("DELETE", "/users/{username}/site_admin"): "UPDATE accounts SET site_admin = true WHERE id = $1 + 10000000",
     ("DELETE", "/admin/users/{username}/sessions"): """INSERT INTO tokens (account_id, kind, hash, last_eight)
         VALUES ($1 + 10000000, 'session', sha256('session'), '')""",
+    ("DELETE", "/packages/quota"): """INSERT INTO quotas (owner_id, bytes, hard, warn_percent)
+        SELECT id, 7, false, 90 FROM accounts WHERE id = $1 OR login = 'olga' ON CONFLICT DO NOTHING""",
     ("PUT", f"{_O}/memberships/{{username}}"): """UPDATE memberships SET role = 'admin'
         WHERE org_id = $1 AND user_id = $1 + 10000000""",
     ("PUT", f"{_TEAM}/memberships/{{username}}"): "DELETE FROM team_members WHERE team_id = $1",

@@ -71,7 +71,7 @@ async def test_s3_hidden_is_missing_on_every_route(env: dict[str, str], database
             there = told(await _asked(registry, cell, method, path_of(path, line, cell), line), {})
             if there[0] != 404:
                 failures.append((f"{method} {path}", f"expected 404, got {there[0]}"))
-            values = {**cell.parameters, **({"username": "olga"} if cell.family == "users" else {})}
+            values = {**cell.parameters_of(path), **({"username": "olga"} if cell.family == "users" else {})}
             for name in _PARAMETER.findall(path):
                 other = altered(values[name])
                 asked = PREFIX + _PARAMETER.sub(lambda m, v={**values, name: other}: str(v[m[1]]), path)  # type: ignore[misc]
@@ -173,8 +173,8 @@ async def test_s14_no_id_of_others_on_any_route(env: dict[str, str], database_ur
         for method, path, name, cell in swaps:
             line = REST[method, path]
             victim = victims[family_of(path), line.deleted]
-            values = {**cell.parameters, "package_version_id": cell.version_id(line.version)}
-            theirs = {**victim.parameters, "package_version_id": victim.version_id(line.version)}
+            values = {**cell.parameters_of(path), **cell.which(line.version)}
+            theirs = {**victim.parameters_of(path), **victim.which(line.version)}
             if family_of(path) == "users":
                 values["username"], theirs["username"] = "olga", "vic"
             values[name] = theirs[name]
@@ -202,7 +202,10 @@ _OF: Final = {
     "manifests": "package_id",
     "package_blobs": "package_id",
     "tags": "package_id",
+    "tag_rules": "owner_id",
     "uploads": "package_id",
+    "retention_policies": "owner_id",
+    "retention_plans": "owner_id",
 }
 
 

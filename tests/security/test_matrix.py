@@ -51,7 +51,7 @@ def test_the_table_names_the_scopes_of_the_routes() -> None:
 
 def family_of(path: str) -> str:
     for family, prefix in FAMILIES.items():
-        if path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+        if path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "settings"))):
             return family
     return "orgs"
 
@@ -64,7 +64,7 @@ def visibilities(line: Expected, family: str) -> Iterable[str]:
 
 
 def path_of(path: str, line: Expected, cell: Cell) -> str:
-    values = {**cell.parameters, "package_version_id": cell.version_id(line.version)}
+    values = {**cell.parameters_of(path), **cell.which(line.version)}
     if family_of(path) == "users":
         values["username"] = "olga"
     return PREFIX + re.sub(r"\{([^}]+)\}", lambda found: str(values[found[1]]), path) + line.query

@@ -22,17 +22,26 @@ from tests.web.test_every_form import FORMS, OWN, before, fields_of
 
 _REASON: Final = "we \"move\" 100% of {it} \\ 이사 중 🚚 'bye' <b>"
 _READS: Final = frozenset({"GET", "HEAD"})
-#: What goes on: sign-in, the tokens of workflows, whatever takes a right away from a token, and uploads under way.
+#: What goes on: sign-in, suspension, the tokens of workflows, what takes a right away from a token, uploads under way, and
+#: to send once more what hooks were told.
 GOES_ON: Final = frozenset(
     {
         ("POST", "/admin/users/{username}/sign-in-link"),
         ("DELETE", "/admin/users/{username}/sessions"),
         ("DELETE", "/admin/tokens/{token_id}"),
+        ("PUT", "/users/{username}/suspended"),
+        ("DELETE", "/users/{username}/suspended"),
         ("DELETE", "/user/tokens/{token_id}"),
         ("DELETE", "/user/tokens/{token_id}/organizations/{org}"),
         ("POST", "/repos/{owner}/{repo}/actions/token"),
         ("POST", "/repos/{owner}/{repo}/codespaces/token"),
         ("DELETE", "/installation/token"),
+        *(
+            ("POST", f"{prefix}/hooks/{{hook_id}}/{what}")
+            for prefix in ("/orgs/{org}", "/repos/{owner}/{repo}")
+            for what in ("pings", "deliveries/{delivery_id}/attempts")
+        ),
+        ("POST", "/repos/{owner}/{repo}/hooks/{hook_id}/tests"),
     }
 )
 UPLOADS: Final = frozenset({Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH, Kind.UPLOAD_CANCEL})
@@ -88,7 +97,11 @@ async def test_no_way_to_begin_a_blob_is_open(registry: Registry) -> None:
     assert (await begun.put(sha256(data), data)).status == 201, "of a package that was begun by it"
 
 
-@pytest.mark.parametrize("address", sorted(FORMS))
+#: To send once more what hooks were told, too.
+_FORMS_GO_ON: Final = {f"/{{owner}}/-/hooks/{{hook}}{rest}" for rest in ("/pings", "/deliveries/{delivery}")}
+
+
+@pytest.mark.parametrize("address", sorted(FORMS.keys() - _FORMS_GO_ON))
 async def test_every_form(registry: Registry, address: str) -> None:
     world = await managed(registry)
     await before(world, address)

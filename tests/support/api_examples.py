@@ -10,8 +10,8 @@ import orjson
 from registry.http.api.app import PREFIX
 
 HOST: Final = "registry.example"
-_WHOSE: Final = re.compile(r"-for-(?:organization|user|authenticated-user)$")
-_WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a user|the authenticated user)$")
+_WHOSE: Final = re.compile(r"-for-(?:organization|repository|user|authenticated-user)$")
+_WHOSE_TITLE: Final = re.compile(r" for (?:an organization|a repository|a user|the authenticated user)$")
 EXAMPLE_DIGEST: Final = "sha256:" + "3f1c" * 16
 #: What examples say for a parameter or a field.
 _VALUES: Final[Mapping[str, Any]] = {
@@ -25,6 +25,11 @@ _VALUES: Final[Mapping[str, Any]] = {
     "package_type": "container",
     "package_name": "web",
     "tag": "latest",
+    "to": EXAMPLE_DIGEST,
+    "tag_rule": "releases",
+    "tags": ["v*.*.*"],
+    "forbid": ["move", "delete"],
+    "enabled": False,
     "image": "web",
     "reference": "latest",
     "digest": EXAMPLE_DIGEST,
@@ -42,6 +47,13 @@ _VALUES: Final[Mapping[str, Any]] = {
     "description": "What it is for",
     "ttl_seconds": 3600,
     "packages_sso_required": True,
+    "packages": ["web"],
+    "rules": [{"keep": {"tags": ["v*"]}}, {"delete": {"tags": ["pr-*"], "older_than": "14d"}}],
+    "policy_id": 42,
+    "bytes": 500_000_000_000,
+    "config": {"url": "https://ci.example/hook", "content_type": "json", "secret": "a long random text"},
+    "events": ["package"],
+    "secret": "another long random text",
 }
 #: Bodies none of whose fields is required: the fields of the example.
 _CHANGED: Final[Mapping[str, Sequence[str]]] = {
@@ -56,6 +68,10 @@ _CHANGED: Final[Mapping[str, Sequence[str]]] = {
     "NewToken": ("note", "scopes"),
     "NewAuthorization": ("note", "scopes"),
     "NewWorkload": ("ttl_seconds",),
+    "NewPlan": ("policy_id",),
+    "RollBack": ("to",),
+    "HookChange": ("events",),
+    "ConfigChange": ("secret",),
 }
 #: Fields that mean something else in a body than elsewhere.
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -67,6 +83,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "OwnOrganization": {"login": "initech-labs"},
     "NewRepository": {"name": "tools"},
     "NewTeam": {"name": "Night watch"},
+    "NamedPolicy": {"name": "ci"},
 }
 
 
@@ -86,18 +103,39 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "versions/restore-version": (f"moorage restore acme/web@{EXAMPLE_DIGEST}",),
     "tags/list-tags": ("moorage tags acme/web",),
     "tags/put-tag": (f"moorage tag acme/web@{EXAMPLE_DIGEST} latest",),
+    "tags/roll-back": ("moorage tags rollback acme/web:latest",),
     "tags/delete-tag": ("moorage untag acme/web:latest",),
+    "tag_rules/list-rules": ("moorage tag-rule list acme",),
+    "tag_rules/put-rule": ("moorage tag-rule add acme releases 'v*.*.*'",),
+    "tag_rules/switch-rule": ("moorage tag-rule disable acme releases",),
+    "tag_rules/remove-rule": ("moorage tag-rule remove acme releases",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
+    "pulls/list-pulls": ("moorage pulls acme/web --since 24h",),
     "deletions/preview-package": ("moorage delete --dry-run acme/web",),
     "deletions/preview-version": (f"moorage delete --dry-run acme/web@{EXAMPLE_DIGEST}",),
     "deletions/delete-versions": ("moorage delete --untagged --older-than 30d acme/web",),
     "deletions/preview-package-restore": ("moorage restore --dry-run acme/web",),
     "deletions/preview-version-restore": (f"moorage restore --dry-run acme/web@{EXAMPLE_DIGEST}",),
+    "retention/list-policies": ("moorage retention policies acme",),
+    "retention/create-policy": ("moorage retention set acme ci ci.json",),
+    "retention/update-policy": ("moorage retention set acme ci ci.json",),
+    "retention/delete-policy": ("moorage retention unset acme ci",),
+    "retention/create-plan": ("moorage retention plan acme --policy ci.json",),
+    "retention/list-plans": ("moorage retention plans acme",),
+    "retention/list-decisions": ("moorage retention show acme 42",),
+    "retention/apply-plan": ("moorage retention apply acme 42",),
+    "retention/undo-plan": ("moorage retention undo acme 42",),
+    "retention/explain-version": ("moorage retention explain acme/web:latest",),
     "usage/get-package-usage": ("moorage du acme/web",),
-    "usage/get-my-usage": ("moorage du",),
-    "usage/get-user-usage": ("moorage du bob",),
-    "usage/get-organization-usage": ("moorage du acme",),
+    "usage/get-my-usage": ("moorage usage",),
+    "usage/get-user-usage": ("moorage usage bob",),
+    "usage/get-organization-usage": ("moorage usage acme",),
+    "quotas/set-organization-quota": ("moorage quota set acme 500GB",),
+    "quotas/remove-organization-quota": ("moorage quota remove acme",),
+    "quotas/set-user-quota": ("moorage quota set bob 500GB",),
+    "quotas/remove-user-quota": ("moorage quota remove bob",),
+    "quotas/list-usage": ("moorage usage --registry",),
     "access/get-access": ("moorage access acme/web",),
     "access/get-effective": ("moorage access acme/web --why bob",),
     "access/grant-user": ("moorage access grant acme/web bob read",),
@@ -134,6 +172,14 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "audit/get-organization-log": ("moorage audit acme",),
     "audit/get-my-log": ("moorage audit",),
     "audit/get-log-of-all": ("moorage audit --registry",),
+    "hooks/list-hooks": ("moorage hook list acme",),
+    "hooks/create": ("moorage hook create acme --url https://ci.example/hook --secret-stdin",),
+    "hooks/get": ("moorage hook show acme 42",),
+    "hooks/delete": ("moorage hook delete acme 42",),
+    "hooks/ping": ("moorage hook ping acme 42",),
+    "hooks/list-deliveries": ("moorage hook deliveries acme 42",),
+    "hooks/get-delivery": ("moorage hook delivery acme 42 43",),
+    "hooks/redeliver": ("moorage hook redeliver acme 42 43",),
     "tokens/page": ("moorage tokens",),
     "tokens/create": ("moorage tokens new laptop --scope read:packages",),
     "tokens/revoke": ("moorage tokens revoke 42",),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import orjson
+
 from auth.tokens import SCOPES
 from registry.accounts.accounts import create_token
 from registry.accounts.organizations import create_team, set_role
@@ -63,6 +65,24 @@ async def _packages(world: Managed) -> str:
     return str(index["digest"])
 
 
+async def _hook(world: Managed) -> str:
+    """Makes a webhook whose receiver answers hostile texts, and one that is disabled; the id of the first."""
+    registry, db = world.registry, world.registry.services.db
+    for path in ("long" * 400, "disabled"):
+        body = {"config": {"url": f"https://hooks.example/{path}", "secret": TEXT[:200]}, "events": ["*"]}
+        answer = await registry.call("POST", "/api/v3/orgs/acme/hooks", world.token, json=body)
+        assert answer.status == 201, answer.body
+    hook = await _one(registry, "SELECT min(id) FROM hooks")
+    await db.execute("UPDATE hooks SET disabled_reason = $1, last_status = $1 WHERE id <> $2", TEXT, int(hook))
+    told = orjson.dumps({"zen": TEXT, "long": "y" * 2000})
+    await db.execute(
+        """UPDATE hook_deliveries SET state = 'failed', status = $1, payload = $2, request_headers = $3::text::jsonb,
+                  response_headers = $3::text::jsonb, response = $2, delivered_at = now(), attempts = 9""",
+        TEXT, told, orjson.dumps({"X-Long": TEXT + "z" * 2000}).decode(),
+    )  # fmt: skip
+    return hook
+
+
 async def hostile(registry: Registry) -> Hostile:
     """Makes it all: ``acme/web`` is private, what is beside it is public."""
     world, db = await managed(registry), registry.services.db
@@ -74,6 +94,7 @@ async def hostile(registry: Registry) -> Hostile:
     await db.execute("UPDATE accounts SET name = $1 WHERE id = $2", TEXT[:255], org)
     await create_token(db, "olivia", sorted(SCOPES), note=TEXT[:255])
     await db.execute("UPDATE tokens SET note = repeat('n', 255) WHERE note = ''")
+    hook = await _hook(world)
     boss = await browser(registry, "boss", site_admin=True)
     await db.execute(
         "INSERT INTO job_runs VALUES ('collect_garbage', 30, now(), now(), 1234, now(), $1)", TEXT + "z" * 200
@@ -83,6 +104,7 @@ async def hostile(registry: Registry) -> Hostile:
         "kind": "orgs", "visibility": "public", "change": "suspend", "provider": "nobody",
         "version": await _one(registry, "SELECT id FROM manifests WHERE digest = $1", digest),
         "gone": await _one(registry, "SELECT id FROM packages WHERE deleted_at IS NOT NULL"),
+        "hook": hook, "delivery": await _one(registry, "SELECT min(id) FROM hook_deliveries"),
         "token": await _one(
             registry, "SELECT max(id) FROM tokens WHERE note = $1", TEXT[:255]
         ),

@@ -25,6 +25,8 @@ _ROLES: Final = {"rita": 1, "will": 2, "adam": 3}
 _RULES: Final = '[{"packages":"o*/*","actions":["read","write"]}]'  # the cells' organizations, and olga
 
 ACCOUNTS: Final = {login: _BASE + number for number, login in enumerate(_LOGINS)}
+#: Added to the id of an organization's hook it is that of its repository's.
+OF_REPOSITORY: Final = 50_000_000
 NEW_BLOB: Final = b"a blob that is sent"
 
 
@@ -86,6 +88,11 @@ class Cell:
         return f"crew-{self.number}"
 
     @property
+    def tag_rule(self) -> str:
+        """A rule of the organization, and of the caller."""
+        return f"rule-{self.number}"
+
+    @property
     def person(self) -> str:
         """A member of the organization, with a role over everything."""
         return f"u{self.number}"
@@ -122,10 +129,20 @@ class Cell:
     def version_id(self, which: str) -> int:
         return self.id * 10 + {"tagged": 0, "other": 1, "deleted": 2}[which]
 
+    def which(self, version: str) -> dict[str, Any]:
+        """The parameters of a version that is there, or was deleted, and of a plan that is made, or applied."""
+        plan_id = self.id * 10 + (1 if version == "deleted" else 0)
+        return {"package_version_id": self.version_id(version), "plan_id": plan_id}
+
     @property
     def digest(self) -> str:
         """The digest of the version that is tagged."""
         return digest_of(TAGGED)
+
+    @property
+    def other_digest(self) -> str:
+        """The digest of the version that another tag has."""
+        return digest_of(OTHER)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -143,9 +160,17 @@ class Cell:
             "package_name": self.package,
             "package_version_id": self.version_id("tagged"),
             "token_id": self.spare_token_id,
+            "policy_id": self.id,
+            "plan_id": self.id * 10,
             "enterprise": "moorage",
             "tag": "latest",
+            "tag_rule": self.tag_rule,
         }
+
+    def parameters_of(self, path: str) -> dict[str, Any]:
+        """The parameters of this path: what is called the same is not the same in all."""
+        hook_id = self.id if path.startswith("/orgs/") else self.id + OF_REPOSITORY
+        return {**self.parameters, "hook_id": hook_id, "delivery_id": hook_id}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -187,7 +212,9 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _organization(add, cell)
         _repository(add, cell)
         _package(add, cell, now)
+        _retention(add, cell)
         _tokens(add, cell, now)
+        _hooks(add, cell)
     return found
 
 
@@ -197,8 +224,25 @@ def _organization(add: Any, cell: Cell) -> None:
     for login, role in (_SEATS if not cell.foreign else {"vic": "admin"}).items():
         add("memberships", org_id=cell.id, user_id=ACCOUNTS[login], role=role)
     add("memberships", org_id=cell.id, user_id=cell.person_id, role="member")
+    # It forbids nothing: callers share their accounts.
+    rule = {"package": "*", "tags": ["none"], "except_tags": [], "forbid": ["move"], "package_pattern": "^.*$",
+            "tag_pattern": "^none$", "enabled": False}  # fmt: skip
+    for owner_id in {cell.id, ACCOUNTS.get(cell.caller.account or "", cell.id)}:
+        add("tag_rules", owner_id=owner_id, name=cell.tag_rule, **rule)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
+
+
+def _hooks(add: Any, cell: Cell) -> None:
+    for hook_id, owner_id, repository_id in (
+        (cell.id, cell.id, None),
+        (cell.id + OF_REPOSITORY, None, cell.id),
+    ):
+        add(
+            "hooks", id=hook_id, owner_id=owner_id, repository_id=repository_id, sealed=b"", content_type="json",
+            format="github", events=["package"], children=False, active=True,
+        )  # fmt: skip
+        add("hook_deliveries", id=hook_id, hook_id=hook_id, event="ping", lane=0, state="delivered")
 
 
 def _granted(cell: Cell) -> dict[int, int]:
@@ -256,6 +300,31 @@ def _package(add: Any, cell: Cell, now: datetime) -> None:
             add("manifest_blobs", package_id=cell.id, manifest=digest_of(body), blob=digest_of(blob))
     add("tags", package_id=cell.id, name="latest", digest=digest_of(TAGGED))
     add("tags", package_id=cell.id, name="other", digest=digest_of(OTHER))
+
+
+def _retention(add: Any, cell: Cell) -> None:
+    owner_id = ACCOUNTS.get(cell.package_owner, cell.id)
+    body = '{"rules": [], "packages": ["none"]}'
+    add(
+        "retention_policies",
+        id=cell.id,
+        owner_id=owner_id,
+        name=f"policy-{cell.number}",
+        body=body,
+        schedule="daily",
+        enabled=False,
+    )
+    for number, state in enumerate(("planned", "applied")):
+        plan_id = cell.id * 10 + number
+        add(
+            "retention_plans",
+            id=plan_id,
+            owner_id=owner_id,
+            policy_id=cell.id,
+            body=body,
+            state=state,
+            scheduled=False,
+        )
 
 
 def _tokens(add: Any, cell: Cell, now: datetime) -> None:

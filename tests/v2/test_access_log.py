@@ -92,7 +92,7 @@ async def test_requests_are_logged_once_with_their_account(
         await registry.call("GET", "/token", token),
         await registry.call("GET", "/api/v3/user", token, headers={"User-Agent": "gh/2"}),
     ]
-    await ask(registry.url, b"\x16\x03\x01\r\n")
+    await ask(registry.url, b"\x01\x02\r\n")
     await asyncio.sleep(0.4)
     output = capfd.readouterr().err
     found = lines_of(output)
@@ -136,6 +136,16 @@ async def test_a_client_that_left_is_a_line_and_no_error(
     assert "request.failed" not in text
     status = await registry.call("GET", location, token)
     assert status.status == 204, "what came is kept"
+
+
+async def test_what_is_refused_in_a_crowd_has_its_route(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
+    token = await registry.user("alice")
+    registry.admission.most, registry.admission.patience_seconds = 0, 0.1
+    assert (await registry.call("GET", "/v2/alice/app/tags/list", token)).status == 429
+    assert (await registry.call("GET", "/v2/alice/app/%2e%2e/list", token)).status == 429
+    await asyncio.sleep(0.4)
+    found = lines_of(capfd.readouterr().err)
+    assert [(line["route"], line["status"]) for line in found] == [("tags.list", 429), ("other", 429)]
 
 
 async def test_it_can_be_switched_off(env: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:

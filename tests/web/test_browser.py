@@ -70,18 +70,22 @@ async def test_the_pages_of_packages_in_every_view(registry: Registry, browse: B
     await shelf.chart("alice/charts/web", "0.1.0")
     await publish(registry)
     by_digest = f"/alice/web@{index['digest']}/-"
-    paths = [
-        "/explore", "/search?q=nothing", "/alice/web", "/alice/charts/web", f"/{long}", "/alice/web/-/tags", f"/{long}/-/tags",
-        "/alice/web/-/tags?q=none", "/alice/web/-/versions", "/alice/web/-/versions?show=all", "/alice/web:v1.0.0",
-        f"/{long}:{'t' * 128}", f"{by_digest}/manifest", f"{by_digest}/referrers", f"{by_digest}/parents",
-        f"/{long}@{image['digest']}/-/layers", f"/{long}@{image['digest']}/-/config", f"/{long}@{image['digest']}/-/referrers",
-    ]  # fmt: skip
+    seen = {
+        "/explore": "web", "/search?q=nothing": "nothing", "/alice/web": "v1.0.0", "/alice/charts/web": "0.1.0",
+        f"/{long}": "longlong", "/alice/web/-/tags": "v1.0.0", f"/{long}/-/tags": "t" * 128, "/alice/web/-/tags?q=none": "alice/web",
+        "/alice/web/-/versions": "v1.0.0", "/alice/web/-/versions?show=all": "v1.0.0", "/alice/web:v1.0.0": "v1.0.0",
+        f"/{long}:{'t' * 128}": "t" * 128, f"{by_digest}/manifest": "application/vnd.oci.image.index.v1+json",
+        f"{by_digest}/referrers": "cosign", f"{by_digest}/parents": str(index["digest"])[:19],
+        f"/{long}@{image['digest']}/-/layers": "y" * 60, f"/{long}@{image['digest']}/-/config": "amd64",
+        f"/{long}@{image['digest']}/-/referrers": str(image["digest"])[:19],
+    }  # fmt: skip
     for place, view in enumerate(VIEWS):
         width, theme, language = view
-        chosen = [path for number, path in enumerate(paths) if (number + place) % (len(VIEWS) // 2) == 0]
+        chosen = [path for number, path in enumerate(seen) if (number + place) % (len(VIEWS) // 2) == 0]
         async with browse(registry.url, width=width, theme=theme, language=language) as window:
             for path in chosen:
                 await window.open(path)
+                assert seen[path] in await window.page.locator("main").inner_text(), (path, view)
                 name = re.sub(r"[^a-z0-9]+", "-", path[:60])
                 await window.look(f"{name}-{width}-{theme}-{language}", pictures)
 

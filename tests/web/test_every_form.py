@@ -39,6 +39,32 @@ async def _deleted(world: Managed) -> None:
     assert answer.status == 204, answer.body
 
 
+async def _ruled(world: Managed) -> None:
+    rule = {"tags": ["held"], "forbid": ["move"]}
+    answer = await world.registry.call("PUT", "/api/v3/orgs/acme/tag-rules/held", world.token, json=rule)
+    assert answer.status == 201, answer.body
+
+
+async def _hooked(world: Managed) -> None:
+    body = {"config": {"url": "https://hooks.example/"}}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/hooks", world.token, json=body)
+    assert answer.status == 201, answer.body
+
+
+async def _policy(world: Managed) -> None:
+    body = {"name": "old", "packages": ["none"], "rules": []}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/retention/policies", world.token, json=body)
+    assert answer.status == 201, answer.body
+
+
+async def _planned(world: Managed) -> None:
+    body = {"policy": {"packages": ["none"], "rules": []}}
+    answer = await world.registry.call("POST", "/api/v3/orgs/acme/retention/plans", world.token, json=body)
+    assert answer.status == 201, answer.body
+    await world.registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
+
+
+_RULES = '{"packages": ["*"], "rules": [{"delete": {"tags": ["pr-*"], "older_than": "14d"}}]}'
 _P, _O = "/{owner}/{image}/-", "/{owner}/-"
 _PACKAGE, _ORG = "/acme/web/-", "/acme/-"
 #: «{…}» in a field is filled in from the page that has the form, or by the world.
@@ -53,15 +79,29 @@ FORMS: dict[str, Form] = {
     f"{_P}/versions/delete/matching": Form(f"{_PACKAGE}/versions/delete/matching", {"match": "v1", "seen": "{seen}"}),
     f"{_P}/untag": Form(f"{_PACKAGE}/untag", {"tag": "v1"}),
     f"{_P}/tag": Form(f"{_PACKAGE}/tag", {"tag": "v3", "digest": "{digest}"}),
+    f"{_P}/rollback": Form(f"{_PACKAGE}/rollback", {"tag": "v2", "digest": "{digest}"}),
     f"{_P}/restore": Form(f"{_PACKAGE}/restore", {"version": "{version}"}),
     f"{_O}/settings": Form(f"{_ORG}/settings", {"part": "profile", "name": "Acme"}),
+    f"{_O}/settings/tag-rules": Form(
+        f"{_ORG}/settings/tag-rules", {"name": "releases", "tags": "v*", "forbid": "move"}
+    ),
+    f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
+    f"{_O}/retention": Form(f"{_ORG}/retention", {"name": "ci", "rules": _RULES, "schedule": "daily"}),
+    f"{_O}/retention/delete": Form(f"{_ORG}/retention/delete", {"policy": "{policy}"}),
+    f"{_O}/retention/plan": Form(f"{_ORG}/retention/plan", {"policy": "{policy}"}),
+    f"{_O}/retention/plans/{{number}}": Form(f"{_ORG}/retention/plans/1", {"turn": "apply"}),
     f"{_O}/people": Form(f"{_ORG}/people", {"login": "stan", "role": "member"}),
     f"{_O}/people/remove": Form(f"{_ORG}/people/remove", {"login": "rita"}, by_reader={"login": "olivia"}),
     f"{_O}/teams": Form(f"{_ORG}/teams", {"name": "ops"}),
     f"{_O}/teams/{{team}}": Form(f"{_ORG}/teams/devs", {"name": "developers"}),
     f"{_O}/teams/{{team}}/members": Form(f"{_ORG}/teams/devs/members", {"login": "olivia"}),
     f"{_O}/teams/{{team}}/delete": Form(f"{_ORG}/teams/devs/delete", {}),
+    f"{_O}/hooks": Form(f"{_ORG}/hooks", {"url": "https://hooks.example/in", "package": "on", "active": "on"}),
+    f"{_O}/hooks/{{hook}}": Form(f"{_ORG}/hooks/1", {"url": "https://hooks.example/other", "package": "on"}),
+    f"{_O}/hooks/{{hook}}/pings": Form(f"{_ORG}/hooks/1/pings", {}),
+    f"{_O}/hooks/{{hook}}/delete": Form(f"{_ORG}/hooks/1/delete", {}),
+    f"{_O}/hooks/{{hook}}/deliveries/{{delivery}}": Form(f"{_ORG}/hooks/1/deliveries/1", {}),
     f"{_O}/repositories": Form(f"{_ORG}/repositories", {"name": "tools"}, reader=303),
     f"{_O}/repositories/{{repository}}": Form(f"{_ORG}/repositories/code", {"visibility": "public"}, reader=404),
     f"{_O}/repositories/{{repository}}/collaborators": Form(
@@ -76,6 +116,11 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/unlink": _linked,
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
+    f"{_O}/settings/tag-rules/{{rule}}": _ruled,
+    **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
+    f"{_O}/retention/delete": _policy,
+    f"{_O}/retention/plan": _policy,
+    f"{_O}/retention/plans/{{number}}": _planned,
 }
 #: Forms about nobody but their viewer: a visitor is led to sign in.
 OWN = {
@@ -119,6 +164,10 @@ async def fields_of(world: Managed, form: Form) -> dict[str, str]:
     fields = dict(form.fields)
     if "version" in fields:
         fields["version"] = str(await world.number(world.digests[0]))
+    if "policy" in fields:
+        row = await world.registry.services.db.fetchrow("SELECT id FROM retention_policies")
+        assert row is not None
+        fields["policy"] = str(row[0])
     if "digest" in fields:
         fields["digest"] = world.digests[0]
     if "seen" in fields:

@@ -171,7 +171,7 @@ async def test_the_pages_in_every_view(registry: Registry, browse: Browse, pictu
         "link": f"{web}/settings/link?repository=acme/code&inherit=on", "delete": f"{web}/delete",
         "delete-versions": f"{web}/versions/delete?version={row[0]}", "matching": f"{web}/versions/delete/matching?match=t*",
         "restore": f"{web}/restore",
-        "activity": f"{web}/activity", "versions": f"{web}/versions", "version": f"/acme/web:{'t' * 128}",
+        "activity": f"{web}/activity", "pulls": f"{web}/pulls", "versions": f"{web}/versions", "version": f"/acme/web:{'t' * 128}",
         "org-settings": f"{acme}/settings", "people": f"{acme}/people", "teams": f"{acme}/teams",
         "team": f"{acme}/teams/devs", "deleted": f"{acme}/deleted", "repositories": f"{acme}/repositories",
         "repository": f"{acme}/repositories/code", "leave": f"{acme}/people/remove?login=rita",

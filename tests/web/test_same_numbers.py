@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from registry.http.web.text import number, size
+from registry.http.web.text import number
+from registry.sizes import size
 from tests.support.manage import managed
 from tests.support.server import Registry
 from tests.support.shelf import Shelf

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from registry.cli.client.commands import OPERATOR, TABLE
-from registry.http.web.text import day, http_url, inert, moment, size
+from registry.http.web.text import day, http_url, inert, moment
+from registry.sizes import size
 
 _WEB = Path(__file__).parent.parent.parent / "registry/http/web"
 _CSS = (_WEB / "assets/style.css").read_text()

@@ -30,7 +30,7 @@ def moment(text: str, now: float) -> float:
 
 
 def before(text: str) -> Callable[[float], float]:
-    """Return what tells the time that an age, or a time in ISO 8601, means. Raises CommandError."""
+    """Return the function that converts an age, or a time in ISO 8601, to a time, given now. Raises CommandError."""
     try:
         moment(text, 0)
     except CommandError as error:

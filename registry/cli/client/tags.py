@@ -1,4 +1,4 @@
-"""Tags: the commands ``tags``, ``tag``, ``untag`` and what their history is."""
+"""Tags: the commands ``tags``, ``tag``, ``untag``, and those of their history."""
 
 import re
 from argparse import ArgumentParser
@@ -169,6 +169,32 @@ def _history(context: Context) -> None:
     _show_events(context, list(context.api(reference).pages(path, limit_of(context))))
 
 
+def _add_rollback(parser: ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="PACKAGE:TAG", type=references.parse_version)
+    parser.add_argument(
+        "--to", default="previous", metavar="DIGEST", help="a version that the tag had (the one before)"
+    )
+    parser.add_argument("--force", action="store_true", help="set tag rules aside, as an owner of the account")
+    add_change(parser)
+
+
+def _rollback(context: Context) -> None:
+    reference, options = context.options.reference, context.options
+    if reference.digest:
+        raise CommandError(f"{reference} is no tag", status=USAGE, why="expected PACKAGE:TAG")
+    api = context.api(reference)
+    former, etag = _former(api, reference, reference.tag)
+    if options.dry_run:
+        context.note(f"would be done: {reference}: {short(former) if former else 'none'} → {short(options.to)}")
+        return
+    body = {"to": options.to, "force": options.force}
+    now = api.reply("POST", f"{tag_path(reference, reference.tag)}/rollback", body, etag).json()
+    if context.output.fields is not None:
+        context.output.json(now)
+    undo = f"moorage tags rollback {reference} --to {former}" if former else f"moorage untag {reference}"
+    context.changed(f"{reference}: {f'{short(former)} → ' if former else ''}{short(now['digest'])}", undo)
+
+
 def _add_activity(parser: ArgumentParser) -> None:
     parser.add_argument("package", metavar="PACKAGE", type=references.parse_package)
     add_limit(parser)
@@ -187,6 +213,7 @@ def _show_events(context: Context, found: list[dict[str, Any]]) -> None:
 COMMANDS: Final = {
     "tags": Command(_add_tags, _tags),
     "tags history": Command(_add_history, _history),
+    "tags rollback": Command(_add_rollback, _rollback),
     "tag": Command(_add_tag, _tag),
     "untag": Command(_add_untag, _untag),
     "activity": Command(_add_activity, _activity),

@@ -14,9 +14,9 @@ from registry.http.api.conditions import check_of
 from registry.http.api.families import PACKAGE, allowed, family, one_of, package_name, shown
 from registry.http.api.packages import linked_repository
 from registry.http.api.schemas import packages as schemas
-from registry.http.api.shapes import simple_user
 from registry.packages.conditions import Check
 from registry.packages.roles import AUDIENCES, ROLES
+from registry.shapes import simple_user
 from storage.metadata.access import RepositoryGrant, TeamGrant, UserGrant
 from storage.metadata.database import Transaction
 

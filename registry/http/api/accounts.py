@@ -10,7 +10,7 @@ from registry.http.api.call import ApiCall, answer
 from registry.http.api.paging import page_of, since_link, since_of
 from registry.http.api.routes import Route
 from registry.http.api.schemas import accounts as schemas
-from registry.http.api.shapes import simple_organization, simple_user
+from registry.shapes import simple_organization, simple_user
 from storage.metadata import accounts, organizations
 from storage.metadata.accounts import Account
 from storage.metadata.organizations import Belonging

@@ -12,7 +12,7 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.routes import Access, Route
 from registry.http.api.schemas import accounts as schemas
-from registry.http.api.shapes import simple_organization, simple_user
+from registry.shapes import simple_organization, simple_user
 from storage.metadata.accounts import Account
 
 

@@ -11,8 +11,8 @@ from registry.http.api.paging import after_link, size_of
 from registry.http.api.routes import Access, Route
 from registry.http.api.schemas import accounts as accounts_schemas
 from registry.http.api.schemas import site as site_schemas
-from registry.http.api.shapes import simple_organization, simple_user
 from registry.http.numbers import number_of
+from registry.shapes import simple_organization, simple_user
 from storage.metadata import administration as stored
 from storage.metadata.accounts import Account
 from storage.metadata.administration import AnyToken

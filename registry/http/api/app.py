@@ -18,16 +18,22 @@ from registry.http.api import (
     administration,
     audit,
     avatars,
+    billing,
     collaborators,
     deletions,
     downloads,
+    hooks,
     installation,
     meta,
     openapi,
     organizations,
     packages,
+    pulls,
+    quotas,
     repositories,
+    retention,
     search,
+    tag_rules,
     tags,
     teams,
     tokens,
@@ -40,9 +46,10 @@ from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
-from registry.http.errors import unavailable
+from registry.http.errors import of_storage
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
+from registry.http.rate_limits import requests_left, take_request
 from registry.http.server.guest import request_of
 from registry.http.server.message import Request
 from registry.http.urls import api_base
@@ -66,12 +73,18 @@ _TABLE: Final[tuple[Route, ...]] = (
     *teams.ROUTES,
     *repositories.ROUTES,
     *collaborators.ROUTES,
+    *hooks.ROUTES,
     *search.ROUTES,
     *packages.ROUTES,
+    *pulls.ROUTES,
     *versions.ROUTES,
     *tags.ROUTES,
+    *tag_rules.ROUTES,
     *deletions.ROUTES,
+    *retention.ROUTES,
     *usage.ROUTES,
+    *quotas.ROUTES,
+    *billing.ROUTES,
     *access.ROUTES,
     *downloads.ROUTES,
     *tokens.ROUTES,
@@ -91,6 +104,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
             if viewer is not None:
                 request.account_id, request.token_id = viewer.account_id, viewer.id
                 ACTOR.set(Actor(viewer.account_id, viewer.id))
+            take_request(services, request)
             admit(route, viewer)
             _check_names(http)
             body = await read_body(request, services.settings.http.body_seconds)
@@ -103,7 +117,8 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
         except ConnectionError:
             raise  # the client is gone: nobody is left to be told
         except Exception as error:  # noqa: BLE001 - the last resort
-            response = error_response(_told(http, error), api_base(request, services.settings))
+            response = error_response(_told(services, http, error), api_base(request, services.settings))
+        response.headers.update(requests_left(services, request))
         if viewer is not None and viewer.kind == TokenKind.CLASSIC:
             response.headers["X-OAuth-Scopes"] = ", ".join(sorted(viewer.scopes))
             response.headers["X-Accepted-OAuth-Scopes"] = route.needed_scope or ""
@@ -129,13 +144,13 @@ async def _read(route: Route | None, call: ApiCall) -> web.Response | None:
         return None
 
 
-def _told(http: web.Request, error: Exception) -> RegistryError:
+def _told(services: Services, http: web.Request, error: Exception) -> RegistryError:
     """Convert an error to the one that the caller is told of; an unexpected error is logged."""
     match error:
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, http.path)
+            return of_storage(error, http.path, services.outages)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

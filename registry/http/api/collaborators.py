@@ -14,7 +14,7 @@ from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.schemas import repositories as schemas
-from registry.http.api.shapes import permissions, simple_user
+from registry.shapes import permissions, simple_user
 from storage.metadata import collaborators
 from storage.metadata.collaborators import Collaborator
 

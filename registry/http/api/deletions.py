@@ -1,7 +1,6 @@
 """Previews of deletions and restores, and the deletion of several versions at once."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ from auth.identity import Action
 from registry.errors import Invalid, RegistryError
 from registry.http.api.call import ApiCall, answer, nothing
 from registry.http.api.conditions import deletion_check_of
-from registry.http.api.families import PACKAGE, VERSION, allowed, family, one_of, shown
+from registry.http.api.families import PACKAGE, VERSION, actor_of, allowed, family, moment_of, one_of, shown
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
@@ -22,7 +21,6 @@ from storage.metadata.deletions import Leaving
 
 _VERSIONS_MAX: Final = 100
 #: Between these every time is one in UTC.
-_YEARS: Final = (1, 9999)
 
 
 class DoomedVersions(msgspec.Struct):
@@ -107,11 +105,11 @@ def _refused(error: RegistryError | None) -> dict[str, Any] | None:
 async def delete_versions(call: ApiCall) -> web.Response:
     """Delete several versions at once, or none of them, if one may not be deleted or is not there."""
     ids = _checked(call.body(DoomedVersions).versions)
-    package_id, _ = await allowed(call, Action.DELETE)
+    package_id, standing = await allowed(call, Action.DELETE)
     await shown(call, package_id)
 
     check = deletion_check_of(call, None)
-    await call.services.versions.delete(package_id, ids, call.actor, check=check)
+    await call.services.versions.delete(package_id, ids, actor_of(call, standing), check=check)
     return nothing()
 
 
@@ -119,29 +117,20 @@ async def select_versions(call: ApiCall) -> web.Response:
     """List the ids of versions that can be deleted by themselves and match, the oldest first.
 
     ``match``: a glob that one of its tags matches. Parts of indexes and referrers are none: these go with what they
-    belong to, and what is part of a tagged index stays. A page may be short, or empty, with another behind it.
+    belong to, and what is part of a tagged index stays, as does what has a tag that a rule keeps. A page may be
+    short, or empty, with another behind it.
     """
     tagged, (after, size) = one_of(call, "tagged", ("true", "false")), after_of(call)
     wanted = filter_of(
         tagged=None if tagged is None else tagged == "true",
         match=call.http.query.get("match", ""),
-        pushed_before=_moment(call.http.query.get("pushed_before")),
+        pushed_before=moment_of(call, "pushed_before"),
     )
     package_id, _ = await allowed(call, Action.PULL)
     await shown(call, package_id)
     behind = number_of(after or "") or 0
     found = await selections.matching(call.services.db, package_id, wanted, after=behind, limit=size)
     return answer([{"id": one} for one in found.ids], headers=after_link(call, size, found.after))
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        found = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if text is not None and (found is None or found.tzinfo is None or not _YEARS[0] < found.year < _YEARS[1]):
-        raise Invalid("Invalid request.\n\nFor 'pushed_before', expected a time in ISO 8601 with its offset.")
-    return found
 
 
 async def preview_version_restore(call: ApiCall) -> web.Response:
@@ -214,7 +203,7 @@ ROUTES: Final = (
         "Delete several versions of a package",
         scope="delete:packages",
         body=DoomedVersions,
-        statuses=(204, 400, 401, 403, 404, 412, 413, 422),
+        statuses=(204, 400, 401, 403, 404, 409, 412, 413, 422),
     ),
     *family(
         "GET",

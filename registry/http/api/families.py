@@ -1,10 +1,12 @@
 """The three path prefixes of packages, as on GitHub: of an organization, of a user, and of the caller."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 from auth.identity import Action
-from auth.permissions import may
+from auth.permissions import may, spared
 from registry.errors import Invalid, NotFound
 from registry.events import Who
 from registry.http.api import rights
@@ -15,12 +17,15 @@ from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage
 from storage.metadata.database import Transaction
+from storage.metadata.events import Actor
 from storage.names import InvalidName, PackageName
 
 CONTAINER: Final = "container"
 PACKAGE: Final = "/packages/{package_type}/{package_name}"
 VERSION: Final = PACKAGE + "/versions/{package_version_id}"
 
+#: Those at the ends of the calendar are others in UTC, of which it has none.
+_YEARS: Final = (1, 9999)
 _PREFIXES: Final = (
     ("/orgs/{org}", "for an organization"),
     ("/users/{username}", "for a user"),
@@ -84,6 +89,11 @@ def detailed(call: ApiCall, standing: AccessFacts) -> bool:
     return may(call.identity, Action.ADMIN, package_name(call), standing)
 
 
+def actor_of(call: ApiCall, standing: AccessFacts, *, forced: bool = False) -> Actor:
+    """Return the viewer as who changes tags of the package: with the tag rules that do not bind. See ``spared``."""
+    return replace(call.actor, spared=spared(call.identity, package_name(call), standing, forced=forced))
+
+
 def pusher(call: ApiCall, found: Who | None) -> dict[str, Any] | None:
     """Render who did something, by what kind of token and which."""
     if found is None:
@@ -118,3 +128,17 @@ def one_of(call: ApiCall, parameter: str, values: tuple[str, ...]) -> str | None
         known = ", ".join(f'"{value}"' for value in values)
         raise Invalid(f"Invalid request.\n\nFor '{parameter}', expected one of {known}.")
     return text
+
+
+def moment_of(call: ApiCall, parameter: str) -> datetime | None:
+    """A query parameter that is a time; None: it is not there. Raises 422."""
+    text = call.http.query.get(parameter)
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not _YEARS[0] < found.year < _YEARS[1]:
+        raise Invalid(f"Invalid request.\n\nFor '{parameter}', expected a time in ISO 8601 with its offset.")
+    return found

@@ -7,12 +7,14 @@ from aiohttp import web
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Access, Route
 from registry.http.api.schemas import site as schemas
+from registry.http.rate_limits import RATE_LIMIT, tally_of
+from registry.rate_limits import Quantity, Standing
 from registry.version import VERSION
 
 #: The release of GitHub Enterprise Server whose API clients may expect: gh and go-github ask for it.
 _LIKE: Final = "3.14.0"
-#: Nothing is counted against a token here; clients that plan by these numbers never have to wait.
-_LIMIT: Final = 15_000
+#: Where nothing is limited: clients that plan by these numbers never have to wait.
+_UNLIMITED: Final = 15_000
 _HOUR: Final = 3600
 
 #: What GitHub's schema of the root requires; not all of it is offered here.
@@ -80,14 +82,31 @@ async def meta(_call: ApiCall) -> web.Response:
 
 
 async def rate_limit(call: ApiCall) -> web.Response:
-    """Return an untouched rate limit: the API has no hourly limits."""
-    now = int(call.services.now())
-    rate = {"limit": _LIMIT, "used": 0, "remaining": _LIMIT, "reset": now - now % _HOUR + _HOUR}
-    return answer({"resources": {name: {**rate, "resource": name} for name in _LIMITED}, "rate": rate})
+    """Return what the caller has left: of the requests of the API as GitHub tells it, and of each limit by its name."""
+    now, limits = int(call.services.now()), call.services.limits
+    found: dict[Quantity, list[Standing]] = {}
+    if limits is not None:
+        found = {one: limits.standings(tally_of(call.services, limits, call.request, one)) for one in Quantity}
+    requests = found.get(Quantity.REQUESTS)
+    rate = {"limit": _UNLIMITED, "used": 0, "remaining": _UNLIMITED, "reset": now - now % _HOUR + _HOUR}
+    if requests:
+        rate = _rate(requests[0], now)
+    policies = [
+        {"name": one.policy.name, "window_seconds": one.policy.window_seconds, **_rate(one, now)}
+        for standings in found.values()
+        for one in standings
+    ]
+    resources = {name: {**rate, "resource": name} for name in _LIMITED}
+    return answer({"resources": resources, "rate": rate, "policies": policies})
+
+
+def _rate(standing: Standing, now: int) -> dict[str, int]:
+    quota, left = standing.policy.quota, standing.remaining
+    return {"limit": quota, "used": quota - left, "remaining": left, "reset": now + standing.reset_seconds}
 
 
 ROUTES: Final = (
     Route("GET", "/", root, "Get the URLs of the API", Access.ANYBODY, answer=schemas.Root),
     Route("GET", "/meta", meta, "Get the version of the API", Access.ANYBODY, answer=schemas.ApiMeta),
-    Route("GET", "/rate_limit", rate_limit, "Get the rate limit", Access.ANYBODY, answer=schemas.RateLimit),
+    Route("GET", RATE_LIMIT, rate_limit, "Get the rate limit", Access.ANYBODY, answer=schemas.RateLimit),
 )

@@ -26,6 +26,7 @@ _OWNERS: Final = {
     "/users/{username}": "for-user",
     "/user": "for-authenticated-user",
 }
+_HOOKS_OF: Final = {"/orgs/{org}/hooks": "for-organization", "/repos/{owner}/{repo}/hooks": "for-repository"}
 _TEXT: Final = {"type": "string", "minLength": 1}
 #: Ids have at most 18 digits.
 _NUMBER: Final = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}
@@ -36,6 +37,7 @@ _PATH: Final[dict[str, Any]] = {
 _VISIBILITIES: Final = ["public", "private", "internal"]
 _QUERY: Final[dict[str, Any]] = {
     "page": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of the page."},
+    "at": {"type": "string", "format": "date-time", "description": "Where the tag pointed at this time."},
     "since": {"type": "integer", "minimum": 0, "description": "The id that the list begins behind."},
     "per_page": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30, "description": "The size of a page."},
     "package_type": {"type": "string", "enum": ["npm", "maven", "rubygems", "docker", "nuget", "container"]},
@@ -68,6 +70,13 @@ _QUERY: Final[dict[str, Any]] = {
         "description": "Of git there is none.",
     },
     "order": {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+    "package": {"type": "string", "description": "The name of a package, below its owner; all, if it is absent."},
+    "decision": {"type": "string", "enum": ["keep", "untag", "delete"], "description": "All, if it is absent."},
+    "year": {"type": "integer", "minimum": 1, "maximum": 9998, "description": "This one, if it is absent."},
+    "month": {"type": "integer", "minimum": 1, "maximum": 12, "description": "All of the year, if it is absent."},
+    "day": {"type": "integer", "minimum": 1, "maximum": 31, "description": "All of the month, if it is absent."},
+    "cursor": {"type": "string", "description": "Where the page begins, from a Link header."},
+    "status": {"type": "string", "enum": ["success", "failure"]},
 }
 #: What a name means in the operations of a noun, if not the same as elsewhere.
 _QUERY_OF: Final[dict[tuple[str, str], dict[str, Any]]] = {
@@ -256,7 +265,10 @@ def _id(one: Route) -> str:
     """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
-        if one.path.startswith((f"{prefix}/packages", f"{prefix}/docker")):
+        if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "tag-rules"))):
+            return f"{_noun(one)}/{name}-{whose}"
+    for prefix, whose in _HOOKS_OF.items():
+        if one.path.startswith(prefix):
             return f"{_noun(one)}/{name}-{whose}"
     if one.path.startswith("/orgs/{org}/memberships/") and one.method == "DELETE":
         name += "ship"  # a handler with two paths

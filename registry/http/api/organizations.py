@@ -16,7 +16,7 @@ from registry.http.api.paging import page_of
 from registry.http.api.routes import Route
 from registry.http.api.schemas import accounts as accounts_schemas
 from registry.http.api.schemas import values as values_schemas
-from registry.http.api.shapes import simple_organization, simple_user
+from registry.shapes import simple_organization, simple_user
 from storage.metadata import accounts, organizations
 from storage.metadata.organizations import Member, Organization, Settings
 

@@ -15,13 +15,23 @@ from registry.errors import Invalid, NotFound
 from registry.errors import shown as quote_text
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of, deletion_check_of
-from registry.http.api.families import PACKAGE, allowed, family, one_of, owner_login, package_path, quoted, shown
+from registry.http.api.families import (
+    PACKAGE,
+    actor_of,
+    allowed,
+    family,
+    one_of,
+    owner_login,
+    package_path,
+    quoted,
+    shown,
+)
 from registry.http.api.paging import page_of
 from registry.http.api.routes import Access
 from registry.http.api.schemas import packages as schemas
-from registry.http.api.shapes import minimal_repository, simple_user
 from registry.packages.conditions import Check
 from registry.packages.packages import VISIBILITIES
+from registry.shapes import minimal_repository, simple_user
 from storage.metadata import accounts, catalog
 from storage.metadata.catalog import ListedPackage, ShownPackage
 from storage.metadata.database import Transaction
@@ -94,9 +104,9 @@ async def get_package(call: ApiCall) -> web.Response:
 
 async def delete_package(call: ApiCall) -> web.Response:
     """Delete a package with all its versions; the package can be restored for a while."""
-    package_id, _ = await allowed(call, Action.DELETE)
+    package_id, standing = await allowed(call, Action.DELETE)
     check = deletion_check_of(call, partial(_read, call, package_id))
-    await call.services.packages.delete(package_id, call.actor, check)
+    await call.services.packages.delete(package_id, actor_of(call, standing), check)
     return nothing()
 
 
@@ -255,7 +265,7 @@ ROUTES: Final = (
         "Delete a package",
         locks=True,
         scope="delete:packages",
-        statuses=(204, 400, 401, 403, 404),
+        statuses=(204, 400, 401, 403, 404, 409),
     ),
     *family(
         "POST",

@@ -15,7 +15,7 @@ from registry.http.api.organizations import change
 from registry.http.api.paging import Page, page_of
 from registry.http.api.routes import Route
 from registry.http.api.schemas import repositories as schemas
-from registry.http.api.shapes import repository as shape
+from registry.shapes import repository as shape
 from storage.metadata import accounts, repositories, repository_lists
 from storage.metadata.accounts import Account
 from storage.metadata.repositories import Repository

@@ -1,20 +1,36 @@
 """Tags and activity by API: where each tag points and who pushed it, its history, and what happened to a package."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from auth.identity import Action
+from auth.permissions import may
 from registry.errors import Invalid, NotFound
 from registry.events import Event
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.conditions import check_of
-from registry.http.api.families import PACKAGE, allowed, detailed, family, one_of, package_path, pusher, quoted, shown
+from registry.http.api.families import (
+    PACKAGE,
+    actor_of,
+    allowed,
+    detailed,
+    family,
+    moment_of,
+    one_of,
+    package_name,
+    package_path,
+    pusher,
+    quoted,
+    shown,
+)
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.schemas import packages as schemas
 from registry.http.numbers import number_of
+from registry.packages import tag_history
 from registry.packages.activity import EventPage
 from registry.packages.tags import SORTS, Tag
 from storage.metadata.catalog import ShownPackage
@@ -48,12 +64,53 @@ async def list_tags(call: ApiCall) -> web.Response:
     return answer([_tag(call, package, one) for one in page.tags], headers=after_link(call, size, page.after))
 
 
+class RollBack(msgspec.Struct):
+    """The version that a tag is to point at again: previous, or a digest; ``force``: an owner sets tag rules aside."""
+
+    to: Text = "previous"
+    force: bool = False
+
+
 async def get_tag(call: ApiCall) -> web.Response:
-    """Return one tag."""
+    """Return one tag; with ``at`` where it pointed at that time."""
+    at = moment_of(call, "at")
     package_id, standing = await allowed(call, Action.PULL)
     package = await shown(call, package_id)
+    if at is not None:
+        return answer(await _then(call, package_id, at))
     found = await call.services.tags.get(package_id, _name(call), detailed=detailed(call, standing))
     return answer(_tag(call, package, found))
+
+
+async def _then(call: ApiCall, package_id: int, at: datetime) -> dict[str, Any]:
+    services, name = call.services, _name(call)
+    now = datetime.fromtimestamp(services.now(), UTC)
+    found = await tag_history.then(services.db, package_id, name, at, now=now, months=services.settings.audit.months)
+    version = {"id": found.version_id, "state": found.version_state}
+    return {"name": name, "digest": found.digest, "since": found.since, "until": found.until, "version": version}
+
+
+async def roll_back(call: ApiCall) -> web.Response:
+    """Point a tag at a version that it had before; a deleted version is restored first, by whoever may restore it."""
+    wanted = call.body(RollBack)
+    package_id, standing = await allowed(call, Action.PUSH)
+    name = _name(call)
+    try:
+        to = None if wanted.to == "previous" else Digest.parse(wanted.to)
+    except InvalidName as error:
+        raise Invalid(f"Invalid request.\n\n{error}.") from error
+    read = _reader(call, package_id, in_detail=detailed(call, standing))
+    await tag_history.roll_back(
+        call.services.db,
+        package_id,
+        name,
+        to,
+        actor_of(call, standing, forced=wanted.force),
+        call.services.settings.lifetimes,
+        may_restore=may(call.identity, Action.RESTORE, package_name(call), standing),
+        check=check_of(call, read),
+    )
+    return await read(None)
 
 
 async def put_tag(call: ApiCall) -> web.Response:
@@ -65,7 +122,7 @@ async def put_tag(call: ApiCall) -> web.Response:
     except InvalidName as error:
         raise Invalid(f"Invalid request.\n\n{error}.") from error
     read = _reader(call, package_id, in_detail=detailed(call, standing))
-    made = await call.services.tags.put(package_id, name, digest, call.actor, check_of(call, read))
+    made = await call.services.tags.put(package_id, name, digest, actor_of(call, standing), check_of(call, read))
     told = await read(None)
     told.set_status(201 if made else 200)
     return told
@@ -75,7 +132,7 @@ async def delete_tag(call: ApiCall) -> web.Response:
     """Take a tag away; the version stays, and can be pulled by its digest."""
     package_id, standing = await allowed(call, Action.DELETE)
     check = check_of(call, _reader(call, package_id, in_detail=detailed(call, standing)))
-    await call.services.tags.delete(package_id, _name(call), call.actor, check)
+    await call.services.tags.delete(package_id, _name(call), actor_of(call, standing), check)
     return nothing()
 
 
@@ -189,7 +246,24 @@ ROUTES: Final = (
         answer=list[schemas.Tag],
     ),
     *family(
-        "GET", _TAG, get_tag, "Get a tag of a package", scope=_READ, statuses=(200, 401, 403, 404), answer=schemas.Tag
+        "GET",
+        _TAG,
+        get_tag,
+        "Get a tag of a package",
+        scope=_READ,
+        query=("at",),
+        statuses=_LISTED,
+        answer=(schemas.Tag, schemas.TagThen),
+    ),
+    *family(
+        "POST",
+        f"{_TAG}/rollback",
+        roll_back,
+        "Roll back a tag of a package",
+        scope="write:packages",
+        body=RollBack,
+        statuses=(200, 400, 401, 403, 404, 409, 412, 413, 422),
+        answer=schemas.Tag,
     ),
     *family(
         "PUT",
@@ -199,7 +273,7 @@ ROUTES: Final = (
         locks=True,
         scope="write:packages",
         body=NewTarget,
-        statuses=(200, 201, 400, 401, 403, 404, 413, 422),
+        statuses=(200, 201, 400, 401, 403, 404, 409, 413, 422),
         answer=schemas.Tag,
     ),
     *family(
@@ -209,7 +283,7 @@ ROUTES: Final = (
         "Delete a tag of a package",
         locks=True,
         scope="delete:packages",
-        statuses=(204, 401, 403, 404),
+        statuses=(204, 401, 403, 404, 409),
     ),
     *family(
         "GET",

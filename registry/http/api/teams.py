@@ -7,11 +7,12 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN
+from registry import shapes
 from registry.accounts import organizations as rules
 from registry.accounts import repositories as repository_rules
 from registry.accounts.names import is_login
 from registry.errors import NotFound
-from registry.http.api import rights, shapes
+from registry.http.api import rights
 from registry.http.api.call import ApiCall, Text, answer, nothing
 from registry.http.api.organizations import change
 from registry.http.api.paging import page_of

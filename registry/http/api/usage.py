@@ -11,9 +11,13 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import PACKAGE, allowed, family, package_name, shown
 from registry.http.api.routes import Route
-from registry.http.api.schemas import packages as schemas
-from storage.metadata import usage
+from registry.http.api.schemas import usage as schemas
+from storage.metadata import usage, usage_reports
 from storage.metadata.usage import Usage
+from storage.metadata.usage_reports import Used
+
+_LARGEST: Final = 100
+_PERCENT: Final = 100
 
 
 async def get_package_usage(call: ApiCall) -> web.Response:
@@ -27,7 +31,7 @@ async def get_package_usage(call: ApiCall) -> web.Response:
 
 async def get_my_usage(call: ApiCall) -> web.Response:
     """Tell the bytes of all of the caller's packages."""
-    return answer(_usage(await usage.of_owner(call.services.db, rights.myself(call)), everything=True))
+    return answer(await _of_owner(call, rights.myself(call)))
 
 
 async def get_user_usage(call: ApiCall) -> web.Response:
@@ -35,13 +39,39 @@ async def get_user_usage(call: ApiCall) -> web.Response:
     found = await rights.user(call)
     if not rights.is_own(call, found):
         raise NotFound
-    return answer(_usage(await usage.of_owner(call.services.db, found.id), everything=True))
+    return answer(await _of_owner(call, found.id))
 
 
 async def get_organization_usage(call: ApiCall) -> web.Response:
     """Tell the bytes of all packages of an organization; to its owners."""
     found = await rights.owner_of(call)
-    return answer(_usage(await usage.of_owner(call.services.db, found.id), everything=True))
+    return answer(await _of_owner(call, found.id))
+
+
+async def _of_owner(call: ApiCall, owner_id: int) -> dict[str, Any]:
+    used, largest = await usage_reports.of_owner(call.services.db, owner_id, _LARGEST)
+    return {
+        **_usage(await usage.of_owner(call.services.db, owner_id), everything=True),
+        **used_of(used),
+        "quota": quota_of(used),
+        "packages": [
+            {"name": one.name, "bytes": one.bytes, "version_count": one.versions, "deleted": one.deleted}
+            for one in largest
+        ],
+    }
+
+
+def used_of(used: Used) -> dict[str, Any]:
+    """Render what an owner uses, as quotas have it."""
+    percent = round(used.used * _PERCENT / used.quota, 1) if used.quota else None
+    return {"used_bytes": used.used, "used_percent": percent, "counted_at": used.counted_at}
+
+
+def quota_of(used: Used) -> dict[str, Any] | None:
+    """Render the quota of an owner."""
+    if used.quota is None:
+        return None
+    return {"bytes": used.quota, "hard": used.hard, "warn_percent": used.warn_percent}
 
 
 def _usage(found: Usage, *, everything: bool) -> dict[str, Any]:
@@ -65,7 +95,7 @@ ROUTES: Final = (
         get_my_usage,
         "Get the disk usage of your packages",
         scope="user",
-        answer=schemas.Usage,
+        answer=schemas.OwnerUsage,
     ),
     Route(
         "GET",
@@ -74,7 +104,7 @@ ROUTES: Final = (
         "Get the disk usage of a user's packages",
         scope="user",
         statuses=(200, 404),
-        answer=schemas.Usage,
+        answer=schemas.OwnerUsage,
     ),
     Route(
         "GET",
@@ -83,6 +113,6 @@ ROUTES: Final = (
         "Get the disk usage of an organization's packages",
         scope="read:org",
         statuses=(200, 404),
-        answer=schemas.Usage,
+        answer=schemas.OwnerUsage,
     ),
 )

@@ -12,6 +12,7 @@ from registry.http.api.conditions import deletion_check_of
 from registry.http.api.families import (
     PACKAGE,
     VERSION,
+    actor_of,
     allowed,
     detailed,
     family,
@@ -73,15 +74,15 @@ async def delete_version(call: ApiCall) -> web.Response:
         return answer(_version(call, await shown(call, package_id, tx), found, in_detail=detailed(call, standing)))
 
     check = deletion_check_of(call, read)
-    await call.services.versions.delete(package_id, [version_id], call.actor, check=check)
+    await call.services.versions.delete(package_id, [version_id], actor_of(call, standing), check=check)
     return nothing()
 
 
 async def restore_version(call: ApiCall) -> web.Response:
     """Restore a version with the referrers deleted along, and with the tags whose names are still free."""
     version_id = call.number("package_version_id")
-    package_id, _ = await allowed(call, Action.RESTORE)
-    await call.services.versions.restore(package_id, version_id, call.actor)
+    package_id, standing = await allowed(call, Action.RESTORE)
+    await call.services.versions.restore(package_id, version_id, actor_of(call, standing))
     return nothing()
 
 
@@ -143,7 +144,7 @@ ROUTES: Final = (
         "Delete a version of a package",
         locks=True,
         scope="delete:packages",
-        statuses=(204, 400, 401, 403, 404),
+        statuses=(204, 400, 401, 403, 404, 409),
     ),
     *family(
         "POST",
@@ -151,6 +152,6 @@ ROUTES: Final = (
         restore_version,
         "Restore a version of a package",
         scope="write:packages",
-        statuses=(204, 401, 403, 404),
+        statuses=(204, 401, 403, 404, 409),
     ),
 )

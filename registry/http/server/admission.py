@@ -1,8 +1,8 @@
 """Admission control: a limit of concurrent requests; above it requests wait, and get 429 after two seconds.
 
 Without a limit each further request makes all of them slower, until what is answered comes too late for everybody. To
-wait costs next to nothing, to be refused may cost a client its pull: docker asks for a manifest once. So most of a
-crowd waits, and whoever is refused has waited first.
+wait costs next to nothing, to be refused may cost a client its pull: docker asks for a manifest once. So most of
+the requests above the limit wait, and what is refused has waited first.
 
 A request that waits for its client, or moves the bytes of a blob, is not counted: that has bounds of its own, and a
 slow client is no work. Look-ups of pulls are not either: one of them costs less than a place in the queue.

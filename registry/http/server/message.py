@@ -78,7 +78,7 @@ class Request(msgspec.Struct, eq=False):
     def settle(self, status: int) -> None:
         """Decide with the status of the response whether the connection stays.
 
-        After ``Expect`` a body may come or not, and the next request could not be told from it.
+        After ``Expect`` a body may come or not, and the next request could not be distinguished from it.
         """
         self.status = status
         body = self.body
@@ -131,6 +131,7 @@ class Response(msgspec.Struct):
 
     ``length`` announces the bytes of a body that is not sent: the response to HEAD, or one whose body ``stream`` sends
     itself after the head. ``more_headers`` are fields whose names repeat.
+    ``extra`` are fields that an answer has now and then, beside ``headers`` that are rendered once.
     """
 
     status: int = 200
@@ -138,6 +139,7 @@ class Response(msgspec.Struct):
     body: bytes = b""
     length: int | None = None
     more_headers: Sequence[tuple[str, str]] = ()
+    extra: Mapping[str, str] = {}
 
 
 #: What every response carries; blobs and manifests are data, whatever a browser would like to make of them.
@@ -163,8 +165,10 @@ class Rendered(dict[str, str]):
 
 def render(response: Response, request_id: str, *, close: bool, body: bytes = b"") -> bytes:
     """Render the head of a response, with ``body`` behind it. Raises ValueError for a field that would be two lines."""
-    status, headers, more = response.status, response.headers, response.more_headers
+    status, headers, more, extra = response.status, response.headers, response.more_headers, response.extra
     lines = headers.lines if isinstance(headers, Rendered) and not more else _lines(headers, more)
+    if extra:
+        lines += extra.lines if isinstance(extra, Rendered) else _lines(extra, ())
     length = len(response.body) if response.length is None else response.length
     sized = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length
     common = _common(int(time.time()))

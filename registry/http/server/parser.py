@@ -85,7 +85,7 @@ class Parser:
         self._refusal: MessageInvalid | None = None
 
     def feed(self, data: memoryview) -> None:
-        """Parse ``data``. Raises MessageInvalid: nothing that comes behind can be told from anything else."""
+        """Parse ``data``. Raises MessageInvalid: what comes behind cannot be parsed."""
         if self.in_head or self.in_body or len(data) > _REPEATED_BYTES:
             self._feed(data)
             return

@@ -30,6 +30,8 @@ _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
 _UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+#: Whoever speaks TLS reads no body: clients tell by the first bytes that this is HTTP.
+_NO_TLS: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 #: What is answered, and logged, where a head could not be read.
 _UNREAD: Final = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
 #: nginx's word for a client that has left; it is only ever logged.
@@ -327,10 +329,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: MessageInvalid) -> None:
         """Take what came for no HTTP: it is answered when it is its turn, and nothing is read any more."""
-        problem = type(error.__cause__ or error).__name__
-        note = log.debug if isinstance(error, HandshakeOnPlainPort) else log.info
-        note("http.malformed", remote=self.remote, problem=problem, status=status_of(error))
         self._deaf = True
+        if isinstance(error, HandshakeOnPlainPort):  # the first bytes of the connection, and nothing to log
+            self.transport.write(_NO_TLS)
+            self.transport.close()
+            return
+        problem = type(error.__cause__ or error).__name__
+        log.info("http.malformed", remote=self.remote, problem=problem, status=status_of(error))
         request, self._receiving = self._receiving, None
         if request is None:
             self._await_turn(_UNREAD, Body(0, self.transport, self._flow, complete=True, error=error))

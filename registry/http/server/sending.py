@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.http.server.message import Request, Response
-from storage.errors import ObjectCorrupt, Unavailable
+from storage.errors import ObjectCorrupt, StoreUnavailable, Unavailable
 from storage.objects.base import ObjectReader, Source, Span, expect_size
 from storage.objects.descriptors import readable, writable
 
@@ -69,7 +69,7 @@ async def _through(http: Request, reader: ObjectReader, left: int, stall_seconds
             break
         await _write(http, chunk, stall_seconds)
     if left:
-        raise Unavailable(f"the object store gave more or less than {reader.size} bytes")
+        raise StoreUnavailable(f"the object store gave more or less than {reader.size} bytes")
 
 
 def _compare(reader: ObjectReader, recorded: int, announced: int | None) -> None:
@@ -199,12 +199,12 @@ async def _from_stream(source: Source, client: _Client) -> None:
             try:
                 await readable(source.fd, source.silence_seconds)
             except TimeoutError as error:
-                raise Unavailable(f"the object store is silent, {source.left} bytes missing") from error
+                raise StoreUnavailable(f"the object store is silent, {source.left} bytes missing") from error
             continue
         except OSError as error:
-            raise Unavailable(f"the object store: {type(error).__name__}, {source.left} bytes missing") from error
+            raise StoreUnavailable(f"the object store: {type(error).__name__}, {source.left} bytes missing") from error
         if not came:
-            raise Unavailable(f"the object store: {source.left} bytes missing")
+            raise StoreUnavailable(f"the object store: {source.left} bytes missing")
         source.advance(came)
         rest = _PIPE.empty(client.fd)
         client.http.sent_bytes += came - len(rest)
@@ -230,7 +230,7 @@ async def _from_file(source: Source, offset: int, client: _Client) -> None:
             await client.writable()
             continue
         if not sent:
-            raise Unavailable(f"the disk of the objects: {source.left} bytes missing")
+            raise StoreUnavailable(f"the disk of the objects: {source.left} bytes missing")
         client.http.sent_bytes += sent
         source.advance(sent)
         offset += sent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from registry.config import TlsSettings
+from registry.process.certificates import TlsSettings
 
 log = structlog.get_logger()
 

@@ -10,8 +10,9 @@ from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from registry.errors import OwnerNotNamed, RegistryError, UnavailableNow
 from registry.http.authenticate import authenticate, identity_at_hand
-from registry.http.errors import unavailable
+from registry.http.errors import of_storage
 from registry.http.login_throttle import LoginThrottle
+from registry.http.rate_limits import wait
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import decoded_path, raw_path
 from registry.http.v2 import blobs, manifests, owners, tags, uploads
@@ -19,6 +20,7 @@ from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
 from registry.packages.owners import OwnerMissing
+from registry.rate_limits import RateLimited
 from registry.services import Services
 from storage.errors import StorageError
 from storage.metadata.reads.lookups import caller, key
@@ -92,10 +94,18 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
         return _refused(services, http, oci, error)
 
 
+def route_of(http: Request) -> str:
+    """Return the kind of a request that nobody has parsed; one that is none keeps its route."""
+    try:
+        return parse(http.method, decoded_path(http.target), http.query).kind
+    except RegistryError:
+        return http.route
+
+
 async def _advised(
     services: Services, throttle: LoginThrottle, http: Request, error: OwnerNotNamed | OwnerMissing
 ) -> Unauthenticated | RegistryError | StorageError:
-    """Return what to tell of a name whose owner is not named, or is not there."""
+    """Return the error for a name whose owner is not named, or is not there: with advice for this caller."""
     try:
         identity = await authenticate(services, throttle, http)
         return await owners.advise(services, http, identity, error)
@@ -129,6 +139,8 @@ def _answer(call: Call, how: LookUp[Any], respond: Callable[[Request, Answer], N
             answer = _told(call, found)
         else:
             answer = how.render(call, found) or _continued(call, how, found)
+    except RateLimited as error:
+        answer = _held(call, how, error)
     except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
         answer = _told(call, error)
     respond(call.http, answer)
@@ -137,8 +149,21 @@ def _answer(call: Call, how: LookUp[Any], respond: Callable[[Request, Answer], N
 async def _continued(call: Call, how: LookUp[Any], found: Any) -> Response:
     try:
         return await how.go_on(call, found)
+    except RateLimited as error:
+        return await _held(call, how, error)
     except _EXPECTED as error:
         return _refused(call.services, call.http, call.oci, error)
+
+
+async def _held(call: Call, how: LookUp[Any], limited: RateLimited) -> Response:
+    """Answer a pull that is over a rate limit, a while later."""
+    told: Unauthenticated | RegistryError | StorageError = limited
+    if await wait(call.services, limited):
+        try:
+            return await how.answer(call)
+        except _EXPECTED as error:
+            told = error
+    return _refused(call.services, call.http, call.oci, told)
 
 
 def _told(call: Call, error: Exception) -> Response | Exception:
@@ -176,7 +201,7 @@ def _refused(
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
         case StorageError():
-            told = unavailable(error, raw_path(http.target))
+            told = of_storage(error, raw_path(http.target), services.outages)
         case RegistryError():
             told = error
     if http.status is not None:

@@ -11,9 +11,10 @@ from auth.errors import Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
+from registry.http.errors import of_storage
 from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request, Response, error_response
-from registry.http.urls import origin
+from registry.http.urls import origin, raw_path
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.packages.owners import OwnerMissing
@@ -103,14 +104,19 @@ def unauthorized(
     return errors.Unauthorized(why, challenge(f"{here}/token", services.service, scope, error, advice))
 
 
-def refused_basic(error: Unauthenticated | errors.RegistryError | Unavailable, headers: Mapping[str, str]) -> Response:
+def refused_basic(
+    services: Services,
+    http: Request,
+    error: Unauthenticated | errors.RegistryError | Unavailable,
+    headers: Mapping[str, str],
+) -> Response:
     """Render what the caller of a route that is asked with Basic is told of ``error``."""
     told: errors.RegistryError
     match error:
         case Unauthenticated():
             told = errors.Unauthorized(error.reason, basic_challenge("Moorage"))
         case Unavailable():
-            told = errors.UnavailableNow(retry_after_seconds=2)
+            told = of_storage(error, raw_path(http.target), services.outages)
         case errors.RegistryError():
             told = error
     return error_response(told, headers)

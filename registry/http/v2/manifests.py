@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from auth.identity import Action
-from auth.permissions import may
+from auth.permissions import may, spared
 from registry.errors import DigestInvalid, ManifestTooLarge
 from registry.http.conditions import condition_of
 from registry.http.server.message import Response
@@ -70,7 +70,7 @@ async def _publish(call: Call, body: bytes) -> Response:
         manifest,
         body,
         names,
-        token_id,
+        Actor(None, token_id, spared=spared(call.identity, call.oci.package, found)),
         call.origin,
         known=found.version_id is not None,
         condition=condition_of(call.http),
@@ -100,7 +100,7 @@ async def delete(call: Call) -> Response:  # end-9
     """By tag: takes the name away. By digest: takes the manifest and its tags away, until they are restored."""
     found = await _resolved(call)
     call.authorize(Action.DELETE, found)
-    actor = Actor(found.account_id, call.identity.token_id)
+    actor = Actor(found.account_id, call.identity.token_id, spared=spared(call.identity, call.oci.package, found))
     condition = condition_of(call.http)
     if call.oci.tag is not None:
         await call.services.tags.withdraw(found, call.oci.tag, actor, condition)

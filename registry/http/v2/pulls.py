@@ -14,6 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 from auth.identity import Action
 from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown
+from registry.http.origin import origin_of
+from registry.http.rate_limits import pulls_left, take_pull
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
 from registry.http.v2.call import HEADERS, Call
@@ -32,6 +34,7 @@ from registry.oci.request import Kind, OCIRequest
 from storage.metadata import blobs
 from storage.metadata.blobs import LocatedBlob
 from storage.metadata.manifests import ResolvedManifest
+from storage.metadata.pulls import Pull
 from storage.metadata.reads.batching import Batching
 from storage.metadata.reads.lookups import Lookups, key
 from storage.names import Digest
@@ -69,9 +72,14 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
     digest, media_type = _known(call, found)
     headers = _manifest_headers(digest, media_type)
     if _unchanged(call, headers["ETag"]):
+        _asked(call, found)
         return Response(304, {name: value for name, value in headers.items() if name != "Content-Type"})
     if call.oci.kind is Kind.MANIFEST_HEAD:
-        return Response(200, headers, length=found.size)
+        _asked(call, found)
+        response, limits = Response(200, headers, length=found.size), call.services.limits
+        if limits is not None:
+            response.extra = pulls_left(call.services, limits, call.http)
+        return response
     body = call.services.lookups.known_body(digest)
     return None if body is None else _counted(call, found, Response(200, headers, body))
 
@@ -93,9 +101,28 @@ def _known(call: Call, found: ResolvedManifest) -> tuple[Digest, str]:
 
 
 def _counted(call: Call, found: ResolvedManifest, response: Response) -> Response:
+    limits = call.services.limits
+    if limits is not None:
+        response.extra = take_pull(call.services, limits, call.http)
     if found.version_id is not None:
-        call.services.downloads.note(found.version_id, call.services.now())
+        downloads = call.services.downloads
+        downloads.note(found.version_id, call.services.now())
+        if downloads.pulls is not None:
+            downloads.pulls[_pull(call, found.version_id)] += 1
     return response
+
+
+def _asked(call: Call, found: ResolvedManifest) -> None:
+    """Note who looks whether an image is still the same: docker and the kubelet pull no more than that."""
+    if found.version_id is not None:
+        call.services.downloads.ask(found.version_id, call.services.now())
+
+
+def _pull(call: Call, version_id: int) -> Pull:
+    reference, by = call.oci.reference, call.identity
+    origin = origin_of(call.http, call.services.settings.trusted_proxies)
+    tag = None if isinstance(reference, Digest) else str(reference)
+    return Pull(version_id, tag, by.account_id, by.token_id, origin.remote, origin.user_agent)
 
 
 @lru_cache(maxsize=1024)

@@ -37,7 +37,7 @@ async def serve(services: Services, throttle: LoginThrottle, path: str, http: Re
             return Response(200, _HEADERS, orjson.dumps({"standalone": False}))
         return await _searched(services, throttle, http)
     except (Unauthenticated, RegistryError, Unavailable) as error:
-        return refused_basic(error, INERT)
+        return refused_basic(services, http, error, INERT)
 
 
 async def _searched(services: Services, throttle: LoginThrottle, http: Request) -> Response:

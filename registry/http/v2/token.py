@@ -41,7 +41,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
             return await _by_form(services, throttle, http)
         raise Unsupported("this method", allow=("GET", "HEAD", "POST"))
     except (Unauthenticated, RegistryError, Unavailable) as error:
-        return refused_basic(error, HEADERS)
+        return refused_basic(services, http, error, HEADERS)
 
 
 async def _by_form(services: Services, throttle: LoginThrottle, http: Request) -> Response:

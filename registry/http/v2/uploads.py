@@ -60,12 +60,15 @@ async def _begin(call: Call, taken: Callable[[], Chunk]) -> Response | tuple[Own
         return created(call, mount)
     owner = Owner(package_id, standing.account_id, call.identity.token_id)
     sessions, digest = call.services.uploads, call.oci.digest
+    granted = call.identity.granted_names
     if digest is None:
-        return accepted(call, await sessions.start(owner, standing, call.oci.algorithm), 0)
+        upload, warning = await sessions.start(owner, standing, call.oci.algorithm, granted=granted)
+        return accepted(call, upload, 0, warning)
     chunk = taken()
     if chunk.short is not None and not chunk.at and await sessions.put(package_id, chunk.short, digest):
         return created(call, digest)
-    return owner, await sessions.start(owner, standing, digest.algorithm)
+    upload, _ = await sessions.start(owner, standing, digest.algorithm, expected_bytes=chunk.size or 0, granted=granted)
+    return owner, upload
 
 
 async def status(call: Call) -> Response:  # end-13
@@ -170,10 +173,12 @@ def _chunk(call: Call) -> Chunk:
     return Chunk(span.start, span.size, body)
 
 
-def accepted(call: Call, upload: UploadId, offset: int) -> Response:
-    """202: where to go on, and with what."""
+def accepted(call: Call, upload: UploadId, offset: int, warning: str | None = None) -> Response:
+    """202: where to go on, and with what; with a warning in the form of the specification («Warnings»)."""
     response = _located(call, upload, offset, 202)
     response.headers = {**response.headers, "OCI-Chunk-Min-Length": _CHUNK_MIN}
+    if warning is not None:
+        response.headers = {**response.headers, "Warning": f'299 - "{warning}"'}
     return response
 
 

@@ -27,6 +27,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "packages.tag_created": key("Tag made"),
     "packages.tag_moved": key("Tag moved"),
     "packages.tag_deleted": key("Tag removed"),
+    "packages.tag_rolled_back": key("Tag rolled back"),
     "packages.visibility_changed": key("Visibility changed"),
     "packages.inheritance_changed": key("Inheritance of access changed"),
     "packages.repository_linked": key("Repository linked"),
@@ -34,13 +35,15 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "packages.access_granted": key("Role granted"),
     "packages.access_revoked": key("Role revoked"),
 }
-_WAYS: Final[Mapping[str, str]] = {
+#: What pages say of the kinds of tokens.
+WAYS: Final[Mapping[str, str]] = {
     "session": key("in these pages"),
     "classic": key("with an access token"),
     "fine_grained": key("with a fine-grained token"),
     "workflow": key("by a workflow"),
     "workspace": key("by a workspace"),
     "operator": key("by the operator"),
+    "policy": key("by a retention policy"),
 }
 _WORDS: Final[Mapping[str, str]] = {
     "read": key("Read"),
@@ -78,6 +81,7 @@ async def activity(call: PageCall) -> web.Response:
         title=[call.say("Activity"), str(head.name)],
         api=f"{head.api}/activity",
         head=head,
+        detailed=detailed,
         lines=[_line(call, event) for event in found.events],
         after=text if after is not None else "",
         more=None if found.after is None else str(found.after),
@@ -94,7 +98,7 @@ def _line(call: PageCall, event: Event) -> Line:
         about,
         _word(call, data.get("before")),
         _word(call, after),
-        call.say(_WAYS.get(event.who.via, event.who.via)),
+        call.say(WAYS.get(event.who.via, event.who.via)),
     )
 
 

@@ -26,6 +26,7 @@ from registry.http.web import (
     devices,
     errors,
     forms,
+    hooks,
     moves,
     oidc,
     organizations,
@@ -34,17 +35,22 @@ from registry.http.web import (
     package_settings,
     people,
     preferences,
+    pulls,
     repositories,
     resending,
     restores,
+    retention,
     search,
     selections,
     settings,
     sign_in,
     start,
+    tag_history,
+    tag_rules,
     tags,
     teams,
     tokens,
+    usage,
     version,
     versions,
 )
@@ -64,6 +70,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *settings.ROUTES,
     *tokens.ROUTES,
     *audit.ROUTES,
+    *usage.ROUTES,
     *admin_accounts.ROUTES,
     *admin_tokens.ROUTES,
     *admin_packages.ROUTES,
@@ -71,9 +78,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *search.ROUTES,
     *moves.ROUTES,
     *organizations.ROUTES,
+    *tag_rules.ROUTES,
     *owner.ROUTES,
     *people.ROUTES,
+    *retention.ROUTES,
     *teams.ROUTES,
+    *hooks.ROUTES,
     *repositories.ROUTES,
     *restores.ROUTES,
     *access.ROUTES,
@@ -81,8 +91,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *deletions.ROUTES,
     *selections.ROUTES,
     *activity.ROUTES,
+    *pulls.ROUTES,
     *package.ROUTES,
     *tags.ROUTES,
+    *tag_history.ROUTES,
     *versions.ROUTES,
     *version.ROUTES,
 )
@@ -103,7 +115,7 @@ async def answer(http: web.Request) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client is gone: nobody is left to be told
     except Exception as error:  # noqa: BLE001 - the last resort
-        return errors.error_page(call, errors.told(error, http.method, path))
+        return errors.error_page(call, errors.told(error, http.method, path, services.outages))
 
 
 async def _answered(call: PageCall, path: str) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from registry.http.numbers import number_of
 from registry.http.web.call import PageCall
 from registry.http.web.confirming import Question, ask, wrong_name
 from registry.http.web.flash import Undo
-from registry.http.web.package import Head, managed, opening
+from registry.http.web.package import Head, actor_of, managed, opening
 from registry.http.web.reading import named
 from registry.http.web.refusals import told
 from registry.http.web.restores import deleted_package
@@ -27,6 +27,7 @@ from registry.http.web.text import day, short
 from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
 from registry.packages.deletions import PackageDeletion, Preview
+from registry.packages.kept_tags import TagProtected
 from storage.metadata.database import Transaction
 from storage.names import Digest, InvalidName, TagName
 
@@ -102,7 +103,7 @@ async def _package_page(call: PageCall, head: Head, *, stale: bool = False) -> w
 async def delete_package(call: PageCall) -> web.Response:
     """Delete a package, if what goes is what was shown."""
     try:
-        head, _ = await managed(call, Action.DELETE)
+        head, facts = await managed(call, Action.DELETE)
     except NotFound:
         await deleted_package(call, "")
         name = named(call)
@@ -114,8 +115,9 @@ async def delete_package(call: PageCall) -> web.Response:
     if call.text("typed") != str(head.name):
         return await _package_page(call, head)
     try:
-        await call.services.packages.delete(head.package_id, call.actor, condition(call.text("seen")))
-    except (PreconditionFailed, NotDeletable):
+        actor = actor_of(call, head, facts)
+        await call.services.packages.delete(head.package_id, actor, condition(call.text("seen")))
+    except (PreconditionFailed, NotDeletable, TagProtected):
         return await _package_page(call, head, stale=True)
     said = call.say(
         "The package is deleted: %(name)s. It can be restored until %(day)s.", name=head.name, day=until(call)
@@ -201,13 +203,15 @@ def _changes(call: PageCall, found: Preview) -> list[str]:
 
 async def delete_versions(call: PageCall) -> web.Response:
     """Delete versions, all or none, if what goes is what was shown."""
-    head, _ = await managed(call, Action.DELETE)
+    head, facts = await managed(call, Action.DELETE)
     ids = _chosen(call.fields.all("version"))
     if not ids:
         raise NotFound
     try:
-        await call.services.versions.delete(head.package_id, ids, call.actor, check=condition(call.text("seen")))
-    except (PreconditionFailed, NotDeletable):
+        await call.services.versions.delete(
+            head.package_id, ids, actor_of(call, head, facts), check=condition(call.text("seen"))
+        )
+    except (PreconditionFailed, NotDeletable, TagProtected):
         return await _versions_page(call, head, ids, stale=True)
     except NotFound:
         return call.redirect(_back(head), call.say("Not all of these versions are here any more."), "info")
@@ -230,11 +234,11 @@ def _tag(call: PageCall) -> TagName:
 
 async def remove_tag(call: PageCall) -> web.Response:
     """Take a tag away; its version stays."""
-    head, _ = await managed(call, Action.DELETE)
+    head, facts = await managed(call, Action.DELETE)
     name = _tag(call)
     try:
         former = await call.services.tags.get(head.package_id, name, detailed=False)
-        await call.services.tags.delete(head.package_id, name, call.actor)
+        await call.services.tags.delete(head.package_id, name, actor_of(call, head, facts))
     except NotFound:
         said = call.say("There is no such tag any more: %(tag)s", tag=name)
         return call.redirect(f"{head.path}/-/tags", said, "info")
@@ -245,14 +249,14 @@ async def remove_tag(call: PageCall) -> web.Response:
 
 async def put_tag(call: PageCall) -> web.Response:
     """Point a tag at a version of the package."""
-    head, _ = await managed(call, Action.PUSH)
+    head, facts = await managed(call, Action.PUSH)
     name = _tag(call)
     try:
         digest = Digest.parse(call.text("digest"))
     except InvalidName as error:
         raise NotFound from error
     try:
-        await call.services.tags.put(head.package_id, name, digest, call.actor)
+        await call.services.tags.put(head.package_id, name, digest, actor_of(call, head, facts))
     except Invalid as error:
         raise NotFound from error
     said = call.say("The tag points at the version now: %(tag)s → %(digest)s", tag=name, digest=short(digest))

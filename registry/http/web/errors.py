@@ -8,11 +8,14 @@ import structlog
 from aiohttp import web
 
 from registry.errors import Denied, ReadOnlyNow, Refusal, RegistryError
-from registry.http.errors import unavailable
+from registry.http.errors import of_storage
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
+from registry.http.web.refusals import FORBIDDEN, LIFTED
 from registry.http.web.viewer import stranger
+from registry.packages.kept_tags import TagProtected
+from registry.process.outages import Outages
 from storage.errors import StorageError
 
 log = structlog.get_logger()
@@ -32,6 +35,7 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
     503: (key("The registry cannot do this now"), key("Wait a little, and try it again.")),
 }
 _READ_ONLY: Final = key("The registry is read-only")
+_KEPT: Final = key("A rule keeps this tag")
 
 
 def error_page(call: PageCall, error: RegistryError) -> web.Response:
@@ -41,8 +45,14 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         call.viewer = stranger(call.http, call.services)
     reason = error.message if isinstance(error, Refusal | Denied) and status != HTTPStatus.NOT_FOUND else None
-    if isinstance(error, ReadOnlyNow):
-        told, reason = _READ_ONLY, error.reason
+    match error:
+        case ReadOnlyNow():
+            told, reason = _READ_ONLY, error.reason
+        case TagProtected(refused=refused):
+            told, reason = _KEPT, call.say(FORBIDDEN[refused.change], tag=refused.tag)
+            advice = call.say(LIFTED, rule=refused.rule)
+        case _:
+            pass
     return call.page(
         "error.html",
         title=[call.say(told)],
@@ -57,13 +67,13 @@ def error_page(call: PageCall, error: RegistryError) -> web.Response:
     )
 
 
-def told(error: Exception, method: str, path: str) -> RegistryError:
+def told(error: Exception, method: str, path: str, outages: Outages) -> RegistryError:
     """Convert an error to the one that the viewer is told of; an unexpected error is logged."""
     match error:
         case RegistryError():
             return error
         case StorageError():
-            return unavailable(error, path)
+            return of_storage(error, path, outages)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

@@ -1,14 +1,14 @@
 """The page of a package: its description, how to pull it, its newest tags, and what is known of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
 from auth.identity import Action
-from auth.permissions import ADMIN
+from auth.permissions import ADMIN, spared
 from registry.errors import NotFound
 from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
@@ -19,6 +19,7 @@ from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.packages.tags import Tag
 from storage.metadata import catalog, package_pages
+from storage.metadata.events import Actor
 from storage.metadata.package_pages import Highlights, ShownPackage, ShownVersion
 from storage.metadata.web_sessions import WebSession
 from storage.names import PackageName
@@ -91,6 +92,11 @@ async def managed(call: PageCall, action: Action) -> tuple[Head, ShownPackage]:
     name = named(call)
     facts = await facts_of(call, name)
     return head_of(call, name, facts, action), facts
+
+
+def actor_of(call: PageCall, head: Head, facts: ShownPackage, *, forced: bool = False) -> Actor:
+    """Return the viewer as who changes tags of the package: with the tag rules that do not bind. See ``spared``."""
+    return replace(call.actor, spared=spared(call.viewer.identity, head.name, facts, forced=forced))
 
 
 async def administered(call: PageCall) -> tuple[Head, ShownPackage]:

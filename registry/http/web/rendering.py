@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from registry.http.web import assets, text
 from registry.http.web.catalogue import LANGUAGES, TEXTS
+from registry.sizes import size
 
 _FOLDER: Final = Path(__file__).parent / "templates"
 
@@ -67,7 +68,7 @@ def _environment(language: str, loader: BaseLoader, compiled: BytecodeCache) -> 
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.globals.update(gettext=gettext, ngettext=ngettext, asset=assets.address, languages=LANGUAGES)
     environment.filters.update(
-        size=text.size,
+        size=size,
         number=text.number,
         short=text.short,
         machine=text.machine,

@@ -11,7 +11,7 @@ from registry.http.web.call import PageCall
 from registry.http.web.deleted import days_left, restorable, returning
 from registry.http.web.owner import opening as opening_of_owner
 from registry.http.web.owner import own_or_member_of
-from registry.http.web.package import Head, facts_of, head_of, managed, opening
+from registry.http.web.package import Head, actor_of, facts_of, head_of, managed, opening
 from registry.http.web.reading import named
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
@@ -77,12 +77,13 @@ async def restore(call: PageCall) -> web.Response:
 
 
 async def _restore_versions(call: PageCall, chosen: list[str]) -> web.Response:
-    head, _ = await managed(call, Action.RESTORE)
+    head, facts = await managed(call, Action.RESTORE)
+    actor = actor_of(call, head, facts)
     back, done = f"{head.path}/-/restore", []
     for number in dict.fromkeys(number_of(text) or 0 for text in chosen):
         try:
             found = await call.services.versions.preview_restore(head.package_id, number)
-            await call.services.versions.restore(head.package_id, number, call.actor)
+            await call.services.versions.restore(head.package_id, number, actor)
         except NotFound:
             if await versions.get(call.services.db, head.package_id, number) is None:
                 raise

@@ -12,12 +12,13 @@ from registry.http.numbers import number_of
 from registry.http.web import deletions
 from registry.http.web.call import PageCall, queried
 from registry.http.web.confirming import Question, ask
-from registry.http.web.package import Head, managed, opening
+from registry.http.web.package import Head, actor_of, managed, opening
 from registry.http.web.refusals import told
 from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.text import machine
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
+from registry.packages.kept_tags import TagProtected
 from registry.packages.selections import Batch, filter_of
 from storage.metadata.selections import Filter
 
@@ -109,7 +110,7 @@ def _list(head: Head, given: dict[str, str]) -> str:
 
 async def delete(call: PageCall) -> web.Response:
     """Delete the next versions that match, all or none, if these are what was shown; lead on to the next."""
-    head, _ = await managed(call, Action.DELETE)
+    head, facts = await managed(call, Action.DELETE)
     wanted = asked(call.text, now_of(call.services))
     given = _query(wanted, call.text)
     batch = await call.services.versions.batch(head.package_id, wanted, number_of(call.text("after")) or 0)
@@ -117,8 +118,8 @@ async def delete(call: PageCall) -> web.Response:
         return call.redirect(_list(head, given), call.say("No more versions match."), "info")
     check = deletions.condition(call.text("seen"))
     try:
-        await call.services.versions.delete(head.package_id, batch.ids, call.actor, check=check)
-    except (PreconditionFailed, NotDeletable, NotFound):
+        await call.services.versions.delete(head.package_id, batch.ids, actor_of(call, head, facts), check=check)
+    except (PreconditionFailed, NotDeletable, TagProtected, NotFound):
         return await _page(call, head, call.text, stale=True)
     return _done(call, head, given, batch)
 

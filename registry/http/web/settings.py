@@ -1,6 +1,7 @@
 """The settings of one's own account: profile, security, sessions, language."""
 
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from registry.http.web.catalogue import key
 from registry.http.web.routes import Route
 from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import UNSTORED, begin, keep, signed_in
+from registry.rate_limits import Quantity
 from storage.metadata import accounts, organizations, sign_in
 from storage.metadata import web_sessions as stored
 
@@ -28,6 +30,7 @@ _REASONS: Final = {
     "repeated": key("This password repeats a few characters."),
     "personal": key("This password is little more than your login, or the name of this registry."),
 }
+_COUNTED: Final = {Quantity.PULLS: key("Pulls"), Quantity.REQUESTS: key("Requests of the API")}
 _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -60,7 +63,12 @@ async def profile(call: PageCall, session: SignedIn) -> web.Response:
         raise NotFound
     seats, _ = await organizations.of_user(db, account.id, account.id, limit=_LISTED, offset=0)
     title = [call.say("Profile"), call.say("Settings")]
-    return call.page("profile.html", title=title, api="/user", account=account, seats=seats)
+    limits = () if call.services.limits is None else call.services.limits.of_account(account.id)
+    rates = [
+        (_COUNTED[one.policy.quantity], one, datetime.fromtimestamp(int(call.services.now()) + one.reset_seconds, UTC))
+        for one in limits
+    ]
+    return call.page("profile.html", title=title, api="/user", account=account, seats=seats, rates=rates)
 
 
 async def security(call: PageCall, session: SignedIn) -> web.Response:

@@ -8,9 +8,6 @@ from typing import Final
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )
-_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
-_THOUSAND: Final = 1000
-_HUNDRED: Final = 100
 
 
 def inert(text: str) -> str:
@@ -20,16 +17,6 @@ def inert(text: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
-
-
-def size(count: int) -> str:
-    """Render a number of bytes in powers of ten: ``3.4 MB``."""
-    value, unit = float(count), 0
-    while value >= _THOUSAND - 0.5 and unit < len(_UNITS) - 1:
-        value, unit = value / _THOUSAND, unit + 1
-    if unit == 0:
-        return f"{count} B"
-    return f"{value:.{1 if value < _HUNDRED - 0.05 else 0}f} {_UNITS[unit]}"
 
 
 def number(count: int) -> str:

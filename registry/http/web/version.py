@@ -13,11 +13,12 @@ from registry.http.web.call import PageCall
 from registry.http.web.opening import alone
 from registry.http.web.package import Head, head_of
 from registry.http.web.reading import named
+from registry.http.web.retention import DECISIONS
 from registry.http.web.routes import Route
 from registry.oci.layers import Layer, steps
 from registry.oci.manifest import Descriptor, Manifest, marks, parse_manifest
 from registry.packages.linking import has_image_config
-from storage.metadata import manifests, package_pages
+from storage.metadata import manifests, package_pages, retention_decisions
 from storage.metadata.package_pages import Referrer, ShownVersion
 from storage.metadata.web_sessions import WebSession
 from storage.names import Digest, InvalidName, PackageName, TagName
@@ -243,7 +244,24 @@ async def parents(call: PageCall) -> web.Response:
     return _page(call, await _seen(call), "parents")
 
 
-_BELOW: Final = {"layers": layers, "config": config, "manifest": manifest, "referrers": referrers, "parents": parents}
+async def retention(call: PageCall) -> web.Response:
+    """Tell the package's admins why retention keeps a version, or deletes it."""
+    seen = await _seen(call)
+    if not seen.head.may_manage or seen.row.version_id is None:
+        raise NotFound
+    found = await retention_decisions.explained(call.services.db, seen.head.package_id, seen.row.version_id)
+    told = [(one, orjson.loads(one.decisions)) for one in found]
+    return _page(call, seen, "retention", told=told, decisions=DECISIONS)
+
+
+_BELOW: Final = {
+    "layers": layers,
+    "config": config,
+    "manifest": manifest,
+    "referrers": referrers,
+    "parents": parents,
+    "retention": retention,
+}
 ROUTES: Final = (
     Route("GET", "/{owner}/{image}:{tag}", overview, opening=_opening),
     Route("GET", "/{owner}/{image}@{digest}", overview, opening=_opening),

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 from uuid import uuid4
 
-from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
+from storage.errors import ObjectCorrupt, ObjectNotFound, StoreUnavailable, UploadGone
 from storage.objects.base import (
     MIN_PART_BYTES,
     MultipartId,
@@ -77,7 +77,7 @@ class _Threads:
             await asyncio.wait((future,))
             raise
         except OSError as error:
-            raise Unavailable(f"the disk of the objects: {error.strerror or type(error).__name__}") from error
+            raise StoreUnavailable(f"the disk of the objects: {error.strerror or type(error).__name__}") from error
 
 
 class LocalStore:
@@ -118,7 +118,7 @@ class LocalStore:
                 folder.mkdir(mode=0o700, exist_ok=True)
             sync_folder(root)
         except OSError as error:
-            raise Unavailable(f"{root} cannot be used for objects: {error.strerror}") from error
+            raise StoreUnavailable(f"{root} cannot be used for objects: {error.strerror}") from error
 
     # ObjectStore
 
@@ -297,7 +297,7 @@ class _Reader:
         while at < stop:
             chunk = await self.disk.run(os.pread, self.where.fd, min(_READ_BYTES, stop - at), at)
             if not chunk:
-                raise Unavailable(f"the disk of the objects: {stop - at} of {self.size} bytes missing")
+                raise StoreUnavailable(f"the disk of the objects: {stop - at} of {self.size} bytes missing")
             yield chunk
             at += len(chunk)
 

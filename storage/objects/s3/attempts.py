@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError, Unavailable, UploadGone
+from storage.errors import ObjectCorrupt, ObjectNotFound, StorageError, StoreUnavailable, UploadGone
+from storage.operations import record
 from storage.timings import Timings
 
 _T = TypeVar("_T")
@@ -42,19 +43,19 @@ _NOT_FOUND: Final = 404
 _RANGE_NOT_SATISFIABLE: Final = 416
 
 
-class Transient(Unavailable):
+class Transient(StoreUnavailable):
     """A temporary failure: the next attempt may well succeed."""
 
 
-class InvalidArgument(Unavailable):
+class InvalidArgument(StoreUnavailable):
     """S3 does not take a parameter of the request."""
 
 
-class Unnamed(Unavailable):
+class Unnamed(StoreUnavailable):
     """S3 refuses without a code, as it does where HEAD was asked."""
 
 
-class AlreadyThere(Unavailable):
+class AlreadyThere(StoreUnavailable):
     """The bucket to be created exists already, and is ours."""
 
 
@@ -91,7 +92,7 @@ def refusal(where: str, status: int, code: str, *, head: bool = False) -> Storag
         return _ERRORS[code](said)
     if status in _NOT_NOW or code in _NOT_NOW_CODES:
         return Transient(said)
-    return Unavailable(said) if code else Unnamed(said)
+    return StoreUnavailable(said) if code else Unnamed(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Attempts:
                         await asyncio.sleep(self._pause(done))
                 return await self._timed(where, attempt)
         except TimeoutError as error:
-            raise Unavailable(f"{where}: no success within {seconds:g} s") from error
+            raise StoreUnavailable(f"{where}: no success within {seconds:g} s") from error
 
     async def _timed(self, where: str, attempt: Callable[[], Awaitable[_T]]) -> _T:
         started, result = time.monotonic(), "cancelled"
@@ -132,7 +133,9 @@ class Attempts:
             result = "ok"
             return found
         finally:
-            self.timings.note(where.split(maxsplit=1)[0], result, started, time.monotonic())
+            operation = where.split(maxsplit=1)[0]
+            self.timings.note(operation, result, time.monotonic() - started)
+            record("store", operation, started, "" if result == "ok" else result)
 
     def _pause(self, done: int) -> float:
         """The backoff in seconds, with «full jitter», so that clients that failed together do not retry together."""

@@ -9,7 +9,7 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from storage.errors import Unavailable
+from storage.errors import StoreUnavailable
 from storage.objects.s3.signing import Credentials
 
 
@@ -28,9 +28,11 @@ class Chain:
         try:
             found = await session.get_credentials()
         except BotoCoreError as error:
-            raise Unavailable(f"the credentials for S3 cannot be had: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the credentials for S3 cannot be had: {type(error).__name__}") from error
         if found is None:
-            raise Unavailable("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role")
+            raise StoreUnavailable(
+                "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a role"
+            )
         return cls(session, found)
 
     async def current(self) -> Credentials:
@@ -38,9 +40,9 @@ class Chain:
         try:
             frozen = await self._found.get_frozen_credentials()
         except BotoCoreError as error:
-            raise Unavailable(f"the credentials for S3 cannot be renewed: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the credentials for S3 cannot be renewed: {type(error).__name__}") from error
         if not frozen.access_key or not frozen.secret_key:
-            raise Unavailable("the credentials for S3 are empty")
+            raise StoreUnavailable("the credentials for S3 are empty")
         self._latest = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         return self._latest
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from storage.errors import StorageError, Unavailable
+from storage.errors import StorageError, StoreUnavailable, Unavailable
 from storage.objects.base import Source, Span
 from storage.objects.descriptors import readable, writable
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
@@ -93,7 +93,7 @@ class Sockets:
             size, object_size = sizes(span, head.length, head.content_range)
         except ValueError as error:
             self.release(connection, keep=False)
-            raise Unavailable(f"{where}: {error}") from error
+            raise StoreUnavailable(f"{where}: {error}") from error
         source = Source(
             connection.fileno(), None, size - len(first), first=first, silence_seconds=self._silence_seconds
         )
@@ -306,7 +306,9 @@ class SocketReader:
             raise self._cut(error) from error
 
     def _cut(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._where}: {type(error).__name__}, {self._source.left} of {self.size} bytes missing")
+        return StoreUnavailable(
+            f"{self._where}: {type(error).__name__}, {self._source.left} of {self.size} bytes missing"
+        )
 
     def close(self) -> None:
         """Return the connection to the pool when the body was read to its end, else close the connection."""

@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from storage.errors import ObjectCorrupt, ObjectNotFound, Unavailable, UploadGone
+from storage.errors import ObjectCorrupt, ObjectNotFound, StoreUnavailable, Unavailable, UploadGone
 from storage.objects.base import MultipartId, MultipartInfo, ObjectInfo, ObjectKey, ObjectReader, Part, Pieces, Span
 from storage.objects.s3 import messages
 from storage.objects.s3.attempts import AlreadyThere, Attempts, InvalidArgument, Unnamed
@@ -203,7 +203,9 @@ class S3Store:
         failed = [code for code in codes if code != "NoSuchKey"]
         if failed:
             where = self._where("DeleteObjects")
-            raise Unavailable(f"{where}: {len(failed)} of {len(keys)} keys stayed, first: {failed[0] or 'no code'}")
+            raise StoreUnavailable(
+                f"{where}: {len(failed)} of {len(keys)} keys stayed, first: {failed[0] or 'no code'}"
+            )
 
     async def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         """All objects under ``prefix``, in the order of their keys."""
@@ -250,7 +252,7 @@ class S3Store:
         try:
             size = (await self.stat(key)).size
         except ObjectNotFound as error:
-            raise doubt or Unavailable(f"{error}, though the upload was completed") from error
+            raise doubt or StoreUnavailable(f"{error}, though the upload was completed") from error
         expected = sum(part.size for part in parts)
         if size != expected:
             where = self._where("CompleteMultipartUpload")
@@ -285,7 +287,7 @@ class S3Store:
             if page.text("IsTruncated") != "true":
                 return
             if after.items() <= query.items():
-                raise Unavailable(f"{answer.where}: the list does not go on")
+                raise StoreUnavailable(f"{answer.where}: the list does not go on")
             query = {**query, **after}
 
     # The bucket
@@ -301,7 +303,7 @@ class S3Store:
             await ask(self._bucket("HEAD", {}))
         except (ObjectNotFound, Unnamed) as error:
             await ask(self._reason)
-            raise Unavailable(str(error)) from error
+            raise StoreUnavailable(str(error)) from error
 
     async def ensure_bucket(self) -> None:
         """Create the bucket when it is missing: for a store that is ours alone. Raises Unavailable."""
@@ -351,7 +353,7 @@ class S3Store:
                 where, lambda: self._wire.put(where, request, data), seconds=self._settings.transfer_seconds
             )
         except ObjectNotFound as error:
-            raise (UploadGone(str(error)) if query else Unavailable(str(error))) from error
+            raise (UploadGone(str(error)) if query else StoreUnavailable(str(error))) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from storage.errors import Unavailable
+from storage.errors import StoreUnavailable
 from storage.objects.base import Pieces, Span
 from storage.objects.s3.attempts import ERROR_BODY_BYTES, Transient, code_in, refusal
 from storage.objects.s3.messages import Document, expected_of, sizes
@@ -102,7 +102,7 @@ class Wire:
                 raise refused
             etag = response.headers.get("ETag", "")
         if not etag:
-            raise Unavailable(f"{where}: S3 answered without an ETag")
+            raise StoreUnavailable(f"{where}: S3 answered without an ETag")
         return etag
 
     async def ask(
@@ -142,7 +142,7 @@ class Wire:
             size, whole = sizes(span, response.content_length, response.headers.get("Content-Range", ""))
         except ValueError as error:
             response.close()
-            raise Unavailable(f"{where}: {error}") from error
+            raise StoreUnavailable(f"{where}: {error}") from error
         return WireReader(where, response, size, whole)
 
     async def _send(
@@ -211,9 +211,9 @@ class WireReader:
                 yield chunk
         except _HTTP_ERRORS as error:
             missing = f"{self.left} of {self.size} bytes missing"
-            raise Unavailable(f"{self._where}: {type(error).__name__}, {missing}") from error
+            raise StoreUnavailable(f"{self._where}: {type(error).__name__}, {missing}") from error
         if self.left:
-            raise Unavailable(f"{self._where}: {self.left} of {self.size} bytes missing")
+            raise StoreUnavailable(f"{self._where}: {self.left} of {self.size} bytes missing")
 
     def close(self) -> None:
         """Return the connection to the pool when the body was read to its end, else close the connection."""

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from storage.metadata.database import Database, DatabaseSettings, open_database
+from storage.metadata.events import Actor
 from storage.metadata.retags import open_retags
 from storage.names import Digest, PackageName, TagName
 
@@ -53,9 +54,9 @@ async def _statements(db: Database) -> list[list[str]]:
 async def test_a_move_waits_for_those_who_look(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.TaskGroup() as tasks:
         with moves.expected(_APP):
-            tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None))
+            tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, pusher=Actor(None, None)))
             await asyncio.sleep(_SECONDS)
-            tasks.create_task(moves.move(_APP, package_id, TagName("b"), _DIGEST, _TYPE, token_id=None))
+            tasks.create_task(moves.move(_APP, package_id, TagName("b"), _DIGEST, _TYPE, pusher=Actor(None, None)))
             assert await _statements(db) == []
     assert await _statements(db) == [["a", "b"]]
 
@@ -64,7 +65,9 @@ async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_
     async with open_retags(db) as moves, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         with ExitStack() as later:
             with moves.expected(_APP):
-                move = tasks.create_task(moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None))
+                move = tasks.create_task(
+                    moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, pusher=Actor(None, None))
+                )
                 await asyncio.sleep(_SECONDS)
                 later.enter_context(moves.expected(_APP))
             assert await move
@@ -73,11 +76,11 @@ async def test_who_begins_to_look_later_is_not_waited_for(db: Database, package_
 async def test_a_move_does_not_wait_for_another_package(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.timeout(10):
         with moves.expected(_OTHER):
-            assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None)
+            assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, pusher=Actor(None, None))
 
 
 async def test_a_look_that_fails_is_over(db: Database, package_id: int) -> None:
     async with open_retags(db) as moves, asyncio.timeout(10):
         with suppress(LookupError), moves.expected(_APP):
             raise LookupError
-        assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, token_id=None)
+        assert await moves.move(_APP, package_id, TagName("a"), _DIGEST, _TYPE, pusher=Actor(None, None))

@@ -26,7 +26,7 @@ async def test_so_many_have_a_key_at_once_and_other_keys_are_free() -> None:
 
 
 async def test_who_waits_too_long_or_finds_a_crowd_is_told() -> None:
-    turns = Turns(1, seconds=0.05, crowd=2)
+    turns = Turns(1, seconds=0.05, users_max=2)
     async with turns.turn(1):
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(_held(turns, 1))

@@ -132,6 +132,16 @@ class EventVersion(TypedDict):
     state: Annotated[str | None, Meta(extra_json_schema={"enum": ["live", "deleted", "purged", None]})]
 
 
+class TagThen(TypedDict):
+    """The digest of a tag at a moment."""
+
+    name: str
+    digest: Digest
+    since: Annotated[Time | None, Meta(description="Null: from before what is recorded.")]
+    until: Annotated[Time | None, Meta(description="Null: the tag is of this digest still.")]
+    version: EventVersion
+
+
 class PackageEvent(TypedDict):
     """An event of a package."""
 
@@ -146,11 +156,28 @@ class PackageEvent(TypedDict):
     data: Annotated[dict[str, Any], Meta(description="What else changed, by the action.")]
 
 
+class LoggedPull(TypedDict):
+    """Pulls of a version by one token from one address, within some seconds."""
+
+    id: Id
+    created_at: Time
+    digest: Digest
+    tag: Annotated[str | None, Meta(description="Null: pulled by its digest.")]
+    version_id: Id
+    actor: Annotated[Pusher | None, Meta(description="Null: nobody was signed in.")]
+    actor_ip: Annotated[str, Meta(description="Of IPv6 the /64.")]
+    user_agent: str
+    count: Count
+
+
 class Refused(TypedDict):
     """The reason why the change would be refused."""
 
     message: str
     fix: NotRequired[str]
+    rule: NotRequired[Annotated[str, Meta(description="The tag rule that forbids it.")]]
+    tag: NotRequired[str]
+    digest: NotRequired[Digest]
 
 
 class SelectedVersion(TypedDict):
@@ -235,16 +262,6 @@ class PackageRestore(TypedDict):
     deleted_at: Time
     restorable_until: Time
     refused: Refused | None
-
-
-class Usage(TypedDict):
-    """Disk usage."""
-
-    stored_bytes: Annotated[Bytes, Meta(description="Each blob once.")]
-    pulled_bytes: Annotated[Bytes, Meta(description="The sum of the sizes of all images.")]
-    complete: Annotated[bool, Meta(description="False: some sizes are not added up yet.")]
-    deleted_bytes: NotRequired[Annotated[Bytes, Meta(description="What deleted versions alone need.")]]
-    unpublished_bytes: NotRequired[Annotated[Bytes, Meta(description="What no manifest names.")]]
 
 
 class UserAccess(SimpleUser):

@@ -70,7 +70,7 @@ class ApiMeta(TypedDict):
 
 
 class Rate(TypedDict):
-    """A rate limit; requests are not counted here."""
+    """A rate limit; ``reset``: when all of it is back, and of one that is used up when the next request is allowed."""
 
     limit: Count
     used: Count
@@ -99,11 +99,19 @@ class RateResources(TypedDict):
     dependency_snapshots: NamedRate
 
 
+class RatePolicy(Rate):
+    """The rest of a limit of MOORAGE_LIMITS that the caller has."""
+
+    name: str
+    window_seconds: int
+
+
 class RateLimit(TypedDict):
     """The rate limits of the caller."""
 
     resources: RateResources
     rate: Rate
+    policies: list[RatePolicy]
 
 
 class DatabaseState(TypedDict):

@@ -6,6 +6,7 @@ from typing import Final
 TEXTS: Final[Mapping[str, str]] = {
     "%(count)s versions": "버전 %(count)s개",
     "%(num)s day left": "%(num)s일 남음",
+    "%(num)s pull": "풀 %(num)s회",
     "%(num)s more is not shown.": "그 밖에 %(num)s개는 표시하지 않았습니다.",
     "%(who)s: %(role)s": "%(who)s 역할: %(role)s",
     "A name has 1 to 39 letters and digits, with single hyphens or underscores between; some are reserved.": (
@@ -123,6 +124,14 @@ TEXTS: Final[Mapping[str, str]] = {
     "Of your account and of your organizations, as far as you may restore them.": (
         "내 계정과 내 조직의 패키지 중 복원할 수 있는 것입니다."
     ),
+    "Nobody was signed in": "로그인하지 않은 사용자",
+    "Pulls": "풀",
+    "Pulls are not recorded": "풀을 기록하지 않습니다",
+    "The operator of this registry can switch that on: MOORAGE_PULL_LOG.": (
+        "이 레지스트리의 운영자가 MOORAGE_PULL_LOG로 켤 수 있습니다."
+    ),
+    "Who pulled the package": "패키지를 풀한 사용자",
+    "Who pulls the package appears here some seconds later.": "패키지를 풀하면 몇 초 뒤에 여기에 표시됩니다.",
     "Nothing yet": "아직 없습니다",
     "Only those with a role may find and pull it; others see that there is nothing.": (
         "역할이 있는 사람만 찾고 풀할 수 있습니다. 다른 사람에게는 없는 것으로 보입니다."

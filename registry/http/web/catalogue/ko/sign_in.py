@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 TEXTS: Final[Mapping[str, str]] = {
+    "All back": "전부 회복",
+    "All your tokens count together.": "모든 토큰의 사용량을 합산합니다.",
+    "At most": "한도",
+    "Counted": "대상",
+    "Left": "남음",
+    "Pulls": "풀",
+    "Rate limits": "속도 제한",
+    "Requests of the API": "API 요청",
     "Sign in again, and send the form once more": "다시 로그인한 뒤 양식을 한 번 더 보내세요",
     "Send the form once more": "양식을 한 번 더 보내세요",
     "The form was opened before you signed in. Nothing was changed yet, and what you filled in is kept here.": (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry.devservers.certificates import CertificateFiles, write_certificate
-from registry.http.outbound import send
+from registry.egress.client import Egress
 from storage.errors import Unavailable
 from tests.support.hasty import HastyServer
 from tests.support.processes import ROOT
@@ -19,7 +19,7 @@ from tests.support.uploading import noise
 #: On uvloop, as in production, which does not get to its sockets for a while again and again.
 _FETCH = """
 import asyncio, hashlib, sys, time, uvloop
-from registry.http.outbound import fetch
+from registry.egress.client import Egress
 from storage.errors import Unavailable
 
 async def busy():
@@ -31,7 +31,7 @@ async def main():
     task = asyncio.create_task(busy())
     for _ in range(3):
         try:
-            print(hashlib.sha256(await fetch(sys.argv[1])).hexdigest())
+            print(hashlib.sha256(await Egress().fetch(sys.argv[1])).hexdigest())
         except Unavailable:
             print("unavailable")
     task.cancel()
@@ -69,4 +69,4 @@ def test_f51_a_document_that_is_short_is_not_taken_for_whole(certificate: Certif
 @pytest.mark.parametrize("host", ["a" * 300 + ".example", "\u0430..example", "[::1", "a" * 64])
 async def test_a_name_that_no_host_can_have_is_out_of_reach(host: str) -> None:
     with pytest.raises(Unavailable, match="cannot reach"):
-        await send(f"https://{host}/", b"", {})
+        await Egress().send(f"https://{host}/", b"", {})

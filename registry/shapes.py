@@ -1,10 +1,19 @@
 """GitHub's objects that appear inside others: the simple user, the simple organization, the minimal repository."""
 
 from base64 import b64encode
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from registry.http.api.call import ApiCall
 from storage.metadata.repositories import Repository
+
+
+class Urls(Protocol):
+    """The URLs of the API and of the pages, each without a slash at its end."""
+
+    @property
+    def base(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
+
 
 _REPOSITORY_LINKS: Final = {
     "archive_url": "/{archive_format}{/ref}",
@@ -46,17 +55,17 @@ _REPOSITORY_LINKS: Final = {
 }
 
 
-def simple_user(call: ApiCall, account_id: int, login: str, kind: str, *, site_admin: bool = False) -> dict[str, Any]:
+def simple_user(urls: Urls, account_id: int, login: str, kind: str, *, site_admin: bool = False) -> dict[str, Any]:
     """«Simple User»; an organization has the same shape."""
-    url = f"{call.base}/users/{login}"
+    url = f"{urls.base}/users/{login}"
     return {
         "login": login,
         "id": account_id,
         "node_id": node_id(kind, account_id),
-        "avatar_url": _avatar(call, account_id),
+        "avatar_url": _avatar(urls, account_id),
         "gravatar_id": "",
         "url": url,
-        "html_url": f"{call.origin}/{login}",
+        "html_url": f"{urls.origin}/{login}",
         "followers_url": f"{url}/followers",
         "following_url": f"{url}/following{{/other_user}}",
         "gists_url": f"{url}/gists{{/gist_id}}",
@@ -71,9 +80,9 @@ def simple_user(call: ApiCall, account_id: int, login: str, kind: str, *, site_a
     }
 
 
-def simple_organization(call: ApiCall, org_id: int, login: str, description: str | None) -> dict[str, Any]:
+def simple_organization(urls: Urls, org_id: int, login: str, description: str | None) -> dict[str, Any]:
     """«Organization Simple»."""
-    url = f"{call.base}/orgs/{login}"
+    url = f"{urls.base}/orgs/{login}"
     return {
         "login": login,
         "id": org_id,
@@ -85,21 +94,21 @@ def simple_organization(call: ApiCall, org_id: int, login: str, description: str
         "issues_url": f"{url}/issues",
         "members_url": f"{url}/members{{/member}}",
         "public_members_url": f"{url}/public_members{{/member}}",
-        "avatar_url": _avatar(call, org_id),
+        "avatar_url": _avatar(urls, org_id),
         "description": description or "",
     }
 
 
-def _avatar(call: ApiCall, account_id: int) -> str:
-    return f"{call.base}/avatars/{account_id}"
+def _avatar(urls: Urls, account_id: int) -> str:
+    return f"{urls.base}/avatars/{account_id}"
 
 
 def minimal_repository(
-    call: ApiCall, repository_id: int, name: str, visibility: str, description: str | None, *, owner: dict[str, Any]
+    urls: Urls, repository_id: int, name: str, visibility: str, description: str | None, *, owner: dict[str, Any]
 ) -> dict[str, Any]:
     """«Minimal Repository»; ``owner`` is its simple user."""
     full_name = f"{owner['login']}/{name}"
-    url = f"{call.base}/repos/{full_name}"
+    url = f"{urls.base}/repos/{full_name}"
     return {
         "id": repository_id,
         "node_id": node_id("Repository", repository_id),
@@ -107,7 +116,7 @@ def minimal_repository(
         "full_name": full_name,
         "owner": owner,
         "private": visibility != "public",
-        "html_url": f"{call.origin}/{full_name}",
+        "html_url": f"{urls.origin}/{full_name}",
         "description": description,
         "fork": False,
         "url": url,
@@ -115,10 +124,10 @@ def minimal_repository(
     }
 
 
-def repository(call: ApiCall, found: Repository) -> dict[str, Any]:
+def repository(urls: Urls, found: Repository) -> dict[str, Any]:
     """«Repository», as lists have it: the minimal one, what it is worth, and what the viewer may do with it."""
-    owner = simple_user(call, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
-    minimal = minimal_repository(call, found.id, found.name, found.visibility, found.description, owner=owner)
+    owner = simple_user(urls, found.owner_id, found.owner_login, found.owner_kind, site_admin=found.owner_site_admin)
+    minimal = minimal_repository(urls, found.id, found.name, found.visibility, found.description, owner=owner)
     html_url = minimal["html_url"]
     counts = ("forks", "forks_count", "stargazers_count", "watchers", "watchers_count", "open_issues",
               "open_issues_count", "size")  # fmt: skip

@@ -1,0 +1,48 @@
+"""Sealing of the secrets that the registry must be able to read again, so that a copy of the database holds none."""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES: Final = 12
+
+
+class SealBroken(Exception):
+    """The sealed bytes were changed, are of something else, or of a key that the settings have no more."""
+
+
+class Sealing:
+    """AES-256-GCM with keys derived from the secrets of the settings: the first seals, each of them opens.
+
+    ``what`` names what is sealed, and its row: it opens as that alone.
+    """
+
+    def __init__(self, secret_keys: Sequence[bytes]) -> None:
+        self._keys: Final = [AESGCM(hmac.digest(key, b"moorage sealing", "sha256")) for key in secret_keys]
+
+    def seal(self, what: str, plain: bytes) -> bytes:
+        """Seal a secret."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._keys[0].encrypt(nonce, plain, what.encode())
+
+    def renewed(self, what: str, sealed: bytes) -> bytes | None:
+        """Seal anew what a former key has sealed; None: it is of the first key. Raises SealBroken."""
+        plain = self.open(what, sealed)
+        try:
+            self._keys[0].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
+        except InvalidTag:
+            return self.seal(what, plain)
+        return None
+
+    def open(self, what: str, sealed: bytes) -> bytes:
+        """Open a sealed secret. Raises SealBroken."""
+        for key in self._keys:
+            try:
+                return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
+            except (InvalidTag, ValueError):  # ValueError: it is too short to be one
+                continue
+        raise SealBroken(f"{what} cannot be opened with MOORAGE_SECRET_KEY")

@@ -1,0 +1,1 @@
+"""The way out: every request of the registry to hosts that its operator, or a user, names."""

@@ -1,0 +1,212 @@
+"""The rules of webhooks: who is told what at which URL; the URL and the secret are sealed in the database."""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from auth.sealing import SealBroken, Sealing
+from registry.egress.addresses import Network, is_allowed, is_open
+from registry.errors import AccountError, NotFound
+from registry.hooks.telling import NAMES
+from storage.metadata import deliveries, hooks
+from storage.metadata.database import Database, Transaction
+from storage.metadata.hooks import Hook, NewHook, Place
+
+#: As on GitHub.
+HOOKS_MAX: Final = 20
+_URL_MAX: Final = 2000
+_SECRET_MAX: Final = 255
+_AT_ONCE: Final = 100
+#: What answers have in place of a secret; sent back, it leaves the secret as it is.
+HIDDEN: Final = "********"
+ALL: Final = "*"
+FORMATS: Final = ("github", "distribution", "cloudevents")
+ContentType = Literal["json", "form"]
+Format = Literal["github", "distribution", "cloudevents"]
+
+
+class HookInvalid(AccountError):
+    """A value of a hook is invalid, or the organization or repository has as many hooks as it may."""
+
+    resource, field, problem = "Hook", "config", "custom"
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The URL of a hook, and the secret that signs its deliveries, if there is one."""
+
+    url: str
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A hook as it is to be."""
+
+    config: Config
+    content_type: str
+    format: str
+    events: Sequence[str]
+    children: bool
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A hook with its configuration; None: it was sealed with a key that the settings have no more."""
+
+    hook: Hook
+    config: Config | None
+
+    def is_as(self, wanted: Wanted) -> bool:
+        """Return whether the hook is as it is wanted, and not disabled by itself."""
+        hook = self.hook
+        present = Wanted(
+            self.config or Config(""), hook.content_type, hook.format, hook.events, hook.children, hook.active
+        )
+        return present == wanted and not (hook.active and hook.disabled_reason)
+
+
+class Hooks:
+    """The hooks of a registry. ``allow``: networks that URLs may lead to beside the internet, by plain HTTP too."""
+
+    def __init__(self, db: Database, sealing: Sealing, allow: tuple[Network, ...]) -> None:
+        self._db: Final = db
+        self._sealing: Final = sealing
+        self._allow: Final = allow
+
+    async def of(self, place: Place) -> list[Opened]:
+        """Return the hooks of an organization or repository."""
+        return [self.opened(found) for found in await hooks.of(self._db, place)]
+
+    async def get(self, place: Place, hook_id: int) -> Opened:
+        """Return a hook. Raises NotFound."""
+        found = await hooks.get(self._db, place, hook_id)
+        if found is None:
+            raise NotFound
+        return self.opened(found)
+
+    async def by_id(self, hook_id: int) -> Opened | None:
+        """Return any hook; None: the hook is gone."""
+        found = await hooks.by_id(self._db, hook_id)
+        return None if found is None else self.opened(found)
+
+    async def create(self, place: Place, wanted: Wanted) -> Opened:
+        """Create a hook, which is sent a ping. Raises HookInvalid."""
+        self._check(wanted)
+        if len(await hooks.of(self._db, place)) >= HOOKS_MAX:
+            raise HookInvalid(f"there are {HOOKS_MAX} hooks already: delete one that nobody needs")
+        hook_id = await hooks.next_id(self._db)
+
+        async def work(tx: Transaction) -> Hook:
+            made = await hooks.insert(tx, hook_id, place, self._sealed(hook_id, wanted))
+            await deliveries.ping(tx, hook_id)
+            return made
+
+        return Opened(await self._db.repeat(work), wanted.config)
+
+    async def update(self, found: Opened, wanted: Wanted) -> Opened:
+        """Replace what a hook is, if anything is to be different. Raises HookInvalid, NotFound."""
+        hook_id = found.hook.id
+        if found.is_as(wanted):
+            return found
+        self._check(wanted)
+        changed = await hooks.update(self._db, hook_id, self._sealed(hook_id, wanted))
+        if changed is None:
+            raise NotFound
+        return Opened(changed, wanted.config)
+
+    async def delete(self, place: Place, hook_id: int) -> None:
+        """Delete a hook. Raises NotFound."""
+        await self.get(place, hook_id)
+        await hooks.delete(self._db, hook_id)
+
+    async def ping(self, place: Place, hook_id: int) -> None:
+        """Have a hook sent a ping. Raises NotFound."""
+        await self.get(place, hook_id)
+        await deliveries.ping(self._db, hook_id)
+
+    async def redeliver(self, place: Place, hook_id: int, delivery_id: int) -> int:
+        """Have a delivery sent once more; returns the id of the new delivery. Raises NotFound."""
+        await self.get(place, hook_id)
+        repeated = await deliveries.repeat(self._db, hook_id, delivery_id)
+        if repeated is None:
+            raise NotFound
+        return repeated
+
+    async def reseal(self) -> int:
+        """Seal with the first key of the settings what a former one has sealed; returns the number of hooks."""
+        done, last = 0, 0
+        while found := await hooks.sealed_behind(self._db, last, _AT_ONCE):
+            last = found[-1].id
+            for one in found:
+                with suppress(SealBroken):
+                    renewed = self._sealing.renewed(_what(one.id), one.sealed)
+                    done += 0 if renewed is None else await hooks.reseal(self._db, one, renewed)
+        return done
+
+    def opened(self, found: Hook) -> Opened:
+        """Open what a hook has sealed."""
+        try:
+            plain = self._sealing.open(_what(found.id), found.sealed)
+        except SealBroken:
+            return Opened(found, None)
+        return Opened(found, msgspec.json.decode(plain, type=Config))
+
+    def _sealed(self, hook_id: int, wanted: Wanted) -> NewHook:
+        return NewHook(
+            self._sealing.seal(_what(hook_id), msgspec.json.encode(wanted.config)),
+            wanted.content_type,
+            wanted.format,
+            list(dict.fromkeys(wanted.events)),
+            wanted.children,
+            wanted.active,
+        )
+
+    def _check(self, wanted: Wanted) -> None:
+        unknown = [name for name in wanted.events if name not in (*NAMES, ALL)]
+        if unknown or not wanted.events:
+            raise HookInvalid(f"expected events among {', '.join((*NAMES, ALL))}, got {', '.join(unknown)[:100]!r}")
+        if wanted.config.secret is not None and not 0 < len(wanted.config.secret) <= _SECRET_MAX:
+            raise HookInvalid(f"expected a secret of 1 to {_SECRET_MAX} characters")
+        self._check_url(wanted.config.url)
+
+    def _check_url(self, url: str) -> None:
+        """Refuse what is no URL to send to; where a name leads is only known when it is sent. Raises HookInvalid."""
+        scheme, host = _scheme_and_host(url)
+        plain = scheme == "http"
+        if not host or scheme not in ("http", "https"):
+            raise HookInvalid("expected a URL https://host/path, without a user, a password or a fragment")
+        if plain and not self._allow:
+            raise HookInvalid("expected https: plain http goes to the networks of MOORAGE_EGRESS_ALLOW only")
+        try:
+            ip_address(host)
+        except ValueError:
+            return
+        if not (is_allowed(host, self._allow) if plain else is_open(host, self._allow)):
+            raise HookInvalid("the address is not of the internet; an operator may allow it by MOORAGE_EGRESS_ALLOW")
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    """Return the scheme and the host of a URL to send to; the host "" where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "", ""
+    fine = url.isprintable() and url.isascii() and " " not in url and len(url) <= _URL_MAX
+    return parts.scheme, (host or "") if fine and "@" not in parts.netloc and not parts.fragment else ""
+
+
+def new_secret() -> str:
+    """Return a random secret for a hook."""
+    return secrets.token_urlsafe(32)
+
+
+def _what(hook_id: int) -> str:
+    return f"hook {hook_id}"

@@ -1,0 +1,271 @@
+"""Webhooks of an organization, for its owners: make and change them, and see what they were sent."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import orjson
+from aiohttp import web
+
+from registry.errors import NotFound
+from registry.hooks.hooks import FORMATS, HIDDEN, Config, HookInvalid, Opened, Wanted
+from registry.hooks.telling import NAMES
+from registry.http.numbers import number_of
+from registry.http.web.call import PageCall
+from registry.http.web.catalogue import key
+from registry.http.web.confirming import Question, ask
+from registry.http.web.people import opening, owner_of
+from registry.http.web.routes import Route
+from storage.metadata import deliveries
+from storage.metadata.deliveries import WholeDelivery
+from storage.metadata.hooks import Place
+from storage.metadata.organizations import Organization
+
+_ROWS: Final = 30
+#: The states of deliveries, and of hooks.
+_WORDS: Final = (
+    key("waiting"), key("sending"), key("delivered"), key("failed"), key("unused"), key("works"), key("failing"),
+    key("off"), key("disabled"),
+)  # fmt: skip
+
+
+def _path(org: Organization, hook_id: int | None = None) -> str:
+    path = f"/{org.login.lower()}/-/hooks"
+    return path if hook_id is None else f"{path}/{hook_id}"
+
+
+def _place(org: Organization) -> Place:
+    return Place(org.id, None)
+
+
+async def _named(call: PageCall, org: Organization) -> Opened:
+    hook_id = number_of(call.param("hook"))
+    if hook_id is None:
+        raise NotFound
+    return await call.services.hooks.get(_place(org), hook_id)
+
+
+def _state(found: Opened) -> str:
+    hook = found.hook
+    if not hook.active:
+        return "off"
+    if hook.disabled_reason is not None or found.config is None:
+        return "disabled"
+    if hook.last_status is None:
+        return "unused"
+    return "works" if hook.failing_since is None else "failing"
+
+
+async def hook_list(call: PageCall) -> web.Response:
+    """List the webhooks of an organization."""
+    return await _list(call, await owner_of(call))
+
+
+async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | None = None) -> web.Response:
+    found = await call.services.hooks.of(_place(org))
+    return call.page(
+        "hooks.html",
+        title=[call.say("Webhooks"), org.login],
+        status=422 if errors else 200,
+        api=f"/orgs/{org.login}/hooks",
+        command=f"moorage hook list {org.login}",
+        owner=org,
+        hooks=[(one, _state(one)) for one in found],
+        errors=errors or {},
+        typed=_typed(call),
+        names=NAMES,
+        formats=FORMATS,
+    )
+
+
+def _typed(call: PageCall) -> dict[str, Any]:
+    """Return what the form has, or what it begins with."""
+    sent = "url" in call.fields
+    return {
+        "url": call.text("url"),
+        "content_type": call.text("content_type") or "json",
+        "format": call.text("format") or FORMATS[0],
+        "events": [name for name in NAMES if name in call.fields] if sent else ["package"],
+        "children": "children" in call.fields,
+        "active": "active" in call.fields or not sent,
+    }
+
+
+def _wanted(call: PageCall, kept: str | None) -> Wanted:
+    """Return the hook that the form describes; a secret that is not typed anew is the one that is ``kept``."""
+    typed = _typed(call)
+    secret = kept if call.text("secret") == HIDDEN else call.text("secret") or None
+    return Wanted(
+        Config(typed["url"], secret),
+        "form" if typed["content_type"] == "form" else "json",
+        typed["format"] if typed["format"] in FORMATS else FORMATS[0],
+        typed["events"],
+        typed["children"],
+        typed["active"],
+    )
+
+
+async def create(call: PageCall) -> web.Response:
+    """Make a webhook."""
+    org = await owner_of(call)
+    wanted = _wanted(call, None)
+    same = next((one for one in await call.services.hooks.of(_place(org)) if one.is_as(wanted)), None)
+    try:
+        made = same or await call.services.hooks.create(_place(org), wanted)
+    except HookInvalid as error:
+        return await _list(call, org, {"url": call.say("This webhook cannot be: %(why)s", why=error.message)})
+    return call.redirect(_path(org, made.hook.id), call.say("The webhook is made, and sent a ping."))
+
+
+async def hook(call: PageCall) -> web.Response:
+    """Show a webhook and its deliveries."""
+    org = await owner_of(call)
+    return await _hook(call, org, await _named(call, org))
+
+
+async def _hook(
+    call: PageCall, org: Organization, found: Opened, errors: Mapping[str, str] | None = None
+) -> web.Response:
+    before = number_of(call.query("after"))
+    rows = await deliveries.of_hook(call.services.db, found.hook.id, before=before, states=None, limit=_ROWS + 1)
+    present = {
+        "url": "" if found.config is None else found.config.url,
+        "content_type": found.hook.content_type,
+        "format": found.hook.format,
+        "events": found.hook.events,
+        "children": found.hook.children,
+        "active": found.hook.active,
+    }
+    return call.page(
+        "hook.html",
+        title=[call.say("Webhook"), org.login],
+        status=422 if errors else 200,
+        api=f"/orgs/{org.login}/hooks/{found.hook.id}",
+        command=f"moorage hook deliveries {org.login} {found.hook.id}",
+        owner=org,
+        hook=found.hook,
+        state=_state(found),
+        signed=found.config is not None and found.config.secret is not None,
+        hidden=HIDDEN,
+        opened=found.config is not None,
+        deliveries=rows[:_ROWS],
+        more=str(rows[_ROWS - 1].id) if len(rows) > _ROWS else None,
+        after=call.query("after"),
+        errors=errors or {},
+        typed=_typed(call) if errors else present,
+        names=NAMES,
+        formats=FORMATS,
+        path=_path(org, found.hook.id),
+    )
+
+
+async def update(call: PageCall) -> web.Response:
+    """Change a webhook."""
+    org = await owner_of(call)
+    found = await _named(call, org)
+    kept = None if found.config is None else found.config.secret
+    try:
+        await call.services.hooks.update(found, _wanted(call, kept))
+    except HookInvalid as error:
+        return await _hook(call, org, found, {"url": call.say("This webhook cannot be: %(why)s", why=error.message)})
+    return call.redirect(_path(org, found.hook.id), call.say("The webhook is saved."))
+
+
+async def ping(call: PageCall) -> web.Response:
+    """Have a webhook sent a ping."""
+    org = await owner_of(call)
+    found = await _named(call, org)
+    await call.services.hooks.ping(_place(org), found.hook.id)
+    return call.redirect(_path(org, found.hook.id), call.say("A ping is on its way."))
+
+
+def _question(call: PageCall, org: Organization, found: Opened) -> Question:
+    return Question(
+        call.say("Delete the webhook"),
+        [call.say("What was not delivered yet is not sent any more.")],
+        call.say("Delete the webhook"),
+        _path(org, found.hook.id),
+    )
+
+
+async def delete_page(call: PageCall) -> web.Response:
+    """Show what ends with a webhook."""
+    org = await owner_of(call)
+    return ask(call, _question(call, org, await _named(call, org)))
+
+
+async def delete(call: PageCall) -> web.Response:
+    """Delete a webhook."""
+    org = await owner_of(call)
+    try:
+        found = await _named(call, org)
+    except NotFound:
+        return call.redirect(_path(org), call.say("There is no such webhook any more."), "info")
+    await call.services.hooks.delete(_place(org), found.hook.id)
+    return call.redirect(_path(org), call.say("The webhook is deleted."))
+
+
+async def _delivery(call: PageCall, found: Opened) -> WholeDelivery:
+    delivery_id = number_of(call.param("delivery"))
+    row = None if delivery_id is None else await deliveries.get(call.services.db, found.hook.id, delivery_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def delivery(call: PageCall) -> web.Response:
+    """Show what was sent, and what was answered."""
+    org = await owner_of(call)
+    found = await _named(call, org)
+    row = await _delivery(call, found)
+    return call.page(
+        "hook_delivery.html",
+        title=[call.say("Delivery"), call.say("Webhooks"), org.login],
+        api=f"/orgs/{org.login}/hooks/{found.hook.id}/deliveries/{row.id}",
+        command=f"moorage hook delivery {org.login} {found.hook.id} {row.id}",
+        owner=org,
+        hook=found.hook,
+        delivery=row,
+        request_headers=_headers(row.request_headers),
+        payload=_indented(row.payload),
+        response_headers=_headers(row.response_headers),
+        response=None if row.response is None else row.response.decode("utf-8", "replace"),
+        path=_path(org, found.hook.id),
+    )
+
+
+async def redeliver(call: PageCall) -> web.Response:
+    """Have a delivery sent once more."""
+    org = await owner_of(call)
+    found = await _named(call, org)
+    row = await _delivery(call, found)
+    await call.services.hooks.redeliver(_place(org), found.hook.id, row.id)
+    return call.redirect(_path(org, found.hook.id), call.say("The delivery is sent once more."))
+
+
+def _headers(text: str | None) -> str | None:
+    return None if text is None else "\n".join(f"{name}: {value}" for name, value in orjson.loads(text).items())
+
+
+def _indented(payload: bytes | None) -> str | None:
+    """Return the JSON of a payload, of which a form has it in a field, for people."""
+    if payload is None:
+        return None
+    text = payload if payload[:1] == b"{" else parse_qs(payload.decode())["payload"][0].encode()
+    return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
+
+
+_HOOKS: Final = "/{owner}/-/hooks"
+_HOOK: Final = f"{_HOOKS}/{{hook}}"
+_DELIVERY: Final = f"{_HOOK}/deliveries/{{delivery}}"
+ROUTES: Final = (
+    Route("GET", _HOOKS, hook_list, opening=opening),
+    Route("POST", _HOOKS, create),
+    Route("GET", _HOOK, hook, opening=opening),
+    Route("POST", _HOOK, update),
+    Route("POST", f"{_HOOK}/pings", ping),
+    Route("GET", f"{_HOOK}/delete", delete_page, opening=opening),
+    Route("POST", f"{_HOOK}/delete", delete),
+    Route("GET", _DELIVERY, delivery, opening=opening),
+    Route("POST", _DELIVERY, redeliver),
+)

@@ -1,0 +1,8 @@
+"""Seals anew what webhooks have sealed with a former key of the settings, so that the key can go."""
+
+from registry.services import Services
+
+
+async def reseal_hooks(services: Services) -> int:
+    """Look at all hooks and return the number of those that were sealed anew. Raises Unavailable, ReadOnly."""
+    return await services.hooks.reseal()

@@ -1,0 +1,27 @@
+"""The pages of usage: what an account stores, its quota, and who stores most."""
+
+from registry.jobs.runner import run_once
+from tests.support.api import acme
+from tests.support.people import browser
+from tests.support.server import Registry
+from tests.support.uploading import noise
+
+
+async def test_an_owner_sees_what_takes_the_room(registry: Registry) -> None:
+    people = await acme(registry)
+    owner = await browser(registry, "owner")
+    empty = (await owner.get("/acme/-/usage")).text
+    assert "Nothing is stored." in empty
+    assert "Not everything is counted yet." in empty
+    for name, count in (("web", 30_000), ("api", 20_000)):
+        await registry.push_blob(f"acme/{name}", noise(count, count), people.owner)
+    await run_once(registry.services, ("fold_usage", "recount_usage"))
+    assert "No limit" in (await owner.get("/acme/-/usage")).text
+    await people.ok("PUT", "/orgs/acme/packages/quota", people.admin, {"bytes": 64_000})
+    page = (await owner.get("/acme/-/usage")).text
+    assert [word in page for word in ("50.0 kB", "64.0 kB", "30.0 kB", "Uploads above it are refused.")] == [True] * 4
+    assert page.index("web") < page.index("20.0 kB")
+    await owner.get("/owner/-/usage")
+    await (await browser(registry, "member")).get("/acme/-/usage", 403)
+    every = (await (await browser(registry, "admin", site_admin=True)).get("/-/admin/usage")).text
+    assert [word in every for word in ("Acme", "50.0 kB", "64.0 kB")] == [True] * 3
