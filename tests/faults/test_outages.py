@@ -107,14 +107,17 @@ async def test_a_start_before_postgres(own: EmbeddedPostgres, s3: EmbeddedS3, tm
     await asyncio.to_thread(own.stop)
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     process = await started(env, url, served)
-    async with worker(env, worked):
-        await said("storage.unavailable", *logs)
-        await asyncio.sleep(2)
-        await asyncio.to_thread(own.start)
-        await said("storage.available", *logs)
-        await ready(url)
-    process.terminate()
-    assert await process.wait() == 0
+    try:
+        async with worker(env, worked):
+            await said("storage.unavailable", *logs)
+            await asyncio.sleep(2)
+            await asyncio.to_thread(own.start)
+            await said("storage.available", *logs)
+            await ready(url)
+    finally:
+        process.terminate()
+        status = await process.wait()
+    assert status == 0
     assert [told(log) for log in logs] == [ONCE, ONCE]
 
 
