@@ -56,6 +56,7 @@ from storage.metadata.statement_timings import StatementTimings
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
+from storage.operations import RecordedTasks
 
 if TYPE_CHECKING:
     from auth.passwords import Hasher
@@ -132,8 +133,7 @@ def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.Tas
     """Return the kind of the database, and of the tasks that batch what is asked of it; traces want both recorded."""
     if settings.tracing is None:
         return Database, asyncio.TaskGroup
-    from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need these
-    from storage.operations import RecordedTasks  # noqa: PLC0415 - as above
+    from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need it
 
     return RecordedDatabase, RecordedTasks
 

@@ -11,6 +11,7 @@ from registry.doctor.postgres import check_postgres
 from registry.doctor.pushing import check_push
 from registry.doctor.report import Check, hint, is_sound, right, wrong
 from registry.doctor.stores import check_redirect, check_store
+from registry.doctor.traces import check_traces
 from storage.errors import StorageError, Unavailable
 from storage.metadata import read_only
 from storage.metadata.database import open_database
@@ -50,7 +51,7 @@ async def examine(
         if isinstance(settings.store, LocalSettings):
             cure = "create the directory of MOORAGE_STORE_PATH, and give it to the user of the server (chown)"
         checks.append(wrong("disk" if isinstance(settings.store, LocalSettings) else "S3", str(error), cure))
-    front = await check_front(settings, origin, now)
+    front = [*await check_traces(settings.tracing), *await check_front(settings, origin, now)]
     return [*checks, *front, *([] if token is None else [await check_push(origin, token)])]
 
 

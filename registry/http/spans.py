@@ -50,8 +50,11 @@ _TEMPLATES: Final[Mapping[str, str]] = {
 }
 
 
-def request_span(line: Line, parent_id: str, scheme: str, epoch: float) -> Span:
-    """Make the span of a finished request; ``epoch`` is the Unix time at which time.monotonic() was zero."""
+def request_span(line: Line, parent_id: str, scheme: str, epoch: float, left_out: int) -> Span:
+    """Make the span of a finished request; ``epoch`` is the Unix time at which time.monotonic() was zero.
+
+    ``left_out`` counts the operations that the request waited for, and that have no span.
+    """
     method = line.method if line.method in _METHODS else "_OTHER"
     name = line.method if line.method in _METHODS else "HTTP"
     template = _TEMPLATES.get(line.route)
@@ -64,6 +67,8 @@ def request_span(line: Line, parent_id: str, scheme: str, epoch: float) -> Span:
     }
     if template is not None:
         name, attributes["http.route"] = f"{name} {template}", template
+    if left_out:
+        attributes["moorage.operations.left_out"] = left_out
     if line.method not in _METHODS:
         attributes["http.request.method_original"] = printable(line.method)
     return Span(
@@ -122,7 +127,6 @@ def _ours(line: Line) -> dict[str, Value]:
         "moorage.package": None if package is None else package[1],
         "moorage.account.id": line.account_id,
         "moorage.token.id": line.token_id,
-        "moorage.operations.left_out": None if line.recording is None else line.recording.dropped or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

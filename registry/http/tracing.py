@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from uuid import uuid4
 
 from registry.config import Settings
@@ -71,7 +71,7 @@ class Tracer:
     scheme: str
     now: Callable[[], float] = time.time
     ids: Callable[[int], bytes] = os.urandom
-    log: type[AccessLog] = TracedLog
+    log: ClassVar[type[AccessLog]] = TracedLog
 
     def begin(self, request: Request) -> None:
         """Record what the task of a request waits for, and name its trace on all that it logs."""
@@ -100,7 +100,8 @@ class Tracer:
             if caller is not None:
                 line.trace_id, wanted = caller[1].decode(), caller[3] in _SAMPLED
             elif remarkable or sampler.ratio:
-                line.trace_id, wanted = _begun(line) or self._new_id(16), None
+                own = _own(line)
+                line.trace_id, wanted = self._new_id(16) if own is None else own.trace_id, None
             else:
                 continue
             if remarkable or sampler.takes(line.trace_id, wanted):
@@ -112,7 +113,8 @@ class Tracer:
         if exporter.room <= len(operations):  # what is dropped is not made
             exporter.dropped += 1 + len(operations)
             return
-        spans = [request_span(line, parent_id, self.scheme, epoch)]
+        own = _own(line)
+        spans = [request_span(line, parent_id, self.scheme, epoch, 0 if own is None else own.dropped)]
         spans += [operation_span(one, spans[0], self._new_id(8), epoch) for one in operations]
         exporter.add(spans)
 
@@ -129,19 +131,16 @@ def _caller(fields: Mapping[bytes, bytes]) -> re.Match[bytes] | None:
     return None if found is None or found[1] == _NO_TRACE or found[2] == _NO_SPAN else found
 
 
-def _begun(line: Line) -> str | None:
-    """Return the trace that a request was given when it began, if its own task answered it."""
+def _own(line: Line) -> RequestRecording | None:
+    """Return the recording of the request alone; None: a batch answered it, or the task of the request before it."""
     recording = line.recording
-    if isinstance(recording, RequestRecording) and recording.request_id == line.request_id:
-        return recording.trace_id
-    return None
+    own = isinstance(recording, RequestRecording) and recording.request_id == line.request_id
+    return recording if own else None  # type: ignore[return-value]  # as was just asked
 
 
 def _waited_for(line: Line) -> Sequence[Operation]:
-    recording = line.recording
-    if recording is None or (isinstance(recording, RequestRecording) and recording.request_id != line.request_id):
-        return ()  # answered at once, perhaps in the task of the request before it
-    return recording.within(line.started, line.ended)
+    recording = _own(line) if isinstance(line.recording, RequestRecording) else line.recording
+    return () if recording is None else recording.within(line.started, line.ended)
 
 
 @asynccontextmanager

@@ -103,6 +103,9 @@ class Exporter:
             again = status in _NOT_NOW
         except StorageError as error:
             problem, again = str(error), True
+        except asyncio.CancelledError:
+            self._put_back(batch)  # perhaps it has come: twice is better than not at all
+            raise
         if not problem:
             self.sent += len(batch)
         elif again:
@@ -141,7 +144,7 @@ def encode(resource: Mapping[str, Value], spans: Iterable[Span]) -> bytes:
 
 #: Status.code ERROR, in a Span's field 15.
 _FAILED: Final = b"\x7a\x02\x18\x02"
-#: Span.flags, the field 16, fixed32: sampled; whether the parent is remote is known, and it is.
+#: Span.flags, the field 16, fixed32: the trace is sampled, and whether the parent is of another process.
 _FLAGS_REMOTE: Final = b"\x85\x01" + 0x301.to_bytes(4, "little")
 _FLAGS: Final = b"\x85\x01" + 0x101.to_bytes(4, "little")
 

@@ -1,6 +1,6 @@
 """The settings of tracing: OpenTelemetry's own environment variables, and MOORAGE_TRACE_SLOW_MS.
 
-Apart from ``registry.process.tracing``, so that nothing of tracing is imported where it is off.
+Apart from ``registry.process.otlp``, so that nothing of tracing is imported where it is off.
 """
 
 from collections.abc import Callable, Mapping

@@ -16,6 +16,7 @@ from registry.doctor.report import Mark
 from registry.jobs.runner import run_once
 from storage.metadata import read_only
 from tests.doctor.servers import canned, front
+from tests.support.collector import collecting
 from tests.support.doctor import doctor, lines
 from tests.support.faults import Fault, FaultProxy
 from tests.support.server import Registry, on_disk, running
@@ -102,6 +103,25 @@ async def test_a_worker_that_does_not_run(env: dict[str, str], behind: Registry)
     status, said = await doctor(env, behind.url)
     assert status == 0
     assert "start moorage worker" in "".join(lines(said, "!"))
+
+
+async def test_the_collector_of_traces(env: dict[str, str], behind: Registry) -> None:
+    async with collecting() as collector:
+        told = {**env, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_HEADERS": "X-Key=hunter2"}
+        status, said = await doctor(told, behind.url)
+        assert (status, collector.headers[0]["X-Key"]) == (0, "hunter2")
+        assert f"✓ traces: {collector.url}/v1/traces takes spans" in said
+        for refused, cure in ((401, "OTEL_EXPORTER_OTLP_HEADERS"), (404, "port 4318")):
+            collector.status = refused
+            status, said = await doctor(told, behind.url)
+            assert status == 0, "a registry works without it"
+            (only,) = (line for line in lines(said, "!") if "traces" in line)
+            assert f"answers {refused}" in only
+            assert cure in only
+            assert "hunter2" not in said
+    _, said = await doctor(told, behind.url)
+    (only,) = (line for line in lines(said, "!") if "traces" in line)
+    assert "cannot be reached" in only
 
 
 async def test_a_registry_that_is_read_only(env: dict[str, str], behind: Registry) -> None:

@@ -1,5 +1,6 @@
 """A collector of OTLP over HTTP, which reads what it gets with OpenTelemetry's own messages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,10 +48,11 @@ class Span:
 
 @dataclass
 class Collector:
-    """What came; it answers with ``status``."""
+    """What came; it answers with ``status``, or while ``silent`` not within 30 s."""
 
     url: str = ""
     status: int = 200
+    silent: bool = False
     spans: list[Span] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
@@ -72,6 +74,8 @@ class Collector:
         body = await request.read()
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
+        if self.silent:
+            await asyncio.sleep(30)
         if self.status == 200:
             sent = ExportTraceServiceRequest.FromString(body)
             for of_resource in sent.resource_spans:
@@ -91,7 +95,7 @@ async def collecting() -> AsyncIterator[Collector]:
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector._take)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]

@@ -4,12 +4,14 @@ import asyncio
 import signal
 from pathlib import Path
 
+import orjson
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from registry.devservers.processes import free_ports
 from tests.support.collector import collecting
 from tests.support.processes import serving
 from tests.support.raw import ask, request
+from tests.support.tcp import TcpProxy
 from tests.tracing.test_traces import PARENT, TRACE
 
 SAMPLED = f"traceparent: 00-{TRACE}-{PARENT}-01"
@@ -21,6 +23,21 @@ async def _spans(admin: str) -> dict[str, float]:
     families = parse(answer.body.decode())
     (family,) = (family for family in families if family.name == "moorage_trace_spans")
     return {sample.labels["result"]: sample.value for sample in family.samples}
+
+
+async def test_what_is_logged_of_a_request_names_its_trace(env: dict[str, str], tmp_path: Path) -> None:
+    async with collecting() as collector, TcpProxy(env["MOORAGE_DATABASE_URL"]) as proxy:
+        through = proxy.through(env["MOORAGE_DATABASE_URL"])
+        settings = {**env, "MOORAGE_DATABASE_URL": through, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        async with serving(settings, tmp_path / "log") as (_, url):
+            await proxy.refuse()
+            answer = await ask(url, request("GET", "/v2/alice/app/tags/list"))
+            assert answer.status == 503
+            (span,) = [span for span in await collector.got(1) if span.attributes["http.route"] != "/readyz"]
+    lines = [orjson.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+    told = {line["event"]: line for line in lines if line.get("request_id") == answer.headers["x-moorage-request-id"]}
+    assert told.keys() == {"storage.unavailable", "http.request"}
+    assert {line["trace_id"] for line in told.values()} == {span.trace}
 
 
 async def test_metrics_count_spans_that_were_sent_and_dropped(env: dict[str, str], tmp_path: Path) -> None:
