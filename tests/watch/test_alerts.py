@@ -387,3 +387,8 @@ async def test_a_disk_that_fills(
 
 async def firing(watching: Prometheus, wanted: set[str]) -> bool:
     return await watching.firing() == wanted
+
+
+def test_the_page_has_them_all() -> None:
+    page = (ALERTS.parent.parent.parent / "docs" / "operate" / "watching.md").read_text()
+    assert set(re.findall(r"`(Moorage[A-Z]\w+)`", page)) == names()
