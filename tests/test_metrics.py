@@ -214,6 +214,25 @@ async def test_what_a_node_reaches(env: dict[str, str], registry: Registry, tmp_
             assert b"while we move" not in (await node.text()).body
 
 
+async def test_what_starts_again_is_not_taken_for_what_reaches_nothing(node: Node) -> None:
+    async with asyncio.timeout(20):
+        while await node.value("moorage_database_up") + await node.value("moorage_store_up") < 6:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    for child in children_of(node.process.pid)[:2]:
+        os.kill(child, signal.SIGKILL)
+    ends = asyncio.get_running_loop().time() + 4
+    while asyncio.get_running_loop().time() < ends:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            shown = {
+                (sample.name, sample.value)
+                for family in parse((await node.text()).body.decode())
+                for sample in family.samples
+                if sample.name in {"moorage_database_up", "moorage_store_up"}
+            }
+            assert shown == {("moorage_database_up", 1), ("moorage_store_up", 1)}
+        await asyncio.sleep(0.02)
+
+
 async def test_the_time_that_postgresql_takes(node: Node, registry: Registry) -> None:
     token = await registry.user("alice")
     await registry.push_image("alice/app", "v1", token)

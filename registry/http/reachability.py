@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,10 @@ _LOOK_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class _Found:
-    database: float = 0.0
-    store: float = 0.0
+    """What was found; a process that has just begun, and did reach its database, has found nothing wrong yet."""
+
+    database: float = 1.0
+    store: float = 1.0
     read_only: float = 0.0
     free_bytes: float = 0.0
     disk_bytes: float = 0.0
@@ -32,9 +35,11 @@ class Reachability:
     def __init__(self, catalog: Catalog, disk: Path | None) -> None:
         self._disk = disk
         self._database = catalog.add(
-            Family("moorage_database_up", "gauge", "1: PostgreSQL writes, with our schema.", merge="each")
+            Family("moorage_database_up", "gauge", "1: PostgreSQL writes, with our schema.", merge="each", begins=1.0)
         )
-        self._store = catalog.add(Family("moorage_store_up", "gauge", "1: the store answers.", merge="each"))
+        self._store = catalog.add(
+            Family("moorage_store_up", "gauge", "1: the store answers.", merge="each", begins=1.0)
+        )
         self._read_only = catalog.add(
             Family("moorage_read_only", "gauge", "1: an operator made the registry read-only.", merge="max")
         )
@@ -43,14 +48,17 @@ class Reachability:
             catalog.add(Family("moorage_store_disk_bytes", "gauge", "Size of the disk of the store.", merge="max")),
         ]  # fmt: skip
 
-    async def watch(self, gauges: Gauges, services: Services) -> None:
-        """Look at all of it again and again, until cancelled."""
+    def watch(self, gauges: Gauges, services: Services) -> Coroutine[None, None, None]:
+        """Have the gauges read from now on, and return what looks again and again until cancelled."""
         found = _Found()
         gauges.gauge(self._database.slot, lambda: found.database)
         gauges.gauge(self._store.slot, lambda: found.store)
         gauges.gauge(self._read_only.slot, lambda: found.read_only)
         for family, read in zip(self._room, (lambda: found.free_bytes, lambda: found.disk_bytes), strict=False):
             gauges.gauge(family.slot, read)
+        return self._look(found, services)
+
+    async def _look(self, found: _Found, services: Services) -> None:
         while True:
             await asyncio.gather(_look_at_database(found, services), _look_at_store(found, services))
             if self._disk is not None:

@@ -2,7 +2,7 @@
 
 Invariants: every series has its slot before the fork, and no label has values that clients choose; one process writes a
 slab, in aligned doubles, so nothing is locked; a process that is started again goes on with the slab of its former
-self, so counters never fall, and its gauges begin at zero.
+self, so counters never fall, and its gauges begin anew.
 """
 
 import mmap
@@ -30,7 +30,8 @@ class Family:
 
     ``sparse``: the number of first labels that make a group; a group is left out as long as all of it is zero, unless
     it is one of ``shown``. It is shown as a whole: what Prometheus sees first of a counter it takes for its beginning.
-    A histogram has a slot for each of ``SECONDS``, one for what took longer, and one for the sum.
+    ``begins``: the value of a gauge in a process that has just begun. A histogram has a slot for each of ``SECONDS``,
+    one for what took longer, and one for the sum.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Family:
     merge: Merge = "sum"
     sparse: int = 0
     shown: Collection[tuple[str, ...]] = ()
+    begins: float = 0.0
     series: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     @property
@@ -96,12 +98,12 @@ class Slabs:
         self._memory = mmap.mmap(-1, self._bytes * len(self.processes))
 
     def of(self, process: str) -> Slab:
-        """Return the slab of a process; its gauges are zero."""
+        """Return the slab of a process that begins; its gauges are not as its former self left them."""
         slab = self._slab(self.processes.index(process))
         for family in self.catalog.families:
             if family.kind == "gauge":
                 for slot in family.series.values():
-                    slab[slot] = 0.0
+                    slab[slot] = family.begins
         return slab
 
     def values(self) -> Sequence[Sequence[float]]:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from registry.monitoring import WORKER, Monitoring
+from registry.process.metrics import render
+
 pytestmark = pytest.mark.chart
 
 ALERTS = Path(__file__).parent.parent.parent / "helm" / "files" / "alerts.yaml"
@@ -78,11 +81,11 @@ FAULTS: dict[str, dict[str, str]] = {
 }
 
 
-def promtool(*arguments: str, folder: Path) -> None:
+def promtool(*arguments: str, folder: Path, told: str | None = None) -> None:
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("there is no promtool: Debian has it in its package «prometheus»")
-    ran = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    ran = subprocess.run([program, *arguments], cwd=folder, input=told, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -109,3 +112,8 @@ def test_each_fires_on_its_fault_alone(tmp_path: Path) -> None:
     file = tmp_path / "alerts_test.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}))
     promtool("test", "rules", str(file), folder=tmp_path)
+
+
+def test_the_metrics_are_named_as_prometheus_likes(tmp_path: Path) -> None:
+    slabs = Monitoring(["server-0", WORKER], ["acme"], tmp_path).slabs
+    promtool("check", "metrics", folder=tmp_path, told=render(slabs, openmetrics=False).decode())

@@ -3,6 +3,8 @@
 import asyncio
 import math
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -45,6 +47,17 @@ def test_the_dashboard_asks_them_too() -> None:
     panels = orjson.loads(DASHBOARD.read_bytes())["panels"]
     shown = {target["expr"] for panel in panels for target in panel.get("targets", ())}
     assert {query.replace("[5m]", "[$__rate_interval]") for query in asked.values()} <= shown
+
+
+def test_prometheus_takes_the_configuration_of_the_page(tmp_path: Path) -> None:
+    written = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(written[0])
+    shutil.copy(DASHBOARD.with_name("alerts.yaml"), tmp_path)
+    ran = subprocess.run(
+        ["promtool", "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "SUCCESS: 1 rule files found" in ran.stdout
 
 
 @dataclass
