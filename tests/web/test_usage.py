@@ -1,10 +1,16 @@
 """The pages of usage: what an account stores, its quota, and who stores most."""
 
+from pathlib import Path
+
+import pytest
+
 from registry.jobs.runner import run_once
 from tests.support.api import acme
+from tests.support.pages import views
 from tests.support.people import browser
 from tests.support.server import Registry
 from tests.support.uploading import noise
+from tests.web.conftest import Browse
 
 
 async def test_an_owner_sees_what_takes_the_room(registry: Registry) -> None:
@@ -25,3 +31,19 @@ async def test_an_owner_sees_what_takes_the_room(registry: Registry) -> None:
     await (await browser(registry, "member")).get("/acme/-/usage", 403)
     every = (await (await browser(registry, "admin", site_admin=True)).get("/-/admin/usage")).text
     assert [word in every for word in ("Acme", "50.0 kB", "64.0 kB")] == [True] * 3
+
+
+@pytest.mark.pages
+@pytest.mark.timeout(300)
+async def test_in_every_view(registry: Registry, browse: Browse, pictures: Path | None) -> None:
+    people = await acme(registry)
+    for name, count in (("web", 30_000), ("x" * 200, 20_000), ("api/server", 1000)):
+        await registry.push_blob(f"acme/{name}", noise(count, count), people.owner)
+    await run_once(registry.services, ("fold_usage", "recount_usage"))
+    await people.ok("PUT", "/orgs/acme/packages/quota", people.admin, {"bytes": 64_000})
+    boss = await browser(registry, "admin", site_admin=True)
+    for width, theme, language in views(320, 1280):
+        async with browse(registry.url, width=width, theme=theme, language=language, cookies=boss.cookies) as window:
+            for path in ("/acme/-/usage", "/-/admin/usage"):
+                await window.open(path)
+                await window.look(f"usage{path.count('admin')}-{width}-{theme}-{language}", pictures)
