@@ -5,7 +5,7 @@ from typing import Final
 from registry.services import Services
 from storage.metadata import usage_counts
 from storage.metadata.database import Transaction
-from storage.metadata.usage_counts import Drift
+from storage.metadata.usage_counts import Due
 
 _BATCH: Final = 1000
 _OWNERS: Final = 50
@@ -23,14 +23,14 @@ async def fold_usage(services: Services) -> int:
 
 async def recount_usage(services: Services) -> int:
     """Recount one batch of owners, those first that never were, and return their number."""
-    done = 0
-    for owner in await usage_counts.due(services.db, _EVERY_SECONDS, _OWNERS):
+    found = await usage_counts.due(services.db, _EVERY_SECONDS, _OWNERS)
+    for owner in found:
 
-        async def count(tx: Transaction, owner_id: int = owner.owner_id) -> Drift:
-            return await usage_counts.drift(tx, owner_id)
+        async def count(tx: Transaction, owner: Due = owner) -> None:
+            await usage_counts.recount(tx, owner)
 
-        done += await usage_counts.correct(services.db, owner, await services.db.repeat(count))
-    return done
+        await services.db.repeat(count)
+    return len(found)
 
 
 async def note_usage(services: Services) -> int:

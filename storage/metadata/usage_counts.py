@@ -7,8 +7,9 @@ deltas that are folded, is one look at the links in the snapshot in which the de
 links whose deltas it shows. So the sums are exact, whatever runs at the same time.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import pairwise
 from typing import Final, LiteralString
 
 from storage.metadata import quotas
@@ -27,6 +28,8 @@ def delta(source: LiteralString, *, links: LiteralString) -> LiteralString:
 
 #: A digest that is in more packages than these is looked for in the packages of the owner instead.
 _NEAR: Final[LiteralString] = "100"
+#: An owner with so many packages is counted in parts, so that no statement takes long.
+_MANY: Final[LiteralString] = "1000"
 
 
 def _linked(owner: LiteralString, digest: LiteralString, most: LiteralString) -> LiteralString:
@@ -71,6 +74,7 @@ class _Locked:
 
 
 _LOCK: Final = select(_Locked, "SELECT pg_try_advisory_xact_lock(hashtext('fold_usage')) AS done")
+_WAIT: Final = select(_Locked, "SELECT true AS done FROM pg_advisory_xact_lock(hashtext('fold_usage'))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +123,23 @@ async def fold(tx: Executor, limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An owner whose sums are due for a recount; ``counted_at``: of the last one."""
+    """An owner whose sums are due for a recount; ``packages``: as far as 1,000."""
 
     owner_id: int
-    counted_at: datetime | None
+    packages: int
 
 
 _DUE: Final = select(
     Due,
-    """
-    SELECT owner_id, counted_at FROM owner_usage
-     WHERE counted_at IS NULL OR counted_at < now() - make_interval(secs => $1)
-     ORDER BY counted_at NULLS FIRST LIMIT $2
+    f"""
+    SELECT due.owner_id, near.packages
+      FROM (SELECT owner_id, counted_at FROM owner_usage
+             WHERE counted_at IS NULL OR counted_at < now() - make_interval(secs => $1)
+             ORDER BY counted_at NULLS FIRST LIMIT $2) AS due
+     CROSS JOIN LATERAL (SELECT count(*)::int AS packages
+                           FROM (SELECT 1 FROM packages
+                                  WHERE owner_id = due.owner_id AND deleted_at IS NULL LIMIT {_MANY}) AS owned) AS near
+     ORDER BY due.counted_at NULLS FIRST
     """,
 )
 
@@ -141,94 +150,100 @@ async def due(db: Executor, every_seconds: float, limit: int) -> list[Due]:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """The error of the sums of an owner, in bytes: of the owner, and of each of ``packages`` whose sum is wrong."""
+class _Lack:
+    """The bytes that the sums lack: of the owner, and of each of ``packages``."""
 
     bytes: int
     packages: list[int]
     package_bytes: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Set:
-    done: str
-
-
-# The longest statement there is; it only reads, so that nobody waits for it.
-_PATIENCE: Final = select(_Set, "SELECT set_config('statement_timeout', '600000', true) AS done")
-# What the sums lack is what there is, less the sums, less what the deltas that are not folded yet will add to them:
-# that is true for good, whatever is folded or pushed meanwhile.
-_DRIFT: Final = select(
-    Drift,
-    f"""
-    WITH owned AS MATERIALIZED (
+_OWNED: Final[LiteralString] = """
+    owned AS MATERIALIZED (
         SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL
          UNION ALL
         SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NOT NULL
-    ), links AS MATERIALIZED (
+    )
+"""
+_BY_PACKAGE: Final[LiteralString] = """
+    coalesce(array_agg(package_id), '{}') AS packages, coalesce(array_agg(bytes::bigint), '{}') AS package_bytes
+      FROM (SELECT package_id, sum(bytes) AS bytes FROM parts GROUP BY package_id HAVING sum(bytes) <> 0) AS lacking
+"""
+# What the sums are to have of some digests is what there is of them, less what the deltas that are not folded yet will
+# add. Pushes do not change that, the fold alone does: so it is asked digest by digest while no fold runs.
+_BLOBS: Final = select(
+    _Lack,
+    f"""
+    WITH {_OWNED}, links AS MATERIALIZED (
         SELECT owned.id, link.digest, blob.size
           FROM owned
-         CROSS JOIN LATERAL (SELECT digest FROM package_blobs WHERE package_id = owned.id) AS link
+         CROSS JOIN LATERAL (SELECT digest FROM package_blobs
+                              WHERE package_id = owned.id AND digest >= $2 AND digest < $3) AS link
          CROSS JOIN LATERAL (SELECT size FROM blobs WHERE digest = link.digest LIMIT 1) AS blob
+    ), pending AS MATERIALIZED (
+        SELECT owner_id, package_id, digest, links, bytes FROM usage_deltas
+         WHERE owner_id = $1 AND digest >= $2 AND digest < $3 AND links <> 0
+    ), parts AS (
+        SELECT id AS package_id, size AS bytes FROM links UNION ALL SELECT package_id, -bytes FROM pending
+    )
+    SELECT ((SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM links) AS once)
+            - (SELECT coalesce(sum(bytes), 0) FROM ({_owner_bytes("pending")}) AS more))::bigint AS bytes,
+           {_BY_PACKAGE}
+    """,
+)
+#: The rest: manifests, less what the sums have; also sums of packages that are gone.
+_REST: Final = select(
+    _Lack,
+    f"""
+    WITH {_OWNED}, pending AS MATERIALIZED (
+        SELECT package_id, bytes FROM usage_deltas WHERE owner_id = $1 AND links = 0
     ), bodies AS MATERIALIZED (
-        SELECT owned.id, version.bytes
+        SELECT owned.id AS package_id, version.bytes
           FROM owned
          CROSS JOIN LATERAL (SELECT sum(size) AS bytes FROM manifests WHERE package_id = owned.id) AS version
          WHERE version.bytes IS NOT NULL
-    ), pending AS MATERIALIZED (
-        SELECT owner_id, package_id, digest, links, bytes FROM usage_deltas WHERE owner_id = $1
+         UNION ALL
+        SELECT package_id, -bytes FROM pending
     ), known AS (
         SELECT owned.id AS package_id, counted.bytes
           FROM owned CROSS JOIN LATERAL (SELECT bytes FROM package_usage WHERE package_id = owned.id LIMIT 1) AS counted
          UNION ALL
         SELECT package_id, bytes FROM package_usage gone
          WHERE owner_id = $1 AND NOT EXISTS (SELECT FROM packages WHERE id = gone.package_id)
-    ), lacking AS (
-        SELECT package_id, sum(bytes) AS bytes
-          FROM (SELECT id AS package_id, size AS bytes FROM links
-                 UNION ALL SELECT id, bytes FROM bodies
-                 UNION ALL SELECT package_id, -bytes FROM known
-                 UNION ALL SELECT package_id, -bytes FROM pending) AS parts
-         GROUP BY package_id HAVING sum(bytes) <> 0
+    ), parts AS (
+        SELECT package_id, bytes FROM bodies UNION ALL SELECT package_id, -bytes FROM known
     )
-    SELECT ((SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM links) AS once)
-            + (SELECT coalesce(sum(bytes), 0) FROM bodies)
-            - coalesce((SELECT bytes FROM owner_usage WHERE owner_id = $1), 0)
-            - (SELECT coalesce(sum(bytes), 0) FROM ({_owner_bytes("pending")}) AS more))::bigint AS bytes,
-           coalesce(array_agg(package_id), '{{}}') AS packages,
-           coalesce(array_agg(bytes::bigint), '{{}}') AS package_bytes
-      FROM lacking
+    SELECT ((SELECT coalesce(sum(bytes), 0) FROM bodies)
+            - coalesce((SELECT bytes FROM owner_usage WHERE owner_id = $1), 0))::bigint AS bytes,
+           {_BY_PACKAGE}
     """,
 )
-# Of two recounts at once one counts.
-_CORRECT: Final = select(
-    _Locked,
+_CORRECT: Final = command(
     """
     WITH counted AS (
-        UPDATE owner_usage SET bytes = bytes + $3, counted_at = now()
-         WHERE owner_id = $1 AND counted_at IS NOT DISTINCT FROM $2
-        RETURNING owner_id
-    ), corrected AS (
-        INSERT INTO package_usage AS known (package_id, owner_id, bytes)
-        SELECT lacking.package_id, counted.owner_id, lacking.bytes
-          FROM counted CROSS JOIN unnest($4::bigint[], $5::bigint[]) AS lacking (package_id, bytes)
-        ON CONFLICT (package_id) DO UPDATE SET bytes = known.bytes + excluded.bytes, owner_id = excluded.owner_id
+        UPDATE owner_usage SET bytes = bytes + $2, counted_at = now() WHERE owner_id = $1
     )
-    SELECT EXISTS (SELECT FROM counted) AS done
-    """,
+    INSERT INTO package_usage AS known (package_id, owner_id, bytes)
+    SELECT lacking.package_id, $1, lacking.bytes FROM unnest($3::bigint[], $4::bigint[]) AS lacking (package_id, bytes)
+    ON CONFLICT (package_id) DO UPDATE SET bytes = known.bytes + excluded.bytes, owner_id = excluded.owner_id
+    """
 )
+#: Of digests in order, the first of each part but the first; sha512 is a part of its own.
+_BOUNDS: Final = (*(f"sha256:{digit}" for digit in "123456789abcdef"), "sha512:")
 
 
-async def drift(tx: Executor, owner_id: int) -> Drift:
-    """Count what an owner has, and return what the sums lack; inside a transaction, which may last minutes."""
-    await _PATIENCE.one(tx)
-    return await _DRIFT.one(tx, owner_id)
-
-
-async def correct(db: Executor, owner: Due, lacking: Drift) -> bool:
-    """Add to the sums what they lack; False: somebody else has, since ``owner`` was read."""
-    given = (lacking.bytes, lacking.packages, lacking.package_bytes)
-    return (await _CORRECT.one(db, owner.owner_id, owner.counted_at, *given)).done
+async def recount(tx: Executor, owner: Due) -> None:
+    """Count what an owner has, and correct the sums, inside the caller's transaction; folds wait for its end."""
+    await _WAIT.one(tx)
+    bounds = ("", *(_BOUNDS if owner.packages >= int(_MANY) else ()), "~")
+    lacks = [await _BLOBS.one(tx, owner.owner_id, *part) for part in pairwise(bounds)]
+    lacks.append(await _REST.one(tx, owner.owner_id))
+    packages = Counter[int]()
+    for lack in lacks:
+        for package_id, count in zip(lack.packages, lack.package_bytes, strict=True):
+            packages[package_id] += count
+    wrong = {package_id: count for package_id, count in packages.items() if count}
+    await _CORRECT.run(tx, owner.owner_id, sum(lack.bytes for lack in lacks), list(wrong), list(wrong.values()))
 
 
 #: In the transfer of a package, whose row is ``moved`` (id, owner_id: the former owner's): both are counted anew.

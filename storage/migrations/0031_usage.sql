@@ -16,6 +16,8 @@ CREATE TABLE owner_usage (
     counted_at timestamptz,
     noted_at   timestamptz NOT NULL DEFAULT now()
 );
+-- The recount finds what is stored already.
+INSERT INTO owner_usage (owner_id) SELECT DISTINCT owner_id FROM packages;
 CREATE INDEX owner_usage_largest ON owner_usage (bytes);
 CREATE INDEX owner_usage_due ON owner_usage (counted_at NULLS FIRST);
 CREATE INDEX owner_usage_noted ON owner_usage (noted_at);
@@ -68,6 +70,3 @@ BEGIN
                ) AS total
          WHERE target.id = package);
 END $$;
-
--- The recount finds what is stored already.
-INSERT INTO owner_usage (owner_id) SELECT DISTINCT owner_id FROM packages;

@@ -676,8 +676,9 @@ def _jobs(s: Sample) -> dict[str, list[Arguments]]:
         "usage_counts._FOLD": [(1000,), (10,)],
         "usage_counts._SWEEP": [()],
         "usage_counts._DUE": [(86400.0, 50)],
-        "usage_counts._PATIENCE": [()],
-        "usage_counts._DRIFT": [(s.org_id,)],
-        "usage_counts._CORRECT": [(s.org_id, None, 7, [s.package], [7])],
+        "usage_counts._WAIT": [()],
+        "usage_counts._BLOBS": [(s.org_id, "", "~"), (s.big_id, "sha256:1", "sha256:2")],
+        "usage_counts._REST": [(s.org_id,), (s.big_id,)],
+        "usage_counts._CORRECT": [(s.org_id, 7, [s.package], [7])],
         "usage_counts._NOTE": [(1000,)],
     }

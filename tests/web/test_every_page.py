@@ -78,6 +78,7 @@ PAGES: dict[str, Page] = {
         )
     },
     f"{_A}/accounts/{{owner}}/sign-in-link": Page(ADMINS, f"{_A}/accounts/rita/sign-in-link"),
+    f"{_A}/accounts/{{owner}}/quota": Page(ADMINS),
     f"{_A}/accounts/{{owner}}/{{change}}": Page(ADMINS, f"{_A}/accounts/{LONG_LOGIN}/suspend"),
     f"{_A}/packages/{{owner}}/{{image}}/-/transfer": Page(ADMINS, f"{_A}/packages/acme/web/-/transfer?new_owner=rita"),
     "/explore": Page(SAME),

@@ -104,6 +104,7 @@ ADMINISTRATORS: dict[str, tuple[dict[str, str], int]] = {
     "/-/admin/new/organization": ({"login": "tools", "admin": "rita"}, 422),
     "/-/admin/accounts/{owner}/sign-in-link": ({}, 200),
     "/-/admin/accounts/{owner}/{change}": ({}, 303),
+    "/-/admin/accounts/{owner}/quota": ({"bytes": "5GB", "warn_percent": "80"}, 303),
     "/-/admin/tokens/{number}/revoke": ({}, 404),
     "/-/admin/packages/{owner}/{image}/-/transfer": ({"typed": "acme/web", "new_owner": "stan"}, 404),
 }
