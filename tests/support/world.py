@@ -268,7 +268,8 @@ def _package(add: Any, cell: Cell, now: datetime) -> None:
 
 def _retention(add: Any, cell: Cell) -> None:
     owner_id = ACCOUNTS.get(cell.package_owner, cell.id)
-    body = '{"rules": [], "packages": ["none"]}'
+    guards = '{"max_versions": 1000, "max_share": 0.5, "may_empty": false}'
+    body = f'{{"rules": [], "packages": ["none"], "guards": {guards}}}'
     add(
         "retention_policies",
         id=cell.id,
