@@ -194,7 +194,8 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _organization(add, cell)
         _repository(add, cell)
         _package(add, cell, now)
-        _retention(add, cell)
+        if cell.family != "users":  # whose retention nobody else has
+            _retention(add, cell)
         _tokens(add, cell, now)
     return found
 

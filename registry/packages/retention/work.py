@@ -6,6 +6,7 @@ what was touched since is left out. The deletion is the one that everybody else 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.retention import Progress, StoredPlan
 from storage.metadata.retention_contents import Package
-from storage.metadata.retention_decisions import StoredDecision
+from storage.metadata.retention_decisions import NewDecision, StoredDecision
 from storage.names import Digest, TagName
 
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
@@ -81,14 +82,18 @@ class Worker:
             return 1
         found, _ = await judged(self.db, package.id, policy)
         await retention_decisions.forget_package(self.db, plan.id, package.id)
-        rows = [_row(place, one) for place, one in enumerate([*found.untags, *found.deletes, *found.kept])]
-        for at in range(0, len(rows), _STORED_AT_ONCE):
-            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows[at : at + _STORED_AT_ONCE])
+        total = 0
+        decided = chain(found.untags, found.deletes, found.kept)
+        while some := list(islice(decided, _STORED_AT_ONCE)):
+            rows = [_row(total + place, one) for place, one in enumerate(some)]
+            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
+            total += len(rows)
+            await retention.advance(self.db, plan.id, Progress(plan.package_id))
         done = Progress(
             package.id, 1, int(found.guarded(policy.guards)), len(found.untags), len(found.deletes), release=True
         )
         await retention.advance(self.db, plan.id, done)
-        return len(rows)
+        return total
 
     # -- apply
 
@@ -256,16 +261,9 @@ def actor_of(plan: StoredPlan) -> Actor:
     return Actor(plan.actor_id, None, "policy")
 
 
-def _row(place: int, one: Decision) -> dict[str, Any]:
-    return {
-        "place": place,
-        "version_id": one.version_id,
-        "digest": one.digest,
-        "tag": one.tag,
-        "tags": one.tags,
-        "decision": one.decision,
-        "because": one.because,
-    }
+def _row(place: int, one: Decision) -> NewDecision:
+    because = msgspec.json.encode(one.because).decode()
+    return NewDecision(place, one.version_id, one.digest, one.tag, " ".join(one.tags), one.decision, because)
 
 
 def _outcome(one: StoredDecision, outcome: str, told: str | None = None) -> dict[str, Any]:
