@@ -42,13 +42,14 @@ class Decision:
 class Judgement:
     """The decisions about a package: tags to take away, versions in the order in which they go, and what is spared.
 
-    ``share``: of all versions, what goes.
+    ``versions``: how many there are; ``loose``: the ids of those that have no tag, and that nothing holds.
     """
 
     untags: list[Decision] = field(default_factory=list)
     deletes: list[Decision] = field(default_factory=list)
     kept: list[Decision] = field(default_factory=list)
     versions: int = 0
+    loose: set[int] = field(default_factory=set)
 
     def guarded(self, guards: Guards) -> bool:
         """Return whether so much goes that somebody has to approve it."""
@@ -248,6 +249,7 @@ class _Judge:
 
     def _told(self, gone: set[int]) -> Judgement:
         here, told = self._here, Judgement(versions=len(self._here.ids))
+        told.loose = {here.ids[self._version[unit]] for unit in self._bare}
         tags_of: dict[int, tuple[str, ...]] = {}
         for name, number in zip(here.tag_names, here.tag_versions, strict=True):
             if number in gone or number in self._spared:

@@ -169,9 +169,13 @@ class _Applying:
         anew, moment = await judged(worker.db, package.id, self.policy)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
+        held = {one.version_id for one in anew.kept}
         while found := await retention_decisions.to_do(worker.db, plan.id, package.id, None, after=-1, limit=_AT_ONCE):
-            agreed = [one for one in found if (one.version_id, one.tag) in still]
-            outcomes = [_outcome(one, "changed", Changed(set()).message) for one in found if one not in agreed]
+            # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
+            behind = {one.version_id for one in found if _goes_along(one)} & anew.loose - held
+            going |= behind
+            agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
+            outcomes = [await self._changed(one, Changed(set())) for one in found if one not in agreed]
             untags = [one for one in agreed if one.tag is not None]
             outcomes += [await self._untag(one, moment) for one in untags]
             deletes = [one for one in agreed if one.tag is None]
@@ -259,6 +263,10 @@ def policy_of(plan: StoredPlan) -> Policy:
 def actor_of(plan: StoredPlan) -> Actor:
     """Return who a plan acts for: who applied it, or who wrote the policy last."""
     return Actor(plan.actor_id, None, "policy")
+
+
+def _goes_along(one: StoredDecision) -> bool:
+    return one.tag is None and '"deleted_with"' in one.because
 
 
 def _row(place: int, one: Decision) -> NewDecision:
