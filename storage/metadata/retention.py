@@ -17,7 +17,7 @@ PLAN_APPLIED: Final[LiteralString] = "retention.plan_applied"
 PLAN_UNDONE: Final[LiteralString] = "retention.plan_undone"
 
 #: A worker that holds a plan for longer has died.
-_HELD_SECONDS: Final = 120.0
+_HELD_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ _FORGET_PACKAGE: Final = command("DELETE FROM retention_decisions WHERE plan_id 
 _ADD: Final = command(
     """
     INSERT INTO retention_decisions (plan_id, package_id, place, version_id, digest, tag, tags, decision, because)
-    SELECT $1, $2, new.place, new.version_id, new.digest, new.tag,
-           ARRAY(SELECT jsonb_array_elements_text(new.tags)), new.decision, new.because
-      FROM jsonb_to_recordset($3::text::jsonb)
-        AS new (place int, version_id bigint, digest text, tag text, tags jsonb, decision text, because jsonb)
+    SELECT $1, $2, new.place, new.version_id, new.digest, new.tag, string_to_array(new.tags, ' '), new.decision,
+           new.because::jsonb
+      FROM unnest($3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+        AS new (place, version_id, digest, tag, tags, decision, because)
     """
 )
 _LISTED: Final = select(
@@ -118,9 +118,33 @@ async def forget_package(db: Executor, plan_id: int, package_id: int) -> None:
     await _FORGET_PACKAGE.run(db, plan_id, package_id)
 
 
-async def add_decisions(db: Executor, plan_id: int, package_id: int, decisions: Sequence[dict[str, Any]]) -> None:
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """A decision to store; ``tags`` with blanks between them, ``because`` as JSON."""
+
+    place: int
+    version_id: int
+    digest: str
+    tag: str | None
+    tags: str
+    decision: str
+    because: str
+
+
+async def add_decisions(db: Executor, plan_id: int, package_id: int, new: Sequence[NewDecision]) -> None:
     """Store decisions about a package."""
-    await _ADD.run(db, plan_id, package_id, orjson.dumps(decisions).decode())
+    await _ADD.run(
+        db,
+        plan_id,
+        package_id,
+        [one.place for one in new],
+        [one.version_id for one in new],
+        [one.digest for one in new],
+        [one.tag for one in new],
+        [one.tags for one in new],
+        [one.decision for one in new],
+        [one.because for one in new],
+    )
 
 
 async def decisions(

@@ -323,3 +323,25 @@ async def test_policies_of_an_organization_are_its_owners(registry: Registry) ->
         assert await made.status("POST", path, made.owner, {**wrong, "name": "other"}) == 422, wrong
     assert await made.status("DELETE", f"{path}/{policy['id']}", made.owner) == 204
     assert await made.ok("GET", path, made.owner) == []
+
+
+async def test_a_worker_that_had_to_stop_leaves_no_part_behind(registry: Registry) -> None:
+    alice = await kept(registry)
+    parts = await alice.push("one", "two")
+    for tag in ("one", "two"):
+        assert (await registry.call("DELETE", f"/v2/alice/app/manifests/{tag}", alice.token)).status == 202
+    index = await push_index(registry, "pr-1", parts, alice.token)
+    await alice.push("v1.0.0")
+    await alice.age(20)
+    policy = {"packages": ["app"], "rules": [{"delete": {"tags": ["pr-*"]}}]}
+    plan = await alice.plan(policy)
+    assert plan["delete"] == 3
+    # As a worker leaves it that is killed when the first transaction is done.
+    version = (await alice.ok("GET", "/user/packages/container/app/tags/pr-1"))["version_id"]
+    await alice.ok("POST", f"/user/retention/plans/{plan['id']}/apply", status=202)
+    await alice.ok("DELETE", f"/user/packages/container/app/versions/{version}", status=204)
+    await alice.work()
+    assert {one["outcome"] for one in await alice.decisions(plan)} == {"done"}
+    assert not {index, *parts} & await alice.digests()
+    await alice.turn(plan, "undo")
+    assert {index, *parts} < await alice.digests()

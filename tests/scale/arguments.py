@@ -358,7 +358,6 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
     policy, plan, body = 7, 21, '{"rules": [], "packages": ["*"]}'
     version, since = digest("m", s.version), _NOW.timestamp()
     ids = [10 * s.package + n for n in range(10)]
-    decisions = '[{"place": 7, "version_id": 1, "digest": "sha256:00", "tags": [], "decision": "keep", "because": []}]'
     return {
         "retention._POLICIES": [(s.org_id,), (s.big_id,)],
         "retention._ONE_POLICY": [(policy, s.world.users + policy)],
@@ -380,7 +379,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention._FORGET_DECISIONS": [(2592000.0,)],
         "retention._FORGET_PLAN": [(2592000.0,)],
         "retention_decisions._FORGET_PACKAGE": [(plan, s.package)],
-        "retention_decisions._ADD": [(plan, s.package, decisions)],
+        "retention_decisions._ADD": [(plan, s.package, [7], [1], ["sha256:00"], [None], ["a b"], ["keep"], ["[]"])],
         "retention_decisions._LISTED": [
             (plan, p, -1, decision, package, 31)
             for p in (0, 1)

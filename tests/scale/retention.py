@@ -8,6 +8,7 @@ three others. Pulls come at a steady rate, before and meanwhile.
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -84,6 +85,12 @@ def _peak(pid: int) -> float:
     return 0.0
 
 
+def _cpu(pid: int) -> float:
+    """The seconds of a processor that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def _measure(env: dict[str, str], dsn: str, tags: int, rate: float, log: Path) -> None:
     async with running(env) as registry:
         token = await registry.user("alice", (*PACKAGES, "delete:packages"))
@@ -97,7 +104,7 @@ async def _measure(env: dict[str, str], dsn: str, tags: int, rate: float, log: P
         alone = await _pulls(url, token, rate, lambda: time.perf_counter() < until)
         async with worker(env, log) as process, aiohttp.ClientSession(headers=basic(token)) as session:
             await asyncio.sleep(5)  # it starts
-            idle, plan = _peak(process.pid), dict[str, Any]()
+            idle, used, plan = _peak(process.pid), _cpu(process.pid), dict[str, Any]()
             path = f"{url}/api/v3/user/retention/plans"
             async with session.post(path, json={"policy": _POLICY}) as answer:
                 made = await answer.json()
@@ -117,6 +124,7 @@ async def _measure(env: dict[str, str], dsn: str, tags: int, rate: float, log: P
                 meanwhile = await _pulls(url, token, rate, lambda: waiting)
                 seconds = time.perf_counter() - begun
             print(f"{tags:,} tags: planned in {seconds:.1f} s; {plan['delete']:,} versions would go")
+            print(f"the worker had {_cpu(process.pid) - used:.1f} s of a processor; load {os.getloadavg()[0]:.1f}")
             print(f"memory of the worker: {_peak(process.pid):.0f} MiB at most, {idle:.0f} MiB idle")
     await connection.close()
     for name, took in (("alone", alone), ("meanwhile", meanwhile)):

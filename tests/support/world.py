@@ -212,7 +212,8 @@ def _rows(cells: Iterable[Cell]) -> dict[str, tuple[list[str], Rows]]:
         _organization(add, cell)
         _repository(add, cell)
         _package(add, cell, now)
-        _retention(add, cell)
+        if cell.family != "users":  # whose retention nobody else has
+            _retention(add, cell)
         _tokens(add, cell, now)
         _hooks(add, cell)
     return found
@@ -304,7 +305,8 @@ def _package(add: Any, cell: Cell, now: datetime) -> None:
 
 def _retention(add: Any, cell: Cell) -> None:
     owner_id = ACCOUNTS.get(cell.package_owner, cell.id)
-    body = '{"rules": [], "packages": ["none"]}'
+    guards = '{"max_versions": 1000, "max_share": 0.5, "may_empty": false}'
+    body = f'{{"rules": [], "packages": ["none"], "guards": {guards}}}'
     add(
         "retention_policies",
         id=cell.id,

@@ -4,27 +4,20 @@ import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 #: Tags by which cosign, and clients of registries without a list of referrers, name what belongs to a digest.
 _FALLBACK: Final = re.compile(r"(sha(?:256|512))-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?")
 
 
-class TagUnit(NamedTuple):
-    """A tag: its name, the number of its version, and when it was last pushed."""
-
-    name: str
-    version: int
-    at: float
-
-
 @dataclass(slots=True)
 class Contents:
-    """The live versions of a package, numbered as they were read; times are Unix seconds.
+    """The live versions of a package and its tags, each numbered as they were read; times are Unix seconds.
 
-    ``touched``: when a version was pushed, last tagged, or pushed again; ``bare_since``: when a version without a tag
-    lost its last one, as far as that is known; ``pulled``: when it was last pulled, if ever; ``counted_since``: since
-    when pulls are known. ``parts``: of an index; ``followers``: referrers of a subject and what a fallback tag names.
+    There may be half a million of both: so numbers are in arrays. ``touched``: when a version was pushed, last tagged,
+    or pushed again; ``tag_ats``: when a tag was last pushed; ``bare_since``: when a version without a tag lost its last
+    one, as far as that is known; ``pulled``: when a version was last pulled, if ever; ``counted_since``: since when
+    pulls are known. ``parts``: of an index; ``followers``: referrers of a subject and what a fallback tag names.
     """
 
     counted_since: float = 0.0
@@ -33,7 +26,9 @@ class Contents:
     created: "array[float]" = field(default_factory=lambda: array("d"))
     touched: "array[float]" = field(default_factory=lambda: array("d"))
     kinds: list[str] = field(default_factory=list)
-    tags: list[TagUnit] = field(default_factory=list)
+    tag_names: list[str] = field(default_factory=list)
+    tag_versions: "array[int]" = field(default_factory=lambda: array("q"))
+    tag_ats: "array[float]" = field(default_factory=lambda: array("d"))
     bare_since: dict[int, float] = field(default_factory=dict)
     pulled: dict[int, float] = field(default_factory=dict)
     parts: dict[int, list[int]] = field(default_factory=dict)
@@ -71,7 +66,9 @@ class Contents:
         self.touched[number] = max(self.touched[number], at)
         above = self._named(name)
         if above is None:
-            self.tags.append(TagUnit(name, number, at))
+            self.tag_names.append(name)
+            self.tag_versions.append(number)
+            self.tag_ats.append(at)
         elif above != number:
             self.followers.setdefault(above, []).append(number)
 

@@ -5,6 +5,7 @@ tag. What goes takes along what only it holds: parts of an index, signatures, SB
 """
 
 import heapq
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,13 +42,14 @@ class Decision:
 class Judgement:
     """The decisions about a package: tags to take away, versions in the order in which they go, and what is spared.
 
-    ``share``: of all versions, what goes.
+    ``versions``: how many there are; ``loose``: the ids of those that have no tag, and that nothing holds.
     """
 
     untags: list[Decision] = field(default_factory=list)
     deletes: list[Decision] = field(default_factory=list)
     kept: list[Decision] = field(default_factory=list)
     versions: int = 0
+    loose: set[int] = field(default_factory=set)
 
     def guarded(self, guards: Guards) -> bool:
         """Return whether so much goes that somebody has to approve it."""
@@ -65,27 +67,31 @@ class _Judge:
 
     def __init__(self, policy: Policy, contents: Contents, now: float) -> None:
         self._policy = policy
-        self._here = contents
+        self._here = here = contents
         self._now = now
-        here = contents
         attached = here.attached()
-        self._tag_count = Counter(tag.version for tag in here.tags)
-        self._bare = [
-            number for number in range(len(here.ids)) if number not in attached and number not in self._tag_count
-        ]
-        self._roots = {number for number in self._tag_count if number not in attached} | set(self._bare)
-        self._named: dict[int, int] = {}  # unit → the rule that deletes it
+        self._tag_count = Counter(here.tag_versions)
+        bare = [number for number in range(len(here.ids)) if number not in attached and number not in self._tag_count]
+        self._tags = len(here.tag_names)
+        self._bare = range(self._tags, self._tags + len(bare))
+        self._roots = {number for number in self._tag_count if number not in attached} | set(bare)
+        self._version = array("q", [*here.tag_versions, *bare])  # of each unit
+        # The age of a tag is that of its last push; that of a version without one begins when it lost the last.
+        since = here.bare_since
+        self._clock = array("d", [*here.tag_ats, *(max(here.created[one], since.get(one, 0.0)) for one in bare)])
+        self._named = array("h", [-1]) * len(self._version)  # the rule that deletes each unit, if any
         self._kept: dict[int, Because] = {}  # unit → why it stays
         self._spared: dict[int, Because] = {}  # version → why it stays
         self._pulled = self._pulled_with_parts()
+        self._rules = [self._said(number) for number in range(len(policy.rules))]
 
     def judged(self) -> Judgement:
         self._name()
         for number, rule in enumerate(self._policy.rules):
             if rule.keep is not None:
                 self._keep(number, rule.keep)
-        for unit in self._named:
-            if unit not in self._kept and self._is_recent(unit):
+        for unit in self._taken():
+            if self._is_recent(unit):
                 self._kept[unit] = _RECENT
         gone = self._gone()
         if not self._policy.guards.may_empty and (last := self._last(gone)) is not None:
@@ -98,44 +104,33 @@ class _Judge:
         for number, rule in enumerate(self._policy.rules):
             if rule.delete is not None:
                 for unit in self._matching(rule.delete):
-                    self._named.setdefault(unit, number)
+                    if self._named[unit] < 0:
+                        self._named[unit] = number
 
     # -- units
 
-    def _version(self, unit: int) -> int:
-        tags = self._here.tags
-        return tags[unit].version if unit < len(tags) else self._bare[unit - len(tags)]
-
-    def _clock(self, unit: int) -> float:
-        """The age of a tag is that of its last push; that of a version without one begins when it lost the last."""
-        here, tags = self._here, self._here.tags
-        if unit < len(tags):
-            return tags[unit].at
-        number = self._version(unit)
-        return max(here.created[number], here.bare_since.get(number, 0.0))
-
     def _is_recent(self, unit: int) -> bool:
-        at = self._clock(unit) if unit < len(self._here.tags) else self._here.touched[self._version(unit)]
+        at = self._clock[unit] if unit < self._tags else self._here.touched[self._version[unit]]
         return at > self._now - RECENT_SECONDS
 
     def _matching(self, given: Conditions) -> list[int]:
         """Return the units that fulfil the conditions, but for pulls and the newest."""
-        here, tags = self._here, self._here.tags
-        bare = range(len(tags), len(tags) + len(self._bare))
+        here, version, clock = self._here, self._version, self._clock
+        units: list[int] | range
         if given.untagged:
-            units = list(bare)
+            units = self._bare
         elif given.tags is not None:
             matches = matcher(given.tags).match
-            units = [unit for unit, tag in enumerate(tags) if matches(tag.name) is not None]
+            units = [unit for unit, name in enumerate(here.tag_names) if matches(name) is not None]
         else:
-            units = [*range(len(tags)), *bare]
+            units = range(len(version))
         if given.kinds is not None:
-            units = [unit for unit in units if here.kinds[self._version(unit)] in given.kinds]
+            units = [unit for unit in units if here.kinds[version[unit]] in given.kinds]
         if (older := seconds(given.older_than)) is not None:
-            units = [unit for unit in units if self._clock(unit) < self._now - older]
+            units = [unit for unit in units if clock[unit] < self._now - older]
         if (newer := seconds(given.newer_than)) is not None:
-            units = [unit for unit in units if self._clock(unit) >= self._now - newer]
-        return units
+            units = [unit for unit in units if clock[unit] >= self._now - newer]
+        return list(units)
 
     def _keep(self, number: int, given: Conditions) -> None:
         """Note which units that a rule deletes this one keeps."""
@@ -145,25 +140,25 @@ class _Judge:
         within = seconds(given.pulled_within)
         if within is not None:
             since = self._now - within
-            in_doubt = {unit for unit in units if self._is_unknown(self._version(unit), since)}
-            units = [unit for unit in units if self._pulled.get(self._version(unit), 0.0) >= since or unit in in_doubt]
+            in_doubt = {unit for unit in units if self._is_unknown(self._version[unit], since)}
+            units = [unit for unit in units if self._pulled.get(self._version[unit], 0.0) >= since or unit in in_doubt]
         else:
             in_doubt = set()
         if given.newest is not None:
             units = self._newest(units, given.newest)
         for unit in units:
-            if unit in self._named:
+            if self._named[unit] >= 0:
                 self._kept.setdefault(unit, unknown if unit in in_doubt else rule)
 
     def _newest(self, units: list[int], count: int) -> list[int]:
         """Return the units of the versions that were pushed last; a version with two of the tags counts once."""
         clocks: dict[int, float] = {}
         for unit in units:
-            number = self._version(unit)
-            clocks[number] = max(self._clock(unit), clocks.get(number, 0.0))
+            number = self._version[unit]
+            clocks[number] = max(self._clock[unit], clocks.get(number, 0.0))
         ids = self._here.ids
         newest = set(heapq.nlargest(count, clocks, key=lambda number: (clocks[number], ids[number])))
-        return [unit for unit in units if self._version(unit) in newest]
+        return [unit for unit in units if self._version[unit] in newest]
 
     # -- pulls
 
@@ -192,16 +187,18 @@ class _Judge:
 
     def _gone(self) -> set[int]:
         """Return the versions that go: what a rule takes, with what only that holds."""
-        here, taken = self._here, {unit for unit in self._named if unit not in self._kept}
+        version, taken = self._version, self._taken()
         left = Counter(self._tag_count)
-        left.subtract(tag.version for unit, tag in enumerate(here.tags) if unit in taken)
-        doomed = {
-            number for unit in taken if (number := self._version(unit)) in self._roots and left.get(number, 0) == 0
-        }
-        gone = here.reached(doomed)
+        left.subtract(version[unit] for unit in taken if unit < self._tags)
+        doomed = {version[unit] for unit in taken if version[unit] in self._roots and left.get(version[unit], 0) == 0}
+        gone = self._here.reached(doomed)
         self._spared = {}
         self._rescue(gone, left)
         return gone
+
+    def _taken(self) -> list[int]:
+        """Return the units that a rule deletes and nothing keeps."""
+        return [unit for unit, rule in enumerate(self._named) if rule >= 0 and unit not in self._kept]
 
     def _rescue(self, gone: set[int], left: Counter[int]) -> None:
         """Take out of ``gone`` what something else needs: what has a tag, is recent, or is held by what stays."""
@@ -240,53 +237,60 @@ class _Judge:
 
     def _last(self, gone: set[int]) -> int | None:
         """Return the unit to keep so that the package is not left without a tag or a version; None: it is not."""
-        here = self._here
-        taken = [unit for unit in self._named if unit not in self._kept]
-        tags = [unit for unit in taken if unit < len(here.tags)]
-        if here.tags and len(tags) == len(here.tags):
-            return max(tags, key=lambda unit: (here.tags[unit].at, unit))
-        if not here.tags and len(gone) == len(here.ids) and taken:
-            return max(taken, key=lambda unit: (self._clock(unit), unit))
+        taken = self._taken()
+        tags = [unit for unit in taken if unit < self._tags]
+        if self._tags and len(tags) == self._tags:
+            return max(tags, key=lambda unit: (self._clock[unit], unit))
+        if not self._tags and len(gone) == len(self._here.ids) and taken:
+            return max(taken, key=lambda unit: (self._clock[unit], unit))
         return None
 
     # -- what is told
 
     def _told(self, gone: set[int]) -> Judgement:
         here, told = self._here, Judgement(versions=len(self._here.ids))
-        tags_of: dict[int, list[str]] = {}
-        rules: dict[int, int] = {}
-        for tag in here.tags:
-            if tag.version in gone or tag.version in self._spared:
-                tags_of.setdefault(tag.version, []).append(tag.name)
-        for unit, rule in self._named.items():
-            number = self._version(unit)
-            rules.setdefault(number, rule)
-            name = here.tags[unit].name if unit < len(here.tags) else None
-            if unit in self._kept:
-                told.kept.append(self._decision(number, name, (), "keep", self._kept[unit]))
-            elif number not in gone and name is not None:
-                told.untags.append(self._decision(number, name, (), "untag", self._rule(rule)))
+        told.loose = {here.ids[self._version[unit]] for unit in self._bare}
+        tags_of: dict[int, tuple[str, ...]] = {}
+        for name, number in zip(here.tag_names, here.tag_versions, strict=True):
+            if number in gone or number in self._spared:
+                tags_of[number] = (*tags_of.get(number, ()), name)
+        rules = self._tell_units(told, gone)
         for number, because in self._spared.items():
-            told.kept.append(self._decision(number, None, tuple(tags_of.get(number, ())), "keep", because))
+            told.kept.append(self._decision(number, None, tags_of.get(number, ()), "keep", because))
         told.deletes = [
-            self._decision(number, None, tuple(tags_of.get(number, ())), "delete", self._why(number, holder, rules))
+            self._decision(number, None, tags_of.pop(number, ()), "delete", self._why(holder, rules[number]))
             for number, holder in self._in_order(gone)
         ]
         del told.kept[_KEPT_MAX:]
         return told
+
+    def _tell_units(self, told: Judgement, gone: set[int]) -> "array[int]":
+        """Add the decisions about units that stay, and tags that go alone; returns the rule of each version."""
+        here, rules = self._here, array("h", [-1]) * len(self._here.ids)
+        for unit, rule in enumerate(self._named):
+            if rule < 0:
+                continue
+            number = self._version[unit]
+            tag = here.tag_names[unit] if unit < self._tags else None
+            rules[number] = rule if rules[number] < 0 else rules[number]
+            if unit in self._kept:
+                told.kept.append(self._decision(number, tag, (), "keep", self._kept[unit]))
+            elif number not in gone and tag is not None:
+                told.untags.append(self._decision(number, tag, (), "untag", self._rules[rule]))
+        return rules
 
     def _decision(
         self, number: int, tag: str | None, tags: tuple[str, ...], decision: str, because: Because
     ) -> Decision:
         return Decision(self._here.ids[number], self._here.digests[number], tag, tags, decision, because)
 
-    def _rule(self, number: int) -> Because:
+    def _said(self, number: int) -> Because:
         given = self._policy.rules[number].delete
         return [{"rule": number, "text": "" if given is None else described(given)}]
 
-    def _why(self, number: int, holder: int | None, rules: dict[int, int]) -> Because:
-        if number in rules:
-            return self._rule(rules[number])
+    def _why(self, holder: int | None, rule: int) -> Because:
+        if rule >= 0:
+            return self._rules[rule]
         digest = "" if holder is None else self._here.digests[holder]
         return [{"deleted_with": digest, "text": f"only {digest} holds it"}]
 

@@ -6,6 +6,7 @@ what was touched since is left out. The deletion is the one that everybody else 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
 from storage.metadata.retention import Progress, StoredPlan
 from storage.metadata.retention_contents import Package
-from storage.metadata.retention_decisions import StoredDecision
+from storage.metadata.retention_decisions import NewDecision, StoredDecision
 from storage.names import Digest, TagName
 
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
@@ -81,14 +82,18 @@ class Worker:
             return 1
         found, _ = await judged(self.db, package.id, policy)
         await retention_decisions.forget_package(self.db, plan.id, package.id)
-        rows = [_row(place, one) for place, one in enumerate([*found.untags, *found.deletes, *found.kept])]
-        for at in range(0, len(rows), _STORED_AT_ONCE):
-            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows[at : at + _STORED_AT_ONCE])
+        total = 0
+        decided = chain(found.untags, found.deletes, found.kept)
+        while some := list(islice(decided, _STORED_AT_ONCE)):
+            rows = [_row(total + place, one) for place, one in enumerate(some)]
+            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
+            total += len(rows)
+            await retention.advance(self.db, plan.id, Progress(plan.package_id))
         done = Progress(
             package.id, 1, int(found.guarded(policy.guards)), len(found.untags), len(found.deletes), release=True
         )
         await retention.advance(self.db, plan.id, done)
-        return len(rows)
+        return total
 
     # -- apply
 
@@ -164,9 +169,13 @@ class _Applying:
         anew, moment = await judged(worker.db, package.id, self.policy)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
+        held = {one.version_id for one in anew.kept}
         while found := await retention_decisions.to_do(worker.db, plan.id, package.id, None, after=-1, limit=_AT_ONCE):
-            agreed = [one for one in found if (one.version_id, one.tag) in still]
-            outcomes = [_outcome(one, "changed", Changed(set()).message) for one in found if one not in agreed]
+            # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
+            behind = {one.version_id for one in found if _goes_along(one)} & anew.loose - held
+            going |= behind
+            agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
+            outcomes = [await self._changed(one, Changed(set())) for one in found if one not in agreed]
             untags = [one for one in agreed if one.tag is not None]
             outcomes += [await self._untag(one, moment) for one in untags]
             deletes = [one for one in agreed if one.tag is None]
@@ -256,16 +265,13 @@ def actor_of(plan: StoredPlan) -> Actor:
     return Actor(plan.actor_id, None, "policy")
 
 
-def _row(place: int, one: Decision) -> dict[str, Any]:
-    return {
-        "place": place,
-        "version_id": one.version_id,
-        "digest": one.digest,
-        "tag": one.tag,
-        "tags": one.tags,
-        "decision": one.decision,
-        "because": one.because,
-    }
+def _goes_along(one: StoredDecision) -> bool:
+    return one.tag is None and '"deleted_with"' in one.because
+
+
+def _row(place: int, one: Decision) -> NewDecision:
+    because = msgspec.json.encode(one.because).decode()
+    return NewDecision(place, one.version_id, one.digest, one.tag, " ".join(one.tags), one.decision, because)
 
 
 def _outcome(one: StoredDecision, outcome: str, told: str | None = None) -> dict[str, Any]:
