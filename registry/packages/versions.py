@@ -8,6 +8,7 @@ from registry.oci.headers import Condition, etag
 from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import HeldByIndex, LifetimeSettings, ManifestInUse
 from registry.packages.deletions import Preview, Restore, plan, preview, preview_restore
+from registry.packages.kept_tags import TagProtected
 from registry.packages.selections import Batch, batch
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
@@ -35,7 +36,7 @@ class Versions:
         """Hide versions, all or none, with their referrers and tags until restored or purged.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
-        Raises NotFound, NotDeletable.
+        Raises NotFound, NotDeletable, TagRefused.
         """
 
         async def work(tx: Transaction) -> None:
@@ -44,7 +45,7 @@ class Versions:
             decided = await plan(tx, package_id, version_ids, self.settings, may_be_last=may_be_last)
             if check is not None:
                 await check(tx, decided.etag)
-            if decided.refused is not None:
+            if decided.refused is not None and not isinstance(decided.refused, TagProtected):
                 raise decided.refused
             for root in dict.fromkeys(version_ids):
                 digests = [one.digest for one in decided.leaving if one.root == root]
