@@ -17,8 +17,7 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from registry.packages.kept_tags import TagProtected
-from storage.errors import ReadOnly, StorageError, TagRefused, Unavailable
+from storage.errors import ReadOnly, StorageError, Unavailable
 
 log = structlog.get_logger()
 
@@ -76,10 +75,8 @@ def github_body(error: RegistryError, base: str) -> bytes:
     )
 
 
-def of_storage(error: StorageError, path: str) -> RegistryError:
-    """Log a failure of the stores, and convert the failure, or a refusal, to the error that a client is told of."""
-    if isinstance(error, TagRefused):
-        return TagProtected(error)
+def unavailable(error: StorageError, path: str) -> UnavailableNow:
+    """Log a failure of the stores, and convert the failure to the error that a client is told of."""
     if isinstance(error, ReadOnly):
         return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):

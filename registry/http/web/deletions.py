@@ -27,7 +27,7 @@ from registry.http.web.text import day, short
 from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
 from registry.packages.deletions import PackageDeletion, Preview
-from storage.errors import TagRefused
+from registry.packages.kept_tags import TagProtected
 from storage.metadata.database import Transaction
 from storage.names import Digest, InvalidName, TagName
 
@@ -117,7 +117,7 @@ async def delete_package(call: PageCall) -> web.Response:
     try:
         actor = actor_of(call, head, facts)
         await call.services.packages.delete(head.package_id, actor, condition(call.text("seen")))
-    except (PreconditionFailed, NotDeletable, TagRefused):
+    except (PreconditionFailed, NotDeletable, TagProtected):
         return await _package_page(call, head, stale=True)
     said = call.say(
         "The package is deleted: %(name)s. It can be restored until %(day)s.", name=head.name, day=until(call)
@@ -211,7 +211,7 @@ async def delete_versions(call: PageCall) -> web.Response:
         await call.services.versions.delete(
             head.package_id, ids, actor_of(call, head, facts), check=condition(call.text("seen"))
         )
-    except (PreconditionFailed, NotDeletable, TagRefused):
+    except (PreconditionFailed, NotDeletable, TagProtected):
         return await _versions_page(call, head, ids, stale=True)
     except NotFound:
         return call.redirect(_back(head), call.say("Not all of these versions are here any more."), "info")

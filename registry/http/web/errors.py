@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from registry.errors import Denied, ReadOnlyNow, Refusal, RegistryError
-from registry.http.errors import of_storage
+from registry.http.errors import unavailable
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
@@ -72,7 +72,7 @@ def told(error: Exception, method: str, path: str) -> RegistryError:
         case RegistryError():
             return error
         case StorageError():
-            return of_storage(error, path)
+            return unavailable(error, path)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

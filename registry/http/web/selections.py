@@ -18,8 +18,8 @@ from registry.http.web.routes import Route
 from registry.http.web.sessions import now_of
 from registry.http.web.text import machine
 from registry.packages.deletion_rules import LastTaggedVersion, LastVersion
+from registry.packages.kept_tags import TagProtected
 from registry.packages.selections import Batch, filter_of
-from storage.errors import TagRefused
 from storage.metadata.selections import Filter
 
 _MATCH_MAX: Final = 128
@@ -119,7 +119,7 @@ async def delete(call: PageCall) -> web.Response:
     check = deletions.condition(call.text("seen"))
     try:
         await call.services.versions.delete(head.package_id, batch.ids, actor_of(call, head, facts), check=check)
-    except (PreconditionFailed, NotDeletable, TagRefused, NotFound):
+    except (PreconditionFailed, NotDeletable, TagProtected, NotFound):
         return await _page(call, head, call.text, stale=True)
     return _done(call, head, given, batch)
 
