@@ -117,6 +117,8 @@ def spared(identity: Identity, package: PackageName, standing: AccessFacts, *, f
 
     ``forced``: "all", for an owner of the account, who could lift them. Any other is bound as without force.
     """
+    if standing.package_id is None:  # the push is to create it, and who may do that is judged as in its namespace
+        standing = msgspec.structs.replace(standing, package_id=0, role=standing.namespace_role)
     if not may(identity, Action.ADMIN, package, standing):
         return ""
     return "all" if forced and standing.namespace_role == ADMIN else "admin"

@@ -17,9 +17,8 @@ from registry.errors import (
     UnavailableNow,
 )
 from registry.http.statuses import status_of
-from registry.packages.kept_tags import TagProtected
 from registry.process.outages import Outages
-from storage.errors import ReadOnly, StorageError, TagRefused, Unavailable
+from storage.errors import ReadOnly, StorageError, Unavailable
 
 log = structlog.get_logger()
 
@@ -77,10 +76,8 @@ def github_body(error: RegistryError, base: str) -> bytes:
     )
 
 
-def of_storage(error: StorageError, path: str, outages: Outages) -> RegistryError:
-    """Note a failure of the stores in the log, and convert it, or a refusal, to the error that a client is told of."""
-    if isinstance(error, TagRefused):
-        return TagProtected(error)
+def unavailable(error: StorageError, path: str, outages: Outages) -> UnavailableNow:
+    """Note a failure of the stores in the log, and convert the failure to the error that a client is told of."""
     if isinstance(error, ReadOnly):
         return ReadOnlyNow(error.reason)
     if isinstance(error, Unavailable):

@@ -37,12 +37,11 @@ _ETAG_BYTES: Final = 16
 class Deletion:
     """The deletion of versions: all that goes, in order; ``refused``: why it does not.
 
-    ``kept``: tags that rules forbid to delete.
+    TagProtected is for a preview: a deletion is judged by the statement that does it, which knows whom a rule spares.
     """
 
     leaving: list[Leaving]
     refused: NotDeletable | TagProtected | None
-    kept: list[KeptTag]
 
     @property
     def versions(self) -> list[Leaving]:
@@ -67,7 +66,7 @@ async def plan(
     leaving, named = await _leaving(db, package_id, version_ids)
     digests = [one.digest for one in leaving]
     holders, left, kept = await deletions.around(db, package_id, digests, [one.digest for one in named])
-    return Deletion(leaving, _refusal(leaving, holders, left, kept, settings, may_be_last=may_be_last), kept)
+    return Deletion(leaving, _refusal(leaving, holders, left, kept, settings, may_be_last=may_be_last))
 
 
 async def _leaving(db: Executor, package_id: int, version_ids: Sequence[int]) -> tuple[list[Leaving], list[Leaving]]:
@@ -93,13 +92,13 @@ def _refusal(
     may_be_last: bool = False,
 ) -> NotDeletable | TagProtected | None:
     named, most = _named(leaving), settings.downloads_lock
-    if kept:
-        return protected(kept[0])
     if most is not None and any(one.public and one.downloads > most for one in named):
         return PopularVersion(most)
     if holders:
         child = holders[0].child
         return HeldByIndex(child, {one.digest: one.tags for one in holders if one.child == child})
+    if kept:
+        return protected(kept[0])
     if may_be_last:
         return None
     if any(one.tags for one in named) and not left.tagged_others:
@@ -123,7 +122,7 @@ async def preview(db: Executor, package_id: int, version_ids: Sequence[int], set
     holders, left, kept, effect, orphans = await deletions.preview(
         db, package_id, list(all_that_goes.values()), [one.digest for one in named], list(all_that_goes)
     )
-    return Preview(Deletion(leaving, _refusal(leaving, holders, left, kept, settings), kept), effect, orphans)
+    return Preview(Deletion(leaving, _refusal(leaving, holders, left, kept, settings)), effect, orphans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +144,10 @@ async def plan_package(db: Executor, package_id: int, settings: LifetimeSettings
     leaving, kept = await deletions.leaving_package(db, package_id)
     if leaving is None:
         raise NotFound
-    if kept:
-        return PackageDeletion(leaving, protected(kept[0]))
     most = settings.downloads_lock
-    locked = most is not None and leaving.visibility == "public" and leaving.most > most
-    return PackageDeletion(leaving, PopularPackage(most or 0) if locked else None)
+    if most is not None and leaving.visibility == "public" and leaving.most > most:
+        return PackageDeletion(leaving, PopularPackage(most))
+    return PackageDeletion(leaving, protected(kept[0]) if kept else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The error of a change that a tag rule forbids: of one that was tried, or of one that would be."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from registry.errors import Protected
@@ -29,6 +30,15 @@ class TagProtected(Protected):
         super().__init__(f"tag {tag} of {package} {said} (rule {refused.rule}{now}): {fix}", fix)
         self.detail = {"rule": refused.rule, "tag": tag, "digest": refused.digest, "fix": fix}
         self.refused = refused
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise TagProtected in the place of TagRefused, within the block."""
+    try:
+        yield
+    except TagRefused as refused:
+        raise TagProtected(refused) from refused
 
 
 def protected(kept: KeptTag) -> TagProtected:

@@ -15,6 +15,7 @@ from registry.packages.deletions import (
     plan_package,
     preview_package_restore,
 )
+from registry.packages.kept_tags import TagProtected, told
 from storage.metadata import access, links, packages, purges, transfers
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.database import AlreadyThere, Database, Transaction
@@ -54,18 +55,19 @@ class Packages:
         return made
 
     async def delete(self, package_id: int, actor: Actor, check: DeletionCheck | None = None) -> None:
-        """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage."""
+        """Hide a package with its versions until restored or purged. Raises NotFound, PopularPackage, TagProtected."""
 
         async def work(tx: Transaction) -> None:
             await conditions.held(tx, package_id)
             decided = await self.plan(tx, package_id)
             if check is not None:
                 await check(tx, decided.etag)
-            if decided.refused is not None:
+            if decided.refused is not None and not isinstance(decided.refused, TagProtected):
                 raise decided.refused
             await packages.hide(tx, package_id, actor)
 
-        await self.db.repeat(work, package_id)
+        with told():
+            await self.db.repeat(work, package_id)
 
     async def plan(self, db: Executor, package_id: int) -> PackageDeletion:
         """Show what the deletion of a package takes along, and whether it is refused. Raises NotFound."""

@@ -12,6 +12,7 @@ from registry.errors import ManifestBlobUnknown, NameUnknown
 from registry.oci.headers import Condition, etag
 from registry.oci.image_config import ImageConfig, parse_config
 from registry.oci.manifest import Manifest
+from registry.packages.kept_tags import told
 from registry.packages.linking import (
     Labels,
     LinkSettings,
@@ -74,7 +75,7 @@ class Manifests:
     async def publish(self, package_id: int, push: Push) -> None:
         """Store a manifest and set its tags.
 
-        Raises ManifestBlobUnknown, NameUnknown, PreconditionFailed, TagRefused, Unavailable.
+        Raises ManifestBlobUnknown, NameUnknown, PreconditionFailed, TagProtected, Unavailable.
         """
         if push.known and push.condition is None and await self._renamed(package_id, push):
             return
@@ -89,8 +90,9 @@ class Manifests:
 
         for left in reversed(range(_TRIES)):
             try:
-                if not await self._insert(package_id, push, new, source):
-                    raise NameUnknown(push.name)
+                with told():
+                    if not await self._insert(package_id, push, new, source):
+                        raise NameUnknown(push.name)
             except ForeignKeyMissing as error:
                 gone = await manifests.missing(self.db, package_id, new.blobs, new.children)
                 if gone or not left:  # otherwise it has come back in this moment

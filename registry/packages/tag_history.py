@@ -7,6 +7,7 @@ from registry.errors import Invalid, NotAllowed, NotFound
 from registry.packages import conditions
 from registry.packages.conditions import Check
 from registry.packages.deletion_rules import LifetimeSettings
+from registry.packages.kept_tags import told
 from storage.metadata import tag_history as storage
 from storage.metadata import tags, versions
 from storage.metadata.database import Database, Transaction
@@ -31,7 +32,7 @@ async def roll_back(
 ) -> Digest:
     """Point a tag at a version where it pointed, None: at the one before the present one; return the digest.
 
-    A deleted version is restored first, if the actor may do that. Raises NotFound, Invalid, NotAllowed, TagRefused.
+    A deleted version is restored first, if the actor may do that. Raises NotFound, Invalid, NotAllowed, TagProtected.
     """
 
     async def work(tx: Transaction) -> Digest:
@@ -54,7 +55,8 @@ async def roll_back(
             raise NotFound
         return target
 
-    return await db.repeat(work, package_id)
+    with told():
+        return await db.repeat(work, package_id)
 
 
 async def _previous(tx: Transaction, package_id: int, name: TagName) -> Digest:

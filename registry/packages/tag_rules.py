@@ -11,7 +11,7 @@ from storage.metadata import tag_rules as storage
 from storage.metadata.query import Executor
 from storage.metadata.tag_rules import NewTagRule, TagRule
 
-CHANGES: Final = ("move", "delete", "create")
+CHANGES: Final = (storage.MOVE, storage.DELETE, storage.CREATE)
 #: What keeps a release as it was pushed: offered where no rule is yet.
 OFFERED: Final = ("releases", "v[0-9]*.[0-9]*.[0-9]*", ("move", "delete"))
 _RULES_MAX: Final = 50

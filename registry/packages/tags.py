@@ -9,6 +9,7 @@ from registry.events import Who, who
 from registry.oci.headers import Condition, etag
 from registry.packages import conditions
 from registry.packages.conditions import Check
+from registry.packages.kept_tags import told
 from storage.metadata import packages, tags
 from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
@@ -98,9 +99,10 @@ class Tags:
     async def put(
         self, package_id: int, name: TagName, digest: Digest, actor: Actor, check: Check | None = None
     ) -> bool:
-        """Point a tag at a version of the package; True: the tag is new. Raises NotFound, Invalid (no such version).
+        """Point a tag at a version of the package; True: the tag is new.
 
-        The package says of itself what the version says, as if its image were pushed under this tag.
+        The package says of itself what the version says, as if its image were pushed under this tag. Raises NotFound,
+        Invalid (no such version), TagProtected.
         """
 
         async def work(tx: Transaction) -> bool:
@@ -110,10 +112,11 @@ class Tags:
                 raise Invalid(f"This package has no version {digest}.", "Push its manifest first, or restore it.")
             return made
 
-        return await self.db.repeat(work, package_id)
+        with told():
+            return await self.db.repeat(work, package_id)
 
     async def delete(self, package_id: int, name: TagName, actor: Actor, check: Check | None = None) -> None:
-        """Take a tag away; its version stays. Raises NotFound."""
+        """Take a tag away; its version stays. Raises NotFound, TagProtected."""
 
         async def work(tx: Transaction) -> None:
             await packages.lock(tx, package_id)
@@ -122,14 +125,15 @@ class Tags:
             if not await tags.remove(tx, package_id, name, actor):
                 raise NotFound
 
-        await self.db.repeat(work, package_id)
+        with told():
+            await self.db.repeat(work, package_id)
 
     async def withdraw(
         self, found: ResolvedManifest, name: TagName, actor: Actor, condition: Condition | None = None
     ) -> None:
         """Take a tag away, if it is still that of the manifest that was seen, where ``condition`` asks for that.
 
-        Raises ManifestUnknown, PreconditionFailed.
+        Raises ManifestUnknown, PreconditionFailed, TagProtected.
         """
         package_id, seen = found.package_id, None
         if package_id is None or found.version_id is None:
@@ -137,8 +141,9 @@ class Tags:
         if condition is not None:
             condition.check(None if found.digest is None else etag(found.digest))
             seen = found.digest
-        async with self.db.turn(package_id):
-            removed = await tags.remove(self.db, package_id, name, actor, seen)
+        with told():
+            async with self.db.turn(package_id):
+                removed = await tags.remove(self.db, package_id, name, actor, seen)
         if removed:
             return
         if seen is None:

@@ -8,6 +8,7 @@ from registry.oci.headers import Condition, etag
 from registry.packages.conditions import DeletionCheck
 from registry.packages.deletion_rules import HeldByIndex, LifetimeSettings, ManifestInUse
 from registry.packages.deletions import Preview, Restore, plan, preview, preview_restore
+from registry.packages.kept_tags import TagProtected, told
 from registry.packages.selections import Batch, batch
 from storage.metadata import packages, versions
 from storage.metadata.database import Database, Transaction
@@ -35,7 +36,7 @@ class Versions:
         """Hide versions, all or none, with their referrers and tags until restored or purged.
 
         ``may_be_last``: what the packages API refuses and the distribution specification does not.
-        Raises NotFound, NotDeletable.
+        Raises NotFound, NotDeletable, TagProtected.
         """
 
         async def work(tx: Transaction) -> None:
@@ -44,13 +45,14 @@ class Versions:
             decided = await plan(tx, package_id, version_ids, self.settings, may_be_last=may_be_last)
             if check is not None:
                 await check(tx, decided.etag)
-            if decided.refused is not None:
+            if decided.refused is not None and not isinstance(decided.refused, TagProtected):
                 raise decided.refused
             for root in dict.fromkeys(version_ids):
                 digests = [one.digest for one in decided.leaving if one.root == root]
                 await versions.hide(tx, package_id, root, digests, actor)
 
-        await self.db.repeat(work, package_id)
+        with told():
+            await self.db.repeat(work, package_id)
 
     async def preview(self, package_id: int, version_ids: Sequence[int]) -> Preview:
         """Show what the deletion of versions takes along, and whether it is refused. Raises NotFound."""
@@ -74,7 +76,7 @@ class Versions:
         """Delete a manifest with its tags.
 
         ``reference``: what the client has named. The last version may go, by the distribution specification.
-        Raises ManifestUnknown, ManifestInUse, Denied, PreconditionFailed.
+        Raises ManifestUnknown, ManifestInUse, Denied, PreconditionFailed, TagProtected.
         """
         if found.package_id is None or found.version_id is None:
             raise ManifestUnknown(reference)
@@ -93,7 +95,7 @@ class Versions:
     async def restore(self, package_id: int, version_id: int, actor: Actor) -> None:
         """Restore a version with its referrers, its children, and its tags that no other version has.
 
-        Raises NotFound.
+        Raises NotFound, TagProtected.
         """
 
         async def work(tx: Transaction) -> None:
@@ -105,4 +107,5 @@ class Versions:
                 raise NotFound
             await versions.unhide(tx, package_id, returning, actor)
 
-        await self.db.repeat(work, package_id)
+        with told():
+            await self.db.repeat(work, package_id)

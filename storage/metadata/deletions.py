@@ -148,8 +148,8 @@ async def around(
 ) -> tuple[list[Holder], Left, list[KeptTag]]:
     """Indexes with tags that a version of ``named`` is part of, and the rest of a package without all ``digests``.
 
-    With the tags of ``digests`` that rules forbid to delete. The indexes hold directly or through other indexes, and
-    are 20 at most. One of ``named`` itself is none.
+    With a tag of ``digests`` that a rule forbids to delete, if there is one. The indexes hold directly or through other
+    indexes, and are 20 at most. One of ``named`` itself is none.
     """
     holders, (left,), kept = await _AROUND.all(db, package_id, list(digests), list(named))
     return holders, left, kept

@@ -24,6 +24,9 @@ def refused(error: BaseException) -> StorageError | None:
 
 
 def changes(error: BaseException) -> list[str]:
-    """Return the changes of tags that an error refuses, translated or not: one, or none."""
-    found = error if isinstance(error, TagRefused) else refused(error)
-    return [found.change] if isinstance(found, TagRefused) else []
+    """Return the changes of tags that an error refuses, whatever it was translated to: one, or none."""
+    for one in (error, error.__cause__):
+        found = one if one is None or isinstance(one, TagRefused) else refused(one)
+        if isinstance(found, TagRefused):
+            return [found.change]
+    return []

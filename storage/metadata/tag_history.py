@@ -54,14 +54,15 @@ async def kept(db: Executor, package_id: int, digest: Digest) -> Kept | None:
 class TagThen:
     """The digest of a tag at a moment, from ``since`` until ``until``.
 
-    ``since`` None: from before what is recorded; ``until`` None: it still is. ``version_state``: live, deleted, purged.
+    ``since`` None: from before what is recorded; ``until`` None: it still is. ``version_state``: live or deleted; both
+    of the version are None if it is purged.
     """
 
     digest: str
     since: datetime | None
     until: datetime | None
     version_id: int | None
-    version_state: str
+    version_state: str | None
 
 
 # What the first change after the moment found there was there then; without one, what is there now.
@@ -81,8 +82,8 @@ _THEN: Final = select(
              WHERE package_id = $1 AND tag = $2 AND id < coalesce((SELECT id FROM later), 9223372036854775807)
              ORDER BY id DESC LIMIT 1) AS since,
            (SELECT at FROM later) AS until, version.id AS version_id,
-           CASE WHEN version.id IS NULL THEN 'purged' WHEN version.deleted_at IS NULL THEN 'live'
-                ELSE 'deleted' END AS version_state
+           CASE WHEN version.id IS NOT NULL
+                THEN CASE WHEN version.deleted_at IS NULL THEN 'live' ELSE 'deleted' END END AS version_state
       FROM pointed
       LEFT JOIN LATERAL (SELECT id, deleted_at FROM manifests
                           WHERE package_id = $1 AND digest = pointed.digest LIMIT 1) AS version ON true

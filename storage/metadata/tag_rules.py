@@ -77,8 +77,8 @@ _KEEPING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}
            AND package.name ~ rule.package_pattern"""
 
 
-def _kept(condition: LiteralString, most: LiteralString) -> Query[KeptTag]:
-    """Ask for tags of the package $1 that may not be deleted; without a rule no tag is read."""
+def _kept(condition: LiteralString) -> Query[KeptTag]:
+    """Ask for a tag of the package $1 that may not be deleted; without a rule no tag is read."""
     return Query(
         KeptTag,
         f"""
@@ -88,9 +88,9 @@ def _kept(condition: LiteralString, most: LiteralString) -> Query[KeptTag]:
           JOIN tag_rules rule ON rule.owner_id = package.owner_id
          CROSS JOIN LATERAL (SELECT name, digest FROM tags
                               WHERE package_id = $1 AND {condition} AND name ~ rule.tag_pattern
-                              ORDER BY name LIMIT {most}) AS kept
+                              ORDER BY name LIMIT 1) AS kept
          WHERE package.id = $1 AND {_KEEPING}
-         ORDER BY rule.id, kept.name LIMIT {most}
+         ORDER BY rule.id LIMIT 1
         """,
     )
 
@@ -102,9 +102,9 @@ KEEPING: Final[LiteralString] = f"""
      WHERE package.id = $1 AND {_KEEPING}"""
 
 
-#: Of versions with the digests $2, as many as go at once; and any of the package.
-KEPT_OF_VERSIONS: Final = _kept("digest = ANY ($2::text[])", "1000")
-KEPT_OF_PACKAGE: Final = _kept("true", "1")
+#: Of the versions with the digests $2; and any of the package.
+KEPT_OF_VERSIONS: Final = _kept("digest = ANY ($2::text[])")
+KEPT_OF_PACKAGE: Final = _kept("true")
 
 
 @dataclass(frozen=True, slots=True)

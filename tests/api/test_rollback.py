@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from registry.jobs.purge_deleted import purge_deleted
 from tests.support.api import acme
 from tests.support.server import PACKAGES, Answer, Registry
 
@@ -148,6 +149,11 @@ async def test_where_a_tag_pointed_at_a_moment(registry: Registry) -> None:
         assert datetime.fromisoformat(told["until"]) >= moment.replace(microsecond=0)  # told in seconds
     assert (await at(before)).status == 404
     assert (await at(row[0])).status == 404
+    await db.execute("UPDATE manifests SET deleted_at = now() - interval '31 days' WHERE digest = $1", digests[1])
+    assert (await at(moments[1])).json["version"]["state"] == "deleted"  # type: ignore[index]
+    await purge_deleted(registry.services)
+    told = (await at(moments[1])).json
+    assert (told["digest"], told["version"]) == (digests[1], None)
     await registry.call("PUT", _TAG, alice, json={"digest": digests[0]})
     told = (await at(datetime.now(UTC) + timedelta(days=1))).json
     assert (told["digest"], told["until"]) == (digests[0], None)

@@ -156,6 +156,7 @@ async def test_a_rule_may_forbid_new_tags_and_spare_admins(registry: Registry) -
     await world.ok("PUT", f"{tags}/prod", world.member, {"digest": digest})
     await world.ok("PUT", f"{tags}/prod", world.owner, {"digest": other})
     await registry.push_image("acme/web", "prod", world.owner)  # of another name
+    await registry.push_image("acme/apt", "prod", world.owner)  # an owner, in a package that is not there yet
 
 
 async def test_a_restore_makes_no_tag_that_may_not_be_made(registry: Registry) -> None:
@@ -268,5 +269,6 @@ async def test_refusals_are_counted(registry: Registry) -> None:
     for digest in (second, second, first):
         await _push(registry, alice, "v1.0.0", digest)
     await _tag(registry, alice, "v1.0.0", second)
-    await registry.call("DELETE", "/v2/alice/app/manifests/v1.0.0", alice)
-    assert registry.services.db.refused_changes == {"move": 3, "delete": 1}
+    for reference in ("v1.0.0", first):
+        await registry.call("DELETE", f"/v2/alice/app/manifests/{reference}", alice)
+    assert registry.services.db.refused_changes == {"move": 3, "delete": 2}

@@ -15,6 +15,8 @@ async def test_a_rule_is_made_listed_disabled_and_removed(shell: Shell) -> None:
     assert done.err == (
         "releases forbids to move and to delete v*.*.* of acme/*\n  undo: moorage tag-rule remove acme releases\n"
     )
+    undo = "moorage tag-rule add acme releases 'v*.*.*' --except '*-dev' --package '*' --forbid move,delete"
+    assert (await shell.ok(*add)).err.endswith(f"undo: {undo}\n")  # it takes the place of itself
     listed = await shell.ok("tag-rule", "list", "acme")
     assert listed.out == "releases\t*\tv*.*.*\t*-dev\tmove,delete\t\tyes\n"
     first, second = [await shell.registry.push_image("acme/app", tag, made.owner) for tag in ("v1.0.0", "latest")]

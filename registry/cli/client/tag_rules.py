@@ -75,6 +75,7 @@ def _add(context: Context) -> None:
     body = {"package": options.package, "tags": options.tags, "except": options.excepts, "forbid": forbid,
             "unless_role": options.unless}  # fmt: skip
     path = _one(api, options.owner, options.rule)
+    former = next((one for one in api.get(path.rpartition("/")[0]) if one["name"] == options.rule), None)
     if not options.dry_run:
         made: dict[str, Any] = api.reply("PUT", path, body).json()
         if context.output.fields is not None:
@@ -82,7 +83,7 @@ def _add(context: Context) -> None:
     kept = f"{', '.join(options.tags)} of {options.owner}/{options.package}"
     context.changed(
         f"{would(context)}{options.rule} forbids to {' and to '.join(forbid)} {kept}",
-        f"moorage tag-rule remove {options.owner} {options.rule}",
+        f"moorage tag-rule remove {options.owner} {options.rule}" if former is None else _again(options.owner, former),
     )
 
 
@@ -115,11 +116,16 @@ def _remove(context: Context) -> None:
     former = _known(api, path, options.owner)
     if not options.dry_run:
         api.reply("DELETE", path)
-    words = ["moorage tag-rule add", options.owner, options.rule, *(f"'{glob}'" for glob in former["tags"])]
+    context.changed(f"{would(context)}{options.rule} is removed", _again(options.owner, former))
+
+
+def _again(owner: str, former: dict[str, Any]) -> str:
+    """Return the command that makes a rule as it was."""
+    words = ["moorage tag-rule add", owner, former["name"], *(f"'{glob}'" for glob in former["tags"])]
     words += [f"--except '{glob}'" for glob in former["except"]]
     words += [f"--package '{former['package']}'", f"--forbid {','.join(former['forbid'])}"]
     words += [f"--unless {former['unless_role']}"] if former["unless_role"] else []
-    context.changed(f"{would(context)}{options.rule} is removed", " ".join(words))
+    return " ".join(words)
 
 
 def _known(api: Api, path: str, owner: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
 from registry.http.authenticate import credentials_of, holder
-from registry.http.errors import of_storage
+from registry.http.errors import unavailable
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
 from registry.http.rate_limits import requests_left, take_request
@@ -150,7 +150,7 @@ def _told(services: Services, http: web.Request, error: Exception) -> RegistryEr
         case RegistryError():
             return error
         case StorageError():
-            return of_storage(error, http.path, services.outages)
+            return unavailable(error, http.path, services.outages)
         case _:
             log.error("request.failed", method=http.method, path=http.path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

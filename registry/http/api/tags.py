@@ -86,7 +86,7 @@ async def _then(call: ApiCall, package_id: int, at: datetime) -> dict[str, Any]:
     services, name = call.services, _name(call)
     now = datetime.fromtimestamp(services.now(), UTC)
     found = await tag_history.then(services.db, package_id, name, at, now=now, months=services.settings.audit.months)
-    version = {"id": found.version_id, "state": found.version_state}
+    version = None if found.version_id is None else {"id": found.version_id, "state": found.version_state}
     return {"name": name, "digest": found.digest, "since": found.since, "until": found.until, "version": version}
 
 

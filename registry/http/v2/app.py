@@ -10,7 +10,7 @@ from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from registry.errors import OwnerNotNamed, RegistryError, UnavailableNow
 from registry.http.authenticate import authenticate, identity_at_hand
-from registry.http.errors import of_storage
+from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
 from registry.http.rate_limits import wait
 from registry.http.server.message import Request, Response, error_response
@@ -201,7 +201,7 @@ def _refused(
         case Unauthenticated():
             told = unauthorized(http, services, oci, error.error or "invalid_token")
         case StorageError():
-            told = of_storage(error, raw_path(http.target), services.outages)
+            told = unavailable(error, raw_path(http.target), services.outages)
         case RegistryError():
             told = error
     if http.status is not None:

@@ -11,7 +11,7 @@ from auth.errors import Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
-from registry.http.errors import of_storage
+from registry.http.errors import unavailable
 from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request, Response, error_response
 from registry.http.urls import origin, raw_path
@@ -116,7 +116,7 @@ def refused_basic(
         case Unauthenticated():
             told = errors.Unauthorized(error.reason, basic_challenge("Moorage"))
         case Unavailable():
-            told = of_storage(error, raw_path(http.target), services.outages)
+            told = unavailable(error, raw_path(http.target), services.outages)
         case errors.RegistryError():
             told = error
     return error_response(told, headers)

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from registry.errors import Denied, ReadOnlyNow, Refusal, RegistryError
-from registry.http.errors import of_storage
+from registry.http.errors import unavailable
 from registry.http.statuses import status_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
@@ -73,7 +73,7 @@ def told(error: Exception, method: str, path: str, outages: Outages) -> Registry
         case RegistryError():
             return error
         case StorageError():
-            return of_storage(error, path, outages)
+            return unavailable(error, path, outages)
         case _:
             log.error("request.failed", method=method, path=path, exc_info=error)
             return RegistryError("This is our fault, and it is in our log under the id of this request")

@@ -94,9 +94,9 @@ async def managed(call: PageCall, action: Action) -> tuple[Head, ShownPackage]:
     return head_of(call, name, facts, action), facts
 
 
-def actor_of(call: PageCall, head: Head, facts: ShownPackage, *, forced: bool = False) -> Actor:
+def actor_of(call: PageCall, head: Head, facts: ShownPackage) -> Actor:
     """Return the viewer as who changes tags of the package: with the tag rules that do not bind. See ``spared``."""
-    return replace(call.actor, spared=spared(call.viewer.identity, head.name, facts, forced=forced))
+    return replace(call.actor, spared=spared(call.viewer.identity, head.name, facts))
 
 
 async def administered(call: PageCall) -> tuple[Head, ShownPackage]:

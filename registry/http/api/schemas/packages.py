@@ -139,7 +139,7 @@ class TagThen(TypedDict):
     digest: Digest
     since: Annotated[Time | None, Meta(description="Null: from before what is recorded.")]
     until: Annotated[Time | None, Meta(description="Null: the tag is of this digest still.")]
-    version: EventVersion
+    version: Annotated[EventVersion | None, Meta(description="Null: the version is purged.")]
 
 
 class PackageEvent(TypedDict):
