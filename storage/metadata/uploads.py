@@ -17,14 +17,11 @@ from storage.objects.base import MultipartId, ObjectKey, Part
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The result of ``start``; ``open_sessions``: the account's open sessions before; ``at``: Unix seconds.
-
-    ``room``: the text of ``quotas.Room``; None: the owner of the package has no quota.
-    """
+    """The result of ``start``; ``open_sessions`` of the account before."""
 
     open_sessions: int
-    at: float
-    room: str | None
+    at: float  # Unix seconds
+    room: str | None  # the text of ``quotas.Room``; None: the owner has no quota
 
 
 # Nothing is in a new session: it need not be on disk before its client is told of it, and is with the next commit of
