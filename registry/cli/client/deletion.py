@@ -112,7 +112,8 @@ def _preview(api: Api, package: Reference, ids: Sequence[int]) -> _Preview:
 def _check(shown: dict[str, Any]) -> None:
     refused = shown["refused"]
     if refused:
-        raise CommandError(refused["message"].partition("\n")[0], status=REFUSED, why=str(refused.get("fix") or ""))
+        what, why = refused["message"].partition("\n")[0], str(refused.get("fix") or "")
+        raise CommandError(what, status=REFUSED, why="" if why in what else why)
 
 
 def _delete_versions(context: Context, api: Api, package: Reference, ids: list[int]) -> int | None:
