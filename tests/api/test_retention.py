@@ -179,6 +179,8 @@ async def test_a_tag_goes_and_comes_back_where_its_version_stays(registry: Regis
     (other,) = await alice.push("pr-2")
     await alice.turn(plan, "undo")
     assert await alice.tags() == {**before, "pr-2": other}
+    back = await alice.ok("GET", "/user/packages/container/app/tags/pr-1")
+    assert (back["pushed_by"]["login"], back["pushed_by"]["via"]) == ("alice", "policy")
     outcomes = {one["tag"]: (one["outcome"], one["told"]) for one in await alice.decisions(plan)}
     assert outcomes == {"pr-1": ("undone", None), "pr-2": ("lost", "Another version has the tag now.")}
 

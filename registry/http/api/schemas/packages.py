@@ -63,7 +63,7 @@ class Pusher(TypedDict):
     login: str | None
     url: Url | None
     via: Annotated[
-        str, Meta(extra_json_schema={"enum": ["classic", "fine_grained", "workflow", "workspace", "session"]})
+        str, Meta(extra_json_schema={"enum": ["classic", "fine_grained", "workflow", "workspace", "session", "policy"]})
     ]
     token: Annotated[
         str | None, Meta(description="The name of the token, or its repository; told to admins of the package only.")
