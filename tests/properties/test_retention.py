@@ -82,7 +82,10 @@ def _rules(draw: st.DrawFn) -> PolicyRule:
 
 @st.composite
 def _cases(draw: st.DrawFn) -> tuple[World, Policy]:
-    rules = tuple(draw(st.lists(_rules(), max_size=5)))
+    most = draw(
+        st.sampled_from([(), (PolicyRule(delete=Conditions(("*",))), PolicyRule(delete=Conditions(None, True)))])
+    )
+    rules = (*most, *draw(st.lists(_rules(), max_size=4)))
     return World(draw), check(Policy(rules, ("*",), Guards(may_empty=draw(st.booleans()))))
 
 
