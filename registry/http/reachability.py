@@ -20,7 +20,7 @@ _LOOK_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class _Found:
-    """What was found; a process that has just begun, and did reach its database, has found nothing wrong yet."""
+    """The state at the last look. A process that has just begun has reached its database, and knows no fault yet."""
 
     database: float = 1.0
     store: float = 1.0
