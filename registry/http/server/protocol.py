@@ -30,8 +30,12 @@ _INLET: Final = memoryview(bytearray(256 * 1024))
 _UNASKED_BYTES: Final = 32 * 1024
 _UNASKED: Final = _INLET[:_UNASKED_BYTES]
 _TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-#: Whoever speaks TLS reads no body: clients tell by the first bytes that this is HTTP.
-_NO_TLS: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TLS_CAME: Final = str(HandshakeOnPlainPort()).encode()
+#: Clients tell by the first bytes that this is HTTP; the rest is for people who look at what came.
+_NO_TLS: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b"
+    % (len(_TLS_CAME), _TLS_CAME)
+)
 #: What is answered, and logged, where a head could not be read.
 _UNREAD: Final = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
 #: nginx's word for a client that has left; it is only ever logged.
