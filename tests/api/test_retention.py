@@ -347,3 +347,31 @@ async def test_a_worker_that_had_to_stop_leaves_no_part_behind(registry: Registr
     assert not {index, *parts} & await alice.digests()
     await alice.turn(plan, "undo")
     assert {index, *parts} < await alice.digests()
+
+
+async def test_decisions_are_paged_one_by_one(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0", "pr-1", "pr-2")
+    await registry.push_image("alice/app2", "pr-3", alice.token)
+    await registry.push_image("alice/app2", "pr-4", alice.token)
+    await alice.age(20)
+    plan = await alice.plan(_POLICY)
+    whole, path, seen = await alice.decisions(plan), f"/user/retention/plans/{plan['id']}/decisions", list[Any]()
+    query = "?per_page=1"
+    while query:
+        page = await registry.call("GET", f"/api/v3{path}{query}", alice.token)
+        seen += page.json
+        assert len(seen) <= len(whole)
+        query = page.headers.get("Link", "").partition(path)[2].partition(">")[0]
+    assert seen == whole
+    for after in ("1-2147483648", "1-99999999999999999", "1-", "-", "99999999999999999999-1"):
+        await alice.ok("GET", f"{path}?after={after}")
+
+
+async def test_numbers_that_no_database_holds_are_refused(registry: Registry) -> None:
+    alice = await kept(registry)
+    for number in (2**63, 10**30):
+        await alice.ok("POST", "/user/retention/plans", {"policy_id": number}, 422)
+        guarded = {**_POLICY, "guards": {"max_versions": number}}
+        await alice.ok("POST", "/user/retention/policies", {**guarded, "name": "ci"}, 422)
+        await alice.ok("POST", "/user/retention/plans", {"policy": guarded}, 422)
