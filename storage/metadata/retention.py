@@ -309,6 +309,25 @@ async def claim(db: Executor) -> StoredPlan | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Current:
+    current: bool
+
+
+_IS_CURRENT: Final = select(
+    _Current,
+    """
+    SELECT EXISTS (SELECT 1 FROM retention_plans plan JOIN retention_policies policy ON policy.id = plan.policy_id
+                    WHERE plan.id = $1 AND policy.enabled AND policy.body = plan.body) AS current
+    """,
+)
+
+
+async def is_current(db: Executor, plan_id: int) -> bool:
+    """Return whether the policy of a plan is enabled, and says what it said when the plan was begun."""
+    return (await _IS_CURRENT.one(db, plan_id)).current
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a worker with a plan; ``state``: the plan's new one, ``release``: another may take it."""
 

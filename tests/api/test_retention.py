@@ -359,7 +359,7 @@ async def test_decisions_are_paged_one_by_one(registry: Registry) -> None:
     whole, path, seen = await alice.decisions(plan), f"/user/retention/plans/{plan['id']}/decisions", list[Any]()
     query = "?per_page=1"
     while query:
-        page = await registry.call("GET", f"/api/v3{path}{query}", alice.token)
+        page: Any = await registry.call("GET", f"/api/v3{path}{query}", alice.token)
         seen += page.json
         assert len(seen) <= len(whole)
         query = page.headers.get("Link", "").partition(path)[2].partition(">")[0]
@@ -375,3 +375,77 @@ async def test_numbers_that_no_database_holds_are_refused(registry: Registry) ->
         guarded = {**_POLICY, "guards": {"max_versions": number}}
         await alice.ok("POST", "/user/retention/policies", {**guarded, "name": "ci"}, 422)
         await alice.ok("POST", "/user/retention/plans", {"policy": guarded}, 422)
+
+
+def _worker(registry: Registry) -> Worker:
+    services = registry.services
+    return Worker(services.db, services.versions, services.tags, services.now)
+
+
+async def test_a_policy_that_is_disabled_while_it_is_planned_deletes_nothing(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0", "v1.0.1", "pr-1")
+    await alice.age(20)
+    for change in ({"enabled": False}, {"rules": _POLICY["rules"][:1]}, None):
+        policy = {"name": "ci", "enabled": True, **_POLICY}
+        made = await alice.ok("POST", "/user/retention/policies", policy, 201)
+        await registry.services.db.execute("UPDATE retention_policies SET next_at = now()")
+        await _worker(registry).step()
+        path = f"/user/retention/policies/{made['id']}"
+        if change is not None:
+            await alice.ok("PUT", path, {**policy, **change})
+        await alice.ok("DELETE", path, status=204) if change is None else None
+        await alice.work()
+        plan = (await alice.ok("GET", "/user/retention/plans"))[0]
+        assert (plan["scheduled"], plan["state"], plan["delete"]) == (True, "planned", 1), change
+        assert "pr-1" in await alice.tags()
+        if change is not None:
+            await alice.ok("DELETE", path, status=204)
+
+
+async def _moved(alice: Kept, to: str, name: str) -> None:
+    """As an administrator transfers the package, or gives it another name."""
+    await alice.registry.services.db.execute(
+        "UPDATE packages SET name = $2, owner_id = (SELECT id FROM accounts WHERE login = $1)", to, name
+    )
+
+
+async def test_a_package_of_another_name_or_owner_is_left_out_and_told(registry: Registry) -> None:
+    alice = await kept(registry)
+    await registry.user("bob")
+    await alice.push("v1.0.0", "pr-1")
+    await alice.age(20)
+    before = await alice.tags()
+    for owner, name in (("alice", "web"), ("bob", "app")):
+        plan = await alice.plan(_POLICY)
+        await _moved(alice, owner, name)
+        await alice.turn(plan, "apply")
+        assert await alice.tags() == before
+        (one,) = await alice.decisions(plan)
+        assert (one["outcome"], one["told"]) == ("changed", "The package is deleted, or has another name or owner.")
+        assert one["package"] == (name if owner == "alice" else None)
+        await _moved(alice, "alice", "app")
+
+
+async def test_a_package_is_undone_under_the_name_that_it_has_now(registry: Registry) -> None:
+    alice = await kept(registry)
+    await registry.user("bob")
+    await alice.push("v1.0.0", "pr-1")
+    await alice.age(20)
+    before = await alice.tags()
+    plan = await alice.plan(_POLICY)
+    await alice.turn(plan, "apply")
+    await _moved(alice, "alice", "web")
+    assert (await alice.turn(plan, "undo"))["state"] == "undone"
+    assert await alice.tags() == before
+    assert [one["outcome"] for one in await alice.decisions(plan)] == ["undone"]
+
+    await _moved(alice, "alice", "app")
+    await alice.age(20)
+    plan = await alice.plan(_POLICY)
+    await alice.turn(plan, "apply")
+    await _moved(alice, "bob", "web")
+    await alice.turn(plan, "undo")
+    assert "pr-1" not in await alice.tags(), "it is bob's now"
+    told = "It is purged, or its package is deleted or another's."
+    assert [(one["outcome"], one["told"]) for one in await alice.decisions(plan)] == [("lost", told)]

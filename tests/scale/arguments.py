@@ -376,6 +376,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
             (plan, s.package, 1, 0, 1, 1, "planned", True),
             (plan, s.package, 1, 0, 1, 1, None, False),
         ],
+        "retention._IS_CURRENT": [(plan,)],
         "retention._FORGET_DECISIONS": [(2592000.0,)],
         "retention._FORGET_PLAN": [(2592000.0,)],
         "retention_decisions._FORGET_PACKAGE": [(plan, s.package)],
@@ -387,6 +388,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
             for package in (None, 1)
         ],
         "retention_decisions._TO_DO": [(plan, 1, 10, None, 100), (plan, 1, 10, "done", 100)],
+        "retention_decisions._NEXT_PACKAGE": [(s.world.users + policy, plan, 0), (s.world.users + policy, plan, 1)],
         "retention_decisions._SETTLE": [(plan, 1, '[{"place": 1, "outcome": "done", "told": null}]')],
         "retention_decisions._EXPLAINED": [(s.package, s.version), (1, 10)],
         "retention_decisions._NAMED": [(s.org_id, image(s.package))],

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from registry.errors import Conflict, NotFound, RegistryError
-from registry.packages.retention.judge import RECENT_SECONDS, Decision
+from registry.packages.retention.judge import RECENT_SECONDS, Decision, Judgement
 from registry.packages.retention.policy import Policy, matcher, needs
 from registry.packages.retention.reading import judged
 from registry.packages.tags import Tags
@@ -28,6 +28,7 @@ from storage.names import Digest, TagName
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
 _AT_ONCE: Final = 100
 _STORED_AT_ONCE: Final = 5000
+_ELSEWHERE: Final = "The package is deleted, or has another name or owner."
 #: After so long a worker looks whether it shall stop, and judges the rest of a package anew.
 _BUDGET_SECONDS: Final = 30.0
 
@@ -35,8 +36,10 @@ _BUDGET_SECONDS: Final = 30.0
 class Changed(Conflict):
     """Versions or tags that a plan has decided about are not as they were any more."""
 
-    def __init__(self, ids: set[int]) -> None:
-        super().__init__("It was pushed, tagged, pulled or held by something else since the plan.")
+    def __init__(
+        self, ids: set[int], message: str = "It was pushed, tagged, pulled or held by something else since the plan."
+    ) -> None:
+        super().__init__(message)
         self.ids = ids
 
 
@@ -61,7 +64,7 @@ class Worker:
         return done + await work(plan) + 1
 
     async def _package(self, plan: StoredPlan, policy: Policy) -> Package | None:
-        """Return the next package of a plan; None: that was the last."""
+        """Return the next package to judge for a plan; None: that was the last."""
         names, after = matcher(policy.packages), plan.package_id
         while found := await retention_contents.packages(self.db, plan.owner_id, after):
             for one in found:
@@ -76,7 +79,8 @@ class Worker:
         policy = policy_of(plan)
         package = await self._package(plan, policy)
         if package is None:
-            state = "planned" if not plan.scheduled else "needs_approval" if plan.guarded else "applying"
+            runs = plan.scheduled and await retention.is_current(self.db, plan.id)
+            state = "planned" if not runs else "needs_approval" if plan.guarded else "applying"
             begin = 0 if state == "applying" else plan.package_id
             await retention.advance(self.db, plan.id, Progress(begin, state=state, release=True))
             return 1
@@ -99,13 +103,14 @@ class Worker:
 
     async def _apply(self, plan: StoredPlan) -> int:
         policy = policy_of(plan)
-        package = await self._package(plan, policy)
+        package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
             await retention.advance(self.db, plan.id, Progress(plan.package_id, state="applied", release=True))
             return 1
         applying = _Applying(self, plan, policy, package)
+        until = self.now() + _BUDGET_SECONDS
         todo = await retention_decisions.to_do(self.db, plan.id, package.id, None, after=-1, limit=1)
-        if todo and not await applying.all(self.now() + _BUDGET_SECONDS):
+        if todo and not await applying.all(until):
             await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
             return applying.done + 1
         await retention.advance(self.db, plan.id, Progress(package.id, release=True))
@@ -114,13 +119,13 @@ class Worker:
     # -- undo
 
     async def _undo(self, plan: StoredPlan) -> int:
-        package = await self._package(plan, policy_of(plan))
+        package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
             await retention.advance(self.db, plan.id, Progress(plan.package_id, state="undone", release=True))
             return 1
         until, done = self.now() + _BUDGET_SECONDS, 0
         while found := await retention_decisions.to_do(self.db, plan.id, package.id, "done", after=-1, limit=_AT_ONCE):
-            outcomes = [{"place": one.place, **(await self._back(plan, one))} for one in found]
+            outcomes = [{"place": one.place, **(await self._back(plan, one, package))} for one in found]
             await retention_decisions.settle(self.db, plan.id, package.id, outcomes)
             await retention.advance(self.db, plan.id, Progress(plan.package_id))
             done += len(found)
@@ -130,17 +135,23 @@ class Worker:
         await retention.advance(self.db, plan.id, Progress(package.id, release=True))
         return done
 
-    async def _back(self, plan: StoredPlan, one: StoredDecision) -> dict[str, str | None]:
-        actor = actor_of(plan)
+    async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, str | None]:
+        actor, lost = actor_of(plan), "It is purged, or its package is deleted or another's."
+        if not package.name:
+            return {"outcome": "lost", "told": lost}
         try:
             if one.tag is None:
                 await self.versions.restore(one.package_id, one.version_id, actor)
                 return {"outcome": "undone", "told": None}
             return await self._tag_back(one, one.tag, actor)
         except NotFound:  # it came back with what it belongs to; or with somebody else
-            if one.tag is None and not await retention_contents.missing(self.db, one.package_id, [one.version_id]):
+            if (
+                package.name
+                and one.tag is None
+                and not await retention_contents.missing(self.db, one.package_id, [one.version_id])
+            ):
                 return {"outcome": "undone", "told": None}
-            return {"outcome": "lost", "told": "It is purged, or its package is deleted."}
+            return {"outcome": "lost", "told": lost}
         except RegistryError as error:
             return {"outcome": "lost", "told": error.message}
 
@@ -166,7 +177,10 @@ class _Applying:
     async def all(self, until: float) -> bool:
         """Settle all decisions about the package; False: some are left, as the time is over."""
         worker, plan, package = self.worker, self.plan, self.package
-        anew, moment = await judged(worker.db, package.id, self.policy)
+        if package.name and matcher(self.policy.packages).match(package.name) is not None:
+            why, (anew, moment) = Changed(set()), await judged(worker.db, package.id, self.policy)
+        else:
+            why, (anew, moment) = Changed(set(), _ELSEWHERE), (Judgement(), 0.0)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
         held = {one.version_id for one in anew.kept}
@@ -175,7 +189,7 @@ class _Applying:
             behind = {one.version_id for one in found if _goes_along(one)} & anew.loose - held
             going |= behind
             agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
-            outcomes = [await self._changed(one, Changed(set())) for one in found if one not in agreed]
+            outcomes = [await self._changed(one, why) for one in found if one not in agreed]
             untags = [one for one in agreed if one.tag is not None]
             outcomes += [await self._untag(one, moment) for one in untags]
             deletes = [one for one in agreed if one.tag is None]
