@@ -1,5 +1,6 @@
 """All of a package that its retention depends on, read page by page along its keys, in any order of time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -187,7 +188,7 @@ class Touched:
 # if its transaction has ended late. A fallback tag and a referrer go along with their version.
 _TOUCHED: Final = select(
     Touched,
-    """
+    r"""
     SELECT asked.id
       FROM unnest($2::bigint[]) AS asked (id)
       LEFT JOIN LATERAL (SELECT * FROM manifests
@@ -234,7 +235,7 @@ async def touched(db: Executor, package_id: int, ids: list[int], since: float, *
 
 _TAG_TOUCHED: Final = select(
     Touched,
-    """
+    r"""
     SELECT package_id AS id FROM tags
      WHERE package_id = $1 AND name = $2 AND digest = $3 AND updated_at <= to_timestamp($4::float8)
     """,
@@ -262,6 +263,28 @@ _MISSING: Final = select(
 async def went(db: Executor, version_id: int, since: datetime) -> bool:
     """Return whether a version was deleted since then, and is still deleted."""
     return await _WENT.maybe(db, version_id, since) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    digest: str
+
+
+_GONE: Final = select(
+    _Gone,
+    """
+    SELECT version.digest
+      FROM unnest($2::text[]) AS asked (digest)
+     CROSS JOIN LATERAL (SELECT digest, deleted_at FROM manifests
+                          WHERE package_id = $1 AND digest = asked.digest LIMIT 1) AS version
+     WHERE version.deleted_at >= $3
+    """,
+)
+
+
+async def gone(db: Executor, package_id: int, digests: Collection[str], since: datetime) -> set[str]:
+    """Return which of the versions with these digests were deleted since then, and are still deleted."""
+    return {one.digest for one in await _GONE.all(db, package_id, list(digests), since)}
 
 
 async def missing(db: Executor, package_id: int, ids: list[int]) -> set[int]:

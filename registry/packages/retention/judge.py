@@ -42,7 +42,7 @@ class Decision:
 class Judgement:
     """The decisions about a package: tags to take away, versions in the order in which they go, and what is spared.
 
-    ``versions``: how many there are; ``loose``: the ids of those that have no tag, and that nothing holds.
+    ``versions``: how many there are; ``loose``: the ids of those without a tag that nothing holds or keeps.
     """
 
     untags: list[Decision] = field(default_factory=list)
@@ -249,7 +249,7 @@ class _Judge:
 
     def _told(self, gone: set[int]) -> Judgement:
         here, told = self._here, Judgement(versions=len(self._here.ids))
-        told.loose = {here.ids[self._version[unit]] for unit in self._bare}
+        told.loose = {here.ids[self._version[unit]] for unit in self._bare if unit not in self._kept}
         tags_of: dict[int, tuple[str, ...]] = {}
         for name, number in zip(here.tag_names, here.tag_versions, strict=True):
             if number in gone or number in self._spared:

@@ -186,7 +186,7 @@ class _Applying:
         held = {one.version_id for one in anew.kept}
         while found := await retention_decisions.to_do(worker.db, plan.id, package.id, None, after=-1, limit=_AT_ONCE):
             # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
-            behind = {one.version_id for one in found if _goes_along(one)} & anew.loose - held
+            behind = await self._behind(found) & anew.loose - held
             going |= behind
             agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
             outcomes = [await self._changed(one, why) for one in found if one not in agreed]
@@ -200,6 +200,15 @@ class _Applying:
             if worker.now() > until:
                 return False
         return True
+
+    async def _behind(self, found: Sequence[StoredDecision]) -> set[int]:
+        """Return the versions that go along with one that went since the plan is applied."""
+        holders = {one.version_id: holder for one in found if (holder := _goes_with(one)) is not None}
+        since = self.plan.applied_at
+        if not holders or since is None:
+            return set()
+        gone = await retention_contents.gone(self.worker.db, self.package.id, set(holders.values()), since)
+        return {version_id for version_id, holder in holders.items() if holder in gone}
 
     async def _untag(self, one: StoredDecision, moment: float) -> dict[str, Any]:
         async def check(tx: Transaction) -> None:
@@ -279,8 +288,10 @@ def actor_of(plan: StoredPlan) -> Actor:
     return Actor(plan.actor_id, None, "policy")
 
 
-def _goes_along(one: StoredDecision) -> bool:
-    return one.tag is None and '"deleted_with"' in one.because
+def _goes_with(one: StoredDecision) -> str | None:
+    """Return the digest of the version that one goes along with; None: a rule deletes it."""
+    found: str | None = msgspec.json.decode(one.because)[0].get("deleted_with")
+    return found
 
 
 def _row(place: int, one: Decision) -> NewDecision:

@@ -1,0 +1,135 @@
+"""What happens between a plan of retention and its application, and between that and its undoing, over HTTP."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.packages.retention.work import Worker
+from registry.packages.versions import Versions
+from tests.api.test_retention import POLICY, Kept, kept
+from tests.api.test_versions import push_index, push_referrer
+from tests.support.server import Registry
+
+
+def _worker(registry: Registry) -> Worker:
+    services = registry.services
+    return Worker(services.db, services.versions, services.tags, services.now)
+
+
+async def test_a_policy_that_is_disabled_while_it_is_planned_deletes_nothing(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0", "v1.0.1", "pr-1")
+    await alice.age(20)
+    for change in ({"enabled": False}, {"rules": POLICY["rules"][:1]}, None):
+        policy = {"name": "ci", "enabled": True, **POLICY}
+        made = await alice.ok("POST", "/user/retention/policies", policy, 201)
+        await registry.services.db.execute("UPDATE retention_policies SET next_at = now()")
+        await _worker(registry).step()
+        path = f"/user/retention/policies/{made['id']}"
+        if change is not None:
+            await alice.ok("PUT", path, {**policy, **change})
+        await alice.ok("DELETE", path, status=204) if change is None else None
+        await alice.work()
+        plan = (await alice.ok("GET", "/user/retention/plans"))[0]
+        assert (plan["scheduled"], plan["state"], plan["delete"]) == (True, "planned", 1), change
+        assert "pr-1" in await alice.tags()
+        if change is not None:
+            await alice.ok("DELETE", path, status=204)
+
+
+async def _moved(alice: Kept, to: str, name: str) -> None:
+    """As an administrator transfers the package, or gives it another name."""
+    await alice.registry.services.db.execute(
+        "UPDATE packages SET name = $2, owner_id = (SELECT id FROM accounts WHERE login = $1)", to, name
+    )
+
+
+async def test_a_package_of_another_name_or_owner_is_left_out_and_told(registry: Registry) -> None:
+    alice = await kept(registry)
+    await registry.user("bob")
+    await alice.push("v1.0.0", "pr-1")
+    await alice.age(20)
+    before = await alice.tags()
+    for owner, name in (("alice", "web"), ("bob", "app")):
+        plan = await alice.plan(POLICY)
+        await _moved(alice, owner, name)
+        await alice.turn(plan, "apply")
+        assert await alice.tags() == before
+        (one,) = await alice.decisions(plan)
+        assert (one["outcome"], one["told"]) == ("changed", "The package is deleted, or has another name or owner.")
+        assert one["package"] == (name if owner == "alice" else None)
+        await _moved(alice, "alice", "app")
+
+
+async def test_a_package_is_undone_under_the_name_that_it_has_now(registry: Registry) -> None:
+    alice = await kept(registry)
+    await registry.user("bob")
+    await alice.push("v1.0.0", "pr-1")
+    await alice.age(20)
+    before = await alice.tags()
+    plan = await alice.plan(POLICY)
+    await alice.turn(plan, "apply")
+    await _moved(alice, "alice", "web")
+    assert (await alice.turn(plan, "undo"))["state"] == "undone"
+    assert await alice.tags() == before
+    assert [one["outcome"] for one in await alice.decisions(plan)] == ["undone"]
+
+    await _moved(alice, "alice", "app")
+    await alice.age(20)
+    plan = await alice.plan(POLICY)
+    await alice.turn(plan, "apply")
+    await _moved(alice, "bob", "web")
+    await alice.turn(plan, "undo")
+    assert "pr-1" not in await alice.tags(), "it is bob's now"
+    told = "It is purged, or its package is deleted or another's."
+    assert [(one["outcome"], one["told"]) for one in await alice.decisions(plan)] == [("lost", told)]
+
+
+@dataclass(frozen=True)
+class _Interrupted(Versions):
+    """Deletes when something else has happened, once the package is judged."""
+
+    meanwhile: Callable[[], Awaitable[object]] = field(kw_only=True)
+
+    async def delete(self, *args: Any, **named: Any) -> None:
+        await self.meanwhile()
+        await super().delete(*args, **named)
+
+
+async def test_a_signature_of_what_is_pushed_meanwhile_stays(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0")
+    signed = await push_referrer(registry, "", None, alice.token, "signed")
+    assert (await registry.call("DELETE", f"/v2/alice/app/manifests/{signed}", alice.token)).status == 202
+    sig = signed.replace(":", "-") + ".sig"
+    signature = await push_referrer(registry, sig, None, alice.token, "its signature")
+    await alice.age(20)
+    plan = await alice.plan({"packages": ["*"], "rules": [{"delete": {"tags": ["sha256-*"]}}]})
+    assert plan["delete"] == 1
+    await alice.ok("POST", f"/user/retention/plans/{plan['id']}/apply", status=202)
+    services = registry.services
+
+    async def push() -> None:
+        await push_referrer(registry, "v2.0.0", None, alice.token, "signed")
+
+    versions = _Interrupted(services.db, services.versions.settings, meanwhile=push)
+    while await Worker(services.db, versions, services.tags, services.now).step():
+        pass
+    assert {signed, signature} < await alice.digests()
+    assert [one["outcome"] for one in await alice.decisions(plan)] == ["changed"]
+
+
+async def test_a_part_that_is_brought_back_before_its_plan_is_applied_stays(registry: Registry) -> None:
+    alice = await kept(registry)
+    (part,) = await alice.push("one")
+    assert (await registry.call("DELETE", "/v2/alice/app/manifests/one", alice.token)).status == 202
+    index = await push_index(registry, "pr-1", [part], alice.token)
+    await alice.push("v1.0.0")
+    await alice.age(20)
+    plan = await alice.plan({"packages": ["app"], "rules": [{"delete": {"tags": ["pr-*"]}}]})
+    assert plan["delete"] == 2
+    assert (await registry.call("DELETE", f"/v2/alice/app/manifests/{index}", alice.token)).status == 202
+    assert part in await alice.digests(), "its owner wants it"
+    await alice.turn(plan, "apply")
+    assert part in await alice.digests(), "no rule is about it"
+    assert {one["outcome"] for one in await alice.decisions(plan)} == {"changed"}
