@@ -125,9 +125,9 @@ async def test_the_statements_of_deletions_refuse_by_themselves(registry: Regist
     with pytest.raises(TagRefused):
         await versions.hide(db, package_id, await world.number(digest), [digest], Actor(None, None))
     with pytest.raises(TagRefused):
-        await packages.hide(db, package_id, Actor(None, None, "admin"))
+        await packages.hide(db, package_id, Actor(None, None, spared="admin"))
     assert await _tags(registry, package_id) == former
-    assert await packages.hide(db, package_id, Actor(None, None, "all"))
+    assert await packages.hide(db, package_id, Actor(None, None, spared="all"))
 
 
 @pytest.mark.parametrize("address", sorted(OF_PAGES))
