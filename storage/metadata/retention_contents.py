@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from storage.metadata import events
+from storage.metadata import events, tag_rules
 from storage.metadata.query import Executor, select
 
 #: Rows of one statement.
@@ -107,17 +107,20 @@ async def versions(db: Executor, package_id: int, after: int, *, kinds: bool, pu
 
 @dataclass(frozen=True, slots=True)
 class LiveTag:
-    """A tag; ``at``: when it was last pushed, in Unix seconds."""
+    """A tag; ``at``: when it was last pushed, in Unix seconds; ``immutable``: a tag rule forbids to delete it."""
 
     name: str
     digest: str
     at: float
+    immutable: bool
 
 
 _TAGS: Final = select(
     LiveTag,
     f"""
-    SELECT name, digest, extract(epoch FROM updated_at)::float8 AS at FROM tags
+    SELECT name, digest, extract(epoch FROM updated_at)::float8 AS at,
+           coalesce(name ~ ({tag_rules.BINDING}), false) AS immutable
+      FROM tags
      WHERE package_id = $1 AND name > $2 ORDER BY name LIMIT {PAGE}
     """,
 )

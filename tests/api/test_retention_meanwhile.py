@@ -133,3 +133,26 @@ async def test_a_part_that_is_brought_back_before_its_plan_is_applied_stays(regi
     await alice.turn(plan, "apply")
     assert part in await alice.digests(), "no rule is about it"
     assert {one["outcome"] for one in await alice.decisions(plan)} == {"changed"}
+
+
+async def test_a_plan_keeps_what_a_tag_rule_forbids_to_delete(registry: Registry) -> None:
+    alice = await kept(registry)
+    (release,) = await alice.push("pr-1")
+    await alice.push("v1.0.0", "pr-2", "pr-3", "pr-4")
+    await alice.ok("PUT", "/user/packages/container/app/tags/pr-9", {"digest": release}, 201)
+    await alice.age(20)
+    rule = {"tags": ["pr-1"], "forbid": ["delete"], "unless_role": "admin"}
+    await alice.ok("PUT", "/user/tag-rules/first", rule, 201)
+    await alice.ok("PUT", "/user/tag-rules/none", {"tags": ["pr-4"], "forbid": ["move", "create"]}, 201)
+    await alice.ok("PUT", "/user/tag-rules/other", {**rule, "package": "other", "tags": ["*"]}, 201)
+    plan = await alice.plan(POLICY)
+    assert (plan["untag"], plan["delete"]) == (1, 3)
+    told = [one for one in await alice.decisions(plan, "&decision=keep") if one["tag"]]
+    because = [{"kept_by": "immutable", "text": "a tag rule forbids to delete it"}]
+    assert [(one["tag"], one["because"]) for one in told] == [("pr-1", because)]
+
+    await alice.ok("PUT", "/user/tag-rules/later", {**rule, "tags": ["pr-2"]}, 201)
+    await alice.turn(plan, "apply")
+    assert set(await alice.tags()) == {"v1.0.0", "pr-1", "pr-2"}
+    outcomes = {(one["tag"] or one["tags"][0]): one["outcome"] for one in await alice.decisions(plan)}
+    assert outcomes == {"pr-1": None, "pr-9": "done", "pr-2": "changed", "pr-3": "done", "pr-4": "done"}

@@ -20,6 +20,7 @@ _KEPT_MAX: Final = 10_000
 
 Because = list[dict[str, Any]]
 
+_IMMUTABLE: Final[Because] = [{"kept_by": "immutable", "text": "a tag rule forbids to delete it"}]
 _RECENT: Final[Because] = [{"kept_by": "recent", "text": "pushed or tagged less than an hour ago"}]
 
 
@@ -91,7 +92,9 @@ class _Judge:
             if rule.keep is not None:
                 self._keep(number, rule.keep)
         for unit in self._taken():
-            if self._is_recent(unit):
+            if unit in self._here.immutable:
+                self._kept[unit] = _IMMUTABLE
+            elif self._is_recent(unit):
                 self._kept[unit] = _RECENT
         gone = self._gone()
         if not self._policy.guards.may_empty and (last := self._last(gone)) is not None:
