@@ -319,6 +319,7 @@ async def test_policies_of_an_organization_are_its_owners(registry: Registry) ->
         {**body, "rules": [{"delete": {"tags": ["*"], "older_than": "1y"}}]},
         {**body, "rules": [{"delete": {"tags": ["*"] * 51}}]},
         {**body, "rules": [{"delete": {"tags": ["{a,b}" * 7]}}]},
+        {**body, "rules": [{"delete": {"tags": ["{a,b}" * 6] * 5}}]},
         {"name": "x", "rules": []},
         {**body, "guards": {"max_share": 2}},
     ):

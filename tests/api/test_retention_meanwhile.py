@@ -7,7 +7,7 @@ from typing import Any
 from registry.packages.retention.work import Worker
 from registry.packages.versions import Versions
 from tests.api.test_retention import POLICY, Kept, kept
-from tests.api.test_versions import push_index, push_referrer
+from tests.api.test_versions import OCI, push_index, push_referrer
 from tests.support.server import Registry
 
 
@@ -156,3 +156,21 @@ async def test_a_plan_keeps_what_a_tag_rule_forbids_to_delete(registry: Registry
     assert set(await alice.tags()) == {"v1.0.0", "pr-1", "pr-2"}
     outcomes = {(one["tag"] or one["tags"][0]): one["outcome"] for one in await alice.decisions(plan)}
     assert outcomes == {"pr-1": None, "pr-9": "done", "pr-2": "changed", "pr-3": "done", "pr-4": "done"}
+
+
+async def test_a_plan_of_more_than_one_transaction_is_applied_and_undone(registry: Registry) -> None:
+    alice = await kept(registry)
+    (digest,) = await alice.push("v1.0.0")
+    body = (await registry.call("GET", f"/v2/alice/app/manifests/{digest}", alice.token)).body
+    for fifty in range(3):
+        tags = "&".join(f"tag=pr-{fifty}-{number}" for number in range(50))
+        path, headers = f"/v2/alice/app/manifests/{digest}?{tags}", {"Content-Type": OCI}
+        assert (await registry.call("PUT", path, alice.token, data=body, headers=headers)).status == 201
+    await alice.age(20)
+    before = await alice.tags()
+    plan = await alice.plan(POLICY)
+    assert plan["untag"] == 150
+    await alice.turn(plan, "apply")
+    assert await alice.tags() == {"v1.0.0": digest}
+    await alice.turn(plan, "undo")
+    assert await alice.tags() == before

@@ -26,6 +26,7 @@ _GLOBS_MAX: Final = 50
 _GLOB_MAX: Final = 256
 _STARS_MAX: Final = 8
 _EXPANDED_MAX: Final = 64
+_ALL_EXPANDED_MAX: Final = 256
 _NEWEST_MAX: Final = 1_000_000
 _VERSIONS_MAX: Final = 1_000_000_000
 
@@ -133,6 +134,8 @@ def _check_globs(place: str, globs: tuple[str, ...]) -> None:
             )
         if len(expanded(glob)) > _EXPANDED_MAX:
             raise PolicyInvalid(place, f"expected at most {_EXPANDED_MAX} globs of one with {{a,b}}")
+    if sum(len(expanded(glob)) for glob in globs) > _ALL_EXPANDED_MAX:
+        raise PolicyInvalid(place, f"expected at most {_ALL_EXPANDED_MAX} globs of all with {{a,b}}")
 
 
 def expanded(glob: str) -> list[str]:

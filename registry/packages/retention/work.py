@@ -123,12 +123,14 @@ class Worker:
         if package is None:
             await retention.advance(self.db, plan.id, Progress(plan.package_id, state="undone", release=True))
             return 1
-        until, done = self.now() + _BUDGET_SECONDS, 0
-        while found := await retention_decisions.to_do(self.db, plan.id, package.id, "done", after=-1, limit=_AT_ONCE):
+        until, done, last = self.now() + _BUDGET_SECONDS, 0, -1
+        while found := await retention_decisions.to_do(
+            self.db, plan.id, package.id, "done", after=last, limit=_AT_ONCE
+        ):
             outcomes = [{"place": one.place, **(await self._back(plan, one, package))} for one in found]
             await retention_decisions.settle(self.db, plan.id, package.id, outcomes)
             await retention.advance(self.db, plan.id, Progress(plan.package_id))
-            done += len(found)
+            done, last = done + len(found), found[-1].place
             if self.now() > until:
                 await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
                 return done
@@ -184,7 +186,10 @@ class _Applying:
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
         held = {one.version_id for one in anew.kept}
-        while found := await retention_decisions.to_do(worker.db, plan.id, package.id, None, after=-1, limit=_AT_ONCE):
+        last = -1
+        while found := await retention_decisions.to_do(
+            worker.db, plan.id, package.id, None, after=last, limit=_AT_ONCE
+        ):
             # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
             behind = await self._behind(found) & anew.loose - held
             going |= behind
@@ -196,7 +201,7 @@ class _Applying:
             outcomes += await self._delete(deletes, going, moment)
             await retention_decisions.settle(worker.db, plan.id, package.id, outcomes)
             await retention.advance(worker.db, plan.id, Progress(plan.package_id))
-            self.done += len(found)
+            self.done, last = self.done + len(found), found[-1].place
             if worker.now() > until:
                 return False
         return True
