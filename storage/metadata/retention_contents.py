@@ -250,6 +250,24 @@ async def rested(db: Executor, package_id: int, tag: str, digest: str, since: fl
     return await _TAG_TOUCHED.maybe(db, package_id, tag, digest, since) is not None
 
 
+# The last event of a tag tells how it is.
+_TAG_WENT: Final = select(
+    Touched,
+    f"""
+    SELECT last.id
+      FROM (SELECT package_id AS id, action, before_digest, at FROM events
+             WHERE package_id = $1 AND tag = $2 ORDER BY events.id DESC LIMIT 1) AS last
+     WHERE last.action = '{events.TAG_DELETED}' AND last.at >= $4
+       AND last.before_digest = decode(substr($3::text, 8), 'hex')
+    """,
+)
+
+
+async def tag_went(db: Executor, package_id: int, tag: str, digest: str, since: datetime) -> bool:
+    """Return whether a tag of that digest was deleted since then, and is still gone."""
+    return await _TAG_WENT.maybe(db, package_id, tag, digest, since) is not None
+
+
 _WENT: Final = select(Touched, "SELECT id FROM manifests WHERE id = $1 AND deleted_at >= $2")
 _MISSING: Final = select(
     Touched,

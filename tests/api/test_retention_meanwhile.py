@@ -174,3 +174,21 @@ async def test_a_plan_of_more_than_one_transaction_is_applied_and_undone(registr
     assert await alice.tags() == {"v1.0.0": digest}
     await alice.turn(plan, "undo")
     assert await alice.tags() == before
+
+
+async def test_a_worker_that_died_behind_a_tag_leaves_it_to_be_undone(registry: Registry) -> None:
+    alice = await kept(registry)
+    (digest,) = await alice.push("v1.0.0")
+    for tag in ("pr-1", "pr-2"):
+        await alice.ok("PUT", f"/user/packages/container/app/tags/{tag}", {"digest": digest}, 201)
+    await alice.age(20)
+    before = await alice.tags()
+    plan = await alice.plan(POLICY)
+    # As a worker leaves it that is killed when the first tag is gone.
+    await alice.ok("POST", f"/user/retention/plans/{plan['id']}/apply", status=202)
+    await alice.ok("DELETE", "/user/packages/container/app/tags/pr-1", status=204)
+    await alice.work()
+    assert [one["outcome"] for one in await alice.decisions(plan)] == ["done", "done"]
+    assert await alice.tags() == {"v1.0.0": digest}
+    await alice.turn(plan, "undo")
+    assert await alice.tags() == before

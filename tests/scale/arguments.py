@@ -400,6 +400,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention_contents._LOSSES": [(s.package, 0, since - 1e8), (1, 0, since - 1e8)],
         "retention_contents._TOUCHED": [(s.package, ids, since, True), (1, [10, 11, 12], since, False)],
         "retention_contents._TAG_TOUCHED": [(s.package, "latest", version, since)],
+        "retention_contents._TAG_WENT": [(s.package, "latest", version, _NOW), (1, "build-0001000", version, _NOW)],
         "retention_contents._WENT": [(s.version, _NOW)],
         "retention_contents._GONE": [(s.package, [version], _NOW)],
         "retention_contents._MISSING": [(s.package, ids)],

@@ -224,7 +224,7 @@ class _Applying:
         try:
             await self.worker.tags.delete(one.package_id, TagName(one.tag or ""), actor_of(self.plan), check)
         except NotFound:
-            return _outcome(one, "changed", "The tag is gone.")
+            return await self._changed(one, Changed(set(), "The tag is gone."))
         except RegistryError as error:
             return _refused(one, error)
         return _outcome(one, "done")
@@ -249,11 +249,18 @@ class _Applying:
         return outcomes
 
     async def _changed(self, one: StoredDecision, changed: Changed) -> dict[str, Any]:
-        """Return the outcome of a version that has changed: if it went along with another of the plan, it is done."""
-        since = self.plan.applied_at
-        if since is not None and await retention_contents.went(self.worker.db, one.version_id, since):
-            return _outcome(one, "done")
-        return _outcome(one, "changed", changed.message)
+        """Return the outcome of what has changed: if it went since the plan is applied, it is done.
+
+        It went along with another of the plan, or a worker died before it could tell.
+        """
+        db, since = self.worker.db, self.plan.applied_at
+        if since is None:
+            went = False
+        elif one.tag is None:
+            went = await retention_contents.went(db, one.version_id, since)
+        else:
+            went = await retention_contents.tag_went(db, self.package.id, one.tag, one.digest, since)
+        return _outcome(one, "done") if went else _outcome(one, "changed", changed.message)
 
     async def _delete_all(self, ids: list[int], going: set[int], moment: float) -> None:
         package_id, pulls = self.package.id, needs(self.policy).pulls
