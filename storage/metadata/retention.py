@@ -287,7 +287,7 @@ _ADVANCE: Final = command(
            planned_at = CASE WHEN state = 'queued' AND $7 IS NOT NULL THEN now() ELSE planned_at END,
            applied_at = CASE WHEN $7 = 'applying' THEN now() ELSE applied_at END,
            ended_at = CASE WHEN $7 IS NOT NULL THEN now() ELSE ended_at END
-     WHERE id = $1
+     WHERE id = $1 AND state = $9
     """
 )
 
@@ -340,11 +340,14 @@ class Progress:
     release: bool = False
 
 
-async def advance(db: Executor, plan_id: int, done: Progress) -> None:
-    """Record what a worker has done of a plan, and hold the plan for longer."""
-    await _ADVANCE.run(
+async def advance(db: Executor, plan: StoredPlan, done: Progress) -> bool:
+    """Record what a worker has done of a plan, and hold the plan for longer.
+
+    False: the plan is in another state than when the worker took it, as it was taken to be dead meanwhile.
+    """
+    advanced = await _ADVANCE.run(
         db,
-        plan_id,
+        plan.id,
         done.package_id,
         done.packages,
         done.guarded,
@@ -352,7 +355,9 @@ async def advance(db: Executor, plan_id: int, done: Progress) -> None:
         done.deletes,
         done.state,
         done.release,
+        plan.state,
     )
+    return advanced == 1
 
 
 _FORGET_DECISIONS: Final = command(

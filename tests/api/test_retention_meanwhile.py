@@ -6,6 +6,8 @@ from typing import Any
 
 from registry.packages.retention.work import Worker
 from registry.packages.versions import Versions
+from storage.metadata import retention
+from storage.metadata.retention import Progress
 from tests.api.test_retention import POLICY, Kept, kept
 from tests.api.test_versions import OCI, push_index, push_referrer
 from tests.support.server import Registry
@@ -192,3 +194,19 @@ async def test_a_worker_that_died_behind_a_tag_leaves_it_to_be_undone(registry: 
     assert await alice.tags() == {"v1.0.0": digest}
     await alice.turn(plan, "undo")
     assert await alice.tags() == before
+
+
+async def test_a_worker_that_wakes_up_behind_another_changes_nothing(registry: Registry) -> None:
+    alice, db = await kept(registry), registry.services.db
+    await alice.push("v1.0.0", "pr-1")
+    await alice.age(20)
+    made = await alice.ok("POST", "/user/retention/plans", {"policy": POLICY}, 201)
+    asleep = await retention.claim(db)
+    assert asleep is not None
+    await db.execute("UPDATE retention_plans SET held_until = now()")
+    await alice.work()
+    await alice.ok("POST", f"/user/retention/plans/{made['id']}/apply", status=202)
+    assert not await retention.advance(db, asleep, Progress(2**40, state="planned", release=True))
+    await alice.work()
+    assert (await alice.ok("GET", f"/user/retention/plans/{made['id']}"))["state"] == "applied"
+    assert [one["outcome"] for one in await alice.decisions(made)] == ["done"]

@@ -373,8 +373,8 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention._START": [()],
         "retention._CLAIM": [()],
         "retention._ADVANCE": [
-            (plan, s.package, 1, 0, 1, 1, "planned", True),
-            (plan, s.package, 1, 0, 1, 1, None, False),
+            (plan, s.package, 1, 0, 1, 1, "planned", True, "queued"),
+            (plan, s.package, 1, 0, 1, 1, None, False, "applying"),
         ],
         "retention._IS_CURRENT": [(plan,)],
         "retention._FORGET_DECISIONS": [(2592000.0,)],

@@ -82,9 +82,11 @@ class Worker:
             runs = plan.scheduled and await retention.is_current(self.db, plan.id)
             state = "planned" if not runs else "needs_approval" if plan.guarded else "applying"
             begin = 0 if state == "applying" else plan.package_id
-            await retention.advance(self.db, plan.id, Progress(begin, state=state, release=True))
+            await retention.advance(self.db, plan, Progress(begin, state=state, release=True))
             return 1
         found, _ = await judged(self.db, package.id, policy)
+        if not await retention.advance(self.db, plan, Progress(plan.package_id)):
+            return 0  # it took so long that another worker has made the plan
         await retention_decisions.forget_package(self.db, plan.id, package.id)
         total = 0
         decided = chain(found.untags, found.deletes, found.kept)
@@ -92,11 +94,11 @@ class Worker:
             rows = [_row(total + place, one) for place, one in enumerate(some)]
             await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
             total += len(rows)
-            await retention.advance(self.db, plan.id, Progress(plan.package_id))
+            await retention.advance(self.db, plan, Progress(plan.package_id))
         done = Progress(
             package.id, 1, int(found.guarded(policy.guards)), len(found.untags), len(found.deletes), release=True
         )
-        await retention.advance(self.db, plan.id, done)
+        await retention.advance(self.db, plan, done)
         return total
 
     # -- apply
@@ -105,15 +107,15 @@ class Worker:
         policy = policy_of(plan)
         package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, state="applied", release=True))
+            await retention.advance(self.db, plan, Progress(plan.package_id, state="applied", release=True))
             return 1
         applying = _Applying(self, plan, policy, package)
         until = self.now() + _BUDGET_SECONDS
         todo = await retention_decisions.to_do(self.db, plan.id, package.id, None, after=-1, limit=1)
         if todo and not await applying.all(until):
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
+            await retention.advance(self.db, plan, Progress(plan.package_id, release=True))
             return applying.done + 1
-        await retention.advance(self.db, plan.id, Progress(package.id, release=True))
+        await retention.advance(self.db, plan, Progress(package.id, release=True))
         return applying.done
 
     # -- undo
@@ -121,7 +123,7 @@ class Worker:
     async def _undo(self, plan: StoredPlan) -> int:
         package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, state="undone", release=True))
+            await retention.advance(self.db, plan, Progress(plan.package_id, state="undone", release=True))
             return 1
         until, done, last = self.now() + _BUDGET_SECONDS, 0, -1
         while found := await retention_decisions.to_do(
@@ -129,12 +131,12 @@ class Worker:
         ):
             outcomes = [{"place": one.place, **(await self._back(plan, one, package))} for one in found]
             await retention_decisions.settle(self.db, plan.id, package.id, outcomes)
-            await retention.advance(self.db, plan.id, Progress(plan.package_id))
+            await retention.advance(self.db, plan, Progress(plan.package_id))
             done, last = done + len(found), found[-1].place
             if self.now() > until:
-                await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
+                await retention.advance(self.db, plan, Progress(plan.package_id, release=True))
                 return done
-        await retention.advance(self.db, plan.id, Progress(package.id, release=True))
+        await retention.advance(self.db, plan, Progress(package.id, release=True))
         return done
 
     async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, str | None]:
@@ -200,7 +202,7 @@ class _Applying:
             deletes = [one for one in agreed if one.tag is None]
             outcomes += await self._delete(deletes, going, moment)
             await retention_decisions.settle(worker.db, plan.id, package.id, outcomes)
-            await retention.advance(worker.db, plan.id, Progress(plan.package_id))
+            await retention.advance(worker.db, plan, Progress(plan.package_id))
             self.done, last = self.done + len(found), found[-1].place
             if worker.now() > until:
                 return False
