@@ -194,12 +194,16 @@ async def make_plan(db: Executor, owner_id: int, policy_id: int | None, body: st
 
 
 _QUEUED: Final = select(
-    StoredPlan, f"SELECT {_PLAN} FROM retention_plans plan WHERE policy_id = $1 AND state = 'queued' LIMIT 1"
+    StoredPlan,
+    f"""
+    SELECT {_PLAN} FROM retention_plans plan
+     WHERE policy_id = $1 AND state = 'queued' AND NOT scheduled LIMIT 1
+    """,
 )
 
 
 async def queued_plan(db: Executor, policy_id: int) -> StoredPlan | None:
-    """Find a plan of a policy that is not made yet."""
+    """Find a plan of a policy that is not made yet, and does not apply itself."""
     return await _QUEUED.maybe(db, policy_id)
 
 

@@ -210,3 +210,17 @@ async def test_a_worker_that_wakes_up_behind_another_changes_nothing(registry: R
     await alice.work()
     assert (await alice.ok("GET", f"/user/retention/plans/{made['id']}"))["state"] == "applied"
     assert [one["outcome"] for one in await alice.decisions(made)] == ["done"]
+
+
+async def test_a_plan_by_hand_is_none_that_applies_itself(registry: Registry) -> None:
+    alice, db = await kept(registry), registry.services.db
+    policy = await alice.ok("POST", "/user/retention/policies", {"name": "ci", "enabled": True, **POLICY}, 201)
+    await db.execute("UPDATE retention_policies SET next_at = now()")
+    await retention.start_due(db)
+    wanted = {"policy_id": policy["id"]}
+    made = await alice.ok("POST", "/user/retention/plans", wanted, 201)
+    assert (made["scheduled"], made["state"]) == (False, "queued")
+    assert (await alice.ok("POST", "/user/retention/plans", wanted, 201))["id"] == made["id"]
+    await alice.work()
+    states = {one["scheduled"]: one["state"] for one in await alice.ok("GET", "/user/retention/plans")}
+    assert states == {True: "applied", False: "planned"}
