@@ -155,7 +155,7 @@ async def parts(db: Executor, package_id: int, after: Part) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An event in which a version may have lost its last tag: ``digest`` None, if it has lost none."""
+    """An event in which a version may have lost its last tag, or came back: ``digest`` None, if there is none."""
 
     id: int
     digest: str | None
@@ -166,9 +166,11 @@ _LOSSES: Final = select(
     Loss,
     f"""
     SELECT event.id, CASE WHEN event.action IN ('{events.TAG_MOVED}', '{events.TAG_DELETED}')
-                          THEN {events.digest_text("event.before_digest")} END AS digest,
+                          THEN {events.digest_text("event.before_digest")}
+                          WHEN event.action = '{events.VERSION_RESTORED}'
+                          THEN {events.digest_text("event.digest")} END AS digest,
            extract(epoch FROM event.at)::float8 AS at
-      FROM (SELECT id, action, before_digest, at FROM events
+      FROM (SELECT id, action, digest, before_digest, at FROM events
              WHERE package_id = $1 AND id > $2 AND at >= to_timestamp($3::float8) ORDER BY id LIMIT {PAGE}) AS event
      ORDER BY event.id
     """,
@@ -176,7 +178,7 @@ _LOSSES: Final = select(
 
 
 async def losses(db: Executor, package_id: int, after: int, since: float) -> list[Loss]:
-    """The next events of a package since that moment, with the digests that lost a tag."""
+    """The next events of a package since that moment, with the digests that lost a tag, or came back."""
     return await _LOSSES.all(db, package_id, after, since)
 
 

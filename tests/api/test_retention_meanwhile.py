@@ -224,3 +224,16 @@ async def test_a_plan_by_hand_is_none_that_applies_itself(registry: Registry) ->
     await alice.work()
     states = {one["scheduled"]: one["state"] for one in await alice.ok("GET", "/user/retention/plans")}
     assert states == {True: "applied", False: "planned"}
+
+
+async def test_an_untagged_version_that_came_back_begins_its_age_anew(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0")
+    untagged = await push_referrer(registry, "", None, alice.token)
+    await alice.age(20)
+    plan = await alice.plan(POLICY)
+    assert plan["delete"] == 1
+    await alice.turn(plan, "apply")
+    await alice.turn(plan, "undo")
+    assert untagged in await alice.digests()
+    assert (await alice.plan(POLICY))["delete"] == 0, "somebody wanted it back"
