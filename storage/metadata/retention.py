@@ -194,12 +194,16 @@ async def make_plan(db: Executor, owner_id: int, policy_id: int | None, body: st
 
 
 _QUEUED: Final = select(
-    StoredPlan, f"SELECT {_PLAN} FROM retention_plans plan WHERE policy_id = $1 AND state = 'queued' LIMIT 1"
+    StoredPlan,
+    f"""
+    SELECT {_PLAN} FROM retention_plans plan
+     WHERE policy_id = $1 AND state = 'queued' AND NOT scheduled LIMIT 1
+    """,
 )
 
 
 async def queued_plan(db: Executor, policy_id: int) -> StoredPlan | None:
-    """Find a plan of a policy that is not made yet."""
+    """Find a plan of a policy that is not made yet, and does not apply itself."""
     return await _QUEUED.maybe(db, policy_id)
 
 
@@ -287,7 +291,7 @@ _ADVANCE: Final = command(
            planned_at = CASE WHEN state = 'queued' AND $7 IS NOT NULL THEN now() ELSE planned_at END,
            applied_at = CASE WHEN $7 = 'applying' THEN now() ELSE applied_at END,
            ended_at = CASE WHEN $7 IS NOT NULL THEN now() ELSE ended_at END
-     WHERE id = $1
+     WHERE id = $1 AND state = $9
     """
 )
 
@@ -309,6 +313,25 @@ async def claim(db: Executor) -> StoredPlan | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Current:
+    current: bool
+
+
+_IS_CURRENT: Final = select(
+    _Current,
+    """
+    SELECT EXISTS (SELECT 1 FROM retention_plans plan JOIN retention_policies policy ON policy.id = plan.policy_id
+                    WHERE plan.id = $1 AND policy.enabled AND policy.body = plan.body) AS current
+    """,
+)
+
+
+async def is_current(db: Executor, plan_id: int) -> bool:
+    """Return whether the policy of a plan is enabled, and says what it said when the plan was begun."""
+    return (await _IS_CURRENT.one(db, plan_id)).current
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a worker with a plan; ``state``: the plan's new one, ``release``: another may take it."""
 
@@ -321,11 +344,14 @@ class Progress:
     release: bool = False
 
 
-async def advance(db: Executor, plan_id: int, done: Progress) -> None:
-    """Record what a worker has done of a plan, and hold the plan for longer."""
-    await _ADVANCE.run(
+async def advance(db: Executor, plan: StoredPlan, done: Progress) -> bool:
+    """Record what a worker has done of a plan, and hold the plan for longer.
+
+    False: the plan is in another state than when the worker took it, as it was taken to be dead meanwhile.
+    """
+    advanced = await _ADVANCE.run(
         db,
-        plan_id,
+        plan.id,
         done.package_id,
         done.packages,
         done.guarded,
@@ -333,7 +359,9 @@ async def advance(db: Executor, plan_id: int, done: Progress) -> None:
         done.deletes,
         done.state,
         done.release,
+        plan.state,
     )
+    return advanced == 1
 
 
 _FORGET_DECISIONS: Final = command(

@@ -1,10 +1,11 @@
 """All of a package that its retention depends on, read page by page along its keys, in any order of time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from storage.metadata import events
+from storage.metadata import events, tag_rules
 from storage.metadata.query import Executor, select
 
 #: Rows of one statement.
@@ -106,17 +107,20 @@ async def versions(db: Executor, package_id: int, after: int, *, kinds: bool, pu
 
 @dataclass(frozen=True, slots=True)
 class LiveTag:
-    """A tag; ``at``: when it was last pushed, in Unix seconds."""
+    """A tag; ``at``: when it was last pushed, in Unix seconds; ``immutable``: a tag rule forbids to delete it."""
 
     name: str
     digest: str
     at: float
+    immutable: bool
 
 
 _TAGS: Final = select(
     LiveTag,
     f"""
-    SELECT name, digest, extract(epoch FROM updated_at)::float8 AS at FROM tags
+    SELECT name, digest, extract(epoch FROM updated_at)::float8 AS at,
+           coalesce(name ~ ({tag_rules.BINDING}), false) AS immutable
+      FROM tags
      WHERE package_id = $1 AND name > $2 ORDER BY name LIMIT {PAGE}
     """,
 )
@@ -151,7 +155,7 @@ async def parts(db: Executor, package_id: int, after: Part) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An event in which a version may have lost its last tag: ``digest`` None, if it has lost none."""
+    """An event in which a version may have lost its last tag, or came back: ``digest`` None, if there is none."""
 
     id: int
     digest: str | None
@@ -162,9 +166,11 @@ _LOSSES: Final = select(
     Loss,
     f"""
     SELECT event.id, CASE WHEN event.action IN ('{events.TAG_MOVED}', '{events.TAG_DELETED}')
-                          THEN {events.digest_text("event.before_digest")} END AS digest,
+                          THEN {events.digest_text("event.before_digest")}
+                          WHEN event.action = '{events.VERSION_RESTORED}'
+                          THEN {events.digest_text("event.digest")} END AS digest,
            extract(epoch FROM event.at)::float8 AS at
-      FROM (SELECT id, action, before_digest, at FROM events
+      FROM (SELECT id, action, digest, before_digest, at FROM events
              WHERE package_id = $1 AND id > $2 AND at >= to_timestamp($3::float8) ORDER BY id LIMIT {PAGE}) AS event
      ORDER BY event.id
     """,
@@ -172,7 +178,7 @@ _LOSSES: Final = select(
 
 
 async def losses(db: Executor, package_id: int, after: int, since: float) -> list[Loss]:
-    """The next events of a package since that moment, with the digests that lost a tag."""
+    """The next events of a package since that moment, with the digests that lost a tag, or came back."""
     return await _LOSSES.all(db, package_id, after, since)
 
 
@@ -187,7 +193,7 @@ class Touched:
 # if its transaction has ended late. A fallback tag and a referrer go along with their version.
 _TOUCHED: Final = select(
     Touched,
-    """
+    r"""
     SELECT asked.id
       FROM unnest($2::bigint[]) AS asked (id)
       LEFT JOIN LATERAL (SELECT * FROM manifests
@@ -234,7 +240,7 @@ async def touched(db: Executor, package_id: int, ids: list[int], since: float, *
 
 _TAG_TOUCHED: Final = select(
     Touched,
-    """
+    r"""
     SELECT package_id AS id FROM tags
      WHERE package_id = $1 AND name = $2 AND digest = $3 AND updated_at <= to_timestamp($4::float8)
     """,
@@ -244,6 +250,24 @@ _TAG_TOUCHED: Final = select(
 async def rested(db: Executor, package_id: int, tag: str, digest: str, since: float) -> bool:
     """Return whether a tag still names that digest, and was not pushed since."""
     return await _TAG_TOUCHED.maybe(db, package_id, tag, digest, since) is not None
+
+
+# The last event of a tag tells how it is.
+_TAG_WENT: Final = select(
+    Touched,
+    f"""
+    SELECT last.id
+      FROM (SELECT package_id AS id, action, before_digest, at FROM events
+             WHERE package_id = $1 AND tag = $2 ORDER BY events.id DESC LIMIT 1) AS last
+     WHERE last.action = '{events.TAG_DELETED}' AND last.at >= $4
+       AND last.before_digest = decode(substr($3::text, 8), 'hex')
+    """,
+)
+
+
+async def tag_went(db: Executor, package_id: int, tag: str, digest: str, since: datetime) -> bool:
+    """Return whether a tag of that digest was deleted since then, and is still gone."""
+    return await _TAG_WENT.maybe(db, package_id, tag, digest, since) is not None
 
 
 _WENT: Final = select(Touched, "SELECT id FROM manifests WHERE id = $1 AND deleted_at >= $2")
@@ -262,6 +286,28 @@ _MISSING: Final = select(
 async def went(db: Executor, version_id: int, since: datetime) -> bool:
     """Return whether a version was deleted since then, and is still deleted."""
     return await _WENT.maybe(db, version_id, since) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    digest: str
+
+
+_GONE: Final = select(
+    _Gone,
+    """
+    SELECT version.digest
+      FROM unnest($2::text[]) AS asked (digest)
+     CROSS JOIN LATERAL (SELECT digest, deleted_at FROM manifests
+                          WHERE package_id = $1 AND digest = asked.digest LIMIT 1) AS version
+     WHERE version.deleted_at >= $3
+    """,
+)
+
+
+async def gone(db: Executor, package_id: int, digests: Collection[str], since: datetime) -> set[str]:
+    """Return which of the versions with these digests were deleted since then, and are still deleted."""
+    return {one.digest for one in await _GONE.all(db, package_id, list(digests), since)}
 
 
 async def missing(db: Executor, package_id: int, ids: list[int]) -> set[int]:

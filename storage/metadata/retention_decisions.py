@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 import orjson
 
 from storage.metadata.query import Executor, command, select
+from storage.metadata.retention_contents import Package
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,11 @@ class StoredDecision:
 
 
 _DECISION: Final[LiteralString] = """
-    one.package_id, (SELECT name FROM packages WHERE id = one.package_id) AS package, one.place, one.version_id,
-    one.digest, one.tag, one.tags, one.decision, one.because::text AS because, one.outcome, one.told
+    one.package_id,
+    (SELECT package.name FROM packages package JOIN retention_plans plan ON plan.id = one.plan_id
+      WHERE package.id = one.package_id AND package.owner_id = plan.owner_id) AS package,
+    one.place, one.version_id, one.digest, one.tag, one.tags, one.decision,
+    one.because::text AS because, one.outcome, one.told
 """
 _FORGET_PACKAGE: Final = command("DELETE FROM retention_decisions WHERE plan_id = $1 AND package_id = $2")
 _ADD: Final = command(
@@ -165,6 +169,23 @@ async def to_do(
 ) -> list[StoredDecision]:
     """Decisions about a package to do something, with that outcome so far, past the place ``after``."""
     return await _TO_DO.all(db, plan_id, package_id, after, outcome, limit)
+
+
+_NEXT_PACKAGE: Final = select(
+    Package,
+    """
+    SELECT decided.package_id AS id,
+           coalesce((SELECT name FROM packages
+                      WHERE id = decided.package_id AND owner_id = $1 AND deleted_at IS NULL), '') AS name
+      FROM (SELECT package_id FROM retention_decisions
+             WHERE plan_id = $2 AND package_id > $3 ORDER BY package_id LIMIT 1) AS decided
+    """,
+)
+
+
+async def next_package(db: Executor, owner_id: int, plan_id: int, after: int) -> Package | None:
+    """The next package that a plan has decided about; without a name if it is deleted, or not the owner's any more."""
+    return await _NEXT_PACKAGE.maybe(db, owner_id, plan_id, after)
 
 
 async def settle(db: Executor, plan_id: int, package_id: int, outcomes: Sequence[dict[str, Any]]) -> None:

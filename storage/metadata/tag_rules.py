@@ -72,9 +72,10 @@ class KeptTag:
     digest: str
 
 
-#: Of a rule that forbids deletions, and spares nobody.
-_KEEPING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}' AND rule.unless_role IS NULL
+#: Of a rule that forbids deletions; and that spares nobody.
+_BINDING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}'
            AND package.name ~ rule.package_pattern"""
+_KEEPING: Final[LiteralString] = f"{_BINDING} AND rule.unless_role IS NULL"
 
 
 def _kept(condition: LiteralString) -> Query[KeptTag]:
@@ -95,11 +96,16 @@ def _kept(condition: LiteralString) -> Query[KeptTag]:
     )
 
 
-#: The pattern of the tags of the package $1 that may not be deleted; NULL: without a rule.
-KEEPING: Final[LiteralString] = f"""
+def _pattern(of_rule: LiteralString) -> LiteralString:
+    return f"""
     SELECT string_agg(rule.tag_pattern, '|')
       FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
-     WHERE package.id = $1 AND {_KEEPING}"""
+     WHERE package.id = $1 AND {of_rule}"""
+
+
+#: The pattern of the tags of the package $1 that nobody may delete; that none may whom no rule spares. NULL: no rule.
+KEEPING: Final[LiteralString] = _pattern(_KEEPING)
+BINDING: Final[LiteralString] = _pattern(_BINDING)
 
 
 #: Of the versions with the digests $2; and any of the package.

@@ -10,7 +10,7 @@ from tests.api.test_versions import push_index, push_referrer
 from tests.support.api import acme
 from tests.support.server import Registry
 
-_POLICY: dict[str, Any] = {
+POLICY: dict[str, Any] = {
     "rules": [
         {"keep": {"tags": ["v*.*.*", "stable"]}},
         {"keep": {"tags": ["main-*"], "newest": 2}},
@@ -96,7 +96,7 @@ async def test_a_plan_is_made_applied_and_undone(registry: Registry) -> None:
     await alice.push("pr-3")
     before, all_of_it = await alice.tags(), await alice.digests()
 
-    plan = await alice.plan(_POLICY)
+    plan = await alice.plan(POLICY)
     assert (plan["state"], plan["packages"], plan["untag"], plan["delete"]) == ("planned", 1, 0, 3)
     told = {(one["tags"] or [one["tag"]])[0]: one for one in await alice.decisions(plan)}
     assert {name for name, one in told.items() if one["decision"] == "delete"} == {"pr-1", "pr-2", "main-1"}
@@ -131,7 +131,7 @@ async def test_what_stays_lacks_nothing_and_what_goes_takes_its_own_along(regist
     await alice.age(20)
 
     before, tags = await alice.digests(), await alice.tags()
-    plan = await alice.plan(_POLICY)
+    plan = await alice.plan(POLICY)
     assert {one["digest"] for one in await alice.decisions(plan, "&decision=delete")} == {
         outer, old, gone, signature, sbom
     }  # fmt: skip
@@ -151,7 +151,7 @@ async def test_what_changed_since_the_plan_is_left_out(registry: Registry) -> No
     digests = await alice.tags()
     await alice.age(20)
     await registry.services.db.execute("UPDATE migrations SET applied_at = now() - interval '1 year'")
-    plan = await alice.plan({**_POLICY, "rules": [*_POLICY["rules"], {"keep": {"pulled_within": "1h"}}]})
+    plan = await alice.plan({**POLICY, "rules": [*POLICY["rules"], {"keep": {"pulled_within": "1h"}}]})
     assert plan["delete"] == 6
     await registry.push_image("alice/app", "pr-1", alice.token)  # again
     await alice.ok("PUT", "/user/packages/container/app/tags/stable", {"digest": digests["pr-2"]}, 201)
@@ -172,7 +172,7 @@ async def test_a_tag_goes_and_comes_back_where_its_version_stays(registry: Regis
     await alice.ok("PUT", "/user/packages/container/app/tags/pr-2", {"digest": digest}, 201)
     await alice.age(20)
     before = await alice.tags()
-    plan = await alice.plan(_POLICY)
+    plan = await alice.plan(POLICY)
     assert (plan["untag"], plan["delete"]) == (2, 0)
     await alice.turn(plan, "apply")
     assert await alice.tags() == {"v1.0.0": digest}
@@ -208,17 +208,17 @@ async def test_an_untagged_version_is_as_old_as_its_last_tag_is_gone(registry: R
     first, second = await alice.push("moves", "v1.0.0")
     await alice.age(20)
     await alice.ok("PUT", "/user/packages/container/app/tags/moves", {"digest": second}, 200)
-    assert (await alice.plan(_POLICY))["delete"] == 0, "it has had no tag for a moment only"
+    assert (await alice.plan(POLICY))["delete"] == 0, "it has had no tag for a moment only"
     await registry.services.db.execute("DROP TRIGGER events_append_only ON events")
     await registry.services.db.execute("UPDATE events SET at = at - interval '8 days'")
-    plan = await alice.plan(_POLICY)
+    plan = await alice.plan(POLICY)
     assert [one["digest"] for one in await alice.decisions(plan, "&decision=delete")] == [first]
 
 
 async def test_who_asks_by_head_uses_an_image(registry: Registry) -> None:
     alice = await kept(registry)
     digests = dict(zip(("pr-1", "pr-2", "v1.0.0"), await alice.push("pr-1", "pr-2", "v1.0.0"), strict=True))
-    policy = {**_POLICY, "rules": [*_POLICY["rules"], {"keep": {"pulled_within": "7d"}}]}
+    policy = {**POLICY, "rules": [*POLICY["rules"], {"keep": {"pulled_within": "7d"}}]}
     await alice.age(20)
     plan = await alice.plan(policy)
     told = await alice.decisions(plan)
@@ -241,7 +241,7 @@ async def test_a_policy_runs_by_its_schedule_within_its_guards(registry: Registr
     alice = await kept(registry)
     await alice.push("v1.0.0", "v1.0.1", "pr-1")
     await alice.age(20)
-    policy = {"name": "ci", "enabled": True, **_POLICY}
+    policy = {"name": "ci", "enabled": True, **POLICY}
     made = await alice.ok("POST", "/user/retention/policies", policy, 201)
     await alice.work()
     assert await alice.ok("GET", "/user/retention/plans") == [], "there is an hour to think about it"
@@ -276,7 +276,7 @@ async def test_what_may_not_be_deleted_by_hand_is_refused(registry: Registry) ->
         " SELECT id, package_id, 6000 FROM manifests WHERE digest = $1",
         (await alice.tags())["pr-1"],
     )
-    plan = await alice.plan(_POLICY)
+    plan = await alice.plan(POLICY)
     versions = replace(registry.services.versions, settings=LifetimeSettings(downloads_lock=5000))
     await alice.ok("POST", f"/user/retention/plans/{plan['id']}/apply", status=202)
     worker = Worker(db, versions, registry.services.tags, registry.services.now)
@@ -293,7 +293,7 @@ async def test_a_version_is_explained(registry: Registry) -> None:
     alice = await kept(registry)
     await alice.push("v1.0.0", "pr-1")
     await alice.age(20)
-    made = await alice.ok("POST", "/user/retention/policies", {"name": "ci", **_POLICY}, 201)
+    made = await alice.ok("POST", "/user/retention/policies", {"name": "ci", **POLICY}, 201)
     await alice.ok("POST", "/user/retention/plans", {"policy_id": made["id"]}, 201)
     await alice.work()
     for tag, wanted in (("pr-1", ["delete"]), ("v1.0.0", [])):
@@ -304,7 +304,7 @@ async def test_a_version_is_explained(registry: Registry) -> None:
 
 async def test_policies_of_an_organization_are_its_owners(registry: Registry) -> None:
     made = await acme(registry)
-    path, body = "/orgs/acme/retention/policies", {"name": "ci", **_POLICY}
+    path, body = "/orgs/acme/retention/policies", {"name": "ci", **POLICY}
     assert await made.status("POST", path, made.member, body) == 403
     assert await made.status("POST", path, made.stranger, body) == 404
     policy = await made.ok("POST", path, made.owner, body, 201)
@@ -319,6 +319,7 @@ async def test_policies_of_an_organization_are_its_owners(registry: Registry) ->
         {**body, "rules": [{"delete": {"tags": ["*"], "older_than": "1y"}}]},
         {**body, "rules": [{"delete": {"tags": ["*"] * 51}}]},
         {**body, "rules": [{"delete": {"tags": ["{a,b}" * 7]}}]},
+        {**body, "rules": [{"delete": {"tags": ["{a,b}" * 6] * 5}}]},
         {"name": "x", "rules": []},
         {**body, "guards": {"max_share": 2}},
     ):
@@ -347,3 +348,31 @@ async def test_a_worker_that_had_to_stop_leaves_no_part_behind(registry: Registr
     assert not {index, *parts} & await alice.digests()
     await alice.turn(plan, "undo")
     assert {index, *parts} < await alice.digests()
+
+
+async def test_decisions_are_paged_one_by_one(registry: Registry) -> None:
+    alice = await kept(registry)
+    await alice.push("v1.0.0", "pr-1", "pr-2")
+    await registry.push_image("alice/app2", "pr-3", alice.token)
+    await registry.push_image("alice/app2", "pr-4", alice.token)
+    await alice.age(20)
+    plan = await alice.plan(POLICY)
+    whole, path, seen = await alice.decisions(plan), f"/user/retention/plans/{plan['id']}/decisions", list[Any]()
+    query = "?per_page=1"
+    while query:
+        page: Any = await registry.call("GET", f"/api/v3{path}{query}", alice.token)
+        seen += page.json
+        assert len(seen) <= len(whole)
+        query = page.headers.get("Link", "").partition(path)[2].partition(">")[0]
+    assert seen == whole
+    for after in ("1-2147483648", "1-99999999999999999", "1-", "-", "99999999999999999999-1"):
+        await alice.ok("GET", f"{path}?after={after}")
+
+
+async def test_numbers_that_no_database_holds_are_refused(registry: Registry) -> None:
+    alice = await kept(registry)
+    for number in (2**63, 10**30):
+        await alice.ok("POST", "/user/retention/plans", {"policy_id": number}, 422)
+        guarded = {**POLICY, "guards": {"max_versions": number}}
+        await alice.ok("POST", "/user/retention/policies", {**guarded, "name": "ci"}, 422)
+        await alice.ok("POST", "/user/retention/plans", {"policy": guarded}, 422)

@@ -142,3 +142,14 @@ def test_a_tag_goes_by_a_rule_that_names_it(case: tuple[World, Policy]) -> None:
 
 def _named(deleting: list[Conditions], name: str) -> bool:
     return any(glob in {"v*", "{v,pr-}1"} for one in deleting for glob in one.tags or ())
+
+
+def test_what_is_kept_is_known_however_much_it_is() -> None:
+    """Of a plan that was interrupted only what is ``loose`` goes: more is kept here than is told."""
+    here, count = Contents(), 10_050
+    for number in range(count):
+        here.add_version(number, _digest(number), _NOW - 9 * _DAY, _NOW - 9 * _DAY, "image", None)
+    untagged = Conditions(untagged=True)
+    kept = check(Policy((PolicyRule(keep=untagged), PolicyRule(delete=untagged)), ("*",)))
+    found = judge(kept, here, _NOW)
+    assert (found.deletes, found.loose, len(found.kept)) == ([], set(), 10_000)

@@ -373,9 +373,10 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention._START": [()],
         "retention._CLAIM": [()],
         "retention._ADVANCE": [
-            (plan, s.package, 1, 0, 1, 1, "planned", True),
-            (plan, s.package, 1, 0, 1, 1, None, False),
+            (plan, s.package, 1, 0, 1, 1, "planned", True, "queued"),
+            (plan, s.package, 1, 0, 1, 1, None, False, "applying"),
         ],
+        "retention._IS_CURRENT": [(plan,)],
         "retention._FORGET_DECISIONS": [(2592000.0,)],
         "retention._FORGET_PLAN": [(2592000.0,)],
         "retention_decisions._FORGET_PACKAGE": [(plan, s.package)],
@@ -387,6 +388,7 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
             for package in (None, 1)
         ],
         "retention_decisions._TO_DO": [(plan, 1, 10, None, 100), (plan, 1, 10, "done", 100)],
+        "retention_decisions._NEXT_PACKAGE": [(s.world.users + policy, plan, 0), (s.world.users + policy, plan, 1)],
         "retention_decisions._SETTLE": [(plan, 1, '[{"place": 1, "outcome": "done", "told": null}]')],
         "retention_decisions._EXPLAINED": [(s.package, s.version), (1, 10)],
         "retention_decisions._NAMED": [(s.org_id, image(s.package))],
@@ -398,7 +400,9 @@ def _retention(s: Sample) -> dict[str, list[Arguments]]:
         "retention_contents._LOSSES": [(s.package, 0, since - 1e8), (1, 0, since - 1e8)],
         "retention_contents._TOUCHED": [(s.package, ids, since, True), (1, [10, 11, 12], since, False)],
         "retention_contents._TAG_TOUCHED": [(s.package, "latest", version, since)],
+        "retention_contents._TAG_WENT": [(s.package, "latest", version, _NOW), (1, "build-0001000", version, _NOW)],
         "retention_contents._WENT": [(s.version, _NOW)],
+        "retention_contents._GONE": [(s.package, [version], _NOW)],
         "retention_contents._MISSING": [(s.package, ids)],
     }
 

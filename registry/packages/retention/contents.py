@@ -15,9 +15,10 @@ class Contents:
     """The live versions of a package and its tags, each numbered as they were read; times are Unix seconds.
 
     There may be half a million of both: so numbers are in arrays. ``touched``: when a version was pushed, last tagged,
-    or pushed again; ``tag_ats``: when a tag was last pushed; ``bare_since``: when a version without a tag lost its last
-    one, as far as that is known; ``pulled``: when a version was last pulled, if ever; ``counted_since``: since when
-    pulls are known. ``parts``: of an index; ``followers``: referrers of a subject and what a fallback tag names.
+    or pushed again; ``tag_ats``: when a tag was last pushed; ``immutable``: the tags that a rule forbids to delete;
+    ``bare_since``: when a version without a tag lost its last one, as far as that is known; ``pulled``: when a version
+    was last pulled, if ever; ``counted_since``: since when pulls are known. ``parts``: of an index; ``followers``:
+    referrers of a subject and what a fallback tag names.
     """
 
     counted_since: float = 0.0
@@ -29,6 +30,7 @@ class Contents:
     tag_names: list[str] = field(default_factory=list)
     tag_versions: "array[int]" = field(default_factory=lambda: array("q"))
     tag_ats: "array[float]" = field(default_factory=lambda: array("d"))
+    immutable: set[int] = field(default_factory=set)
     bare_since: dict[int, float] = field(default_factory=dict)
     pulled: dict[int, float] = field(default_factory=dict)
     parts: dict[int, list[int]] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class Contents:
                 self.followers.setdefault(above, []).append(number)
         self._subjects.clear()
 
-    def add_tag(self, name: str, digest: str, at: float) -> None:
+    def add_tag(self, name: str, digest: str, at: float, *, immutable: bool = False) -> None:
         """Add a tag; one that names what belongs to another version makes it a follower of this version."""
         number = self.number_of.get(digest)
         if number is None:
@@ -66,6 +68,8 @@ class Contents:
         self.touched[number] = max(self.touched[number], at)
         above = self._named(name)
         if above is None:
+            if immutable:
+                self.immutable.add(len(self.tag_names))
             self.tag_names.append(name)
             self.tag_versions.append(number)
             self.tag_ats.append(at)

@@ -20,6 +20,7 @@ _KEPT_MAX: Final = 10_000
 
 Because = list[dict[str, Any]]
 
+_IMMUTABLE: Final[Because] = [{"kept_by": "immutable", "text": "a tag rule forbids to delete it"}]
 _RECENT: Final[Because] = [{"kept_by": "recent", "text": "pushed or tagged less than an hour ago"}]
 
 
@@ -42,7 +43,7 @@ class Decision:
 class Judgement:
     """The decisions about a package: tags to take away, versions in the order in which they go, and what is spared.
 
-    ``versions``: how many there are; ``loose``: the ids of those that have no tag, and that nothing holds.
+    ``versions``: how many there are; ``loose``: the ids of those without a tag that nothing holds or keeps.
     """
 
     untags: list[Decision] = field(default_factory=list)
@@ -91,7 +92,9 @@ class _Judge:
             if rule.keep is not None:
                 self._keep(number, rule.keep)
         for unit in self._taken():
-            if self._is_recent(unit):
+            if unit in self._here.immutable:
+                self._kept[unit] = _IMMUTABLE
+            elif self._is_recent(unit):
                 self._kept[unit] = _RECENT
         gone = self._gone()
         if not self._policy.guards.may_empty and (last := self._last(gone)) is not None:
@@ -249,7 +252,7 @@ class _Judge:
 
     def _told(self, gone: set[int]) -> Judgement:
         here, told = self._here, Judgement(versions=len(self._here.ids))
-        told.loose = {here.ids[self._version[unit]] for unit in self._bare}
+        told.loose = {here.ids[self._version[unit]] for unit in self._bare if unit not in self._kept}
         tags_of: dict[int, tuple[str, ...]] = {}
         for name, number in zip(here.tag_names, here.tag_versions, strict=True):
             if number in gone or number in self._spared:

@@ -26,7 +26,9 @@ _GLOBS_MAX: Final = 50
 _GLOB_MAX: Final = 256
 _STARS_MAX: Final = 8
 _EXPANDED_MAX: Final = 64
+_ALL_EXPANDED_MAX: Final = 256
 _NEWEST_MAX: Final = 1_000_000
+_VERSIONS_MAX: Final = 1_000_000_000
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,8 +93,8 @@ def check(policy: Policy) -> Policy:
             raise PolicyInvalid(f"rules[{number}]", "expected either «keep» or «delete»")
         _check_conditions(f"rules[{number}]", rule)
     guards = policy.guards
-    if guards.max_versions < 0 or not 0 <= guards.max_share <= 1:
-        raise PolicyInvalid("guards", "expected max_versions of 0 or more, and max_share between 0 and 1")
+    if not 0 <= guards.max_versions <= _VERSIONS_MAX or not 0 <= guards.max_share <= 1:
+        raise PolicyInvalid("guards", f"expected max_versions from 0 to {_VERSIONS_MAX}, and max_share between 0 and 1")
     return policy
 
 
@@ -132,6 +134,8 @@ def _check_globs(place: str, globs: tuple[str, ...]) -> None:
             )
         if len(expanded(glob)) > _EXPANDED_MAX:
             raise PolicyInvalid(place, f"expected at most {_EXPANDED_MAX} globs of one with {{a,b}}")
+    if sum(len(expanded(glob)) for glob in globs) > _ALL_EXPANDED_MAX:
+        raise PolicyInvalid(place, f"expected at most {_ALL_EXPANDED_MAX} globs of all with {{a,b}}")
 
 
 def expanded(glob: str) -> list[str]:

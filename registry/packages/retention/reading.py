@@ -47,7 +47,7 @@ async def _read_tags(db: Executor, package_id: int, here: Contents) -> None:
     while True:
         page = await stored.tags(db, package_id, last)
         for one in page:
-            here.add_tag(one.name, one.digest, one.at)
+            here.add_tag(one.name, one.digest, one.at, immutable=one.immutable)
         if len(page) < PAGE:
             break
         last = page[-1].name

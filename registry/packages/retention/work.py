@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from registry.errors import Conflict, NotFound, RegistryError
-from registry.packages.retention.judge import RECENT_SECONDS, Decision
+from registry.packages.retention.judge import RECENT_SECONDS, Decision, Judgement
 from registry.packages.retention.policy import Policy, matcher, needs
 from registry.packages.retention.reading import judged
 from registry.packages.tags import Tags
@@ -28,6 +28,7 @@ from storage.names import Digest, TagName
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
 _AT_ONCE: Final = 100
 _STORED_AT_ONCE: Final = 5000
+_ELSEWHERE: Final = "The package is deleted, or has another name or owner."
 #: After so long a worker looks whether it shall stop, and judges the rest of a package anew.
 _BUDGET_SECONDS: Final = 30.0
 
@@ -35,8 +36,10 @@ _BUDGET_SECONDS: Final = 30.0
 class Changed(Conflict):
     """Versions or tags that a plan has decided about are not as they were any more."""
 
-    def __init__(self, ids: set[int]) -> None:
-        super().__init__("It was pushed, tagged, pulled or held by something else since the plan.")
+    def __init__(
+        self, ids: set[int], message: str = "It was pushed, tagged, pulled or held by something else since the plan."
+    ) -> None:
+        super().__init__(message)
         self.ids = ids
 
 
@@ -61,7 +64,7 @@ class Worker:
         return done + await work(plan) + 1
 
     async def _package(self, plan: StoredPlan, policy: Policy) -> Package | None:
-        """Return the next package of a plan; None: that was the last."""
+        """Return the next package to judge for a plan; None: that was the last."""
         names, after = matcher(policy.packages), plan.package_id
         while found := await retention_contents.packages(self.db, plan.owner_id, after):
             for one in found:
@@ -76,11 +79,14 @@ class Worker:
         policy = policy_of(plan)
         package = await self._package(plan, policy)
         if package is None:
-            state = "planned" if not plan.scheduled else "needs_approval" if plan.guarded else "applying"
+            runs = plan.scheduled and await retention.is_current(self.db, plan.id)
+            state = "planned" if not runs else "needs_approval" if plan.guarded else "applying"
             begin = 0 if state == "applying" else plan.package_id
-            await retention.advance(self.db, plan.id, Progress(begin, state=state, release=True))
+            await retention.advance(self.db, plan, Progress(begin, state=state, release=True))
             return 1
         found, _ = await judged(self.db, package.id, policy)
+        if not await retention.advance(self.db, plan, Progress(plan.package_id)):
+            return 0  # it took so long that another worker has made the plan
         await retention_decisions.forget_package(self.db, plan.id, package.id)
         total = 0
         decided = chain(found.untags, found.deletes, found.kept)
@@ -88,59 +94,68 @@ class Worker:
             rows = [_row(total + place, one) for place, one in enumerate(some)]
             await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
             total += len(rows)
-            await retention.advance(self.db, plan.id, Progress(plan.package_id))
+            await retention.advance(self.db, plan, Progress(plan.package_id))
         done = Progress(
             package.id, 1, int(found.guarded(policy.guards)), len(found.untags), len(found.deletes), release=True
         )
-        await retention.advance(self.db, plan.id, done)
+        await retention.advance(self.db, plan, done)
         return total
 
     # -- apply
 
     async def _apply(self, plan: StoredPlan) -> int:
         policy = policy_of(plan)
-        package = await self._package(plan, policy)
+        package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, state="applied", release=True))
+            await retention.advance(self.db, plan, Progress(plan.package_id, state="applied", release=True))
             return 1
         applying = _Applying(self, plan, policy, package)
+        until = self.now() + _BUDGET_SECONDS
         todo = await retention_decisions.to_do(self.db, plan.id, package.id, None, after=-1, limit=1)
-        if todo and not await applying.all(self.now() + _BUDGET_SECONDS):
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
+        if todo and not await applying.all(until):
+            await retention.advance(self.db, plan, Progress(plan.package_id, release=True))
             return applying.done + 1
-        await retention.advance(self.db, plan.id, Progress(package.id, release=True))
+        await retention.advance(self.db, plan, Progress(package.id, release=True))
         return applying.done
 
     # -- undo
 
     async def _undo(self, plan: StoredPlan) -> int:
-        package = await self._package(plan, policy_of(plan))
+        package = await retention_decisions.next_package(self.db, plan.owner_id, plan.id, plan.package_id)
         if package is None:
-            await retention.advance(self.db, plan.id, Progress(plan.package_id, state="undone", release=True))
+            await retention.advance(self.db, plan, Progress(plan.package_id, state="undone", release=True))
             return 1
-        until, done = self.now() + _BUDGET_SECONDS, 0
-        while found := await retention_decisions.to_do(self.db, plan.id, package.id, "done", after=-1, limit=_AT_ONCE):
-            outcomes = [{"place": one.place, **(await self._back(plan, one))} for one in found]
+        until, done, last = self.now() + _BUDGET_SECONDS, 0, -1
+        while found := await retention_decisions.to_do(
+            self.db, plan.id, package.id, "done", after=last, limit=_AT_ONCE
+        ):
+            outcomes = [{"place": one.place, **(await self._back(plan, one, package))} for one in found]
             await retention_decisions.settle(self.db, plan.id, package.id, outcomes)
-            await retention.advance(self.db, plan.id, Progress(plan.package_id))
-            done += len(found)
+            await retention.advance(self.db, plan, Progress(plan.package_id))
+            done, last = done + len(found), found[-1].place
             if self.now() > until:
-                await retention.advance(self.db, plan.id, Progress(plan.package_id, release=True))
+                await retention.advance(self.db, plan, Progress(plan.package_id, release=True))
                 return done
-        await retention.advance(self.db, plan.id, Progress(package.id, release=True))
+        await retention.advance(self.db, plan, Progress(package.id, release=True))
         return done
 
-    async def _back(self, plan: StoredPlan, one: StoredDecision) -> dict[str, str | None]:
-        actor = actor_of(plan)
+    async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, str | None]:
+        actor, lost = actor_of(plan), "It is purged, or its package is deleted or another's."
+        if not package.name:
+            return {"outcome": "lost", "told": lost}
         try:
             if one.tag is None:
                 await self.versions.restore(one.package_id, one.version_id, actor)
                 return {"outcome": "undone", "told": None}
             return await self._tag_back(one, one.tag, actor)
         except NotFound:  # it came back with what it belongs to; or with somebody else
-            if one.tag is None and not await retention_contents.missing(self.db, one.package_id, [one.version_id]):
+            if (
+                package.name
+                and one.tag is None
+                and not await retention_contents.missing(self.db, one.package_id, [one.version_id])
+            ):
                 return {"outcome": "undone", "told": None}
-            return {"outcome": "lost", "told": "It is purged, or its package is deleted."}
+            return {"outcome": "lost", "told": lost}
         except RegistryError as error:
             return {"outcome": "lost", "told": error.message}
 
@@ -166,26 +181,41 @@ class _Applying:
     async def all(self, until: float) -> bool:
         """Settle all decisions about the package; False: some are left, as the time is over."""
         worker, plan, package = self.worker, self.plan, self.package
-        anew, moment = await judged(worker.db, package.id, self.policy)
+        if package.name and matcher(self.policy.packages).match(package.name) is not None:
+            why, (anew, moment) = Changed(set()), await judged(worker.db, package.id, self.policy)
+        else:
+            why, (anew, moment) = Changed(set(), _ELSEWHERE), (Judgement(), 0.0)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
         held = {one.version_id for one in anew.kept}
-        while found := await retention_decisions.to_do(worker.db, plan.id, package.id, None, after=-1, limit=_AT_ONCE):
+        last = -1
+        while found := await retention_decisions.to_do(
+            worker.db, plan.id, package.id, None, after=last, limit=_AT_ONCE
+        ):
             # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
-            behind = {one.version_id for one in found if _goes_along(one)} & anew.loose - held
+            behind = await self._behind(found) & anew.loose - held
             going |= behind
             agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
-            outcomes = [await self._changed(one, Changed(set())) for one in found if one not in agreed]
+            outcomes = [await self._changed(one, why) for one in found if one not in agreed]
             untags = [one for one in agreed if one.tag is not None]
             outcomes += [await self._untag(one, moment) for one in untags]
             deletes = [one for one in agreed if one.tag is None]
             outcomes += await self._delete(deletes, going, moment)
             await retention_decisions.settle(worker.db, plan.id, package.id, outcomes)
-            await retention.advance(worker.db, plan.id, Progress(plan.package_id))
-            self.done += len(found)
+            await retention.advance(worker.db, plan, Progress(plan.package_id))
+            self.done, last = self.done + len(found), found[-1].place
             if worker.now() > until:
                 return False
         return True
+
+    async def _behind(self, found: Sequence[StoredDecision]) -> set[int]:
+        """Return the versions that go along with one that went since the plan is applied."""
+        holders = {one.version_id: holder for one in found if (holder := _goes_with(one)) is not None}
+        since = self.plan.applied_at
+        if not holders or since is None:
+            return set()
+        gone = await retention_contents.gone(self.worker.db, self.package.id, set(holders.values()), since)
+        return {version_id for version_id, holder in holders.items() if holder in gone}
 
     async def _untag(self, one: StoredDecision, moment: float) -> dict[str, Any]:
         async def check(tx: Transaction) -> None:
@@ -196,7 +226,7 @@ class _Applying:
         try:
             await self.worker.tags.delete(one.package_id, TagName(one.tag or ""), actor_of(self.plan), check)
         except NotFound:
-            return _outcome(one, "changed", "The tag is gone.")
+            return await self._changed(one, Changed(set(), "The tag is gone."))
         except RegistryError as error:
             return _refused(one, error)
         return _outcome(one, "done")
@@ -221,11 +251,18 @@ class _Applying:
         return outcomes
 
     async def _changed(self, one: StoredDecision, changed: Changed) -> dict[str, Any]:
-        """Return the outcome of a version that has changed: if it went along with another of the plan, it is done."""
-        since = self.plan.applied_at
-        if since is not None and await retention_contents.went(self.worker.db, one.version_id, since):
-            return _outcome(one, "done")
-        return _outcome(one, "changed", changed.message)
+        """Return the outcome of what has changed: if it went since the plan is applied, it is done.
+
+        It went along with another of the plan, or a worker died before it could tell.
+        """
+        db, since = self.worker.db, self.plan.applied_at
+        if since is None:
+            went = False
+        elif one.tag is None:
+            went = await retention_contents.went(db, one.version_id, since)
+        else:
+            went = await retention_contents.tag_went(db, self.package.id, one.tag, one.digest, since)
+        return _outcome(one, "done") if went else _outcome(one, "changed", changed.message)
 
     async def _delete_all(self, ids: list[int], going: set[int], moment: float) -> None:
         package_id, pulls = self.package.id, needs(self.policy).pulls
@@ -265,8 +302,10 @@ def actor_of(plan: StoredPlan) -> Actor:
     return Actor(plan.actor_id, None, "policy")
 
 
-def _goes_along(one: StoredDecision) -> bool:
-    return one.tag is None and '"deleted_with"' in one.because
+def _goes_with(one: StoredDecision) -> str | None:
+    """Return the digest of the version that one goes along with; None: a rule deletes it."""
+    found: str | None = msgspec.json.decode(one.because)[0].get("deleted_with")
+    return found
 
 
 def _row(place: int, one: Decision) -> NewDecision:
