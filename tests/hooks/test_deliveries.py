@@ -172,6 +172,24 @@ async def test_what_fails_is_sent_again_the_same_and_holds_up_its_package_alone(
     assert (v1["state"], v1["attempts"], v1["status_code"]) == ("delivered", 2, 200)
 
 
+async def test_what_is_sent_again_has_the_signature_of_the_secret_of_now(world: World) -> None:
+    """Whoever mends a secret that the receiver did not know has what was refused sent again, and taken."""
+    hook = await world.hook()
+    world.receiver.answer = lambda one: web.Response(status=204 if one.is_signed("another") else 401)
+    await world.push("app", "v1")
+    await world.deliver()
+    await world.call("PATCH", f"/orgs/acme/hooks/{hook}/config", {"secret": "another"})
+    await world.due()
+    await world.deliver()
+    (told, _) = await world.deliveries(hook)
+    assert (told["state"], told["attempts"]) == ("delivered", 2)
+    await world.call("PATCH", f"/orgs/acme/hooks/{hook}/config", {"secret": None})
+    await world.call("POST", f"/orgs/acme/hooks/{hook}/deliveries/{told['id']}/attempts", status=202)
+    await world.deliver()
+    assert not {name for name in world.receiver.got[-1].headers if name.startswith("X-Hub-Signature")}
+    assert world.receiver.got[-1].body == world.receiver.got[-2].body
+
+
 async def test_what_fails_for_an_hour_holds_up_nothing_any_more(world: World) -> None:
     await world.hook()
     await world.deliver()
