@@ -82,12 +82,14 @@ class Requests:
             raise NothingToSend("the package is no more")
         if hook.owner_id not in (None, about.owner_id) and taken.action != "transferred":
             raise NothingToSend("the package has another owner now")
+        if hook.repository_id not in (None, about.repository_id) and taken.action != "unlinked":
+            raise NothingToSend("the package is linked to the repository no more")
         if hook.format == "distribution":
             enveloped = of_distribution(self._urls, taken, about)
             if enveloped is None:
                 raise NothingToSend("distribution has no such event")
             return enveloped
-        linked = hook.repository_id if about.repository_id is None else about.repository_id
+        linked = about.repository_id if hook.repository_id is None else hook.repository_id
         repository = None if linked is None else await hook_subjects.repository(self._db, linked)
         payload = package_payload(self._urls, taken, about, repository)
         if hook.format == "cloudevents":

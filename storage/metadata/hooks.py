@@ -102,6 +102,9 @@ _DELETE: Final = select(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$2")}),
     gone AS (DELETE FROM hooks WHERE id = $1 RETURNING *),
+    unsent AS (
+        DELETE FROM hook_deliveries
+         WHERE state IN ('held', 'waiting', 'sending') AND hook_id IN (SELECT id FROM gone)),
     recorded AS ({_note("hook.destroy", "gone")})
     SELECT id FROM gone
     """,
@@ -151,7 +154,7 @@ def _values(new: NewHook) -> tuple[object, ...]:
 
 
 async def delete(db: Executor, hook_id: int) -> bool:
-    """Delete a hook; False: the hook is gone."""
+    """Delete a hook, with what waits to be sent; False: the hook is gone."""
     return await _DELETE.maybe(db, hook_id, events.by()) is not None
 
 

@@ -67,6 +67,7 @@ def _changed(source: LiteralString) -> LiteralString:
             f"{source} WHERE changed.repository_id IS DISTINCT FROM changed.former_id"
             " AND changed.former_id IS NOT NULL",
             owner="changed.owner_id",
+            repository="changed.former_id",
             data=f"jsonb_build_object('repository', {unlinked})",
         ),
         events.event(
@@ -74,6 +75,7 @@ def _changed(source: LiteralString) -> LiteralString:
             f"{source} WHERE changed.repository_id IS DISTINCT FROM changed.former_id"
             " AND changed.repository_id IS NOT NULL",
             owner="changed.owner_id",
+            repository="changed.repository_id",
             data=f"jsonb_build_object('repository', {linked})",
         ),
         events.event(

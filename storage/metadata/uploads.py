@@ -14,7 +14,6 @@ from storage.metadata.query import Executor, command, select
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
 
-
 #: Far above any quota, and what is used has place beside it in a bigint: a client may announce what it likes.
 _EXPECTED_MOST: Final = 2**62
 

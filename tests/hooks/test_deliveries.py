@@ -9,6 +9,7 @@ from aiohttp import web
 from registry.hooks.hooks import HOOKS_MAX
 from registry.jobs.runner import run_once
 from registry.jobs.tell_hooks import tell_hooks
+from storage.metadata import deliveries
 from tests.hooks.conftest import World, made
 from tests.support.multiplatform import INDEX, Repository
 from tests.support.receiver import ALLOWED, SECRET, Receiver
@@ -285,6 +286,24 @@ async def test_a_delivery_is_shown_and_sent_once_more(world: World) -> None:
     newest = (await world.deliveries(hook))[0]
     assert (newest["redelivery"], newest["guid"]) == (True, delivery["guid"])
     assert newest["id"] != delivery["id"]
+
+
+async def test_nothing_waits_for_a_hook_that_is_deleted(world: World) -> None:
+    """It would count among what waits, which wakes somebody, and nobody could see of which hook it is."""
+    hook = await world.hook()
+    world.receiver.status = 500
+    await world.push("app", "v1")
+    await world.deliver()
+    await _untagged(world, "app")
+    await world.deliver()
+    db = world.registry.services.db
+    assert await deliveries.waiting(db) == 1
+    await world.call("DELETE", f"/orgs/acme/hooks/{hook}", status=204)
+    await world.due()
+    await world.deliver()
+    assert await deliveries.waiting(db) == 0
+    assert [row["event"] for row in await db.fetch("SELECT event FROM hook_deliveries")] == ["ping"]
+    assert len(world.receiver.told) == 1
 
 
 async def test_the_deliveries_have_pages(world: World) -> None:
