@@ -11,11 +11,12 @@ from registry.hooks.formats import of_cloud_events, of_distribution, of_github, 
 from registry.hooks.hooks import Opened
 from registry.hooks.payloads import Addresses, package_payload
 from registry.hooks.shapes import hook_shape
-from registry.hooks.telling import OF_GITHUB, PING
+from registry.hooks.telling import OF_GITHUB, PING, UNLINKED
 from registry.version import VERSION
 from storage.metadata import hook_subjects
 from storage.metadata.database import Database
 from storage.metadata.deliveries import Taken
+from storage.metadata.hook_subjects import Subject
 
 #: The headers that sign a body, and the hash of each.
 _SIGNATURES: Final = {"X-Hub-Signature": "sha1", "X-Hub-Signature-256": "sha256"}
@@ -82,8 +83,8 @@ class Requests:
             raise NothingToSend("the package is no more")
         if hook.owner_id not in (None, about.owner_id) and taken.action != "transferred":
             raise NothingToSend("the package has another owner now")
-        if hook.repository_id not in (None, about.repository_id) and taken.action != "unlinked":
-            raise NothingToSend("the package is linked to the repository no more")
+        if hook.repository_id is not None:
+            _check_shared(taken, about, hook.repository_id)
         if hook.format == "distribution":
             enveloped = of_distribution(self._urls, taken, about)
             if enveloped is None:
@@ -112,3 +113,14 @@ def _signed(headers: Mapping[str, str], body: bytes, secret: str | None) -> dict
         return kept
     key = secret.encode()
     return kept | {name: f"{kind}={hmac.new(key, body, kind).hexdigest()}" for name, kind in _SIGNATURES.items()}
+
+
+def _check_shared(taken: Taken, about: Subject, repository_id: int) -> None:
+    """Refuse to tell a repository, whose admins may not read it, of a package. Raises NothingToSend."""
+    inherited = about.inherit_access
+    if taken.action == UNLINKED:
+        inherited = orjson.loads(taken.data or "{}").get("inherited", False)
+    elif about.repository_id != repository_id:
+        raise NothingToSend("the package is linked to the repository no more")
+    if about.visibility != "public" and not inherited:
+        raise NothingToSend("the package does not inherit the access of the repository")

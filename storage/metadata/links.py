@@ -68,7 +68,8 @@ def _changed(source: LiteralString) -> LiteralString:
             " AND changed.former_id IS NOT NULL",
             owner="changed.owner_id",
             repository="changed.former_id",
-            data=f"jsonb_build_object('repository', {unlinked})",
+            data=f"jsonb_build_object('repository', {unlinked}) || CASE WHEN changed.inherited"
+            " THEN '{\"inherited\": true}'::jsonb ELSE '{}' END",
         ),
         events.event(
             f"'{events.REPOSITORY_LINKED}'",

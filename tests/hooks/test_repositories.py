@@ -4,7 +4,8 @@ from tests.hooks.conftest import World
 
 
 async def _linked(world: World, name: str) -> None:
-    await world.call("PUT", "/orgs/acme/packages/container/app/repository", {"repository": f"acme/{name}"})
+    link = {"repository": f"acme/{name}", "inherit_access": True}
+    await world.call("PUT", "/orgs/acme/packages/container/app/repository", link)
 
 
 async def test_a_package_is_told_to_the_repository_that_it_is_linked_to(world: World) -> None:
@@ -23,9 +24,9 @@ async def test_a_package_is_told_to_the_repository_that_it_is_linked_to(world: W
     await world.deliver()
     for name in ("code", "other"):
         _, *told = world.receiver.of(f"/{name}")
-        assert [one.what[1] for one in told if one.what[1] != "inheritance_changed"] == ["linked", "unlinked"]
+        assert [one.what[1] for one in told if "linked" in one.what[1]] == ["linked", "unlinked"]
         for one in told:
-            assert one.json["repository"]["full_name"] == f"acme/{name}"
+            assert one.json["repository"]["full_name"] == f"acme/{name}", one.what
             assert (b"acme/other" if name == "code" else b"acme/code") not in one.body
 
 
@@ -45,3 +46,23 @@ async def test_what_waits_is_not_told_once_the_package_is_linked_no_more(world: 
     assert [one.what[1] for one in world.receiver.got[before:]] == ["unlinked"]
     (told,) = await world.call("GET", f"/repos/acme/code/hooks/{hook}/deliveries?status=failure")
     assert told["status"] == "the package is linked to the repository no more"
+
+
+async def test_a_private_package_that_inherits_nothing_is_not_told(world: World) -> None:
+    """Admins of the repository may not read it."""
+    await world.call("POST", "/orgs/acme/repos", {"name": "code", "private": True}, status=201)
+    await world.hook("/code", "repos/acme/code", events=["*"])
+    await world.push("app", "v1")
+    await world.deliver()
+    link = {"repository": "acme/code", "inherit_access": False}
+    await world.call("PUT", "/orgs/acme/packages/container/app/repository", link)
+    await world.push("app", "v2")
+    await world.deliver()
+    await world.call("DELETE", "/orgs/acme/packages/container/app/repository", status=204)
+    await world.deliver()
+    assert world.receiver.told == []
+    await world.call("PUT", "/orgs/acme/packages/container/app/repository", link)
+    await world.call("PATCH", "/orgs/acme/packages/container/app", {"visibility": "public"})
+    await world.push("app", "v3")
+    await world.deliver()
+    assert ("package", "published", "v3") in world.receiver.told
