@@ -139,6 +139,20 @@ class Place:
     repository_id: int | None
 
 
+_HOLD: Final = command(
+    """
+    WITH account AS MATERIALIZED (SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE),
+    repository AS MATERIALIZED (SELECT FROM repositories WHERE id = $2 FOR NO KEY UPDATE)
+    SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM repository)
+    """
+)
+
+
+async def hold(tx: Executor, place: Place) -> None:
+    """Lock the organization or repository, so that its hooks are made one after another."""
+    await _HOLD.run(tx, place.owner_id, place.repository_id)
+
+
 async def insert(db: Executor, hook_id: int, place: Place, new: NewHook) -> Hook:
     """Insert a hook."""
     return await _INSERT.one(db, hook_id, place.owner_id, place.repository_id, *_values(new), events.by())

@@ -1,5 +1,6 @@
 """Webhooks from the push to the receiver: what is told, how it is signed, in which order, and how often."""
 
+import asyncio
 import hashlib
 from itertools import groupby
 from typing import Any
@@ -375,11 +376,17 @@ async def test_what_no_hook_may_be(world: World) -> None:
     good = {"url": "https://a.example/"}
     wrong += [{"config": good, "events": ["push"]}, {"config": good, "events": []}]
     wrong += [{"config": {**good, "insecure_ssl": "1"}}, {"config": {**good, "secret": "x" * 256}}]
+    wrong += [{"config": {**good, "secret": "*" * 8}}]  # as it is told: everybody would know it
     for body in wrong:
         await world.call("POST", "/orgs/acme/hooks", body, status=422)
-    for _ in range(HOOKS_MAX):
-        await world.call("POST", "/orgs/acme/hooks", {"config": good}, status=201)
-    await world.call("POST", "/orgs/acme/hooks", {"config": good}, status=422)
+    await world.call("POST", "/orgs/acme/repos", {"name": "code"}, status=201)
+    for whose in ("orgs/acme", "repos/acme/code"):
+        crowd = [
+            world.registry.call("POST", f"/api/v3/{whose}/hooks", world.alice, json={"config": good})
+            for _ in range(HOOKS_MAX + 5)
+        ]
+        statuses = sorted(answer.status for answer in await asyncio.gather(*crowd))
+        assert statuses == [201] * HOOKS_MAX + [422] * 5
 
 
 async def test_other_formats(world: World) -> None:
