@@ -51,7 +51,7 @@ async def test_what_waits_is_not_told_once_the_package_is_linked_no_more(world: 
 async def test_a_private_package_that_inherits_nothing_is_not_told(world: World) -> None:
     """Admins of the repository may not read it."""
     await world.call("POST", "/orgs/acme/repos", {"name": "code", "private": True}, status=201)
-    await world.hook("/code", "repos/acme/code", events=["*"])
+    hook = await world.hook("/code", "repos/acme/code", events=["*"])
     await world.push("app", "v1")
     await world.deliver()
     link = {"repository": "acme/code", "inherit_access": False}
@@ -61,6 +61,8 @@ async def test_a_private_package_that_inherits_nothing_is_not_told(world: World)
     await world.call("DELETE", "/orgs/acme/packages/container/app/repository", status=204)
     await world.deliver()
     assert world.receiver.told == []
+    kept = await world.call("GET", f"/repos/acme/code/hooks/{hook}/deliveries")
+    assert [one["event"] for one in kept] == ["ping"], "nor that anything happened"
     await world.call("PUT", "/orgs/acme/packages/container/app/repository", link)
     await world.call("PATCH", "/orgs/acme/packages/container/app", {"visibility": "public"})
     await world.push("app", "v3")
