@@ -99,11 +99,12 @@ class Hooks:
     async def create(self, place: Place, wanted: Wanted) -> Opened:
         """Create a hook, which is sent a ping. Raises HookInvalid."""
         self._check(wanted)
-        if len(await hooks.of(self._db, place)) >= HOOKS_MAX:
-            raise HookInvalid(f"there are {HOOKS_MAX} hooks already: delete one that nobody needs")
         hook_id = await hooks.next_id(self._db)
 
         async def work(tx: Transaction) -> Hook:
+            await hooks.hold(tx, place)
+            if len(await hooks.of(tx, place)) >= HOOKS_MAX:
+                raise HookInvalid(f"there are {HOOKS_MAX} hooks already: delete one that nobody needs")
             made = await hooks.insert(tx, hook_id, place, self._sealed(hook_id, wanted))
             await deliveries.ping(tx, hook_id)
             return made
@@ -172,6 +173,8 @@ class Hooks:
         unknown = [name for name in wanted.events if name not in (*NAMES, ALL)]
         if unknown or not wanted.events:
             raise HookInvalid(f"expected events among {', '.join((*NAMES, ALL))}, got {', '.join(unknown)[:100]!r}")
+        if wanted.config.secret == HIDDEN:
+            raise HookInvalid("expected a secret: the asterisks stand for one that is kept")
         if wanted.config.secret is not None and not 0 < len(wanted.config.secret) <= _SECRET_MAX:
             raise HookInvalid(f"expected a secret of 1 to {_SECRET_MAX} characters")
         self._check_url(wanted.config.url)

@@ -1,6 +1,5 @@
 """The requests that hooks are sent: the headers of GitHub, and a body in the format of the hook."""
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +11,15 @@ from registry.hooks.formats import of_cloud_events, of_distribution, of_github, 
 from registry.hooks.hooks import Opened
 from registry.hooks.payloads import Addresses, package_payload
 from registry.hooks.shapes import hook_shape
-from registry.hooks.telling import OF_GITHUB, PING
+from registry.hooks.telling import OF_GITHUB, PING, UNLINKED
 from registry.version import VERSION
 from storage.metadata import hook_subjects
 from storage.metadata.database import Database
 from storage.metadata.deliveries import Taken
+from storage.metadata.hook_subjects import Subject
 
+#: The headers that sign a body, and the hash of each.
+_SIGNATURES: Final = {"X-Hub-Signature": "sha1", "X-Hub-Signature-256": "sha256"}
 _ZEN: Final = "What is here stays here until somebody deletes it."
 
 
@@ -42,13 +44,14 @@ class Requests:
         self._urls: Final = urls
 
     async def of(self, taken: Taken, opened: Opened | None) -> HookRequest:
-        """Return the request of a delivery: the one that was stored, if it was begun. Raises NothingToSend."""
+        """Return the request of a delivery: what was stored, if it was begun, signed anew. Raises NothingToSend."""
         if opened is None:
             raise NothingToSend("the hook is gone")
         if opened.config is None:
             raise NothingToSend("its secret cannot be opened: MOORAGE_SECRET_KEY has changed")
         if taken.payload is not None and taken.request_headers is not None:
-            return HookRequest(opened.config.url, orjson.loads(taken.request_headers), taken.payload)
+            sent = orjson.loads(taken.request_headers)
+            return HookRequest(opened.config.url, _signed(sent, taken.payload, opened.config.secret), taken.payload)
         kind, body = await self._body(taken, opened)
         hook = opened.hook
         target = hook.repository_id if hook.owner_id is None else hook.owner_id
@@ -67,11 +70,7 @@ class Requests:
         }
         if taken.xid is not None:
             headers["X-Moorage-Sequence"] = f"{taken.xid}-{taken.event_id}"
-        if opened.config.secret is not None:
-            key = opened.config.secret.encode()
-            headers["X-Hub-Signature"] = "sha1=" + hmac.new(key, body, hashlib.sha1).hexdigest()
-            headers["X-Hub-Signature-256"] = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
-        return HookRequest(opened.config.url, headers, body)
+        return HookRequest(opened.config.url, _signed(headers, body, opened.config.secret), body)
 
     async def _body(self, taken: Taken, opened: Opened) -> tuple[str, bytes]:
         hook = opened.hook
@@ -84,12 +83,14 @@ class Requests:
             raise NothingToSend("the package is no more")
         if hook.owner_id not in (None, about.owner_id) and taken.action != "transferred":
             raise NothingToSend("the package has another owner now")
+        if hook.repository_id is not None:
+            _check_shared(taken, about, hook.repository_id)
         if hook.format == "distribution":
             enveloped = of_distribution(self._urls, taken, about)
             if enveloped is None:
                 raise NothingToSend("distribution has no such event")
             return enveloped
-        linked = hook.repository_id if about.repository_id is None else about.repository_id
+        linked = about.repository_id if hook.repository_id is None else hook.repository_id
         repository = None if linked is None else await hook_subjects.repository(self._db, linked)
         payload = package_payload(self._urls, taken, about, repository)
         if hook.format == "cloudevents":
@@ -103,3 +104,23 @@ class Requests:
             repository = await hook_subjects.repository(self._db, hook.repository_id)
             return "" if repository is None else f"repos/{repository.full_name}"
         return f"orgs/{await hook_subjects.login(self._db, hook.owner_id)}"
+
+
+def _signed(headers: Mapping[str, str], body: bytes, secret: str | None) -> dict[str, str]:
+    """Return headers with the signatures of today's secret, which may be another than at the first attempt."""
+    kept = {name: value for name, value in headers.items() if name not in _SIGNATURES}
+    if secret is None:
+        return kept
+    key = secret.encode()
+    return kept | {name: f"{kind}={hmac.new(key, body, kind).hexdigest()}" for name, kind in _SIGNATURES.items()}
+
+
+def _check_shared(taken: Taken, about: Subject, repository_id: int) -> None:
+    """Refuse to tell a repository, whose admins may not read it, of a package. Raises NothingToSend."""
+    inherited = about.inherit_access
+    if taken.action == UNLINKED:
+        inherited = orjson.loads(taken.data or "{}").get("inherited", False)
+    elif about.repository_id != repository_id:
+        raise NothingToSend("the package is linked to the repository no more")
+    if about.visibility != "public" and not inherited:
+        raise NothingToSend("the package does not inherit the access of the repository")

@@ -15,6 +15,7 @@ PING: Final = "ping"
 NAMES: Final = (*OF_GITHUB, OWN)
 PUBLISHED: Final = "published"
 UPDATED: Final = "updated"
+UNLINKED: Final = "unlinked"
 
 #: Of the first version of a package there is a happening of its own.
 _UNTOLD: Final = frozenset({events.PACKAGE_PUBLISHED})
@@ -25,7 +26,7 @@ _ACTIONS: Final = {
     events.VERSION_DELETED: "version_deleted",
     events.VERSION_RESTORED: "version_restored",
     events.REPOSITORY_LINKED: "linked",
-    events.REPOSITORY_UNLINKED: "unlinked",
+    events.REPOSITORY_UNLINKED: UNLINKED,
 }
 _TAGGED: Final = frozenset({events.TAG_CREATED, events.TAG_MOVED})
 _PREFIX: Final = "packages."

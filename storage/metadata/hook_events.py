@@ -15,7 +15,10 @@ READ: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An event of a package, for those who are told; ``data``: JSON. ``digest``: of a tag that is gone, the former."""
+    """An event of a package, for those who are told; ``data``: JSON. ``digest``: of a tag that is gone, the former.
+
+    ``repository_id`` None also where admins of the repository may not know of the package.
+    """
 
     xid: int
     id: int
@@ -58,13 +61,15 @@ _BEHIND: Final = select(
     Read,
     f"""
     SELECT event.xid::text::bigint AS xid, event.id, event.at, event.action, event.owner_id, event.package_id,
-           coalesce(event.repository_id, package.repository_id) AS repository_id, event.version_id,
+           CASE WHEN package.visibility = 'public' OR package.inherit_access OR event.data @> '{{"inherited": true}}'
+                THEN coalesce(event.repository_id, package.repository_id) END AS repository_id, event.version_id,
            {digest_text("coalesce(event.digest, event.before_digest)")} AS digest,
            event.tag, event.actor_id, event.data::text AS data
       FROM (SELECT * FROM events
              WHERE (xid, id) > ($1::text::xid8, $2::bigint) AND xid < event_horizon()
              ORDER BY xid, id LIMIT {READ}) AS event
-      LEFT JOIN LATERAL (SELECT repository_id FROM packages WHERE id = event.package_id LIMIT 1) AS package ON true
+      LEFT JOIN LATERAL (SELECT repository_id, visibility, inherit_access FROM packages
+                          WHERE id = event.package_id LIMIT 1) AS package ON true
      ORDER BY event.xid, event.id
     """,
 )

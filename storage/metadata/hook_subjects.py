@@ -23,6 +23,8 @@ class Subject:
     owner_site_admin: bool
     owner_description: str | None
     repository_id: int | None
+    visibility: str
+    inherit_access: bool
     version_id: int | None
     version_description: str | None
     licenses: str | None
@@ -45,6 +47,7 @@ _SUBJECT: Final = select(
     SELECT package.id AS package_id, package.name AS package, package.description, package.created_at,
            package.updated_at, owner.id AS owner_id, owner.login AS owner, owner.kind AS owner_kind,
            owner.site_admin AS owner_site_admin, owner.description AS owner_description, package.repository_id,
+           package.visibility, package.inherit_access,
            version.id AS version_id, version.description AS version_description, version.licenses, version.source_url,
            version.digest, version.media_type, version.size, version.body, version.created_at AS version_created_at,
            version.updated_at AS version_updated_at, sender.id AS sender_id, sender.login AS sender,

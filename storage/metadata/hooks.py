@@ -102,6 +102,9 @@ _DELETE: Final = select(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$2")}),
     gone AS (DELETE FROM hooks WHERE id = $1 RETURNING *),
+    unsent AS (
+        DELETE FROM hook_deliveries
+         WHERE state IN ('held', 'waiting', 'sending') AND hook_id IN (SELECT id FROM gone)),
     recorded AS ({_note("hook.destroy", "gone")})
     SELECT id FROM gone
     """,
@@ -136,6 +139,20 @@ class Place:
     repository_id: int | None
 
 
+_HOLD: Final = command(
+    """
+    WITH account AS MATERIALIZED (SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE),
+    repository AS MATERIALIZED (SELECT FROM repositories WHERE id = $2 FOR NO KEY UPDATE)
+    SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM repository)
+    """
+)
+
+
+async def hold(tx: Executor, place: Place) -> None:
+    """Lock the organization or repository, so that its hooks are made one after another."""
+    await _HOLD.run(tx, place.owner_id, place.repository_id)
+
+
 async def insert(db: Executor, hook_id: int, place: Place, new: NewHook) -> Hook:
     """Insert a hook."""
     return await _INSERT.one(db, hook_id, place.owner_id, place.repository_id, *_values(new), events.by())
@@ -151,7 +168,7 @@ def _values(new: NewHook) -> tuple[object, ...]:
 
 
 async def delete(db: Executor, hook_id: int) -> bool:
-    """Delete a hook; False: the hook is gone."""
+    """Delete a hook, with what waits to be sent; False: the hook is gone."""
     return await _DELETE.maybe(db, hook_id, events.by()) is not None
 
 

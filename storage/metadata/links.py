@@ -67,13 +67,16 @@ def _changed(source: LiteralString) -> LiteralString:
             f"{source} WHERE changed.repository_id IS DISTINCT FROM changed.former_id"
             " AND changed.former_id IS NOT NULL",
             owner="changed.owner_id",
-            data=f"jsonb_build_object('repository', {unlinked})",
+            repository="changed.former_id",
+            data=f"jsonb_build_object('repository', {unlinked}) || CASE WHEN changed.inherited"
+            " THEN '{\"inherited\": true}'::jsonb ELSE '{}' END",
         ),
         events.event(
             f"'{events.REPOSITORY_LINKED}'",
             f"{source} WHERE changed.repository_id IS DISTINCT FROM changed.former_id"
             " AND changed.repository_id IS NOT NULL",
             owner="changed.owner_id",
+            repository="changed.repository_id",
             data=f"jsonb_build_object('repository', {linked})",
         ),
         events.event(

@@ -1,6 +1,8 @@
 """Webhooks from the push to the receiver: what is told, how it is signed, in which order, and how often."""
 
+import asyncio
 import hashlib
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -9,6 +11,7 @@ from aiohttp import web
 from registry.hooks.hooks import HOOKS_MAX
 from registry.jobs.runner import run_once
 from registry.jobs.tell_hooks import tell_hooks
+from storage.metadata import deliveries
 from tests.hooks.conftest import World, made
 from tests.support.multiplatform import INDEX, Repository
 from tests.support.receiver import ALLOWED, SECRET, Receiver
@@ -65,7 +68,8 @@ async def test_only_what_a_hook_wants(world: World) -> None:
     await world.hook("/repo", "repos/acme/code", events=["package"])
     await world.push("app", "v1")
     await world.deliver()
-    await world.call("PUT", "/orgs/acme/packages/container/app/repository", {"repository": "acme/code"})
+    link = {"repository": "acme/code", "inherit_access": True}
+    await world.call("PUT", "/orgs/acme/packages/container/app/repository", link)
     await world.push("app", "v2")
     await world.registry.push_image("alice/other", "v1", world.alice)
     await world.deliver()
@@ -73,7 +77,7 @@ async def test_only_what_a_hook_wants(world: World) -> None:
         path: [one.what for one in world.receiver.of(path) if one.event != "ping"]
         for path in ("/all", "/registry", "/off", "/repo")
     }
-    assert [what[0] for what in tags["/all"]] == [
+    assert [event for event, _ in groupby(what[0] for what in tags["/all"])] == [
         "package", "registry_package", "moorage.package", "package", "registry_package"
     ]  # fmt: skip
     assert [what[2] for what in tags["/registry"]] == ["v1", "v2"]
@@ -170,6 +174,24 @@ async def test_what_fails_is_sent_again_the_same_and_holds_up_its_package_alone(
     assert (first.body, first.headers["X-GitHub-Delivery"]) == (again.body, again.headers["X-GitHub-Delivery"])
     v1 = next(one for one in await world.deliveries(hook) if one["guid"] == again.headers["X-GitHub-Delivery"])
     assert (v1["state"], v1["attempts"], v1["status_code"]) == ("delivered", 2, 200)
+
+
+async def test_what_is_sent_again_has_the_signature_of_the_secret_of_now(world: World) -> None:
+    """Whoever mends a secret that the receiver did not know has what was refused sent again, and taken."""
+    hook = await world.hook()
+    world.receiver.answer = lambda one: web.Response(status=204 if one.is_signed("another") else 401)
+    await world.push("app", "v1")
+    await world.deliver()
+    await world.call("PATCH", f"/orgs/acme/hooks/{hook}/config", {"secret": "another"})
+    await world.due()
+    await world.deliver()
+    (told, _) = await world.deliveries(hook)
+    assert (told["state"], told["attempts"]) == ("delivered", 2)
+    await world.call("PATCH", f"/orgs/acme/hooks/{hook}/config", {"secret": None})
+    await world.call("POST", f"/orgs/acme/hooks/{hook}/deliveries/{told['id']}/attempts", status=202)
+    await world.deliver()
+    assert not {name for name in world.receiver.got[-1].headers if name.startswith("X-Hub-Signature")}
+    assert world.receiver.got[-1].body == world.receiver.got[-2].body
 
 
 async def test_what_fails_for_an_hour_holds_up_nothing_any_more(world: World) -> None:
@@ -269,6 +291,24 @@ async def test_a_delivery_is_shown_and_sent_once_more(world: World) -> None:
     assert newest["id"] != delivery["id"]
 
 
+async def test_nothing_waits_for_a_hook_that_is_deleted(world: World) -> None:
+    """It would count among what waits, which wakes somebody, and nobody could see of which hook it is."""
+    hook = await world.hook()
+    world.receiver.status = 500
+    await world.push("app", "v1")
+    await world.deliver()
+    await _untagged(world, "app")
+    await world.deliver()
+    db = world.registry.services.db
+    assert await deliveries.waiting(db) == 1
+    await world.call("DELETE", f"/orgs/acme/hooks/{hook}", status=204)
+    await world.due()
+    await world.deliver()
+    assert await deliveries.waiting(db) == 0
+    assert [row["event"] for row in await db.fetch("SELECT event FROM hook_deliveries")] == ["ping"]
+    assert len(world.receiver.told) == 1
+
+
 async def test_the_deliveries_have_pages(world: World) -> None:
     hook = await world.hook()
     for _ in range(4):
@@ -336,11 +376,17 @@ async def test_what_no_hook_may_be(world: World) -> None:
     good = {"url": "https://a.example/"}
     wrong += [{"config": good, "events": ["push"]}, {"config": good, "events": []}]
     wrong += [{"config": {**good, "insecure_ssl": "1"}}, {"config": {**good, "secret": "x" * 256}}]
+    wrong += [{"config": {**good, "secret": "*" * 8}}]  # as it is told: everybody would know it
     for body in wrong:
         await world.call("POST", "/orgs/acme/hooks", body, status=422)
-    for _ in range(HOOKS_MAX):
-        await world.call("POST", "/orgs/acme/hooks", {"config": good}, status=201)
-    await world.call("POST", "/orgs/acme/hooks", {"config": good}, status=422)
+    await world.call("POST", "/orgs/acme/repos", {"name": "code"}, status=201)
+    for whose in ("orgs/acme", "repos/acme/code"):
+        crowd = [
+            world.registry.call("POST", f"/api/v3/{whose}/hooks", world.alice, json={"config": good})
+            for _ in range(HOOKS_MAX + 5)
+        ]
+        statuses = sorted(answer.status for answer in await asyncio.gather(*crowd))
+        assert statuses == [201] * HOOKS_MAX + [422] * 5
 
 
 async def test_other_formats(world: World) -> None:

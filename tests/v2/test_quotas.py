@@ -70,6 +70,16 @@ async def test_what_does_not_fit_is_refused_by_its_length(registry: Registry) ->
         assert put.status == status, put.body
 
 
+async def test_a_length_that_no_number_of_postgres_has_is_refused_like_any(registry: Registry) -> None:
+    people = await _filled(registry, bytes=10**18)
+    at_once = f"/v2/acme/web/blobs/uploads/?digest={sha256(b'-')}"
+    for length in (2**63 - 1, 2**63, 2**64 - 1):
+        raw = await Session(registry, "acme/web", people.owner, at_once).raw(f"Content-Length: {length}", method="POST")
+        async with asyncio.timeout(5):
+            assert await raw.status_line() == 403
+        await raw.close()
+
+
 async def test_a_push_under_way_finishes(registry: Registry) -> None:
     """What was let in is received and published, and its manifest too; the next is refused."""
     people = await _filled(registry, bytes=50_001)
