@@ -14,7 +14,8 @@ from storage.metadata.query import Executor, command, select
 class StoredDecision:
     """A decision of a plan about a tag, or a version with its ``tags``; ``because``: JSON.
 
-    ``outcome`` None: nothing was done yet; ``told``: why nothing was.
+    ``outcome`` None: nothing was done yet; ``told``: why nothing was. ``live``: the owner of the plan
+    has the version now.
     """
 
     package_id: int
@@ -28,11 +29,15 @@ class StoredDecision:
     because: str
     outcome: str | None
     told: str | None
+    live: bool
 
 
 _DECISION: Final[LiteralString] = """
     one.package_id, (SELECT name FROM packages WHERE id = one.package_id) AS package, one.place, one.version_id,
-    one.digest, one.tag, one.tags, one.decision, one.because::text AS because, one.outcome, one.told
+    one.digest, one.tag, one.tags, one.decision, one.because::text AS because, one.outcome, one.told,
+    EXISTS (SELECT FROM manifests version JOIN packages package ON package.id = version.package_id
+             WHERE version.id = one.version_id AND version.deleted_at IS NULL AND package.deleted_at IS NULL
+               AND package.owner_id = (SELECT owner_id FROM retention_plans WHERE id = one.plan_id)) AS live
 """
 _FORGET_PACKAGE: Final = command("DELETE FROM retention_decisions WHERE plan_id = $1 AND package_id = $2")
 _ADD: Final = command(
