@@ -210,7 +210,7 @@ async def receivers_that_fail(all_: Registries) -> AsyncIterator[None]:
     """What waits for the next attempt: the worker counts it twice a minute."""
     registry, db = all_.registry, all_.registry.services.db
     await create(db, "acme", "alice")
-    token = await registry.token("alice", ["admin:org_hook"])
+    token = await registry.token("alice", ["admin:org"])
     body = {"config": {"url": "https://hooks.example/"}, "events": ["package"], "active": False}
     made = await registry.call("POST", "/api/v3/orgs/acme/hooks", token, json=body)
     assert made.status == 201, made.body
