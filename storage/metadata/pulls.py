@@ -44,7 +44,7 @@ async def add(db: Executor, pulls: Mapping[Pull, int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LoggedPull:
-    """A row of the pull log."""
+    """A row of the pull log; ``live``: the version is not deleted."""
 
     id: int
     at: datetime
@@ -58,13 +58,15 @@ class LoggedPull:
     remote: str
     user_agent: str
     count: int
+    live: bool
 
 
 _OF_PACKAGE: Final = select(
     LoggedPull,
     f"""
     SELECT pull.id, pull.at, {digest_text("pull.digest")} AS digest, pull.tag, pull.version_id, pull.actor_id,
-           account.login AS actor_login, pull.via, pull.token_name, pull.remote, pull.user_agent, pull.count
+           account.login AS actor_login, pull.via, pull.token_name, pull.remote, pull.user_agent, pull.count,
+           EXISTS (SELECT FROM manifests WHERE id = pull.version_id AND deleted_at IS NULL) AS live
       FROM (SELECT * FROM pulls WHERE package_id = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4) AS pull
       LEFT JOIN LATERAL (SELECT login FROM accounts WHERE id = pull.actor_id LIMIT 1) AS account ON true
      ORDER BY pull.id DESC

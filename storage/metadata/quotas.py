@@ -14,6 +14,8 @@ from storage.metadata.query import Executor, command, select
 SET: Final[LiteralString] = "packages.quota_set"
 REMOVED: Final[LiteralString] = "packages.quota_removed"
 WARNED: Final[LiteralString] = "packages.quota_warned"
+#: Far above any quota, and what is used has place beside it in a bigint: a client may announce what it likes.
+EXPECTED_MOST: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)

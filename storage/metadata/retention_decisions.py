@@ -15,7 +15,8 @@ from storage.metadata.retention_contents import Package
 class StoredDecision:
     """A decision of a plan about a tag, or a version with its ``tags``; ``because``: JSON.
 
-    ``outcome`` None: nothing was done yet; ``told``: why nothing was.
+    ``outcome`` None: nothing was done yet; ``told``: why nothing was. ``live``: the owner of the plan
+    has the version now.
     """
 
     package_id: int
@@ -29,14 +30,21 @@ class StoredDecision:
     because: str
     outcome: str | None
     told: str | None
+    live: bool
 
 
 _DECISION: Final[LiteralString] = """
-    one.package_id,
-    (SELECT package.name FROM packages package JOIN retention_plans plan ON plan.id = one.plan_id
-      WHERE package.id = one.package_id AND package.owner_id = plan.owner_id) AS package,
-    one.place, one.version_id, one.digest, one.tag, one.tags, one.decision,
-    one.because::text AS because, one.outcome, one.told
+    one.package_id, owned.name AS package, one.place, one.version_id, one.digest, one.tag, one.tags, one.decision,
+    one.because::text AS because, one.outcome, one.told,
+    owned.id IS NOT NULL AND owned.deleted_at IS NULL
+        AND EXISTS (SELECT FROM manifests version
+                     WHERE version.id = one.version_id AND version.package_id = owned.id
+                       AND version.deleted_at IS NULL) AS live
+"""
+#: A package that somebody else owns by now is not named.
+_OWNED: Final[LiteralString] = """
+           JOIN retention_plans plan ON plan.id = one.plan_id
+           LEFT JOIN packages owned ON owned.id = one.package_id AND owned.owner_id = plan.owner_id
 """
 _FORGET_PACKAGE: Final = command("DELETE FROM retention_decisions WHERE plan_id = $1 AND package_id = $2")
 _ADD: Final = command(
@@ -55,7 +63,7 @@ _LISTED: Final = select(
       FROM (SELECT * FROM retention_decisions
              WHERE plan_id = $1 AND (package_id, place) > ($2, $3) AND ($4::text IS NULL OR decision = $4)
                AND ($5::bigint IS NULL OR package_id = $5)
-             ORDER BY package_id, place LIMIT $6) AS one
+             ORDER BY package_id, place LIMIT $6) AS one {_OWNED}
      ORDER BY one.package_id, one.place
     """,
 )
@@ -66,7 +74,7 @@ _TO_DO: Final = select(
       FROM (SELECT * FROM retention_decisions
              WHERE plan_id = $1 AND package_id = $2 AND place > $3 AND decision <> 'keep'
                AND outcome IS NOT DISTINCT FROM $4
-             ORDER BY place LIMIT $5) AS one
+             ORDER BY place LIMIT $5) AS one {_OWNED}
      ORDER BY one.place
     """,
 )

@@ -14,9 +14,6 @@ from storage.metadata.query import Executor, command, select
 from storage.names import Digest, UploadId
 from storage.objects.base import MultipartId, ObjectKey, Part
 
-#: Far above any quota, and what is used has place beside it in a bigint: a client may announce what it likes.
-_EXPECTED_MOST: Final = 2**62
-
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -62,7 +59,7 @@ async def start(
     expected_bytes: int,
 ) -> Started:
     """Open a session, unless the account has ``most_open`` sessions, or the owner's quota is full."""
-    given = (algorithm, object_key, lives_seconds, most_open, min(expected_bytes, _EXPECTED_MOST))
+    given = (algorithm, object_key, lives_seconds, most_open, min(expected_bytes, quotas.EXPECTED_MOST))
     return await _START.one(db, upload, package_id, account_id, token_id, *given)
 
 

@@ -18,9 +18,11 @@ from statistics import quantiles
 
 import aiohttp
 import asyncpg
+import orjson
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from registry.accounts.organizations import create
 from registry.devservers.processes import free_ports
 from storage.metadata import read_only
 from tests.support.processes import serving
@@ -204,6 +206,24 @@ async def a_sink_that_is_away(all_: Registries) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def receivers_that_fail(all_: Registries) -> AsyncIterator[None]:
+    """What waits for the next attempt: the worker counts it twice a minute."""
+    registry, db = all_.registry, all_.registry.services.db
+    await create(db, "acme", "alice")
+    token = await registry.token("alice", ["admin:org"])
+    body = {"config": {"url": "https://hooks.example/"}, "events": ["package"], "active": False}
+    made = await registry.call("POST", "/api/v3/orgs/acme/hooks", token, json=body)
+    assert made.status == 201, made.body
+    await db.execute(
+        "INSERT INTO hook_deliveries (hook_id, event, lane, state, due_at)"
+        " SELECT $1, 'package', n, 'waiting', now() + interval '1 day' FROM generate_series(1, 10000) n",
+        orjson.loads(made.body)["id"],
+    )
+    yield
+    await db.execute("DELETE FROM hook_deliveries")
+
+
+@asynccontextmanager
 async def a_replica_gone(all_: Registries) -> AsyncIterator[None]:
     process = all_.running.serving[2]
     process.send_signal(signal.SIGSTOP)
@@ -263,6 +283,7 @@ FAULTS: tuple[tuple[str, Fault, set[str]], ...] = (
     ("MoorageDatabaseGone", no_database, {"MoorageErrors", "MoorageJobFailing", "MoorageSlow", "MooragePoolStarved"}),
     ("MoorageGcStuck", a_review_that_waits, set()),
     ("MoorageDeadObjectsStuck", an_object_that_waits, {"MoorageJobFailing"}),
+    ("MoorageHooksWaiting", receivers_that_fail, set()),
     ("MoorageJobFailing", a_sink_that_is_away, set()),
     ("MoorageUploadsLost", processes_that_die, {"MoorageServerGone"}),
 )
