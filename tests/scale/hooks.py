@@ -36,6 +36,7 @@ def arguments(
     taken = (7, 1)
     return {
         "hooks._NEXT": [()],
+        "hooks._HOLD": [(org_id, None), (None, 7)],
         "hooks._INSERT": [(2**40, org_id, None, *hook, by)],
         "hooks._UPDATE": [(7, *hook, by)],
         "hooks._DELETE": [(7, by)],
