@@ -1,5 +1,6 @@
 """Retention as its users have it: policies, plans and their decisions, applied and undone, over HTTP."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -347,3 +348,28 @@ async def test_a_worker_that_had_to_stop_leaves_no_part_behind(registry: Registr
     assert not {index, *parts} & await alice.digests()
     await alice.turn(plan, "undo")
     assert {index, *parts} < await alice.digests()
+
+
+async def test_decisions_are_told_page_by_page(registry: Registry) -> None:
+    """Each once, in pages of any size, over packages; a place that is none begins anew, or is behind all."""
+    alice = await kept(registry)
+    for name in ("app", "web"):
+        for tag in ("pr-1", "pr-2"):
+            await registry.push_image(f"alice/{name}", tag, alice.token)
+    await alice.age(20)
+    plan = await alice.plan({**_POLICY, "packages": ["*"]})
+    path, every = f"/user/retention/plans/{plan['id']}/decisions", await alice.decisions(plan)
+    assert len(every) == 4
+    for size in (1, 2, 3):
+        found, after = list[object](), ""
+        while len(found) <= len(every):
+            page = await registry.call("GET", f"/api/v3{path}?per_page={size}{after}", alice.token)
+            assert isinstance(page.json, list)
+            found += page.json
+            link = re.search(r"after=([0-9-]+)", page.headers.get("Link", ""))
+            if link is None:
+                break
+            after = f"&after={link[1]}"
+        assert found == every, size
+    for odd in ("x", "1", "-", "1-99999999999", "999999999999999999-1", "9999999999999999999-1", "%00"):
+        await alice.ok("GET", f"{path}?after={odd}")

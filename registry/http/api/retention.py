@@ -14,7 +14,7 @@ from registry.http.api.families import VERSION, allowed, family, one_of, shown
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.routes import Handler, Route
 from registry.http.api.schemas import retention as schemas
-from registry.http.numbers import number_of
+from registry.http.numbers import number_of, place_of
 from registry.packages.retention.policy import Policy
 from registry.packages.retention.rules import NamedPolicy, document
 from storage.metadata import retention_decisions, versions
@@ -105,15 +105,10 @@ async def list_decisions(call: ApiCall) -> web.Response:
     found = await call.services.retention.planned(owner_id, call.number("plan_id"))
     package_id = await _named(call, owner_id)
     rows = await retention_decisions.decisions(
-        call.services.db, found.id, after=_place(after), decision=wanted, package_id=package_id, limit=size + 1
+        call.services.db, found.id, after=place_of(after or ""), decision=wanted, package_id=package_id, limit=size + 1
     )
     last = f"{rows[size - 1].package_id}-{rows[size - 1].place}" if len(rows) > size else None
     return answer([_decision(one) for one in rows[:size]], headers=after_link(call, size, last))
-
-
-def _place(after: str | None) -> tuple[int, int]:
-    package, _, place = (after or "").partition("-")
-    return number_of(package) or 0, number_of(place) or -1 if package else -1
 
 
 async def _named(call: ApiCall, owner_id: int) -> int | None:

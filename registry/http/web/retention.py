@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from registry.errors import Conflict, Invalid, NotFound
-from registry.http.numbers import number_of
+from registry.http.numbers import number_of, place_of
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.people import opening, owner_of
@@ -152,8 +152,7 @@ async def planned(call: PageCall) -> web.Response:
     """Show a plan: what goes and why, and what became of it."""
     org = await owner_of(call)
     found = await call.services.retention.planned(org.id, int(call.param("number")))
-    package, _, place = call.query("after").partition("-")
-    after = (number_of(package) or 0, number_of(place) or -1)
+    after = place_of(call.query("after"))
     rows = await retention_decisions.decisions(call.services.db, found.id, after=after, limit=_ROWS + 1)
     more = f"{rows[_ROWS - 1].package_id}-{rows[_ROWS - 1].place}" if len(rows) > _ROWS else None
     shown = [(one, msgspec.json.decode(one.because, type=list[dict[str, Any]])) for one in rows[:_ROWS]]
