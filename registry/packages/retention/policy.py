@@ -27,6 +27,7 @@ _GLOB_MAX: Final = 256
 _STARS_MAX: Final = 8
 _EXPANDED_MAX: Final = 64
 _NEWEST_MAX: Final = 1_000_000
+_VERSIONS_MAX: Final = 1_000_000_000
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,8 +92,9 @@ def check(policy: Policy) -> Policy:
             raise PolicyInvalid(f"rules[{number}]", "expected either «keep» or «delete»")
         _check_conditions(f"rules[{number}]", rule)
     guards = policy.guards
-    if guards.max_versions < 0 or not 0 <= guards.max_share <= 1:
-        raise PolicyInvalid("guards", "expected max_versions of 0 or more, and max_share between 0 and 1")
+    if not 0 <= guards.max_versions <= _VERSIONS_MAX or not 0 <= guards.max_share <= 1:
+        told = f"expected max_versions from 0 to {_VERSIONS_MAX}, and max_share between 0 and 1"
+        raise PolicyInvalid("guards", told)
     return policy
 
 
