@@ -61,7 +61,7 @@ _LISTED: Final = select(
     f"""
     SELECT {_DECISION}
       FROM (SELECT * FROM retention_decisions
-             WHERE plan_id = $1 AND (package_id, place) > ($2, $3) AND ($4::text IS NULL OR decision = $4)
+             WHERE plan_id = $1 AND (package_id, place) > ($2, $3::bigint) AND ($4::text IS NULL OR decision = $4)
                AND ($5::bigint IS NULL OR package_id = $5)
              ORDER BY package_id, place LIMIT $6) AS one {_OWNED}
      ORDER BY one.package_id, one.place

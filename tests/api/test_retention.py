@@ -322,6 +322,7 @@ async def test_policies_of_an_organization_are_its_owners(registry: Registry) ->
         {**body, "rules": [{"delete": {"tags": ["{a,b}" * 6] * 5}}]},
         {"name": "x", "rules": []},
         {**body, "guards": {"max_share": 2}},
+        {**body, "guards": {"max_versions": 2**70}},
     ):
         assert await made.status("POST", path, made.owner, {**wrong, "name": "other"}) == 422, wrong
     assert await made.status("DELETE", f"{path}/{policy['id']}", made.owner) == 204

@@ -28,7 +28,6 @@ from storage.names import Digest, TagName
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
 _AT_ONCE: Final = 100
 _STORED_AT_ONCE: Final = 5000
-_SINCE: Final = "It was pushed, tagged, pulled or held by something else since the plan."
 _ELSEWHERE: Final = "The package is deleted, or has another name or owner."
 #: After so long a worker looks whether it shall stop, and judges the rest of a package anew.
 _BUDGET_SECONDS: Final = 30.0
@@ -37,8 +36,10 @@ _BUDGET_SECONDS: Final = 30.0
 class Changed(Conflict):
     """Versions or tags that a plan has decided about are not as they were any more."""
 
-    def __init__(self, ids: set[int], message: str = _SINCE) -> None:
-        super().__init__(message)
+    def __init__(self, ids: set[int], message: str | None = None) -> None:
+        super().__init__(
+            "It was pushed, tagged, pulled or held by something else since the plan." if message is None else message
+        )
         self.ids = ids
 
 
