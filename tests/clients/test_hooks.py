@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 
 @pytest.fixture
 async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
-    """alice owns acme; acme/linked is a package of the repository acme/code."""
+    """alice owns acme; acme/linked is a package of the repository acme/code, and inherits its access."""
     async with running({**env, **ALLOWED}) as served:
         admin = await served.admin()
         alice = served.tokens["alice"] = await served.user("alice", sorted(SCOPES - {"site_admin"}))
@@ -27,8 +27,9 @@ async def registry(env: dict[str, str]) -> AsyncIterator[Registry]:
         assert (await served.call("POST", "/api/v3/admin/organizations", admin, json=org)).status == 201
         assert (await served.call("POST", "/api/v3/orgs/acme/repos", alice, json={"name": "code"})).status == 201
         await served.push_image("acme/linked", "first", alice)
-        path = "/api/v3/orgs/acme/packages/container/linked/repository"
-        assert (await served.call("PUT", path, alice, json={"repository": "acme/code"})).status == 200
+        path = "/api/v3/orgs/acme/packages/container/linked"
+        assert (await served.call("PUT", f"{path}/repository", alice, json={"repository": "acme/code"})).status == 200
+        assert (await served.call("PATCH", path, alice, json={"inherit_access": True})).status == 200
         yield served
 
 
