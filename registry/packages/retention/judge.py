@@ -7,7 +7,7 @@ tag. What goes takes along what only it holds: parts of an index, signatures, SB
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -253,10 +253,10 @@ class _Judge:
     def _told(self, gone: set[int]) -> Judgement:
         here, told = self._here, Judgement(versions=len(self._here.ids))
         told.loose = {here.ids[self._version[unit]] for unit in self._bare if unit not in self._kept}
-        tags_of: dict[int, tuple[str, ...]] = {}
+        tags_of: dict[int, list[str]] = {}
         for name, number in zip(here.tag_names, here.tag_versions, strict=True):
             if number in gone or number in self._spared:
-                tags_of[number] = (*tags_of.get(number, ()), name)
+                tags_of.setdefault(number, []).append(name)
         rules = self._tell_units(told, gone)
         for number, because in self._spared.items():
             told.kept.append(self._decision(number, None, tags_of.get(number, ()), "keep", because))
@@ -282,10 +282,8 @@ class _Judge:
                 told.untags.append(self._decision(number, tag, (), "untag", self._rules[rule]))
         return rules
 
-    def _decision(
-        self, number: int, tag: str | None, tags: tuple[str, ...], decision: str, because: Because
-    ) -> Decision:
-        return Decision(self._here.ids[number], self._here.digests[number], tag, tags, decision, because)
+    def _decision(self, number: int, tag: str | None, tags: Iterable[str], decision: str, because: Because) -> Decision:
+        return Decision(self._here.ids[number], self._here.digests[number], tag, tuple(tags), decision, because)
 
     def _said(self, number: int) -> Because:
         given = self._policy.rules[number].delete
