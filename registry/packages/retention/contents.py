@@ -86,12 +86,6 @@ class Contents:
         if above is not None and below is not None:
             self.parts.setdefault(above, []).append(below)
 
-    def add_pull(self, version_id: int, at: float, numbers: dict[int, int]) -> None:
-        """Add when a version was last pulled; ``numbers``: those of the versions, by their ids."""
-        number = numbers.get(version_id)
-        if number is not None:
-            self.pulled[number] = max(at, self.pulled.get(number, at))
-
     def held(self, number: int) -> list[tuple[int, str]]:
         """Return the versions that one holds, each with what it is to them: the parent, or the subject."""
         if number not in self.parts and number not in self.followers:
