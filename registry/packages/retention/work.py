@@ -4,7 +4,7 @@ A plan is applied by judging each package anew: done is what both times was deci
 what was touched since is left out. The deletion is the one that everybody else has, and so is the restore.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
@@ -28,7 +28,10 @@ from storage.names import Digest, TagName
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
 _AT_ONCE: Final = 100
 _STORED_AT_ONCE: Final = 5000
+_CHANGED: Final = "It was pushed, tagged, pulled or held by something else since the plan."
 _ELSEWHERE: Final = "The package is deleted, or has another name or owner."
+_UNTAGGED: Final = "The tag is gone."
+_LOST: Final = "It is purged, or its package is deleted or another's."
 #: After so long a worker looks whether it shall stop, and judges the rest of a package anew.
 _BUDGET_SECONDS: Final = 30.0
 
@@ -36,10 +39,8 @@ _BUDGET_SECONDS: Final = 30.0
 class Changed(Conflict):
     """Versions or tags that a plan has decided about are not as they were any more."""
 
-    def __init__(self, ids: set[int], message: str | None = None) -> None:
-        super().__init__(
-            "It was pushed, tagged, pulled or held by something else since the plan." if message is None else message
-        )
+    def __init__(self, ids: Collection[int] = ()) -> None:
+        super().__init__(_CHANGED)
         self.ids = ids
 
 
@@ -129,7 +130,7 @@ class Worker:
         while found := await retention_decisions.to_do(
             self.db, plan.id, package.id, "done", after=last, limit=_AT_ONCE
         ):
-            outcomes = [{"place": one.place, **(await self._back(plan, one, package))} for one in found]
+            outcomes = [await self._back(plan, one, package) for one in found]
             await retention_decisions.settle(self.db, plan.id, package.id, outcomes)
             await retention.advance(self.db, plan, Progress(plan.package_id))
             done, last = done + len(found), found[-1].place
@@ -139,33 +140,27 @@ class Worker:
         await retention.advance(self.db, plan, Progress(package.id, release=True))
         return done
 
-    async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, str | None]:
-        actor, lost = actor_of(plan), "It is purged, or its package is deleted or another's."
+    async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, Any]:
         if not package.name:
-            return {"outcome": "lost", "told": lost}
+            return _outcome(one, "lost", _LOST)
         try:
             if one.tag is None:
-                await self.versions.restore(one.package_id, one.version_id, actor)
-                return {"outcome": "undone", "told": None}
-            return await self._tag_back(one, one.tag, actor)
+                await self.versions.restore(one.package_id, one.version_id, actor_of(plan))
+            else:
+                await self._tag_back(one, one.tag, actor_of(plan))
         except NotFound:  # it came back with what it belongs to; or with somebody else
-            if (
-                package.name
-                and one.tag is None
-                and not await retention_contents.missing(self.db, one.package_id, [one.version_id])
-            ):
-                return {"outcome": "undone", "told": None}
-            return {"outcome": "lost", "told": lost}
+            if one.tag is not None or await retention_contents.missing(self.db, one.package_id, [one.version_id]):
+                return _outcome(one, "lost", _LOST)
         except RegistryError as error:
-            return {"outcome": "lost", "told": error.message}
+            return _outcome(one, "lost", error.message)
+        return _outcome(one, "undone")
 
-    async def _tag_back(self, one: StoredDecision, tag: str, actor: Actor) -> dict[str, str | None]:
+    async def _tag_back(self, one: StoredDecision, tag: str, actor: Actor) -> None:
         async def is_free(tx: Transaction) -> None:
             if await tags.locked(tx, one.package_id, TagName(tag)) not in {None, one.digest}:
                 raise Conflict("Another version has the tag now.")
 
         await self.tags.put(one.package_id, TagName(tag), Digest(one.digest), actor, is_free)
-        return {"outcome": "undone", "told": None}
 
 
 @dataclass(slots=True)
@@ -182,9 +177,9 @@ class _Applying:
         """Settle all decisions about the package; False: some are left, as the time is over."""
         worker, plan, package = self.worker, self.plan, self.package
         if package.name and matcher(self.policy.packages).match(package.name) is not None:
-            why, (anew, moment) = Changed(set()), await judged(worker.db, package.id, self.policy)
+            why, (anew, moment) = _CHANGED, await judged(worker.db, package.id, self.policy)
         else:
-            why, (anew, moment) = Changed(set(), _ELSEWHERE), (Judgement(), 0.0)
+            why, (anew, moment) = _ELSEWHERE, (Judgement(), 0.0)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
         held = {one.version_id for one in anew.kept}
@@ -221,12 +216,12 @@ class _Applying:
         async def check(tx: Transaction) -> None:
             since = moment - RECENT_SECONDS
             if not await retention_contents.rested(tx, one.package_id, one.tag or "", one.digest, since):
-                raise Changed(set())
+                raise Changed
 
         try:
             await self.worker.tags.delete(one.package_id, TagName(one.tag or ""), actor_of(self.plan), check)
         except NotFound:
-            return await self._changed(one, Changed(set(), "The tag is gone."))
+            return await self._changed(one, _UNTAGGED)
         except RegistryError as error:
             return _refused(one, error)
         return _outcome(one, "done")
@@ -238,7 +233,7 @@ class _Applying:
             try:
                 await self._delete_all([one.version_id for one in left], going, moment)
             except Changed as changed:
-                outcomes += [await self._changed(one, changed) for one in left if one.version_id in changed.ids]
+                outcomes += [await self._changed(one, changed.message) for one in left if one.version_id in changed.ids]
                 left = [one for one in left if one.version_id not in changed.ids]
             except RegistryError as error:
                 if len(left) == 1:
@@ -250,7 +245,7 @@ class _Applying:
                 return outcomes + [_outcome(one, "done") for one in left]
         return outcomes
 
-    async def _changed(self, one: StoredDecision, changed: Changed) -> dict[str, Any]:
+    async def _changed(self, one: StoredDecision, why: str) -> dict[str, Any]:
         """Return the outcome of what has changed: if it went since the plan is applied, it is done.
 
         It went along with another of the plan, or a worker died before it could tell.
@@ -262,7 +257,7 @@ class _Applying:
             went = await retention_contents.went(db, one.version_id, since)
         else:
             went = await retention_contents.tag_went(db, self.package.id, one.tag, one.digest, since)
-        return _outcome(one, "done") if went else _outcome(one, "changed", changed.message)
+        return _outcome(one, "done") if went else _outcome(one, "changed", why)
 
     async def _delete_all(self, ids: list[int], going: set[int], moment: float) -> None:
         package_id, pulls = self.package.id, needs(self.policy).pulls
