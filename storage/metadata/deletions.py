@@ -31,11 +31,13 @@ class Leaving:
     public: bool
 
 
-#: The tags by which cosign and the referrers tag schema of OCI 1.1 name what belongs to ``digest``.
-_FALLBACK: Final[LiteralString] = """
-    ARRAY[replace(near.digest, ':', '-'), replace(near.digest, ':', '-') || '.sig',
-          replace(near.digest, ':', '-') || '.att', replace(near.digest, ':', '-') || '.sbom']
-"""
+def fallback_tags(digest: LiteralString) -> LiteralString:
+    """Render the tags by which cosign and the referrers tag schema of OCI 1.1 name what belongs to ``digest``."""
+    named: LiteralString = f"replace({digest}, ':', '-')"
+    return f"ARRAY[{named}, {named} || '.sig', {named} || '.att', {named} || '.sbom']"
+
+
+_FALLBACK: Final = fallback_tags("near.digest")
 
 _LEAVING: Final = select(
     Leaving,

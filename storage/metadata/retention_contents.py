@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from storage.metadata import events, tag_rules
+from storage.metadata.deletions import fallback_tags
 from storage.metadata.query import Executor, select
 
 #: Rows of one statement.
@@ -193,7 +194,7 @@ class Touched:
 # if its transaction has ended late. A fallback tag and a referrer go along with their version.
 _TOUCHED: Final = select(
     Touched,
-    r"""
+    rf"""
     SELECT asked.id
       FROM unnest($2::bigint[]) AS asked (id)
       LEFT JOIN LATERAL (SELECT * FROM manifests
@@ -207,10 +208,7 @@ _TOUCHED: Final = select(
                       AND follower.deleted_at IS NULL AND follower.updated_at > to_timestamp($3::float8))
         OR EXISTS (SELECT 1 FROM tags
                     WHERE package_id = $1 AND updated_at > to_timestamp($3::float8)
-                      AND name = ANY (ARRAY[replace(version.digest, ':', '-'),
-                                            replace(version.digest, ':', '-') || '.sig',
-                                            replace(version.digest, ':', '-') || '.att',
-                                            replace(version.digest, ':', '-') || '.sbom']))
+                      AND name = ANY ({fallback_tags("version.digest")}))
         OR EXISTS (SELECT 1 FROM manifest_children nesting
                     CROSS JOIN LATERAL (SELECT id, deleted_at FROM manifests
                                          WHERE package_id = $1 AND digest = nesting.parent LIMIT 1) AS above
