@@ -254,7 +254,7 @@ _WAITING: Final = select(
     """,
 )
 _START: Final = command(
-    """
+    f"""
     WITH due AS (
         SELECT id, owner_id, body, updated_by,
                CASE schedule WHEN 'hourly' THEN interval '1 hour' WHEN 'daily' THEN interval '1 day'
@@ -264,7 +264,7 @@ _START: Final = command(
         INSERT INTO retention_plans (owner_id, policy_id, body, scheduled, actor_id)
         SELECT due.owner_id, due.id, due.body, true, due.updated_by FROM due
          WHERE NOT EXISTS (SELECT 1 FROM retention_plans plan
-                            WHERE plan.policy_id = due.id AND plan.state IN ('queued', 'applying', 'undoing'))
+                            WHERE plan.policy_id = due.id AND {_OPEN})
            AND EXISTS (SELECT 1 FROM accounts WHERE id = due.owner_id AND deleted_at IS NULL)
     )
     UPDATE retention_policies SET next_at = now() + due.pause FROM due WHERE retention_policies.id = due.id

@@ -18,6 +18,11 @@ MOVE: Final[LiteralString] = "move"
 DELETE: Final[LiteralString] = "delete"
 CREATE: Final[LiteralString] = "create"
 
+#: Of a rule that forbids deletions; and that spares nobody.
+_BINDING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}'
+           AND package.name ~ rule.package_pattern"""
+_KEEPING: Final[LiteralString] = f"{_BINDING} AND rule.unless_role IS NULL"
+
 
 def permits(change: LiteralString, tag: LiteralString, digest: LiteralString, given: LiteralString) -> LiteralString:
     """Render the condition that no rule forbids a change of a tag of the package $1, or the statement fails.
@@ -50,9 +55,8 @@ def permits_deletions(given: LiteralString) -> LiteralString:
           FROM packages package JOIN tag_rules rule ON rule.owner_id = package.owner_id
          CROSS JOIN LATERAL (SELECT name, digest FROM tags
                               WHERE package_id = $1 AND name ~ rule.tag_pattern ORDER BY name LIMIT 1) AS kept
-         WHERE package.id = $1 AND rule.enabled AND rule.forbid && '{{{DELETE}}}'
+         WHERE package.id = $1 AND {_BINDING}
            AND {events.spared(given)} NOT IN ('all', coalesce(rule.unless_role, '-'))
-           AND package.name ~ rule.package_pattern
          LIMIT 1), true)"""
 
 
@@ -70,12 +74,6 @@ class KeptTag:
     package: str
     tag: str
     digest: str
-
-
-#: Of a rule that forbids deletions; and that spares nobody.
-_BINDING: Final[LiteralString] = f"""rule.enabled AND rule.forbid && '{{{DELETE}}}'
-           AND package.name ~ rule.package_pattern"""
-_KEEPING: Final[LiteralString] = f"{_BINDING} AND rule.unless_role IS NULL"
 
 
 def _kept(condition: LiteralString) -> Query[KeptTag]:
