@@ -14,7 +14,7 @@ from registry.http.api.families import VERSION, allowed, family, one_of, shown
 from registry.http.api.paging import after_link, after_of
 from registry.http.api.routes import Handler, Route
 from registry.http.api.schemas import retention as schemas
-from registry.http.numbers import number_of, place_of
+from registry.http.numbers import number_of, place_of, place_text
 from registry.packages.retention.policy import Policy
 from registry.packages.retention.rules import NamedPolicy, document
 from storage.metadata import retention_decisions, versions
@@ -107,7 +107,7 @@ async def list_decisions(call: ApiCall) -> web.Response:
     rows = await retention_decisions.decisions(
         call.services.db, found.id, after=place_of(after or ""), decision=wanted, package_id=package_id, limit=size + 1
     )
-    last = f"{rows[size - 1].package_id}-{rows[size - 1].place}" if len(rows) > size else None
+    last = place_text(rows[size - 1].package_id, rows[size - 1].place) if len(rows) > size else None
     return answer([_decision(one) for one in rows[:size]], headers=after_link(call, size, last))
 
 

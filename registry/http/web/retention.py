@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from registry.errors import Conflict, Invalid, NotFound
-from registry.http.numbers import number_of, place_of
+from registry.http.numbers import number_of, place_of, place_text
 from registry.http.web.call import PageCall
 from registry.http.web.catalogue import key
 from registry.http.web.people import opening, owner_of
@@ -154,7 +154,7 @@ async def planned(call: PageCall) -> web.Response:
     found = await call.services.retention.planned(org.id, int(call.param("number")))
     after = place_of(call.query("after"))
     rows = await retention_decisions.decisions(call.services.db, found.id, after=after, limit=_ROWS + 1)
-    more = f"{rows[_ROWS - 1].package_id}-{rows[_ROWS - 1].place}" if len(rows) > _ROWS else None
+    more = place_text(rows[_ROWS - 1].package_id, rows[_ROWS - 1].place) if len(rows) > _ROWS else None
     shown = [(one, msgspec.json.decode(one.because, type=list[dict[str, Any]])) for one in rows[:_ROWS]]
     return call.page(
         "retention_plan.html",
