@@ -40,7 +40,7 @@ async def _owner(call: ApiCall) -> int:
         raise Denied(
             "a classic token", [f"a {call.me.kind} token"], "Use a classic token with the scope delete:packages."
         )
-    return (await rights.owner_of(call)).id if "org" in call.http.match_info else rights.myself(call)
+    return await rights.owned_account(call)
 
 
 async def list_policies(call: ApiCall) -> web.Response:

@@ -75,6 +75,11 @@ async def owner_of(call: ApiCall) -> Organization:
     return await organization_rules.for_owner(call.services.db, call.token_id, call.param("org"))
 
 
+async def owned_account(call: ApiCall) -> int:
+    """The organization ``{org}``, for its owners; without one in the path the caller's account. Raises 404, 403."""
+    return (await owner_of(call)).id if "org" in call.http.match_info else myself(call)
+
+
 async def owner_or_self(call: ApiCall, login: str) -> Organization:
     """The organization ``{org}``, for its owners and for the member ``login``. Raises 404 for others, 403."""
     found = await member_of(call)

@@ -35,11 +35,6 @@ async def _readable(call: ApiCall) -> int:
     return (await rights.member_of(call)).id if "org" in call.http.match_info else rights.myself(call)
 
 
-async def _owned(call: ApiCall) -> int:
-    """The account whose rules the path names, for its owners. Raises 404 for others than members, 403."""
-    return (await rights.owner_of(call)).id if "org" in call.http.match_info else rights.myself(call)
-
-
 async def list_rules(call: ApiCall) -> web.Response:
     """List the rules by name; there are fifty at most."""
     return answer([_rule(one) for one in await rules.listed(call.services.db, await _readable(call))])
@@ -52,7 +47,7 @@ async def get_rule(call: ApiCall) -> web.Response:
 
 async def put_rule(call: ApiCall) -> web.Response:
     """Make a rule, or replace the one of this name; the rule holds at once, for the tags that there are, too."""
-    new, owner_id = call.body(NewTagRule), await _owned(call)
+    new, owner_id = call.body(NewTagRule), await rights.owned_account(call)
     wanted = rules.Wanted(
         call.param("tag_rule"), new.package, new.tags, new.excepts, new.forbid, new.unless_role, new.enabled
     )
@@ -62,14 +57,14 @@ async def put_rule(call: ApiCall) -> web.Response:
 
 async def switch_rule(call: ApiCall) -> web.Response:
     """Enable or disable a rule."""
-    change, owner_id = call.body(TagRuleChange), await _owned(call)
+    change, owner_id = call.body(TagRuleChange), await rights.owned_account(call)
     await rules.switch(call.services.db, owner_id, call.param("tag_rule"), on=change.enabled)
     return await _told(call, owner_id)
 
 
 async def remove_rule(call: ApiCall) -> web.Response:
     """Remove a rule."""
-    await rules.remove(call.services.db, await _owned(call), call.param("tag_rule"))
+    await rules.remove(call.services.db, await rights.owned_account(call), call.param("tag_rule"))
     return nothing()
 
 
