@@ -82,16 +82,21 @@ def _named(api: Api, path: str, name: str) -> dict[str, Any] | None:
     return next((one for one in found if one["name"].lower() == name.lower()), None)
 
 
-def _read(file: str) -> dict[str, Any]:
+def _loaded(file: str) -> Any:
     try:
-        document = json.loads(Path(file).read_bytes())
+        return json.loads(Path(file).read_bytes())
     except OSError as error:
         raise CommandError(f"{file} cannot be read", status=USAGE, why=error.strerror or "") from error
     except ValueError as error:
         raise CommandError(f"{file} is no JSON", status=USAGE, why=str(error)) from error
+
+
+def _read(file: str) -> dict[str, Any]:
+    """Return the packages, rules and guards of the policy in a file."""
+    document = _loaded(file)
     if not isinstance(document, dict):
         raise CommandError(f"{file} is no policy", status=USAGE, why="expected an object with rules and packages")
-    return document
+    return {name: document[name] for name in _FIELDS if name in document}
 
 
 def _add_set(parser: ArgumentParser) -> None:
@@ -105,9 +110,8 @@ def _add_set(parser: ArgumentParser) -> None:
 
 def _set(context: Context) -> None:
     options, api = context.options, context.api()
-    path, document = _of_owner(api, options.owner), _read(options.file)
-    body: dict[str, Any] = {name: document[name] for name in _FIELDS if name in document}
-    body |= {"name": options.name, "enabled": options.enable, "schedule": options.schedule}
+    path = _of_owner(api, options.owner)
+    body = {**_read(options.file), "name": options.name, "enabled": options.enable, "schedule": options.schedule}
     before = _named(api, path, options.name)
     if not options.dry_run:
         where = f"{path}/policies/{before['id']}" if before else f"{path}/policies"
@@ -146,8 +150,7 @@ def _plan(context: Context) -> None:
     path = _of_owner(api, owner)
     asked: dict[str, Any]
     if Path(options.policy).is_file():
-        document = _read(options.policy)
-        asked = {"policy": {name: document[name] for name in _FIELDS if name in document}}
+        asked = {"policy": _read(options.policy)}
     else:
         found = _named(api, path, options.policy)
         if found is None:
@@ -278,12 +281,7 @@ def _add_convert(parser: ArgumentParser) -> None:
 def _convert(context: Context) -> None:
     from registry.cli.client.policies import CONVERTERS, Unsayable
 
-    try:
-        document = json.loads(Path(context.options.file).read_bytes())
-    except OSError as error:
-        raise CommandError(f"{context.options.file} cannot be read", status=USAGE, why=error.strerror or "") from error
-    except ValueError as error:
-        raise CommandError(f"{context.options.file} is no JSON", status=USAGE, why=str(error)) from error
+    document = _loaded(context.options.file)
     try:
         policy, notes = CONVERTERS[context.options.form](document)
     except Unsayable as error:
