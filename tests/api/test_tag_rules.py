@@ -259,7 +259,8 @@ async def test_signatures_of_a_kept_image_can_be_pushed(registry: Registry) -> N
     for note in ("one", "two"):
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [],
                  "annotations": {"note": note}}  # fmt: skip
-        await put(registry, fallback, index, alice)
+        pushed = await put(registry, fallback, index, alice)
+        assert await _digest(registry, alice, fallback) == pushed
 
 
 async def test_refusals_are_counted(registry: Registry) -> None:
