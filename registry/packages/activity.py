@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry.errors import NotFound
 from registry.events import Event, told
-from storage.metadata import events
+from storage.metadata import events, tags
 from storage.metadata.database import Database
 from storage.metadata.events import OF_ACCESS, RecordedEvent
+from storage.names import TagName
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class Activity:
         """Return the moves of a tag, from behind the event ``after``; none for a name that never was a tag."""
         rows = await events.of_tag(self.db, package_id, tag, before=after, limit=limit + 1)
         return _page(rows, limit, detailed=detailed)
+
+    async def history(
+        self, package_id: int, tag: TagName, *, detailed: bool, after: int | None, limit: int
+    ) -> EventPage:
+        """Return the moves of a tag as ``of_tag`` does. Raises NotFound for a name that never was a tag."""
+        found = await self.of_tag(package_id, tag, detailed=detailed, after=after, limit=limit)
+        if not found.events and after is None and await tags.shown(self.db, package_id, tag) is None:
+            raise NotFound  # those of a tag that is there may be older than what is recorded
+        return found
 
 
 def _page(rows: Sequence[RecordedEvent], limit: int, *, detailed: bool) -> EventPage:

@@ -163,11 +163,9 @@ async def list_history(call: ApiCall) -> web.Response:
     after, size = _place(call)
     package_id, standing = await allowed(call, Action.PULL)
     await shown(call, package_id)
-    page = await call.services.activity.of_tag(
+    page = await call.services.activity.history(
         package_id, _name(call), detailed=detailed(call, standing), after=after, limit=size
     )
-    if not page.events and after is None:
-        await call.services.tags.get(package_id, _name(call), detailed=False)
     return _events(call, page, size)
 
 

@@ -31,10 +31,8 @@ async def history(call: PageCall) -> web.Response:
     """Show where a tag pointed; also of a tag that is gone."""
     head, facts = await managed(call, Action.PULL)
     name, text = _tag(call.param("tag")), call.query("after")
-    services, after = call.services, number_of(text)
-    found = await services.activity.of_tag(head.package_id, name, detailed=False, after=after, limit=_ROWS)
-    if not found.events and after is None:  # it may be older than what is recorded
-        await services.tags.get(head.package_id, name, detailed=False)
+    after = number_of(text)
+    found = await call.services.activity.history(head.package_id, name, detailed=False, after=after, limit=_ROWS)
     identity = call.viewer.identity
     states = ("live", "deleted") if may(identity, Action.RESTORE, head.name, facts) else ("live",)
     allowed = may(identity, Action.PUSH, head.name, facts)
