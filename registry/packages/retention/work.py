@@ -190,11 +190,14 @@ class _Applying:
             # Where a worker had to stop, what only went along is left behind: nothing holds it any more.
             behind = await self._behind(found) & anew.loose - held
             going |= behind
-            agreed = [one for one in found if (one.version_id, one.tag) in still or one.version_id in behind]
-            outcomes = [await self._changed(one, why) for one in found if one not in agreed]
-            untags = [one for one in agreed if one.tag is not None]
-            outcomes += [await self._untag(one, moment) for one in untags]
-            deletes = [one for one in agreed if one.tag is None]
+            outcomes, deletes = list[dict[str, Any]](), list[StoredDecision]()
+            for one in found:
+                if (one.version_id, one.tag) not in still and one.version_id not in behind:
+                    outcomes.append(await self._changed(one, why))
+                elif one.tag is not None:
+                    outcomes.append(await self._untag(one, moment))
+                else:
+                    deletes.append(one)
             outcomes += await self._delete(deletes, going, moment)
             await retention_decisions.settle(worker.db, plan.id, package.id, outcomes)
             await retention.advance(worker.db, plan, Progress(plan.package_id))
