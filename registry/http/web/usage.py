@@ -8,6 +8,7 @@ from aiohttp import web
 
 from registry.errors import Denied, Invalid
 from registry.http.numbers import number_of
+from registry.http.urls import family_of
 from registry.http.web.administration import PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall
 from registry.http.web.owner import opening, own_or_member_of, owner_of
@@ -29,11 +30,10 @@ async def of_owner(call: PageCall) -> web.Response:
     if owner.role != "admin":
         raise Denied(f"owner of {owner.login}", ["member"], f"Ask an owner of {owner.login}.")
     used, largest = await usage_reports.of_owner(call.services.db, owner.id, _LARGEST)
-    kind = "orgs" if owner.kind == "Organization" else "users"
     return call.page(
         "owner_usage.html",
         title=[call.say("Usage"), owner.login],
-        api=f"/{kind}/{owner.login}/packages/usage",
+        api=f"/{family_of(owner.kind)}/{owner.login}/packages/usage",
         command=f"moorage usage {owner.login}",
         owner=owner,
         used=used,
