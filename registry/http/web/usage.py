@@ -63,6 +63,7 @@ def _form(call: PageCall, account: SeenAccount, used: Used, errors: Mapping[str,
         command=f"moorage quota set {account.login} 500GB",
         place=f"{ACCOUNTS}/{account.login.lower()}",
         used=used,
+        warn_percent=used.warn_percent or rules.WARN_PERCENT,
         errors=errors,
         fields=call.fields,
     )
