@@ -39,10 +39,10 @@ from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process import logs
 from registry.process.outages import noting_outages
-from registry.process.rates import SharedRates
+from registry.process.rates import Rates, SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
-from registry.rate_limits import RateLimits, limits_of
+from registry.rate_limits import limits_of
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -76,9 +76,12 @@ _AGAIN_SECONDS: Final = 1.0
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, now: Callable[[], float] = time.time, limits: RateLimits | None = None
+    settings: Settings, now: Callable[[], float] = time.time, rates: Rates | None = None
 ) -> AsyncIterator[Services]:
-    """Open the services of a process, and close them at the end; ``now`` is Unix seconds. Raises Unavailable."""
+    """Open the services of a process, and close them at the end. Raises Unavailable.
+
+    ``now``: Unix seconds; ``rates``: what the process counts on together with others; None: it counts for itself.
+    """
     async with AsyncExitStack() as stack:
         database, group = _storage_parts(settings)
         statements = None if settings.admin_address is None else StatementTimings()
@@ -125,7 +128,7 @@ async def open_services(
             audit_sink=_audit_sink(settings),
             outages=outages,
             now=now,
-            limits=limits or limits_of(settings.rate_limits),
+            limits=limits_of(settings.rate_limits, rates),
         )
 
 
@@ -284,16 +287,15 @@ def serve_worker(
 ) -> None:
     """Run one process of ``moorage serve``: serve on ``listener`` until SIGTERM or SIGINT, then drain."""
     logs.configure()
-    limits = None if rates is None else limits_of(settings.rate_limits, rates.of(index))
-    uvloop.run(_serve(settings, index, listener, place, limits))
+    uvloop.run(_serve(settings, index, listener, place, None if rates is None else rates.of(index)))
 
 
 async def _serve(
-    settings: Settings, index: int, listener: socket.socket, place: "Place | None", limits: RateLimits | None
+    settings: Settings, index: int, listener: socket.socket, place: "Place | None", rates: Rates | None
 ) -> None:
     stopping = stop_signals(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        services = await _opened(stack, settings, stopping, limits)
+        services = await _opened(stack, settings, stopping, rates)
         if services is None:
             return
         measured = None if place is None else await stack.enter_async_context(place.measuring(services))
@@ -308,13 +310,13 @@ async def _serve(
 
 
 async def _opened(
-    stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event, limits: RateLimits | None = None
+    stack: AsyncExitStack, settings: Settings, stopping: asyncio.Event, rates: Rates | None = None
 ) -> Services | None:
     """Open the services as soon as the stores are there; None: the process is told to stop before."""
     failures, began = 0, time.monotonic()
     while not stopping.is_set():
         try:
-            services = await stack.enter_async_context(open_services(settings, limits=limits))
+            services = await stack.enter_async_context(open_services(settings, rates=rates))
         except Unavailable as error:
             if not failures:
                 log.warning("storage.unavailable", error=str(error))

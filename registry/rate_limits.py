@@ -255,6 +255,6 @@ def _standing(meter: Meter, ahead: float) -> Standing:
     return Standing(policy, meter.subject, left, ceil(ahead if left else ahead - policy.most))
 
 
-def limits_of(policies: Sequence[Policy], rates: Rates | None = None) -> RateLimits | None:
+def limits_of(policies: Sequence[Policy], rates: Rates | None) -> RateLimits | None:
     """Return the limits of a process; None where nothing is limited. Without ``rates`` it counts for itself."""
     return RateLimits(policies, rates or SharedRates(1).of(0)) if policies else None

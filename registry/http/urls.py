@@ -30,6 +30,11 @@ def api_base(http: Request, settings: Settings) -> str:
     return settings.api_url or f"{origin(http, settings)}/api/v3"
 
 
+def family_of(kind: str | None) -> str:
+    """Return the first segment of the paths of an account in the API, as on GitHub, by the kind of the account."""
+    return "orgs" if kind == "Organization" else "users"
+
+
 def raw_path(target: str) -> str:
     """Return the path of ``target`` as it came, undecoded, without the query.
 

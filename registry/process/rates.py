@@ -84,6 +84,6 @@ class Rates:
         return sum(self._cells[start : start + self._width])
 
 
-def key_of(*words: str | int) -> int:
+def key_of(*words: str) -> int:
     """Return the key of a caller's row: 64 bits, and not the zero of a row that nobody has."""
-    return int.from_bytes(blake2b("\0".join(map(str, words)).encode(), digest_size=8).digest(), "little") or 1
+    return int.from_bytes(blake2b("\0".join(words).encode(), digest_size=8).digest(), "little") or 1

@@ -91,7 +91,6 @@ class Quota:
     warn_percent: int
 
 
-_FIELDS: Final[LiteralString] = "'bytes', {0}.bytes, 'hard', {0}.hard, 'warn_percent', {0}.warn_percent"
 _SET: Final = command(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$5")}
@@ -109,7 +108,8 @@ _SET: Final = command(
             f"'{SET}'",
             "made LEFT JOIN former ON true",
             owner="made.owner_id",
-            data=f"jsonb_build_object({_FIELDS.replace('{0}', 'made')}, 'before', former.bytes)",
+            data="jsonb_build_object('bytes', made.bytes, 'hard', made.hard, 'warn_percent', made.warn_percent,"
+            " 'before', former.bytes)",
             where="(made.bytes, made.hard, made.warn_percent)"
             " IS DISTINCT FROM (former.bytes, former.hard, former.warn_percent)",
         )

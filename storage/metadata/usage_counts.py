@@ -32,16 +32,22 @@ _NEAR: Final[LiteralString] = "100"
 _MANY: Final[LiteralString] = "1000"
 
 
+def _packages(owner: LiteralString) -> LiteralString:
+    """Render the SELECT of the ids of an owner's packages, the deleted ones too: by two indexes, each of a part."""
+    return f"""
+        SELECT id FROM packages WHERE owner_id = {owner} AND deleted_at IS NULL
+         UNION ALL
+        SELECT id FROM packages WHERE owner_id = {owner} AND deleted_at IS NOT NULL
+    """
+
+
 def _linked(owner: LiteralString, digest: LiteralString, most: LiteralString) -> LiteralString:
     """Render the number of packages of an owner that have a blob, as far as ``most``."""
     return f"""
         SELECT CASE WHEN near.all < {_NEAR} OR near.own >= {most} THEN least(near.own, {most})
                     ELSE (SELECT count(*)
                             FROM (SELECT 1
-                                    FROM (SELECT id FROM packages WHERE owner_id = {owner} AND deleted_at IS NULL
-                                           UNION ALL
-                                          SELECT id FROM packages WHERE owner_id = {owner} AND deleted_at IS NOT NULL
-                                         ) AS package
+                                    FROM ({_packages(owner)}) AS package
                                    CROSS JOIN LATERAL (SELECT 1 FROM package_blobs
                                                         WHERE package_id = package.id AND digest = {digest}
                                                         LIMIT 1) AS link
@@ -158,13 +164,7 @@ class _Lack:
     package_bytes: list[int]
 
 
-_OWNED: Final[LiteralString] = """
-    owned AS MATERIALIZED (
-        SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NULL
-         UNION ALL
-        SELECT id FROM packages WHERE owner_id = $1 AND deleted_at IS NOT NULL
-    )
-"""
+_OWNED: Final[LiteralString] = f"owned AS MATERIALIZED ({_packages('$1')})"
 _BY_PACKAGE: Final[LiteralString] = """
     coalesce(array_agg(package_id), '{}') AS packages, coalesce(array_agg(bytes::bigint), '{}') AS package_bytes
       FROM (SELECT package_id, sum(bytes) AS bytes FROM parts GROUP BY package_id HAVING sum(bytes) <> 0) AS lacking

@@ -34,8 +34,8 @@ _TRUTH_OF_PACKAGES = """
 """
 
 
-async def _exact(registry: Registry) -> dict[int, int]:
-    """Each sum is what is there; the owners' sums."""
+async def _assert_exact(registry: Registry) -> dict[int, int]:
+    """Each sum is what is there; returns the owners' sums."""
     db = registry.services.db
     owners = {row["owner_id"]: row["bytes"] for row in await db.fetch(_TRUTH)}
     assert {r["owner_id"]: r["bytes"] for r in await db.fetch("SELECT * FROM owner_usage WHERE bytes <> 0")} == owners
@@ -47,10 +47,10 @@ async def _exact(registry: Registry) -> dict[int, int]:
     return owners
 
 
-async def _folded(registry: Registry) -> dict[int, int]:
+async def _assert_exact_after_fold(registry: Registry) -> dict[int, int]:
     """After the fold alone: no recount may be needed."""
     await run_once(registry.services, ("fold_usage",))
-    return await _exact(registry)
+    return await _assert_exact(registry)
 
 
 async def _push(registry: Registry, name: str, tag: str, token: str, *layers: bytes) -> None:
@@ -126,7 +126,7 @@ async def test_two_hundred_pushes_at_once(
     assert rounds > 1, "nothing was folded while there were pushes"
     assert waits.samples > 20
     assert waits.longest < 50
-    (total,) = (await _folded(registry)).values()
+    (total,) = (await _assert_exact_after_fold(registry)).values()
     (manifests,) = await registry.services.db.fetch("SELECT sum(size)::int AS bytes FROM manifests")
     assert total == 70_000 + 20 * 3000 + sum(2000 + number for number in range(200)) + manifests["bytes"]
     row = f"{total} bytes, exact; {rounds} folds meanwhile; longest wait for a row: {waits.longest:.1f} ms"
@@ -138,17 +138,17 @@ async def test_what_goes_is_taken_off(registry: Registry) -> None:
     await _push(registry, "alice/app", "v1", token, base, first)
     await _push(registry, "alice/other", "v1", token, base)
     await registry.push_blob("alice/app", noise(100, 3), token)
-    (before,) = (await _folded(registry)).values()
+    (before,) = (await _assert_exact_after_fold(registry)).values()
     # Once more of what is there adds nothing, nor does a tag that moves.
     await _push(registry, "alice/app", "v1", token, base, first)
-    assert list((await _folded(registry)).values()) == [before]
+    assert list((await _assert_exact_after_fold(registry)).values()) == [before]
     assert (await registry.call("DELETE", "/api/v3/user/packages/container/app", token)).status == 204
-    assert list((await _folded(registry)).values()) == [before]  # it may be restored
+    assert list((await _assert_exact_after_fold(registry)).values()) == [before]  # it may be restored
     await registry.services.db.execute("UPDATE packages SET published_at = NULL WHERE deleted_at IS NOT NULL")
     await registry.services.db.execute("UPDATE package_blobs SET linked_at = linked_at - interval '2 days'")
     await end_all_sessions(registry)
     await run_once(registry.services)
-    (after,) = (await _folded(registry)).values()
+    (after,) = (await _assert_exact_after_fold(registry)).values()
     assert after == len(base) + await _manifest_bytes(registry)
 
 
@@ -166,13 +166,13 @@ async def test_a_recount_finds_what_no_statement_told(registry: Registry) -> Non
     await db.execute("INSERT INTO owner_usage (owner_id) SELECT DISTINCT owner_id FROM packages")
     await _push(registry, "alice/app-0", "v2", token, layers[3], layers[5])  # not folded when the recount comes
     await run_once(registry.services, ("recount_usage",))
-    await _folded(registry)
+    await _assert_exact_after_fold(registry)
     await db.execute("UPDATE owner_usage SET bytes = 7, counted_at = counted_at - interval '25 hours'")
     await db.execute("UPDATE package_usage SET bytes = bytes + 3")
     await db.execute("INSERT INTO package_usage SELECT 99999, owner_id, 5 FROM owner_usage")
     await _push(registry, "alice/app-1", "v2", token, layers[4], layers[5])
     await run_once(registry.services, ("recount_usage",))
-    await _folded(registry)
+    await _assert_exact_after_fold(registry)
 
 
 async def test_a_recount_in_parts_finds_the_same(registry: Registry) -> None:
@@ -190,7 +190,7 @@ async def test_a_recount_in_parts_finds_the_same(registry: Registry) -> None:
         await usage_counts.recount(tx, replace(owner, packages=1000))
 
     await db.repeat(count)
-    await _folded(registry)
+    await _assert_exact_after_fold(registry)
 
 
 async def test_of_a_transferred_package(registry: Registry) -> None:
@@ -198,11 +198,11 @@ async def test_of_a_transferred_package(registry: Registry) -> None:
     token = people.owner
     await _push(registry, "acme/app", "v1", token, noise(4000, 1), noise(3000, 2))
     await _push(registry, "acme/other", "v1", token, noise(4000, 1))
-    await _folded(registry)
+    await _assert_exact_after_fold(registry)
     path = "/orgs/acme/packages/container/app/transfer"
     await people.ok("POST", path, people.admin, {"new_owner": "stranger"}, 202)
     await run_once(registry.services, _JOBS)
-    assert len(await _exact(registry)) == 2
+    assert len(await _assert_exact(registry)) == 2
 
 
 async def test_random_histories(registry: Registry) -> None:
@@ -221,7 +221,7 @@ async def test_random_histories(registry: Registry) -> None:
             case _:
                 await registry.services.db.execute("UPDATE owner_usage SET counted_at = NULL")
                 await run_once(registry.services, rng.choice((_JOBS, ("recount_usage",))))
-    await _folded(registry)
+    await _assert_exact_after_fold(registry)
 
 
 async def test_an_hour_is_noted(registry: Registry) -> None:

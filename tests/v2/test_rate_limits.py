@@ -134,8 +134,8 @@ async def test_who_asks_again_at_once_is_slowed_down(env: dict[str, str]) -> Non
 async def test_a_push_is_no_pull(env: dict[str, str]) -> None:
     async with running({**env, "MOORAGE_LIMITS": "account-pulls=1/1h, account-requests=1/1h"}) as registry:
         token = await registry.user("alice")
-        for number in range(5):
-            await registry.push_image("alice/app", f"v{number}", token)
+        pushed = {await registry.push_image("alice/app", f"v{number}", token) for number in range(5)}
+        assert len(pushed) == 5
 
 
 async def test_without_limits_nothing_is_told(registry: Registry) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from registry.errors import Invalid, NotFound
+from registry.errors import Invalid
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.routes import Route
@@ -25,10 +25,7 @@ async def get_organization_storage(call: ApiCall) -> web.Response:
 
 async def get_user_storage(call: ApiCall) -> web.Response:
     """Estimate the storage of a user for this month, in gigabytes; to the user and to administrators."""
-    found = await rights.user(call)
-    if not rights.is_own(call, found):
-        raise NotFound
-    return answer(await _storage(call, found.id))
+    return answer(await _storage(call, (await rights.own_user(call)).id))
 
 
 async def _storage(call: ApiCall, owner_id: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from registry.http.api import rights
 from registry.http.api.call import ApiCall
 from registry.http.api.routes import Handler, Route
 from registry.http.numbers import number_of
+from registry.http.urls import family_of
 from storage.metadata import catalog, packages
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.catalog import ShownPackage
@@ -112,8 +113,7 @@ async def shown(call: ApiCall, package_id: int, tx: Transaction | None = None) -
 
 def package_path(found: ShownPackage) -> str:
     """``orgs/acme/packages/container``: under the API and under our pages alike."""
-    kind = "orgs" if found.owner_kind == "Organization" else "users"
-    return f"{kind}/{found.owner_login}/packages/{CONTAINER}"
+    return f"{family_of(found.owner_kind)}/{found.owner_login}/packages/{CONTAINER}"
 
 
 def quoted(name: str) -> str:

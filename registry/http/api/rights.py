@@ -56,6 +56,14 @@ async def user(call: ApiCall, parameter: str = "username") -> Account:
     return found
 
 
+async def own_user(call: ApiCall) -> Account:
+    """The user that the path names, for that user and for site administrators. Raises 404."""
+    found = await user(call)
+    if not is_own(call, found):
+        raise NotFound
+    return found
+
+
 async def organization(call: ApiCall) -> Organization:
     """The organization ``{org}``, for routes open to every token. Raises 404."""
     login = call.param("org")

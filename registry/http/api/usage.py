@@ -6,7 +6,6 @@ from aiohttp import web
 
 from auth.identity import Action
 from auth.permissions import may
-from registry.errors import NotFound
 from registry.http.api import rights
 from registry.http.api.call import ApiCall, answer
 from registry.http.api.families import PACKAGE, allowed, family, package_name, shown
@@ -36,16 +35,12 @@ async def get_my_usage(call: ApiCall) -> web.Response:
 
 async def get_user_usage(call: ApiCall) -> web.Response:
     """Tell the bytes of all packages of a user; to the user and to administrators."""
-    found = await rights.user(call)
-    if not rights.is_own(call, found):
-        raise NotFound
-    return answer(await _of_owner(call, found.id))
+    return answer(await _of_owner(call, (await rights.own_user(call)).id))
 
 
 async def get_organization_usage(call: ApiCall) -> web.Response:
     """Tell the bytes of all packages of an organization; to its owners."""
-    found = await rights.owner_of(call)
-    return answer(await _of_owner(call, found.id))
+    return answer(await _of_owner(call, (await rights.owner_of(call)).id))
 
 
 async def _of_owner(call: ApiCall, owner_id: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from registry.accounts.accounts import LastAdministrator
 from registry.accounts.names import LoginTaken
 from registry.accounts.organizations import OwnerUnknown
 from registry.errors import AccountError, NotFound
-from registry.http.web.administration import PLACE, ROWS, changes, page
+from registry.http.web.administration import ACCOUNTS, PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall, moved, queried
 from registry.http.web.catalogue import key
 from registry.http.web.confirming import Question, ask
@@ -23,7 +23,6 @@ from storage.metadata import organizations as stored_organizations
 from storage.metadata import owner_pages
 from storage.metadata.accounts import Account
 
-_LIST: Final = f"{PLACE}/accounts"
 _ORGANIZATIONS: Final = f"{PLACE}/organizations"
 _LISTED: Final = 100
 _FILTERS: Final = ("users", "suspended", "site_admin", "organizations", "all")
@@ -32,7 +31,7 @@ _TEXT_MAX: Final = 255
 
 async def start(_call: PageCall) -> web.Response:
     """Lead to the first page of administration."""
-    return moved(_LIST)
+    return moved(ACCOUNTS)
 
 
 async def listed(call: PageCall) -> web.Response:
@@ -141,7 +140,7 @@ async def create(call: PageCall) -> web.Response:
     except AccountError as error:
         return _new(call, dict([_told(call, error)]))
     said = call.say("The user is made: %(login)s. A sign-in link lets them in.", login=made.login)
-    return call.redirect(f"{_LIST}/{made.login.lower()}", said)
+    return call.redirect(f"{ACCOUNTS}/{made.login.lower()}", said)
 
 
 async def new_organization(call: PageCall) -> web.Response:
@@ -165,7 +164,7 @@ async def create_organization(call: PageCall) -> web.Response:
     except AccountError as error:
         return _new_organization(call, dict([_told(call, error)]))
     said = call.say("The organization is made: %(login)s", login=made.login)
-    return call.redirect(f"{_LIST}/{made.login.lower()}", said)
+    return call.redirect(f"{ACCOUNTS}/{made.login.lower()}", said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +256,7 @@ def _change(call: PageCall) -> _Change:
 async def asked(call: PageCall) -> web.Response:
     """Ask before a user is changed."""
     change, account = _change(call), await _account(call, "User")
-    place = f"{_LIST}/{account.login.lower()}"
+    place = f"{ACCOUNTS}/{account.login.lower()}"
     return ask(
         call,
         Question(
@@ -274,7 +273,7 @@ async def asked(call: PageCall) -> web.Response:
 async def changed(call: PageCall) -> web.Response:
     """Change a user."""
     change, account = _change(call), await _account(call, "User")
-    place = f"{_LIST}/{account.login.lower()}"
+    place = f"{ACCOUNTS}/{account.login.lower()}"
     try:
         await change.run(call, account)
     except LastAdministrator:
@@ -285,7 +284,7 @@ async def changed(call: PageCall) -> web.Response:
 async def ask_for_link(call: PageCall) -> web.Response:
     """Ask before a sign-in link is made."""
     account = await _account(call, "User")
-    place = f"{_LIST}/{account.login.lower()}"
+    place = f"{ACCOUNTS}/{account.login.lower()}"
     return ask(
         call,
         Question(
@@ -308,11 +307,11 @@ async def make_link(call: PageCall) -> web.Response:
     return page(call, "admin_link.html", heading, headers=UNSTORED, account=account, link=link)
 
 
-_ONE: Final = _LIST + "/{owner}"
+_ONE: Final = ACCOUNTS + "/{owner}"
 
 ROUTES: Final = (
     Route("GET", PLACE, start),
-    Route("GET", _LIST, listed),
+    Route("GET", ACCOUNTS, listed),
     Route("GET", f"{PLACE}/new/user", changes(new)),
     Route("POST", f"{PLACE}/new/user", changes(create, back=f"{PLACE}/new/user")),
     Route("GET", _ORGANIZATIONS, listed_organizations),

@@ -10,6 +10,7 @@ from registry.http.web.sessions import SignedIn
 from registry.http.web.signed_in import signed_in
 
 PLACE: Final = "/-/admin"
+ACCOUNTS: Final = f"{PLACE}/accounts"
 ROWS: Final = 50
 
 
@@ -23,7 +24,7 @@ def page(call: PageCall, template: str, heading: str, **values: Any) -> web.Resp
     return call.page(template, title=[heading, call.say("Administration")], heading=heading, **values)
 
 
-def changes(handler: Handler, *, back: str = f"{PLACE}/accounts") -> Handler:
+def changes(handler: Handler, *, back: str = ACCOUNTS) -> Handler:
     """Have ``handler`` called for administrators who signed in not long ago.
 
     ``back``: where those go on who send a form, and sign in first.

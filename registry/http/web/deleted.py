@@ -7,6 +7,7 @@ from aiohttp import web
 
 from auth.identity import Action
 from registry.errors import Denied, NotFound
+from registry.http.urls import family_of
 from registry.http.web.call import PageCall
 from registry.http.web.reading import check
 from registry.http.web.refusals import told
@@ -37,7 +38,7 @@ async def restorable(call: PageCall, name: PackageName, wanted: int | None = Non
         package_id = check(call, Action.RESTORE, name, facts)
     except Denied as error:
         raise NotFound from error
-    family = "orgs" if facts.owner_kind == "Organization" else "users"
+    family = family_of(facts.owner_kind)
     return package_id, f"/{family}/{name.owner}/packages/container/{name.image.replace('/', '%2F')}/restore"
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from registry.accounts.names import is_login
 from registry.errors import NotFound
+from registry.http.urls import family_of
 from registry.http.web.call import PageCall, moved
 from registry.http.web.opening import alone
 from registry.http.web.routes import Route
@@ -64,11 +65,10 @@ async def owner(call: PageCall) -> web.Response:
         prefix=query,
         visibility=visibility if visibility in VISIBILITIES else None,
     )
-    kind = "orgs" if found.kind == "Organization" else "users"
     return call.page(
         "owner.html",
         title=[found.login],
-        api=f"/{kind}/{login}/packages?package_type=container",
+        api=f"/{family_of(found.kind)}/{login}/packages?package_type=container",
         command=f"moorage packages {login}",
         owner=found,
         packages=rows[:_ROWS],

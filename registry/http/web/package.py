@@ -10,6 +10,7 @@ from aiohttp import web
 from auth.identity import Action
 from auth.permissions import ADMIN, spared
 from registry.errors import NotFound
+from registry.http.urls import family_of
 from registry.http.web import artifacts, repositories
 from registry.http.web.call import PageCall
 from registry.http.web.deleted import banner
@@ -62,7 +63,7 @@ def head_of(
         name,
         check(call, action, name, facts),
         facts.owner_login or name.owner,
-        "orgs" if facts.owner_kind == "Organization" else "users",
+        family_of(facts.owner_kind),
         facts.visibility or "private",
         facts.role >= ADMIN,
     )

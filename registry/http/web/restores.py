@@ -7,6 +7,7 @@ from aiohttp import web
 from auth.identity import Action
 from registry.errors import Conflict, NotFound
 from registry.http.numbers import number_of
+from registry.http.urls import family_of
 from registry.http.web.call import PageCall
 from registry.http.web.deleted import days_left, restorable, returning
 from registry.http.web.owner import opening as opening_of_owner
@@ -137,11 +138,10 @@ async def owner_page(call: PageCall) -> web.Response:
         offset=(number - 1) * _ROWS,
         window_seconds=window,
     )
-    kind = "orgs" if account.kind == "Organization" else "users"
     return call.page(
         "owner_deleted.html",
         title=[call.say("Deleted packages"), account.login],
-        api=f"/{kind}/{account.login}/packages?package_type=container&state=deleted",
+        api=f"/{family_of(account.kind)}/{account.login}/packages?package_type=container&state=deleted",
         command=f"moorage packages {account.login} --deleted",
         owner=account,
         rows=[(row, days_left(call, row.deleted_at)) for row in rows],

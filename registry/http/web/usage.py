@@ -8,7 +8,8 @@ from aiohttp import web
 
 from registry.errors import Denied, Invalid
 from registry.http.numbers import number_of
-from registry.http.web.administration import PLACE, ROWS, changes, page
+from registry.http.urls import family_of
+from registry.http.web.administration import ACCOUNTS, PLACE, ROWS, changes, page
 from registry.http.web.call import PageCall
 from registry.http.web.owner import opening, own_or_member_of, owner_of
 from registry.http.web.routes import Route
@@ -20,7 +21,6 @@ from storage.metadata.quotas import Quota
 from storage.metadata.usage_reports import Used
 
 _LARGEST: Final = 50
-_ACCOUNTS: Final = f"{PLACE}/accounts"
 
 
 async def of_owner(call: PageCall) -> web.Response:
@@ -29,11 +29,10 @@ async def of_owner(call: PageCall) -> web.Response:
     if owner.role != "admin":
         raise Denied(f"owner of {owner.login}", ["member"], f"Ask an owner of {owner.login}.")
     used, largest = await usage_reports.of_owner(call.services.db, owner.id, _LARGEST)
-    kind = "orgs" if owner.kind == "Organization" else "users"
     return call.page(
         "owner_usage.html",
         title=[call.say("Usage"), owner.login],
-        api=f"/{kind}/{owner.login}/packages/usage",
+        api=f"/{family_of(owner.kind)}/{owner.login}/packages/usage",
         command=f"moorage usage {owner.login}",
         owner=owner,
         used=used,
@@ -62,8 +61,9 @@ def _form(call: PageCall, account: SeenAccount, used: Used, errors: Mapping[str,
         call.say("Quota of %(login)s", login=account.login),
         status=422 if errors else 200,
         command=f"moorage quota set {account.login} 500GB",
-        place=f"{_ACCOUNTS}/{account.login.lower()}",
+        place=f"{ACCOUNTS}/{account.login.lower()}",
         used=used,
+        warn_percent=used.warn_percent or rules.WARN_PERCENT,
         errors=errors,
         fields=call.fields,
     )
@@ -72,7 +72,7 @@ def _form(call: PageCall, account: SeenAccount, used: Used, errors: Mapping[str,
 async def set_quota(call: PageCall) -> web.Response:
     """Set the quota of an account, or with an empty size remove the quota."""
     db, account = call.services.db, await owner_of(call)
-    place, text = f"{_ACCOUNTS}/{account.login.lower()}", call.fields.get("bytes", "").strip()
+    place, text = f"{ACCOUNTS}/{account.login.lower()}", call.fields.get("bytes", "").strip()
     if not text:
         await quotas.remove(db, account.id, None)
         return call.redirect(place, call.say("The quota is taken away: %(login)s", login=account.login))
@@ -88,7 +88,7 @@ async def set_quota(call: PageCall) -> web.Response:
 
 ROUTES: Final = (
     Route("GET", f"{PLACE}/usage", of_all),
-    Route("GET", f"{_ACCOUNTS}/{{owner}}/quota", changes(quota), opening=opening),
-    Route("POST", f"{_ACCOUNTS}/{{owner}}/quota", changes(set_quota)),
+    Route("GET", f"{ACCOUNTS}/{{owner}}/quota", changes(quota), opening=opening),
+    Route("POST", f"{ACCOUNTS}/{{owner}}/quota", changes(set_quota)),
     Route("GET", "/{owner}/-/usage", of_owner, opening=opening),
 )
