@@ -1,7 +1,7 @@
 """The bodies that hooks are sent: GitHub's payload, the envelope of distribution, or a CloudEvent."""
 
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import orjson
 
@@ -24,6 +24,11 @@ def of_github(payload: dict[str, Any], content_type: str) -> tuple[str, bytes]:
     """Return the type and the bytes of a payload, as JSON or as the field of a form."""
     body = orjson.dumps(payload)
     return (_JSON, body) if content_type == "json" else (_FORM, urlencode({"payload": body}).encode())
+
+
+def payload_of(body: bytes) -> Any:
+    """Return the JSON of a body that was sent, which a form has in its field."""
+    return orjson.loads(body if body[:1] == b"{" else parse_qs(body.decode())["payload"][0])
 
 
 def ping_of(urls: Addresses, taken: Taken, hook: Hook, ping: dict[str, Any]) -> tuple[str, bytes]:

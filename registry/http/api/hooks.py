@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qs
 
 import msgspec
 import orjson
@@ -11,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN
 from registry.errors import NotFound
+from registry.hooks.formats import payload_of
 from registry.hooks.hooks import HIDDEN, Config, ContentType, Format, HookInvalid, Opened, Wanted
 from registry.hooks.shapes import config_shape, hook_shape
 from registry.http.api import rights
@@ -21,7 +21,7 @@ from registry.http.api.schemas import hooks as schemas
 from registry.http.api.schemas.values import Empty
 from registry.http.numbers import number_of
 from storage.metadata import deliveries
-from storage.metadata.deliveries import Delivery, WholeDelivery
+from storage.metadata.deliveries import Delivery
 from storage.metadata.hooks import Place
 
 #: The states of deliveries by GitHub's words.
@@ -197,7 +197,10 @@ async def get_delivery(call: ApiCall) -> web.Response:
         {
             **_delivery(row),
             "url": "" if found.config is None else found.config.url,
-            "request": {"headers": _headers(row.request_headers), "payload": _payload(row)},
+            "request": {
+                "headers": _headers(row.request_headers),
+                "payload": None if row.payload is None else payload_of(row.payload),
+            },
             "response": {
                 "headers": _headers(row.response_headers),
                 "payload": None if row.response is None else row.response.decode("utf-8", "replace"),
@@ -250,14 +253,6 @@ def _delivery(row: Delivery) -> dict[str, Any]:
 
 def _headers(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
-
-
-def _payload(row: WholeDelivery) -> Any:
-    if row.payload is None:
-        return None
-    if row.payload[:1] == b"{":
-        return orjson.loads(row.payload)
-    return orjson.loads(parse_qs(row.payload.decode())["payload"][0])
 
 
 _SEEN: Final = (200, 403, 404)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 import orjson
 from aiohttp import web
 
 from registry.errors import NotFound
+from registry.hooks.formats import payload_of
 from registry.hooks.hooks import FORMATS, HIDDEN, Config, HookInvalid, Opened, Wanted
 from registry.hooks.telling import NAMES
 from registry.http.numbers import number_of
@@ -248,11 +248,8 @@ def _headers(text: str | None) -> str | None:
 
 
 def _indented(payload: bytes | None) -> str | None:
-    """Return the JSON of a payload, of which a form has it in a field, for people."""
-    if payload is None:
-        return None
-    text = payload if payload[:1] == b"{" else parse_qs(payload.decode())["payload"][0].encode()
-    return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
+    """Return the JSON of a payload for people."""
+    return None if payload is None else orjson.dumps(payload_of(payload), option=orjson.OPT_INDENT_2).decode()
 
 
 _HOOKS: Final = "/{owner}/-/hooks"
