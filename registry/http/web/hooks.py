@@ -17,7 +17,6 @@ from registry.http.web.confirming import Question, ask
 from registry.http.web.people import opening, owner_of
 from registry.http.web.routes import Route
 from storage.metadata import deliveries
-from storage.metadata.deliveries import WholeDelivery
 from storage.metadata.hooks import Place
 from storage.metadata.organizations import Organization
 
@@ -38,11 +37,15 @@ def _place(org: Organization) -> Place:
     return Place(org.id, None)
 
 
-async def _named(call: PageCall, org: Organization) -> Opened:
-    hook_id = number_of(call.param("hook"))
-    if hook_id is None:
+def _number(call: PageCall, name: str) -> int:
+    found = number_of(call.param(name))
+    if found is None:
         raise NotFound
-    return await call.services.hooks.get(_place(org), hook_id)
+    return found
+
+
+async def _named(call: PageCall, org: Organization) -> Opened:
+    return await call.services.hooks.get(_place(org), _number(call, "hook"))
 
 
 def _state(found: Opened) -> str:
@@ -173,10 +176,9 @@ async def update(call: PageCall) -> web.Response:
 
 async def ping(call: PageCall) -> web.Response:
     """Have a webhook sent a ping."""
-    org = await owner_of(call)
-    found = await _named(call, org)
-    await call.services.hooks.ping(_place(org), found.hook.id)
-    return call.redirect(_path(org, found.hook.id), call.say("A ping is on its way."))
+    org, hook_id = await owner_of(call), _number(call, "hook")
+    await call.services.hooks.ping(_place(org), hook_id)
+    return call.redirect(_path(org, hook_id), call.say("A ping is on its way."))
 
 
 def _question(call: PageCall, org: Organization, found: Opened) -> Question:
@@ -198,26 +200,19 @@ async def delete(call: PageCall) -> web.Response:
     """Delete a webhook."""
     org = await owner_of(call)
     try:
-        found = await _named(call, org)
+        await call.services.hooks.delete(_place(org), _number(call, "hook"))
     except NotFound:
         return call.redirect(_path(org), call.say("There is no such webhook any more."), "info")
-    await call.services.hooks.delete(_place(org), found.hook.id)
     return call.redirect(_path(org), call.say("The webhook is deleted."))
-
-
-async def _delivery(call: PageCall, found: Opened) -> WholeDelivery:
-    delivery_id = number_of(call.param("delivery"))
-    row = None if delivery_id is None else await deliveries.get(call.services.db, found.hook.id, delivery_id)
-    if row is None:
-        raise NotFound
-    return row
 
 
 async def delivery(call: PageCall) -> web.Response:
     """Show what was sent, and what was answered."""
     org = await owner_of(call)
     found = await _named(call, org)
-    row = await _delivery(call, found)
+    row = await deliveries.get(call.services.db, found.hook.id, _number(call, "delivery"))
+    if row is None:
+        raise NotFound
     return call.page(
         "hook_delivery.html",
         title=[call.say("Delivery"), call.say("Webhooks"), org.login],
@@ -236,11 +231,9 @@ async def delivery(call: PageCall) -> web.Response:
 
 async def redeliver(call: PageCall) -> web.Response:
     """Have a delivery sent once more."""
-    org = await owner_of(call)
-    found = await _named(call, org)
-    row = await _delivery(call, found)
-    await call.services.hooks.redeliver(_place(org), found.hook.id, row.id)
-    return call.redirect(_path(org, found.hook.id), call.say("The delivery is sent once more."))
+    org, hook_id = await owner_of(call), _number(call, "hook")
+    await call.services.hooks.redeliver(_place(org), hook_id, _number(call, "delivery"))
+    return call.redirect(_path(org, hook_id), call.say("The delivery is sent once more."))
 
 
 def _headers(text: str | None) -> str | None:
