@@ -51,7 +51,6 @@ def arguments(
         "hook_events._HOLD": [()],
         "hook_events._NEWS": [()],
         "hook_events._BEHIND": [("0", 0), ("700", 1)],
-        "hook_events._ADVANCE": [("701", 7)],
         "hook_events._RELEASE": [([version_id],)],
         "hook_events._RELEASE_DUE": [(500,)],
         "hook_events._CANCEL": [([version_id],)],
