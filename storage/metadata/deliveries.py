@@ -17,17 +17,12 @@ class _Number:
 _OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
 #: Of one that is being sent the receiver may have taken what it has.
 _WAITS: Final[LiteralString] = "state = 'waiting'"
-_PING: Final = select(
-    _Number,
+_PING: Final = command(
     f"""
-    WITH open AS (SELECT id FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping'
-                     AND {_OPEN} AND {_WAITS}),
-    made AS (
-        INSERT INTO hook_deliveries (hook_id, event, lane, state)
-        SELECT $1, 'ping', 0, 'waiting' WHERE NOT EXISTS (SELECT FROM open)
-        RETURNING id)
-    SELECT id FROM open UNION ALL SELECT id FROM made LIMIT 1
-    """,
+    INSERT INTO hook_deliveries (hook_id, event, lane, state)
+    SELECT $1, 'ping', 0, 'waiting'
+     WHERE NOT EXISTS (SELECT FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping' AND {_WAITS})
+    """
 )
 _REPEAT: Final = select(
     _Number,
@@ -35,7 +30,7 @@ _REPEAT: Final = select(
     WITH old AS (SELECT * FROM hook_deliveries WHERE id = $2 AND hook_id = $1 AND state <> 'held'),
     open AS (
         SELECT delivery.id FROM hook_deliveries delivery JOIN old USING (guid)
-         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_OPEN} AND delivery.{_WAITS}),
+         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_WAITS}),
     made AS (
     INSERT INTO hook_deliveries (hook_id, guid, redelivery, event, action, lane, xid, event_id, at, package_id,
                                  version_id, digest, tag, actor_id, data, state, request_headers, payload)
@@ -48,9 +43,9 @@ _REPEAT: Final = select(
 )
 
 
-async def ping(db: Executor, hook_id: int) -> int:
-    """Have a hook sent a ping, unless one waits already; returns the id of the delivery."""
-    return (await _PING.one(db, hook_id)).id
+async def ping(db: Executor, hook_id: int) -> None:
+    """Have a hook sent a ping, unless one waits already."""
+    await _PING.run(db, hook_id)
 
 
 async def repeat(db: Executor, hook_id: int, delivery_id: int) -> int | None:
@@ -82,7 +77,6 @@ class Taken:
     actor_id: int | None
     data: str | None
     attempts: int
-    created_at: datetime
     request_headers: str | None
     payload: bytes | None
 
@@ -134,7 +128,7 @@ _TAKE: Final = select(
       FROM due WHERE taken.id = due.id
     RETURNING taken.id, taken.hook_id, taken.guid, taken.redelivery, taken.event, taken.action,
               taken.xid::text::bigint AS xid, taken.event_id, taken.at, taken.package_id, taken.version_id,
-              taken.digest, taken.tag, taken.actor_id, taken.data::text AS data, taken.attempts, taken.created_at,
+              taken.digest, taken.tag, taken.actor_id, taken.data::text AS data, taken.attempts,
               taken.request_headers::text AS request_headers, taken.payload
     """,
 )

@@ -153,8 +153,8 @@ _TELL: Final = command(
 )
 
 
-async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> int:
-    """Make the deliveries of what happened, in its order, to the hooks that want to know; returns their number.
+async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> None:
+    """Make the deliveries of what happened, in its order, to the hooks that want to know.
 
     An image without a tag is held for ``hold_seconds``: it is not told of where an index has it.
     """
@@ -162,7 +162,7 @@ async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> int:
     known = [one.of.version_id for one in told if not one.maybe_child and one.of.version_id is not None]
     await _CANCEL.run(db, published)
     await _RELEASE.run(db, known)
-    return await _TELL.run(
+    await _TELL.run(
         db,
         [str(one.of.xid) for one in told],
         [one.of.id for one in told],
