@@ -63,13 +63,17 @@ class Opened:
     hook: Hook
     config: Config | None
 
-    def is_as(self, wanted: Wanted) -> bool:
-        """Return whether the hook is as it is wanted, and not disabled by itself."""
+    @property
+    def present(self) -> Wanted:
+        """Return the hook as it was wanted last; a configuration that cannot be opened has no URL."""
         hook = self.hook
-        present = Wanted(
+        return Wanted(
             self.config or Config(""), hook.content_type, hook.format, hook.events, hook.children, hook.active
         )
-        return present == wanted and not (hook.active and hook.disabled_reason)
+
+    def is_as(self, wanted: Wanted) -> bool:
+        """Return whether the hook is as it is wanted, and not disabled by itself."""
+        return self.present == wanted and not (self.hook.active and self.hook.disabled_reason)
 
 
 class Hooks:

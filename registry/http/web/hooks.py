@@ -131,8 +131,9 @@ async def _hook(
 ) -> web.Response:
     before = number_of(call.query("after"))
     rows = await deliveries.of_hook(call.services.db, found.hook.id, before=before, states=None, limit=_ROWS + 1)
+    config = found.present.config
     present = {
-        "url": "" if found.config is None else found.config.url,
+        "url": config.url,
         "content_type": found.hook.content_type,
         "format": found.hook.format,
         "events": found.hook.events,
@@ -148,7 +149,7 @@ async def _hook(
         owner=org,
         hook=found.hook,
         state=_state(found),
-        signed=found.config is not None and found.config.secret is not None,
+        signed=config.secret is not None,
         hidden=HIDDEN,
         opened=found.config is not None,
         deliveries=rows[:_ROWS],
@@ -166,9 +167,8 @@ async def update(call: PageCall) -> web.Response:
     """Change a webhook."""
     org = await owner_of(call)
     found = await _named(call, org)
-    kept = None if found.config is None else found.config.secret
     try:
-        await call.services.hooks.update(found, _wanted(call, kept))
+        await call.services.hooks.update(found, _wanted(call, found.present.config.secret))
     except HookInvalid as error:
         return await _hook(call, org, found, {"url": call.say("This webhook cannot be: %(why)s", why=error.message)})
     return call.redirect(_path(org, found.hook.id), call.say("The webhook is saved."))
