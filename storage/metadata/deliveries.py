@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from storage.metadata.query import Executor, command, counted, select
+from storage.metadata.query import Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class _Number:
     id: int
 
 
-_OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
+#: The state of those that are to be sent.
+OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
 #: Of one that is being sent the receiver may have taken what it has.
 _WAITS: Final[LiteralString] = "state = 'waiting'"
 _PING: Final = command(
@@ -87,10 +88,10 @@ _TAKE: Final = select(
     Taken,
     f"""
     WITH RECURSIVE known AS (
-        (SELECT hook_id FROM hook_deliveries WHERE {_OPEN} ORDER BY hook_id LIMIT 1)
+        (SELECT hook_id FROM hook_deliveries WHERE {OPEN} ORDER BY hook_id LIMIT 1)
          UNION ALL
         SELECT later.hook_id FROM known CROSS JOIN LATERAL (
-               SELECT hook_id FROM hook_deliveries WHERE {_OPEN} AND hook_id > known.hook_id
+               SELECT hook_id FROM hook_deliveries WHERE {OPEN} AND hook_id > known.hook_id
                 ORDER BY hook_id LIMIT 1) AS later
     ), able AS MATERIALIZED (
         SELECT hook.id,
@@ -104,23 +105,23 @@ _TAKE: Final = select(
                 LIMIT 1) AS hook
     ), lanes AS (
         SELECT able.id, able.free, first.lane FROM able CROSS JOIN LATERAL (
-               SELECT lane FROM hook_deliveries WHERE {_OPEN} AND hook_id = able.id ORDER BY lane LIMIT 1) AS first
+               SELECT lane FROM hook_deliveries WHERE {OPEN} AND hook_id = able.id ORDER BY lane LIMIT 1) AS first
          WHERE able.free > 0
          UNION ALL
         SELECT lanes.id, lanes.free, later.lane FROM lanes CROSS JOIN LATERAL (
-               SELECT lane FROM hook_deliveries WHERE {_OPEN} AND hook_id = lanes.id AND lane > lanes.lane
+               SELECT lane FROM hook_deliveries WHERE {OPEN} AND hook_id = lanes.id AND lane > lanes.lane
                 ORDER BY lane LIMIT 1) AS later
     ), heads AS (
         SELECT first.id, first.due_at, lanes.free,
                row_number() OVER (PARTITION BY lanes.id ORDER BY first.due_at) AS place
           FROM lanes CROSS JOIN LATERAL (
-               SELECT id, due_at FROM hook_deliveries WHERE {_OPEN} AND hook_id = lanes.id AND lane = lanes.lane
+               SELECT id, due_at FROM hook_deliveries WHERE {OPEN} AND hook_id = lanes.id AND lane = lanes.lane
                 ORDER BY id LIMIT 1) AS first
          WHERE first.due_at <= now()
     ), due AS MATERIALIZED (
         SELECT id FROM hook_deliveries
          WHERE id = ANY (ARRAY(SELECT id FROM heads WHERE place <= free ORDER BY place, due_at LIMIT $1))
-           AND {_OPEN} AND due_at <= now()
+           AND {OPEN} AND due_at <= now()
            FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE hook_deliveries taken
@@ -265,14 +266,6 @@ async def of_hook(
 async def get(db: Executor, hook_id: int, delivery_id: int) -> WholeDelivery | None:
     """Find a delivery of a hook."""
     return await _GET.maybe(db, hook_id, delivery_id)
-
-
-_WAITING: Final = select(_Number, f"SELECT {counted(f'hook_deliveries WHERE {_OPEN}')} AS id")
-
-
-async def waiting(db: Executor) -> int:
-    """Count the deliveries that are to be sent, as far as COUNTED."""
-    return (await _WAITING.one(db)).id
 
 
 _FORGET: Final = command(

@@ -65,6 +65,5 @@ def arguments(
         "deliveries._END": [(*taken, "delivered", 200, "OK", "{}", b"", 7, 0.0, 3600.0)],
         "deliveries._LIST": [(8, 2**62, None, 31), (8, 2**62, ["failed"], 31)],
         "deliveries._GET": [(8, 7)],
-        "deliveries._WAITING": [()],
         "deliveries._FORGET": [(30, 1000)],
     }
