@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import LAST, Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +253,13 @@ _GET: Final = select(
      WHERE delivery.id = $2 AND delivery.hook_id = $1 AND delivery.state <> 'held'
     """,
 )
-_LAST: Final = 2**63 - 1
 
 
 async def of_hook(
     db: Executor, hook_id: int, *, before: int | None, states: Sequence[str] | None, limit: int
 ) -> list[Delivery]:
     """The deliveries of a hook, the newest first, from before ``before``; ``states``: in these alone."""
-    return await _LIST.all(db, hook_id, before or _LAST, None if states is None else list(states), limit)
+    return await _LIST.all(db, hook_id, before or LAST, None if states is None else list(states), limit)
 
 
 async def get(db: Executor, hook_id: int, delivery_id: int) -> WholeDelivery | None:

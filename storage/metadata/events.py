@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, select
+from storage.metadata.query import LAST, Executor, select
 
 #: The names of GitHub's audit log, and ours in the same grammar.
 PACKAGE_PUBLISHED: Final[LiteralString] = "packages.package_published"
@@ -240,20 +240,17 @@ _OF_PACKAGE: Final = select(
 )
 _OF_TAG: Final = select(RecordedEvent, _events("package_id = $1 AND id < $2 AND tag = $4"))
 
-#: Behind every event.
-_LAST: Final = 2**63 - 1
-
 
 async def of_package(
     db: Executor, package_id: int, *, before: int | None, limit: int, but: tuple[str, ...] = ()
 ) -> list[RecordedEvent]:
     """The events of a package, the newest first, from before the event ``before``; ``but``: without these actions."""
-    return await _OF_PACKAGE.all(db, package_id, _LAST if before is None else before, limit, list(but) or None)
+    return await _OF_PACKAGE.all(db, package_id, LAST if before is None else before, limit, list(but) or None)
 
 
 async def of_tag(db: Executor, package_id: int, tag: str, *, before: int | None, limit: int) -> list[RecordedEvent]:
     """The events of a tag, the newest first, from before the event ``before``."""
-    return await _OF_TAG.all(db, package_id, _LAST if before is None else before, limit, tag)
+    return await _OF_TAG.all(db, package_id, LAST if before is None else before, limit, tag)
 
 
 @dataclass(frozen=True, slots=True)

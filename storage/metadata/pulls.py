@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from storage.metadata.events import FULL_NAME, digest_text
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import LAST, Executor, command, select
 
 
 class Pull(NamedTuple):
@@ -72,15 +72,13 @@ _OF_PACKAGE: Final = select(
      ORDER BY pull.id DESC
     """,
 )
-#: Behind every pull.
-_LAST: Final = 2**63 - 1
 
 
 async def of_package(
     db: Executor, package_id: int, *, since: datetime, before: int | None, limit: int
 ) -> list[LoggedPull]:
     """The pulls of a package since a time, the newest first, from before the row ``before``."""
-    return await _OF_PACKAGE.all(db, package_id, _LAST if before is None else before, since, limit)
+    return await _OF_PACKAGE.all(db, package_id, LAST if before is None else before, since, limit)
 
 
 @dataclass(frozen=True, slots=True)
