@@ -39,6 +39,10 @@ FULL_NAME: Final[LiteralString] = """
     SELECT owner.login || '/' || repository.name
       FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
 """
+#: What its owner calls ``token``, or the repository that it is of.
+TOKEN_NAME: Final[LiteralString] = f"""
+    CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
+         ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END"""
 #: The name of a role, 1 to 3, in SQL.
 ROLE_NAMES: Final[LiteralString] = "('{read,write,admin}'::text[])"
 
@@ -96,8 +100,7 @@ def actor(given: LiteralString) -> LiteralString:
                         CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
                              WHEN given.part[4] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
                token.id AS token_id,
-               CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
-                    ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name,
+               {TOKEN_NAME} AS token_name,
                given.part[4] AS request_id, given.part[5] AS remote, given.part[6] AS user_agent
           FROM (SELECT string_to_array({given}, {_GAP}, '') AS part) AS given
           LEFT JOIN tokens token ON token.id = given.part[2]::bigint

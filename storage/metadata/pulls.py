@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from storage.metadata.events import FULL_NAME, digest_text
+from storage.metadata.events import TOKEN_NAME, digest_text
 from storage.metadata.query import LAST, Executor, command, select
 
 
@@ -26,9 +26,7 @@ _ADD: Final = command(
                        count)
     SELECT version.package_id, version.id, decode(substr(version.digest, 8), 'hex'), given.tag, given.account_id,
            coalesce(token.kind, CASE WHEN given.account_id IS NULL THEN 'anonymous' ELSE 'classic' END), token.id,
-           CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
-                ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END,
-           given.remote, given.user_agent, given.count
+           {TOKEN_NAME}, given.remote, given.user_agent, given.count
       FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
            AS given (version_id, tag, account_id, token_id, remote, user_agent, count)
       JOIN manifests version ON version.id = given.version_id
