@@ -29,6 +29,11 @@ class Sealing:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._keys[0].encrypt(nonce, plain, what.encode())
 
+    @property
+    def renews(self) -> bool:
+        """Return whether a former key may have sealed anything."""
+        return len(self._keys) > 1
+
     def renewed(self, what: str, sealed: bytes) -> bytes | None:
         """Seal anew what a former key has sealed; None: it is of the first key. Raises SealBroken."""
         key, plain = self._opened(what, sealed)

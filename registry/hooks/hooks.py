@@ -147,6 +147,8 @@ class Hooks:
     async def reseal(self) -> int:
         """Seal with the first key of the settings what a former one has sealed; returns the number of hooks."""
         done, last = 0, 0
+        if not self._sealing.renews:
+            return done
         while found := await hooks.sealed_behind(self._db, last, _AT_ONCE):
             last = found[-1].id
             for one in found:
