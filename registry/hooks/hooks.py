@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,9 +26,9 @@ _AT_ONCE: Final = 100
 #: What answers have in place of a secret; sent back, it leaves the secret as it is.
 HIDDEN: Final = "********"
 ALL: Final = "*"
-FORMATS: Final = ("github", "distribution", "cloudevents")
 ContentType = Literal["json", "form"]
 Format = Literal["github", "distribution", "cloudevents"]
+FORMATS: Final[tuple[str, ...]] = get_args(Format)
 
 
 class HookInvalid(AccountError):

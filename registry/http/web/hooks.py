@@ -77,7 +77,6 @@ async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         errors=errors or {},
         typed=_typed(call),
         names=NAMES,
-        formats=FORMATS,
     )
 
 
@@ -158,7 +157,6 @@ async def _hook(
         errors=errors or {},
         typed=_typed(call) if errors else present,
         names=NAMES,
-        formats=FORMATS,
         path=_path(org, found.hook.id),
     )
 
