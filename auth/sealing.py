@@ -29,20 +29,24 @@ class Sealing:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._keys[0].encrypt(nonce, plain, what.encode())
 
+    @property
+    def renews(self) -> bool:
+        """Return whether a former key may have sealed anything."""
+        return len(self._keys) > 1
+
     def renewed(self, what: str, sealed: bytes) -> bytes | None:
         """Seal anew what a former key has sealed; None: it is of the first key. Raises SealBroken."""
-        plain = self.open(what, sealed)
-        try:
-            self._keys[0].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
-        except InvalidTag:
-            return self.seal(what, plain)
-        return None
+        key, plain = self._opened(what, sealed)
+        return None if key is self._keys[0] else self.seal(what, plain)
 
     def open(self, what: str, sealed: bytes) -> bytes:
         """Open a sealed secret. Raises SealBroken."""
+        return self._opened(what, sealed)[1]
+
+    def _opened(self, what: str, sealed: bytes) -> tuple[AESGCM, bytes]:
         for key in self._keys:
             try:
-                return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
+                return key, key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], what.encode())
             except (InvalidTag, ValueError):  # ValueError: it is too short to be one
                 continue
         raise SealBroken(f"{what} cannot be opened with MOORAGE_SECRET_KEY")

@@ -29,7 +29,6 @@ from storage.metadata.statement_timings import modules
 from storage.timings import SECONDS, Timings
 
 if TYPE_CHECKING:
-    from registry.jobs.hook_metrics import HookMetrics
     from registry.jobs.metrics import JobMetrics
     from registry.jobs.runner import Runs
 
@@ -125,7 +124,6 @@ class Monitoring:
         self._stores = StoreMetrics(catalog)
         self._reachability = Reachability(catalog, disk)
         self._jobs = _job_metrics(catalog) if WORKER in processes else None
-        self._hooks = _hook_metrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
         self._owners = OwnerMetrics(catalog, owners) if owners and self._http is not None else None
         self.slabs = Slabs(catalog, processes)
@@ -143,8 +141,6 @@ class Monitoring:
         watching = [gauges.run(), lag.watch(), self._reachability.watch(gauges, services)]
         if self._jobs is not None and runs is not None:
             watching.append(self._jobs.watch(gauges, runs, services))
-        if self._hooks is not None and runs is not None:
-            watching.append(self._hooks.watch(gauges, services))
         async with admin_listener(self.slabs, gauges, listener), asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(one) for one in watching]
             try:
@@ -158,12 +154,6 @@ def _job_metrics(catalog: Catalog) -> "JobMetrics":
     from registry.jobs.metrics import JobMetrics  # noqa: PLC0415 - a process that serves does no jobs
 
     return JobMetrics(catalog)
-
-
-def _hook_metrics(catalog: Catalog) -> "HookMetrics":
-    from registry.jobs.hook_metrics import HookMetrics  # noqa: PLC0415 - as above
-
-    return HookMetrics(catalog)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The bodies that hooks are sent: GitHub's payload, the envelope of distribution, or a CloudEvent."""
 
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import orjson
 
@@ -26,21 +26,18 @@ def of_github(payload: dict[str, Any], content_type: str) -> tuple[str, bytes]:
     return (_JSON, body) if content_type == "json" else (_FORM, urlencode({"payload": body}).encode())
 
 
+def payload_of(body: bytes) -> Any:
+    """Return the JSON of a body that was sent, which a form has in its field."""
+    return orjson.loads(body if body[:1] == b"{" else parse_qs(body.decode())["payload"][0])
+
+
 def ping_of(urls: Addresses, taken: Taken, hook: Hook, ping: dict[str, Any]) -> tuple[str, bytes]:
     """Return the type and the bytes of a ping: in the envelope of distribution, which has none, no event."""
     match hook.format:
         case "distribution":
             return _ENVELOPE, orjson.dumps({"events": []})
         case "cloudevents":
-            event = {
-                "specversion": "1.0",
-                "id": str(taken.guid),
-                "source": urls.origin,
-                "type": "moorage.ping",
-                "datacontenttype": _JSON,
-                "data": ping,
-            }
-            return _CLOUD_EVENT, orjson.dumps(event)
+            return _cloud_event(taken, urls.origin, "moorage.ping", ping)
         case _:
             return of_github(ping, hook.content_type)
 
@@ -66,24 +63,34 @@ def of_distribution(urls: Addresses, taken: Taken, about: Subject) -> tuple[str,
         "timestamp": taken.at.isoformat(),
         "action": action,
         "target": {name: value for name, value in target.items() if value is not None},
-        "request": {"id": str(taken.guid), "host": urls.origin.partition("://")[2]},
+        "request": {"id": str(taken.guid), "host": urls.host},
         "actor": {} if about.sender is None else {"name": about.sender},
-        "source": {"addr": urls.origin.partition("://")[2]},
+        "source": {"addr": urls.host},
     }
     return _ENVELOPE, orjson.dumps({"events": [event]})
 
 
 def of_cloud_events(urls: Addresses, taken: Taken, about: Subject, payload: dict[str, Any]) -> tuple[str, bytes]:
     """Return a CloudEvent (1.0) in structured mode, whose data is GitHub's payload."""
+    return _cloud_event(
+        taken,
+        f"{urls.origin}/{about.owner}/{about.package}",
+        f"moorage.package.{taken.action}",
+        payload,
+        time=None if taken.at is None else taken.at.isoformat(),
+        subject=taken.tag or taken.digest or about.package,
+        sequence=f"{taken.xid}-{taken.event_id}",
+    )
+
+
+def _cloud_event(taken: Taken, source: str, kind: str, data: dict[str, Any], **more: str | None) -> tuple[str, bytes]:
     event = {
         "specversion": "1.0",
         "id": str(taken.guid),
-        "source": f"{urls.origin}/{about.owner}/{about.package}",
-        "type": f"moorage.package.{taken.action}",
-        "time": None if taken.at is None else taken.at.isoformat(),
+        "source": source,
+        "type": kind,
+        **more,
         "datacontenttype": _JSON,
-        "subject": taken.tag or taken.digest or about.package,
-        "sequence": f"{taken.xid}-{taken.event_id}",
-        "data": payload,
+        "data": data,
     }
     return _CLOUD_EVENT, orjson.dumps(event)

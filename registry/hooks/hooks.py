@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,9 +26,9 @@ _AT_ONCE: Final = 100
 #: What answers have in place of a secret; sent back, it leaves the secret as it is.
 HIDDEN: Final = "********"
 ALL: Final = "*"
-FORMATS: Final = ("github", "distribution", "cloudevents")
 ContentType = Literal["json", "form"]
 Format = Literal["github", "distribution", "cloudevents"]
+FORMATS: Final[tuple[str, ...]] = get_args(Format)
 
 
 class HookInvalid(AccountError):
@@ -63,13 +63,17 @@ class Opened:
     hook: Hook
     config: Config | None
 
-    def is_as(self, wanted: Wanted) -> bool:
-        """Return whether the hook is as it is wanted, and not disabled by itself."""
+    @property
+    def present(self) -> Wanted:
+        """Return the hook as it was wanted last; a configuration that cannot be opened has no URL."""
         hook = self.hook
-        present = Wanted(
+        return Wanted(
             self.config or Config(""), hook.content_type, hook.format, hook.events, hook.children, hook.active
         )
-        return present == wanted and not (hook.active and hook.disabled_reason)
+
+    def is_as(self, wanted: Wanted) -> bool:
+        """Return whether the hook is as it is wanted, and not disabled by itself."""
+        return self.present == wanted and not (self.hook.active and self.hook.disabled_reason)
 
 
 class Hooks:
@@ -143,6 +147,8 @@ class Hooks:
     async def reseal(self) -> int:
         """Seal with the first key of the settings what a former one has sealed; returns the number of hooks."""
         done, last = 0, 0
+        if not self._sealing.renews:
+            return done
         while found := await hooks.sealed_behind(self._db, last, _AT_ONCE):
             last = found[-1].id
             for one in found:

@@ -21,6 +21,10 @@ class Addresses:
     base: str
     origin: str
 
+    @property
+    def host(self) -> str:
+        return self.origin.partition("://")[2]
+
 
 def package_payload(urls: Addresses, taken: Taken, about: Subject, repository: Repository | None) -> dict[str, Any]:
     """Return the payload of ``package``, ``registry_package`` or ``moorage.package``.
@@ -70,7 +74,7 @@ def _version(urls: Addresses, taken: Taken, about: Subject) -> dict[str, Any] | 
     if version_id is None:
         return None
     digest = about.digest or taken.digest or ""
-    image = f"{urls.origin.partition('://')[2]}/{about.owner.lower()}/{about.package}"
+    image = f"{urls.host}/{about.owner.lower()}/{about.package}"
     reference = f"{image}:{taken.tag}" if taken.tag is not None else f"{image}@{digest}"
     at = about.version_created_at or taken.at or about.updated_at
     return {

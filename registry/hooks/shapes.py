@@ -8,10 +8,9 @@ from registry.shapes import Urls
 
 def config_shape(opened: Opened) -> dict[str, str]:
     """Return a hook's configuration; of its secret only whether there is one."""
-    config = opened.config
-    secret = {} if config is None or config.secret is None else {"secret": HIDDEN}
-    url = "" if config is None else config.url
-    return {"content_type": opened.hook.content_type, "insecure_ssl": "0", "url": url, **secret}
+    config = opened.present.config
+    secret = {} if config.secret is None else {"secret": HIDDEN}
+    return {"content_type": opened.hook.content_type, "insecure_ssl": "0", "url": config.url, **secret}
 
 
 def hook_shape(urls: Urls, opened: Opened, place: str) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from storage.metadata import events, hook_events
+from storage.metadata import audit, events, hook_events
+from storage.metadata.audit import READ, Place
 from storage.metadata.database import Database, Transaction
-from storage.metadata.hook_events import READ, Read, Told
+from storage.metadata.hook_events import Read, Told
+from storage.metadata.hooks import READER
 
 #: GitHub's names, which have two actions, and ours for all others: whoever knows GitHub's is never sent an action that
 #: GitHub has not.
@@ -54,7 +56,7 @@ async def _told(tx: Transaction) -> int:
     if not read:
         return 0
     await hook_events.tell(tx, happenings(read), HOLD_SECONDS)
-    await hook_events.advance(tx, (read[-1].xid, read[-1].id))
+    await audit.advance(tx, READER, Place(read[-1].xid, read[-1].id))
     return len(read)
 
 

@@ -17,6 +17,8 @@ from storage.metadata import administration
 from storage.metadata.administration import Counts
 
 _INVENTORY_SECONDS: Final = 30.0
+#: How an attempt to deliver ends: it is taken, tried again later, or given up.
+_ATTEMPTS: Final = ("delivered", "again", "failed")
 
 
 class JobMetrics:
@@ -40,6 +42,10 @@ class JobMetrics:
         catalog.slots(self._items, jobs)
         catalog.slots(self._succeeded, jobs)
         catalog.slots(self._runs, jobs, ("ok", "failed"))
+        self._attempts = catalog.add(
+            Family("moorage_hook_attempts", "counter", "Attempts to deliver to a webhook.", ("result",))
+        )
+        catalog.slots(self._attempts, _ATTEMPTS)
         self._inventory = [
             (catalog.add(Family(name, "gauge", text, merge="max")).slot, read) for name, text, read in _INVENTORY
         ]
@@ -53,6 +59,8 @@ class JobMetrics:
             gauges.counter(slot, partial(runs.items.__getitem__, job))
         for (job,), slot in self._succeeded.series.items():
             gauges.gauge(slot, partial(runs.succeeded_at.__getitem__, job))
+        for (result,), slot in self._attempts.series.items():
+            gauges.counter(slot, partial(services.sender.results.__getitem__, result))
         for slot, read in self._inventory:
             gauges.gauge(slot, partial(inventory.read, read))
         await inventory.watch()
@@ -92,4 +100,6 @@ _INVENTORY: Final[tuple[tuple[str, str, Callable[[Counts, float], float]], ...]]
     ("moorage_dead_objects", "Objects that wait to be deleted.", lambda all_, _: all_.dead_objects),
     ("moorage_dead_objects_oldest_seconds", "How long the first of them has been due.",
      lambda all_, now: _overdue(all_.oldest_dead_object, now)),
+    ("moorage_hook_deliveries_waiting", "Deliveries of webhooks that wait, counted as far as 10,000.",
+     lambda all_, _: all_.hook_deliveries),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.accounts import COLUMNS, Account
+from storage.metadata.deliveries import OPEN
 from storage.metadata.query import COUNTED, Executor, command, counted, select
 from storage.metadata.tokens import revoked
 
@@ -104,7 +105,8 @@ class Counts:
     """How much there is. What is more than COUNTED is estimated, from PostgreSQL's statistics: ``estimated``.
 
     ``stored``: bytes of all blobs; ``dead_objects``: objects that wait for their deletion, ``oldest_dead_object`` since
-    when; ``oldest_review``: when the link was due that waits longest for the garbage collector.
+    when; ``oldest_review``: when the link was due that waits longest for the garbage collector; ``hook_deliveries``:
+    those that are to be sent.
     """
 
     users: int
@@ -122,6 +124,7 @@ class Counts:
     oldest_dead_object: datetime | None
     reviews: int
     oldest_review: datetime | None
+    hook_deliveries: int
     schema: str
     estimated: bool
 
@@ -176,6 +179,7 @@ _COUNTS: Final = select(
            (SELECT min(not_before) FROM dead_objects) AS oldest_dead_object,
            {counted("link_reviews")} AS reviews,
            (SELECT min(due_at) FROM link_reviews) AS oldest_review,
+           {counted(f"hook_deliveries WHERE {OPEN}")} AS hook_deliveries,
            (SELECT coalesce(max(name), '') FROM migrations) AS schema,
            greatest(near.users, near.packages, near.versions, near.blobs, near.tokens) >= {COUNTED} AS estimated
       FROM near, estimates, summed

@@ -280,7 +280,9 @@ async def tokens_of(db: Executor, digest: bytes) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class Reader:
+    """How far a reader has come."""
+
     xid: int
     id: int
 
@@ -297,7 +299,7 @@ _READ: Final = select(
     """,
 )
 _CLAIM: Final = select(
-    _Reader,
+    Reader,
     """
     INSERT INTO event_readers AS known (reader, xid, id, held_until)
     VALUES ($1, '0', 0, now() + make_interval(secs => $2))
@@ -305,7 +307,7 @@ _CLAIM: Final = select(
     RETURNING xid::text::bigint AS xid, id
     """,
 )
-_READER: Final = select(_Reader, "SELECT xid::text::bigint AS xid, id FROM event_readers WHERE reader = $1")
+_READER: Final = select(Reader, "SELECT xid::text::bigint AS xid, id FROM event_readers WHERE reader = $1")
 _ADVANCE: Final = command(
     """
     INSERT INTO event_readers AS known (reader, xid, id) VALUES ($1, $2::text::xid8, $3)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from storage.metadata.query import Executor, command, counted, select
+from storage.metadata.query import LAST, Executor, command, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,20 +14,16 @@ class _Number:
     id: int
 
 
-_OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
+#: The state of those that are to be sent.
+OPEN: Final[LiteralString] = "state IN ('waiting', 'sending')"
 #: Of one that is being sent the receiver may have taken what it has.
 _WAITS: Final[LiteralString] = "state = 'waiting'"
-_PING: Final = select(
-    _Number,
+_PING: Final = command(
     f"""
-    WITH open AS (SELECT id FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping'
-                     AND {_OPEN} AND {_WAITS}),
-    made AS (
-        INSERT INTO hook_deliveries (hook_id, event, lane, state)
-        SELECT $1, 'ping', 0, 'waiting' WHERE NOT EXISTS (SELECT FROM open)
-        RETURNING id)
-    SELECT id FROM open UNION ALL SELECT id FROM made LIMIT 1
-    """,
+    INSERT INTO hook_deliveries (hook_id, event, lane, state)
+    SELECT $1, 'ping', 0, 'waiting'
+     WHERE NOT EXISTS (SELECT FROM hook_deliveries WHERE hook_id = $1 AND lane = 0 AND event = 'ping' AND {_WAITS})
+    """
 )
 _REPEAT: Final = select(
     _Number,
@@ -35,7 +31,7 @@ _REPEAT: Final = select(
     WITH old AS (SELECT * FROM hook_deliveries WHERE id = $2 AND hook_id = $1 AND state <> 'held'),
     open AS (
         SELECT delivery.id FROM hook_deliveries delivery JOIN old USING (guid)
-         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_OPEN} AND delivery.{_WAITS}),
+         WHERE delivery.hook_id = $1 AND delivery.lane = 0 AND delivery.{_WAITS}),
     made AS (
     INSERT INTO hook_deliveries (hook_id, guid, redelivery, event, action, lane, xid, event_id, at, package_id,
                                  version_id, digest, tag, actor_id, data, state, request_headers, payload)
@@ -48,9 +44,9 @@ _REPEAT: Final = select(
 )
 
 
-async def ping(db: Executor, hook_id: int) -> int:
-    """Have a hook sent a ping, unless one waits already; returns the id of the delivery."""
-    return (await _PING.one(db, hook_id)).id
+async def ping(db: Executor, hook_id: int) -> None:
+    """Have a hook sent a ping, unless one waits already."""
+    await _PING.run(db, hook_id)
 
 
 async def repeat(db: Executor, hook_id: int, delivery_id: int) -> int | None:
@@ -82,7 +78,6 @@ class Taken:
     actor_id: int | None
     data: str | None
     attempts: int
-    created_at: datetime
     request_headers: str | None
     payload: bytes | None
 
@@ -93,10 +88,10 @@ _TAKE: Final = select(
     Taken,
     f"""
     WITH RECURSIVE known AS (
-        (SELECT hook_id FROM hook_deliveries WHERE {_OPEN} ORDER BY hook_id LIMIT 1)
+        (SELECT hook_id FROM hook_deliveries WHERE {OPEN} ORDER BY hook_id LIMIT 1)
          UNION ALL
         SELECT later.hook_id FROM known CROSS JOIN LATERAL (
-               SELECT hook_id FROM hook_deliveries WHERE {_OPEN} AND hook_id > known.hook_id
+               SELECT hook_id FROM hook_deliveries WHERE {OPEN} AND hook_id > known.hook_id
                 ORDER BY hook_id LIMIT 1) AS later
     ), able AS MATERIALIZED (
         SELECT hook.id,
@@ -110,23 +105,23 @@ _TAKE: Final = select(
                 LIMIT 1) AS hook
     ), lanes AS (
         SELECT able.id, able.free, first.lane FROM able CROSS JOIN LATERAL (
-               SELECT lane FROM hook_deliveries WHERE {_OPEN} AND hook_id = able.id ORDER BY lane LIMIT 1) AS first
+               SELECT lane FROM hook_deliveries WHERE {OPEN} AND hook_id = able.id ORDER BY lane LIMIT 1) AS first
          WHERE able.free > 0
          UNION ALL
         SELECT lanes.id, lanes.free, later.lane FROM lanes CROSS JOIN LATERAL (
-               SELECT lane FROM hook_deliveries WHERE {_OPEN} AND hook_id = lanes.id AND lane > lanes.lane
+               SELECT lane FROM hook_deliveries WHERE {OPEN} AND hook_id = lanes.id AND lane > lanes.lane
                 ORDER BY lane LIMIT 1) AS later
     ), heads AS (
         SELECT first.id, first.due_at, lanes.free,
                row_number() OVER (PARTITION BY lanes.id ORDER BY first.due_at) AS place
           FROM lanes CROSS JOIN LATERAL (
-               SELECT id, due_at FROM hook_deliveries WHERE {_OPEN} AND hook_id = lanes.id AND lane = lanes.lane
+               SELECT id, due_at FROM hook_deliveries WHERE {OPEN} AND hook_id = lanes.id AND lane = lanes.lane
                 ORDER BY id LIMIT 1) AS first
          WHERE first.due_at <= now()
     ), due AS MATERIALIZED (
         SELECT id FROM hook_deliveries
          WHERE id = ANY (ARRAY(SELECT id FROM heads WHERE place <= free ORDER BY place, due_at LIMIT $1))
-           AND {_OPEN} AND due_at <= now()
+           AND {OPEN} AND due_at <= now()
            FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE hook_deliveries taken
@@ -134,7 +129,7 @@ _TAKE: Final = select(
       FROM due WHERE taken.id = due.id
     RETURNING taken.id, taken.hook_id, taken.guid, taken.redelivery, taken.event, taken.action,
               taken.xid::text::bigint AS xid, taken.event_id, taken.at, taken.package_id, taken.version_id,
-              taken.digest, taken.tag, taken.actor_id, taken.data::text AS data, taken.attempts, taken.created_at,
+              taken.digest, taken.tag, taken.actor_id, taken.data::text AS data, taken.attempts,
               taken.request_headers::text AS request_headers, taken.payload
     """,
 )
@@ -258,27 +253,18 @@ _GET: Final = select(
      WHERE delivery.id = $2 AND delivery.hook_id = $1 AND delivery.state <> 'held'
     """,
 )
-_LAST: Final = 2**63 - 1
 
 
 async def of_hook(
     db: Executor, hook_id: int, *, before: int | None, states: Sequence[str] | None, limit: int
 ) -> list[Delivery]:
     """The deliveries of a hook, the newest first, from before ``before``; ``states``: in these alone."""
-    return await _LIST.all(db, hook_id, before or _LAST, None if states is None else list(states), limit)
+    return await _LIST.all(db, hook_id, before or LAST, None if states is None else list(states), limit)
 
 
 async def get(db: Executor, hook_id: int, delivery_id: int) -> WholeDelivery | None:
     """Find a delivery of a hook."""
     return await _GET.maybe(db, hook_id, delivery_id)
-
-
-_WAITING: Final = select(_Number, f"SELECT {counted(f'hook_deliveries WHERE {_OPEN}')} AS id")
-
-
-async def waiting(db: Executor) -> int:
-    """Count the deliveries that are to be sent, as far as COUNTED."""
-    return (await _WAITING.one(db)).id
 
 
 _FORGET: Final = command(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
-from storage.metadata.query import Executor, select
+from storage.metadata.query import LAST, Executor, select
 
 #: The names of GitHub's audit log, and ours in the same grammar.
 PACKAGE_PUBLISHED: Final[LiteralString] = "packages.package_published"
@@ -39,6 +39,10 @@ FULL_NAME: Final[LiteralString] = """
     SELECT owner.login || '/' || repository.name
       FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
 """
+#: What its owner calls ``token``, or the repository that it is of.
+TOKEN_NAME: Final[LiteralString] = f"""
+    CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
+         ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END"""
 #: The name of a role, 1 to 3, in SQL.
 ROLE_NAMES: Final[LiteralString] = "('{read,write,admin}'::text[])"
 
@@ -96,8 +100,7 @@ def actor(given: LiteralString) -> LiteralString:
                         CASE WHEN given.part[1] IS NOT NULL OR given.part[2] IS NOT NULL THEN 'session'
                              WHEN given.part[4] IS NULL THEN 'operator' ELSE 'anonymous' END) AS via,
                token.id AS token_id,
-               CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
-                    ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END AS token_name,
+               {TOKEN_NAME} AS token_name,
                given.part[4] AS request_id, given.part[5] AS remote, given.part[6] AS user_agent
           FROM (SELECT string_to_array({given}, {_GAP}, '') AS part) AS given
           LEFT JOIN tokens token ON token.id = given.part[2]::bigint
@@ -240,20 +243,17 @@ _OF_PACKAGE: Final = select(
 )
 _OF_TAG: Final = select(RecordedEvent, _events("package_id = $1 AND id < $2 AND tag = $4"))
 
-#: Behind every event.
-_LAST: Final = 2**63 - 1
-
 
 async def of_package(
     db: Executor, package_id: int, *, before: int | None, limit: int, but: tuple[str, ...] = ()
 ) -> list[RecordedEvent]:
     """The events of a package, the newest first, from before the event ``before``; ``but``: without these actions."""
-    return await _OF_PACKAGE.all(db, package_id, _LAST if before is None else before, limit, list(but) or None)
+    return await _OF_PACKAGE.all(db, package_id, LAST if before is None else before, limit, list(but) or None)
 
 
 async def of_tag(db: Executor, package_id: int, tag: str, *, before: int | None, limit: int) -> list[RecordedEvent]:
     """The events of a tag, the newest first, from before the event ``before``."""
-    return await _OF_TAG.all(db, package_id, _LAST if before is None else before, limit, tag)
+    return await _OF_TAG.all(db, package_id, LAST if before is None else before, limit, tag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
+from storage.metadata.audit import READ, Place, Reader
 from storage.metadata.events import digest_text
 from storage.metadata.hooks import READER
 from storage.metadata.query import Executor, command, select
-
-#: The most events that are told at once.
-READ: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +32,14 @@ class Read:
     data: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    xid: int
-    id: int
-
-
 _HOLD: Final = select(
-    _Place,
+    Reader,
     f"""
     SELECT xid::text::bigint AS xid, id FROM event_readers WHERE reader = '{READER}' FOR NO KEY UPDATE SKIP LOCKED
     """,
 )
 _NEWS: Final = select(
-    _Place,
+    Reader,
     f"""
     SELECT reader.xid::text::bigint AS xid, reader.id
       FROM event_readers reader
@@ -73,9 +65,6 @@ _BEHIND: Final = select(
      ORDER BY event.xid, event.id
     """,
 )
-_ADVANCE: Final = command(
-    f"UPDATE event_readers SET xid = $1::text::xid8, id = $2, read_at = now() WHERE reader = '{READER}'"
-)
 
 
 async def news(db: Executor) -> bool:
@@ -83,20 +72,15 @@ async def news(db: Executor) -> bool:
     return await _NEWS.maybe(db) is not None
 
 
-async def hold(db: Executor) -> tuple[int, int] | None:
+async def hold(db: Executor) -> Place | None:
     """Hold the place up to which hooks are told, in a transaction; None: another worker does."""
     found = await _HOLD.maybe(db)
-    return None if found is None else (found.xid, found.id)
+    return None if found is None else Place(found.xid, found.id)
 
 
-async def behind(db: Executor, place: tuple[int, int]) -> list[Read]:
+async def behind(db: Executor, place: Place) -> list[Read]:
     """READ events at most behind a place, in their order, as far as no open transaction can add to them."""
-    return await _BEHIND.all(db, str(place[0]), place[1])
-
-
-async def advance(db: Executor, place: tuple[int, int]) -> None:
-    """Record up to where hooks are told."""
-    await _ADVANCE.run(db, str(place[0]), place[1])
+    return await _BEHIND.all(db, str(place.xid), place.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +153,8 @@ _TELL: Final = command(
 )
 
 
-async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> int:
-    """Make the deliveries of what happened, in its order, to the hooks that want to know; returns their number.
+async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> None:
+    """Make the deliveries of what happened, in its order, to the hooks that want to know.
 
     An image without a tag is held for ``hold_seconds``: it is not told of where an index has it.
     """
@@ -178,7 +162,7 @@ async def tell(db: Executor, told: Sequence[Told], hold_seconds: float) -> int:
     known = [one.of.version_id for one in told if not one.maybe_child and one.of.version_id is not None]
     await _CANCEL.run(db, published)
     await _RELEASE.run(db, known)
-    return await _TELL.run(
+    await _TELL.run(
         db,
         [str(one.of.xid) for one in told],
         [one.of.id for one in told],

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from storage.metadata.query import Executor, select
-from storage.metadata.repositories import Repository
+from storage.metadata.repositories import FACTS, Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,8 @@ _SUBJECT: Final = select(
 )
 _REPOSITORY: Final = select(
     Repository,
-    """
-    SELECT repository.id, repository.name, repository.visibility, repository.description, repository.homepage,
-           repository.created_at, repository.updated_at, owner.id AS owner_id, owner.login AS owner_login,
-           owner.kind AS owner_kind, owner.site_admin AS owner_site_admin, 0 AS role, false AS sso_missing
+    f"""
+    SELECT {FACTS}, 0 AS role, false AS sso_missing
       FROM repositories repository JOIN accounts owner ON owner.id = repository.owner_id
      WHERE repository.id = $1
     """,

@@ -41,11 +41,11 @@ COLUMNS: Final[LiteralString] = """
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class _Number:
     id: int
 
 
-_NEXT: Final = select(Number, "SELECT nextval('hooks_id') AS id")
+_NEXT: Final = select(_Number, "SELECT nextval('hooks_id') AS id")
 
 
 async def next_id(db: Executor) -> int:
@@ -97,17 +97,15 @@ _UPDATE: Final = select(
     SELECT {COLUMNS} FROM changed AS hook
     """,
 )
-_DELETE: Final = select(
-    Number,
+_DELETE: Final = command(
     f"""
     WITH actor AS MATERIALIZED ({events.actor("$2")}),
     gone AS (DELETE FROM hooks WHERE id = $1 RETURNING *),
     unsent AS (
         DELETE FROM hook_deliveries
-         WHERE state IN ('held', 'waiting', 'sending') AND hook_id IN (SELECT id FROM gone)),
-    recorded AS ({_note("hook.destroy", "gone")})
-    SELECT id FROM gone
-    """,
+         WHERE state IN ('held', 'waiting', 'sending') AND hook_id IN (SELECT id FROM gone))
+    {_note("hook.destroy", "gone")}
+    """
 )
 _DISABLE: Final = command(
     f"""
@@ -167,9 +165,9 @@ def _values(new: NewHook) -> tuple[object, ...]:
     return new.sealed, new.content_type, new.format, list(new.events), new.children, new.active
 
 
-async def delete(db: Executor, hook_id: int) -> bool:
-    """Delete a hook, with what waits to be sent; False: the hook is gone."""
-    return await _DELETE.maybe(db, hook_id, events.by()) is not None
+async def delete(db: Executor, hook_id: int) -> None:
+    """Delete a hook, with what waits to be sent."""
+    await _DELETE.run(db, hook_id, events.by())
 
 
 async def disable(db: Executor, hook_id: int, reason: str) -> None:
@@ -240,15 +238,21 @@ _SUCCEEDED: Final = command(
      WHERE id = $1 AND (failures > 0 OR last_code IS DISTINCT FROM $2 OR last_status IS DISTINCT FROM $3)
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    lasts: bool
+
+
 _FAILED: Final = select(
-    Number,
+    _Failed,
     """
     UPDATE hooks SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
            last_code = $2, last_status = $3,
            rests_until = now() + make_interval(secs => least($4 * 2 ^ least(failures, 10), $5))
      WHERE id = $1
-    RETURNING CASE WHEN failures >= $6 AND failing_since <= now() - make_interval(secs => $7)
-                   THEN 1 ELSE 0 END::bigint AS id
+    RETURNING failures >= $6 AND failing_since <= now() - make_interval(secs => $7) AS lasts
     """,
 )
 
@@ -266,4 +270,4 @@ async def failed(
     True: there were at least so many in a row, for so many seconds, as ``lasting`` says.
     """
     found = await _FAILED.maybe(db, hook_id, code, status, *rest, *lasting)
-    return found is not None and bool(found.id)
+    return found is not None and found.lasts

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from storage.metadata.events import FULL_NAME, digest_text
-from storage.metadata.query import Executor, command, select
+from storage.metadata.events import TOKEN_NAME, digest_text
+from storage.metadata.query import LAST, Executor, command, select
 
 
 class Pull(NamedTuple):
@@ -26,9 +26,7 @@ _ADD: Final = command(
                        count)
     SELECT version.package_id, version.id, decode(substr(version.digest, 8), 'hex'), given.tag, given.account_id,
            coalesce(token.kind, CASE WHEN given.account_id IS NULL THEN 'anonymous' ELSE 'classic' END), token.id,
-           CASE WHEN token.repository_id IS NULL THEN nullif(token.note, '')
-                ELSE ({FULL_NAME} WHERE repository.id = token.repository_id) END,
-           given.remote, given.user_agent, given.count
+           {TOKEN_NAME}, given.remote, given.user_agent, given.count
       FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
            AS given (version_id, tag, account_id, token_id, remote, user_agent, count)
       JOIN manifests version ON version.id = given.version_id
@@ -72,15 +70,13 @@ _OF_PACKAGE: Final = select(
      ORDER BY pull.id DESC
     """,
 )
-#: Behind every pull.
-_LAST: Final = 2**63 - 1
 
 
 async def of_package(
     db: Executor, package_id: int, *, since: datetime, before: int | None, limit: int
 ) -> list[LoggedPull]:
     """The pulls of a package since a time, the newest first, from before the row ``before``."""
-    return await _OF_PACKAGE.all(db, package_id, _LAST if before is None else before, since, limit)
+    return await _OF_PACKAGE.all(db, package_id, LAST if before is None else before, since, limit)
 
 
 @dataclass(frozen=True, slots=True)

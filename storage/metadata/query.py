@@ -24,6 +24,9 @@ class Executor(Protocol):
 #: How far a list counts. Pages past that are not served, and so it need not know how many there are.
 COUNTED: Final = 10_000
 
+#: Behind every id: where a list begins, the newest first.
+LAST: Final = 2**63 - 1
+
 
 def counted(rows: LiteralString) -> LiteralString:
     """Render the number of ``rows``, what stands behind FROM, as far as COUNTED."""

@@ -34,11 +34,14 @@ class Repository:
         return f"{self.owner_login}/{self.name}"
 
 
-#: Of ``repository`` and its ``owner``, the fields of Repository; the role is that of RIGHTS.
-COLUMNS: Final[LiteralString] = f"""
+#: Of ``repository`` and its ``owner``, the fields of Repository that are the same for all callers.
+FACTS: Final[LiteralString] = """
     repository.id, repository.name, repository.visibility, repository.description, repository.homepage,
     repository.created_at, repository.updated_at, owner.id AS owner_id, owner.login AS owner_login,
-    owner.kind AS owner_kind, owner.site_admin AS owner_site_admin, rights.role,
+    owner.kind AS owner_kind, owner.site_admin AS owner_site_admin
+"""
+#: All fields of Repository; the role is that of RIGHTS.
+COLUMNS: Final[LiteralString] = f"""{FACTS}, rights.role,
     owner.packages_sso_required AND NOT {access_facts.IN_PERSON}
         AND NOT EXISTS (SELECT 1 FROM token_organizations WHERE token_id = $1 AND org_id = owner.id) AS sso_missing
 """

@@ -51,7 +51,6 @@ def arguments(
         "hook_events._HOLD": [()],
         "hook_events._NEWS": [()],
         "hook_events._BEHIND": [("0", 0), ("700", 1)],
-        "hook_events._ADVANCE": [("701", 7)],
         "hook_events._RELEASE": [([version_id],)],
         "hook_events._RELEASE_DUE": [(500,)],
         "hook_events._CANCEL": [([version_id],)],
@@ -66,6 +65,5 @@ def arguments(
         "deliveries._END": [(*taken, "delivered", 200, "OK", "{}", b"", 7, 0.0, 3600.0)],
         "deliveries._LIST": [(8, 2**62, None, 31), (8, 2**62, ["failed"], 31)],
         "deliveries._GET": [(8, 7)],
-        "deliveries._WAITING": [()],
         "deliveries._FORGET": [(30, 1000)],
     }

@@ -2,11 +2,10 @@
 
 from argparse import ArgumentParser
 from typing import Any, Final
-from urllib.parse import quote
 
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
-from registry.cli.client.nouns import delete, path_of, would
+from registry.cli.client.nouns import delete, path_of, repository_path, would
 from registry.cli.client.output import Column
 
 
@@ -58,7 +57,7 @@ _DELIVERY: Final = (
 def _path(context: Context) -> str:
     """Return the path of the hooks below the API: of an organization, or of OWNER/REPOSITORY."""
     owner, slash, repository = context.options.whose.partition("/")
-    place = f"/repos/{quote(owner, safe='')}/{quote(repository, safe='')}" if slash else path_of(owner)
+    place = repository_path((owner, repository)) if slash else path_of(owner)
     return f"{place}/hooks"
 
 

@@ -26,6 +26,11 @@ def path_of(org: str) -> str:
     return f"/orgs/{quote(org, safe='')}"
 
 
+def repository_path(repository: tuple[str, str]) -> str:
+    """Return the path of a repository, its owner and its name, below the API."""
+    return f"/repos/{quote(repository[0], safe='')}/{quote(repository[1], safe='')}"
+
+
 def would(context: Context) -> str:
     """Return what begins the line of a change that is not made."""
     return "would be done: " if context.options.dry_run else ""

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, CommandError
-from registry.cli.client.nouns import pair_of, path_of, would
+from registry.cli.client.nouns import pair_of, path_of, repository_path, would
 from registry.cli.client.output import Column
 
 #: Roles, and what the API calls them, as GitHub does.
@@ -33,10 +33,6 @@ _PEOPLE: Final = (
 )
 
 
-def _path(repository: tuple[str, str]) -> str:
-    return f"/repos/{quote(repository[0], safe='')}/{quote(repository[1], safe='')}"
-
-
 def _add_repository(parser: ArgumentParser) -> None:
     parser.add_argument("repository", metavar="OWNER/REPO", type=pair_of("repository", "OWNER/REPO"))
 
@@ -57,7 +53,7 @@ def _list(context: Context) -> None:
 
 
 def _show(context: Context) -> None:
-    found = context.api().get(_path(context.options.repository))
+    found = context.api().get(repository_path(context.options.repository))
     if context.output.quiet:
         context.output.line(found["full_name"])
     else:
@@ -70,7 +66,7 @@ def _add_members(parser: ArgumentParser) -> None:
 
 
 def _members(context: Context) -> None:
-    path = f"{_path(context.options.repository)}/collaborators"
+    path = f"{repository_path(context.options.repository)}/collaborators"
     found = list(context.api().pages(path, limit_of(context)))
     context.output.table(_PEOPLE, found, lambda one: str(one["login"]))
 
@@ -101,7 +97,7 @@ def _add_delete(parser: ArgumentParser) -> None:
 
 
 def _delete(context: Context) -> None:
-    path, api = _path(context.options.repository), context.api()
+    path, api = repository_path(context.options.repository), context.api()
     told = api.reply("GET", path)
     what = told.json()["full_name"]
     if context.options.dry_run:
@@ -161,8 +157,8 @@ def _grant(context: Context) -> str:
     options = context.options
     who = quote(options.who.rpartition("/")[2], safe="")
     if options.team:
-        return f"{path_of(options.repository[0])}/teams/{who}{_path(options.repository)}"
-    return f"{_path(options.repository)}/collaborators/{who}"
+        return f"{path_of(options.repository[0])}/teams/{who}{repository_path(options.repository)}"
+    return f"{repository_path(options.repository)}/collaborators/{who}"
 
 
 def _role(context: Context) -> str:
@@ -173,7 +169,7 @@ def _role(context: Context) -> str:
             reply = api.send("GET", _grant(context), {"Accept": "application/vnd.github.v3.repository+json"}, None)
             permissions: dict[str, Any] = reply.json()["permissions"]
             return next((role for role in ("admin", "write", "read") if permissions.get(_PERMISSIONS[role])), "")
-        people = api.pages(f"{_path(options.repository)}/collaborators")
+        people = api.pages(f"{repository_path(options.repository)}/collaborators")
         return next((str(one["role_name"]) for one in people if one["login"].lower() == options.who.lower()), "")
     except CommandError as error:
         if error.status == NOT_FOUND:

@@ -1,8 +1,8 @@
 """Webhooks of an organization or of a repository, and their deliveries, at GitHub's addresses."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qs
 
 import msgspec
 import orjson
@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from auth.permissions import ADMIN
 from registry.errors import NotFound
+from registry.hooks.formats import payload_of
 from registry.hooks.hooks import HIDDEN, Config, ContentType, Format, HookInvalid, Opened, Wanted
 from registry.hooks.shapes import config_shape, hook_shape
 from registry.http.api import rights
@@ -21,7 +22,7 @@ from registry.http.api.schemas import hooks as schemas
 from registry.http.api.schemas.values import Empty
 from registry.http.numbers import number_of
 from storage.metadata import deliveries
-from storage.metadata.deliveries import Delivery, WholeDelivery
+from storage.metadata.deliveries import Delivery
 from storage.metadata.hooks import Place
 
 #: The states of deliveries by GitHub's words.
@@ -118,7 +119,7 @@ async def update(call: ApiCall) -> web.Response:
     config, content_type = found.config, hook.content_type
     if new.config is not UNSET:
         _check_secure(new.config.insecure_ssl)
-        kept = None if found.config is None else found.config.secret
+        kept = found.present.config.secret
         secret = kept if new.config.secret == HIDDEN else new.config.secret or None
         config, content_type = Config(new.config.url, secret), new.config.content_type
     events: Sequence[str] = hook.events if new.events is UNSET else new.events
@@ -143,14 +144,12 @@ async def update_config(call: ApiCall) -> web.Response:
     """Change the configuration of a webhook, and leave what is not named as it is."""
     new = call.body(ConfigChange)
     found, _ = await _hook(call)
-    hook = found.hook
+    present = found.present
     _check_secure(_set(new.insecure_ssl, "0"))
-    old = found.config or Config("")
+    old = present.config
     secret = old.secret if new.secret is UNSET or new.secret == HIDDEN else new.secret or None
     config = Config(_set(new.url, old.url), secret)
-    wanted = Wanted(
-        config, _set(new.content_type, hook.content_type), hook.format, hook.events, hook.children, hook.active
-    )
+    wanted = replace(present, config=config, content_type=_set(new.content_type, present.content_type))
     return answer(config_shape(await call.services.hooks.update(found, wanted)))
 
 
@@ -196,8 +195,11 @@ async def get_delivery(call: ApiCall) -> web.Response:
     return answer(
         {
             **_delivery(row),
-            "url": "" if found.config is None else found.config.url,
-            "request": {"headers": _headers(row.request_headers), "payload": _payload(row)},
+            "url": found.present.config.url,
+            "request": {
+                "headers": _headers(row.request_headers),
+                "payload": None if row.payload is None else payload_of(row.payload),
+            },
             "response": {
                 "headers": _headers(row.response_headers),
                 "payload": None if row.response is None else row.response.decode("utf-8", "replace"),
@@ -250,14 +252,6 @@ def _delivery(row: Delivery) -> dict[str, Any]:
 
 def _headers(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
-
-
-def _payload(row: WholeDelivery) -> Any:
-    if row.payload is None:
-        return None
-    if row.payload[:1] == b"{":
-        return orjson.loads(row.payload)
-    return orjson.loads(parse_qs(row.payload.decode())["payload"][0])
 
 
 _SEEN: Final = (200, 403, 404)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from registry.errors import BadRequest
+from registry.errors import BadRequest, Invalid
 from registry.http.api.call import ApiCall
+from registry.http.numbers import number_of
 from storage.metadata.query import COUNTED
 
 _DEFAULT: Final = 30
@@ -70,6 +71,15 @@ def size_of(call: ApiCall) -> int:
 def after_of(call: ApiCall) -> tuple[str | None, int]:
     """Parse the place that a list begins behind, as a Link header had it, and the size of its page."""
     return call.http.query.get("after"), size_of(call)
+
+
+def after_number_of(call: ApiCall) -> tuple[int | None, int]:
+    """Parse the id that a list begins behind, as a Link header had it, and the size of its page. Raises 422."""
+    text, size = after_of(call)
+    number = None if text is None else number_of(text)
+    if text is not None and number is None:
+        raise Invalid("Invalid request.\n\nFor 'after', expected what a Link header has.")
+    return number, size
 
 
 def after_link(call: ApiCall, size: int, last: str | int | None) -> dict[str, str]:

@@ -9,37 +9,27 @@ from auth.identity import Action
 from registry.errors import Invalid
 from registry.events import who
 from registry.http.api.call import ApiCall, answer
-from registry.http.api.families import PACKAGE, allowed, family, pusher
-from registry.http.api.paging import after_link, after_of
+from registry.http.api.families import PACKAGE, allowed, family, moment_of, pusher
+from registry.http.api.paging import after_link, after_number_of
 from registry.http.api.schemas import packages as schemas
-from registry.http.numbers import number_of
 from registry.packages import pull_log
 from storage.metadata.pulls import LoggedPull
-
-_YEARS: Final = (2000, 9999)
 
 
 async def list_pulls(call: ApiCall) -> web.Response:
     """List the pulls of a package, the newest first, to its admins; equal ones of some seconds are one."""
-    text, size = after_of(call)
-    before = None if text is None else number_of(text)
-    if text is not None and before is None:
-        raise Invalid("Invalid request.\n\nFor 'after', expected what a Link header has.")
-    since = _since(call.http.query.get("since"))
+    (before, size), since = after_number_of(call), _since(call)
     package_id, _ = await allowed(call, Action.ADMIN)
     found = await pull_log.page(call.services.db, package_id, since=since, after=before, limit=size)
     return answer([_pull(call, one) for one in found.pulls], headers=after_link(call, size, found.after))
 
 
-def _since(text: str | None) -> datetime:
-    if text is None:
+def _since(call: ApiCall) -> datetime:
+    found = moment_of(call, "since")
+    if found is None:
         return pull_log.BEGINNING
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or not _YEARS[0] <= found.year < _YEARS[1]:
-        raise Invalid("Invalid request.\n\nFor 'since', expected a time in ISO 8601 with its offset, from 2000 on.")
+    if found.year < pull_log.BEGINNING.year:
+        raise Invalid(f"Invalid request.\n\nFor 'since', expected a time from {pull_log.BEGINNING.year} on.")
     return found
 
 

@@ -27,9 +27,8 @@ from registry.http.api.families import (
     quoted,
     shown,
 )
-from registry.http.api.paging import after_link, after_of
+from registry.http.api.paging import after_link, after_number_of, after_of
 from registry.http.api.schemas import packages as schemas
-from registry.http.numbers import number_of
 from registry.packages import tag_history
 from registry.packages.activity import EventPage
 from registry.packages.tags import SORTS, Tag
@@ -160,7 +159,7 @@ def _reader(
 
 async def list_history(call: ApiCall) -> web.Response:
     """List where a tag pointed, the newest first: who moved it when, from what to what; kept when the tag is gone."""
-    after, size = _place(call)
+    after, size = after_number_of(call)
     package_id, standing = await allowed(call, Action.PULL)
     await shown(call, package_id)
     page = await call.services.activity.history(
@@ -171,22 +170,13 @@ async def list_history(call: ApiCall) -> web.Response:
 
 async def list_activity(call: ApiCall) -> web.Response:
     """List what happened to a package, the newest first; changes of access are shown to its admins only."""
-    after, size = _place(call)
+    after, size = after_number_of(call)
     package_id, standing = await allowed(call, Action.PULL)
     await shown(call, package_id)
     page = await call.services.activity.of_package(
         package_id, detailed=detailed(call, standing), after=after, limit=size
     )
     return _events(call, page, size)
-
-
-def _place(call: ApiCall) -> tuple[int | None, int]:
-    """The event that a page begins behind, and the size of the page. Raises 422."""
-    text, size = after_of(call)
-    number = None if text is None else number_of(text)
-    if text is not None and number is None:
-        raise Invalid("Invalid request.\n\nFor 'after', expected what a Link header has.")
-    return number, size
 
 
 def _events(call: ApiCall, page: EventPage, size: int) -> web.Response:

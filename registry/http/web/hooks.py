@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 import orjson
 from aiohttp import web
 
 from registry.errors import NotFound
+from registry.hooks.formats import payload_of
 from registry.hooks.hooks import FORMATS, HIDDEN, Config, HookInvalid, Opened, Wanted
 from registry.hooks.telling import NAMES
 from registry.http.numbers import number_of
@@ -17,7 +17,6 @@ from registry.http.web.confirming import Question, ask
 from registry.http.web.people import opening, owner_of
 from registry.http.web.routes import Route
 from storage.metadata import deliveries
-from storage.metadata.deliveries import WholeDelivery
 from storage.metadata.hooks import Place
 from storage.metadata.organizations import Organization
 
@@ -38,11 +37,15 @@ def _place(org: Organization) -> Place:
     return Place(org.id, None)
 
 
-async def _named(call: PageCall, org: Organization) -> Opened:
-    hook_id = number_of(call.param("hook"))
-    if hook_id is None:
+def _number(call: PageCall, name: str) -> int:
+    found = number_of(call.param(name))
+    if found is None:
         raise NotFound
-    return await call.services.hooks.get(_place(org), hook_id)
+    return found
+
+
+async def _named(call: PageCall, org: Organization) -> Opened:
+    return await call.services.hooks.get(_place(org), _number(call, "hook"))
 
 
 def _state(found: Opened) -> str:
@@ -74,7 +77,6 @@ async def _list(call: PageCall, org: Organization, errors: Mapping[str, str] | N
         errors=errors or {},
         typed=_typed(call),
         names=NAMES,
-        formats=FORMATS,
     )
 
 
@@ -128,8 +130,9 @@ async def _hook(
 ) -> web.Response:
     before = number_of(call.query("after"))
     rows = await deliveries.of_hook(call.services.db, found.hook.id, before=before, states=None, limit=_ROWS + 1)
+    config = found.present.config
     present = {
-        "url": "" if found.config is None else found.config.url,
+        "url": config.url,
         "content_type": found.hook.content_type,
         "format": found.hook.format,
         "events": found.hook.events,
@@ -145,7 +148,7 @@ async def _hook(
         owner=org,
         hook=found.hook,
         state=_state(found),
-        signed=found.config is not None and found.config.secret is not None,
+        signed=config.secret is not None,
         hidden=HIDDEN,
         opened=found.config is not None,
         deliveries=rows[:_ROWS],
@@ -154,7 +157,6 @@ async def _hook(
         errors=errors or {},
         typed=_typed(call) if errors else present,
         names=NAMES,
-        formats=FORMATS,
         path=_path(org, found.hook.id),
     )
 
@@ -163,9 +165,8 @@ async def update(call: PageCall) -> web.Response:
     """Change a webhook."""
     org = await owner_of(call)
     found = await _named(call, org)
-    kept = None if found.config is None else found.config.secret
     try:
-        await call.services.hooks.update(found, _wanted(call, kept))
+        await call.services.hooks.update(found, _wanted(call, found.present.config.secret))
     except HookInvalid as error:
         return await _hook(call, org, found, {"url": call.say("This webhook cannot be: %(why)s", why=error.message)})
     return call.redirect(_path(org, found.hook.id), call.say("The webhook is saved."))
@@ -173,10 +174,9 @@ async def update(call: PageCall) -> web.Response:
 
 async def ping(call: PageCall) -> web.Response:
     """Have a webhook sent a ping."""
-    org = await owner_of(call)
-    found = await _named(call, org)
-    await call.services.hooks.ping(_place(org), found.hook.id)
-    return call.redirect(_path(org, found.hook.id), call.say("A ping is on its way."))
+    org, hook_id = await owner_of(call), _number(call, "hook")
+    await call.services.hooks.ping(_place(org), hook_id)
+    return call.redirect(_path(org, hook_id), call.say("A ping is on its way."))
 
 
 def _question(call: PageCall, org: Organization, found: Opened) -> Question:
@@ -198,26 +198,19 @@ async def delete(call: PageCall) -> web.Response:
     """Delete a webhook."""
     org = await owner_of(call)
     try:
-        found = await _named(call, org)
+        await call.services.hooks.delete(_place(org), _number(call, "hook"))
     except NotFound:
         return call.redirect(_path(org), call.say("There is no such webhook any more."), "info")
-    await call.services.hooks.delete(_place(org), found.hook.id)
     return call.redirect(_path(org), call.say("The webhook is deleted."))
-
-
-async def _delivery(call: PageCall, found: Opened) -> WholeDelivery:
-    delivery_id = number_of(call.param("delivery"))
-    row = None if delivery_id is None else await deliveries.get(call.services.db, found.hook.id, delivery_id)
-    if row is None:
-        raise NotFound
-    return row
 
 
 async def delivery(call: PageCall) -> web.Response:
     """Show what was sent, and what was answered."""
     org = await owner_of(call)
     found = await _named(call, org)
-    row = await _delivery(call, found)
+    row = await deliveries.get(call.services.db, found.hook.id, _number(call, "delivery"))
+    if row is None:
+        raise NotFound
     return call.page(
         "hook_delivery.html",
         title=[call.say("Delivery"), call.say("Webhooks"), org.login],
@@ -236,11 +229,9 @@ async def delivery(call: PageCall) -> web.Response:
 
 async def redeliver(call: PageCall) -> web.Response:
     """Have a delivery sent once more."""
-    org = await owner_of(call)
-    found = await _named(call, org)
-    row = await _delivery(call, found)
-    await call.services.hooks.redeliver(_place(org), found.hook.id, row.id)
-    return call.redirect(_path(org, found.hook.id), call.say("The delivery is sent once more."))
+    org, hook_id = await owner_of(call), _number(call, "hook")
+    await call.services.hooks.redeliver(_place(org), hook_id, _number(call, "delivery"))
+    return call.redirect(_path(org, hook_id), call.say("The delivery is sent once more."))
 
 
 def _headers(text: str | None) -> str | None:
@@ -248,11 +239,8 @@ def _headers(text: str | None) -> str | None:
 
 
 def _indented(payload: bytes | None) -> str | None:
-    """Return the JSON of a payload, of which a form has it in a field, for people."""
-    if payload is None:
-        return None
-    text = payload if payload[:1] == b"{" else parse_qs(payload.decode())["payload"][0].encode()
-    return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
+    """Return the JSON of a payload for people."""
+    return None if payload is None else orjson.dumps(payload_of(payload), option=orjson.OPT_INDENT_2).decode()
 
 
 _HOOKS: Final = "/{owner}/-/hooks"
