@@ -29,7 +29,7 @@ def _since(call: ApiCall) -> datetime:
     if found is None:
         return pull_log.BEGINNING
     if found.year < pull_log.BEGINNING.year:
-        raise Invalid(f"Invalid request.\n\nFor 'since', expected a time from {pull_log.BEGINNING.year} on.")
+        raise Invalid("Invalid request.\n\nFor 'since', expected a time in ISO 8601 with its offset, from 2000 on.")
     return found
 
 
