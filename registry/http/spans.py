@@ -14,7 +14,7 @@ from registry.http.server.access_log import Line, printable
 from registry.http.v2 import search
 from registry.oci.request import Kind
 from registry.process.otlp import CLIENT, INTERNAL, SERVER, Span, Value
-from storage.metadata.recorded import statement_name
+from storage.metadata.statement_names import statement_name
 from storage.operations import Operation
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 import storage.metadata
-from storage.metadata.query import MODULES
+from storage.metadata.statement_names import statement_name
 from storage.timings import Timings
 
 T = TypeVar("T")
@@ -27,7 +27,11 @@ class StatementTimings:
         try:
             return await asked
         finally:
-            self.timings.note(MODULES.get(query, OTHER), "", time.monotonic() - began)
+            self.timings.note(_module(query), "", time.monotonic() - began)
+
+
+def _module(query: str) -> str:
+    return statement_name(query).rpartition(".")[0] or OTHER
 
 
 def modules() -> tuple[str, ...]:
