@@ -1,7 +1,6 @@
 """Durations of statements, by the module that declares them."""
 
 import pkgutil
-import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -21,17 +20,9 @@ class StatementTimings:
     def __init__(self) -> None:
         self.timings = Timings()
 
-    async def timed(self, query: str, asked: Awaitable[T]) -> T:
+    def timed(self, query: str, asked: Awaitable[T]) -> Awaitable[T]:
         """Count a statement, and return its result."""
-        began = time.monotonic()
-        try:
-            return await asked
-        finally:
-            self.timings.note(_module(query), "", time.monotonic() - began)
-
-
-def _module(query: str) -> str:
-    return statement_name(query).rpartition(".")[0] or OTHER
+        return self.timings.timed(statement_name(query).rpartition(".")[0] or OTHER, asked)
 
 
 def modules() -> tuple[str, ...]:
