@@ -32,9 +32,9 @@ _SHOWN: Final = frozenset(
         *((OTHER, method) for method in _METHODS),
     }
 )
-_DIRECTIONS: Final = ("in", "out", "redirected")
-_BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
-_MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
+DIRECTIONS: Final = ("in", "out", "redirected")
+BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
+MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
 #: Of a histogram, the slot of the sum.
 _SUM: Final = len(SECONDS) + 1
 
@@ -68,7 +68,7 @@ class HttpMetrics:
         spans = "Spans of traces that the collector has taken, and those that it could not be given."
         self._spans = catalog.add(Family("moorage_trace_spans", "counter", spans, ("result",)))
         catalog.slots(self._spans, ("sent", "dropped"))
-        catalog.slots(self._bytes, _DIRECTIONS, ("blob", "manifest", OTHER))
+        catalog.slots(self._bytes, DIRECTIONS, ("blob", "manifest", OTHER))
         catalog.slots(self._refused, ("busy", "connections"))
         catalog.slots(self._limited, POLICIES)
         catalog.slots(self._failed, ("failed", "limited"))
@@ -122,8 +122,8 @@ class HttpMetrics:
     def _slots(self, route: str, method: str, status: int) -> _Slots:
         name = self._names[route]
         requests = self._requests.series[name, method if method in _METHODS else OTHER, label_of(status)]
-        kind = "blob" if route in _BLOBS else "manifest" if route in _MANIFESTS else OTHER
-        received, sent, redirected = (self._bytes.series[direction, kind] for direction in _DIRECTIONS)
+        kind = "blob" if route in BLOBS else "manifest" if route in MANIFESTS else OTHER
+        received, sent, redirected = (self._bytes.series[direction, kind] for direction in DIRECTIONS)
         return requests, self._seconds.series[name,], received, sent, redirected
 
 

@@ -24,6 +24,8 @@ _TEXT_MAX: Final = 1024  # characters
 _AGENT_MAX: Final = 64
 #: Of a timestamp, what is behind the seconds.
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
+#: nginx's word for a client that has left; it is only ever logged.
+CLIENT_LEFT: Final = 499
 
 
 def to_stderr(data: bytes) -> None:
