@@ -21,7 +21,7 @@ from registry.devservers.processes import free_ports
 from registry.monitoring import WORKER, Monitoring
 from storage.metadata import read_only
 from tests.support import metrics_reference
-from tests.support.processes import serving, worker
+from tests.support.processes import children_of, serving, worker
 from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic, on_disk
 from tests.support.tcp import TcpProxy
@@ -313,10 +313,6 @@ async def test_counters_outlive_a_killed_process(node: Node) -> None:
             except (OSError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.05)
     assert await node.value("moorage_process_cpu_seconds_total") >= before
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_clients_see_no_metrics(node: Node, registry: Registry) -> None:
