@@ -4,14 +4,14 @@ A route is a name of the tables of routes, never a path: what clients ask for ad
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from registry.http.api.app import ROUTES as API_ROUTES
 from registry.http.ops import HANDLERS as OPS
 from registry.http.router import Router
-from registry.http.server.access_log import Line
+from registry.http.server.access_log import Count, Line
 from registry.http.server.protocol import Server
 from registry.http.v2 import search
 from registry.oci.request import METHODS, Kind
@@ -94,7 +94,7 @@ class HttpMetrics:
             gauges.counter(self._spans.series["sent",], lambda: exporter.sent)
             gauges.counter(self._spans.series["dropped",], lambda: exporter.dropped)
 
-    def counter(self, slab: Slab) -> Callable[[Sequence[Line]], None]:
+    def counter(self, slab: Slab) -> Count:
         """Return what counts finished requests in a slab."""
         known: dict[tuple[str, str, int], _Slots] = {}
 

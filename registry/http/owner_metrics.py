@@ -1,10 +1,10 @@
 """Metrics of the owners that the operator names: pulls, pushes and bytes; all others are one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from registry.http.metrics import BLOBS, DIRECTIONS, MANIFESTS
-from registry.http.server.access_log import CLIENT_LEFT, Line
+from registry.http.server.access_log import CLIENT_LEFT, Count, Line
 from registry.http.urls import decoded_path
 from registry.oci.request import Kind
 from registry.process.metrics import OTHER_OWNERS, Catalog, Family, Slab
@@ -29,7 +29,7 @@ class OwnerMetrics:
         catalog.slots(self._manifests, names, tuple(_COUNTED.values()))
         catalog.slots(self._bytes, names, DIRECTIONS)
 
-    def counter(self, slab: Slab) -> Callable[[Sequence[Line]], None]:
+    def counter(self, slab: Slab) -> Count:
         """Return what counts finished requests in a slab."""
         manifests, moved = self._manifests.series, self._bytes.series
 

@@ -80,16 +80,6 @@ class Tracer:
                 recording.add(operation)
         RECORDING.set(recording)
 
-    def counter(self, count: Callable[[Sequence[Line]], None] | None) -> Callable[[Sequence[Line]], None]:
-        """Return what traces finished requests, and counts them by ``count``."""
-
-        def both(lines: Sequence[Line]) -> None:
-            if count is not None:
-                count(lines)
-            self.finished(lines)
-
-        return both
-
     def finished(self, lines: Sequence[Line]) -> None:
         """Make spans of the requests that are kept, and give the lines of all that are in a trace its id."""
         epoch, slow, sampler = self.now() - time.monotonic(), self.settings.slow_seconds, self.settings.sampler
