@@ -226,10 +226,10 @@ async def answering(
     ):
         router = Router(services, throttle, made, tasks, tracer)
         ending = Ending(services.leaving, services.uploads.draining, router.running)
-        count, log_kind = None if measured is None else measured.counter(), AccessLog
+        counts, log_kind = [] if measured is None else measured.counts(), AccessLog
         if tracer is not None:
-            count, log_kind = tracer.counter(count), tracer.log
-        async with serving(router, services.settings, listener, ending, count, log_kind) as server:
+            counts, log_kind = [*counts, tracer.finished], tracer.log
+        async with serving(router, services.settings, listener, ending, counts, log_kind) as server:
             if measured is not None:
                 measured.watch(router, server)
             yield router

@@ -5,11 +5,11 @@
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from auth.issuers import OidcIssuer, SignInProvider, parse_issuers, parse_providers
@@ -18,6 +18,7 @@ from registry.packages.linking import LinkSettings
 from registry.process.certificates import TlsSettings
 from registry.process.metrics import parse_owners
 from registry.process.room import Room
+from registry.process.settings_reader import Reader
 from registry.process.trace_settings import TraceSettings, read_trace_settings
 from registry.rate_limits import Policy, parse_policies
 from registry.uploads.sessions import UploadSettings
@@ -114,7 +115,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
-        read = _Reader(env)
+        read = Reader(env)
         host, port = read("MOORAGE_LISTEN", _address, ("0.0.0.0", 5000))  # noqa: S104 - a server listens
         settings = cls(
             database=_database(read),
@@ -163,10 +164,10 @@ class Settings:
                 months=read("MOORAGE_AUDIT_MONTHS", _positive, AuditSettings().months),
                 pull_days=read("MOORAGE_PULL_LOG", _or_off, None),
             ),
-            tracing=read_trace_settings(read.env, read.errors),
+            tracing=read_trace_settings(read),
             linking=LinkSettings(read("MOORAGE_FORGE_ORIGINS", _origins, LinkSettings().forge_origins)),
         )
-        return read.checked(settings)
+        return _checked(read, settings)
 
 
 _HTTP: Final = HttpSettings()
@@ -174,51 +175,24 @@ _HTTP: Final = HttpSettings()
 
 def database_from_env(env: Mapping[str, str] | None = None) -> DatabaseSettings:
     """Read the settings of the database alone, all that operators' commands need. Raises SettingsInvalid."""
-    return (read := _Reader(env)).checked(_database(read))
+    return _checked(read := Reader(env), _database(read))
 
 
 def public_url_from_env() -> str | None:
     """Read the registry's own URL alone. Raises SettingsInvalid."""
-    return (read := _Reader()).checked(read.optional("MOORAGE_PUBLIC_URL", _origin))
+    return _checked(read := Reader(), read.optional("MOORAGE_PUBLIC_URL", _origin))
 
 
 def secrets_from_env() -> tuple[bytes, ...]:
     """Read the secrets alone; there may be none. Raises SettingsInvalid."""
-    return (read := _Reader()).checked(read("MOORAGE_SECRET_KEY", _secrets, ()))
+    return _checked(read := Reader(), read("MOORAGE_SECRET_KEY", _secrets, ()))
 
 
-class _Reader:
-    """A reader of settings that collects their errors."""
-
-    def __init__(self, env: Mapping[str, str] | None = None) -> None:
-        self.env = os.environ if env is None else env  # noqa: TID251 - this is the one reader
-        self.errors: list[str] = []
-
-    def checked(self, value: T) -> T:
-        """Return a value that was read. Raises SettingsInvalid, with all errors of the reader."""
-        if self.errors:
-            raise SettingsInvalid(self.errors)
-        return value
-
-    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        found = self.optional(name, parse)
-        return default if found is None else found
-
-    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
-        text = self.env.get(name, "").strip()
-        if not text:
-            return None
-        try:
-            return parse(text)
-        except ValueError as error:
-            self.errors.append(f"{name}: {error}")
-            return None
-
-    def required(self, name: str, parse: Callable[[str], T], expected: str) -> T:
-        if not self.env.get(name, "").strip():
-            self.errors.append(f"{name} is not set: expected {expected}")
-        # Where it is None an error is on the list, and the settings are never handed out.
-        return cast("T", self.optional(name, parse))
+def _checked(read: Reader, value: T) -> T:
+    """Return a value that was read. Raises SettingsInvalid, with all errors of the reader."""
+    if read.errors:
+        raise SettingsInvalid(read.errors)
+    return value
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -228,14 +202,14 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _database(read: _Reader) -> DatabaseSettings:
+def _database(read: Reader) -> DatabaseSettings:
     return DatabaseSettings(
         url=read.required("MOORAGE_DATABASE_URL", _postgres_url, "postgresql://user:password@host/database"),
         pool_size=read("MOORAGE_DATABASE_POOL", _positive, 10),
     )
 
 
-def _store(read: _Reader) -> S3Settings | LocalSettings:
+def _store(read: Reader) -> S3Settings | LocalSettings:
     path = read.optional("MOORAGE_STORE_PATH", _absolute)
     if path is not None:
         if read.optional("MOORAGE_S3_BUCKET", str) is not None:
@@ -253,7 +227,7 @@ def _store(read: _Reader) -> S3Settings | LocalSettings:
     )
 
 
-def _credentials(read: _Reader) -> Credentials | None:
+def _credentials(read: Reader) -> Credentials | None:
     """Return the S3 credentials of the environment, where boto looks first; None leaves the search to boto."""
     key, secret = read.optional("AWS_ACCESS_KEY_ID", str), read.optional("AWS_SECRET_ACCESS_KEY", str)
     if key is None or secret is None:
@@ -268,7 +242,7 @@ def _absolute(text: str) -> Path:
     return path
 
 
-def _tls(read: _Reader) -> TlsSettings | None:
+def _tls(read: Reader) -> TlsSettings | None:
     certificate, key = read.optional("MOORAGE_TLS_CERT", str), read.optional("MOORAGE_TLS_KEY", str)
     poll_seconds = read("MOORAGE_TLS_POLL_SECONDS", _some_seconds, 5.0)
     if certificate is None or key is None:

@@ -6,7 +6,7 @@ Nothing of it exists, and nothing is counted, unless there is an address to show
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from registry.http.metrics import HttpMetrics
 from registry.http.owner_metrics import OwnerMetrics
 from registry.http.reachability import Reachability
 from registry.http.router import Router
-from registry.http.server.access_log import Line
+from registry.http.server.access_log import Count
 from registry.http.server.protocol import Server
 from registry.packages.tag_rules import CHANGES
 from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
@@ -178,20 +178,9 @@ class Measured:
     owners: OwnerMetrics | None
     slab: Slab
 
-    def counter(self) -> Callable[[Sequence[Line]], None] | None:
+    def counts(self) -> list[Count]:
         """Return what counts the requests that the process answers."""
-        if self.http is None:
-            return None
-        count = self.http.counter(self.slab)
-        if self.owners is None:
-            return count
-        count_of_owners = self.owners.counter(self.slab)
-
-        def count_both(lines: Sequence[Line]) -> None:
-            count(lines)
-            count_of_owners(lines)
-
-        return count_both
+        return [family.counter(self.slab) for family in (self.http, self.owners) if family is not None]
 
     def watch(self, router: Router, server: Server) -> None:
         """Have the measures of a process that answers read."""

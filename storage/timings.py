@@ -1,8 +1,12 @@
 """Durations of operations on something outside, counted by operation and result, for whoever measures the process."""
 
+import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 #: Upper bounds of the buckets, in seconds: the semantic conventions' of HTTP servers, with two below for what is
 #: answered from memory.
@@ -25,3 +29,11 @@ class Timings:
         slots = self.durations[operation]
         slots[bisect_left(SECONDS, seconds)] += 1.0
         slots[-1] += seconds
+
+    async def timed(self, operation: str, waited_for: Awaitable[T]) -> T:
+        """Wait for an operation, and count it however it ends."""
+        began = time.monotonic()
+        try:
+            return await waited_for
+        finally:
+            self.note(operation, "", time.monotonic() - began)

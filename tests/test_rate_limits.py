@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from registry.devservers.processes import free_ports
-from tests.support.processes import serving
+from tests.support.processes import children_of, serving
 from tests.support.raw import ask, request
 from tests.support.server import Registry, until
-from tests.test_metrics import Node, children_of
+from tests.test_metrics import Node
 
 _LIMIT = 100
 

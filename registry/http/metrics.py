@@ -4,14 +4,14 @@ A route is a name of the tables of routes, never a path: what clients ask for ad
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from registry.http.api.app import ROUTES as API_ROUTES
 from registry.http.ops import HANDLERS as OPS
 from registry.http.router import Router
-from registry.http.server.access_log import Line
+from registry.http.server.access_log import Count, Line
 from registry.http.server.protocol import Server
 from registry.http.v2 import search
 from registry.oci.request import METHODS, Kind
@@ -32,9 +32,9 @@ _SHOWN: Final = frozenset(
         *((OTHER, method) for method in _METHODS),
     }
 )
-_DIRECTIONS: Final = ("in", "out", "redirected")
-_BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
-_MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
+DIRECTIONS: Final = ("in", "out", "redirected")
+BLOBS: Final = frozenset({Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH})
+MANIFESTS: Final = frozenset({Kind.MANIFEST_GET, Kind.MANIFEST_PUT})
 #: Of a histogram, the slot of the sum.
 _SUM: Final = len(SECONDS) + 1
 
@@ -68,7 +68,7 @@ class HttpMetrics:
         spans = "Spans of traces that the collector has taken, and those that it could not be given."
         self._spans = catalog.add(Family("moorage_trace_spans", "counter", spans, ("result",)))
         catalog.slots(self._spans, ("sent", "dropped"))
-        catalog.slots(self._bytes, _DIRECTIONS, ("blob", "manifest", OTHER))
+        catalog.slots(self._bytes, DIRECTIONS, ("blob", "manifest", OTHER))
         catalog.slots(self._refused, ("busy", "connections"))
         catalog.slots(self._limited, POLICIES)
         catalog.slots(self._failed, ("failed", "limited"))
@@ -94,7 +94,7 @@ class HttpMetrics:
             gauges.counter(self._spans.series["sent",], lambda: exporter.sent)
             gauges.counter(self._spans.series["dropped",], lambda: exporter.dropped)
 
-    def counter(self, slab: Slab) -> Callable[[Sequence[Line]], None]:
+    def counter(self, slab: Slab) -> Count:
         """Return what counts finished requests in a slab."""
         known: dict[tuple[str, str, int], _Slots] = {}
 
@@ -122,8 +122,8 @@ class HttpMetrics:
     def _slots(self, route: str, method: str, status: int) -> _Slots:
         name = self._names[route]
         requests = self._requests.series[name, method if method in _METHODS else OTHER, label_of(status)]
-        kind = "blob" if route in _BLOBS else "manifest" if route in _MANIFESTS else OTHER
-        received, sent, redirected = (self._bytes.series[direction, kind] for direction in _DIRECTIONS)
+        kind = "blob" if route in BLOBS else "manifest" if route in MANIFESTS else OTHER
+        received, sent, redirected = (self._bytes.series[direction, kind] for direction in DIRECTIONS)
         return requests, self._seconds.series[name,], received, sent, redirected
 
 

@@ -1,21 +1,18 @@
 """Metrics of the owners that the operator names: pulls, pushes and bytes; all others are one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from registry.http.server.access_log import Line
+from registry.http.metrics import BLOBS, DIRECTIONS, MANIFESTS
+from registry.http.server.access_log import CLIENT_LEFT, Count, Line
 from registry.http.urls import decoded_path
 from registry.oci.request import Kind
 from registry.process.metrics import OTHER_OWNERS, Catalog, Family, Slab
 
 _COUNTED: Final = {Kind.MANIFEST_GET: "pull", Kind.MANIFEST_PUT: "push"}
 #: Those that move bytes of packages.
-_MOVING: Final = frozenset(
-    {Kind.MANIFEST_GET, Kind.MANIFEST_PUT, Kind.BLOB_GET, Kind.UPLOAD_START, Kind.UPLOAD_CHUNK, Kind.UPLOAD_FINISH}
-)
-_DIRECTIONS: Final = ("in", "out", "redirected")
+_MOVING: Final = BLOBS | MANIFESTS
 _REFUSED: Final = 400
-_CUT: Final = 499  # the client has left: what it took until then was sent
 _OWNER: Final = 2  # of the parts of /v2/owner/image/…
 
 
@@ -30,20 +27,20 @@ class OwnerMetrics:
         self._owners = frozenset(owners)
         names = (*owners, OTHER_OWNERS)
         catalog.slots(self._manifests, names, tuple(_COUNTED.values()))
-        catalog.slots(self._bytes, names, _DIRECTIONS)
+        catalog.slots(self._bytes, names, DIRECTIONS)
 
-    def counter(self, slab: Slab) -> Callable[[Sequence[Line]], None]:
+    def counter(self, slab: Slab) -> Count:
         """Return what counts finished requests in a slab."""
         manifests, moved = self._manifests.series, self._bytes.series
 
         def count(lines: Sequence[Line]) -> None:
             for line in lines:
-                if line.route not in _MOVING or (line.status >= _REFUSED and line.status != _CUT):
-                    continue
+                if line.route not in _MOVING or (line.status >= _REFUSED and line.status != CLIENT_LEFT):
+                    continue  # of a client that has left, what it took until then was sent
                 named = decoded_path(line.target).split("/", _OWNER + 1)[_OWNER]
                 owner = named if named in self._owners else OTHER_OWNERS
                 action = _COUNTED.get(line.route)  # type: ignore[call-overload]  # a Kind is its text
-                if action is not None and line.status != _CUT:
+                if action is not None and line.status != CLIENT_LEFT:
                     slab[manifests[owner, action]] += 1.0
                 slab[moved[owner, "in"]] += line.received_bytes
                 slab[moved[owner, "out"]] += line.sent_bytes

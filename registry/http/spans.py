@@ -10,16 +10,15 @@ from typing import Final
 from registry.http.api.app import PREFIX
 from registry.http.api.app import ROUTES as API_ROUTES
 from registry.http.ops import HANDLERS as OPS
-from registry.http.server.access_log import Line, printable
+from registry.http.server.access_log import CLIENT_LEFT, Line, printable
 from registry.http.v2 import search
 from registry.oci.request import Kind
 from registry.process.otlp import CLIENT, INTERNAL, SERVER, Span, Value
-from storage.metadata.recorded import statement_name
+from storage.metadata.statement_names import statement_name
 from storage.operations import Operation
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
-_ERRORS_FROM: Final = 500
-_CLIENT_LEFT: Final = 499
+ERRORS_FROM: Final = 500
 _AGENT_MAX: Final = 256
 _OF_PACKAGE: Final = re.compile(
     r"/v2/(.+)/(?:manifests/[^/]+|blobs/[^/]+|blobs/uploads/[^/]*|tags/list|referrers/[^/]+)"
@@ -73,7 +72,7 @@ def request_span(line: Line, parent_id: str, scheme: str, epoch: float, left_out
         attributes["http.request.method_original"] = printable(line.method)
     return Span(
         line.trace_id or "", line.span_id or "", parent_id, name, SERVER,
-        _ns(epoch, line.started), _ns(epoch, line.ended), attributes, line.status >= _ERRORS_FROM,
+        _ns(epoch, line.started), _ns(epoch, line.ended), attributes, line.status >= ERRORS_FROM,
     )  # fmt: skip
 
 
@@ -113,10 +112,10 @@ def _outcome(line: Line) -> dict[str, Value]:
         "http.request.body.size": line.received_bytes,
         "http.response.size": line.sent_bytes,
     }
-    if line.status == _CLIENT_LEFT:
+    if line.status == CLIENT_LEFT:
         return {**found, "error.type": "client_left"}
     found["http.response.status_code"] = line.status
-    return {**found, "error.type": str(line.status)} if line.status >= _ERRORS_FROM else found
+    return {**found, "error.type": str(line.status)} if line.status >= ERRORS_FROM else found
 
 
 def _ours(line: Line) -> dict[str, Value]:

@@ -19,7 +19,7 @@ from registry.config import Settings
 from registry.egress.client import Egress
 from registry.http.server.access_log import AccessLog, Line
 from registry.http.server.message import Request
-from registry.http.spans import operation_span, request_span
+from registry.http.spans import ERRORS_FROM, operation_span, request_span
 from registry.process.otlp import Exporter
 from registry.process.trace_settings import TraceSettings
 from registry.version import VERSION
@@ -31,7 +31,6 @@ _LATER: Final = re.compile(rb"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})
 _NO_TRACE: Final = b"0" * 32
 _NO_SPAN: Final = b"0" * 16
 _SAMPLED: Final = frozenset(b"%02x" % flags for flags in range(1, 256, 2))
-_ERRORS_FROM: Final = 500
 
 
 class RequestRecording(Recording):
@@ -81,21 +80,11 @@ class Tracer:
                 recording.add(operation)
         RECORDING.set(recording)
 
-    def counter(self, count: Callable[[Sequence[Line]], None] | None) -> Callable[[Sequence[Line]], None]:
-        """Return what traces finished requests, and counts them by ``count``."""
-
-        def both(lines: Sequence[Line]) -> None:
-            if count is not None:
-                count(lines)
-            self.finished(lines)
-
-        return both
-
     def finished(self, lines: Sequence[Line]) -> None:
         """Make spans of the requests that are kept, and give the lines of all that are in a trace its id."""
         epoch, slow, sampler = self.now() - time.monotonic(), self.settings.slow_seconds, self.settings.sampler
         for line in lines:
-            remarkable = line.ended - line.started >= slow or line.status >= _ERRORS_FROM
+            remarkable = line.ended - line.started >= slow or line.status >= ERRORS_FROM
             caller = _caller(line.fields)
             if caller is not None:
                 line.trace_id, wanted = caller[1].decode(), caller[3] in _SAMPLED

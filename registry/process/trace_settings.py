@@ -3,10 +3,12 @@
 Apart from ``registry.process.otlp``, so that nothing of tracing is imported where it is off.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
+
+from registry.process.settings_reader import Reader
 
 T = TypeVar("T")
 Pairs = tuple[tuple[str, str], ...]
@@ -52,50 +54,32 @@ class TraceSettings:
     slow_seconds: float
 
 
-class _Reader:
-    """A reader of OTEL_* variables that collects their errors."""
-
-    def __init__(self, env: Mapping[str, str], errors: list[str]) -> None:
-        self._env = env
-        self._errors = errors
-
-    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        text = self._env.get(name, "").strip()
-        if not text:
-            return default
-        try:
-            return parse(text)
-        except ValueError as error:
-            self._errors.append(f"{name}: {error}")
-            return default
-
-    def signal(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Read OTEL_EXPORTER_OTLP_<name>, before which the variable of traces alone goes."""
-        return self(f"OTEL_EXPORTER_OTLP_TRACES_{name}", parse, self(f"OTEL_EXPORTER_OTLP_{name}", parse, default))
-
-
-def read_trace_settings(env: Mapping[str, str], errors: list[str]) -> TraceSettings | None:
-    """Read the settings of tracing, and add what is wrong to ``errors``; None: no traces are wanted."""
-    read = _Reader(env, errors)
+def read_trace_settings(read: Reader) -> TraceSettings | None:
+    """Read the settings of tracing; None: no traces are wanted."""
     slow_ms = read(_SLOW_MS, _milliseconds, _SLOW_DEFAULT_MS)
     base = read(_ENDPOINT, _url, "")
     endpoint = read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _url, base and f"{base.rstrip('/')}/v1/traces")
     off = read("OTEL_SDK_DISABLED", str.lower, "") == "true"
     if off or not endpoint or read("OTEL_TRACES_EXPORTER", _exporter, "otlp") == "none":
         return None
-    read.signal("PROTOCOL", _protocol, "")
+    _signal(read, "PROTOCOL", _protocol, "")
     resource = dict(read("OTEL_RESOURCE_ATTRIBUTES", _pairs, _NO_PAIRS))
     resource["service.name"] = read("OTEL_SERVICE_NAME", str, resource.get("service.name", "moorage"))
     return TraceSettings(
         endpoint=endpoint,
-        headers=read.signal("HEADERS", _pairs, _NO_PAIRS),
+        headers=_signal(read, "HEADERS", _pairs, _NO_PAIRS),
         resource=tuple(resource.items()),
         sampler=_sampler(read),
         slow_seconds=slow_ms / 1000,
     )
 
 
-def _sampler(read: _Reader) -> Sampler:
+def _signal(read: Reader, name: str, parse: Callable[[str], T], default: T) -> T:
+    """Read OTEL_EXPORTER_OTLP_<name>, before which the variable of traces alone goes."""
+    return read(f"OTEL_EXPORTER_OTLP_TRACES_{name}", parse, read(f"OTEL_EXPORTER_OTLP_{name}", parse, default))
+
+
+def _sampler(read: Reader) -> Sampler:
     name = read("OTEL_TRACES_SAMPLER", _known_sampler, _SAMPLER_DEFAULT)
     ratio = _RATIOS[name.removeprefix("parentbased_")]
     if ratio is None:

@@ -1,7 +1,6 @@
 """The connection pool, and the one place that translates errors of Postgres into StorageErrors."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -275,12 +274,11 @@ class Database:
                 return taken
             await self._pool.release(taken.connection)
         self._waiting += 1
-        began = time.monotonic()
         try:
-            connection = await recorded("connection", "", self._pool.acquire(timeout=_ACQUIRE_SECONDS))
+            acquired = self.waits.timed("", self._pool.acquire(timeout=_ACQUIRE_SECONDS))
+            connection = await recorded("connection", "", acquired)
         finally:
             self._waiting -= 1
-            self.waits.note("", "", time.monotonic() - began)
         try:
             return _Taken(connection, connection.get_settings())
         except asyncpg.InterfaceError:  # it ended in the turn in which it was given to us

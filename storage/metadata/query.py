@@ -4,7 +4,6 @@ A statement stands as a constant in the module of the function that runs it; ``A
 test prepares them on the migrated schema and compares their columns with the row's fields.
 """
 
-import inspect
 from dataclasses import dataclass, fields
 from typing import Any, Final, Generic, LiteralString, Protocol, TypeVar
 
@@ -41,18 +40,6 @@ class Statement(Protocol):
 
 
 ALL: Final[list[Statement]] = []
-#: The module in which a statement is declared, by its SQL.
-MODULES: Final[dict[str, str]] = {}
-
-
-def _declare(statement: Statement) -> None:
-    """Note a statement for the function that calls select, together or command."""
-    ALL.append(statement)
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals["__name__"] == __name__:
-        frame = frame.f_back
-    if frame is not None:
-        MODULES[statement.sql] = frame.f_globals["__name__"].rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +111,7 @@ def lines(parameter: LiteralString) -> LiteralString:
 def select(row: type[Row], sql: LiteralString) -> Query[Row]:
     """Declare a statement that returns rows of ``row``."""
     query = Query(row, sql)
-    _declare(query)
+    ALL.append(query)
     return query
 
 
@@ -132,12 +119,12 @@ def together(*queries: Query[Any]) -> Together:
     """Declare a statement that asks several queries; a parameter is the same in all that have it."""
     asked = [f"ARRAY(SELECT ROW(part.*) FROM ({query.sql}) AS part) AS part_{n}" for n, query in enumerate(queries)]
     statement = Together(queries, "SELECT " + ", ".join(asked))
-    _declare(statement)
+    ALL.append(statement)
     return statement
 
 
 def command(sql: LiteralString) -> Command:
     """Declare a statement that returns nothing."""
     statement = Command(sql)
-    _declare(statement)
+    ALL.append(statement)
     return statement

@@ -1,6 +1,5 @@
 """A database whose statements and commits are recorded for the requests that they are of."""
 
-import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -12,8 +11,6 @@ from storage.metadata.database import Database, Transaction
 from storage.operations import record, recorded
 
 _COMMIT: Final = "COMMIT"
-_MODULES: Final = "storage.metadata."
-_names: Final[dict[str, str]] = {_COMMIT: _COMMIT}
 
 
 class RecordedDatabase(Database):
@@ -50,23 +47,3 @@ class _RecordedTransaction(Transaction):
 
     def execute(self, query: str, *args: object) -> Coroutine[Any, Any, str]:
         return recorded("statement", query, self._tx.execute(query, *args))
-
-
-def statement_name(sql: str) -> str:
-    """Return the name of a statement of ours, module and constant: ``tags.MOVE``; of any other its first word."""
-    if sql not in _names:
-        for path, module in list(sys.modules.items()):
-            if path.startswith(_MODULES):
-                _names.update(_named(path.rpartition(".")[2], vars(module)))
-        _names.setdefault(sql, (sql.split(maxsplit=1) or [""])[0].upper())
-    return _names[sql]
-
-
-def _named(module: str, values: dict[str, object]) -> dict[str, str]:
-    """Return the names of the statements that are constants of a module, by their SQL."""
-    return {
-        one.sql: f"{module}.{name.strip('_')}"
-        for name, value in values.items()
-        for one in (value,)
-        if name.isupper() and hasattr(one, "sql")
-    }

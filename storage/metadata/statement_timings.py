@@ -1,12 +1,11 @@
 """Durations of statements, by the module that declares them."""
 
 import pkgutil
-import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 import storage.metadata
-from storage.metadata.query import MODULES
+from storage.metadata.statement_names import statement_name
 from storage.timings import Timings
 
 T = TypeVar("T")
@@ -21,13 +20,9 @@ class StatementTimings:
     def __init__(self) -> None:
         self.timings = Timings()
 
-    async def timed(self, query: str, asked: Awaitable[T]) -> T:
+    def timed(self, query: str, asked: Awaitable[T]) -> Awaitable[T]:
         """Count a statement, and return its result."""
-        began = time.monotonic()
-        try:
-            return await asked
-        finally:
-            self.timings.note(MODULES.get(query, OTHER), "", time.monotonic() - began)
+        return self.timings.timed(statement_name(query).rpartition(".")[0] or OTHER, asked)
 
 
 def modules() -> tuple[str, ...]:

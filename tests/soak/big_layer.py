@@ -28,6 +28,7 @@ from storage.metadata.database import DatabaseSettings, open_database
 from storage.metadata.migrate import migrate
 from storage.objects.s3.store import S3Settings, S3Store
 from tests.support.faults import FaultProxy
+from tests.support.processes import children_of
 from tests.support.server import PACKAGES, basic, settings_env
 
 MIB = 1024 * 1024
@@ -37,8 +38,7 @@ BLOCK = secrets.token_bytes(MIB)
 
 def tree(pid: int) -> list[int]:
     """A process and its descendants."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(p for child in children for p in tree(int(child)))]
+    return [pid, *(p for child in children_of(pid) for p in tree(child))]
 
 
 def memory_mib(pid: int) -> float:

@@ -88,6 +88,11 @@ def measured() -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith("COVERAGE_")}
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started itself."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def waited_for_processor(pid: int) -> float:
     """How long the threads of a process could have run and had no processor, in seconds; 0 where nobody counts that."""
     total = 0

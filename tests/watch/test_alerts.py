@@ -25,7 +25,7 @@ import yaml  # type: ignore[import-untyped]
 from registry.accounts.organizations import create
 from registry.devservers.processes import free_ports
 from storage.metadata import read_only
-from tests.support.processes import serving
+from tests.support.processes import children_of, serving
 from tests.support.raw import Wire, ask, request
 from tests.support.server import Registry, basic, on_disk
 from tests.support.tcp import TcpProxy
@@ -264,10 +264,6 @@ async def processes_that_die(all_: Registries) -> AsyncIterator[None]:
 
     async with asking(die):
         yield
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 Fault = Callable[[Registries], AbstractAsyncContextManager[None]]

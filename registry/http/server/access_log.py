@@ -24,6 +24,8 @@ _TEXT_MAX: Final = 1024  # characters
 _AGENT_MAX: Final = 64
 #: Of a timestamp, what is behind the seconds.
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
+#: nginx's word for a client that has left; it is only ever logged.
+CLIENT_LEFT: Final = 499
 
 
 def to_stderr(data: bytes) -> None:
@@ -59,8 +61,12 @@ class Line(msgspec.Struct, gc=False):
     span_id: str | None = None
 
 
+#: What is given the finished requests, many at a time.
+Count = Callable[[Sequence[Line]], None]
+
+
 class AccessLog:
-    """Collects lines for ``write`` and for ``count``; ``now`` is in Unix seconds. Within a running loop only.
+    """Collects lines for ``write`` and for each of ``counts``; ``now`` is in Unix seconds. Within a running loop only.
 
     They are made when they are written, many at a time: in the middle of a request that costs three times as much.
     """
@@ -69,10 +75,10 @@ class AccessLog:
         self,
         write: Callable[[bytes], object] | None = to_stderr,
         now: Callable[[], float] = time.time,
-        count: Callable[[Sequence[Line]], None] | None = None,
+        counts: Sequence[Count] = (),
     ) -> None:
         self._write = write
-        self._count = count
+        self._counts = counts
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._lines: list[Line] = []
@@ -92,8 +98,8 @@ class AccessLog:
             self._timer.cancel()
             self._timer = None
         lines, self._lines = self._lines, []
-        if self._count is not None:
-            self._count(lines)
+        for count in self._counts:
+            count(lines)
         if self._write is not None:
             self._write_all(lines, self._write)
 

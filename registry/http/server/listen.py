@@ -5,12 +5,12 @@ import contextlib
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from registry.config import Settings
 from registry.http.server import connections
-from registry.http.server.access_log import AccessLog, Line, to_stderr
+from registry.http.server.access_log import AccessLog, Count, to_stderr
 from registry.http.server.connections import Ending
 from registry.http.server.protocol import Connection, Limits, Server, Site
 from registry.http.server.tls import tls_context
@@ -26,16 +26,16 @@ async def serving(
     settings: Settings,
     listener: socket.socket,
     ending: Ending,
-    count: Callable[[Sequence[Line]], None] | None = None,
+    counts: Sequence[Count] = (),
     kind: type[AccessLog] = AccessLog,
 ) -> AsyncIterator[Server]:
     """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way.
 
-    ``count`` is given the finished requests, many at a time, by an access log of this ``kind``.
+    ``counts`` are given the finished requests, many at a time, by an access log of this ``kind``.
     """
     limits = Limits(settings.http.head_seconds, settings.http.idle_seconds)
     write = to_stderr if settings.http.access_log else None
-    access = None if write is None and count is None else kind(write, count=count)
+    access = None if write is None and not counts else kind(write, counts=counts)
     server, loop = Server(site, limits, access, ending.leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
         watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]

@@ -17,7 +17,7 @@ from typing import Final, Protocol, cast
 import structlog
 
 from registry.errors import MessageInvalid, RegistryError
-from registry.http.server.access_log import AccessLog, Line
+from registry.http.server.access_log import CLIENT_LEFT, AccessLog, Line
 from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import HandshakeOnPlainPort, Head, Parser
@@ -38,8 +38,6 @@ _NO_TLS: Final = (
 )
 #: What is answered, and logged, where a head could not be read.
 _UNREAD: Final = Head("UNKNOWN", "/", (), {}, 0, keep_alive=False, expects_continue=False)
-#: nginx's word for a client that has left; it is only ever logged.
-_CLIENT_LEFT: Final = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +297,7 @@ class Connection(asyncio.BufferedProtocol):
     def cut(self, request: Request) -> None:
         """Abort the connection: the response cannot be told, or not to its end."""
         if request is self.current and not self._lingering:
-            self._log(request, _CLIENT_LEFT)
+            self._log(request, CLIENT_LEFT)
             self.current = None
             self.transport.abort()
 
