@@ -28,10 +28,13 @@ from storage.names import Digest, TagName
 #: Versions that one transaction deletes, or restores: it holds the package meanwhile.
 _AT_ONCE: Final = 100
 _STORED_AT_ONCE: Final = 5000
-_CHANGED: Final = "It was pushed, tagged, pulled or held by something else since the plan."
-_ELSEWHERE: Final = "The package is deleted, or has another name or owner."
-_UNTAGGED: Final = "The tag is gone."
-_LOST: Final = "It is purged, or its package is deleted or another's."
+#: Why a decision was not carried out, or not taken back.
+_WHY: Final = {
+    "changed": "It was pushed, tagged, pulled or held by something else since the plan.",
+    "elsewhere": "The package is deleted, or has another name or owner.",
+    "untagged": "The tag is gone.",
+    "lost": "It is purged, or its package is deleted or another's.",
+}
 #: After so long a worker looks whether it shall stop, and judges the rest of a package anew.
 _BUDGET_SECONDS: Final = 30.0
 
@@ -40,7 +43,7 @@ class Changed(Conflict):
     """Versions or tags that a plan has decided about are not as they were any more."""
 
     def __init__(self, ids: Collection[int] = ()) -> None:
-        super().__init__(_CHANGED)
+        super().__init__(_WHY["changed"])
         self.ids = ids
 
 
@@ -142,7 +145,7 @@ class Worker:
 
     async def _back(self, plan: StoredPlan, one: StoredDecision, package: Package) -> dict[str, Any]:
         if not package.name:
-            return _outcome(one, "lost", _LOST)
+            return _outcome(one, "lost", _WHY["lost"])
         try:
             if one.tag is None:
                 await self.versions.restore(one.package_id, one.version_id, actor_of(plan))
@@ -150,7 +153,7 @@ class Worker:
                 await self._tag_back(one, one.tag, actor_of(plan))
         except NotFound:  # it came back with what it belongs to; or with somebody else
             if one.tag is not None or await retention_contents.missing(self.db, one.package_id, [one.version_id]):
-                return _outcome(one, "lost", _LOST)
+                return _outcome(one, "lost", _WHY["lost"])
         except RegistryError as error:
             return _outcome(one, "lost", error.message)
         return _outcome(one, "undone")
@@ -177,9 +180,9 @@ class _Applying:
         """Settle all decisions about the package; False: some are left, as the time is over."""
         worker, plan, package = self.worker, self.plan, self.package
         if package.name and matcher(self.policy.packages).match(package.name) is not None:
-            why, (anew, moment) = _CHANGED, await judged(worker.db, package.id, self.policy)
+            why, (anew, moment) = _WHY["changed"], await judged(worker.db, package.id, self.policy)
         else:
-            why, (anew, moment) = _ELSEWHERE, (Judgement(), 0.0)
+            why, (anew, moment) = _WHY["elsewhere"], (Judgement(), 0.0)
         going = {one.version_id for one in anew.deletes}
         still = {(one.version_id, one.tag) for one in (*anew.untags, *anew.deletes)}
         held = {one.version_id for one in anew.kept}
@@ -224,7 +227,7 @@ class _Applying:
         try:
             await self.worker.tags.delete(one.package_id, TagName(one.tag or ""), actor_of(self.plan), check)
         except NotFound:
-            return await self._changed(one, _UNTAGGED)
+            return await self._changed(one, _WHY["untagged"])
         except RegistryError as error:
             return _refused(one, error)
         return _outcome(one, "done")
