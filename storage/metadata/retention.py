@@ -7,7 +7,7 @@ from typing import Final, LiteralString
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from storage.metadata.query import Executor, command, select
+from storage.metadata.query import LAST, Executor, command, select
 
 POLICY_CREATED: Final[LiteralString] = "retention.policy_created"
 POLICY_UPDATED: Final[LiteralString] = "retention.policy_updated"
@@ -174,13 +174,11 @@ _MAKE: Final = select(
     SELECT {_PLAN} FROM plan
     """,
 )
-#: Behind every plan.
-_LAST: Final = 2**63 - 1
 
 
 async def plans(db: Executor, owner_id: int, *, before: int | None, limit: int) -> list[StoredPlan]:
     """The plans of an owner, the newest first, from before the plan ``before``."""
-    return await _PLANS.all(db, owner_id, _LAST if before is None else before, limit)
+    return await _PLANS.all(db, owner_id, LAST if before is None else before, limit)
 
 
 async def plan(db: Executor, owner_id: int, plan_id: int) -> StoredPlan | None:

@@ -13,9 +13,9 @@ from registry.http.web.routes import Route
 from registry.http.web.selections import asked
 from registry.http.web.sessions import now_of
 from storage.metadata import package_pages
+from storage.metadata.query import LAST
 
 _ROWS: Final = 50
-_BEHIND: Final = 2**63 - 1
 
 
 async def versions(call: PageCall) -> web.Response:
@@ -27,7 +27,7 @@ async def versions(call: PageCall) -> web.Response:
     before = number_of(after)
     wanted = asked(call.query, now_of(call.services))
     rows, below = await package_pages.versions(
-        call.services.db, head.package_id, which, wanted, before=_BEHIND if before is None else before, limit=_ROWS
+        call.services.db, head.package_id, which, wanted, before=LAST if before is None else before, limit=_ROWS
     )
     return call.page(
         "versions.html",
