@@ -1,13 +1,19 @@
 """Clients that leave before they are answered: one line of the log for each request, 499, on every way."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
+from aiohttp import web
 
+from registry.http.server.access_log import AccessLog, Line
+from registry.http.server.guest import guests, serve
+from registry.http.server.message import Request
+from registry.http.server.protocol import Connection, Limits, Server
 from tests.support.raw import Wire, request
 from tests.support.server import Registry, basic
 from tests.support.uploading import Session
@@ -146,3 +152,44 @@ async def test_who_leaves_after_the_answer_is_logged_with_that(
     assert [(line["path"], line["status"]) for line in await _logged(capfd)] == [
         ("/v2/alice/app/manifests/v1", 401), ("/v2/", 401), ("/v2/alice/app/tags/list", 499),
     ]  # fmt: skip
+
+
+class _Slow(web.Response):
+    """A response whose server hears that the client has left between its last byte and its end."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        await asyncio.sleep(0.1)
+
+
+async def test_who_has_all_of_a_guests_answer_has_not_left() -> None:
+    """As on a busy machine: aiohttp is a turn of the loop away from the end of what it has written."""
+    lines: list[Line] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        return _Slow(text="all")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with guests(app) as guest, asyncio.TaskGroup() as tasks:
+
+        class Site:
+            def answer(self, request: Request) -> None:
+                tasks.create_task(serve(request, guest()))
+
+        access = AccessLog(None, counts=[lines.extend])
+        server = Server(Site(), Limits(10, 10), access, asyncio.Event(), 10)
+        door = await asyncio.get_running_loop().create_server(lambda: Connection(server), "127.0.0.1")
+
+        def client() -> bytes:
+            with socket.create_connection(door.sockets[0].getsockname()) as connection:
+                connection.sendall(request("GET", "/"))
+                found = b""
+                while not found.endswith(b"all"):
+                    found += connection.recv(1000)
+                return found
+
+        assert (await asyncio.to_thread(client)).startswith(b"HTTP/1.1 200")
+        door.close()
+    access.flush()
+    assert [(line.status, line.sent_bytes > 100) for line in lines] == [(200, True)]

@@ -41,6 +41,8 @@ def request_of(http: web.BaseRequest) -> Request:
 async def prepared(http: web.Request, response: web.StreamResponse) -> None:
     """Add the headers of every response; the ``on_response_prepare`` of an application."""
     request = request_of(http)
+    if isinstance(http.transport, Facade):
+        http.transport.response = response
     response.headers[REQUEST_ID_HEADER] = request.id
     response.headers["Server"] = SERVER
     request.settle(response.status)
@@ -76,8 +78,10 @@ class Facade(asyncio.Transport, asyncio.Protocol):
     """The transport of a guest: what is written goes to the client; its close ends the response, not the connection.
 
     The client's connection sees it as a protocol, which passes on what a guest has to know. ``ended`` is done with the
-    response.
+    response; ``response`` is the one that was begun.
     """
+
+    response: web.StreamResponse | None = None
 
     def __init__(self, request: Request, guest: asyncio.Protocol) -> None:
         super().__init__()
@@ -139,7 +143,9 @@ class Facade(asyncio.Transport, asyncio.Protocol):
         self._guest.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
-        self.abort()
+        """End the exchange: it was answered if aiohttp has written all, and is only about to close."""
+        whole = self.response is not None and self.response.body_length > 0  # it is set with the last byte
+        self._end(Response() if whole else None)
 
 
 def _is_of_ours(record: logging.LogRecord) -> bool:

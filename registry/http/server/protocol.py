@@ -274,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         """Send ``response``, or what is left to do for one that was begun; the exchange is over then."""
         if request is not self.current or self._lingering:
             return
-        if self.transport.is_closing():
+        if self.transport.is_closing() and request.status is None:
             self.cut(request)
             return
         body = request.body
