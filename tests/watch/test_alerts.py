@@ -32,7 +32,7 @@ from tests.support.tcp import TcpProxy
 from tests.watch.fleet import Clients, Fleet, fleet
 from tests.watch.prometheus import Prometheus, prometheus, until
 
-pytestmark = [pytest.mark.watch, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.watch, pytest.mark.timeout(7200)]
 
 ALERTS = Path(__file__).parent.parent.parent / "helm" / "files" / "alerts.yaml"
 #: How far the rules of the test look back, and how long they wait: those of jobs see two runs.
