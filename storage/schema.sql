@@ -1437,9 +1437,6 @@ ALTER TABLE ONLY repository_users
 ALTER TABLE ONLY repository_users
     ADD CONSTRAINT repository_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
 
-ALTER TABLE ONLY retention_decisions
-    ADD CONSTRAINT retention_decisions_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES retention_plans(id);
-
 ALTER TABLE ONLY retention_plans
     ADD CONSTRAINT retention_plans_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES accounts(id);
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from storage.metadata import events, tag_rules
 from storage.metadata.deletions import fallback_tags
 from storage.metadata.query import Executor, select
@@ -58,8 +60,7 @@ async def clock(db: Executor) -> Clock:
     return await _CLOCK.one(db)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveVersion:
+class LiveVersion(msgspec.Struct, frozen=True, gc=False):
     """A version; ``kind`` "" and ``pulled`` None where they were not asked for. Times are Unix seconds."""
 
     id: int
@@ -106,8 +107,7 @@ async def versions(db: Executor, package_id: int, after: int, *, kinds: bool, pu
     return await _VERSIONS.all(db, package_id, after, kinds, pulls)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveTag:
+class LiveTag(msgspec.Struct, frozen=True, gc=False):
     """A tag; ``at``: when it was last pushed, in Unix seconds; ``immutable``: a tag rule forbids to delete it."""
 
     name: str
@@ -132,8 +132,7 @@ async def tags(db: Executor, package_id: int, after: str) -> list[LiveTag]:
     return await _TAGS.all(db, package_id, after)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, gc=False):
     """A part of an index."""
 
     parent: str
@@ -154,8 +153,7 @@ async def parts(db: Executor, package_id: int, after: Part) -> list[Part]:
     return await _PARTS.all(db, package_id, after.parent, after.child)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(msgspec.Struct, frozen=True, gc=False):
     """An event in which a version may have lost its last tag, or came back: ``digest`` None, if there is none."""
 
     id: int

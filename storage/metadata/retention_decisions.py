@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
+import msgspec
 import orjson
 
 from storage.metadata.query import Executor, command, select
@@ -47,12 +48,14 @@ _OWNED: Final[LiteralString] = """
            LEFT JOIN packages owned ON owned.id = one.package_id AND owned.owner_id = plan.owner_id
 """
 _FORGET_PACKAGE: Final = command("DELETE FROM retention_decisions WHERE plan_id = $1 AND package_id = $2")
+# The plan is locked once, as a foreign key would for each row.
 _ADD: Final = command(
     """
+    WITH plan AS MATERIALIZED (SELECT id FROM retention_plans WHERE id = $1 FOR KEY SHARE)
     INSERT INTO retention_decisions (plan_id, package_id, place, version_id, digest, tag, tags, decision, because)
-    SELECT $1, $2, new.place, new.version_id, new.digest, new.tag, string_to_array(new.tags, ' '), new.decision,
+    SELECT plan.id, $2, new.place, new.version_id, new.digest, new.tag, string_to_array(new.tags, ' '), new.decision,
            new.because::jsonb
-      FROM unnest($3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+      FROM plan, unnest($3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
         AS new (place, version_id, digest, tag, tags, decision, because)
     """
 )
@@ -130,8 +133,7 @@ async def forget_package(db: Executor, plan_id: int, package_id: int) -> None:
     await _FORGET_PACKAGE.run(db, plan_id, package_id)
 
 
-@dataclass(frozen=True, slots=True)
-class NewDecision:
+class NewDecision(msgspec.Struct, frozen=True, gc=False):
     """A decision to store; ``tags`` with blanks between them, ``because`` as JSON."""
 
     place: int

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from registry.packages.retention.contents import Contents
 from registry.packages.retention.policy import Conditions, Guards, Policy, described, matcher, seconds
 
@@ -24,8 +26,7 @@ _IMMUTABLE: Final[Because] = [{"kept_by": "immutable", "text": "a tag rule forbi
 _RECENT: Final[Because] = [{"kept_by": "recent", "text": "pushed or tagged less than an hour ago"}]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The decision about a tag (``tag``), or a version with its ``tags``: keep, untag or delete, and ``because``.
 
     Kept are those alone that a rule would delete, and something else keeps.
@@ -299,7 +300,7 @@ class _Judge:
         """Return what goes, each behind all that holds it, with one of these."""
         here = self._here
         holders: Counter[int] = Counter()
-        for number in gone:
+        for number in gone & {*here.parts, *here.followers}:
             holders.update(below for below, _ in here.held(number) if below in gone)
         ready: list[tuple[int, int | None]] = [(one, None) for one in sorted(gone, reverse=True) if not holders[one]]
         done = list[tuple[int, int | None]]()

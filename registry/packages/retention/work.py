@@ -4,7 +4,8 @@ A plan is applied by judging each package anew: done is what both times was deci
 what was touched since is left out. The deletion is the one that everybody else has, and so is the restore.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final
@@ -92,17 +93,28 @@ class Worker:
         if not await retention.advance(self.db, plan, Progress(plan.package_id)):
             return 0  # it took so long that another worker has made the plan
         await retention_decisions.forget_package(self.db, plan.id, package.id)
-        total = 0
-        decided = chain(found.untags, found.deletes, found.kept)
-        while some := list(islice(decided, _STORED_AT_ONCE)):
-            rows = [_row(total + place, one) for place, one in enumerate(some)]
-            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
-            total += len(rows)
-            await retention.advance(self.db, plan, Progress(plan.package_id))
+        total = await self._store(plan, package, chain(found.untags, found.deletes, found.kept))
         done = Progress(
             package.id, 1, int(found.guarded(policy.guards)), len(found.untags), len(found.deletes), release=True
         )
         await retention.advance(self.db, plan, done)
+        return total
+
+    async def _store(self, plan: StoredPlan, package: Package, decided: Iterable[Decision]) -> int:
+        """Store decisions, some at a time, while the next are rendered; returns how many there were."""
+        numbered, total = enumerate(decided), 0
+
+        async def render() -> list[NewDecision]:
+            return [_row(place, one) for place, one in islice(numbered, _STORED_AT_ONCE)]
+
+        async def store(rows: list[NewDecision]) -> None:
+            await retention_decisions.add_decisions(self.db, plan.id, package.id, rows)
+            await retention.advance(self.db, plan, Progress(plan.package_id))
+
+        rows = await render()
+        while rows:
+            total += len(rows)
+            _, rows = await asyncio.gather(store(rows), render())
         return total
 
     # -- apply
