@@ -2,10 +2,12 @@
 
 That is no time: it is the same on a slow machine, and on a busy one.
 
-    python -m bench.instructions [--record]
+    python -m bench.instructions [--record] [--with rules|watching]
 
 Compares with bench/instructions.json and exits 1 where a path takes more than 10 % more; --record writes that file. A
 version of Python that is not in it has nothing to be compared with: its figures are printed, and that is all.
+--with compares two servers of now instead: as it comes, and with a tag rule, a hook and a quota of the account that is
+asked; or with metrics, those of this owner, and traces.
 """
 
 import argparse
@@ -30,8 +32,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bench.deployment import USER, Deployment, deployed
+from bench.deployment import ROOT, USER, Deployment, deployed
 from registry.devservers.certificates import CertificateFiles, write_certificate
+from registry.devservers.processes import free_ports
 
 _BASELINE: Final = Path(__file__).with_name("instructions.json")
 _MORE: Final = 1.10
@@ -45,6 +48,7 @@ _IN_TOTO: Final = "application/vnd.in-toto+json"
 _PACKAGE: Final = f"/v2/{USER}/hot"
 _BY_TAG: Final = "manifest GET by tag"
 _BY_TLS: Final = "manifest GET by tag, TLS"
+_SCOPES: Final = ("repo", "user", "write:packages", "site_admin")
 
 Ask = Callable[[int], None]
 
@@ -58,6 +62,7 @@ class Client:
         if certificate is not None:
             trusted = ssl.create_default_context(cafile=str(certificate.certificate))
             self._http = http.client.HTTPSConnection(host, timeout=120, context=trusted)
+        self._location = ""
         self._basic = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{server.token}".encode()).decode()}
         self._bearer: Mapping[str, str] = {}
         token: Any = orjson.loads(self.token())
@@ -67,13 +72,18 @@ class Client:
         """The body of the answer, which must have this status."""
         return self._ask(method, path, status, body, {**self._bearer, **headers})
 
+    def location(self, method: str, path: str, status: int, body: bytes) -> str:
+        """Where the answer, which must have this status, says to go on."""
+        self.ask(method, path, status, body)
+        return urlsplit(self._location)._replace(scheme="", netloc="").geturl()
+
     def token(self) -> bytes:
         return self._ask("GET", f"/token?scope=repository:{USER}/hot:pull,push", 200, None, self._basic)
 
     def _ask(self, method: str, path: str, status: int, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         self._http.request(method, path, body, dict(headers))
         answer = self._http.getresponse()
-        got = answer.read()
+        got, self._location = answer.read(), answer.headers.get("Location", "")
         assert answer.status == status, (method, path, answer.status, got)
         return got
 
@@ -122,6 +132,13 @@ def _hot_paths(client: Client) -> dict[str, Ask]:
         path = f"{_PACKAGE}/manifests/labelled{number % 100}"
         client.ask("PUT", path, 201, image, **{"Content-Type": _MANIFEST})
 
+    def push_blob(number: int) -> None:
+        """Push a small blob as docker does: POST, PATCH, PUT."""
+        blob = b"%d of %d" % (number, next(pushed))
+        place = client.location("POST", f"{_PACKAGE}/blobs/uploads/", 202, b"")
+        place = client.location("PATCH", place, 202, blob)
+        client.ask("PUT", f"{place}{'&' if '?' in place else '?'}digest={_digest(blob)}", 201, b"")
+
     put(0)
     return {
         _BY_TAG: lambda _: _none(client.ask("GET", f"{_PACKAGE}/manifests/v0", 200)),
@@ -131,6 +148,7 @@ def _hot_paths(client: Client) -> dict[str, Ask]:
         "tag write": put,
         "manifest PUT with labels": put_labelled,
         "token": lambda _: _none(client.token()),
+        "blob push": push_blob,
     }
 
 
@@ -139,13 +157,14 @@ def _none(_: object) -> None:
 
 
 @contextmanager
-def _counted(place: Path, certificate: CertificateFiles | None) -> Iterator[Deployment]:
+def _counted(place: Path, certificate: CertificateFiles | None, settings: Mapping[str, str]) -> Iterator[Deployment]:
     """A server under callgrind, which counts nothing yet."""
     place.mkdir()
     valgrind = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={place}/count.%p")
     command = (*valgrind, sys.executable, "-m", "bench.worker")
     # Python's own hashes are random from run to run, unless told not to be.
-    with deployed(place, command, certificate=certificate, PYTHONHASHSEED="0", MOORAGE_REDIRECT="on") as server:
+    more = {"PYTHONHASHSEED": "0", "MOORAGE_REDIRECT": "on", **settings}
+    with deployed(place, command, checkout=ROOT, certificate=certificate, **more) as server:
         yield server
 
 
@@ -172,8 +191,15 @@ def _batch(pid: int, place: Path, ask: Ask) -> int:
     return int(found[1])
 
 
-def _measured(place: Path, certificate: CertificateFiles | None = None, only: Sequence[str] = ()) -> dict[str, int]:
-    with _counted(place, certificate) as server:
+def _measured(
+    place: Path,
+    certificate: CertificateFiles | None = None,
+    only: Sequence[str] = (),
+    prepare: Callable[[Deployment], None] = _none,
+    settings: Mapping[str, str] = {},
+) -> dict[str, int]:
+    with _counted(place, certificate, settings) as server:
+        prepare(server)
         client, pid = Client(server, certificate), server.pid
         paths = _hot_paths(client)
         _tell(pid, "--instr=on")
@@ -190,12 +216,55 @@ def measured() -> dict[str, int]:
         return found
 
 
+def _rule(server: Deployment) -> None:
+    """Give the account a tag rule, a hook and a quota, of which none ever has to refuse anything."""
+
+    def moorage(*words: str) -> str:
+        command = (sys.executable, "-m", "registry", *words)
+        return subprocess.run(command, env=server.env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    moorage("admin", "user", "create", "--admin", "warden")
+    scopes = [word for scope in _SCOPES for word in ("--scope", scope)]
+    for user, method, path, body in (
+        (USER, "PUT", "/user/tag-rules/releases", {"tags": ["release-*"], "forbid": ["move", "delete"]}),
+        (USER, "POST", "/user/repos", {"name": "hot"}),
+        (USER, "POST", f"/repos/{USER}/hot/hooks", {"config": {"url": "https://example.com/"}, "events": ["package"]}),
+        ("warden", "PUT", f"/users/{USER}/packages/quota", {"bytes": 1 << 50}),
+    ):
+        token = moorage("admin", "token", "create", "--user", user, *scopes)
+        http_ = http.client.HTTPConnection(urlsplit(server.url).netloc)
+        http_.request(method, f"/api/v3{path}", orjson.dumps(body), {"Authorization": f"Bearer {token}"})
+        answer = http_.getresponse()
+        assert answer.status in {200, 201}, (path, answer.status, answer.read())
+        http_.close()
+
+
+def _compared(what: str) -> None:
+    """Print what each path takes with more than what a server comes with."""
+    if what == "rules":
+        more: dict[str, Any] = {"prepare": _rule}
+    else:
+        (port,) = free_ports(1)
+        watching = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/", "MOORAGE_METRICS_OWNERS": USER}
+        more = {"settings": {**watching, "MOORAGE_ADMIN_LISTEN": f"127.0.0.1:{port}"}}
+    with tempfile.TemporaryDirectory() as folder:
+        plain, with_ = _measured(Path(folder, "plain")), _measured(Path(folder, "with"), **more)
+    print(f"{'instructions for a request':28}{'plain':>12}{'with ' + what:>16}")
+    for name, count in plain.items():
+        print(f"{name:28}{count:12,}{with_[name]:16,}{with_[name] / count - 1:+8.1%}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--record", action="store_true")
-    record = parser.parse_args().record
+    parser.add_argument("--with", choices=("rules", "watching"), dest="more")
+    asked = parser.parse_args()
+    record = asked.record
     if shutil.which("callgrind_control") is None:
         print("instructions are not counted: there is no valgrind")
+        return 0
+    if asked.more:
+        _compared(asked.more)
         return 0
     begun = time.monotonic()
     version = f"{platform.machine()} {platform.python_version_tuple()[0]}.{platform.python_version_tuple()[1]}"

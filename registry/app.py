@@ -24,7 +24,6 @@ from registry.hooks.sending import Sender
 from registry.http.login_throttle import LoginThrottle
 from registry.http.pages import make_app
 from registry.http.router import Router
-from registry.http.server.access_log import AccessLog
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
@@ -226,10 +225,10 @@ async def answering(
     ):
         router = Router(services, throttle, made, tasks, tracer)
         ending = Ending(services.leaving, services.uploads.draining, router.running)
-        counts, log_kind = [] if measured is None else measured.counts(), AccessLog
+        counts = [] if measured is None else measured.counts()
         if tracer is not None:
-            counts, log_kind = [*counts, tracer.finished], tracer.log
-        async with serving(router, services.settings, listener, ending, counts, log_kind) as server:
+            counts.append(tracer.finished)
+        async with serving(router, services.settings, listener, ending, counts) as server:
             if measured is not None:
                 measured.watch(router, server)
             yield router

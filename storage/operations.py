@@ -7,8 +7,8 @@ the others. Collaborators: ``RecordedDatabase`` records statements, ``Attempts``
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Generator
-from contextvars import Context, ContextVar
-from typing import Any, Final, Literal, TypeVar, cast
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -95,9 +95,6 @@ class RecordedTasks(asyncio.TaskGroup):
         name: str | None = None,
         context: Context | None = None,
     ) -> asyncio.Task[T]:
-        return super().create_task(_apart(cast("Awaitable[T]", coro)), name=name, context=context)
-
-
-async def _apart(work: Awaitable[T]) -> T:
-    RECORDING.set(Recording())
-    return await work
+        apart = copy_context() if context is None else context.copy()
+        apart.run(RECORDING.set, Recording())
+        return super().create_task(coro, name=name, context=apart)

@@ -1,6 +1,7 @@
 """Metrics of the owners that the operator names: pulls, pushes and bytes; all others are one."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from registry.http.metrics import BLOBS, DIRECTIONS, MANIFESTS
@@ -37,13 +38,20 @@ class OwnerMetrics:
             for line in lines:
                 if line.route not in _MOVING or (line.status >= _REFUSED and line.status != CLIENT_LEFT):
                     continue  # of a client that has left, what it took until then was sent
-                named = decoded_path(line.target).split("/", _OWNER + 1)[_OWNER]
+                named = _named(line.target)
                 owner = named if named in self._owners else OTHER_OWNERS
                 action = _COUNTED.get(line.route)  # type: ignore[call-overload]  # a Kind is its text
                 if action is not None and line.status != CLIENT_LEFT:
                     slab[manifests[owner, action]] += 1.0
-                slab[moved[owner, "in"]] += line.received_bytes
                 slab[moved[owner, "out"]] += line.sent_bytes
-                slab[moved[owner, "redirected"]] += line.redirected_bytes
+                if line.received_bytes:
+                    slab[moved[owner, "in"]] += line.received_bytes
+                if line.redirected_bytes:
+                    slab[moved[owner, "redirected"]] += line.redirected_bytes
 
         return count
+
+
+@lru_cache(4096)  # clients pull the same again and again
+def _named(target: str) -> str:
+    return decoded_path(target).split("/", _OWNER + 1)[_OWNER]

@@ -12,12 +12,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 from uuid import uuid4
 
 from registry.config import Settings
 from registry.egress.client import Egress
-from registry.http.server.access_log import AccessLog, Line
+from registry.http.server.access_log import Line
 from registry.http.server.message import Request
 from registry.http.spans import ERRORS_FROM, operation_span, request_span
 from registry.process.otlp import Exporter
@@ -53,14 +53,6 @@ class RequestRecording(Recording):
         return self._trace_id
 
 
-class TracedLog(AccessLog):
-    """An access log whose lines know what their requests waited for."""
-
-    def note(self, line: Line) -> None:
-        line.recording = RECORDING.get()
-        super().note(line)
-
-
 @dataclass(frozen=True, slots=True)
 class Tracer:
     """Makes spans of finished requests; ``ids`` gives random bytes, ``now`` is Unix seconds."""
@@ -70,7 +62,6 @@ class Tracer:
     scheme: str
     now: Callable[[], float] = time.time
     ids: Callable[[int], bytes] = os.urandom
-    log: ClassVar[type[AccessLog]] = TracedLog
 
     def begin(self, request: Request) -> None:
         """Record what the task of a request waits for, and name its trace on all that it logs."""

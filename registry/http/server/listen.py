@@ -27,15 +27,14 @@ async def serving(
     listener: socket.socket,
     ending: Ending,
     counts: Sequence[Count] = (),
-    kind: type[AccessLog] = AccessLog,
 ) -> AsyncIterator[Server]:
     """Serve ``site`` on ``listener`` within the block; afterwards finish the requests under way.
 
-    ``counts`` are given the finished requests, many at a time, by an access log of this ``kind``.
+    ``counts`` are given the finished requests, many at a time, by the access log.
     """
     limits = Limits(settings.http.head_seconds, settings.http.idle_seconds)
     write = to_stderr if settings.http.access_log else None
-    access = None if write is None and not counts else kind(write, counts=counts)
+    access = None if write is None and not counts else AccessLog(write, counts=counts)
     server, loop = Server(site, limits, access, ending.leaving, _connections_most()), asyncio.get_running_loop()
     async with tls_context(settings.tls) as context, asyncio.TaskGroup() as tasks:
         watchers = [tasks.create_task(connections.watch(server)), tasks.create_task(connections.leave(server))]

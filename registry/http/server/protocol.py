@@ -22,6 +22,7 @@ from registry.http.server.body import NO_BODY, Body
 from registry.http.server.message import Request, Response, error_response, render
 from registry.http.server.parser import HandshakeOnPlainPort, Head, Parser
 from registry.http.statuses import status_of
+from storage.operations import RECORDING
 
 log = structlog.get_logger()
 
@@ -323,7 +324,7 @@ class Connection(asyncio.BufferedProtocol):
             line = Line(
                 request.started, time.monotonic(), request.id, self.remote, request.account_id,
                 request.method, request.target, status, request.sent_bytes, request.body.taken,
-                request.redirected_bytes, request.route, request.token_id, request.fields,
+                request.redirected_bytes, request.route, request.token_id, request.fields, RECORDING.get(),
             )  # fmt: skip
             access.note(line)
 
