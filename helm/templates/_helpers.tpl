@@ -1,17 +1,26 @@
+{{/* A Service's name (RFC 1035) of any release's: with a letter first and without dots. What is changed or cut off is
+told apart by a hash. */}}
 {{- define "moorage.name" -}}
-{{- if contains "moorage" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-moorage" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- $plain := .Release.Name | replace "." "-" }}
+{{- $full := printf "%s-moorage" $plain }}
+{{- if contains "moorage" $plain }}{{ $full = $plain }}{{ end }}
+{{- if not (regexMatch "^[a-z]" $plain) }}{{ $full = printf "moorage-%s" $plain }}{{ end }}
+{{- if or (gt (len $full) 50) (contains "." .Release.Name) }}
+{{- $full = printf "%s-%s" ($full | trunc 41 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) }}
+{{- end }}
+{{- $full }}
 {{- end }}
 
 {{- define "moorage.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "moorage.selector" . }}
 {{- end }}
 
 {{- define "moorage.selector" -}}
 app.kubernetes.io/name: moorage
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "moorage.serviceAccount" -}}
@@ -47,7 +56,7 @@ securityContext:
     drop: [ALL]
 envFrom:
   - secretRef:
-      name: {{ .secret }}
+      name: {{ .secret | quote }}
 env:
   - name: MOORAGE_LISTEN
     value: "0.0.0.0:5000"
@@ -104,7 +113,7 @@ volumeMounts:
 {{- if .Values.tls.existingSecret }}
 - name: tls
   secret:
-    secretName: {{ .Values.tls.existingSecret }}
+    secretName: {{ .Values.tls.existingSecret | quote }}
 {{- end }}
 {{- end }}
 
