@@ -150,7 +150,7 @@ def _check_given(jwks: Mapping[str, Any], other_sources: list[str | None]) -> No
     if any(other_sources):
         raise ValueError("with jwks nothing is fetched: leave jwks_url, ca_file and token_file out")
     if not isinstance(keys, list) or not keys:
-        raise ValueError('jwks needs "keys": a list of public keys, as `kubectl get --raw /openid/v1/jwks` prints it')
+        raise ValueError('jwks needs "keys": a list of public keys, as an API server tells them')
     for key in keys:
         if not isinstance(key, dict) or not isinstance(key.get("kid"), str) or not key["kid"]:
             raise ValueError("each key of jwks needs a kid")
