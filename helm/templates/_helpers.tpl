@@ -23,6 +23,14 @@ app.kubernetes.io/name: moorage
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* Labels of pods; what selects them never changes. */}}
+{{- define "moorage.podLabels" -}}
+{{- with .Values.podLabels }}
+{{- toYaml . }}
+{{ end }}
+{{- include "moorage.labels" . }}
+{{- end }}
+
 {{- define "moorage.serviceAccount" -}}
 {{- if .Values.serviceAccount.name }}{{ .Values.serviceAccount.name }}{{ else if .Values.serviceAccount.create }}{{ include "moorage.name" . }}{{ else }}default{{ end }}
 {{- end }}
@@ -46,7 +54,7 @@ seccompProfile:
 
 {{/* A container of the image; takes (dict "root" $ "command" … "secret" …). */}}
 {{- define "moorage.container" -}}
-image: {{ printf "%s:%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
+image: {{ printf "%s:%s%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) (ternary (printf "@%s" .root.Values.image.digest) "" (ne .root.Values.image.digest "")) | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: [{{ .command | quote }}]
 securityContext:
@@ -105,6 +113,9 @@ volumeMounts:
     mountPath: /etc/moorage/tls
     readOnly: true
   {{- end }}
+  {{- with .root.Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- define "moorage.volumes" -}}
@@ -114,6 +125,9 @@ volumeMounts:
 - name: tls
   secret:
     secretName: {{ .Values.tls.existingSecret | quote }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
