@@ -262,6 +262,6 @@ def signer_of(token: str, issuers: list[OidcIssuer]) -> OidcIssuer:
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise Unauthenticated("the identity token's header is malformed") from error
     for issuer in issuers:
-        if kid in issuer.key_ids:
+        if isinstance(kid, str) and kid in issuer.key_ids:
             return issuer
     raise Unauthenticated("the identity token is signed with a key that its issuer does not have")

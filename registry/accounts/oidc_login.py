@@ -48,8 +48,9 @@ class Keyless:
         self._grace_seconds: Final = grace_seconds
 
     async def exchange(self, db: Executor, text: str, now: float) -> Exchanged:
-        """Exchange an identity token for a workflow token; ``now``: Unix time. Raises Unauthenticated, Unavailable,
-        IssuerUnavailable.
+        """Exchange an identity token for a workflow token; ``now``: Unix time.
+
+        Raises Unauthenticated, Unavailable, IssuerUnavailable.
         """
         issuers = self._issuers.get(oidc.issuer_of(text))
         if issuers is None:

@@ -1,5 +1,6 @@
 """Service accounts of Kubernetes: their tokens, and how the keys of their clusters are come by."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,9 @@ async def test_k6_two_clusters_of_one_issuer_never_speak_for_each_other(env: dic
         forged[0] = two.signed("bob").split(".")[0]
         assert (await asked(registry, ".".join(forged), "bob/app"))[0] == 401
         assert (await asked(registry, Cluster().signed()))[0] == 401
+        for head in (b'{"alg":"RS256","kid":["a"]}', b'{"alg":"RS256"}', b"[]"):
+            forged[0] = base64.urlsafe_b64encode(head).decode().rstrip("=")
+            assert (await asked(registry, ".".join(forged), "bob/app"))[0] == 401
 
 
 @pytest.mark.parametrize(
