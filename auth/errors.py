@@ -28,6 +28,13 @@ class Nobody(Unauthenticated):
     """The Authorization header has nothing that can be a credential here: the sender is nobody on ``/v2``."""
 
 
+class WorkloadRefused(Unauthenticated):
+    """An identity token that names a configured issuer is refused, which too many refusals before do not hide.
+
+    The pods of a node, or the jobs behind one NAT, have one address for all: each is told why it is refused itself.
+    """
+
+
 class MalformedScope(AuthError, ValueError):
     """A scope, or an ``access`` claim, is outside the grammar, or the grants are too many for one bearer token."""
 

@@ -114,6 +114,7 @@ def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: f
     """Verify ``token`` and return its workload; ``audience``: of issuers without their own. Raises Unauthenticated."""
     payload, claims = _decoded(token, issuer, key)
     _check(claims, issuer, issuer.audience or audience, now)
+    _check_service_account(payload, claims.sub)
     _check_conditions(payload, issuer)
     owner, repository = _repository(payload, issuer)
     return Workload(owner, repository, claims.sub[:255], int(claims.exp))
@@ -183,9 +184,28 @@ def _check(claims: _Claims, issuer: Trusted, audience: str, now: float) -> None:
         raise Unauthenticated("the identity token is not valid yet")
 
 
+def _claim(payload: Mapping[str, Any], name: str) -> object:
+    """Return a claim by its name, or by a JSON pointer (RFC 6901), which begins with a slash."""
+    if not name.startswith("/"):
+        return payload.get(name)
+    found: object = payload
+    for step in name[1:].split("/"):
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found
+
+
+def _check_service_account(payload: Mapping[str, Any], subject: str) -> None:
+    """Check that a token with the claims of a Kubernetes cluster names one service account, in all places."""
+    if "kubernetes.io" not in payload:
+        return
+    names = [_claim(payload, f"/kubernetes.io/{name}") for name in ("namespace", "serviceaccount/name")]
+    if subject.split(":") != ["system", "serviceaccount", *names]:
+        raise Unauthenticated("the identity token's subject is not the service account that it names")
+
+
 def _check_conditions(payload: Mapping[str, Any], issuer: OidcIssuer) -> None:
     for name, pattern in issuer.claims.items():
-        value = payload.get(name)
+        value = _claim(payload, name)
         if isinstance(value, bool):
             value = str(value).lower()
         if not isinstance(value, str | int) or not fnmatchcase(str(value), pattern):
@@ -196,7 +216,7 @@ def _check_conditions(payload: Mapping[str, Any], issuer: OidcIssuer) -> None:
 
 def _repository(payload: Mapping[str, Any], issuer: OidcIssuer) -> tuple[str, str]:
     def value(match: re.Match[str]) -> str:
-        found = payload.get(match[1])
+        found = _claim(payload, match[1])
         # A claim that is no text, or is not there, makes a name that cannot be one.
         return found if isinstance(found, str) else "\0"
 
@@ -225,6 +245,23 @@ def _key(entry: object) -> jwt.PyJWK | None:
     return key if getattr(key.key, "key_size", _RSA_BITS_MIN) >= _RSA_BITS_MIN or entry["kty"] != "RSA" else None
 
 
-def known(issuers: Iterable[OidcIssuer]) -> dict[str, OidcIssuer]:
+def known(issuers: Iterable[OidcIssuer]) -> dict[str, list[OidcIssuer]]:
     """The issuers by ``iss``, for lookups with the result of ``issuer_of``."""
-    return {issuer.issuer: issuer for issuer in issuers}
+    found: dict[str, list[OidcIssuer]] = {}
+    for issuer in issuers:
+        found.setdefault(issuer.issuer, []).append(issuer)
+    return found
+
+
+def signer_of(token: str, issuers: list[OidcIssuer]) -> OidcIssuer:
+    """The one of several issuers of one name whose key an unverified token names. Raises Unauthenticated."""
+    if len(issuers) == 1:
+        return issuers[0]
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise Unauthenticated("the identity token's header is malformed") from error
+    for issuer in issuers:
+        if isinstance(kid, str) and kid in issuer.key_ids:
+            return issuer
+    raise Unauthenticated("the identity token is signed with a key that its issuer does not have")

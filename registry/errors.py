@@ -373,6 +373,15 @@ class UnavailableNow(RegistryError):
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
 
 
+class IssuerUnavailable(UnavailableNow):
+    """The keys of the issuer that an identity token names cannot be had; PostgreSQL and the store may be well."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            5, "the keys of the identity token's issuer cannot be had now: the log of this registry says why"
+        )
+
+
 class ReadOnlyNow(UnavailableNow):
     """The registry is read-only for now; ``reason``: what its operator says about it."""
 

@@ -1,17 +1,34 @@
+{{/* A Service's name (RFC 1035) of any release's: with a letter first and without dots. What is changed or cut off is
+told apart by a hash. */}}
 {{- define "moorage.name" -}}
-{{- if contains "moorage" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-moorage" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- $plain := .Release.Name | replace "." "-" }}
+{{- $full := printf "%s-moorage" $plain }}
+{{- if contains "moorage" $plain }}{{ $full = $plain }}{{ end }}
+{{- if not (regexMatch "^[a-z]" $plain) }}{{ $full = printf "moorage-%s" $plain }}{{ end }}
+{{- if or (gt (len $full) 50) (contains "." .Release.Name) }}
+{{- $full = printf "%s-%s" ($full | trunc 41 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) }}
+{{- end }}
+{{- $full }}
 {{- end }}
 
 {{- define "moorage.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "moorage.selector" . }}
 {{- end }}
 
 {{- define "moorage.selector" -}}
 app.kubernetes.io/name: moorage
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Labels of pods; what selects them never changes. */}}
+{{- define "moorage.podLabels" -}}
+{{- with .Values.podLabels }}
+{{- toYaml . }}
+{{ end }}
+{{- include "moorage.labels" . }}
 {{- end }}
 
 {{- define "moorage.serviceAccount" -}}
@@ -37,7 +54,7 @@ seccompProfile:
 
 {{/* A container of the image; takes (dict "root" $ "command" … "secret" …). */}}
 {{- define "moorage.container" -}}
-image: {{ printf "%s:%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
+image: {{ printf "%s:%s%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) (ternary (printf "@%s" .root.Values.image.digest) "" (ne .root.Values.image.digest "")) | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: [{{ .command | quote }}]
 securityContext:
@@ -47,7 +64,7 @@ securityContext:
     drop: [ALL]
 envFrom:
   - secretRef:
-      name: {{ .secret }}
+      name: {{ .secret | quote }}
 env:
   - name: MOORAGE_LISTEN
     value: "0.0.0.0:5000"
@@ -96,6 +113,9 @@ volumeMounts:
     mountPath: /etc/moorage/tls
     readOnly: true
   {{- end }}
+  {{- with .root.Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- define "moorage.volumes" -}}
@@ -104,7 +124,10 @@ volumeMounts:
 {{- if .Values.tls.existingSecret }}
 - name: tls
   secret:
-    secretName: {{ .Values.tls.existingSecret }}
+    secretName: {{ .Values.tls.existingSecret | quote }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 

@@ -28,6 +28,7 @@ _KEYS_SECONDS: Final = 3600.0
 _KEYS_MAX_SECONDS: Final = 24 * 3600.0  # without an answer of their issuer
 _UNKNOWN_KEY_SECONDS: Final = 60.0
 _FAILED_SECONDS: Final = 5.0
+_NO_SUCH_KEY: Final = "the identity token is signed with a key that its issuer does not have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,19 @@ class Endpoints:
     basic: bool
 
 
+class GivenKeys:
+    """The signing keys that the configuration gives: nothing is fetched. ``document``: a JWKS."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._keys: Final = oidc.keys_of(msgspec.json.encode(document))
+
+    async def key(self, kid: str) -> PyJWK:
+        """Return the key with this id. Raises Unauthenticated."""
+        if kid not in self._keys:
+            raise Unauthenticated(_NO_SUCH_KEY)
+        return self._keys[kid]
+
+
 @dataclass(slots=True)
 class IssuerKeys:
     """A cache of one issuer's signing keys and endpoints. ``clock``: monotonic seconds."""
@@ -46,6 +60,7 @@ class IssuerKeys:
     issuer: Trusted
     fetch: Fetch
     clock: Callable[[], float] = time.monotonic
+    jwks_url: str | None = None  # None: the discovery document tells
     _keys: Mapping[str, PyJWK] = field(default_factory=dict)
     _endpoints: Endpoints | None = None
     _fetched_at: float = float("-inf")
@@ -65,7 +80,7 @@ class IssuerKeys:
             return found
         if self._failed:
             raise Unavailable(f"the issuer {self.issuer.issuer} cannot be asked for its keys now")
-        raise Unauthenticated("the identity token is signed with a key that its issuer does not have")
+        raise Unauthenticated(_NO_SUCH_KEY)
 
     async def endpoints(self) -> Endpoints:
         """Return where people are sent, and where codes are exchanged. Raises Unavailable."""
@@ -102,6 +117,8 @@ class IssuerKeys:
 
     async def _fetched(self) -> Mapping[str, PyJWK]:
         try:
+            if self.jwks_url is not None:
+                return oidc.keys_of(await self.fetch(self.jwks_url))
             url = self.issuer.issuer.rstrip("/") + "/.well-known/openid-configuration"
             document = msgspec.json.decode(await self.fetch(url), type=dict[str, Any])
             # OpenID Connect Discovery §4.3: it must be the same, to the letter.

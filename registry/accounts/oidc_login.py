@@ -3,21 +3,28 @@
 The identity token is stored as tokens are, by its hash: it becomes one row however often it comes, and may be revoked.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from auth import oidc
-from auth.errors import Unauthenticated
+from auth.errors import Unauthenticated, WorkloadRefused
 from auth.issuers import OidcIssuer
 from auth.oidc import Workload
 from auth.tokens import HashedToken, hash_of_text
-from registry.accounts.issuer_keys import Fetch, IssuerKeys
+from registry.accounts.issuer_keys import GivenKeys, IssuerKeys
+from registry.errors import IssuerUnavailable
+from storage.errors import Unavailable
 from storage.metadata import tokens
 from storage.metadata.query import Executor
 from storage.metadata.tokens import StoredToken
 
 _LIFE_SECONDS: Final = 3600.0
 _CEILINGS: Final = {"read": 1, "write": 3}
+
+
+#: Gets a document by its URL, with ``ca_file`` and ``token_file`` of the issuer. Raises Unavailable.
+FetchAs = Callable[[str, str | None, str | None], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +41,38 @@ class Keyless:
     ``grace_seconds``: how long upload sessions may go on with what the token let them begin.
     """
 
-    def __init__(self, issuers: tuple[OidcIssuer, ...], audience: str, fetch: Fetch, *, grace_seconds: float) -> None:
+    def __init__(self, issuers: tuple[OidcIssuer, ...], audience: str, fetch: FetchAs, *, grace_seconds: float) -> None:
         self._issuers: Final = oidc.known(issuers)
-        self._keys: Final = {issuer.issuer: IssuerKeys(issuer, fetch) for issuer in issuers}
+        self._keys: Final = {id(issuer): _keys_of(issuer, fetch) for issuer in issuers}
         self._audience: Final = audience
         self._grace_seconds: Final = grace_seconds
 
     async def exchange(self, db: Executor, text: str, now: float) -> Exchanged:
-        """Exchange an identity token for a workflow token; ``now``: Unix time. Raises Unauthenticated, Unavailable."""
-        issuer = self._issuers.get(oidc.issuer_of(text))
-        if issuer is None:
+        """Exchange an identity token for a workflow token; ``now``: Unix time.
+
+        Raises Unauthenticated, Unavailable, IssuerUnavailable.
+        """
+        issuers = self._issuers.get(oidc.issuer_of(text))
+        if issuers is None:
             raise Unauthenticated(
                 "MOORAGE_OIDC_ISSUERS of this registry does not name the issuer of the identity token"
             )
+        try:
+            return await self._exchanged(db, text, issuers, now)
+        except Unauthenticated as error:
+            raise WorkloadRefused(error.reason) from error
+
+    async def _exchanged(self, db: Executor, text: str, issuers: list[OidcIssuer], now: float) -> Exchanged:
         digest = hash_of_text(text)
         found = await tokens.by_hash(db, digest)
         if found is None:
             # Only what was verified is stored, so what is found need not be verified again.
-            key = await self._keys[issuer.issuer].key(oidc.key_id(text, issuer))
+            issuer = oidc.signer_of(text, issuers)
+            kid = oidc.key_id(text, issuer)
+            try:
+                key = await self._keys[id(issuer)].key(kid)
+            except Unavailable as error:  # the log has said why
+                raise IssuerUnavailable from error
             workload = oidc.verify(text, issuer, key, self._audience, now)
             found = await self._stored(db, digest, issuer, workload, now)
         assert found.expires_at is not None  # noqa: S101 - inserted so
@@ -80,3 +101,13 @@ class Keyless:
                 f"there is no repository {name} here (make it first), or the identity token is revoked"
             )
         return found
+
+
+def _keys_of(issuer: OidcIssuer, fetch: FetchAs) -> GivenKeys | IssuerKeys:
+    if issuer.jwks is not None:
+        return GivenKeys(issuer.jwks)
+
+    async def fetched(url: str) -> bytes:
+        return await fetch(url, issuer.ca_file, issuer.token_file)
+
+    return IssuerKeys(issuer, fetched, jwks_url=issuer.jwks_url)

@@ -7,11 +7,13 @@ neither cookies nor a proxy of the environment have a say.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -66,9 +68,14 @@ class Egress:
     hook_seconds: float = HOOK_SECONDS
     look_up: LookUp = socket.getaddrinfo
 
-    async def fetch(self, url: str) -> bytes:
-        """Fetch the document at a URL of the settings, a few hundred KiB at most. Raises Unavailable."""
-        answer = await self._asked("GET", url, None, {}, _OF_OPERATOR)
+    async def fetch(self, url: str, ca_file: str | None = None, token_file: str | None = None) -> bytes:
+        """Fetch the document at a URL of the settings, a few hundred KiB at most. Raises Unavailable.
+
+        ``ca_file``: the authorities (PEM) that the host's certificate is of, instead of those of the system;
+        ``token_file``: has the bearer token that the host asks for.
+        """
+        tls, headers = await asyncio.to_thread(_trust, ca_file, token_file)
+        answer = await self._asked("GET", url, None, headers, _OF_OPERATOR, tls)
         if answer.status != HTTPStatus.OK:
             raise Unavailable(f"expected 200 from {url}, got {answer.status}")
         return answer.body
@@ -87,7 +94,13 @@ class Egress:
         return await self._asked("POST", url, body, headers, _Limits(self.hook_seconds, ANSWER_BYTES, True, True))
 
     async def _asked(
-        self, method: str, url: str, body: Mapping[str, str] | bytes | None, headers: Mapping[str, str], limits: _Limits
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, str] | bytes | None,
+        headers: Mapping[str, str],
+        limits: _Limits,
+        tls: ssl.SSLContext | None = None,
     ) -> Answer:
         # Of a user's URL the path may be a secret: errors name the host alone.
         refused: list[str] = []
@@ -114,7 +127,9 @@ class Egress:
                     url,
                     data=body,
                     allow_redirects=False,
-                    headers={"Accept": "application/json", **headers},
+                    ssl=True if tls is None else tls,
+                    # An API server of Kubernetes has its keys as the second only.
+                    headers={"Accept": "application/json, application/jwk-set+json", **headers},
                 ) as response,
             ):
                 return Answer(response.status, dict(response.headers), await _read(response, limits))
@@ -148,6 +163,16 @@ async def _read(response: aiohttp.ClientResponse, limits: _Limits) -> bytes:
     return bytes(body)
 
 
+def _trust(ca_file: str | None, token_file: str | None) -> tuple[ssl.SSLContext | None, Mapping[str, str]]:
+    """Return what an issuer's two files mean for a request. Raises Unavailable."""
+    try:
+        tls = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        token = None if token_file is None else Path(token_file).read_text("ascii").strip()
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise Unavailable(f"cannot read {ca_file or ''} {token_file or ''}: {type(error).__name__}") from error
+    return tls, {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
 def _shown(url: str, limits: _Limits) -> str:
     return url.partition("://")[2].partition("/")[0].partition("?")[0] if limits.checked else url
 
@@ -156,6 +181,8 @@ def _why(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "no answer in time"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is of no authority known here"
         case aiohttp.ClientConnectorDNSError():
             return "no host has this name"
         case _:

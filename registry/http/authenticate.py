@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_for_registry
-from auth.errors import Unauthenticated
+from auth.errors import Unauthenticated, WorkloadRefused
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
@@ -125,6 +125,9 @@ class Counted:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not isinstance(error, Unauthenticated):
+            return
+        if isinstance(error, WorkloadRefused):
+            self._throttle.note((), time.monotonic())  # counted for no key: never too many
             return
         keys = [f"address {client_address(self._http, self._trusted)}"]
         name = self._username or error.username

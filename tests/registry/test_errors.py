@@ -54,6 +54,7 @@ def conditions() -> list[tuple[RegistryError, str, int]]:
         (errors.TooManyRequests(30), "TOOMANYREQUESTS", 429),
         (errors.UnavailableNow(5), "UNAVAILABLE", 503),
         (errors.ReadOnlyNow("why"), "UNAVAILABLE", 503),
+        (errors.IssuerUnavailable(), "UNAVAILABLE", 503),
         (RegistryError("our fault"), "UNKNOWN", 500),
         (errors.BadRequest("why"), "UNSUPPORTED", 400),
         (errors.MessageInvalid(), "UNSUPPORTED", 400),
