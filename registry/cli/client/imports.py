@@ -1,9 +1,10 @@
 """The command ``import``: repositories of any registry, with all that belongs to them, below an account here."""
 
+import os
 import threading
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.copy import JOBS_MAX, Copier
 from registry.cli.client.errors import INTERRUPTED, PARTIAL, UNREACHABLE, USAGE, CommandError
+from registry.cli.client.layout import Bundle, Layout
 from registry.cli.client.oci import Registry
 from registry.cli.client.output import Output, plural, size
 from registry.cli.client.progress import Progress
@@ -28,7 +30,7 @@ _SHOW_SECONDS: Final = 0.5
 
 
 def _add(parser: ArgumentParser) -> None:
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="HOST/NAME[:TAG], or HOST/[NAMESPACE/]* for each")
+    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="HOST/NAME[:TAG], HOST/[NAMESPACE/]*, or a file")
     parser.add_argument("--to", metavar="OWNER", required=True, help="the account that gets them, [HOST/]OWNER")
     parser.add_argument("--names", metavar="FILE", help="a file of sources, one a line")
     parser.add_argument(
@@ -75,8 +77,8 @@ def _plan(context: Context, owner: str, done: "_Import") -> list[tuple[Pattern, 
     if not texts:
         raise CommandError("import what?", status=USAGE, why="expected SOURCE, or --names FILE")
     wanted: dict[str, tuple[Pattern, Found, str]] = {}
-    for pattern in map(sources.parse, texts):
-        for found in sources.repositories(context, pattern):
+    for pattern, found_all in _each(context, texts):
+        for found in found_all:
             try:
                 name = sources.owned(owner, found)
             except CommandError as error:
@@ -87,6 +89,20 @@ def _plan(context: Context, owner: str, done: "_Import") -> list[tuple[Pattern, 
                 both = f"{known[0].host}/{known[1].path} and {pattern.host}/{found.path}"
                 raise CommandError(f"two sources would be {name}", status=USAGE, why=f"they are {both}")
     return list(wanted.values())
+
+
+def _each(context: Context, texts: list[str]) -> Iterator[tuple[Pattern, Iterable[Found]]]:
+    for text in texts:
+        if os.path.isfile(text):  # noqa: PTH113
+            bundle = Bundle(text)
+            pattern = Pattern(text, "", "", bundle)
+            yield (
+                pattern,
+                [Found(path, pattern.below(path)) for path in dict.fromkeys(path for path, _ in bundle.images())],
+            )
+        else:
+            pattern = sources.parse(text)
+            yield pattern, sources.repositories(context, pattern)
 
 
 class _Import:
@@ -124,7 +140,11 @@ class _Import:
 
     def _repository(self, pattern: Pattern, found: Found, name: str) -> None:
         trace = self._context.trace
-        read = Registry(self._context.target(pattern.host), found.path, trace=trace)
+        read: Registry | Layout
+        if pattern.bundle is not None:
+            read = Layout(pattern.bundle, found.path)
+        else:
+            read = Registry(self._context.target(pattern.host), found.path, trace=trace)
         write = Registry(self._target, name, actions="pull,push", trace=trace)
         copier = Copier(self._context, read, write, cosign=bool(found.version), progress=self._progress)
         copier.jobs = max(1, copier.jobs // self._repositories[1])

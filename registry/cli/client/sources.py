@@ -1,4 +1,4 @@
-"""What an import takes: repositories of registries by name or pattern, and the lists by which a pattern is found."""
+"""Sources of an import: repositories of registries by name or pattern, and the lists by which a pattern is found."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from registry.cli.client.context import Context, Target
 from registry.cli.client.errors import DENIED, NOT_FOUND, NOT_SIGNED_IN, USAGE, CommandError
 from registry.cli.client.http import Connection, Reply
+from registry.cli.client.layout import Bundle
 from registry.cli.client.references import is_package, parse_any
 
 #: How the repositories of a registry are listed.
@@ -38,11 +39,12 @@ class Found(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A source as it is written: ``HOST/NAME[:TAG|@DIGEST]``, or ``HOST/[NAMESPACE/]*``."""
+    """A source as it is written: ``HOST/NAME[:TAG|@DIGEST]``, ``HOST/[NAMESPACE/]*``, or a file."""
 
     host: str
     path: str
     version: str
+    bundle: Bundle | None = None
 
     @property
     def lists(self) -> bool:

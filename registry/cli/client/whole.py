@@ -1,4 +1,4 @@
-"""What belongs to an image: its manifests, the platforms of an index, and all that refers to them."""
+"""Whole images: manifests, the platforms of an index, and all that refers to them."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
