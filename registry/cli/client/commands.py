@@ -38,6 +38,8 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     "inspect": ("inspection", "show the manifest, config and labels of an image"),
     "diff": ("difference", "show what changed between two images"),
     "copy": ("copy", "copy an image between any two registries"),
+    "import": ("imports", "import repositories of any registry"),
+    "export": ("export", "write images into a tar file, an OCI layout"),
     "access": ("access", "list who has access to a package, or tell why somebody has"),
     "access grant": ("access", "give a role over a package"),
     "access revoke": ("access", "take a role over a package"),

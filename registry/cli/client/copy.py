@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import closing
 from typing import IO, Any, Final, cast
@@ -12,21 +12,20 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, CommandError
 from registry.cli.client.halves import Half, forget_old, half
-from registry.cli.client.manifests import DEPTH_MAX, INDEXES, Manifest
+from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
+from registry.cli.client.output import Output
 from registry.cli.client.platforms import child_of
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
 from registry.cli.client.verified import Verified
+from registry.cli.client.whole import Source, Whole
 
 _TRIES: Final = 3
-_JOBS_MAX: Final = 32
-_MANIFESTS_MAX: Final = 10_000
+JOBS_MAX: Final = 32
 #: So much is sent in one request, and anew if that is cut; more goes on where it was cut.
 _WHOLE_BYTES: Final = 1 << 20
 _STOP_SECONDS: Final = 0.7
-#: Tags of cosign, which stand beside an image: sha256-….sig
-_COSIGN: Final = ("sig", "att", "sbom")
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 
 
@@ -48,15 +47,15 @@ def _add(parser: ArgumentParser) -> None:
 def _run(context: Context) -> None:
     options = context.options
     source, target = options.source, options.target
-    if not 1 <= options.jobs <= _JOBS_MAX:
-        raise CommandError(f"--jobs is 1 to {_JOBS_MAX}", status=USAGE)
+    if not 1 <= options.jobs <= JOBS_MAX:
+        raise CommandError(f"--jobs is 1 to {JOBS_MAX}", status=USAGE)
     if target.digest or (options.all_tags and (source.version or target.version)):
         raise CommandError("the tags are those of SOURCE" if options.all_tags else f"{target} is no tag", status=USAGE)
     both = [context.target(one.host) for one in (source, target)]
     own = both[0].url == both[1].url
     read = Registry(both[0], source.path, trace=context.trace)
     write = Registry(both[1], target.path, actions="pull,push", also=(source.path,) if own else (), trace=context.trace)
-    copier = _Copier(context, read, write, mounts=own)
+    copier = Copier(context, read, write, mounts=own)
     if options.all_tags:
         wanted = [(tag, tag) for tag in read.tags() if not tag.startswith("sha256-")]
     else:
@@ -81,21 +80,27 @@ def _tell(context: Context, target: Reference, host: str, done: list[tuple[str, 
         context.output.line(digest if context.output.quiet else f"{name}@{digest}")
 
 
-class _Copier:
+class Copier:
     """Copies images from one repository to another; what is there already is not sent."""
 
-    def __init__(self, context: Context, read: Registry, write: Registry, *, mounts: bool) -> None:
+    def __init__(
+        self, context: Context, read: Source, write: Registry, *, mounts: bool = False, cosign: bool = True,
+        progress: Callable[[Output, dict[str, int]], Progress] = Progress,
+    ) -> None:  # fmt: skip
         self.context = context
+        self._progress = progress
+        self._whole = Whole(read, referrers=not context.options.no_referrers, cosign=cosign)
         self.read = read
         self.write = write
         self.mounts = mounts
         self.here: set[str] = set()
         self.options: Any = context.options
+        self.jobs: int = context.options.jobs
 
     def copy(self, version: str, tag: str) -> tuple[str, str]:
         """Copy one image with all that belongs to it; return its tag there, and its digest. Raises CommandError."""
         root = self._chosen(self.read.manifest(version))
-        ordered = self._ordered(root)
+        ordered = self._whole.ordered(root)
         self._blobs(ordered)
         if not self.options.dry_run:
             for manifest, name in ordered:
@@ -103,40 +108,20 @@ class _Copier:
             self._put(root, tag or root.digest)
         return tag, root.digest
 
+    def unchanged(self, version: str, there: str) -> str:
+        """Return the digest of an image that is there with its own referrers; empty if it is not, or not whole."""
+        digest = self.read.has_manifest(version)
+        if not digest or digest == "?" or self.write.has_manifest(there) != digest:
+            return ""
+        if self.options.no_referrers or _digests(self.read.referrers(digest)) <= _digests(self.write.referrers(digest)):
+            return digest
+        return ""
+
     def _chosen(self, root: Manifest) -> Manifest:
         wanted = self.options.platform
         if wanted is None or root.media_type not in INDEXES:
             return root
         return child_of(self.read, root, wanted)
-
-    def _ordered(self, root: Manifest) -> list[tuple[Manifest, str]]:
-        """List the manifests with their tags, children before their index, and referrers behind their subject."""
-        found: dict[tuple[str, str], tuple[Manifest, str]] = {}
-
-        def add(manifest: Manifest, tag: str, depth: int) -> None:
-            if (manifest.digest, tag) in found:
-                return
-            if depth > DEPTH_MAX or len(found) > _MANIFESTS_MAX:
-                raise CommandError(f"{root.digest} is too deep, or has too many manifests")
-            for child in manifest.children:
-                add(self.read.manifest(child["digest"]), "", depth + 1)
-            found[manifest.digest, tag] = (manifest, tag)
-            for referrer, beside in self._referring(manifest.digest):
-                add(referrer, beside, depth + 1)
-
-        add(root, "", 0)
-        return list(found.values())
-
-    def _referring(self, digest: str) -> Iterator[tuple[Manifest, str]]:
-        """Find what refers to a manifest, with the tag that it has there."""
-        if self.options.no_referrers:
-            return
-        for one in self.read.referrers(digest):
-            yield self.read.manifest(one["digest"]), ""
-        for suffix in _COSIGN:
-            beside = f"{digest.replace(':', '-')}.{suffix}"
-            if self.read.has_manifest(beside):
-                yield self.read.manifest(beside), beside
 
     def _blobs(self, manifests: list[tuple[Manifest, str]]) -> None:
         wanted = {
@@ -145,11 +130,11 @@ class _Copier:
             for one in manifest.blobs
             if one["digest"] not in self.here and not any(word in one.get("mediaType", "") for word in _ELSEWHERE)
         }
-        progress = Progress(self.context.output, wanted)
+        progress = self._progress(self.context.output, wanted)
         if self.options.dry_run:
             missing = [digest for digest in wanted if not self.write.has_blob(digest)]
             count = sum(wanted[digest] for digest in missing)
-            self.context.note(f"{len(missing)} of {len(wanted)} blobs are missing there, {count} bytes")
+            progress.would(f"{len(missing)} of {len(wanted)} blobs are missing there, {count} bytes")
             return
         forget_old(self.context.env)
         ordered = sorted(wanted, key=lambda digest: wanted[digest])
@@ -161,7 +146,7 @@ class _Copier:
 
     def _send(self, digests: list[str], wanted: dict[str, int], progress: Progress) -> None:
         """Send blobs side by side."""
-        jobs = min(self.options.jobs, len(digests))
+        jobs = min(self.jobs, len(digests))
         ways = [(self.read, self.write), *((self.read.twin(), self.write.twin()) for _ in range(jobs - 1))]
 
         def send(digest: str) -> None:
@@ -210,7 +195,7 @@ class _Blob:
     """A blob on its way from one repository to another."""
 
     def __init__(
-        self, copier: _Copier, read: Registry, write: Registry, digest: str, size: int, progress: Progress
+        self, copier: Copier, read: Source, write: Registry, digest: str, size: int, progress: Progress
     ) -> None:
         self.env = copier.context.env
         self.mounts = copier.mounts
@@ -247,7 +232,7 @@ class _Blob:
     def _cut(self, error: Exception, upload: Half) -> None:
         """Close what was cut. Raises CommandError for what no further try can mend."""
         for one in (self.read, self.write):
-            one.connection.close()
+            one.close()
         if isinstance(error, CommandError) and error.status not in {UNREACHABLE, INTERRUPTED}:
             upload.forget()
             if not self.resumed or error.status != REFUSED:

@@ -61,6 +61,10 @@ class Registry:
         made._scopes, made._authorization = self._scopes, self._authorization
         return made
 
+    def close(self) -> None:
+        """Close the connection, so that the next request begins anew."""
+        self.connection.close()
+
     def manifest(self, version: str) -> Manifest:
         """Read a manifest by tag or digest, and check its digest. Raises CommandError."""
         reply = self.ask("GET", f"/manifests/{version}", _ACCEPT)
@@ -125,6 +129,11 @@ class Registry:
             if not isinstance(listed, list) or not all(isinstance(one, str) and is_tag(one) for one in listed):
                 raise CommandError(f"{self.target.host} lists no tags", why="what it sent is no list of them")
             yield from listed
+
+    def catalog(self) -> Iterator[Reply]:
+        """Read the list of the repositories, page by page; of a ``Registry`` without a path."""
+        self._scopes = ("registry:catalog:*",)
+        yield from self._pages("_catalog?n=1000", {})
 
     def _pages(self, below: str, headers: Mapping[str, str]) -> Iterator[Reply]:
         """Read a list page by page, below the repository."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from registry.cli.client.errors import NOT_FOUND, CommandError
 from registry.cli.client.manifests import Manifest
-from registry.cli.client.oci import Registry
+from registry.cli.client.whole import Source
 
 
 def attests(child: dict[str, Any]) -> bool:
@@ -25,7 +25,7 @@ def name_of(platform: dict[str, Any]) -> str:
     return "/".join(str(one) for one in parts if one)
 
 
-def child_of(registry: Registry, index: Manifest, wanted: str) -> Manifest:
+def child_of(registry: Source, index: Manifest, wanted: str) -> Manifest:
     """Read the manifest of a platform of an index. Raises CommandError."""
     for child in index.children:
         if platform_of(child) in {wanted, f"{wanted}/v8"}:

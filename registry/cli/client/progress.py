@@ -62,6 +62,10 @@ class Progress:
                 f"{self._finished} of {plural(len(self._wanted), 'blob')} are there; the same command goes on"
             )
 
+    def would(self, text: str) -> None:
+        """Tell what would be sent."""
+        self._output.note(text)
+
     def end(self) -> None:
         """Show the end."""
         if self._line:

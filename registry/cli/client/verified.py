@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable
-from http.client import HTTPResponse
 
 from registry.cli.client.errors import CommandError
+from registry.cli.client.whole import Body
 
 _BLOCK = 1 << 16
 
@@ -15,9 +15,7 @@ class Verified:
     Of the rest of a blob, from ``offset`` on, the length alone is checked: its first bytes are not here.
     """
 
-    def __init__(
-        self, response: HTTPResponse, digest: str, size: int, count: Callable[[int], None], offset: int = 0
-    ) -> None:
+    def __init__(self, response: Body, digest: str, size: int, count: Callable[[int], None], offset: int = 0) -> None:
         self._response = response
         self._digest = digest
         self._left = size - offset
