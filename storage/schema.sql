@@ -26,6 +26,18 @@ CREATE FUNCTION event_xid() RETURNS xid8
     LANGUAGE sql STABLE
     AS $$SELECT pg_current_xact_id()$$;
 
+CREATE FUNCTION hold_adopted_objects() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM 1 FROM adoptions WHERE sealed_at IS NULL AND starts_with(NEW.object_key, root || '/') FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN NEW;
+    END IF;
+    INSERT INTO held_objects (object_key) VALUES (NEW.object_key) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION index_package() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -268,6 +280,18 @@ CREATE TABLE accounts (
 
 ALTER TABLE accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
 
+CREATE UNLOGGED TABLE adopted_blobs (
+    root text NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL
+);
+
+CREATE TABLE adoptions (
+    root text NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    sealed_at timestamp with time zone
+);
+
 CREATE TABLE blobs (
     digest text NOT NULL COLLATE pg_catalog."C",
     size bigint NOT NULL,
@@ -399,6 +423,10 @@ CREATE TABLE former_repositories (
     owner_id bigint NOT NULL,
     name text NOT NULL,
     repository_id bigint NOT NULL
+);
+
+CREATE TABLE held_objects (
+    object_key text NOT NULL
 );
 
 CREATE TABLE hook_deliveries (
@@ -917,6 +945,12 @@ ALTER TABLE ONLY pulls ATTACH PARTITION pulls_default DEFAULT;
 ALTER TABLE ONLY accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY adopted_blobs
+    ADD CONSTRAINT adopted_blobs_pkey PRIMARY KEY (root, digest);
+
+ALTER TABLE ONLY adoptions
+    ADD CONSTRAINT adoptions_pkey PRIMARY KEY (root);
+
 ALTER TABLE ONLY blobs
     ADD CONSTRAINT blobs_object_key_key UNIQUE (object_key);
 
@@ -952,6 +986,9 @@ ALTER TABLE ONLY former_logins
 
 ALTER TABLE ONLY former_repositories
     ADD CONSTRAINT former_repositories_pkey PRIMARY KEY (owner_id, name);
+
+ALTER TABLE ONLY held_objects
+    ADD CONSTRAINT held_objects_pkey PRIMARY KEY (object_key);
 
 ALTER TABLE ONLY hook_deliveries
     ADD CONSTRAINT hook_deliveries_pkey PRIMARY KEY (id);
@@ -1281,6 +1318,8 @@ ALTER INDEX events_commits ATTACH PARTITION events_default_xid_id_idx;
 ALTER INDEX pulls_package ATTACH PARTITION pulls_default_package_id_id_idx;
 
 CREATE TRIGGER accounts_renamed AFTER UPDATE ON accounts FOR EACH ROW WHEN ((lower(old.login) <> lower(new.login))) EXECUTE FUNCTION index_renamed_owner();
+
+CREATE TRIGGER adopted_objects BEFORE INSERT ON dead_objects FOR EACH ROW WHEN ((NOT starts_with(new.object_key, 'b/'::text))) EXECUTE FUNCTION hold_adopted_objects();
 
 CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change_of_events();
 

@@ -62,7 +62,7 @@ def gc_now(*, json: Json = False) -> None:
     from registry.jobs.runner import run_once
     from registry.jobs.schedule import COLLECTOR
 
-    done = _with_services(lambda services: run_once(services, COLLECTOR))
+    done = with_services(lambda services: run_once(services, COLLECTOR))
     if json:
         print_json(done)
     else:
@@ -83,7 +83,7 @@ def purge(
         name = PackageName.parse(package)
     except InvalidName as error:
         raise typer.BadParameter(str(error)) from None
-    found = _with_services(lambda services: services.packages.deleted(name))
+    found = with_services(lambda services: services.packages.deleted(name))
     versions = sum(one.versions for one in found)
     if not yes:
         typer.confirm(f"Purge {name} with {versions} versions, for ever?", abort=True)
@@ -93,7 +93,7 @@ def purge(
             await services.packages.purge(one.id)
         await run_once(services, COLLECTOR)
 
-    _with_services(work)
+    with_services(work)
     typer.echo(f"purged {name} with {versions} versions; bytes that nothing else needs leave the store in an hour")
 
 
@@ -105,7 +105,8 @@ def _ran(moment: datetime | None) -> str:
     return _at("ran at", moment) or "never ran"
 
 
-def _with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
+def with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
+    """Run ``work`` on the services of the environment's settings."""
     from registry.app import open_services
     from registry.config import Settings
     from registry.errors import RegistryError

@@ -1,4 +1,4 @@
-"""The operator's commands as one Typer application: serve, worker, migrate, run, admin, doctor, gc, readonly, purge."""
+"""The operator's commands as one Typer application: serve, worker, migrate, admin, gc, adopt and others"""
 # ruff: noqa: PLC0415 - what tells an error is imported when there is one: `--help` needs none of it
 
 import sys
@@ -13,7 +13,7 @@ if "rich" not in sys.modules:
 
 import typer
 
-from registry.cli import admin, audit, doctor, maintenance, readonly, serve
+from registry.cli import admin, adopt, audit, doctor, maintenance, readonly, serve
 
 _EXIT_SETTINGS: Final = 2
 
@@ -26,6 +26,7 @@ app.command()(maintenance.migrate)
 app.command()(serve.run)
 app.command()(doctor.doctor)
 app.command()(maintenance.purge)
+app.command()(adopt.adopt)
 app.add_typer(maintenance.gc, name="gc")
 app.add_typer(readonly.app, name="readonly")
 admin.app.command()(audit.audit)

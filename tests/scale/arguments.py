@@ -82,6 +82,7 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_retention(s),
         **_uploads(s),
         **_jobs(s),
+        **_adoptions(s),
     }
 
 
@@ -634,6 +635,22 @@ def _uploads(s: Sample) -> dict[str, list[Arguments]]:
         "uploads._EXPIRED": [(60.0, 100)],
         "uploads._SWEPT": [([s.upload], 3600.0)],
         "uploads._FORGET": [([s.upload],)],
+    }
+
+
+def _adoptions(s: Sample) -> dict[str, list[Arguments]]:
+    root, found = "docker/registry/v2", [digest("adopted", n) for n in range(1000)]
+    return {
+        "adoptions._BEGIN": [(root,)],
+        "adoptions._OPEN": [(root,)],
+        "adoptions._NOTE": [(root, found, [1] * 1000)],
+        "adoptions._FORGET": [(root,)],
+        "adoptions._SIZES": [(root, found[:50])],
+        "adoptions._TAKE": [(3600.0, s.package, root, found[:50])],
+        "adoptions._KNOWN": [(s.package, [digest("m", s.version), *found])],
+        "adoptions._TAGS": [(s.package, "adoption")],
+        "adoptions._SEAL": [(root,)],
+        "adoptions._RELEASE": [(root,)],
     }
 
 

@@ -25,6 +25,8 @@ _COMPILED_MS: Final = 100.0
 
 #: Statements that may do more, and why.
 ALLOWED: Final = {
+    "adoptions._FORGET": "forgets all that the scan of one folder found, for operators",
+    "adoptions._RELEASE": "lets go of all that one folder held, once, for operators",
     "accounts._FORGET": "an account is deleted once, with all that it has",
     "catalog._PAGE": "version_count is exact: a count in an index, of the versions of one package",
     "catalog._SHOW": "version_count is exact: a count in an index, of the versions of one package",

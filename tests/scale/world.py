@@ -371,6 +371,10 @@ class World:
       FROM generate_series(0, {3000 * self.orgs} - 1) n""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
+            "adoptions (root)": "SELECT 'docker/registry/v2'",
+            "adopted_blobs (root, digest, size)": f"""
+    SELECT 'docker/registry/v2', {_digest("adopted", "n")}, 1 FROM generate_series(1, {sessions}) n""",
+            "held_objects (object_key)": f"SELECT 'docker/' || n FROM generate_series(1, {sessions}) n",
         }
 
 

@@ -110,6 +110,7 @@ OPERATOR: Final = {
     "readonly": "refuse what would change anything, for a while",
     "gc": "tell what waits to be collected, or collect it now",
     "purge": "end a deleted package for good",
+    "adopt": "take over in place what another registry wrote into the bucket",
 }
 
 

@@ -1,0 +1,1 @@
+"""Adoption in place: what distribution, Harbor or GitLab wrote becomes packages, and no layer is copied or read."""

@@ -1,0 +1,188 @@
+"""`moorage adopt`: a folder that distribution wrote, taken over where it is."""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import orjson
+import pytest
+
+from registry.jobs.runner import run_once
+from storage.objects.base import ObjectKey
+from tests.support.processes import measured
+from tests.support.server import Registry
+from tests.support.shelved import Shelf
+
+_ACCEPT = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}
+
+
+async def _moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "registry", *arguments, env={"PATH": os.defpath, **measured(), **env},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await child.communicate()
+    return child.returncode or 0, output.decode().strip()
+
+
+async def _adopt(env: dict[str, str], *arguments: str, status: int = 0) -> dict[str, Any]:
+    code, said = await _moorage(env, "adopt", "--json", *arguments)
+    assert code == status, said
+    report: dict[str, Any] = orjson.loads(said)
+    return report
+
+
+def _why(report: dict[str, Any]) -> dict[str, str]:
+    return {f"{one['repository']}:{one['what'][:15]}": one["why"] for one in report["findings"]}
+
+
+async def _digest_of(registry: Registry, name: str, reference: str, token: str) -> str | None:
+    answer = await registry.call("GET", f"/v2/{name}/manifests/{reference}", token, headers=_ACCEPT)
+    return answer.headers.get("Docker-Content-Digest") if answer.status == 200 else None
+
+
+@pytest.fixture
+async def token(registry: Registry) -> str:
+    return await registry.user("team")
+
+
+@pytest.fixture
+def shelf(registry: Registry) -> Shelf:
+    return Shelf(registry.services.stores)
+
+
+async def test_what_distribution_wrote_is_served_from_where_it_is(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    layer = os.urandom(200_000)
+    first = await shelf.image("team/app", "v1", "latest", layers=(layer,))
+    second = await shelf.image("team/app", layers=(b"small",))
+    both = await shelf.index("team/app", (first, second), "both")
+    signed = await shelf.image("team/app", subject=first, artifactType="application/spdx+json")
+    await shelf.index("team/app", (signed,), first.replace(":", "-"))
+    await shelf.put("team/app/_uploads/3f/data", "half")
+    deep = await shelf.image("team/deep/er", "v1")
+    before = [found.key async for found in shelf.store.scan("")]
+    report = await _adopt(env)
+    assert (report["repositories"], report["manifests"], report["tags"], report["known"]) == (2, 6, 5, 0)
+    for name, reference, digest in (
+        ("team/app", "v1", first), ("team/app", "latest", first), ("team/app", "both", both),
+        ("team/app", second, second), ("team/app", signed, signed), ("team/deep/er", "v1", deep),
+    ):  # fmt: skip
+        assert await _digest_of(registry, name, reference, token) == digest, (name, reference)
+    (body,) = [
+        (await registry.call("GET", f"/v2/team/app/blobs/{one}", token)).body for one in [await shelf.blob(layer)]
+    ]
+    assert body == layer
+    listed = await registry.call("GET", f"/v2/team/app/referrers/{first}", token)
+    assert [one["digest"] for one in orjson.loads(listed.body)["manifests"]] == [signed]
+    again = await _adopt(env)
+    assert (again["manifests"], again["tags"], again["known"]) == (0, 0, 6)
+    assert [found.key async for found in shelf.store.scan("")] == before
+
+
+async def test_tags_follow_the_old_registry_until_somebody_writes_them_here(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    first = await shelf.image("team/app", "latest", "gone", "ours", layers=(b"1",))
+    await _adopt(env)
+    second = await shelf.image("team/app", "latest", layers=(b"2",))
+    await shelf.tag("team/app", "moved", first)
+    await shelf.store.delete([ObjectKey(f"{shelf.root}/repositories/team/app/_manifests/tags/gone/current/link")])
+    pushed = await registry.push_image("team/app", "ours", token)
+    report = await _adopt(env, status=1)
+    assert (report["tags"], report["removed_tags"]) == (2, 1)
+    assert _why(report) == {"team/app:ours": "it was written here since, and stays as it is here"}
+    for tag, digest in (("latest", second), ("moved", first), ("gone", None), ("ours", pushed)):
+        assert await _digest_of(registry, "team/app", tag, token) == digest, tag
+
+
+async def test_what_is_broken_is_told_and_left_out(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    whole = await shelf.image("team/app", "v1", layers=(b"whole",))
+    holed = await shelf.image("team/app", "holed", layers=(b"missing",))
+    short = await shelf.image("team/app", "short", layers=(b"short layer",))
+    above = await shelf.index("team/app", (whole, holed), "above")
+    await shelf.store.delete([shelf.key(await shelf.blob(b"missing"))])
+    await shelf.store.put(shelf.key(await shelf.blob(b"short layer")), [b"short"])
+    old = await shelf.revision("team/app", {"schemaVersion": 1, "fsLayers": []}, ["old"])
+    lying = await shelf.image("team/app", "lying", layers=(b"lies",))
+    await shelf.store.put(shelf.key(lying), [b"{}"])
+    await shelf.put("team/app/_manifests/tags/empty/current/link", "")
+    await shelf.put(f"team/app/_manifests/revisions/sha256/{'0' * 64}/link", "")
+    await shelf.image("alone", "v1")
+    await shelf.image("Team/App", "v1")
+    await shelf.image("nobody/app", "v1")
+    report = await _adopt(env, status=1)
+    why = _why(report)
+    missing, shorter = await shelf.blob(b"missing"), await shelf.blob(b"short layer")
+    assert why.pop(f"team/app:{old[:15]}").startswith("Docker image manifests of schema 1 are not taken")
+    assert why == {
+        f"team/app:{holed[:15]}": f"its blob {missing} is missing",
+        f"team/app:{short[:15]}": f"its blob {shorter} has 5 bytes, not 11",
+        f"team/app:{above[:15]}": f"its manifest {holed} is missing",
+        f"team/app:{lying[:15]}": "its bytes have another digest",
+        "team/app:holed": f"its manifest {holed} was not adopted",
+        "team/app:short": f"its manifest {short} was not adopted",
+        "team/app:above": f"its manifest {above} was not adopted",
+        "team/app:lying": f"its manifest {lying} was not adopted",
+        "team/app:old": f"its manifest {old} was not adopted",
+        "team/app:empty": "its link is broken",
+        "team/app:sha256:00000000": "its link is broken",
+        "alone:": "expected namespace/image, got 'alone'",
+        "Team/App:": "expected namespace/image in lower case, got 'Team/App'",
+        "nobody/app:": "no account nobody is here",
+    }
+    assert await _digest_of(registry, "team/app", "v1", token) == whole
+    assert await _digest_of(registry, "team/app", "holed", token) is None
+
+
+async def test_names_are_mapped_and_owners_made(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    await shelf.image("ubuntu", "v1")
+    await shelf.image("library/alpine", "v1")
+    await shelf.image("old/deep/app", "v1")
+    arguments = ("--map", "library=team", "--map", "old/deep=fresh/flat", "--default-owner", "team")
+    dry = await _adopt(env, *arguments, "--create-owners", "team", "--dry-run")
+    assert (dry["repositories"], dry["manifests"]) == (3, 3)
+    assert await _digest_of(registry, "team/ubuntu", "v1", token) is None
+    await shelf.image("new/app", "v1")
+    report = await _adopt(env, *arguments, "--create-owners", "team", status=1)
+    assert _why(report) == {"new/app:": "the login 'new' is reserved: choose another"}
+    for name in ("team/ubuntu", "team/alpine", "fresh/flat/app"):
+        assert await _digest_of(registry, name, "v1", token) is not None, name
+    assert (await _moorage(env, "adopt", "--map", "nothing"))[0] == 2
+
+
+async def test_nothing_is_deleted_of_it_before_it_is_sealed(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    await shelf.image("team/app", "v1", layers=(b"a" * 100_000,))
+    await _adopt(env)
+    before = [found.key async for found in shelf.store.scan("")]
+    assert (await registry.call("DELETE", "/api/v3/user/packages/container/app", token)).status == 204
+    await _collect(registry)
+    assert (await registry.services.db.fetch("SELECT count(*) FROM blobs"))[0][0] == 0
+    assert [found.key async for found in shelf.store.scan("")] == before
+    assert await _moorage(env, "adopt", "--seal") == (0, f"sealed {shelf.root}")
+    code, said = await _moorage(env, "adopt")
+    assert (code, said.startswith(f"moorage: {shelf.root} is sealed already.")) == (1, True)
+    assert (await _moorage(env, "adopt", "--seal"))[0] == 1
+    await _collect(registry)
+    assert not [
+        found.key async for found in shelf.store.scan("") if found.key == shelf.key(await shelf.blob(b"a" * 100_000))
+    ]
+
+
+async def _collect(registry: Registry) -> None:
+    """Run the jobs as if all windows and graces were over."""
+    db = registry.services.db
+    await db.execute("UPDATE packages SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL")
+    for _ in range(3):
+        await run_once(registry.services)
+        await db.execute("UPDATE package_blobs SET linked_at = now() - interval '30 days'")
+        await db.execute("UPDATE link_reviews SET due_at = now()")
+        await db.execute("UPDATE dead_objects SET not_before = now()")
