@@ -186,3 +186,29 @@ async def _collect(registry: Registry) -> None:
         await db.execute("UPDATE package_blobs SET linked_at = now() - interval '30 days'")
         await db.execute("UPDATE link_reviews SET due_at = now()")
         await db.execute("UPDATE dead_objects SET not_before = now()")
+
+
+async def test_a_run_that_is_killed_goes_on(env: dict[str, str], registry: Registry, shelf: Shelf, token: str) -> None:
+    made = {f"v{n}": await shelf.image("team/app", f"v{n}", layers=(b"%d" % n, b"base")) for n in range(120)}
+    made["all"] = await shelf.index("team/app", list(made.values()), "all")
+    db = registry.services.db
+    for there in (0, 1, 40, 100):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", "adopt", env={"PATH": os.defpath, **measured(), **env},
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        rows = "adopted_blobs" if there == 0 else "manifests"
+        for _ in range(4000):
+            if (await db.fetch(f"SELECT count(*) FROM {rows}"))[0][0] > there:
+                break
+            await asyncio.sleep(0.005)
+        assert child.returncode is None
+        child.kill()
+        await child.wait()
+    report = await _adopt(env)
+    assert 0 < report["known"] < len(made)
+    assert report["known"] + report["manifests"] == len(made)
+    for tag, digest in made.items():
+        assert await _digest_of(registry, "team/app", tag, token) == digest
+    (row,) = await db.fetch("SELECT count(*), count(DISTINCT tag) FROM events WHERE action = 'packages.tag_created'")
+    assert (row[0], row[1]) == (len(made), len(made))
