@@ -156,6 +156,7 @@ class _Taking:
         self._report = adoption.report
         self._here: set[str] = set()
         self._pointed: dict[str, Digest] = {}
+        self._named: dict[Digest, list[TagName]] = {}
 
     async def run(self) -> None:
         """Take the manifests that are not here, children first, then the tags."""
@@ -163,6 +164,8 @@ class _Taking:
         ours = {} if package_id is None else await adoptions.tags(self._db, package_id, VIA)
         await self._read_links()
         self._leave(ours)
+        for tag, digest in self._pointed.items():
+            self._named.setdefault(digest, []).append(TagName(tag))
         if package_id is not None:
             for batch in _chunks(revisions, _NOTED):
                 self._here |= await adoptions.known(self._db, package_id, batch)
@@ -271,7 +274,7 @@ class _Taking:
         self._report.manifests += len(read)
 
     async def _publish_one(self, package_id: int, one: _Read) -> None:
-        named = [TagName(tag) for tag, digest in self._pointed.items() if digest == one.digest]
+        named = self._named.get(one.digest, [])
         push = Push(
             self._name,
             one.digest,
