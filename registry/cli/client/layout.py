@@ -1,4 +1,4 @@
-"""OCI layouts in a tar file: what ``moorage export``, ``docker save`` and ``skopeo copy oci-archive:`` write."""
+"""OCI layouts in a tar file, whose images have their whole names: what ``moorage export`` writes."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from registry.cli.client.whole import Body
 _IMAGE_NAME: Final = "io.containerd.image.name"
 _REF_NAME: Final = "org.opencontainers.image.ref.name"
 _MANIFEST_MAX: Final = 32 << 20
+_ALGORITHMS: Final = ("sha256", "sha512")
 
 
 class Bundle:
@@ -87,7 +88,7 @@ class Layout:
         except (KeyError, OSError) as error:
             raise CommandError(f"{version} is not in {self._bundle.path}", status=NOT_FOUND) from error
         algorithm = digest.partition(":")[0]
-        if f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}" != digest:
+        if algorithm not in _ALGORITHMS or f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}" != digest:
             raise CommandError(f"{self._bundle.path} has other bytes for {digest}")
         found = parsed(self._bundle.path, digest, "", body)
         media_type = str(found.json.get("mediaType") or self._types.get(digest) or "")
