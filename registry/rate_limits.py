@@ -252,6 +252,8 @@ class RateLimits:
 def _standing(meter: Meter, ahead: float) -> Standing:
     policy = meter.policy
     left = int((policy.most - ahead) / policy.cost + 1.0) if ahead <= policy.most else 0
+    if left == policy.quota:  # a thousandth of one may be on its way back
+        return Standing(policy, meter.subject, left, 0)
     return Standing(policy, meter.subject, left, ceil(ahead if left else ahead - policy.most))
 
 

@@ -25,7 +25,7 @@ _NEEDED: Final = (
     "0028_tag_rules",
     "0031_usage",
     "0033_emergencies_seals_pulls",
-    "0035_adoption",
+    "0038_adoption",
 )
 #: Counted as downloads, for which there is a later table.
 _COUNTED: Final = ("get manifest",)

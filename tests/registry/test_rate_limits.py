@@ -1,6 +1,6 @@
 """Rate limits over processes that share a table, at times that a test chooses."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registry.process.rates import SharedRates
@@ -63,6 +63,7 @@ def test_whoever_pulls_where_gets_the_limit_and_at_most_a_sixty_fourth_more(
 
 
 @given(st.integers(1, 20), st.lists(st.floats(0, 30), min_size=1, max_size=60))
+@example(20, [0.0, 0.999])
 def test_whenever_somebody_pulls_it_is_no_more_than_came_back(quota: int, pauses: list[float]) -> None:
     node = Node(f"anonymous-pulls={quota}/20s", 2)
     granted = 0
