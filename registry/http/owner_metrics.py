@@ -52,6 +52,6 @@ class OwnerMetrics:
         return count
 
 
-@lru_cache(4096)  # clients pull the same again and again
+@lru_cache(256)  # clients pull the same again and again; a target has up to 8 KiB
 def _named(target: str) -> str:
     return decoded_path(target).split("/", _OWNER + 1)[_OWNER]
