@@ -6,8 +6,8 @@ That is no time: it is the same on a slow machine, and on a busy one.
 
 Compares with bench/instructions.json and exits 1 where a path takes more than 10 % more; --record writes that file. A
 version of Python that is not in it has nothing to be compared with: its figures are printed, and that is all.
---with compares two servers of now instead: as it comes, and with a tag rule, a hook and a quota of the account that is
-asked; or with metrics, those of this owner, and traces.
+--with compares what a server takes as it comes with what it takes with more: a tag rule, a hook and a quota of the
+account that is asked; or metrics, those of this owner, and traces.
 """
 
 import argparse
@@ -195,11 +195,9 @@ def _measured(
     place: Path,
     certificate: CertificateFiles | None = None,
     only: Sequence[str] = (),
-    prepare: Callable[[Deployment], None] = _none,
     settings: Mapping[str, str] = {},
 ) -> dict[str, int]:
     with _counted(place, certificate, settings) as server:
-        prepare(server)
         client, pid = Client(server, certificate), server.pid
         paths = _hot_paths(client)
         _tell(pid, "--instr=on")
@@ -239,16 +237,31 @@ def _rule(server: Deployment) -> None:
         http_.close()
 
 
+def _ruled(place: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Instructions of one server, before it has rules and with them: two servers differ by some percent."""
+    with _counted(place, None, {}) as server:
+        client, pid = Client(server, None), server.pid
+        paths = _hot_paths(client)
+        _tell(pid, "--instr=on")
+        before = {name: _count(pid, place, ask) for name, ask in paths.items()}
+        _tell(pid, "--instr=off")
+        _rule(server)
+        _tell(pid, "--instr=on")
+        return before, {name: _count(pid, place, ask) for name, ask in paths.items()}
+
+
+def _watched(place: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Instructions of a server as it comes, and of one with metrics, those of an owner, and traces."""
+    (port,) = free_ports(1)
+    watching = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/", "MOORAGE_METRICS_OWNERS": USER}
+    settings = {**watching, "MOORAGE_ADMIN_LISTEN": f"127.0.0.1:{port}"}
+    return _measured(place / "plain"), _measured(place / "with", settings=settings)
+
+
 def _compared(what: str) -> None:
     """Print what each path takes with more than what a server comes with."""
-    if what == "rules":
-        more: dict[str, Any] = {"prepare": _rule}
-    else:
-        (port,) = free_ports(1)
-        watching = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/", "MOORAGE_METRICS_OWNERS": USER}
-        more = {"settings": {**watching, "MOORAGE_ADMIN_LISTEN": f"127.0.0.1:{port}"}}
     with tempfile.TemporaryDirectory() as folder:
-        plain, with_ = _measured(Path(folder, "plain")), _measured(Path(folder, "with"), **more)
+        plain, with_ = _ruled(Path(folder, "ruled")) if what == "rules" else _watched(Path(folder))
     print(f"{'instructions for a request':28}{'plain':>12}{'with ' + what:>16}")
     for name, count in plain.items():
         print(f"{name:28}{count:12,}{with_[name]:16,}{with_[name] / count - 1:+8.1%}")
