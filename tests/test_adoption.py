@@ -8,11 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from registry.jobs.runner import run_once
 from storage.objects.base import ObjectKey
 from tests.support.processes import measured
 from tests.support.server import Registry
-from tests.support.shelved import Shelf
+from tests.support.shelved import Shelf, collect
 
 _ACCEPT = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}
 
@@ -164,28 +163,17 @@ async def test_nothing_is_deleted_of_it_before_it_is_sealed(
     await _adopt(env)
     before = [found.key async for found in shelf.store.scan("")]
     assert (await registry.call("DELETE", "/api/v3/user/packages/container/app", token)).status == 204
-    await _collect(registry)
+    await collect(registry)
     assert (await registry.services.db.fetch("SELECT count(*) FROM blobs"))[0][0] == 0
     assert [found.key async for found in shelf.store.scan("")] == before
     assert await _moorage(env, "adopt", "--seal") == (0, f"sealed {shelf.root}")
     code, said = await _moorage(env, "adopt")
     assert (code, said.startswith(f"moorage: {shelf.root} is sealed already.")) == (1, True)
     assert (await _moorage(env, "adopt", "--seal"))[0] == 1
-    await _collect(registry)
+    await collect(registry)
     assert not [
         found.key async for found in shelf.store.scan("") if found.key == shelf.key(await shelf.blob(b"a" * 100_000))
     ]
-
-
-async def _collect(registry: Registry) -> None:
-    """Run the jobs as if all windows and graces were over."""
-    db = registry.services.db
-    await db.execute("UPDATE packages SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL")
-    for _ in range(3):
-        await run_once(registry.services)
-        await db.execute("UPDATE package_blobs SET linked_at = now() - interval '30 days'")
-        await db.execute("UPDATE link_reviews SET due_at = now()")
-        await db.execute("UPDATE dead_objects SET not_before = now()")
 
 
 async def test_a_run_that_is_killed_goes_on(env: dict[str, str], registry: Registry, shelf: Shelf, token: str) -> None:

@@ -3,10 +3,14 @@
 import asyncio
 import os
 import re
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
+
+import aiohttp
 
 from registry.devservers.postgres import find_binaries
 from tests.support.processes import ROOT, measured
@@ -42,3 +46,23 @@ async def run(commands: list[str], env: Mapping[str, str], folder: Path) -> str:
         out, err = await child.communicate()
     assert child.returncode == 0, (commands, out.decode(), err.decode())
     return out.decode()
+
+
+@asynccontextmanager
+async def distribution(config: Path, port: int) -> AsyncIterator[str]:
+    """A distribution of this configuration, which listens at ``port``; its host."""
+    for program in ("registry", "crane", "oras"):
+        assert shutil.which(program), f"there is no {program}: make builds it"
+    process = await asyncio.create_subprocess_exec("registry", "serve", str(config), stdin=asyncio.subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(20), aiohttp.ClientSession() as client:
+            while True:
+                try:
+                    async with client.get(f"http://127.0.0.1:{port}/v2/"):
+                        break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()

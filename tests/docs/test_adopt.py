@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -12,11 +11,11 @@ import aiohttp
 import pytest
 
 from registry.devservers.processes import free_ports
-from registry.jobs.runner import run_once
 from storage.objects.base import ObjectKey
 from tests.conftest import Table
-from tests.docs.operated import run, section
+from tests.docs.operated import distribution, run, section
 from tests.support.server import Registry
+from tests.support.shelved import collect
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(240)]
 _PAGE: Final = "migrate/in-place.md"
@@ -71,8 +70,6 @@ async def _noted(endpoint: str) -> AsyncIterator[tuple[_Noting, str]]:
 @asynccontextmanager
 async def _distribution(env: dict[str, str], folder: Path) -> AsyncIterator[str]:
     """A distribution over the bucket of these settings; its host."""
-    for program in ("registry", "crane", "oras"):
-        assert shutil.which(program), f"there is no {program}: make builds it"
     (port,) = free_ports(1)
     config = folder / "config.yml"
     config.write_text(
@@ -81,19 +78,8 @@ async def _distribution(env: dict[str, str], folder: Path) -> AsyncIterator[str]
             key=env["AWS_ACCESS_KEY_ID"], secret=env["AWS_SECRET_ACCESS_KEY"], port=port,
         )
     )  # fmt: skip
-    process = await asyncio.create_subprocess_exec("registry", "serve", str(config), stdin=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as client:
-            while True:
-                try:
-                    async with client.get(f"http://127.0.0.1:{port}/v2/"):
-                        break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+    async with distribution(config, port) as host:
+        yield host
 
 
 async def _fill(here: Registry, host: str, env: dict[str, str], folder: Path) -> None:
@@ -145,17 +131,6 @@ async def _pulls(new: str, line: str, told: dict[str, str], folder: Path) -> Non
         await run([f"crane pull --format oci {mine}@{digest} pulled", "rm -r pulled"], told, folder)
 
 
-async def _collect(registry: Registry) -> None:
-    """Run the jobs as if all windows and graces were over."""
-    db = registry.services.db
-    await db.execute("UPDATE packages SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL")
-    for _ in range(3):
-        await run_once(registry.services)
-        await db.execute("UPDATE package_blobs SET linked_at = now() - interval '30 days'")
-        await db.execute("UPDATE link_reviews SET due_at = now()")
-        await db.execute("UPDATE dead_objects SET not_before = now()")
-
-
 async def test_a_bucket_is_taken_over(registry: Registry, env: dict[str, str], tmp_path: Path, table: Table) -> None:
     new, store = registry.url.removeprefix("http://"), registry.services.stores
     async with _distribution(env, tmp_path) as old, _noted(env["MOORAGE_S3_ENDPOINT"]) as (proxy, endpoint):
@@ -183,9 +158,9 @@ async def test_a_bucket_is_taken_over(registry: Registry, env: dict[str, str], t
         assert "SPDX" in await run([f"moorage tree {new}/team/app:v1"], told, tmp_path)
         gone = await registry.call("DELETE", "/api/v3/orgs/team/packages/container/app", await registry.token("mover"))
         assert gone.status == 204
-        await _collect(registry)
+        await collect(registry)
         assert {found.key async for found in store.scan("docker/")} == sizes.keys()
         assert await run([_DIGESTS], told, tmp_path) == digests
         assert await run(section(_PAGE, "Seal"), told, tmp_path) == "sealed docker/registry/v2\n"
-        await _collect(registry)
+        await collect(registry)
         assert {found.key async for found in store.scan("docker/")} < sizes.keys()

@@ -3,21 +3,18 @@
 Harbor and Docker Hub are played by distribution, GitHub by another registry of ours, which has GitHub's API.
 """
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 import pytest
 
 from registry.accounts.organizations import create as create_organization
 from registry.devservers.processes import free_ports
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.migrate import migrate
-from tests.docs.operated import run, section
+from tests.docs.operated import distribution, run, section
 from tests.support.server import Registry, running, settings_env
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(240)]
@@ -34,24 +31,11 @@ http: {{addr: "127.0.0.1:{port}"}}
 @asynccontextmanager
 async def _distribution(folder: Path) -> AsyncIterator[str]:
     """A distribution over an empty folder; its host."""
-    for program in ("registry", "crane", "oras"):
-        assert shutil.which(program), f"there is no {program}: make builds it"
     (port,) = free_ports(1)
     config = folder / "config.yml"
     config.write_text(_CONFIG.format(folder=folder / "data", port=port))
-    process = await asyncio.create_subprocess_exec("registry", "serve", str(config), stdin=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as client:
-            while True:
-                try:
-                    async with client.get(f"http://127.0.0.1:{port}/v2/"):
-                        break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+    async with distribution(config, port) as host:
+        yield host
 
 
 async def _fill(here: Registry, host: str, env: dict[str, str], folder: Path) -> None:

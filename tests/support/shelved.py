@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import orjson
 
+from registry.jobs.runner import run_once
 from storage.objects.base import ObjectKey, ObjectStore
+from tests.support.server import Registry
 
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -69,3 +71,14 @@ class Shelf:
     async def index(self, name: str, children: Sequence[str], *tags: str) -> str:
         entries = [{"mediaType": OCI_IMAGE, "digest": child, "size": 1} for child in children]
         return await self.revision(name, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}, tags)
+
+
+async def collect(registry: Registry) -> None:
+    """Run the jobs as if all windows and graces were over."""
+    db = registry.services.db
+    await db.execute("UPDATE packages SET deleted_at = now() - interval '31 days' WHERE deleted_at IS NOT NULL")
+    for _ in range(3):
+        await run_once(registry.services)
+        await db.execute("UPDATE package_blobs SET linked_at = now() - interval '30 days'")
+        await db.execute("UPDATE link_reviews SET due_at = now()")
+        await db.execute("UPDATE dead_objects SET not_before = now()")
