@@ -47,11 +47,11 @@ from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
 from storage.errors import StorageError, Unavailable
 from storage.metadata.connections import Unusable
-from storage.metadata.database import Database, open_database
+from storage.metadata.database import open_database
 from storage.metadata.readiness import require_ready
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
-from storage.metadata.statement_timings import StatementTimings
+from storage.metadata.statement_watch import StatementWatch
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
@@ -82,9 +82,10 @@ async def open_services(
     ``now``: Unix seconds; ``rates``: what the process counts on together with others; None: it counts for itself.
     """
     async with AsyncExitStack() as stack:
-        database, group = _storage_parts(settings)
-        statements = None if settings.admin_address is None else StatementTimings()
-        db = await stack.enter_async_context(open_database(settings.database, database, statements))
+        # What batches wait for is of all who wait for them, and traces want to know it.
+        group = asyncio.TaskGroup if settings.tracing is None else RecordedTasks
+        watch = None if settings.admin_address is None and settings.tracing is None else StatementWatch()
+        db = await stack.enter_async_context(open_database(settings.database, watch))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
         outages = await stack.enter_async_context(noting_outages(partial(require_ready, db), stores.ping))
         lookups = await stack.enter_async_context(open_lookups(db, group))
@@ -129,15 +130,6 @@ async def open_services(
             now=now,
             limits=limits_of(settings.rate_limits, rates),
         )
-
-
-def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.TaskGroup]]:
-    """Return the kind of the database, and of the tasks that batch what is asked of it; traces want both recorded."""
-    if settings.tracing is None:
-        return Database, asyncio.TaskGroup
-    from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need it
-
-    return RecordedDatabase, RecordedTasks
 
 
 def _addresses(settings: Settings) -> Addresses:
