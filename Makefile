@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart cluster clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart cluster image shipping clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -98,6 +98,14 @@ CLUSTER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/cluster-$(KUBERNETES)
 cluster: .venv/.dev ## Install, upgrade and roll back the chart on a real kube-apiserver that enforces PodSecurity restricted (needs Go)
 	$(call program,helm,$(HELM)) && tests/helm/cluster.sh "$(CLUSTER)" $(KUBERNETES) $(ETCD) $(GATEWAY) $(OPERATOR) \
 		&& PATH="$(CLUSTER)/bin:$(CURDIR)/.venv/bin:$$PATH" $(call pytest,$@) -m cluster tests/helm $(ARGS)
+
+# IMAGE_ARGS='--build-arg BASE=…' goes to the engine.
+IMAGE ?= moorage
+image: ## Build the images IMAGE=moorage and moorage-try-out (needs buildah, docker or podman)
+	image/build "$(IMAGE)" $(IMAGE_ARGS)
+
+shipping: .venv/.dev ## Build both images over a base of Debian's packages, and run them as containers (needs root, buildah, podman, runc, mmdebstrap)
+	$(call pytest,$@) -m shipping tests/shipping $(ARGS)
 
 # What cannot be run here is said, and left out.
 clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)
