@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart cluster image shipping clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -88,6 +88,24 @@ conformance: .venv/.dev ## Run the OCI conformance program against one server an
 
 chart: .venv/.dev ## Check the Helm chart (needs Go, or helm)
 	$(call program,helm,$(HELM)) && $(call pytest,$@) -m chart tests/helm $(ARGS)
+
+# Its programs are built once, outside of the checkout: some minutes, and 130 MB.
+KUBERNETES := 1.34.4
+ETCD := go.etcd.io/etcd/server/v3@v3.6.16
+GATEWAY := sigs.k8s.io/gateway-api@v1.3.0
+OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.85.0
+CLUSTER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/cluster-$(KUBERNETES)
+cluster: .venv/.dev ## Install, upgrade and roll back the chart on a real kube-apiserver that enforces PodSecurity restricted (needs Go)
+	$(call program,helm,$(HELM)) && tests/helm/cluster.sh "$(CLUSTER)" $(KUBERNETES) $(ETCD) $(GATEWAY) $(OPERATOR) \
+		&& PATH="$(CLUSTER)/bin:$(CURDIR)/.venv/bin:$$PATH" $(call pytest,$@) -m cluster tests/helm $(ARGS)
+
+# IMAGE_ARGS='--build-arg BASE=…' goes to the engine.
+IMAGE ?= moorage
+image: ## Build the images IMAGE=moorage and moorage-try-out (needs buildah, docker or podman)
+	image/build "$(IMAGE)" $(IMAGE_ARGS)
+
+shipping: .venv/.dev ## Build both images over a base of Debian's packages, and run them as containers (needs root, buildah, podman, runc, mmdebstrap)
+	$(call pytest,$@) -m shipping tests/shipping $(ARGS)
 
 # What cannot be run here is said, and left out.
 clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)
