@@ -209,9 +209,12 @@ class Registry:
             return self.connection
         return self._others.setdefault((scheme, host), Connection(scheme, host, self._trace))
 
-    def mount(self, digest: str, source: str) -> tuple[bool, str]:
-        """Ask for a blob of another repository; return whether it is here, else where its upload goes."""
-        asked = urlencode({"mount": digest, "from": source}) if source else ""
+    def mount(self, digest: str, source: str | None) -> tuple[bool, str]:
+        """Ask for a blob of another repository, of any if the name is empty; None: to upload it, in any case.
+
+        Return whether the blob is here, else where its upload goes.
+        """
+        asked = "" if source is None else urlencode({"mount": digest, **({"from": source} if source else {})})
         reply = self.ask("POST", "/blobs/uploads/" + (f"?{asked}" if asked else ""), {})
         if reply.status == _CREATED:
             return True, ""
