@@ -70,7 +70,9 @@ async def _validated(images: dict[_Key, Image], shell: Shell, crane: tuple[str, 
         async with room:
             await run(*crane, "validate", "--remote", f"{shell.host}/{path}:{tag}")
 
-    await asyncio.gather(*(one(path.replace("team/", "alice/"), tag) for path, tag in images))
+    async with asyncio.TaskGroup() as group:
+        for path, tag in images:
+            group.create_task(one(path.replace("team/", "alice/"), tag))
     return len(images)
 
 

@@ -15,6 +15,7 @@ from registry.cli.client.halves import Half, Turns, forget_old, half
 from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
 from registry.cli.client.output import Output
+from registry.cli.client.pace import Pace
 from registry.cli.client.platforms import child_of
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
@@ -53,7 +54,8 @@ def _run(context: Context) -> None:
         raise CommandError("the tags are those of SOURCE" if options.all_tags else f"{target} is no tag", status=USAGE)
     both = [context.target(one.host) for one in (source, target)]
     own = both[0].url == both[1].url
-    read = Registry(both[0], source.path, trace=context.trace)
+    pace = Pace(both[0].host, context.note)
+    read = Registry(both[0], source.path, trace=context.trace, pace=pace)
     write = Registry(both[1], target.path, actions="pull,push", also=(source.path,) if own else (), trace=context.trace)
     copier = Copier(context, read, write, mounts=source.path if own else None)
     if options.all_tags:

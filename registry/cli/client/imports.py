@@ -18,6 +18,7 @@ from registry.cli.client.halves import Turns
 from registry.cli.client.layout import Bundle, Layout
 from registry.cli.client.oci import Registry
 from registry.cli.client.output import Output, plural, size
+from registry.cli.client.pace import Pace
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
 from registry.cli.client.sources import Found, Pattern
@@ -123,6 +124,7 @@ class _Import:
         self._repositories = (0, 0)
         self._names: tuple[str, ...] = ()
         self._turns = Turns()
+        self._paces: dict[str, Pace] = {}
         self._come = self._known = self._sent = self._unanswered = 0
         self._rows: list[dict[str, Any]] = []
         self._failures: list[tuple[str, CommandError]] = []
@@ -139,6 +141,8 @@ class _Import:
                 self._repositories = (self._repositories[0] + 1, len(wanted))
         except BaseException:
             self._stop.set()
+            for pace in self._paces.values():
+                pace.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             self._context.note(f"{plural(self._come + self._known, 'image')} are here; the same command goes on")
             raise
@@ -150,7 +154,10 @@ class _Import:
         if pattern.bundle is not None:
             read = Layout(pattern.bundle, found.path)
         else:
-            read = Registry(self._context.target(pattern.host), found.path, trace=trace)
+            source = self._context.target(pattern.host)
+            with self._lock:
+                pace = self._paces.setdefault(source.url, Pace(source.host, self._context.note))
+            read = Registry(source, found.path, trace=trace, pace=pace)
         write = Registry(self._target, name, actions="pull,push", also=self._names, trace=trace)
         copier = Copier(
             self._context, read, write, mounts="", cosign=bool(found.version), progress=self._progress,
