@@ -149,8 +149,11 @@ watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus besid
 	command -v prometheus >/dev/null || { echo 'make watch: needs prometheus: apt install prometheus' >&2; exit 1; }; \
 	$(call pytest,$@) -m watch tests/watch $(ARGS)
 
-copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
-	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)
+# zot is no module that the proxy gives: its program is used where there is one.
+copies: .venv/.dev ## Copy and import images from distribution, zot and crane's registry, killed midway; print what was sent twice (needs Go)
+	left_out=; command -v zot >/dev/null || { echo 'left out: zot, there is no such program'; left_out='and not zot'; }; \
+	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) \
+		&& $(call pytest,$@) -m copies -k "test $$left_out" tests/copies $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores

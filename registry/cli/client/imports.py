@@ -14,9 +14,11 @@ from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.copy import JOBS_MAX, Copier
 from registry.cli.client.errors import INTERRUPTED, PARTIAL, UNREACHABLE, USAGE, CommandError
+from registry.cli.client.halves import Turns
 from registry.cli.client.layout import Bundle, Layout
 from registry.cli.client.oci import Registry
 from registry.cli.client.output import Output, plural, size
+from registry.cli.client.pace import Pace
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
 from registry.cli.client.sources import Found, Pattern
@@ -27,6 +29,8 @@ _PATIENCE: Final = 20
 #: So many images in a row that nobody answered for: the rest would not come either.
 _GIVE_UP: Final = 10
 _SHOW_SECONDS: Final = 0.5
+#: What is in one repository is mounted into the others. Who names more than twenty gets a token for all of the account.
+_NAMES_MAX: Final = 21
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -118,6 +122,9 @@ class _Import:
         self._end: CommandError | None = None
         self._began = self._shown = time.monotonic()
         self._repositories = (0, 0)
+        self._names: tuple[str, ...] = ()
+        self._turns = Turns()
+        self._paces: dict[str, Pace] = {}
         self._come = self._known = self._sent = self._unanswered = 0
         self._rows: list[dict[str, Any]] = []
         self._failures: list[tuple[str, CommandError]] = []
@@ -125,6 +132,7 @@ class _Import:
     def take(self, wanted: list[tuple[Pattern, Found, str]]) -> None:
         """Take the repositories, several at once. Raises CommandError if the source or the registry is away."""
         self._repositories = (0, len(wanted))
+        self._names = tuple({name for _, _, name in wanted})[:_NAMES_MAX]
         pool = ThreadPoolExecutor(min(self._context.options.jobs, len(wanted)) or 1)
         taken = [pool.submit(self._repository, *one) for one in wanted]
         try:
@@ -133,6 +141,8 @@ class _Import:
                 self._repositories = (self._repositories[0] + 1, len(wanted))
         except BaseException:
             self._stop.set()
+            for pace in self._paces.values():
+                pace.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             self._context.note(f"{plural(self._come + self._known, 'image')} are here; the same command goes on")
             raise
@@ -144,9 +154,15 @@ class _Import:
         if pattern.bundle is not None:
             read = Layout(pattern.bundle, found.path)
         else:
-            read = Registry(self._context.target(pattern.host), found.path, trace=trace)
-        write = Registry(self._target, name, actions="pull,push", trace=trace)
-        copier = Copier(self._context, read, write, cosign=bool(found.version), progress=self._progress)
+            source = self._context.target(pattern.host)
+            with self._lock:
+                pace = self._paces.setdefault(source.url, Pace(source.host, self._context.note))
+            read = Registry(source, found.path, trace=trace, pace=pace)
+        write = Registry(self._target, name, actions="pull,push", also=self._names, trace=trace)
+        copier = Copier(
+            self._context, read, write, mounts="", cosign=bool(found.version), progress=self._progress,
+            turns=self._turns,
+        )  # fmt: skip
         copier.jobs = max(1, copier.jobs // self._repositories[1])
         came = False
         try:

@@ -12,6 +12,7 @@ from registry.cli.client.context import Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
 from registry.cli.client.http import Connection, Reply, body_of, seconds_of
 from registry.cli.client.manifests import INDEXES, Manifest, entries, parsed
+from registry.cli.client.pace import Pace
 from registry.cli.client.references import is_package, is_tag
 
 _MANIFESTS: Final = (
@@ -44,9 +45,10 @@ class Registry:
 
     def __init__(
         self, target: Target, path: str, *, actions: str = "pull", trace: Callable[[str], None] | None = None,
-        also: tuple[str, ...] = (),
+        also: tuple[str, ...] = (), pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self.target = target
+        self.pace = pace or Pace()
         self.path = path
         self._scopes = (f"repository:{path}:{actions}", *(f"repository:{one}:pull" for one in also))
         self._trace = trace
@@ -57,7 +59,7 @@ class Registry:
 
     def twin(self) -> "Registry":
         """Return the same repository with connections of its own, which begins with the same token."""
-        made = Registry(self.target, self.path, trace=self._trace)
+        made = Registry(self.target, self.path, trace=self._trace, pace=self.pace)
         made._scopes, made._authorization = self._scopes, self._authorization
         return made
 
@@ -67,7 +69,9 @@ class Registry:
 
     def manifest(self, version: str) -> Manifest:
         """Read a manifest by tag or digest, and check its digest. Raises CommandError."""
+        self.pace.wait()
         reply = self.ask("GET", f"/manifests/{version}", _ACCEPT)
+        self.pace.learn(reply.headers)
         if reply.status != _OK:
             raise self.refusal(reply, f"{self.path}:{version}" if ":" not in version else f"{self.path}@{version}")
         algorithm = version.partition(":")[0] if ":" in version else "sha256"
@@ -209,9 +213,12 @@ class Registry:
             return self.connection
         return self._others.setdefault((scheme, host), Connection(scheme, host, self._trace))
 
-    def mount(self, digest: str, source: str) -> tuple[bool, str]:
-        """Ask for a blob of another repository; return whether it is here, else where its upload goes."""
-        asked = urlencode({"mount": digest, "from": source}) if source else ""
+    def mount(self, digest: str, source: str | None) -> tuple[bool, str]:
+        """Ask for a blob of another repository, of any if the name is empty; None: to upload it, in any case.
+
+        Return whether the blob is here, else where its upload goes.
+        """
+        asked = "" if source is None else urlencode({"mount": digest, **({"from": source} if source else {})})
         reply = self.ask("POST", "/blobs/uploads/" + (f"?{asked}" if asked else ""), {})
         if reply.status == _CREATED:
             return True, ""
