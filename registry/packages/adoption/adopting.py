@@ -30,7 +30,8 @@ _T = TypeVar("_T")
 VIA: Final = "adoption"
 _ACTOR: Final = Actor(None, None, via=VIA, spared="all")
 _NOTED: Final = 1000
-#: Manifests of a batch, which are all in memory: 4 MiB each at most, and mostly some kilobytes.
+_SIZED: Final = 1000
+#: Manifests of a batch, which are all in memory; together they have no more bytes than one may have.
 _BATCH: Final = 32
 _LINK_MAX: Final = 200
 
@@ -187,18 +188,29 @@ class _Taking:
                 del self._pointed[tag]
 
     async def _take(self, digests: Sequence[Digest]) -> None:
-        nested: list[_Read] = []
-        for batch in _chunks(digests, _BATCH):
-            read = [one for one in await asyncio.gather(*map(self._read, batch)) if one is not None]
-            nested += [one for one in read if one.manifest.children]
-            await self._publish([one for one in read if not one.manifest.children])
-        while ready := [one for one in nested if self._here.issuperset(one.manifest.children)]:
-            for together in _chunks(ready, _BATCH):
-                await self._publish(together)
-            nested = [one for one in nested if one.digest not in self._here]
-        for one in nested:
-            missing = next(child for child in one.manifest.children if child not in self._here)
-            self._find(one.digest, f"its manifest {missing} is missing")
+        """Publish manifests; an index waits for its children, and is read again then, for nothing holds its bytes."""
+        waiting = digests
+        while waiting:
+            missing: dict[Digest, Digest] = {}
+            async for read in self._batches(waiting):
+                await self._publish([one for one in read if not one.manifest.children])
+                missing |= await self._publish_indexes([one for one in read if one.manifest.children])
+            if len(missing) == len(waiting):
+                for digest, child in missing.items():
+                    self._find(digest, f"its manifest {child} is missing")
+                return
+            waiting = list(missing)
+
+    async def _publish_indexes(self, read: Sequence[_Read]) -> dict[Digest, Digest]:
+        """Publish the indexes whose children are here; the others, each with a child that is not."""
+        missing: dict[Digest, Digest] = {}
+        for one in read:
+            absent = next((child for child in one.manifest.children if child not in self._here), None)
+            if absent is None:
+                await self._publish([one])
+            else:
+                missing[one.digest] = absent
+        return missing
 
     async def _read_links(self) -> None:
         """Read what each tag points at."""
@@ -228,40 +240,47 @@ class _Taking:
         async with whole(self._adoption.store, key, size) as reader:
             return b"".join([chunk async for chunk in reader])
 
-    async def _read(self, digest: Digest) -> _Read | None:
+    async def _batches(self, digests: Sequence[Digest]) -> AsyncIterator[list[_Read]]:
+        """Read the manifests that are whole, and tell of the others; what is in memory at once has a bound."""
+        for known in _chunks(digests, _SIZED):
+            sizes = await adoptions.sizes(self._db, self._adoption.root, known)
+            for batch in _weighed(known, sizes):
+                read = await asyncio.gather(*(self._read(digest, sizes.get(digest)) for digest in batch))
+                yield await self._whole([one for one in read if one is not None])
+
+    async def _read(self, digest: Digest, size: int | None) -> _Read | None:
         try:
-            one = await self._manifest(digest)
-            await self._check_blobs(one.manifest)
+            return await self._manifest(digest, size)
         except (_Unfit, ManifestInvalid, ManifestTooLarge) as error:
             self._find(digest, str(error))
             return None
-        return one
 
-    async def _manifest(self, digest: Digest) -> _Read:
+    async def _manifest(self, digest: Digest, size: int | None) -> _Read:
         """Read a manifest. Raises _Unfit, ManifestInvalid, ManifestTooLarge."""
-        root = self._adoption.root
-        size = (await adoptions.sizes(self._db, root, [digest])).get(digest)
-        if size is not None and size > MAX_MANIFEST_BYTES:
-            raise ManifestTooLarge(MAX_MANIFEST_BYTES)
-        try:
-            body = b"" if size is None else await self._bytes(layout.key_of(root, digest), size)
-        except (ObjectNotFound, ObjectCorrupt) as error:
-            raise _Unfit("its bytes are missing") from error
         if size is None:
             raise _Unfit("its bytes are missing")
+        if size > MAX_MANIFEST_BYTES:
+            raise ManifestTooLarge(MAX_MANIFEST_BYTES)
+        try:
+            body = await self._bytes(layout.key_of(self._adoption.root, digest), size)
+        except (ObjectNotFound, ObjectCorrupt) as error:
+            raise _Unfit("its bytes are missing") from error
         if Digest.of(body, digest.algorithm) != digest:
             raise _Unfit("its bytes have another digest")
         return _Read(digest, await asyncio.to_thread(parse_manifest, body, None), body)
 
-    async def _check_blobs(self, manifest: Manifest) -> None:
-        """Look whether all blobs of a manifest are in the folder, with the sizes it tells. Raises _Unfit."""
-        found = await adoptions.sizes(self._db, self._adoption.root, manifest.blobs)
-        for blob in manifest.blobs:
-            if blob not in found:
-                raise _Unfit(f"its blob {blob} is missing")
-        for part in filter(None, (manifest.config, *manifest.layers)):
-            if not part.foreign and found[part.digest] != part.size:
-                raise _Unfit(f"its blob {part.digest} has {found[part.digest]} bytes, not {part.size}")
+    async def _whole(self, read: Sequence[_Read]) -> list[_Read]:
+        """Return those whose blobs are all in the folder, with the sizes that their manifests tell."""
+        blobs = sorted({blob for one in read for blob in one.manifest.blobs})
+        found = await adoptions.sizes(self._db, self._adoption.root, blobs) if blobs else {}
+        whole = []
+        for one in read:
+            unfit = _unfit(one.manifest, found)
+            if unfit is None:
+                whole.append(one)
+            else:
+                self._find(one.digest, unfit)
+        return whole
 
     async def _publish(self, read: Sequence[_Read]) -> None:
         """Publish manifests whose children are here, with their tags."""
@@ -314,6 +333,32 @@ class _Taking:
 
     def _find(self, what: str, why: str) -> None:
         self._report.findings.append(Finding(self._repository.name, what, why))
+
+
+def _weighed(digests: Iterable[Digest], sizes: Mapping[str, int]) -> Iterable[list[Digest]]:
+    """Cut into batches of manifests that are read together."""
+    batch: list[Digest] = []
+    weight = 0
+    for digest in digests:
+        size = min(sizes.get(digest, 0), MAX_MANIFEST_BYTES)
+        if batch and (len(batch) == _BATCH or weight + size > MAX_MANIFEST_BYTES):
+            yield batch
+            batch, weight = [], 0
+        batch.append(digest)
+        weight += size
+    if batch:
+        yield batch
+
+
+def _unfit(manifest: Manifest, found: Mapping[str, int]) -> str | None:
+    """Tell which blob of a manifest is not in the folder, or has another size; None: all are there."""
+    for blob in manifest.blobs:
+        if blob not in found:
+            return f"its blob {blob} is missing"
+    for part in filter(None, (manifest.config, *manifest.layers)):
+        if not part.foreign and found[part.digest] != part.size:
+            return f"its blob {part.digest} has {found[part.digest]} bytes, not {part.size}"
+    return None
 
 
 async def seal(db: Database, root: str) -> None:
