@@ -25,7 +25,7 @@ _NOT_KNOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Who an identity token is of; the token is valid for ``seconds_left``."""
+    """The caller that an identity token is of; the token is valid for ``seconds_left``."""
 
     identity: Identity
     seconds_left: float

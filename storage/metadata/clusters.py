@@ -115,7 +115,7 @@ async def remove(db: Executor, owner_id: int, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What accounts of a cluster may read: globs over namespaces, accounts and packages."""
+    """A right of accounts of a cluster to read packages: globs over namespaces, accounts and packages."""
 
     id: int
     cluster: str
