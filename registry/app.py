@@ -16,6 +16,7 @@ import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from auth.sealing import Sealing
+from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.egress.client import Egress
 from registry.hooks.hooks import Hooks
@@ -60,7 +61,6 @@ from storage.operations import RecordedTasks
 if TYPE_CHECKING:
     from auth.passwords import Hasher
     from registry.accounts.audit_sinks import Sink
-    from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
     from registry.http.tracing import Tracer
     from registry.monitoring import Measured, Place
@@ -120,7 +120,7 @@ async def open_services(
                 counting(db, outages, logged=settings.audit.pull_days is not None)
             ),
             retention=Retention(db),
-            keyless=_keyless(settings, service),
+            identity_tokens=_identity_tokens(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
             hooks=hooks,
@@ -164,12 +164,15 @@ def require_database(settings: Settings) -> None:
         return
 
 
-def _keyless(settings: Settings, service: str) -> "Keyless | None":
-    if not settings.oidc_issuers:
-        return None
-    from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
-
-    return Keyless(settings.oidc_issuers, service, Egress().fetch, grace_seconds=settings.uploads.upload_seconds)
+def _identity_tokens(settings: Settings, service: str) -> IdentityTokens:
+    egress = Egress(settings.egress_allow)
+    return IdentityTokens(
+        settings.oidc_issuers,
+        service,
+        fetch=egress.fetch,
+        fetch_named=egress.fetch_named,
+        grace_seconds=settings.uploads.upload_seconds,
+    )
 
 
 def _audit_sink(settings: Settings) -> "Sink | None":

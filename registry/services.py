@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
+from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.hooks.hooks import Hooks
 from registry.packages.activity import Activity
@@ -27,7 +28,6 @@ from storage.objects.base import Stores
 if TYPE_CHECKING:
     from auth.passwords import Hasher
     from registry.accounts.audit_sinks import Sink
-    from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
     from registry.hooks.sending import Sender
 
@@ -53,7 +53,7 @@ class Services:
     retention: Retention
     hooks: Hooks
     sender: "Sender"
-    keyless: "Keyless | None"  # None: no issuer is trusted
+    identity_tokens: IdentityTokens
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
     audit_sink: "Sink | None"  # None: nobody wants the audit log

@@ -70,6 +70,16 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
             ("DELETE", "tag_rule.destroy"),
         )
     },
+    **{
+        (method, f"{whose}/clusters/{{cluster}}{rest}"): {action}
+        for whose in (_O, "/user")
+        for method, rest, action in (
+            ("PUT", "", "cluster.update"),
+            ("DELETE", "", "cluster.destroy"),
+            ("POST", "/grants", "cluster_grant.create"),
+            ("DELETE", "/grants/{cluster_grant_id}", "cluster_grant.destroy"),
+        )
+    },
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},

@@ -203,6 +203,8 @@ _OF: Final = {
     "package_blobs": "package_id",
     "tags": "package_id",
     "tag_rules": "owner_id",
+    "clusters": "owner_id",
+    "cluster_grants": "cluster_id",
     "uploads": "package_id",
     "retention_policies": "owner_id",
     "retention_plans": "owner_id",
