@@ -1,4 +1,4 @@
-"""What is seen of the statements of a process: their durations, by the module that declares them, and what traces show.
+"""The watch over the statements of a process: their durations, by the module that declares them, and their spans.
 
 Invariant: the SQL of a statement is a constant of ours, so that what is kept for each has a bound.
 """
