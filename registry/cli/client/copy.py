@@ -26,7 +26,7 @@ _TRIES: Final = 3
 JOBS_MAX: Final = 32
 #: So much is sent in one request, and anew if that is cut; more goes on where it was cut.
 _WHOLE_BYTES: Final = 1 << 20
-_STOP_SECONDS: Final = 0.7
+STOP_SECONDS: Final = 0.7
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 
 
@@ -170,7 +170,7 @@ class Copier:
         except BaseException as error:
             progress.stop(goes_on=not isinstance(error, CommandError) or error.status == UNREACHABLE)
             pool.shutdown(wait=False, cancel_futures=True)
-            wait(sent, _STOP_SECONDS)  # uploads under way are told that no more comes, and then go on from there
+            wait(sent, STOP_SECONDS)  # uploads under way are told that no more comes, and then go on from there
             raise
         pool.shutdown()
 
@@ -229,7 +229,7 @@ class _Blob:
                     if attempt >= _TRIES:
                         raise CommandError(
                             f"{self.digest} did not arrive", status=UNREACHABLE, why=str(error),
-                            attempt="the same command again",
+                            attempt="the same command again", wait=getattr(error, "wait", 0),
                         ) from error  # fmt: skip
                     self.progress.pause(getattr(error, "wait", 0) or 0.2 * attempt)
                 else:

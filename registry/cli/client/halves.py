@@ -25,8 +25,9 @@ class Half:
         self.location = location
         if self._file is not None:
             text = location.encode()
-            os.pwrite(self._file, text, 0)
-            os.ftruncate(self._file, len(text))
+            with suppress(OSError):  # a full disk costs going on after a cut, not the copy
+                os.pwrite(self._file, text, 0)
+                os.ftruncate(self._file, len(text))
 
     def forget(self) -> None:
         """End the upload: its blob has arrived, or is to begin anew."""

@@ -18,7 +18,7 @@ _QUOTA: Final = re.compile(rf";\s*q={_NUMBER}")
 
 
 class Pace:
-    """The pace of reading from a registry, as its limit allows it, shared by all threads."""
+    """A pace, by what a registry tells of its limit, for all threads that read from there."""
 
     def __init__(self, host: str = "", tell: Callable[[str], None] | None = None) -> None:
         self._host = host
