@@ -675,6 +675,7 @@ def _adoptions(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "adoptions._BEGIN": [(root,)],
         "adoptions._OPEN": [(root,)],
+        "adoptions._LOCK": [(root,)],
         "adoptions._NOTE": [(root, found, [1] * 1000)],
         "adoptions._FORGET": [(root,)],
         "adoptions._SIZES": [(root, found[:50])],
