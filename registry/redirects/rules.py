@@ -37,7 +37,7 @@ class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def is_for_all(self) -> bool:
-        """Whether the rule matches everybody."""
+        """The rule matches everybody."""
         return not self.networks and not self.user_agents
 
 
