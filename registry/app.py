@@ -43,6 +43,7 @@ from registry.process.rates import Rates, SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.rate_limits import limits_of
+from registry.redirects.targets import Redirects
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -97,6 +98,7 @@ async def open_services(
             db=db,
             lookups=lookups,
             stores=stores,
+            redirects=Redirects(settings.redirects, stores, now),
             bearer=Bearer(
                 BearerKeys.from_secrets(settings.secrets),
                 BearerSettings(

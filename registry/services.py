@@ -20,6 +20,7 @@ from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process.outages import Outages
 from registry.rate_limits import RateLimits
+from registry.redirects.targets import Redirects
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
 from storage.metadata.reads.lookups import Lookups
@@ -40,6 +41,7 @@ class Services:
     db: Database
     lookups: Lookups
     stores: Stores
+    redirects: Redirects
     bearer: Bearer
     uploads: Uploads
     blobs: Blobs
