@@ -1,12 +1,12 @@
 """`moorage-credential-provider`: the protocol of the kubelet (KEP-4412), by a copy of the one file, as a node has it."""
 
-import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from registry.cli.client import kubelet_credentials
@@ -37,9 +37,9 @@ def asked(plugin: list[str], given: bytes) -> tuple[int, str, str]:
 )
 def test_the_token_is_the_password_for_the_host(plugin: list[str], image: str, host: str) -> None:
     given = {**_REQUEST, "image": image, "serviceAccountToken": "a.b.c", "serviceAccountAnnotations": {"x": "y"}}
-    status, out, err = asked(plugin, json.dumps(given).encode())
+    status, out, err = asked(plugin, orjson.dumps(given))
     assert (status, err) == (0, "")
-    assert json.loads(out) == {
+    assert orjson.loads(out) == {
         "kind": "CredentialProviderResponse",
         "apiVersion": _V1,
         "cacheKeyType": "Registry",
@@ -49,19 +49,19 @@ def test_the_token_is_the_password_for_the_host(plugin: list[str], image: str, h
 
 
 def test_without_a_token_there_are_no_credentials(plugin: list[str]) -> None:
-    status, out, err = asked(plugin, json.dumps(_REQUEST).encode())
-    assert (status, json.loads(out)["auth"], err) == (0, {}, "")
+    status, out, err = asked(plugin, orjson.dumps(_REQUEST))
+    assert (status, orjson.loads(out)["auth"], err) == (0, {}, "")
 
 
 @pytest.mark.parametrize(
     "given",
     [
         b"", b"\xff", b"[]", b"[" * 100_000, b'{"kind": "Other"}', b"x" * 1_100_000,
-        json.dumps({**_REQUEST, "apiVersion": "credentialprovider.kubelet.k8s.io/v1beta1"}).encode(),
-        json.dumps({**_REQUEST, "image": "nginx"}).encode(),
-        json.dumps({**_REQUEST, "image": "library/nginx"}).encode(),
-        json.dumps({**_REQUEST, "image": 7}).encode(),
-        json.dumps({**_REQUEST, "serviceAccountToken": ["secret"]}).encode(),
+        orjson.dumps({**_REQUEST, "apiVersion": "credentialprovider.kubelet.k8s.io/v1beta1"}),
+        orjson.dumps({**_REQUEST, "image": "nginx"}),
+        orjson.dumps({**_REQUEST, "image": "library/nginx"}),
+        orjson.dumps({**_REQUEST, "image": 7}),
+        orjson.dumps({**_REQUEST, "serviceAccountToken": ["secret"]}),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(plugin: list[str], given: bytes) -> None:
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_one_line(plugin: list[str], given: bytes) -> None:
 
 def test_little_is_imported(plugin: list[str]) -> None:
     """A kubelet waits for it at each pull."""
-    code = f"import runpy, sys; runpy.run_path({plugin[-1]!r}); print(*sys.modules)"
+    code = f"import sys; exec(open({plugin[-1]!r}).read(), {{'__name__': 'plugin'}}); print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     loaded: Any = {name.partition(".")[0] for name in shown.stdout.split()}
     assert not loaded - set(sys.stdlib_module_names) - {"__main__"}
