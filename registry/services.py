@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
@@ -66,6 +66,10 @@ class Services:
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.
     warned: list[str] = field(default_factory=list)
+
+    def joined(self, db: Database) -> "Services":
+        """Return the services on ``db``, the part of a transaction: what holds no lock of its own takes part in it."""
+        return replace(self, db=db, retention=replace(self.retention, db=db), hooks=self.hooks.joined(db))
 
     @property
     def service(self) -> str:

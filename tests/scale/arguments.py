@@ -179,6 +179,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._LISTED": [(0, 100), (s.big_id, 30)],
         "accounts._LISTED_ORGANIZATIONS": [(0, 100), (s.org_id, 30)],
         "accounts._LOCK": [("user-7",)],
+        "accounts._HOLD": [(7,), (s.org_id,)],
         "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
         "accounts._ADMINISTRATORS": [()],
