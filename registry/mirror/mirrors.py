@@ -1,0 +1,94 @@
+"""The mirrors of a registry: which organization is one, of what, and with which credentials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from auth.sealing import SealBroken, Sealing
+from storage.metadata import mirrors
+from storage.metadata.database import Database
+from storage.metadata.mirrors import MirrorRow
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """An organization that is a mirror. ``password`` None: the upstream is asked as nobody."""
+
+    owner_id: int
+    login: str
+    url: str
+    aliases: Sequence[str]
+    hosts: Sequence[str]
+    username: str | None
+    password: str | None
+    realm_hosts: Sequence[str]
+    allow: Sequence[str]
+    deny: Sequence[str]
+    tag_seconds: int
+    stale_seconds: int | None
+    missing_seconds: int
+    fetch_by: str
+    idle_days: int
+    max_bytes: int | None
+    paused: bool
+
+    @property
+    def shown(self) -> str:
+        """The name of the upstream that people know."""
+        return self.aliases[0] if self.aliases else (urlsplit(self.url).hostname or self.url)
+
+
+def seal(sealing: Sealing, owner_id: int, password: str) -> bytes:
+    """Seal the password of a mirror for its row."""
+    return sealing.seal(_what(owner_id), password.encode())
+
+
+def opened(sealing: Sealing, row: MirrorRow) -> Mirror:
+    """Open the row of a mirror; a password whose key the settings have no more is none."""
+    password = None
+    if row.secret is not None:
+        try:
+            password = sealing.open(_what(row.owner_id), row.secret).decode()
+        except SealBroken:
+            password = None
+    return Mirror(
+        owner_id=row.owner_id,
+        login=row.login,
+        url=row.url,
+        aliases=tuple(row.aliases),
+        hosts=tuple(row.hosts),
+        username=row.username,
+        password=password,
+        realm_hosts=tuple(row.realm_hosts),
+        allow=tuple(row.allow),
+        deny=tuple(row.deny),
+        tag_seconds=row.tag_seconds,
+        stale_seconds=row.stale_seconds,
+        missing_seconds=row.missing_seconds,
+        fetch_by=row.fetch_by,
+        idle_days=row.idle_days,
+        max_bytes=row.max_bytes,
+        paused=row.paused,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """The reader of mirrors."""
+
+    db: Database
+    sealing: Sealing
+
+    async def of_owner(self, owner_id: int) -> Mirror | None:
+        """Return the mirror that an organization is; None: the organization is none."""
+        row = await mirrors.of_owner(self.db, owner_id)
+        return None if row is None else opened(self.sealing, row)
+
+
+def _what(owner_id: int) -> str:
+    return f"mirror {owner_id}"
+
+
+#: Who may cause the first fetch of an image.
+FETCH_BY: Final = ("read", "write", "anonymous")
