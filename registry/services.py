@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from auth.bearer import Bearer
 from registry.config import Settings
 from registry.hooks.hooks import Hooks
+from registry.mirror.mirroring import Mirroring
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
@@ -52,6 +53,7 @@ class Services:
     downloads: Downloads
     retention: Retention
     hooks: Hooks
+    mirroring: Mirroring
     sender: "Sender"
     keyless: "Keyless | None"  # None: no issuer is trusted
     oidc: "OidcSignIn | None"  # None: people sign in by password only

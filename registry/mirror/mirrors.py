@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from auth.sealing import SealBroken, Sealing
+from registry.errors import Denied
 from storage.metadata import mirrors
 from storage.metadata.database import Database
 from storage.metadata.mirrors import MirrorRow
@@ -37,6 +38,18 @@ class Mirror:
     def shown(self) -> str:
         """The name of the upstream that people know."""
         return self.aliases[0] if self.aliases else (urlsplit(self.url).hostname or self.url)
+
+
+class PushedToMirror(Denied):
+    """A push to an organization whose content comes from its upstream alone."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        super().__init__(
+            missing="an organization that is no mirror",
+            have=(),
+            fix="Push to another organization; what is pulled from here is fetched from the upstream.",
+            words=f"{mirror.login} is a mirror of {mirror.shown}",
+        )
 
 
 def seal(sealing: Sealing, owner_id: int, password: str) -> bytes:
@@ -84,6 +97,10 @@ class Mirrors:
         """Return the mirror that an organization is; None: the organization is none."""
         row = await mirrors.of_owner(self.db, owner_id)
         return None if row is None else opened(self.sealing, row)
+
+    async def every(self) -> list[Mirror]:
+        """Return all mirrors."""
+        return [opened(self.sealing, row) for row in await mirrors.every(self.db)]
 
 
 def _what(owner_id: int) -> str:

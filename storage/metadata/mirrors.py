@@ -48,3 +48,15 @@ _OF_OWNER: Final = select(
 async def of_owner(db: Executor, owner_id: int) -> MirrorRow | None:
     """The mirror that an organization is; None: the organization is none."""
     return await _OF_OWNER.maybe(db, owner_id)
+
+
+_ALL: Final = select(
+    MirrorRow,
+    f"SELECT {COLUMNS} FROM mirrors mirror JOIN accounts owner ON owner.id = mirror.owner_id"
+    " WHERE owner.deleted_at IS NULL ORDER BY mirror.owner_id LIMIT 10000",
+)
+
+
+async def every(db: Executor) -> list[MirrorRow]:
+    """All mirrors."""
+    return await _ALL.all(db)

@@ -15,6 +15,7 @@ from registry.http.errors import unavailable
 from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request, Response, error_response
 from registry.http.urls import origin, raw_path
+from registry.mirror.mirrors import PushedToMirror
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.packages.owners import OwnerMissing
@@ -60,6 +61,8 @@ class Call(msgspec.Struct, frozen=True):
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
             case Allowed():
+                if action is Action.PUSH and (mirror := self.services.mirroring.of(standing.owner_id)) is not None:
+                    raise PushedToMirror(mirror)
                 return decision
             case Challenged(error=error):
                 nobody = self.identity.token_id is None

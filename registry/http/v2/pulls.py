@@ -8,16 +8,17 @@ every request, and each rendering begins with ``Call.authorize``.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeVar
 
 from auth.identity import Action
 from auth.permissions import may
-from registry.errors import BlobUnknown, ManifestUnknown
+from registry.errors import BlobUnknown, ManifestUnknown, RegistryError
 from registry.http.origin import origin_of
 from registry.http.rate_limits import pulls_left, take_pull
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
+from registry.http.v2 import mirrored
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import (
     PART_END,
@@ -55,13 +56,22 @@ class LookUp(Generic[Row]):
     render: Callable[[Call, Row], Response | None]
     go_on: Callable[[Call, Row], Awaitable[Response]]
 
-    async def answer(self, call: Call) -> Response:
-        """Answer a caller that was identified by a coroutine."""
+    async def answer(self, call: Call, *, fetched: bool = False) -> Response:
+        """Answer a caller that was identified by a coroutine; ``fetched``: a mirror has asked its upstream already."""
         oci = call.oci
         found = await self.rows(call.services.lookups, oci).one(
             *key(call.identity.token_id, oci.package, str(oci.reference))
         )
-        return self.render(call, found) or await self.go_on(call, found)
+        try:
+            return self.render(call, found) or await self.go_on(call, found)
+        except mirrored.MISSING as error:
+            if found.owner_id not in call.services.mirroring.known or fetched:
+                raise
+            return await self.fetch(call, found, error)
+
+    async def fetch(self, call: Call, found: Row, error: RegistryError) -> Response:
+        """Answer with what a mirror fetches in place of what was not found. Raises ``error`` if it does not."""
+        return await mirrored.fetched(call, found, error, partial(self.answer, call, fetched=True))
 
 
 # -- manifests
@@ -70,6 +80,11 @@ class LookUp(Generic[Row]):
 def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
     """Render the stored bytes, untouched."""
     digest, media_type = _known(call, found)
+    return None if mirrored.is_due(call, found) else _rendered(call, found, digest, media_type)
+
+
+def _rendered(call: Call, found: ResolvedManifest, digest: Digest, media_type: str) -> Response | None:
+    """Render a manifest; None: its body is not in memory."""
     headers = _manifest_headers(digest, media_type)
     if _unchanged(call, headers["ETag"]):
         _asked(call, found)
@@ -86,6 +101,20 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
 
 async def _read_manifest(call: Call, found: ResolvedManifest) -> Response:
     digest, media_type = _known(call, found)
+    if mirrored.is_due(call, found):
+        stale = await mirrored.looked_at(call, found)
+        found = await _MANIFEST.rows(call.services.lookups, call.oci).one(
+            *key(call.identity.token_id, call.oci.package, str(call.oci.reference))
+        )
+        digest, media_type = _known(call, found)
+        response = _rendered(call, found, digest, media_type) or await _read(call, found, digest, media_type)
+        if stale is not None:
+            response.headers = {**response.headers, **stale.headers}
+        return response
+    return await _read(call, found, digest, media_type)
+
+
+async def _read(call: Call, found: ResolvedManifest, digest: Digest, media_type: str) -> Response:
     assert found.package_id is not None  # noqa: S101 - it was rendered before
     body = await call.services.lookups.body(found.package_id, digest)
     if body is None:
@@ -143,7 +172,7 @@ def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     doubtful = blob.suspect or (blob.link_age is not None and blob.link_age > grace / 2)
     if doubtful and may(call.identity, Action.PUSH, call.oci.package, blob):
         return None
-    return _described(call, size)
+    return described(call, size)
 
 
 async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
@@ -154,13 +183,14 @@ async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
         raise BlobUnknown(digest)
     if blob.package_id is not None and not await blobs.touch(db, blob.package_id, digest):
         raise BlobUnknown(digest)
-    return _described(call, size)
+    return described(call, size)
 
 
-def _described(call: Call, size: int) -> Response:
+def described(call: Call, size: int) -> Response:
+    """Render the head of a blob of ``size`` bytes, or of the part that is asked for."""
     span = parse_range(call.http.field(b"range"), size)
     status = 200 if span is None else 206
-    return Response(status, _blob_headers(_digest(call), span, size), length=size if span is None else span.size)
+    return Response(status, blob_headers(_digest(call), span, size), length=size if span is None else span.size)
 
 
 def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
@@ -168,17 +198,17 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     size, digest = _size(call, blob), _digest(call)
     if _unchanged(call, etag(digest)):
         return Response(304, {**HEADERS, "ETag": etag(digest)})
-    spans = _spans(call, size)
+    asked = spans(call, size)
     if blob.body is not None:
-        if spans is not None and len(spans) > 1:
-            response, parts = _several(call, spans, size)
+        if asked is not None and len(asked) > 1:
+            response, parts = _several(call, asked, size)
             response.body = b"".join(head + blob.body[span.start : span.stop] + end for head, span, end in parts)
             return response
-        span = None if spans is None else spans[0]
+        span = None if asked is None else asked[0]
         part = blob.body if span is None else blob.body[span.start : span.stop]
-        return Response(200 if span is None else 206, _blob_headers(digest, span, size), part)
+        return Response(200 if span is None else 206, blob_headers(digest, span, size), part)
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
-    if spans is not None and len(spans) > 1:
+    if asked is not None and len(asked) > 1:
         return None  # a store knows one range at a time
     if blob.suspect or not call.services.settings.redirect:
         return None
@@ -191,9 +221,9 @@ async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     size, digest, stores = _size(call, blob), _digest(call), call.services.stores
     db, place, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
     assert place is not None  # noqa: S101 - told by _blob()
-    spans = _spans(call, size)
-    if spans is not None and len(spans) > 1:
-        response, parts = _several(call, spans, size)
+    asked = spans(call, size)
+    if asked is not None and len(asked) > 1:
+        response, parts = _several(call, asked, size)
         async with blobs.suspecting(db, digest, place):
             await send_parts(call.http, response, parts, lambda span: stores.reader(place, span), size, stall_seconds)
         return response
@@ -201,9 +231,9 @@ async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
         url = await stores.presign(place, ttl=_URL_TTL, content_type=OCTET_STREAM)
         if url is not None:
             return _redirect(call, digest, url, size)
-    span = None if spans is None else spans[0]
+    span = None if asked is None else asked[0]
     async with blobs.suspecting(db, digest, place), stores.reader(place, span) as reader:
-        headers, length = _blob_headers(digest, span, size), size if span is None else span.size
+        headers, length = blob_headers(digest, span, size), size if span is None else span.size
         response = Response(200 if span is None else 206, headers, length=length)
         await send(call.http, response, reader, stall_seconds)
     if blob.suspect:
@@ -223,7 +253,8 @@ def _several(call: Call, spans: Sequence[Span], size: int) -> tuple[Response, Se
     return Response(206, headers, length=sum(len(head) + span.size + len(end) for head, span, end in parts)), parts
 
 
-def _spans(call: Call, size: int) -> Sequence[Span] | None:
+def spans(call: Call, size: int) -> Sequence[Span] | None:
+    """Return the parts of a blob that are asked for; None: all of it."""
     asked = call.http.field(b"range")
     if asked is None or not if_range(call.http.field(b"if-range"), etag(_digest(call))):
         return None
@@ -247,7 +278,7 @@ def _digest(call: Call) -> Digest:
     return call.oci.digest
 
 
-def _blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, str]:
+def blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, str]:
     """Render the headers of a response that has the blob of ``size`` bytes, or ``span`` of it."""
     return _whole(digest) if span is None else {**_whole(digest), "Content-Range": content_range(span, size)}
 
