@@ -119,7 +119,7 @@ class MirrorBlobs:
             self._note(place, _answer(place, error))
         except (RegistryError, StorageError) as error:
             self._note(place, error)
-        except Exception as error:  # noqa: BLE001 - the last resort of a task that nobody awaits
+        except Exception as error:
             log.error("mirror.fetch_failed", digest=place.digest, exc_info=error)
             self._note(place, UnavailableNow(5))
 

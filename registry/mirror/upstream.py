@@ -24,7 +24,7 @@ from registry.oci.media_types import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_I
 from storage.errors import Unavailable
 from storage.names import Digest, InvalidName
 
-_ACCEPT: Final = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_IMAGE, DOCKER_IMAGE))
+_ACCEPT: Final = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_IMAGE}, {DOCKER_IMAGE}"
 _TOKEN_BYTES: Final = 64 * 1024
 _TOKEN_SECONDS: Final = 60
 _TOKENS_MAX: Final = 4096
@@ -187,8 +187,6 @@ def _is_pinned(mirror: Mirror, realm: str) -> bool:
     if there.scheme not in {"https", here.scheme} or "@" in there.netloc:
         return False
     return there.netloc == here.netloc or not {there.netloc, name}.isdisjoint(mirror.realm_hosts)
-        there.netloc == here.netloc or {there.netloc, name} & set(mirror.realm_hosts) != set()
-    )
 
 
 def _failure(stream: Stream) -> UpstreamError | None:

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 
-import pytest
-
 from tests.mirror.conftest import Mirrored
 from tests.support.server import Answer
 
