@@ -211,10 +211,10 @@ class Fetch:
 _FETCH: Final = select(
     Fetch,
     """
-    SELECT fetch.upload_id AS upload, coalesce(session.state = 'open' AND session.expires_at > now(), false) AS open,
+    SELECT fetched.upload_id AS upload, coalesce(session.state = 'open' AND session.expires_at > now(), false) AS open,
            coalesce(session.lease_until > now(), false) AS leased, coalesce(session.received, 0) AS received
-      FROM mirror_fetches fetch LEFT JOIN uploads session ON session.id = fetch.upload_id
-     WHERE fetch.package_id = $1 AND fetch.digest = $2
+      FROM mirror_fetches fetched LEFT JOIN uploads session ON session.id = fetched.upload_id
+     WHERE fetched.package_id = $1 AND fetched.digest = $2
     """,
 )
 _BEGIN: Final = command(
