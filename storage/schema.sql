@@ -585,6 +585,21 @@ CREATE TABLE mirror_fetches (
     started_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE mirror_names (
+    name text NOT NULL COLLATE pg_catalog."C",
+    is_host boolean NOT NULL,
+    owner_id bigint NOT NULL,
+    place integer NOT NULL
+);
+
+CREATE TABLE mirror_states (
+    owner_id bigint NOT NULL,
+    answered_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    failure text,
+    pulls_left text
+);
+
 CREATE TABLE mirror_tags (
     package_id bigint NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -609,8 +624,6 @@ CREATE TABLE mirror_wanted (
 CREATE TABLE mirrors (
     owner_id bigint NOT NULL,
     url text NOT NULL,
-    aliases text[] DEFAULT '{}'::text[] NOT NULL,
-    hosts text[] DEFAULT '{}'::text[] NOT NULL,
     username text,
     secret bytea,
     realm_hosts text[] DEFAULT '{}'::text[] NOT NULL,
@@ -1082,6 +1095,12 @@ ALTER TABLE ONLY migrations
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_pkey PRIMARY KEY (package_id, digest);
 
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_pkey PRIMARY KEY (name, is_host);
+
+ALTER TABLE ONLY mirror_states
+    ADD CONSTRAINT mirror_states_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY mirror_tags
     ADD CONSTRAINT mirror_tags_pkey PRIMARY KEY (package_id, name);
 
@@ -1273,11 +1292,11 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
+CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
+
+CREATE INDEX mirror_tags_failing ON mirror_tags USING btree (package_id) WHERE (failure IS NOT NULL);
+
 CREATE INDEX mirror_wanted_manifest ON mirror_wanted USING btree (package_id, manifest);
-
-CREATE INDEX mirrors_aliases ON mirrors USING gin (aliases);
-
-CREATE INDEX mirrors_hosts ON mirrors USING gin (hosts);
 
 CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
 
@@ -1494,6 +1513,12 @@ ALTER TABLE ONLY memberships
 
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_states
+    ADD CONSTRAINT mirror_states_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY mirror_tags
     ADD CONSTRAINT mirror_tags_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;

@@ -3,8 +3,6 @@
 CREATE TABLE mirrors (
     owner_id        bigint      PRIMARY KEY REFERENCES accounts (id),
     url             text        NOT NULL,
-    aliases         text[]      NOT NULL DEFAULT '{}',  -- what clients call the upstream in ns=
-    hosts           text[]      NOT NULL DEFAULT '{}',  -- our own names that stand for the upstream
     username        text,
     secret          bytea,                              -- sealed
     realm_hosts     text[]      NOT NULL DEFAULT '{}',  -- where the upstream's tokens come from, beside its own host
@@ -20,10 +18,28 @@ CREATE TABLE mirrors (
     created_at      timestamptz NOT NULL DEFAULT now(),
     changed_at      timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX mirrors_aliases ON mirrors USING gin (aliases);
-CREATE INDEX mirrors_hosts ON mirrors USING gin (hosts);
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON mirrors
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+-- The names by which clients find a mirror without its organization's: what they call the upstream in ns= (the first of them is
+-- shown), and hosts of ours that stand for the upstream. A name leads to one mirror of the whole registry.
+CREATE TABLE mirror_names (
+    name     text    NOT NULL COLLATE "C",
+    is_host  boolean NOT NULL,
+    owner_id bigint  NOT NULL REFERENCES mirrors ON DELETE CASCADE,
+    place    integer NOT NULL,  -- in the order of the owner's list
+    PRIMARY KEY (name, is_host)
+);
+CREATE INDEX mirror_names_owner ON mirror_names (owner_id, is_host, place);
+
+-- What the upstream of a mirror last said, as the processes write it down now and then.
+CREATE TABLE mirror_states (
+    owner_id    bigint      PRIMARY KEY REFERENCES mirrors ON DELETE CASCADE,
+    answered_at timestamptz,  -- when it last gave what it was asked for, or said that there is none
+    failed_at   timestamptz,  -- and when it last did not
+    failure     text,
+    pulls_left  text          -- of its rate limit, in its own words
+);
 
 -- What is known of the upstream's tags, and of digests that it does not have; what is served stands in tags.
 CREATE TABLE mirror_tags (
@@ -38,6 +54,7 @@ CREATE TABLE mirror_tags (
     kept_deleted boolean     NOT NULL DEFAULT false, -- gone there, kept here
     PRIMARY KEY (package_id, name)
 );
+CREATE INDEX mirror_tags_failing ON mirror_tags (package_id) WHERE failure IS NOT NULL;
 
 -- What the manifests of mirrors name and is not here yet: a blob, or the manifest of a platform. It moves to manifest_blobs and
 -- manifest_children as it arrives.

@@ -38,9 +38,10 @@ class Upstream:
         if "Authorization" in own:
             self.credentials.append(own["Authorization"])
         own["Host"] = request.headers["Host"]
-        async with ClientSession(auto_decompress=False) as http, http.request(
-            request.method, self.behind + request.path_qs, headers=own, allow_redirects=False
-        ) as answer:
+        async with (
+            ClientSession(auto_decompress=False) as http,
+            http.request(request.method, self.behind + request.path_qs, headers=own, allow_redirects=False) as answer,
+        ):
             body = await answer.read()
             headers = {
                 name: value
