@@ -55,7 +55,7 @@ class Mirrored:
     async def set(self, what: str) -> None:
         """Change the settings of the mirror."""
         for replica in self.registry.replicas:
-            await replica.db.execute(f"UPDATE mirrors SET {what}")
+            await replica.db.execute(f"UPDATE mirrors SET {what}, changed_at = now()")
             await replica.mirroring.look()
 
 
@@ -81,8 +81,7 @@ async def mirror_of(registry: Registry, origin: Registry, upstream: Upstream) ->
         "   FROM accounts org, accounts person WHERE org.login = 'hub' AND person.login IN ('olga', 'mona')"
     )
     await db.execute(
-        "INSERT INTO mirrors (owner_id, url, aliases)"
-        " SELECT id, $1, '{docker.io}' FROM accounts WHERE login = 'hub'",
+        "INSERT INTO mirrors (owner_id, url, aliases) SELECT id, $1, '{docker.io}' FROM accounts WHERE login = 'hub'",
         upstream.url,
     )
     for replica in registry.replicas:
