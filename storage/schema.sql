@@ -577,12 +577,30 @@ CREATE TABLE migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE mirror_answers (
+    owner_id bigint NOT NULL,
+    image text NOT NULL COLLATE pg_catalog."C",
+    reference text NOT NULL COLLATE pg_catalog."C",
+    asking_until timestamp with time zone,
+    told_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    kind text,
+    why text,
+    CONSTRAINT mirror_answers_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'denied'::text, 'limited'::text, 'away'::text, 'wrong'::text])))
+);
+
 CREATE TABLE mirror_fetches (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
     upload_id uuid NOT NULL,
     size bigint NOT NULL,
-    started_at timestamp with time zone DEFAULT now() NOT NULL
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    failed_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    kind text,
+    why text
 );
 
 CREATE TABLE mirror_names (
@@ -590,26 +608,6 @@ CREATE TABLE mirror_names (
     is_host boolean NOT NULL,
     owner_id bigint NOT NULL,
     place integer NOT NULL
-);
-
-CREATE TABLE mirror_states (
-    owner_id bigint NOT NULL,
-    answered_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    failure text,
-    pulls_left text
-);
-
-CREATE TABLE mirror_tags (
-    package_id bigint NOT NULL,
-    name text NOT NULL COLLATE pg_catalog."C",
-    digest text COLLATE pg_catalog."C",
-    checked_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    retry_at timestamp with time zone,
-    failures integer DEFAULT 0 NOT NULL,
-    failure text,
-    kept_deleted boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE mirror_wanted (
@@ -1092,17 +1090,14 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_pkey PRIMARY KEY (owner_id, image, reference);
+
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_pkey PRIMARY KEY (package_id, digest);
 
 ALTER TABLE ONLY mirror_names
     ADD CONSTRAINT mirror_names_pkey PRIMARY KEY (name, is_host);
-
-ALTER TABLE ONLY mirror_states
-    ADD CONSTRAINT mirror_states_pkey PRIMARY KEY (owner_id);
-
-ALTER TABLE ONLY mirror_tags
-    ADD CONSTRAINT mirror_tags_pkey PRIMARY KEY (package_id, name);
 
 ALTER TABLE ONLY mirror_wanted
     ADD CONSTRAINT mirror_wanted_pkey PRIMARY KEY (package_id, digest, manifest);
@@ -1292,9 +1287,13 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
-CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
+CREATE INDEX mirror_answers_failed ON mirror_answers USING btree (owner_id, told_at) WHERE (kind <> 'missing'::text);
 
-CREATE INDEX mirror_tags_failing ON mirror_tags USING btree (package_id) WHERE (failure IS NOT NULL);
+CREATE INDEX mirror_answers_good ON mirror_answers USING btree (owner_id, told_at) WHERE ((kind IS NULL) OR (kind = 'missing'::text));
+
+CREATE INDEX mirror_answers_told ON mirror_answers USING btree (told_at);
+
+CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
 
 CREATE INDEX mirror_wanted_manifest ON mirror_wanted USING btree (package_id, manifest);
 
@@ -1511,17 +1510,14 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY memberships
     ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
 
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY mirror_names
     ADD CONSTRAINT mirror_names_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY mirror_states
-    ADD CONSTRAINT mirror_states_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY mirror_tags
-    ADD CONSTRAINT mirror_tags_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY mirror_wanted
     ADD CONSTRAINT mirror_wanted_package_id_manifest_fkey FOREIGN KEY (package_id, manifest) REFERENCES manifests(package_id, digest) ON DELETE CASCADE;

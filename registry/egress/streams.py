@@ -1,4 +1,4 @@
-"""Long answers of other hosts, read as they come, over connections that are kept; addresses are looked at as for hooks."""
+"""Long answers of other hosts, read as they come, over kept connections; addresses are looked at as for hooks."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

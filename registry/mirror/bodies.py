@@ -15,6 +15,7 @@ from storage.errors import Unavailable
 
 _TRIES: Final = 4
 _PAUSE_SECONDS: Final = 0.2
+_PROGRESS: Final = 1024 * 1024  # who gives as much before it breaks off is asked as often as need be
 _AHEAD: Final = 4  # chunks
 _OK: Final = 200
 
@@ -22,12 +23,16 @@ Opened = Callable[[int], AbstractAsyncContextManager[Stream]]
 
 
 class FetchedBody:
-    """The bytes of a blob of ``size`` bytes from ``begin`` on. ``opened`` opens the upstream's at an offset."""
+    """The bytes of a blob of ``size`` bytes from ``begin`` on.
+
+    ``opened`` opens the upstream's at an offset; ``come`` is called with how far the spool is.
+    """
 
     length: int | None = None
 
-    def __init__(self, opened: Opened, spool: SpoolWriter, begin: int, size: int) -> None:
+    def __init__(self, opened: Opened, spool: SpoolWriter, begin: int, size: int, come: Callable[[int], None]) -> None:
         self._opened: Final = opened
+        self._come: Final = come
         self._spool: Final = spool
         self._at = begin
         self._size: Final = size
@@ -68,13 +73,16 @@ class FetchedBody:
     async def _pump(self) -> None:
         tries = 0
         while self._at < self._size:
+            begin = self._at
             try:
                 await self._through()
             except (Unavailable, UpstreamError) as error:
-                tries += 1
+                tries = 1 if self._at - begin > _PROGRESS else tries + 1
                 final = isinstance(error, UpstreamError) and error.kind != "away"
                 if final or tries >= _TRIES:
-                    await self._queue.put(error)
+                    await self._queue.put(
+                        error if isinstance(error, UpstreamError) else UpstreamError("away", str(error))
+                    )
                     return
                 await asyncio.sleep(_PAUSE_SECONDS * 2**tries)
         await self._queue.put(b"")
@@ -84,15 +92,17 @@ class FetchedBody:
             skip = self._at if stream.status == _OK else 0
             announced = stream.headers.get("content-length")
             if announced is not None and announced != str(self._size - self._at + skip):
-                raise UpstreamError("wrong", f"the upstream announces {announced[:20]} bytes, not {self._size}")
+                raise UpstreamError("wrong", f"it announces {announced[:20]} bytes, not {self._size}")
             async for piece in stream.chunks():
                 self.fetched += len(piece)
                 chunk, skip = piece[skip:], max(0, skip - len(piece))
                 if self._at + len(chunk) > self._size:
-                    raise UpstreamError("wrong", f"the upstream gives more than {self._size} bytes")
+                    raise UpstreamError("wrong", f"it gives more than {self._size} bytes")
                 if chunk:
-                    await self._spool.write(self._at, chunk)
-                    await self._queue.put(chunk)
+                    there = await self._spool.write(self._at, chunk)
                     self._at += len(chunk)
+                    if there:
+                        self._come(self._at)
+                    await self._queue.put(chunk)
         if self._at < self._size:
-            raise UpstreamError("away", f"the upstream gave {self._at} of {self._size} bytes")
+            raise UpstreamError("away", f"it gave {self._at} of {self._size} bytes")

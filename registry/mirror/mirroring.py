@@ -1,7 +1,7 @@
 """The rules of mirrors: what is fetched, when it is asked for again, and what is served meanwhile.
 
-Each process knows all mirrors, so that a pull costs no statement more for being of none. What it has learned of tags
-it remembers; PostgreSQL has it for all (``mirror_tags``).
+Each process knows all mirrors, so that a pull costs no statement more for being of none, and remembers for a while what
+it was told of tags.
 """
 
 import asyncio
@@ -15,14 +15,16 @@ from typing import Final, TypeVar, cast
 
 import structlog
 
-from registry.errors import ManifestUnknown, NameUnknown, RegistryError, TooManyRequests, UnavailableNow
+from registry.errors import ManifestUnknown, NameUnknown
+from registry.mirror.asking import Told, ask_once
 from registry.mirror.blobs import MirrorBlobs
+from registry.mirror.failures import told
 from registry.mirror.mirrors import Mirror, Mirrors
 from registry.mirror.storing import store
 from registry.mirror.upstream import Upstream, UpstreamError
 from registry.packages.globs import pattern_of
 from storage.errors import StorageError, Unavailable
-from storage.metadata import mirror_contents
+from storage.metadata import manifests, mirror_contents
 from storage.metadata.database import Database
 from storage.names import Digest, PackageName, TagName
 
@@ -30,12 +32,11 @@ log = structlog.get_logger()
 
 #: How often a process looks which mirrors there are.
 _LOOK_SECONDS: Final = 5.0
-#: How long an upstream may take to tell of a tag that is here, and of one that is not.
+#: How long an upstream may take to tell of a tag that is here, and to give a manifest.
 _PATIENCE_SECONDS: Final = 2.0
 _FIRST_SECONDS: Final = 10.0
-_REST_MOST: Final = 60
 _SEEN_MAX: Final = 20_000
-_DENIED_SECONDS: Final = 60
+_REFERRERS_MAX: Final = 100
 _HUB: Final = frozenset({"docker.io", "registry-1.docker.io", "index.docker.io"})
 
 Result = TypeVar("Result")
@@ -58,7 +59,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a process knows of a tag until ``until`` (time.monotonic)."""
+    """Knowledge of a tag, which a process has until ``until`` (time.monotonic)."""
 
     until: float
     stale: Stale | None
@@ -76,12 +77,29 @@ class Mirroring:
     #: ``stale``: answers with what may be old; ``moved``: tags that were moved; ``manifests`` that were stored.
     counts: Counter[str] = field(default_factory=Counter)
     _seen: dict[tuple[int, str], _Seen] = field(default_factory=dict)
-    _missing: dict[tuple[int, str, str], tuple[float, UpstreamError]] = field(default_factory=dict)
     _joined: dict[object, "asyncio.Task[object]"] = field(default_factory=dict)
 
     async def look(self) -> None:
-        """Look which mirrors there are."""
-        self.known = {mirror.owner_id: mirror for mirror in await self.mirrors.every()}
+        """Look which mirrors there are; new settings begin with no memory of what was told under the old ones."""
+        known = {mirror.owner_id: mirror for mirror in await self.mirrors.every()}
+        if known == self.known:
+            return
+        for mirror in known.values():
+            if mirror.is_locked:
+                log.error(
+                    "mirror.locked", mirror=mirror.login, problem="the settings have lost the key of its password"
+                )
+        self.known = known
+        self._seen.clear()
+
+    async def close(self) -> None:
+        """End what is being asked and fetched."""
+        tasks = list(self._joined.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.blobs.close()
 
     def of(self, owner_id: int | None) -> Mirror | None:
         """Return the mirror that an account is."""
@@ -92,130 +110,113 @@ class Mirroring:
         seen = self._seen.get((package_id, tag))
         return seen is None or seen.stale is not None or seen.until <= time.monotonic()
 
-    async def refresh(
-        self, mirror: Mirror, name: PackageName, package_id: int | None, tag: TagName, have: Digest | None
-    ) -> Stale | None:
-        """Ask the upstream what a tag is, if it is time; return why what is served may be old. ``have``: what is here.
-
-        Raises ManifestUnknown, TooManyRequests, UnavailableNow where nothing is here.
-        """
-        seen = None if package_id is None else self._seen.get((package_id, tag))
-        if seen is not None and have is not None and seen.until > time.monotonic():
-            self.counts["stale"] += seen.stale is not None
-            return seen.stale
-        key = (mirror.owner_id, name.image, tag)
-        return await self._join(key, lambda: self._refresh(mirror, name, package_id, tag, have))
-
-    async def fetch(self, mirror: Mirror, name: PackageName, package_id: int | None, digest: Digest) -> None:
-        """Fetch a manifest by its digest. Raises ManifestUnknown, TooManyRequests, UnavailableNow."""
+    async def first(
+        self, mirror: Mirror, name: PackageName, package_id: int | None, digest: Digest | None, tag: TagName | None
+    ) -> None:
+        """Fetch a manifest that is not here. Raises ManifestUnknown, TooManyRequests, UnavailableNow."""
+        reference = str(digest or tag)
+        if not allows(mirror, name.image):
+            raise ManifestUnknown(reference)
 
         async def work() -> None:
-            self._check(mirror, name, str(digest))
-            try:
-                async with asyncio.timeout(_FIRST_SECONDS):
-                    await self._take(mirror, name, package_id, str(digest), None)
-            except (UpstreamError, TimeoutError) as error:
-                raise self._told(mirror, name, str(digest), _as_error(error)) from error
-
-        await self._join((mirror.owner_id, name.image, digest), work)
-
-    async def _refresh(
-        self, mirror: Mirror, name: PackageName, package_id: int | None, tag: TagName, have: Digest | None
-    ) -> Stale | None:
-        row = None if package_id is None else await mirror_contents.tag(self.db, package_id, tag)
-        age = None if row is None else row.checked_age
-        if row is not None and have is not None and age is not None and age < mirror.tag_seconds:
-            gone = Stale(110, f"{mirror.shown}: gone there", int(age)) if row.kept_deleted else None
-            return self._note(package_id, tag, mirror.tag_seconds - age, gone)
-        failure: UpstreamError | None = None
-        rests = 0.0
-        if row is not None and row.rests is not None and row.rests > 0 and row.failure is not None:
-            rests, failure = row.rests, _remembered(row.failure, row.rests)
-        elif mirror.paused:
-            rests, failure = float(_REST_MOST), UpstreamError("away", "paused", _REST_MOST)
-        if failure is None:
-            if have is None:
-                self._check(mirror, name, tag)
-            try:
-                await self._ask(mirror, name, package_id, tag, have)
-            except (UpstreamError, TimeoutError, StorageError) as error:
-                if isinstance(error, StorageError) and have is None:
-                    raise
-                failure = _as_error(error)
-                rests = float(failure.retry_after or min(_REST_MOST, 2 ** min(0 if row is None else row.failures, 6)))
-                if failure.kind == "missing":
-                    rests = float(mirror.missing_seconds)
-            else:
-                return None
-            if failure.kind == "missing" and have is not None and package_id is not None:
-                await mirror_contents.checked(self.db, package_id, tag, None, gone=True)
-                return self._note(package_id, tag, mirror.tag_seconds, Stale(110, f"{mirror.shown}: gone there", 0))
-            if package_id is not None and failure.kind != "missing":
-                with suppress(StorageError):
-                    await mirror_contents.failed(self.db, package_id, tag, rests, failure.why[:100])
-        if have is None or (mirror.stale_seconds is not None and (age or 0) > mirror.stale_seconds):
-            raise self._told(mirror, name, tag, failure)
-        self.counts["stale"] += 1
-        seen = "" if age is None else f", last seen {int(age)} s ago"
-        why = f"{mirror.shown}: {failure.why}{seen}".replace('"', "'")
-        return self._note(package_id, tag, rests, Stale(111, why, None if age is None else int(age)))
-
-    async def _ask(
-        self, mirror: Mirror, name: PackageName, package_id: int | None, tag: TagName, have: Digest | None
-    ) -> None:
-        async with asyncio.timeout(_FIRST_SECONDS if have is None else _PATIENCE_SECONDS):
-            digest = await self.upstream.resolve(mirror, self.there(mirror, name), tag)
-        if digest is None or digest != have:
             async with asyncio.timeout(_FIRST_SECONDS):
-                package_id, digest = await self._take(mirror, name, package_id, str(digest or tag), tag)
-            self.counts["moved"] += have is not None
-        assert package_id is not None  # noqa: S101 - what is here has a package
-        await mirror_contents.checked(self.db, package_id, tag, digest)
-        self._note(package_id, tag, mirror.tag_seconds, None)
+                await self._take(mirror, name, package_id, reference, tag)
+
+        heard = await self._heard(mirror, name, reference, work)
+        if heard.failure is not None:
+            raise told(mirror, ManifestUnknown(reference), heard.failure)
+
+    async def refresh(
+        self, mirror: Mirror, name: PackageName, package_id: int, tag: TagName, have: Digest
+    ) -> Stale | None:
+        """Ask the upstream what a tag is, if it is time; return why what is here may be old.
+
+        Raises TooManyRequests, UnavailableNow where it is older than the mirror may serve.
+        """
+        seen = self._seen.get((package_id, tag))
+        if seen is not None and seen.until > time.monotonic():
+            self.counts["stale"] += seen.stale is not None
+            return seen.stale
+        if not allows(mirror, name.image):
+            return None
+
+        async def work() -> None:
+            there = self.there(mirror, name)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                digest = await self.upstream.resolve(mirror, there, tag)
+            if digest != have:
+                async with asyncio.timeout(_FIRST_SECONDS):
+                    await self._take(mirror, name, package_id, str(digest or tag), tag)
+                self.counts["moved"] += 1
+
+        good_for, patience = float(mirror.tag_seconds), _PATIENCE_SECONDS
+        try:
+            heard = await self._heard(mirror, name, tag, work, good_for, patience)
+        except StorageError:
+            heard = Told(UpstreamError("away", "it cannot be stored now"), None, 1.0)
+        if heard.failure is None:
+            return self._note(package_id, tag, heard.rests or good_for, None)
+        stale = _stale(mirror, heard.failure, heard.age)
+        gone = heard.failure.kind == "missing"
+        if mirror.stale_seconds is not None and not gone and (heard.age or 0) > mirror.stale_seconds:
+            raise told(mirror, ManifestUnknown(tag), heard.failure)
+        self.counts["stale"] += 1
+        return self._note(package_id, tag, heard.rests, stale)
+
+    async def referrers(self, mirror: Mirror, name: PackageName, package_id: int, subject: Digest) -> Stale | None:
+        """Fetch what refers to a manifest, if it is time; return why what is here may be old."""
+
+        async def work() -> None:
+            async with asyncio.timeout(_FIRST_SECONDS):
+                found = await self.upstream.referrers(mirror, self.there(mirror, name), subject)
+                absent = await manifests.missing(self.db, package_id, [], found[:_REFERRERS_MAX])
+                for digest in absent:
+                    await self._take(mirror, name, package_id, str(digest), None)
+
+        heard = await self._heard(mirror, name, f"referrers:{subject}", work, float(mirror.tag_seconds))
+        return None if heard.failure is None else _stale(mirror, heard.failure, heard.age)
+
+    async def _heard(
+        self,
+        mirror: Mirror,
+        name: PackageName,
+        reference: str,
+        work: Callable[[], Awaitable[None]],
+        good_for: float | None = None,
+        patience: float = _FIRST_SECONDS,
+    ) -> Told:
+        """Ask once for all: callers of this process share a task, which goes on when they leave."""
+        return await self._join(
+            (mirror.owner_id, mirror.changed_at, name.image, reference, good_for is None),
+            lambda: ask_once(self.db, mirror, name.image, reference, work, good_for=good_for, patience=patience),
+        )
 
     async def _take(
         self, mirror: Mirror, name: PackageName, package_id: int | None, reference: str, tag: TagName | None
-    ) -> tuple[int, Digest]:
+    ) -> None:
         """Fetch a manifest and store it, under the tag if there is one. Raises UpstreamError, StorageError."""
         there = self.there(mirror, name)
         got = await self.upstream.manifest(mirror, there, reference)
         if package_id is None:
             is_open = await self.upstream.is_open(mirror, there, reference)
+            shown = "public" if mirror.fetch_by == "anonymous" else "internal"
             package_id = await mirror_contents.ensure_package(
-                self.db, mirror.owner_id, name.image, "internal" if is_open else "private"
+                self.db, mirror.owner_id, name.image, shown if is_open else "private"
             )
             if package_id is None:
                 raise NameUnknown(name)
         await store(self.db, name, package_id, got, [] if tag is None else [tag])
         self.counts["manifests"] += 1
-        return package_id, got.digest
 
     def there(self, mirror: Mirror, name: PackageName) -> str:
         """Return what the upstream calls a package; Docker Hub has its own images in ``library``."""
         is_hub = mirror.url.partition("://")[2].partition("/")[0] in _HUB
         return f"library/{name.image}" if is_hub and "/" not in name.image else name.image
 
-    def _check(self, mirror: Mirror, name: PackageName, reference: str) -> None:
-        """Refuse what the mirror does not fetch, and what was missing a moment ago. Raises RegistryError."""
-        if mirror.paused or not allows(mirror, name.image):
-            raise ManifestUnknown(reference)
-        until, failure = self._missing.get((mirror.owner_id, name.image, reference), (0.0, None))
-        if failure is not None and until > time.monotonic():
-            raise _answer(mirror, reference, failure, until - time.monotonic())
-
-    def _told(self, mirror: Mirror, name: PackageName, reference: str, failure: UpstreamError) -> RegistryError:
-        """Return the error for a client who gets nothing, and remember it for a moment."""
-        if len(self._missing) >= _SEEN_MAX:
-            self._missing.clear()
-        rest = failure.retry_after or (mirror.missing_seconds if failure.kind == "missing" else 1)
-        self._missing[mirror.owner_id, name.image, reference] = (time.monotonic() + rest, failure)
-        return _answer(mirror, reference, failure, rest)
-
-    def _note(self, package_id: int | None, tag: str, seconds: float, stale: Stale | None) -> Stale | None:
-        if package_id is not None:
-            if len(self._seen) >= _SEEN_MAX:
-                self._seen.clear()
-            self._seen[package_id, tag] = _Seen(time.monotonic() + seconds, stale)
+    def _note(self, package_id: int, tag: str, seconds: float, stale: Stale | None) -> Stale | None:
+        if len(self._seen) >= _SEEN_MAX:
+            self._seen.clear()
+        self._seen[package_id, tag] = _Seen(time.monotonic() + seconds, stale)
         return stale
 
     async def _join(self, key: object, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -241,27 +242,10 @@ def allows(mirror: Mirror, image: str) -> bool:
     return (not mirror.allow or fits(mirror.allow)) and not fits(mirror.deny)
 
 
-def _as_error(error: UpstreamError | TimeoutError | StorageError) -> UpstreamError:
-    if isinstance(error, UpstreamError):
-        return error
-    return UpstreamError("away", "no answer in time" if isinstance(error, TimeoutError) else "cannot be stored now")
-
-
-def _remembered(failure: str, rests: float) -> UpstreamError:
-    return UpstreamError("limited" if failure == "429" else "away", failure, max(1, int(rests)))
-
-
-def _answer(mirror: Mirror, reference: str, failure: UpstreamError, rest: float) -> RegistryError:
-    seconds = max(1, int(rest))
-    match failure.kind:
-        case "missing":
-            return ManifestUnknown(reference)
-        case "limited":
-            return TooManyRequests(seconds, f"requests to {mirror.shown}, of which this is a mirror")
-        case _:
-            return UnavailableNow(
-                seconds, f"{mirror.shown}, of which this is a mirror, does not give it: {failure.why}"
-            )
+def _stale(mirror: Mirror, failure: UpstreamError, age: float | None) -> Stale:
+    seen = "" if age is None else f", last seen {int(age)} s ago"
+    code, why = (110, "gone there") if failure.kind == "missing" else (111, failure.why)
+    return Stale(code, f"{mirror.shown}: {why}{seen}".replace('"', "'"), None if age is None else int(age))
 
 
 @asynccontextmanager
@@ -280,4 +264,4 @@ async def watching(mirroring: Mirroring) -> AsyncIterator[Mirroring]:
     finally:
         task.cancel()
         await asyncio.wait((task,))
-        await mirroring.blobs.close()
+        await mirroring.close()

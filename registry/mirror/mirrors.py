@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,10 @@ from storage.metadata.mirrors import MirrorRow
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """An organization that is a mirror. ``password`` None: the upstream is asked as nobody."""
+    """An organization that is a mirror.
+
+    ``password`` None: the upstream is asked as nobody; ``is_locked``: the password is sealed with a key that is gone.
+    """
 
     owner_id: int
     login: str
@@ -33,6 +37,8 @@ class Mirror:
     idle_days: int
     max_bytes: int | None
     paused: bool
+    changed_at: datetime
+    is_locked: bool = False
 
     @property
     def shown(self) -> str:
@@ -58,13 +64,13 @@ def seal(sealing: Sealing, owner_id: int, password: str) -> bytes:
 
 
 def opened(sealing: Sealing, row: MirrorRow) -> Mirror:
-    """Open the row of a mirror; a password whose key the settings have no more is none."""
-    password = None
+    """Open the row of a mirror; one whose password's key the settings have no more is locked."""
+    password, is_locked = None, False
     if row.secret is not None:
         try:
             password = sealing.open(_what(row.owner_id), row.secret).decode()
         except SealBroken:
-            password = None
+            is_locked = True
     return Mirror(
         owner_id=row.owner_id,
         login=row.login,
@@ -83,6 +89,8 @@ def opened(sealing: Sealing, row: MirrorRow) -> Mirror:
         idle_days=row.idle_days,
         max_bytes=row.max_bytes,
         paused=row.paused,
+        changed_at=row.changed_at,
+        is_locked=is_locked,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ SECONDS_MAX: Final = 366 * 86400
 DAYS_MAX: Final = 3650
 BYTES_MAX: Final = 10**18
 _TEXT_MAX: Final = 2000
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
 _HOST: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::[0-9]{1,5})?", re.ASCII
 )
@@ -171,6 +173,7 @@ class MirrorSettings:
             idle_days=_number("idle_days", wanted.idle_days, DAYS_MAX),
             max_bytes=_limit("max_bytes", wanted.max_bytes, 1, BYTES_MAX),
             paused=wanted.paused,
+            changed_at=_NEVER,
         )
 
     def _url(self, text: str) -> str:

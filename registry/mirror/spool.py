@@ -8,13 +8,19 @@ import asyncio
 import os
 import stat
 import tempfile
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from storage.names import UploadId
 
 _CHUNK_BYTES: Final = 256 * 1024
+#: Room that is left to others on the disk of the spool.
+_SPARE_BYTES: Final = 256 * 1024 * 1024
+#: Files that nobody has written to for so long are of fetches that ended elsewhere.
+_OLD_SECONDS: Final = 6 * 3600.0
 
 
 class Spool:
@@ -23,9 +29,14 @@ class Spool:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder: Final = folder or Path(tempfile.gettempdir()) / f"moorage-spool-{os.getuid()}"
 
-    async def writer(self, upload: UploadId, begin: int) -> "SpoolWriter":
-        """Open the file of a fetch that begins, or goes on, at this byte."""
-        return await asyncio.to_thread(self._writer, upload, begin)
+    @asynccontextmanager
+    async def writing(self, upload: UploadId, begin: int) -> "AsyncIterator[SpoolWriter]":
+        """Write the file of a fetch that begins, or goes on, at this byte; a blob that is not whole leaves the file."""
+        writer = await asyncio.to_thread(self._writer, upload, begin)
+        try:
+            yield writer
+        finally:
+            await asyncio.to_thread(writer.close)
 
     def _writer(self, upload: UploadId, begin: int) -> "SpoolWriter":
         path = self._folder / str(upload)
@@ -34,15 +45,22 @@ class Spool:
             about = self._folder.lstat()
             if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
                 return SpoolWriter(None, path)
+            self._tidy()
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
             return SpoolWriter(None, path)
-        if os.fstat(fd).st_size < begin:  # another node had the bytes before
-            os.close(fd)
+        if os.fstat(fd).st_size >= begin:
+            return SpoolWriter(fd, path)
+        writer = SpoolWriter(fd, path)  # another node had the bytes before
+        writer.drop()
+        return writer
+
+    def _tidy(self) -> None:
+        old = time.time() - _OLD_SECONDS
+        for path in self._folder.iterdir():
             with suppress(OSError):
-                path.unlink()
-            return SpoolWriter(None, path)
-        return SpoolWriter(fd, path)
+                if path.lstat().st_mtime < old:
+                    path.unlink()
 
     async def reader(self, upload: UploadId) -> "SpoolReader | None":
         """Open the file of a fetch for reading; None: this node has none."""
@@ -56,28 +74,34 @@ class Spool:
 
 
 class SpoolWriter:
-    """Writes the file of a fetch; a disk without room ends the file, not the fetch."""
+    """Writes the file of a fetch; a full disk ends the file, not the fetch. ``is_whole``: the blob is stored."""
 
     def __init__(self, fd: int | None, path: Path) -> None:
         self._fd = fd
         self._path: Final = path
+        self.is_whole = False
 
-    async def write(self, at: int, chunk: bytes) -> None:
-        """Write bytes that begin at ``at``."""
-        if self._fd is not None:
-            await asyncio.to_thread(self._write, self._fd, at, chunk)
+    async def write(self, at: int, chunk: bytes) -> bool:
+        """Write bytes that begin at ``at``; return whether the file has all bytes until their end."""
+        return self._fd is not None and await asyncio.to_thread(self._write, self._fd, at, chunk)
 
-    def _write(self, fd: int, at: int, chunk: bytes) -> None:
+    def _write(self, fd: int, at: int, chunk: bytes) -> bool:
         try:
-            while chunk:
+            room = os.fstatvfs(fd)
+            while chunk and room.f_bavail * room.f_frsize > _SPARE_BYTES:
                 count = os.pwrite(fd, chunk, at)
                 at, chunk = at + count, chunk[count:]
         except OSError:
+            pass
+        if chunk:
             self.drop()
+        return not chunk
 
     def close(self) -> None:
-        """Close the file, for another process to go on with."""
-        if self._fd is not None:
+        """Close the file, for another process to go on with; that of a whole blob goes when its readers have left."""
+        if self.is_whole:
+            self.drop()
+        elif self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
@@ -85,20 +109,30 @@ class SpoolWriter:
         """Remove the file; who reads it has it until its end."""
         with suppress(OSError):
             self._path.unlink()
-        self.close()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 class SpoolReader:
     """Reads the file of a fetch as it grows."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd: Final = fd
+
+    def size(self) -> int:
+        """Return how far the file is."""
+        return os.fstat(self._fd).st_size
 
     async def read(self, begin: int, stop: int) -> bytes:
-        """Read what is there of ``[begin, stop)``, a chunk at most; b"" where nothing is yet."""
-        if begin >= stop:
-            return b""
-        return await asyncio.to_thread(os.pread, self._fd, min(stop - begin, _CHUNK_BYTES), begin)
+        """Read what is there of ``[begin, stop)``, a chunk at most."""
+        count = min(stop - begin, _CHUNK_BYTES)
+        room = bytearray(count)
+        try:
+            came = os.preadv(self._fd, [room], begin, os.RWF_NOWAIT)
+        except OSError:  # not in the page cache, or a file system that does not know the flag
+            return await asyncio.to_thread(os.pread, self._fd, count, begin)
+        return bytes(memoryview(room)[:came])
 
     def close(self) -> None:
         """Close the file."""

@@ -79,7 +79,7 @@ def _parts(manifest: Manifest) -> list[Want]:
 
 
 def _image_size(manifest: Manifest) -> int | None:
-    """Return what an image has in bytes, by its own words; None of an index, whose platforms are counted as they come."""
+    """Return the bytes of an image by its own words; None of an index, whose platforms are counted as they come."""
     if manifest.manifests or manifest.config is None:
         return None
     sizes = {part.digest: part.size for part in (manifest.config, *manifest.layers) if not part.foreign}

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from datetime import datetime
+from typing import Final, Literal, get_args
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -31,7 +32,11 @@ _TOKENS_MAX: Final = 4096
 _RETRY_MOST: Final = 3600
 _PARAMETER: Final = re.compile(r'(\w+)="([^"]*)"')
 
+#: For which a token is good: mirrors do not share any, and new settings begin anew.
+_Key = tuple[int, datetime, str | None, str]
+
 Kind = Literal["missing", "denied", "limited", "away", "wrong"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 class UpstreamError(Exception):
@@ -42,6 +47,11 @@ class UpstreamError(Exception):
         self.kind: Final = kind
         self.why: Final = why
         self.retry_after: Final = retry_after
+
+    @classmethod
+    def of(cls, kind: str | None, why: str, rests: int) -> "UpstreamError":
+        """Return the failure that was noted a while ago, and how long nobody asks again."""
+        return cls(next((known for known in KINDS if known == kind), "away"), why, rests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +68,8 @@ class Upstream:
 
     def __init__(self, streams: Streams) -> None:
         self._streams: Final = streams
-        self._tokens: dict[tuple[str, str | None, str], tuple[float, str]] = {}
-        self._dances: dict[tuple[str, str | None, str], asyncio.Lock] = {}
+        self._tokens: dict[_Key, tuple[float, str]] = {}
+        self._dances: dict[_Key, asyncio.Lock] = {}
         self.answers: Final[Counter[str]] = Counter()
 
     async def resolve(self, mirror: Mirror, repository: str, tag: str) -> Digest | None:
@@ -82,9 +92,9 @@ class Upstream:
         try:
             expected = Digest.of(body, "sha256") if told is None else Digest.parse(told)
         except InvalidName as error:
-            raise UpstreamError("wrong", "the upstream tells a digest that is none") from error
+            raise UpstreamError("wrong", "it tells a digest that is none") from error
         if Digest.of(body, expected.algorithm) != expected:
-            raise UpstreamError("wrong", "the upstream gave other bytes than their digest says")
+            raise UpstreamError("wrong", "it gave other bytes than their digest says")
         return UpstreamManifest(expected, media_type, body)
 
     @asynccontextmanager
@@ -93,6 +103,20 @@ class Upstream:
         headers = {"Range": f"bytes={begin}-"} if begin else {}
         async with self._asked("GET", mirror, repository, f"blobs/{digest}", headers) as stream:
             yield stream
+
+    async def referrers(self, mirror: Mirror, repository: str, subject: Digest) -> list[Digest]:
+        """List what refers to a manifest there: by its API, or the tag that stands for that. Raises UpstreamError."""
+        fallback = f"manifests/{subject.algorithm}-{subject.hex}"
+        for path in (f"referrers/{subject}", fallback):
+            try:
+                async with self._asked("GET", mirror, repository, path, {"Accept": OCI_INDEX}) as stream:
+                    return _referrers(await stream.read(MAX_MANIFEST_BYTES))
+            except UpstreamError as error:
+                if error.kind != "missing":
+                    raise
+            except Unavailable as error:
+                raise UpstreamError("away", str(error)) from error
+        return []
 
     async def is_open(self, mirror: Mirror, repository: str, reference: str) -> bool:
         """Return whether anybody may read an image there. Raises UpstreamError."""
@@ -146,7 +170,9 @@ class Upstream:
         self, method: str, mirror: Mirror, repository: str, path: str, headers: Mapping[str, str]
     ) -> AsyncIterator[Stream]:
         url = f"{mirror.url.rstrip('/')}/v2/{repository}/{path}"
-        key = (mirror.url, mirror.username, repository)
+        if mirror.is_locked:
+            raise UpstreamError("denied", "the password of this mirror cannot be opened: its key is gone")
+        key = (mirror.owner_id, mirror.changed_at, mirror.username, repository)
         async with AsyncExitStack() as stack:
             try:
                 sent = {**headers, **self._authorization(key)}
@@ -164,12 +190,12 @@ class Upstream:
                 raise failure
             yield stream
 
-    def _authorization(self, key: tuple[str, str | None, str]) -> dict[str, str]:
+    def _authorization(self, key: _Key) -> dict[str, str]:
         until, value = self._tokens.get(key, (0.0, ""))
         return {"Authorization": value} if until > time.monotonic() else {}
 
     async def _authorized(
-        self, mirror: Mirror, key: tuple[str, str | None, str], headers: Mapping[str, str], refused: str | None
+        self, mirror: Mirror, key: _Key, headers: Mapping[str, str], refused: str | None
     ) -> dict[str, str]:
         """Get what a challenge asks for, once for all who wait for it. Raises UpstreamError, Unavailable."""
         if len(self._tokens) > _TOKENS_MAX:
@@ -179,7 +205,7 @@ class Upstream:
             known = self._authorization(key)
             if known and known.get("Authorization") != refused:
                 return known
-            self._tokens[key] = await self._dance(mirror, key[2], headers.get("www-authenticate", ""))
+            self._tokens[key] = await self._dance(mirror, key[3], headers.get("www-authenticate", ""))
             return self._authorization(key)
 
     async def _dance(self, mirror: Mirror, repository: str, challenge: str) -> tuple[float, str]:
@@ -189,7 +215,7 @@ class Upstream:
         given = _given(challenge)
         realm = given.get("realm", "")
         if scheme != "bearer" or not _is_pinned(mirror, realm):
-            raise UpstreamError("denied", "the upstream sends to a realm that this mirror does not name")
+            raise UpstreamError("denied", "it sends to a realm that this mirror does not name")
         query = {"service": given.get("service", "")}
         if repository:
             query["scope"] = f"repository:{repository}:pull"
@@ -207,6 +233,13 @@ class Upstream:
         except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError) as error:
             raise UpstreamError("wrong", "the realm of the upstream gave no token") from error
         return time.monotonic() + seconds, f"Bearer {token}"
+
+
+def _referrers(body: bytes) -> list[Digest]:
+    try:
+        return [Digest.parse(found["digest"]) for found in orjson.loads(body)["manifests"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError, InvalidName) as error:
+        raise UpstreamError("wrong", "it gave no list of referrers") from error
 
 
 def _basic(mirror: Mirror) -> str:

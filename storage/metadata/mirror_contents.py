@@ -1,7 +1,8 @@
-"""What mirrors know of their upstreams' tags, what their manifests want, and the fetches of blobs."""
+"""Answers of the upstreams of mirrors, wants of their manifests, and the fetches of blobs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from storage.metadata.query import Executor, command, select
@@ -41,64 +42,95 @@ async def ensure_package(db: Executor, owner_id: int, image: str, visibility: st
     return None if made is None else made.id
 
 
-# -- tags
+# -- answers
 
 
 @dataclass(frozen=True, slots=True)
-class MirrorTag:
-    """What is known of a tag; ages and ``rests`` in seconds, None: never. ``rests``: until it may be asked again."""
+class Answer:
+    """The last answer of an upstream about a reference; ages and ``rests`` in seconds, None: never.
 
-    checked_age: float | None
-    rests: float | None
-    failures: int
-    failure: str | None
-    kept_deleted: bool
-
-
-_TAG: Final = select(
-    MirrorTag,
+    ``age`` of the last good answer; ``current``: told under the settings that the mirror has now; ``rests``: until the
+    upstream may be asked again; ``kind`` and ``why`` of a failure; ``asked``: a process is asking.
     """
-    SELECT extract(epoch FROM now() - checked_at)::float8 AS checked_age,
-           extract(epoch FROM retry_at - now())::float8 AS rests, failures, failure, kept_deleted
-      FROM mirror_tags WHERE package_id = $1 AND name = $2
+
+    told_at: datetime | None
+    age: float | None
+    current: bool
+    rests: float
+    failures: int
+    kind: str | None
+    why: str
+    asked: bool
+
+
+_ANSWER: Final = select(
+    Answer,
+    """
+    SELECT told_at, extract(epoch FROM now() - checked_at)::float8 AS age,
+           coalesce(told_at >= $4, false) AS current,
+           CASE WHEN told_at >= $4 AND retry_at > now() THEN extract(epoch FROM retry_at - now())::float8
+                ELSE 0 END AS rests,
+           failures, kind, coalesce(why, '') AS why, coalesce(asking_until > now(), false) AS asked
+      FROM mirror_answers WHERE owner_id = $1 AND image = $2 AND reference = $3
     """,
 )
 
 
-async def tag(db: Executor, package_id: int, name: str) -> MirrorTag | None:
-    """What is known of the upstream's tag."""
-    return await _TAG.maybe(db, package_id, name)
+async def answer(db: Executor, owner_id: int, image: str, reference: str, since: datetime) -> Answer | None:
+    """The last answer of a mirror's upstream about a reference; one from before ``since`` is not ``current``."""
+    return await _ANSWER.maybe(db, owner_id, image, reference, since)
 
 
-_CHECKED: Final = command(
+_ASK: Final = command(
     """
-    INSERT INTO mirror_tags (package_id, name, digest, checked_at, kept_deleted) VALUES ($1, $2, $3, now(), $4)
-    ON CONFLICT (package_id, name) DO UPDATE
-       SET digest = coalesce(excluded.digest, mirror_tags.digest), checked_at = now(), kept_deleted = $4,
-           failures = 0, failure = NULL, retry_at = NULL
+    INSERT INTO mirror_answers AS kept (owner_id, image, reference, asking_until)
+    SELECT owner_id, $2, $3, now() + make_interval(secs => $5) FROM mirrors WHERE owner_id = $1
+    ON CONFLICT (owner_id, image, reference) DO UPDATE SET asking_until = excluded.asking_until
+     WHERE (kept.asking_until IS NULL OR kept.asking_until <= now()) AND kept.told_at IS NOT DISTINCT FROM $4
+    """
+)
+_TOLD: Final = command(
+    """
+    UPDATE mirror_answers
+       SET asking_until = NULL, told_at = now(), kind = $4, why = $5,
+           checked_at = CASE WHEN $4::text IS NULL THEN now() ELSE checked_at END,
+           failures = CASE WHEN $4::text IS NULL THEN 0 ELSE failures + 1 END,
+           retry_at = CASE WHEN $4::text IS NULL THEN NULL ELSE now() + make_interval(secs => $6) END
+     WHERE owner_id = $1 AND image = $2 AND reference = $3
     """
 )
 
 
-async def checked(db: Executor, package_id: int, name: str, digest: Digest | None, *, gone: bool = False) -> None:
-    """Note that the upstream told what a tag is now; ``gone``: that it has none, and ours is kept."""
-    await _CHECKED.run(db, package_id, name, digest, gone)
+async def ask(
+    db: Executor, owner_id: int, image: str, reference: str, told_at: datetime | None, lease_seconds: float
+) -> bool:
+    """Take it upon a process to ask; False: another one does, or has been told something since ``told_at``."""
+    return await _ASK.run(db, owner_id, image, reference, told_at, lease_seconds) == 1
 
 
-_FAILED: Final = command(
+async def told(
+    db: Executor, owner_id: int, image: str, reference: str, kind: str | None, why: str | None, rests: float
+) -> None:
+    """Note what the upstream told; ``kind`` None: what was asked for, else nobody asks again for ``rests`` seconds."""
+    await _TOLD.run(db, owner_id, image, reference, kind, why, rests)
+
+
+# Of what is gone for longer than the collector's grace nobody needs to know when the upstream was asked for it.
+_FORGET: Final = command(
     """
-    INSERT INTO mirror_tags (package_id, name, failed_at, retry_at, failures, failure)
-    VALUES ($1, $2, now(), now() + make_interval(secs => $3), 1, $4)
-    ON CONFLICT (package_id, name) DO UPDATE
-       SET failed_at = now(), retry_at = excluded.retry_at, failures = mirror_tags.failures + 1,
-           failure = excluded.failure
+    DELETE FROM mirror_answers
+     WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM mirror_answers
+         WHERE told_at < now() - interval '30 days'
+            OR (told_at < now() - interval '1 day' AND (kind IS NOT NULL OR strpos(reference, ':') > 0))
+         ORDER BY told_at LIMIT $1))
     """
 )
 
 
-async def failed(db: Executor, package_id: int, name: str, rest_seconds: float, failure: str) -> None:
-    """Note that the upstream did not tell, so that nobody asks again for a while."""
-    await _FAILED.run(db, package_id, name, rest_seconds, failure)
+async def forget(db: Executor, limit: int) -> int:
+    """Forget old answers of upstreams, ``limit`` at most; how many."""
+    return await _FORGET.run(db, limit)
 
 
 # -- what is wanted
@@ -139,7 +171,7 @@ _SIZED: Final = command("UPDATE manifests SET image_size = $3 WHERE package_id =
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a manifest names and is not here."""
+    """A part that a manifest names and that is not here."""
 
     digest: Digest
     size: int
@@ -200,43 +232,71 @@ async def manifest_came(tx: Executor, package_id: int, digest: Digest) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """The fetch of a blob. ``open``: its session takes bytes; ``leased``: a process is at it."""
+    """The fetch of a blob. ``open``: its session takes bytes; ``leased``: a process is at it.
 
-    upload: UploadId
+    ``stored``: the blob is in the package; ``rests``: seconds until it may be asked for again, and why.
+    """
+
+    stored: bool
+    upload: UploadId | None
     open: bool
     leased: bool
-    received: int
+    rests: float
+    kind: str | None
+    why: str
 
 
 _FETCH: Final = select(
     Fetch,
     """
-    SELECT fetched.upload_id AS upload, coalesce(session.state = 'open' AND session.expires_at > now(), false) AS open,
-           coalesce(session.lease_until > now(), false) AS leased, coalesce(session.received, 0) AS received
-      FROM mirror_fetches fetched LEFT JOIN uploads session ON session.id = fetched.upload_id
-     WHERE fetched.package_id = $1 AND fetched.digest = $2
+    SELECT EXISTS (SELECT FROM package_blobs WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL) AS stored,
+           fetched.upload_id AS upload,
+           coalesce(session.state = 'open' AND session.expires_at > now(), false) AS open,
+           coalesce(session.lease_until > now(), false) AS leased,
+           CASE WHEN fetched.failed_at >= $3 AND fetched.retry_at > now()
+                THEN extract(epoch FROM fetched.retry_at - now())::float8 ELSE 0 END AS rests,
+           fetched.kind, coalesce(fetched.why, '') AS why
+      FROM (VALUES (1)) AS always (one)
+      LEFT JOIN mirror_fetches fetched ON fetched.package_id = $1 AND fetched.digest = $2
+      LEFT JOIN uploads session ON session.id = fetched.upload_id
     """,
 )
 _BEGIN: Final = command(
     """
-    INSERT INTO mirror_fetches (package_id, digest, upload_id, size) VALUES ($1, $2, $3, $4)
+    INSERT INTO mirror_fetches AS kept (package_id, digest, upload_id, size)
+    SELECT $1, $2, $3, $4
+     WHERE NOT EXISTS (SELECT FROM package_blobs WHERE package_id = $1 AND digest = $2 AND deleted_at IS NULL)
     ON CONFLICT (package_id, digest) DO UPDATE
-       SET upload_id = excluded.upload_id, size = excluded.size, started_at = now()
-     WHERE NOT EXISTS (SELECT FROM uploads WHERE id = mirror_fetches.upload_id AND state = 'open'
-                                             AND expires_at > now())
+       SET upload_id = excluded.upload_id, size = excluded.size, started_at = now(),
+           failed_at = NULL, retry_at = NULL, kind = NULL, why = NULL
+     WHERE NOT EXISTS (SELECT FROM uploads WHERE id = kept.upload_id AND state = 'open' AND expires_at > now())
+    """
+)
+_FAIL: Final = command(
+    """
+    UPDATE mirror_fetches
+       SET failed_at = now(), retry_at = now() + make_interval(secs => $4), kind = $5, why = $6
+     WHERE package_id = $1 AND digest = $2 AND upload_id = $3
     """
 )
 _END: Final = command("DELETE FROM mirror_fetches WHERE package_id = $1 AND digest = $2 AND upload_id = $3")
 
 
-async def fetch(db: Executor, package_id: int, digest: Digest) -> Fetch | None:
-    """Find the fetch of a blob."""
-    return await _FETCH.maybe(db, package_id, digest)
+async def fetch(db: Executor, package_id: int, digest: Digest, since: datetime) -> Fetch:
+    """How far a blob is; a failure before ``since`` counts no more."""
+    return await _FETCH.one(db, package_id, digest, since)
 
 
 async def begin_fetch(db: Executor, package_id: int, digest: Digest, upload: UploadId, size: int) -> bool:
-    """Make a session the fetch of a blob; False: there is another one that is open."""
+    """Make a session the fetch of a blob; False: there is another one that is open, or the blob is here."""
     return await _BEGIN.run(db, package_id, digest, upload, size) == 1
+
+
+async def fail_fetch(
+    db: Executor, package_id: int, digest: Digest, upload: UploadId, *, rests: float, kind: str, why: str
+) -> None:
+    """Note that a fetch failed, so that nobody asks again for ``rests`` seconds; its session can be gone on with."""
+    await _FAIL.run(db, package_id, digest, upload, rests, kind, why)
 
 
 async def end_fetch(db: Executor, package_id: int, digest: Digest, upload: UploadId) -> None:

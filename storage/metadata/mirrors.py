@@ -269,26 +269,27 @@ async def reseal(db: Executor, former: SealedMirror, secret: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """What the upstream last said. ``failing``: tags that it did not tell of when it was last asked, up to COUNTED."""
+    """What the upstream last said. ``failing``: references that it did not tell of when last asked, up to COUNTED."""
 
     answered_at: datetime | None
     failed_at: datetime | None
     failure: str | None
-    pulls_left: str | None
     failing: int
     fetching: int
 
 
-_FAILING: Final[LiteralString] = """mirror_tags tag JOIN packages package ON package.id = tag.package_id
-     WHERE package.owner_id = $1 AND package.deleted_at IS NULL AND tag.failure IS NOT NULL"""
+_FAILING: Final[LiteralString] = "mirror_answers WHERE owner_id = $1 AND kind <> 'missing'"
 _FETCHING: Final[LiteralString] = """mirror_fetches fetched JOIN packages package ON package.id = fetched.package_id
      WHERE package.owner_id = $1"""
 _STATE: Final = select(
     MirrorState,
     f"""
-    SELECT state.answered_at, state.failed_at, state.failure, state.pulls_left,
+    SELECT (SELECT max(told_at) FROM mirror_answers WHERE owner_id = $1 AND (kind IS NULL OR kind = 'missing'))
+               AS answered_at,
+           last.told_at AS failed_at, last.why AS failure,
            {counted(_FAILING)} AS failing, {counted(_FETCHING)} AS fetching
-      FROM (SELECT 1) AS one LEFT JOIN mirror_states state ON state.owner_id = $1
+      FROM (SELECT 1) AS one
+      LEFT JOIN (SELECT told_at, why FROM {_FAILING} ORDER BY told_at DESC LIMIT 1) AS last ON true
     """,
 )
 
@@ -296,32 +297,3 @@ _STATE: Final = select(
 async def state(db: Executor, owner_id: int) -> MirrorState:
     """What the upstream of a mirror last said, and what is under way."""
     return await _STATE.one(db, owner_id)
-
-
-_SAY: Final = command(
-    """
-    INSERT INTO mirror_states (owner_id, answered_at, failed_at, failure, pulls_left)
-    SELECT owner_id, to_timestamp($2), to_timestamp($3), $4, $5 FROM mirrors WHERE owner_id = $1
-    ON CONFLICT (owner_id) DO UPDATE
-       SET answered_at = greatest(mirror_states.answered_at, excluded.answered_at),
-           failure = CASE WHEN excluded.failed_at >= coalesce(mirror_states.failed_at, excluded.failed_at)
-                          THEN excluded.failure ELSE mirror_states.failure END,
-           failed_at = greatest(mirror_states.failed_at, excluded.failed_at),
-           pulls_left = coalesce(excluded.pulls_left, mirror_states.pulls_left)
-    """
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What an upstream last said to a process; times in Unix seconds."""
-
-    answered: float | None = None
-    failed: float | None = None
-    failure: str | None = None
-    pulls_left: str | None = None
-
-
-async def say(db: Executor, owner_id: int, said: Said) -> None:
-    """Write down what an upstream last said."""
-    await _SAY.run(db, owner_id, said.answered, said.failed, said.failure, said.pulls_left)

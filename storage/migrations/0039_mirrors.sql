@@ -26,35 +26,29 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON mirrors
 CREATE TABLE mirror_names (
     name     text    NOT NULL COLLATE "C",
     is_host  boolean NOT NULL,
-    owner_id bigint  NOT NULL REFERENCES mirrors ON DELETE CASCADE,
+    owner_id bigint  NOT NULL REFERENCES mirrors (owner_id) ON DELETE CASCADE,
     place    integer NOT NULL,  -- in the order of the owner's list
     PRIMARY KEY (name, is_host)
 );
 CREATE INDEX mirror_names_owner ON mirror_names (owner_id, is_host, place);
 
--- What the upstream of a mirror last said, as the processes write it down now and then.
-CREATE TABLE mirror_states (
-    owner_id    bigint      PRIMARY KEY REFERENCES mirrors ON DELETE CASCADE,
-    answered_at timestamptz,  -- when it last gave what it was asked for, or said that there is none
-    failed_at   timestamptz,  -- and when it last did not
-    failure     text,
-    pulls_left  text          -- of its rate limit, in its own words
-);
-
--- What is known of the upstream's tags, and of digests that it does not have; what is served stands in tags.
-CREATE TABLE mirror_tags (
-    package_id   bigint      NOT NULL REFERENCES packages (id) ON DELETE CASCADE,
-    name         text        NOT NULL COLLATE "C",
-    digest       text        COLLATE "C",           -- NULL: never seen there
-    checked_at   timestamptz,                       -- when the upstream last told what the tag is
-    failed_at    timestamptz,                       -- when it last did not
-    retry_at     timestamptz,                       -- and nobody asks again before
+-- What the upstreams last told of tags, of digests that are not here, and of referrers; what is served stands in tags.
+CREATE TABLE mirror_answers (
+    owner_id     bigint      NOT NULL REFERENCES mirrors (owner_id) ON DELETE CASCADE,
+    image        text        NOT NULL COLLATE "C",
+    reference    text        NOT NULL COLLATE "C",  -- a tag, a digest, or referrers:DIGEST
+    asking_until timestamptz,                       -- a process is asking; all others wait for what it hears
+    told_at      timestamptz,                       -- of the last answer
+    checked_at   timestamptz,                       -- of the last good one
+    retry_at     timestamptz,                       -- nobody asks again before
     failures     integer     NOT NULL DEFAULT 0,    -- in a row
-    failure      text,
-    kept_deleted boolean     NOT NULL DEFAULT false, -- gone there, kept here
-    PRIMARY KEY (package_id, name)
+    kind         text        CHECK (kind IN ('missing', 'denied', 'limited', 'away', 'wrong')),  -- NULL: it is there
+    why          text,
+    PRIMARY KEY (owner_id, image, reference)
 );
-CREATE INDEX mirror_tags_failing ON mirror_tags (package_id) WHERE failure IS NOT NULL;
+CREATE INDEX mirror_answers_told ON mirror_answers (told_at);
+CREATE INDEX mirror_answers_good ON mirror_answers (owner_id, told_at) WHERE kind IS NULL OR kind = 'missing';
+CREATE INDEX mirror_answers_failed ON mirror_answers (owner_id, told_at) WHERE kind <> 'missing';
 
 -- What the manifests of mirrors name and is not here yet: a blob, or the manifest of a platform. It moves to manifest_blobs and
 -- manifest_children as it arrives.
@@ -77,5 +71,9 @@ CREATE TABLE mirror_fetches (
     upload_id  uuid        NOT NULL,
     size       bigint      NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
+    failed_at  timestamptz,
+    retry_at   timestamptz,                       -- nobody asks again before
+    kind       text,                              -- as of mirror_answers
+    why        text,
     PRIMARY KEY (package_id, digest)
 );

@@ -55,7 +55,7 @@ class Mirrored:
     async def set(self, what: str) -> None:
         """Change the settings of the mirror."""
         for replica in self.registry.replicas:
-            await replica.db.execute(f"UPDATE mirrors SET {what}")
+            await replica.db.execute(f"UPDATE mirrors SET {what}, changed_at = now()")
             await replica.mirroring.look()
 
 

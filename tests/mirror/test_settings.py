@@ -56,7 +56,7 @@ async def test_owners_set_members_see_and_nobody_else(setting: Setting) -> None:
     assert (await setting.put(people.owner, 200))["allow"] == []
     await setting.put(people.owner, 200)  # nothing is different: no event
     status = await people.ok("GET", f"{MIRROR}/status", people.member)
-    assert (status["failing_tags"], status["fetching"]) == (0, 0)
+    assert (status["failing"], status["fetching"]) == (0, 0)
     for token, refused in ((people.member, 403), (people.stranger, 404)):
         await people.ok("DELETE", MIRROR, token, status=refused)
     await people.ok("DELETE", MIRROR, people.owner, status=204)

@@ -80,8 +80,7 @@ async def get_status(call: ApiCall) -> web.Response:
             "answered_at": found.answered_at,
             "failed_at": found.failed_at,
             "failure": found.failure,
-            "pulls_left": found.pulls_left,
-            "failing_tags": found.failing,
+            "failing": found.failing,
             "fetching": found.fetching,
         }
     )

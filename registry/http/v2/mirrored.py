@@ -1,6 +1,6 @@
 """Pulls from mirrors: what is missing is fetched, and a tag that was not looked at for a while is asked for.
 
-The rights are those of every pull; who may cause a first fetch, the mirror says.
+The rights are those of every pull; who may cause a fetch, the mirror says: others get what is here.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,7 @@ from auth.permissions import may
 from registry.errors import BlobUnknown, ManifestUnknown, NameUnknown, RegistryError
 from registry.http.server.message import Response
 from registry.http.server.sending import send
+from registry.http.v2.blob_heads import blob_headers, described, spans
 from registry.http.v2.call import Call, unauthorized
 from registry.mirror.blobs import Place
 from registry.mirror.mirroring import Stale, allows
@@ -33,54 +34,54 @@ Again = Callable[[], Awaitable[Response]]
 def is_due(call: Call, found: ResolvedManifest) -> bool:
     """Return whether a mirror's tag that was found is to be looked at before it is served."""
     mirroring, tag = call.services.mirroring, call.oci.tag
-    if found.owner_id not in mirroring.known or tag is None or found.package_id is None:
+    mirror = mirroring.of(found.owner_id)
+    if mirror is None or tag is None or found.package_id is None:
         return False
-    return mirroring.is_due(found.package_id, tag)
+    return mirroring.is_due(found.package_id, tag) and _may_fetch(call, found, mirror)
 
 
 async def looked_at(call: Call, found: ResolvedManifest) -> Stale | None:
     """Ask for a tag that is due; return why what is served may be old."""
     mirror, tag = call.services.mirroring.of(found.owner_id), call.oci.tag
-    if mirror is None or tag is None or found.digest is None:
+    if mirror is None or tag is None or found.digest is None or found.package_id is None:
         return None
     return await call.services.mirroring.refresh(mirror, call.oci.package, found.package_id, tag, Digest(found.digest))
 
 
+async def referrers(call: Call, found: AccessFacts) -> Stale | None:
+    """Fetch what refers to a digest there; return why what is here may be old."""
+    mirror, subject = call.services.mirroring.of(found.owner_id), call.oci.digest
+    if mirror is None or subject is None or found.package_id is None or not _may_fetch(call, found, mirror):
+        return None
+    return await call.services.mirroring.referrers(mirror, call.oci.package, found.package_id, subject)
+
+
 async def fetched(call: Call, found: Any, error: RegistryError, again: Again) -> Response:
-    """Fetch what was not found, and answer by ``again``. Raises ``error`` where it is no mirror's, or not the caller's."""
+    """Fetch what was not found, and answer by ``again``. Raises ``error`` if it is not a mirror's, or the caller's."""
     mirror = call.services.mirroring.of(found.owner_id)
-    if mirror is None:
+    if mirror is None or (found.package_id is not None and isinstance(error, NameUnknown)):
+        raise error  # hidden is hidden
+    if call.identity.token_id is None and mirror.fetch_by != "anonymous":
+        raise unauthorized(call.http, call.services, call.oci, None)
+    if not _may_fetch(call, found, mirror):
         raise error
-    _check(call, found, mirror, error)
     if call.oci.kind in {Kind.BLOB_GET, Kind.BLOB_HEAD}:
         return await _blob(call, found, mirror, error, again)
-    mirroring, name = call.services.mirroring, call.oci.package
-    if call.oci.tag is not None:
-        await mirroring.refresh(mirror, name, found.package_id, call.oci.tag, None)
-    elif call.oci.digest is not None:
-        await mirroring.fetch(mirror, name, found.package_id, call.oci.digest)
+    await call.services.mirroring.first(mirror, call.oci.package, found.package_id, call.oci.digest, call.oci.tag)
     return await again()
 
 
-def _check(call: Call, found: AccessFacts, mirror: Mirror, error: RegistryError) -> None:
-    """Refuse who may not have this fetched: hidden is hidden. Raises ``error``, Unauthorized."""
-    action = Action.PUSH if mirror.fetch_by == "write" else Action.PULL
-    if found.package_id is None:  # as an internal package, which it is about to be
-        facts = msgspec.structs.replace(found, package_id=0, visibility="internal", role=found.namespace_role)
-    else:
-        facts = found
-        if isinstance(error, NameUnknown):
-            raise error
+def _may_fetch(call: Call, found: AccessFacts, mirror: Mirror) -> bool:
+    """Return whether the caller, who may read what is here, may have more fetched."""
     if call.identity.token_id is None and mirror.fetch_by != "anonymous":
-        raise unauthorized(call.http, call.services, call.oci, None)
-    if not may(call.identity, action, call.oci.package, facts):
-        raise error
+        return False
+    if found.package_id is None:  # as the package that it is about to be
+        shown = "public" if mirror.fetch_by == "anonymous" else "internal"
+        found = msgspec.structs.replace(found, package_id=0, visibility=shown, role=found.namespace_role)
+    return may(call.identity, Action.PUSH if mirror.fetch_by == "write" else Action.PULL, call.oci.package, found)
 
 
 async def _blob(call: Call, found: Any, mirror: Mirror, error: RegistryError, again: Again) -> Response:
-    # The helpers of pulls are asked for here: they ask for this module.
-    from registry.http.v2 import pulls  # noqa: PLC0415
-
     digest, package_id, services = call.oci.digest, found.package_id, call.services
     if digest is None or package_id is None or mirror.paused or not allows(mirror, call.oci.package.image):
         raise error
@@ -88,23 +89,18 @@ async def _blob(call: Call, found: Any, mirror: Mirror, error: RegistryError, ag
     if wanted is None:
         raise error
     if call.oci.kind is Kind.BLOB_HEAD:
-        return pulls.described(call, wanted.size)
-
-    async def is_stored() -> bool:
-        return (await services.lookups.blob(call.identity.token_id, call.oci.package, digest)).size is not None
-
+        return described(call, wanted.size)
     place = Place(mirror, package_id, services.mirroring.there(mirror, call.oci.package), digest, wanted.size)
-    spans = pulls.spans(call, wanted.size)
-    span: Span | None = spans[0] if spans is not None and len(spans) == 1 else None
-    if spans is not None and len(spans) > 1:
+    asked = spans(call, wanted.size)
+    span: Span | None = asked[0] if asked is not None and len(asked) == 1 else None
+    if asked is not None and len(asked) > 1:
         span = Span(wanted.size - 1, wanted.size)  # several at once are sent of the whole
-    growing = await services.mirroring.blobs.opened(place, span, is_stored)
+    growing = await services.mirroring.blobs.opened(place, span)
     if growing is None:
         return await again()
     try:
-        response = Response(
-            200 if span is None else 206, pulls.blob_headers(digest, span, wanted.size), length=growing.size
-        )
+        status, headers = 200 if span is None else 206, blob_headers(digest, span, wanted.size)
+        response = Response(status, headers, length=growing.size)
         await send(call.http, response, growing, services.settings.http.stall_seconds)
     finally:
         growing.close()

@@ -19,15 +19,12 @@ from registry.http.rate_limits import pulls_left, take_pull
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
 from registry.http.v2 import mirrored
+from registry.http.v2.blob_heads import blob_headers, described, digest_of, spans, whole_headers
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.headers import (
     PART_END,
-    content_range,
     etag,
-    if_range,
     none_match,
-    parse_range,
-    parse_ranges,
     part_head,
 )
 from registry.oci.media_types import OCTET_STREAM
@@ -80,7 +77,9 @@ class LookUp(Generic[Row]):
 def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
     """Render the stored bytes, untouched."""
     digest, media_type = _known(call, found)
-    return None if mirrored.is_due(call, found) else _rendered(call, found, digest, media_type)
+    if call.services.mirroring.known and mirrored.is_due(call, found):
+        return None
+    return _rendered(call, found, digest, media_type)
 
 
 def _rendered(call: Call, found: ResolvedManifest, digest: Digest, media_type: str) -> Response | None:
@@ -101,7 +100,7 @@ def _rendered(call: Call, found: ResolvedManifest, digest: Digest, media_type: s
 
 async def _read_manifest(call: Call, found: ResolvedManifest) -> Response:
     digest, media_type = _known(call, found)
-    if mirrored.is_due(call, found):
+    if call.services.mirroring.known and mirrored.is_due(call, found):
         stale = await mirrored.looked_at(call, found)
         found = await _MANIFEST.rows(call.services.lookups, call.oci).one(
             *key(call.identity.token_id, call.oci.package, str(call.oci.reference))
@@ -177,7 +176,7 @@ def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
 
 async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
     """Promise a pusher that the blob stays, once the store has shown it; who hears that it is missing pushes it."""
-    size, digest, db = _size(call, blob), _digest(call), call.services.db
+    size, digest, db = _size(call, blob), digest_of(call), call.services.db
     place = blob.object_key
     if blob.suspect or (place is not None and not await blobs.is_there(db, call.services.stores, digest, place, size)):
         raise BlobUnknown(digest)
@@ -186,16 +185,9 @@ async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
     return described(call, size)
 
 
-def described(call: Call, size: int) -> Response:
-    """Render the head of a blob of ``size`` bytes, or of the part that is asked for."""
-    span = parse_range(call.http.field(b"range"), size)
-    status = 200 if span is None else 206
-    return Response(status, blob_headers(_digest(call), span, size), length=size if span is None else span.size)
-
-
 def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     """Render the bytes that are in Postgres, or the redirect to the store."""
-    size, digest = _size(call, blob), _digest(call)
+    size, digest = _size(call, blob), digest_of(call)
     if _unchanged(call, etag(digest)):
         return Response(304, {**HEADERS, "ETag": etag(digest)})
     asked = spans(call, size)
@@ -218,7 +210,7 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
 
 async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     """Redirect with credentials that have to be renewed, or stream the bytes through us."""
-    size, digest, stores = _size(call, blob), _digest(call), call.services.stores
+    size, digest, stores = _size(call, blob), digest_of(call), call.services.stores
     db, place, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
     assert place is not None  # noqa: S101 - told by _blob()
     asked = spans(call, size)
@@ -249,16 +241,8 @@ def _several(call: Call, spans: Sequence[Span], size: int) -> tuple[Response, Se
         (part_head(boundary, OCTET_STREAM, span, size), span, PART_END if number < len(spans) else last)
         for number, span in enumerate(spans, 1)
     ]
-    headers = {**_whole(_digest(call)), "Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    headers = {**whole_headers(digest_of(call)), "Content-Type": f"multipart/byteranges; boundary={boundary}"}
     return Response(206, headers, length=sum(len(head) + span.size + len(end) for head, span, end in parts)), parts
-
-
-def spans(call: Call, size: int) -> Sequence[Span] | None:
-    """Return the parts of a blob that are asked for; None: all of it."""
-    asked = call.http.field(b"range")
-    if asked is None or not if_range(call.http.field(b"if-range"), etag(_digest(call))):
-        return None
-    return parse_ranges(asked, size)
 
 
 def _redirect(call: Call, digest: Digest, url: str, size: int) -> Response:
@@ -269,32 +253,8 @@ def _redirect(call: Call, digest: Digest, url: str, size: int) -> Response:
 def _size(call: Call, blob: LocatedBlob) -> int:
     call.authorize(Action.PULL, blob)
     if blob.size is None:
-        raise BlobUnknown(_digest(call))
+        raise BlobUnknown(digest_of(call))
     return blob.size
-
-
-def _digest(call: Call) -> Digest:
-    assert call.oci.digest is not None  # noqa: S101 - the parser sets it for every kind that comes here
-    return call.oci.digest
-
-
-def blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, str]:
-    """Render the headers of a response that has the blob of ``size`` bytes, or ``span`` of it."""
-    return _whole(digest) if span is None else {**_whole(digest), "Content-Range": content_range(span, size)}
-
-
-@lru_cache(maxsize=1024)
-def _whole(digest: Digest) -> Rendered:
-    return Rendered(
-        {
-            **HEADERS,
-            "Content-Type": OCTET_STREAM,
-            "Content-Disposition": "attachment",
-            "Docker-Content-Digest": digest,
-            "ETag": etag(digest),
-            "Accept-Ranges": "bytes",
-        }
-    )
 
 
 _MANIFEST: Final = LookUp(

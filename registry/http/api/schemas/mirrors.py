@@ -41,6 +41,7 @@ class MirrorStatus(TypedDict):
     answered_at: Annotated[Time | None, Meta(description="When it last answered as it should; null: never.")]
     failed_at: Annotated[Time | None, Meta(description="When it last did not.")]
     failure: Annotated[str | None, Meta(description="And what it said then.")]
-    pulls_left: Annotated[str | None, Meta(description="Its header ratelimit-remaining.")]
-    failing_tags: Annotated[Count, Meta(description="Tags that it did not tell of when last asked, up to 10,000.")]
+    failing: Annotated[
+        Count, Meta(description="Tags and digests that it did not tell of when last asked, up to 10,000.")
+    ]
     fetching: Annotated[Count, Meta(description="Blobs that are being fetched.")]
