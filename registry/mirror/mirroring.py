@@ -199,9 +199,8 @@ class Mirroring:
         got = await self.upstream.manifest(mirror, there, reference)
         if package_id is None:
             is_open = await self.upstream.is_open(mirror, there, reference)
-            shown = "public" if mirror.fetch_by == "anonymous" else "internal"
             package_id = await mirror_contents.ensure_package(
-                self.db, mirror.owner_id, name.image, shown if is_open else "private"
+                self.db, mirror.owner_id, name.image, made_as(mirror) if is_open else "private"
             )
             if package_id is None:
                 raise NameUnknown(name)
@@ -240,6 +239,11 @@ def allows(mirror: Mirror, image: str) -> bool:
         return any(re.fullmatch(pattern_of(glob), image) for glob in globs)
 
     return (not mirror.allow or fits(mirror.allow)) and not fits(mirror.deny)
+
+
+def made_as(mirror: Mirror) -> str:
+    """Return the visibility of a package that a fetch makes; what the upstream shows to nobody is private instead."""
+    return "public" if mirror.fetch_by == "anonymous" else "internal"
 
 
 def _stale(mirror: Mirror, failure: UpstreamError, age: float | None) -> Stale:

@@ -42,6 +42,19 @@ async def ensure_package(db: Executor, owner_id: int, image: str, visibility: st
     return None if made is None else made.id
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    role: str
+
+
+_MEMBER: Final = select(_Member, "SELECT role FROM memberships WHERE org_id = $1 AND user_id = $2")
+
+
+async def is_member(db: Executor, owner_id: int, account_id: int) -> bool:
+    """Return whether an account is a member of a mirror's organization."""
+    return await _MEMBER.maybe(db, owner_id, account_id) is not None
+
+
 # -- answers
 
 
