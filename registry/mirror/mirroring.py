@@ -157,8 +157,8 @@ class Mirroring:
         if heard.failure is None:
             return self._note(package_id, tag, heard.rests or good_for, None)
         stale = _stale(mirror, heard.failure, heard.age)
-        gone = heard.failure.kind == "missing"
-        if mirror.stale_seconds is not None and not gone and (heard.age or 0) > mirror.stale_seconds:
+        too_old = mirror.stale_seconds is not None and (heard.age is None or heard.age > mirror.stale_seconds)
+        if too_old and heard.failure.kind != "missing":
             raise told(mirror, ManifestUnknown(tag), heard.failure)
         self.counts["stale"] += 1
         return self._note(package_id, tag, heard.rests, stale)

@@ -128,22 +128,18 @@ async def told(
     await _TOLD.run(db, owner_id, image, reference, kind, why, rests)
 
 
-# Of what is gone for longer than the collector's grace nobody needs to know when the upstream was asked for it.
 _FORGET: Final = command(
     """
     DELETE FROM mirror_answers
      WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM mirror_answers
-         WHERE told_at < now() - interval '30 days'
-            OR (told_at < now() - interval '1 day' AND (kind IS NOT NULL OR strpos(reference, ':') > 0))
-         ORDER BY told_at LIMIT $1))
+        SELECT ctid FROM mirror_answers WHERE told_at < now() - make_interval(days => $1) ORDER BY told_at LIMIT $2))
     """
 )
 
 
-async def forget(db: Executor, limit: int) -> int:
-    """Forget old answers of upstreams, ``limit`` at most; how many."""
-    return await _FORGET.run(db, limit)
+async def forget(db: Executor, days: int, limit: int) -> int:
+    """Forget answers of upstreams that are older than ``days``, ``limit`` at most; how many."""
+    return await _FORGET.run(db, days, limit)
 
 
 # -- what is wanted
