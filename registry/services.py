@@ -9,6 +9,7 @@ from auth.bearer import Bearer
 from registry.config import Settings
 from registry.hooks.hooks import Hooks
 from registry.mirror.mirroring import Mirroring
+from registry.mirror.settings import MirrorSettings
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
@@ -66,6 +67,11 @@ class Services:
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.
     warned: list[str] = field(default_factory=list)
+
+    @property
+    def mirror_settings(self) -> MirrorSettings:
+        """The rules of the settings of mirrors."""
+        return MirrorSettings(self.mirroring, self.settings.egress_allow, self.settings.own_hosts)
 
     @property
     def service(self) -> str:

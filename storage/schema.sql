@@ -603,6 +603,13 @@ CREATE TABLE mirror_fetches (
     why text
 );
 
+CREATE TABLE mirror_names (
+    name text NOT NULL COLLATE pg_catalog."C",
+    is_host boolean NOT NULL,
+    owner_id bigint NOT NULL,
+    place integer NOT NULL
+);
+
 CREATE TABLE mirror_wanted (
     package_id bigint NOT NULL,
     digest text NOT NULL COLLATE pg_catalog."C",
@@ -615,8 +622,6 @@ CREATE TABLE mirror_wanted (
 CREATE TABLE mirrors (
     owner_id bigint NOT NULL,
     url text NOT NULL,
-    aliases text[] DEFAULT '{}'::text[] NOT NULL,
-    hosts text[] DEFAULT '{}'::text[] NOT NULL,
     username text,
     secret bytea,
     realm_hosts text[] DEFAULT '{}'::text[] NOT NULL,
@@ -1091,6 +1096,9 @@ ALTER TABLE ONLY mirror_answers
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_pkey PRIMARY KEY (package_id, digest);
 
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_pkey PRIMARY KEY (name, is_host);
+
 ALTER TABLE ONLY mirror_wanted
     ADD CONSTRAINT mirror_wanted_pkey PRIMARY KEY (package_id, digest, manifest);
 
@@ -1279,13 +1287,15 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
+CREATE INDEX mirror_answers_failed ON mirror_answers USING btree (owner_id, told_at) WHERE (kind <> 'missing'::text);
+
+CREATE INDEX mirror_answers_good ON mirror_answers USING btree (owner_id, told_at) WHERE ((kind IS NULL) OR (kind = 'missing'::text));
+
 CREATE INDEX mirror_answers_told ON mirror_answers USING btree (told_at);
 
+CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
+
 CREATE INDEX mirror_wanted_manifest ON mirror_wanted USING btree (package_id, manifest);
-
-CREATE INDEX mirrors_aliases ON mirrors USING gin (aliases);
-
-CREATE INDEX mirrors_hosts ON mirrors USING gin (hosts);
 
 CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
 
@@ -1505,6 +1515,9 @@ ALTER TABLE ONLY mirror_answers
 
 ALTER TABLE ONLY mirror_fetches
     ADD CONSTRAINT mirror_fetches_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY mirror_wanted
     ADD CONSTRAINT mirror_wanted_package_id_manifest_fkey FOREIGN KEY (package_id, manifest) REFERENCES manifests(package_id, digest) ON DELETE CASCADE;

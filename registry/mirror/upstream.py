@@ -9,7 +9,7 @@ import base64
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -131,6 +131,40 @@ class Upstream:
             raise
         return True
 
+    async def introduce(self, mirror: Mirror) -> Sequence[str]:
+        """Ask the upstream who it is, with the credentials of a mirror-to-be.
+
+        Returns the hosts beside its own that its tokens come from: to be pinned. Raises UpstreamError.
+        """
+        try:
+            return await self._introduced(mirror)
+        except Unavailable as error:
+            raise UpstreamError("away", f"{error}, or it has no address that mirrors may reach") from error
+        except UpstreamError as error:
+            if error.kind != "denied":
+                raise
+            why = "it refuses the user name and password" if mirror.username else "it wants a user name"
+            raise UpstreamError("denied", why) from error
+
+    async def _introduced(self, mirror: Mirror) -> Sequence[str]:
+        url = f"{mirror.url.rstrip('/')}/v2/"
+        async with self._streams.open("GET", url, {}) as stream:
+            status, told = stream.status, stream.headers.get("www-authenticate", "")
+        if status == 200:  # noqa: PLR2004
+            return ()
+        if status != 401:  # noqa: PLR2004
+            raise UpstreamError("wrong", f"it answers /v2/ with {status}, as no registry does")
+        if told.partition(" ")[0].lower() == "basic":
+            async with self._streams.open("GET", url, {} if mirror.username is None else _signed(mirror)) as stream:
+                failure = _failure(stream)
+            if failure is not None:
+                raise failure
+            return ()
+        where = urlsplit(_given(told).get("realm", "")).netloc
+        hosts = () if where in {"", urlsplit(mirror.url).netloc} else (where,)
+        await self._dance(replace(mirror, realm_hosts=hosts), "", told)
+        return hosts
+
     @asynccontextmanager
     async def _asked(
         self, method: str, mirror: Mirror, repository: str, path: str, headers: Mapping[str, str]
@@ -178,15 +212,17 @@ class Upstream:
         scheme = challenge.partition(" ")[0].lower()
         if scheme == "basic" and mirror.username is not None:
             return time.monotonic() + _TOKEN_SECONDS, _basic(mirror)
-        given = dict(_PARAMETER.findall(challenge))
+        given = _given(challenge)
         realm = given.get("realm", "")
         if scheme != "bearer":
             raise UpstreamError("denied", "401")
         if not _is_pinned(mirror, realm):
             raise UpstreamError("denied", "it sends to a realm that this mirror does not name")
-        query = {"service": given.get("service", ""), "scope": f"repository:{repository}:pull"}
+        query = {"service": given.get("service", "")}
+        if repository:
+            query["scope"] = f"repository:{repository}:pull"
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-        headers = {} if mirror.username is None else {"Authorization": _basic(mirror)}
+        headers = {} if mirror.username is None else _signed(mirror)
         async with self._streams.open("GET", url, headers) as stream:
             failure = _failure(stream)
             if failure is not None:
@@ -210,6 +246,14 @@ def _referrers(body: bytes) -> list[Digest]:
 
 def _basic(mirror: Mirror) -> str:
     return "Basic " + base64.b64encode(f"{mirror.username}:{mirror.password or ''}".encode()).decode()
+
+
+def _signed(mirror: Mirror) -> dict[str, str]:
+    return {"Authorization": _basic(mirror)}
+
+
+def _given(challenge: str) -> Mapping[str, str]:
+    return dict(_PARAMETER.findall(challenge))
 
 
 def _is_pinned(mirror: Mirror, realm: str) -> bool:

@@ -3,8 +3,6 @@
 CREATE TABLE mirrors (
     owner_id        bigint      PRIMARY KEY REFERENCES accounts (id),
     url             text        NOT NULL,
-    aliases         text[]      NOT NULL DEFAULT '{}',  -- what clients call the upstream in ns=
-    hosts           text[]      NOT NULL DEFAULT '{}',  -- our own names that stand for the upstream
     username        text,
     secret          bytea,                              -- sealed
     realm_hosts     text[]      NOT NULL DEFAULT '{}',  -- where the upstream's tokens come from, beside its own host
@@ -20,10 +18,19 @@ CREATE TABLE mirrors (
     created_at      timestamptz NOT NULL DEFAULT now(),
     changed_at      timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX mirrors_aliases ON mirrors USING gin (aliases);
-CREATE INDEX mirrors_hosts ON mirrors USING gin (hosts);
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON mirrors
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+-- The names by which clients find a mirror without its organization's: what they call the upstream in ns= (the first of them is
+-- shown), and hosts of ours that stand for the upstream. A name leads to one mirror of the whole registry.
+CREATE TABLE mirror_names (
+    name     text    NOT NULL COLLATE "C",
+    is_host  boolean NOT NULL,
+    owner_id bigint  NOT NULL REFERENCES mirrors (owner_id) ON DELETE CASCADE,
+    place    integer NOT NULL,  -- in the order of the owner's list
+    PRIMARY KEY (name, is_host)
+);
+CREATE INDEX mirror_names_owner ON mirror_names (owner_id, is_host, place);
 
 -- What the upstreams last told of tags, of digests that are not here, and of referrers; what is served stands in tags.
 CREATE TABLE mirror_answers (
@@ -40,6 +47,8 @@ CREATE TABLE mirror_answers (
     PRIMARY KEY (owner_id, image, reference)
 );
 CREATE INDEX mirror_answers_told ON mirror_answers (told_at);
+CREATE INDEX mirror_answers_good ON mirror_answers (owner_id, told_at) WHERE kind IS NULL OR kind = 'missing';
+CREATE INDEX mirror_answers_failed ON mirror_answers (owner_id, told_at) WHERE kind <> 'missing';
 
 -- What the manifests of mirrors name and is not here yet: a blob, or the manifest of a platform. It moves to manifest_blobs and
 -- manifest_children as it arrives.

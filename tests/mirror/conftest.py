@@ -81,7 +81,8 @@ async def mirror_of(registry: Registry, origin: Registry, upstream: Upstream) ->
         "   FROM accounts org, accounts person WHERE org.login = 'hub' AND person.login IN ('olga', 'mona')"
     )
     await db.execute(
-        "INSERT INTO mirrors (owner_id, url, aliases) SELECT id, $1, '{docker.io}' FROM accounts WHERE login = 'hub'",
+        "WITH made AS (INSERT INTO mirrors (owner_id, url) SELECT id, $1 FROM accounts WHERE login = 'hub' RETURNING *)"
+        " INSERT INTO mirror_names (name, is_host, owner_id, place) SELECT 'docker.io', false, owner_id, 1 FROM made",
         upstream.url,
     )
     for replica in registry.replicas:

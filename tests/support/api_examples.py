@@ -83,6 +83,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "OwnOrganization": {"login": "initech-labs"},
     "NewRepository": {"name": "tools"},
     "NewTeam": {"name": "Night watch"},
+    "NewMirror": {"url": "https://registry-1.docker.io"},
     "NamedPolicy": {"name": "ci"},
 }
 
@@ -109,6 +110,10 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "tag_rules/put-rule": ("moorage tag-rule add acme releases 'v*.*.*'",),
     "tag_rules/switch-rule": ("moorage tag-rule disable acme releases",),
     "tag_rules/remove-rule": ("moorage tag-rule remove acme releases",),
+    "mirrors/get-mirror": ("moorage mirror show hub",),
+    "mirrors/put-mirror": ("moorage mirror add hub docker.io",),
+    "mirrors/remove-mirror": ("moorage mirror remove hub",),
+    "mirrors/get-status": ("moorage mirror status hub",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
     "pulls/list-pulls": ("moorage pulls acme/web --since 24h",),

@@ -27,6 +27,7 @@ _RULES: Final = '[{"packages":"o*/*","actions":["read","write"]}]'  # the cells'
 ACCOUNTS: Final = {login: _BASE + number for number, login in enumerate(_LOGINS)}
 #: Added to the id of an organization's hook it is that of its repository's.
 OF_REPOSITORY: Final = 50_000_000
+UPSTREAM: Final = "https://registry.example"
 NEW_BLOB: Final = b"a blob that is sent"
 
 
@@ -69,6 +70,7 @@ class Cell:
     visibility: str
     deleted: bool = False
     foreign: bool = False  # nobody of the matrix belongs there; all of it is vic's
+    mirror: bool = False  # its organization mirrors another registry, which nobody asks
     token: str | None = None
     token_id: int = 0
     spare_token_id: int = 0
@@ -230,6 +232,8 @@ def _organization(add: Any, cell: Cell) -> None:
             "tag_pattern": "^none$", "enabled": False}  # fmt: skip
     for owner_id in {cell.id, ACCOUNTS.get(cell.caller.account or "", cell.id)}:
         add("tag_rules", owner_id=owner_id, name=cell.tag_rule, **rule)
+    if cell.mirror:
+        add("mirrors", owner_id=cell.id, url=UPSTREAM)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
 
@@ -394,8 +398,9 @@ class Cells:
         *,
         deleted: bool = False,
         foreign: bool = False,
+        mirror: bool = False,
     ) -> Cell:
-        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted, foreign)
+        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted, foreign, mirror)
         self.all.append(cell)
         return cell
 
