@@ -157,8 +157,8 @@ class Mirroring:
         if heard.failure is None:
             return self._note(package_id, tag, heard.rests or good_for, None)
         stale = _stale(mirror, heard.failure, heard.age)
-        gone = heard.failure.kind == "missing"
-        if mirror.stale_seconds is not None and not gone and (heard.age or 0) > mirror.stale_seconds:
+        too_old = mirror.stale_seconds is not None and (heard.age is None or heard.age > mirror.stale_seconds)
+        if too_old and heard.failure.kind != "missing":
             raise told(mirror, ManifestUnknown(tag), heard.failure)
         self.counts["stale"] += 1
         return self._note(package_id, tag, heard.rests, stale)
@@ -199,9 +199,8 @@ class Mirroring:
         got = await self.upstream.manifest(mirror, there, reference)
         if package_id is None:
             is_open = await self.upstream.is_open(mirror, there, reference)
-            shown = "public" if mirror.fetch_by == "anonymous" else "internal"
             package_id = await mirror_contents.ensure_package(
-                self.db, mirror.owner_id, name.image, shown if is_open else "private"
+                self.db, mirror.owner_id, name.image, made_as(mirror) if is_open else "private"
             )
             if package_id is None:
                 raise NameUnknown(name)
@@ -240,6 +239,11 @@ def allows(mirror: Mirror, image: str) -> bool:
         return any(re.fullmatch(pattern_of(glob), image) for glob in globs)
 
     return (not mirror.allow or fits(mirror.allow)) and not fits(mirror.deny)
+
+
+def made_as(mirror: Mirror) -> str:
+    """Return the visibility of a package that a fetch makes; what the upstream shows to nobody is private instead."""
+    return "public" if mirror.fetch_by == "anonymous" else "internal"
 
 
 def _stale(mirror: Mirror, failure: UpstreamError, age: float | None) -> Stale:

@@ -214,7 +214,9 @@ class Upstream:
             return time.monotonic() + _TOKEN_SECONDS, _basic(mirror)
         given = _given(challenge)
         realm = given.get("realm", "")
-        if scheme != "bearer" or not _is_pinned(mirror, realm):
+        if scheme != "bearer":
+            raise UpstreamError("denied", "401")
+        if not _is_pinned(mirror, realm):
             raise UpstreamError("denied", "it sends to a realm that this mirror does not name")
         query = {"service": given.get("service", "")}
         if repository:

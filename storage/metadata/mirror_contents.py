@@ -42,6 +42,19 @@ async def ensure_package(db: Executor, owner_id: int, image: str, visibility: st
     return None if made is None else made.id
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    role: str
+
+
+_MEMBER: Final = select(_Member, "SELECT role FROM memberships WHERE org_id = $1 AND user_id = $2")
+
+
+async def is_member(db: Executor, owner_id: int, account_id: int) -> bool:
+    """Return whether an account is a member of a mirror's organization."""
+    return await _MEMBER.maybe(db, owner_id, account_id) is not None
+
+
 # -- answers
 
 
@@ -115,22 +128,18 @@ async def told(
     await _TOLD.run(db, owner_id, image, reference, kind, why, rests)
 
 
-# Of what is gone for longer than the collector's grace nobody needs to know when the upstream was asked for it.
 _FORGET: Final = command(
     """
     DELETE FROM mirror_answers
      WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM mirror_answers
-         WHERE told_at < now() - interval '30 days'
-            OR (told_at < now() - interval '1 day' AND (kind IS NOT NULL OR strpos(reference, ':') > 0))
-         ORDER BY told_at LIMIT $1))
+        SELECT ctid FROM mirror_answers WHERE told_at < now() - make_interval(days => $1) ORDER BY told_at LIMIT $2))
     """
 )
 
 
-async def forget(db: Executor, limit: int) -> int:
-    """Forget old answers of upstreams, ``limit`` at most; how many."""
-    return await _FORGET.run(db, limit)
+async def forget(db: Executor, days: int, limit: int) -> int:
+    """Forget answers of upstreams that are older than ``days``, ``limit`` at most; how many."""
+    return await _FORGET.run(db, days, limit)
 
 
 # -- what is wanted

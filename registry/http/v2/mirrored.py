@@ -9,14 +9,14 @@ from typing import Any, Final
 import msgspec
 
 from auth.identity import Action
-from auth.permissions import may
-from registry.errors import BlobUnknown, ManifestUnknown, NameUnknown, RegistryError
+from auth.permissions import READ, may
+from registry.errors import BlobUnknown, ManifestUnknown, NameUnknown, RegistryError, Unauthorized
 from registry.http.server.message import Response
 from registry.http.server.sending import send
 from registry.http.v2.blob_heads import blob_headers, described, spans
 from registry.http.v2.call import Call, unauthorized
 from registry.mirror.blobs import Place
-from registry.mirror.mirroring import Stale, allows
+from registry.mirror.mirroring import Stale, allows, made_as
 from registry.mirror.mirrors import Mirror
 from registry.oci.request import Kind
 from storage.metadata import mirror_contents
@@ -25,8 +25,8 @@ from storage.metadata.manifests import ResolvedManifest
 from storage.names import Digest
 from storage.objects.base import Span
 
-#: What a mirror may have after all.
-MISSING: Final = (NameUnknown, ManifestUnknown, BlobUnknown)
+#: What is said of what a mirror may have after all.
+MISSING: Final = (NameUnknown, ManifestUnknown, BlobUnknown, Unauthorized)
 
 Again = Callable[[], Awaitable[Response]]
 
@@ -59,11 +59,11 @@ async def referrers(call: Call, found: AccessFacts) -> Stale | None:
 async def fetched(call: Call, found: Any, error: RegistryError, again: Again) -> Response:
     """Fetch what was not found, and answer by ``again``. Raises ``error`` if it is not a mirror's, or the caller's."""
     mirror = call.services.mirroring.of(found.owner_id)
-    if mirror is None or (found.package_id is not None and isinstance(error, NameUnknown)):
+    if mirror is None or (found.package_id is not None and isinstance(error, NameUnknown | Unauthorized)):
         raise error  # hidden is hidden
     if call.identity.token_id is None and mirror.fetch_by != "anonymous":
         raise unauthorized(call.http, call.services, call.oci, None)
-    if not _may_fetch(call, found, mirror):
+    if not _may_fetch(call, found if found.package_id is not None else await _as_made(call, found, mirror), mirror):
         raise error
     if call.oci.kind in {Kind.BLOB_GET, Kind.BLOB_HEAD}:
         return await _blob(call, found, mirror, error, again)
@@ -75,10 +75,15 @@ def _may_fetch(call: Call, found: AccessFacts, mirror: Mirror) -> bool:
     """Return whether the caller, who may read what is here, may have more fetched."""
     if call.identity.token_id is None and mirror.fetch_by != "anonymous":
         return False
-    if found.package_id is None:  # as the package that it is about to be
-        shown = "public" if mirror.fetch_by == "anonymous" else "internal"
-        found = msgspec.structs.replace(found, package_id=0, visibility=shown, role=found.namespace_role)
     return may(call.identity, Action.PUSH if mirror.fetch_by == "write" else Action.PULL, call.oci.package, found)
+
+
+async def _as_made(call: Call, found: AccessFacts, mirror: Mirror) -> AccessFacts:
+    """Return the access facts of a package that is not here as of the one that a fetch makes."""
+    by, role = call.identity.account_id, found.namespace_role
+    if not role and by is not None and await mirror_contents.is_member(call.services.db, mirror.owner_id, by):
+        role = READ
+    return msgspec.structs.replace(found, package_id=0, visibility=made_as(mirror), role=role)
 
 
 async def _blob(call: Call, found: Any, mirror: Mirror, error: RegistryError, again: Again) -> Response:
