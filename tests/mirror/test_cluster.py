@@ -21,6 +21,11 @@ def _files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
+async def _durable(registry: Registry, size: int) -> None:
+    while not await registry.services.db.fetch("SELECT FROM uploads WHERE received > $1", size):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+
+
 @pytest.fixture
 def replicas() -> int:
     return 3
@@ -106,8 +111,7 @@ async def test_another_process_goes_on_where_a_killed_one_was(
 
         clients = [asyncio.ensure_future(client()) for _ in range(5)]
         await until(lambda: upstream.sent >= size * 3 // 4)
-        while not await registry.services.db.fetch("SELECT FROM uploads WHERE received > $1", size // 2):
-            await asyncio.sleep(0.1)
+        await _durable(registry, size // 2)
         servers.kill(0)
         if not same_node:
             await asyncio.to_thread(shutil.rmtree, tmp_path / f"moorage-spool-{os.getuid()}")
