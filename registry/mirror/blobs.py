@@ -32,6 +32,8 @@ from storage.objects.base import ObjectKey, Source, Span
 
 log = structlog.get_logger()
 
+#: What is counted of fetches.
+FETCHES: Final = ("begun", "resumed", "stored", "failed")
 #: A fetch that nobody has ended by then is forgotten, with what it has.
 _FETCH_SECONDS: Final = 6 * 3600.0
 #: How often a process looks how far another one is: by the spool of their node, and in PostgreSQL.
@@ -103,9 +105,14 @@ class MirrorBlobs:
     upstream: Upstream
     uploads: Uploads
     spool: Spool = field(default_factory=Spool)
-    #: ``begun``, ``resumed``, ``stored``, ``failed``: fetches; ``bytes`` of upstreams.
+    #: ``FETCHES``, and ``bytes`` of upstreams.
     counts: Counter[str] = field(default_factory=Counter)
     _fetches: dict[tuple[int, Digest], tuple[Fetch, "asyncio.Task[None]"]] = field(default_factory=dict)
+
+    @property
+    def under_way(self) -> int:
+        """How many fetches this process takes part in."""
+        return len(self._fetches)
 
     async def close(self) -> None:
         """Leave what is being fetched to other processes."""

@@ -17,7 +17,7 @@ class Upstream:
     """The requests that came, by method and the last two parts of their paths, and what is wrong with the answers.
 
     ``status``: of all answers but tokens, with ``headers``; ``lies`` about blobs: "digest", "short" (cut at the half),
-    "page" (of HTML); ``pace``: bytes a second of blobs; ``gate_at``: so many bytes of a blob are given until
+    "page" (of HTML); ``without``: paths that it does not know; ``pace``: bytes a second of blobs; ``gate_at``: so many bytes of a blob are given until
     ``gate`` is set.
     """
 
@@ -30,6 +30,7 @@ class Upstream:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     lies: str = ""
+    without: str = "nothing"
     pace: int = 0
     delay: float = 0.0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,6 +45,8 @@ class Upstream:
         self.credentials += request.headers.getall("Authorization", [])
         self.ranges += request.headers.getall("Range", []) if is_blob else []
         await asyncio.sleep(self.delay)
+        if self.without in request.path:
+            return web.Response(status=404)
         if self.status and request.path != "/token":
             return web.Response(status=self.status, headers=self.headers)
         if is_blob and self.lies == "page":
