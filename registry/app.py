@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from auth.sealing import Sealing
 from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.egress.client import Egress
+from registry.egress.streams import Streams
 from registry.hooks.hooks import Hooks
 from registry.hooks.payloads import Addresses
 from registry.hooks.sending import Sender
@@ -28,6 +30,10 @@ from registry.http.router import Router
 from registry.http.server.connections import Ending
 from registry.http.server.guest import guests
 from registry.http.server.listen import serving
+from registry.mirror.blobs import MirrorBlobs
+from registry.mirror.mirroring import Mirroring, watching
+from registry.mirror.mirrors import Mirrors
+from registry.mirror.upstream import Upstream
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import counting
@@ -49,7 +55,7 @@ from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
 from storage.errors import StorageError, Unavailable
 from storage.metadata.connections import Unusable
-from storage.metadata.database import open_database
+from storage.metadata.database import Database, open_database
 from storage.metadata.readiness import require_ready
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
@@ -93,6 +99,10 @@ async def open_services(
         hooks, tasks = Hooks(db, Sealing(settings.secrets), settings.egress_allow), asyncio.TaskGroup()
         await stack.enter_async_context(tasks)
         service = "moorage" if settings.public_url is None else settings.public_url.partition("://")[2]
+        uploads = Uploads(
+            db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
+        )
+        mirroring = await stack.enter_async_context(open_mirroring(db, uploads, settings))
         yield Services(
             settings=settings,
             db=db,
@@ -108,9 +118,7 @@ async def open_services(
                     leeway_seconds=min(_LEEWAY_SECONDS, settings.token_seconds // 10),
                 ),
             ),
-            uploads=Uploads(
-                db, stores, settings.uploads, BufferPool(settings.uploads.buffer_bytes), uuid.uuid4, lookups.known
-            ),
+            uploads=uploads,
             blobs=Blobs(db, lookups, settings.uploads.link_grace_seconds),
             manifests=Manifests(db, stores, settings.linking, await stack.enter_async_context(open_retags(db, group))),
             packages=Packages(db, settings.lifetimes),
@@ -126,12 +134,27 @@ async def open_services(
             oidc=_oidc(settings),
             hasher=cache(_hasher),
             hooks=hooks,
+            mirroring=mirroring,
             sender=Sender(db, hooks, Egress(settings.egress_allow), _addresses(settings), tasks),
             audit_sink=_audit_sink(settings),
             outages=outages,
             now=now,
             limits=limits_of(settings.rate_limits, rates),
         )
+
+
+@asynccontextmanager
+async def open_mirroring(db: Database, uploads: Uploads, settings: Settings) -> AsyncIterator[Mirroring]:
+    """Open the mirrors of a process. A fetch waits for nobody who holds its session: that one is at it."""
+    streams = Streams(Egress(settings.egress_allow))
+    upstream = Upstream(streams)
+    own = replace(uploads, settings=replace(settings.uploads, busy_seconds=0.0))
+    mirroring = Mirroring(db, Mirrors(db, Sealing(settings.secrets)), upstream, MirrorBlobs(upstream, own))
+    try:
+        async with watching(mirroring):
+            yield mirroring
+    finally:
+        await streams.close()
 
 
 def _addresses(settings: Settings) -> Addresses:

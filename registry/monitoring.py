@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.http.admin_listener import admin_listener
 from registry.http.metrics import HttpMetrics
+from registry.http.mirror_metrics import MirrorMetrics
 from registry.http.owner_metrics import OwnerMetrics
 from registry.http.reachability import Reachability
 from registry.http.router import Router
@@ -122,6 +123,7 @@ class Monitoring:
         (self._build,) = build.series.values()
         self._process = ProcessMetrics(catalog)
         self._stores = StoreMetrics(catalog)
+        self._mirrors = MirrorMetrics(catalog)
         self._reachability = Reachability(catalog, disk)
         self._jobs = _job_metrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
@@ -138,6 +140,7 @@ class Monitoring:
         gauges, lag = Gauges(slab), LoopLag()
         self._process.read_into(gauges, lag)
         self._stores.read_into(gauges, services)
+        self._mirrors.read_into(gauges, services.mirroring)
         watching = [gauges.run(), lag.watch(), self._reachability.watch(gauges, services)]
         if self._jobs is not None and runs is not None:
             watching.append(self._jobs.watch(gauges, runs, services))

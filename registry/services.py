@@ -9,6 +9,8 @@ from auth.bearer import Bearer
 from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.hooks.hooks import Hooks
+from registry.mirror.mirroring import Mirroring
+from registry.mirror.settings import MirrorSettings
 from registry.packages.activity import Activity
 from registry.packages.blobs import Blobs
 from registry.packages.downloads import Downloads
@@ -54,6 +56,7 @@ class Services:
     downloads: Downloads
     retention: Retention
     hooks: Hooks
+    mirroring: Mirroring
     sender: "Sender"
     identity_tokens: IdentityTokens
     oidc: "OidcSignIn | None"  # None: people sign in by password only
@@ -70,6 +73,11 @@ class Services:
     def joined(self, db: Database) -> "Services":
         """Return the services on ``db``, the part of a transaction: what holds no lock of its own takes part in it."""
         return replace(self, db=db, retention=replace(self.retention, db=db), hooks=self.hooks.joined(db))
+
+    @property
+    def mirror_settings(self) -> MirrorSettings:
+        """The rules of the settings of mirrors."""
+        return MirrorSettings(self.mirroring, self.settings.egress_allow, self.settings.own_hosts)
 
     @property
     def service(self) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from tests.scale import hooks
+from tests.scale import hooks, mirrors
 from tests.scale.world import World
 
 Arguments = tuple[object, ...]
@@ -79,6 +79,9 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_tokens(s),
         **_administration(s),
         **hooks.arguments(s.org_id, s.repository, s.package, s.version, *s.actor),
+        **mirrors.arguments(
+            s.world.users + 7, s.stranger, s.package, digest("m", 10 * s.package + 3), digest("w", s.package), s.upload
+        ),
         **_sign_in(s),
         **_retention(s),
         **_uploads(s),
