@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart cluster image shipping clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart cluster image shipping release rehearsal clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -106,6 +106,17 @@ image: ## Build the images IMAGE=moorage and moorage-try-out (needs buildah, doc
 
 shipping: .venv/.dev ## Build both images over a base of Debian's packages, and run them as containers (needs root, buildah, podman, runc, mmdebstrap)
 	$(call pytest,$@) -m shipping tests/shipping $(ARGS)
+
+# Programs of a release, each into .venv/bin unless it is on the PATH.
+COSIGN := github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+SYFT := github.com/anchore/syft/cmd/syft@v1.57.1
+TO =
+release_programs = $(call program,cosign,$(COSIGN)) && $(call program,syft,$(SYFT)) && $(call program,oras,$(ORAS)) && $(call program,helm,$(HELM))
+release: .venv/.dev ## Build wheel, images and chart, push them to TO=registry.example/acme, signed by KEY=cosign.key, with bills of materials and provenance (needs Go)
+	$(release_programs) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) image/release.py "$(TO)" --key "$(KEY)" $(IMAGE_ARGS)
+
+rehearsal: .venv/.dev ## Release to a Moorage of its own, and verify what is there (needs what make shipping and make release need)
+	$(release_programs) && PATH="$(CURDIR)/.venv/bin:$$PATH" $(call pytest,$@) -m rehearsal tests/shipping $(ARGS)
 
 # What cannot be run here is said, and left out.
 clients: .venv/.clients ## Run unchanged GitHub clients against a server (Python's; with Go, Node, Maven, Rust and gh theirs too)

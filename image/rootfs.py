@@ -25,7 +25,7 @@ UNUSED = (
         "_dbm.*.so",
         "_sqlite3.*.so",
     ),
-    *("pip", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.h"),
+    *("pip", "pip-*", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.h"),
 )
 # botocore knows all of AWS; these are what S3 and the credentials for it need.
 SERVICES = {"s3", "sts", "sso", "sso-oidc", "signin"}

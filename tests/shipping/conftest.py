@@ -23,9 +23,12 @@ class Engine:
     """buildah and podman, over a storage of their own."""
 
     env: dict[str, str]
+    where: Path = ROOT
 
     def run(self, *argv: str, text: str | None = None, fails: bool = False) -> str:
-        done = subprocess.run(argv, env=self.env, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, env=self.env, cwd=self.where, input=text, capture_output=True, text=True, check=False
+        )
         assert (done.returncode != 0) is fails, (argv, done.stdout[-2000:], done.stderr[-4000:])
         return done.stdout + done.stderr if fails else done.stdout
 
@@ -58,6 +61,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def build_arguments() -> list[str]:
+    """What lets a build have packages on this machine."""
+    told = ["--isolation=chroot", *(f"--volume={a}:{b}:ro" for a, b in _PIP.items() if Path(a).exists())]
+    authorities = next(iter(_PIP))
+    return [*told, f"--build-arg=PIP_CERT={_PIP[authorities]}"] if Path(authorities).exists() else told
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     server: str
@@ -67,9 +77,5 @@ class Images:
 @pytest.fixture(scope="session")
 def images(engine: Engine) -> Images:
     engine.run(str(Path(__file__).parent / "base.sh"), BASE)
-    told = ["--isolation=chroot", f"--build-arg=BASE={BASE}"]
-    told += [f"--volume={here}:{there}:ro" for here, there in _PIP.items() if Path(here).exists()]
-    if Path("/etc/ssl/certs/ca-certificates.crt").exists():
-        told.append("--build-arg=PIP_CERT=/run/authorities.crt")
-    engine.run("image/build", "localhost/moorage", *told)
+    engine.run("image/build", "moorage", f"--build-arg=BASE={BASE}", *build_arguments())
     return Images(f"localhost/moorage:{VERSION}", f"localhost/moorage-try-out:{VERSION}")
