@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,11 @@ ROOT = Path(__file__).parent.parent
 BUILD_TYPE = "urn:moorage:make-release"
 
 
-def run(*argv: str, where: Path = ROOT, **env: str) -> str:
+def run(*argv: str, where: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
     """Run a program and return what it prints; what it complains of is shown."""
-    done = subprocess.run(argv, cwd=where, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        argv, cwd=where, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"release: {argv[0]} {argv[1]} failed")
     return done.stdout
@@ -81,7 +84,7 @@ class Release:
         """Write the bill of materials of an image, or of what is in a folder."""
         file = self.work / "bill.json"
         plain = {"SYFT_REGISTRY_INSECURE_USE_HTTP": "true"} if self.is_plain else {}
-        run("syft", "scan", "--quiet", target, "--output", f"spdx-json={file}", **plain)
+        run("syft", "scan", "--quiet", target, "--output", f"spdx-json={file}", env=plain)
         return file
 
     def provenance(self, name: str) -> Path:
