@@ -211,3 +211,24 @@ async def test_a_source_that_drips_is_given_up_by_a_key(shell: Shell, source: Ho
     assert "has schema 1" in err.decode()
     assert "the same command goes on" in err.decode()
     assert _published(target) == []
+
+
+async def test_where_the_api_of_a_list_is(shell: Shell, source: Hostile, target: Hostile) -> None:
+    """Below the path that the host has it at, or the one that is told; GitHub's own host has it at its root."""
+    source.respond("GET /", answer(200, b"[]"))
+    for more, asked in (
+        (("--list-by", "github"), "/api/v3/orgs/a/packages?"),
+        (("--list-by", "github", "--api", f"http://{source.host}/base/v3/"), "/base/v3/orgs/a/packages?"),
+        (("--list-by", "harbor", "--api", f"http://{source.host}"), "/api/v2.0/projects?"),
+    ):
+        source.asked.clear()
+        await _import(shell, source, target, *more, name="a/*")
+        assert source.asked[0].target.startswith(asked)
+    done = await _import(shell, source, target, "--list-by", "github", "--api", "http://example.com", name="a/*")
+    assert done.status == 2
+    assert "plain HTTP would show the token" in done.err
+    done = await shell.run(
+        "import", "ghcr.io/acme/*", "--to", f"{target.host}/bob", "--verbose", https_proxy="http://127.0.0.1:1"
+    )
+    assert done.status == 7
+    assert "cannot reach api.github.com" in done.err

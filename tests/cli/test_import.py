@@ -1,11 +1,15 @@
 """`moorage import`: repositories of another registry, whole, below an account here; run again, it sends nothing."""
 
+import asyncio
 import re
+import signal
+import sys
 from typing import Any
 
 from tests.api.test_versions import push_referrer
 from tests.cli.commands import Shell
 from tests.cli.test_copy import image, other, sign_in, there
+from tests.support.counting import counting
 from tests.support.multiplatform import Repository, layer_of, publish
 from tests.support.server import Registry
 
@@ -85,4 +89,30 @@ async def test_a_layer_that_several_repositories_have_is_sent_once(shell: Shell,
     again = await shell.ok(*words[:3], f"{target}/carol", "-j", "3")
     assert re.search(r"came, 3\.\d MB sent", again.err), again.err  # of bob carol may read nothing
     for name in ("one", "two", "three"):
+        await there(other, f"bob/{name}", "v1", bob)
+
+
+async def test_a_layer_that_was_cut_goes_on_from_another_repository(shell: Shell, other: Registry) -> None:
+    """Killed midway of a layer of two repositories; the next import begins with the other one."""
+    alice, bob = await sign_in(shell, shell.registry, "alice"), await other.user("bob")
+    base = layer_of(6_000_000)
+    for name in ("one", "two"):
+        ours = Repository(shell.registry.http, shell.registry.url, f"alice/{name}", alice)
+        await publish(ours, "v1", platforms=1, layer_bytes=1000, keeps_referrers=True, base=base)
+    async with counting(other.url.removeprefix("http://")) as line:
+        await shell.ok("login", line.host, "--with-token", given=bob)
+        words = ["import", f"{shell.host}/alice/one", f"{shell.host}/alice/two", "--to", f"{line.host}/bob", "-j", "1"]
+        line.hold_at(3_000_000)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "registry", *words, env=shell._environment, stdout=asyncio.subprocess.DEVNULL
+        )
+        await asyncio.wait_for(line.held.wait(), 30)
+        child.send_signal(signal.SIGKILL)
+        await child.wait()
+        line.go_on()
+        words[1:3] = reversed(words[1:3])
+        line.up = 0
+        await shell.ok(*words)
+        assert line.up < 4_000_000
+    for name in ("one", "two"):
         await there(other, f"bob/{name}", "v1", bob)

@@ -28,22 +28,26 @@ class Relay:
     uploaded: int = 0
     held: asyncio.Event = field(default_factory=asyncio.Event)
     _holds_at: int | None = None
+    _goes_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hold_at(self, count: int) -> None:
         """Lets so many bytes of blobs up in all, and holds what follows."""
         self.held.clear()
+        self._goes_on.clear()
         self._holds_at = count
 
     def go_on(self) -> None:
         """Holds nothing any more."""
         self._holds_at = None
+        self._goes_on.set()
 
     async def _upload(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
         counts = "/blobs/uploads/" in request.path
         async for data in request.content.iter_chunked(_BLOCK):
             if counts and self._holds_at is not None and self.uploaded + len(data) > self._holds_at:
                 self.held.set()
-                await asyncio.Event().wait()  # until the caller is killed
+                await self._goes_on.wait()
+                raise ConnectionResetError  # the caller was killed: nobody sees so where nothing is read
             self.uploaded += len(data) * counts
             yield data
 

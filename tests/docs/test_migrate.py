@@ -64,9 +64,8 @@ async def test_everything_moves_and_comes_back(registry: Registry, env: dict[str
         told = {**env, "OLD": old, "NEW": registry.url.removeprefix("http://")}
         for title in ("Names", "Sign in", "Copy"):
             await run(section(_PAGE, title), told, tmp_path)
-        assert not (tmp_path / "failed").exists()
-        assert set((tmp_path / "names").read_text().split()) == set(_NAMES)
         assert await run(section(_PAGE, "Check"), told, tmp_path) == ""
+        assert set((tmp_path / "names").read_text().split()) == set(_NAMES)
         assert "SPDX" in await run([f"moorage tree {told['NEW']}/acme/team/app:v1"], told, tmp_path)
         await run([f"crane copy {old}/team/app:v1 {old}/team/app:latest"], told, tmp_path)
         assert await run(section(_PAGE, "Check"), told, tmp_path) == "team/app:latest differs\n"
@@ -93,8 +92,7 @@ async def test_what_is_the_same_for_any_registry(
         names = ["app", "deep/er"] if namespace else ["team/app", "team/deep/er"]
         (tmp_path / "names").write_text("\n".join(names) + "\n")
         await run(section(page, "Sign in")[1:] if namespace else section(page, "Names"), told, tmp_path)
-        await run(section(page, "Copy")[:1], told, tmp_path)
-        assert not (tmp_path / "failed").exists()
+        await run(section(page, "Copy")[: 2 if namespace else 1], told, tmp_path)
         assert await run(section(page, "Check"), told, tmp_path) == ""
         new = f"{told['NEW']}/{'acme/app' if namespace else 'team/app'}"
         await run([f"crane tag {new}:v1 later"], told, tmp_path)
@@ -122,7 +120,6 @@ async def test_from_ghcr(
         told = {**env, "OLD": old, "NEW": new, "ORG": "octo-org", "API": f"{github.url}/api/v3"}
         for title in ("Names", "Sign in", "List", "Copy"):
             await run(section(page, title), told, tmp_path)
-        assert not (tmp_path / "failed").exists()
         assert await run(section(page, "Check"), told, tmp_path) == ""
         listed = await run([f"moorage packages --host {new} acme"], told, tmp_path)
         seen_as = {line.split("\t")[0]: "public" in line for line in listed.splitlines()}

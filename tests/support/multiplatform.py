@@ -1,5 +1,6 @@
 """An image as people publish it: several platforms, a signature, an SBOM and attestations, in any registry."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -94,11 +95,12 @@ def layer_of(size: int) -> bytes:
         found = tarfile.TarInfo("usr/share/data")
         found.size = max(size - 2 * tarfile.RECORDSIZE, 1)
         tar.addfile(found, io.BytesIO(os.urandom(found.size)))
-    return made.getvalue()
+    return gzip.compress(made.getvalue(), 1)
 
 
-def _config(platform: dict[str, str], layers: list[dict[str, Any]]) -> bytes:
-    return orjson.dumps({**platform, "rootfs": {"type": "layers", "diff_ids": [one["digest"] for one in layers]}})
+def _config(platform: dict[str, str], *layers: bytes) -> bytes:
+    unpacked = [digest_of(gzip.decompress(one)) for one in layers]
+    return orjson.dumps({**platform, "rootfs": {"type": "layers", "diff_ids": unpacked}})
 
 
 async def publish(
@@ -107,7 +109,7 @@ async def publish(
     """Pushes an image of so many platforms with three layers each, one of them shared: ``base`` if there is one."""
     image = Image()
 
-    async def blob(body: bytes, media_type: str = f"{_OCI}.layer.v1.tar") -> dict[str, Any]:
+    async def blob(body: bytes, media_type: str = f"{_OCI}.layer.v1.tar+gzip") -> dict[str, Any]:
         image.blobs[digest_of(body)] = len(body)
         return {**await to.push_blob(body), "mediaType": media_type}
 
@@ -127,18 +129,18 @@ async def publish(
                        for one in sorted(image.referrers[subject["digest"]])]  # fmt: skip
             await to.put({"mediaType": INDEX, "manifests": entries}, subject["digest"].replace(":", "-"))
 
-    shared, entries = await blob(base or layer_of(layer_bytes)), []
+    shared, entries = base or layer_of(layer_bytes), []
     for named in _PLATFORMS[:platforms]:
         os_, architecture, *variant = named.split("/")
-        layers = [shared, await blob(layer_of(layer_bytes)), await blob(layer_of(2000))]
+        layers = [shared, layer_of(layer_bytes), layer_of(2000)]
         platform = {"os": os_, "architecture": architecture, **({"variant": variant[0]} if variant else {})}
-        made = await manifest(_config(platform, layers), *layers)
+        made = await manifest(_config(platform, *layers), *[await blob(one) for one in layers])
         entries.append({**made, "platform": platform})
         if len(entries) == 1:
             await refer(made, "application/spdx+json")
     nowhere = {"os": "unknown", "architecture": "unknown"}
-    statement = await blob(layer_of(900))
-    provenance = await manifest(_config(nowhere, [statement]), statement)
+    statement = layer_of(900)
+    provenance = await manifest(_config(nowhere, statement), await blob(statement))
     about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entries[0]["digest"]}
     entries.append({**provenance, "platform": nowhere, "annotations": about})
     index = await to.put({"mediaType": INDEX, "manifests": entries}, tag)

@@ -56,7 +56,13 @@ def _run(context: Context) -> None:
     own = both[0].url == both[1].url
     pace = Pace(both[0].host, context.note)
     read = Registry(both[0], source.path, trace=context.trace, pace=pace)
-    write = Registry(both[1], target.path, actions="pull,push", also=(source.path,) if own else (), trace=context.trace)
+    write = Registry(
+        both[1],
+        target.path,
+        actions="pull,push",
+        also=(f"repository:{source.path}:pull",) if own else (),
+        trace=context.trace,
+    )
     copier = Copier(context, read, write, mounts=source.path if own else None)
     if options.all_tags:
         wanted = [(tag, tag) for tag in read.tags() if not tag.startswith("sha256-")]
@@ -217,7 +223,9 @@ class _Blob:
     def send(self) -> None:
         """Have the blob there. What a cut leaves is gone on with; tries without a byte more are few."""
         attempt = 0
-        name = f"{self.write.target.url}/{self.write.path}@{self.digest}"
+        # Where a blob can be mounted, an upload goes on in whichever repository it was begun.
+        where = self.write.target.url if self.mounts == "" else f"{self.write.target.url}/{self.write.path}"
+        name = f"{where}@{self.digest}"
         with self.turns.of(self.digest), half(self.env, name) as upload:
             while True:
                 before = self.arrived
@@ -271,6 +279,14 @@ class _Blob:
         if self.progress.stopped:
             raise CommandError("stopped", status=INTERRUPTED)
         self.write.put_blob(upload.location, self.digest)
+        self._fetch(upload)
+
+    def _fetch(self, upload: Half) -> None:
+        """Mount a blob whose upload was begun in another repository."""
+        if self.resumed and self.mounts == "":
+            upload.forget()
+            if not self.write.mount(self.digest, self.mounts)[0]:
+                raise ConnectionError(f"{self.digest} is in another repository")
 
     def _whole(self, location: str) -> None:
         response, _ = self.read.open_blob(self.digest, self.size)

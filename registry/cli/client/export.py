@@ -4,24 +4,31 @@ import json
 import os
 import tarfile
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from io import BytesIO
+from shutil import copyfileobj
 from typing import IO, Any, Final, cast
 
 from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import USAGE, CommandError
+from registry.cli.client.layout import Bundle
+from registry.cli.client.layout import member as _path
 from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
 from registry.cli.client.output import plural, size
 from registry.cli.client.platforms import child_of
 from registry.cli.client.references import Reference
 from registry.cli.client.verified import Verified
-from registry.cli.client.whole import Whole
+from registry.cli.client.whole import Body, Whole
 
 #: How containerd and docker name an image of a layout.
 IMAGE_NAME: Final = "io.containerd.image.name"
 REF_NAME: Final = "org.opencontainers.image.ref.name"
+_BLOCK: Final = 1 << 20
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 
 
@@ -29,34 +36,75 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=references.parse_any, help="[HOST/]OWNER/NAME[:TAG|@DIGEST]"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the tar file that is written")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the tar file that is written, or a directory: DIR/"
+    )
+    parser.add_argument(
+        "--have", metavar="FILE", action="append", default=[], help="leave out the layers that this former file has"
+    )
     parser.add_argument("--platform", metavar="OS/ARCH", help="this platform of an index only")
     parser.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and other referrers")
 
 
 def _run(context: Context) -> None:
     path = context.options.output
-    bundle = _Bundle(context)
+    bundle = _Bundle(context, [Bundle(one) for one in context.options.have])
     for image in context.options.images:
         bundle.add(image)
+    try:
+        count = _to_directory(bundle, path) if path.endswith("/") or os.path.isdir(path) else _to_tar(bundle, path)  # noqa: PTH112
+    except OSError as error:
+        raise CommandError(f"cannot write {path}", status=USAGE, why=(error.strerror or str(error)).lower()) from error
+    had = f", {plural(bundle.had, 'blob')} left out" if bundle.had else ""
+    context.note(f"{plural(len(context.options.images), 'image')} in {path}, {size(count)}{had}")
+
+
+def _to_tar(bundle: "_Bundle", path: str) -> int:
+    """Write a tar file, whole or not at all. Raises CommandError, OSError."""
     part = f"{path}.part"
     try:
         with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
-            count = bundle.write(tar)
+
+            def put(name: str, body: Callable[[], IO[bytes]], count: int) -> None:
+                found = tarfile.TarInfo(name)  # owner, mode and time are the same everywhere
+                found.size = count
+                with closing(body()) as file:
+                    tar.addfile(found, file)
+
+            count = bundle.write(put)
         os.replace(part, path)  # noqa: PTH105
-    except OSError as error:
-        raise CommandError(f"cannot write {path}", status=USAGE, why=(error.strerror or str(error)).lower()) from error
     finally:
         if os.path.exists(part):  # noqa: PTH110
             os.unlink(part)  # noqa: PTH108
-    context.note(f"{plural(len(context.options.images), 'image')} in {path}, {size(count)}")
+    return count
+
+
+def _to_directory(bundle: "_Bundle", path: str) -> int:
+    """Write a directory; what is there from a former time is not fetched again. Raises CommandError, OSError."""
+
+    def put(name: str, body: Callable[[], IO[bytes]], count: int) -> None:
+        there = os.path.join(path, name)  # noqa: PTH118
+        if name.startswith("blobs/") and os.path.isfile(there) and os.path.getsize(there) == count:  # noqa: PTH113, PTH202
+            return
+        os.makedirs(os.path.dirname(there), exist_ok=True)  # noqa: PTH103, PTH120
+        try:
+            with closing(body()) as file, open(f"{there}.part", "wb") as made:
+                copyfileobj(file, made, _BLOCK)
+            os.replace(f"{there}.part", there)  # noqa: PTH105
+        finally:
+            if os.path.exists(f"{there}.part"):  # noqa: PTH110
+                os.unlink(f"{there}.part")  # noqa: PTH108
+
+    return bundle.write(put)
 
 
 class _Bundle:
     """Images that one file gets: what they share stands in it once, in the order of the digests."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, have: Sequence[Bundle]) -> None:
         self._context = context
+        self._have = have
+        self.had = 0
         self._manifests: dict[str, Manifest] = {}
         self._blobs: dict[str, tuple[Registry, int]] = {}
         self._entries: list[dict[str, Any]] = []
@@ -94,40 +142,45 @@ class _Bundle:
         if not config or chosen.media_type in INDEXES:
             return
         layers = [_path(one["digest"]) for one in chosen.layers]
+        if self._have:  # its layers are in several files, and docker takes one
+            return
         self._loads.append({"Config": _path(config["digest"]), "RepoTags": [name] if name else [], "Layers": layers})
 
-    def write(self, tar: tarfile.TarFile) -> int:
-        """Write the file; return how many bytes the blobs have. Raises CommandError, OSError."""
+    def write(self, put: "Callable[[str, Callable[[], IO[bytes]], int], None]") -> int:
+        """Write the layout; return how many bytes the blobs in it have. Raises CommandError, OSError."""
+        missing = {digest for digest in self._blobs if any(one.has(_path(digest)) for one in self._have)}
+        self.had = len(missing)
         index = {"schemaVersion": 2, "mediaType": INDEXES[0], "manifests": sorted(self._entries, key=json.dumps)}
-        for digest in sorted({*self._manifests, *self._blobs}):
+        for digest in sorted({*self._manifests, *self._blobs} - missing):
             if digest in self._manifests:
                 body = self._manifests[digest].body
-                _member(tar, _path(digest), cast("IO[bytes]", BytesIO(body)), len(body))
+                put(_path(digest), partial(BytesIO, body), len(body))
             else:
-                self._blob(tar, digest, *self._blobs[digest])
+                put(_path(digest), partial(_body, *self._blobs[digest], digest), self._blobs[digest][1])
         for name, found in (
             ("index.json", index), ("manifest.json", self._loads), ("oci-layout", {"imageLayoutVersion": "1.0.0"})
         ):  # fmt: skip
             body = json.dumps(found, sort_keys=True).encode()
-            _member(tar, name, BytesIO(body), len(body))
-        return sum(count for _, count in self._blobs.values())
+            put(name, partial(BytesIO, body), len(body))
+        return sum(count for digest, (_, count) in self._blobs.items() if digest not in missing)
 
-    def _blob(self, tar: tarfile.TarFile, digest: str, read: Registry, count: int) -> None:
-        try:
-            response, _ = read.open_blob(digest, count)
-        except TRAVEL_ERRORS as error:
-            raise read.connection.failure(error) from error
-        body = _Full(Verified(response, digest, count, lambda _: None), read)
-        _member(tar, _path(digest), cast("IO[bytes]", body), count)
-        response.close()
+
+def _body(read: Registry, count: int, digest: str) -> IO[bytes]:
+    """Open a blob for reading. Raises CommandError."""
+    try:
+        response, _ = read.open_blob(digest, count)
+    except TRAVEL_ERRORS as error:
+        raise read.connection.failure(error) from error
+    return cast("IO[bytes]", _Full(Verified(response, digest, count, lambda _: None), read, response))
 
 
 class _Full:
     """A body of which each read is as long as it was asked for, as ``tarfile`` needs it."""
 
-    def __init__(self, body: Verified, source: Registry) -> None:
+    def __init__(self, body: Verified, source: Registry, response: Body) -> None:
         self._body = body
         self._source = source
+        self.close = response.close
 
     def read(self, count: int) -> bytes:
         """Read ``count`` bytes, or all that are left. Raises CommandError."""
@@ -143,16 +196,6 @@ class _Full:
 def _common(entry: dict[str, Any]) -> bool:
     platform = entry.get("platform") or {}
     return (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")
-
-
-def _path(digest: str) -> str:
-    return "blobs/" + digest.replace(":", "/")
-
-
-def _member(tar: tarfile.TarFile, name: str, body: IO[bytes], count: int) -> None:
-    found = tarfile.TarInfo(name)  # owner, mode and time are the same everywhere
-    found.size = count
-    tar.addfile(found, body)
 
 
 COMMANDS: Final = {"export": Command(_add, _run)}

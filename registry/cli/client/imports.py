@@ -43,8 +43,16 @@ _NAMES_MAX: Final = 21
 
 
 def _add(parser: ArgumentParser) -> None:
-    parser.add_argument("sources", metavar="SOURCE", nargs="*", help="HOST/NAME[:TAG], HOST/[NAMESPACE/]*, or a file")
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="*",
+        help="HOST/NAME[:TAG], HOST/[NAMESPACE/]*, or an OCI layout: a tar file or a directory",
+    )
     parser.add_argument("--to", metavar="OWNER", required=True, help="the account that gets them, [HOST/]OWNER")
+    parser.add_argument(
+        "--as", dest="name", metavar="NAME", default="", help="the name of an image of a file without one"
+    )
     parser.add_argument("--names", metavar="FILE", help="a file of sources, one a line")
     parser.add_argument(
         "--list-by", choices=sources.LISTS, help="how the repositories of a pattern are listed (catalog)"
@@ -106,13 +114,11 @@ def _plan(context: Context, owner: str, done: "_Import") -> list[tuple[Pattern, 
 
 def _each(context: Context, texts: list[str]) -> Iterator[tuple[Pattern, Iterable[Found]]]:
     for text in texts:
-        if os.path.isfile(text):  # noqa: PTH113
-            bundle = Bundle(text)
+        if os.path.exists(text):  # noqa: PTH110
+            bundle = Bundle(text, context.options.name)
             pattern = Pattern(text, "", "", bundle)
-            yield (
-                pattern,
-                [Found(path, pattern.below(path)) for path in dict.fromkeys(path for path, _ in bundle.images())],
-            )
+            paths = dict.fromkeys(found.path for found, _ in bundle.images())
+            yield pattern, [Found(path, pattern.below(path)) for path in paths]
         else:
             pattern = sources.parse(text)
             yield pattern, sources.repositories(context, pattern)
@@ -132,7 +138,7 @@ class _Import:
         self._began = self._shown = self._moved = time.monotonic()
         self._tells = 0.0
         self._repositories = (0, 0)
-        self._names: tuple[str, ...] = ()
+        self._scopes: tuple[str, ...] = ()
         self._turns = Turns()
         self._paces: dict[str, Pace] = {}
         self._come = self._known = self._sent = self._unanswered = 0
@@ -142,7 +148,8 @@ class _Import:
     def take(self, wanted: list[tuple[Pattern, Found, str]]) -> None:
         """Take the repositories, several at once. Raises CommandError if the source or the registry is away."""
         self._repositories = (0, len(wanted))
-        self._names = tuple({name for _, _, name in wanted})[:_NAMES_MAX]
+        names = dict.fromkeys(name for _, _, name in wanted)
+        self._scopes = tuple(f"repository:{name}:pull,push" for name in names)[:_NAMES_MAX]
         pool = ThreadPoolExecutor(min(self._context.options.jobs, len(wanted)) or 1)
         taken = [pool.submit(self._repository, *one) for one in wanted]
         try:
@@ -170,7 +177,7 @@ class _Import:
             with self._lock:
                 pace = self._paces.setdefault(source.url, Pace(source.host, self._context.note))
             read = Registry(source, found.path, trace=trace, pace=pace)
-        write = Registry(self._target, name, actions="pull,push", also=self._names, trace=trace)
+        write = Registry(self._target, name, actions="pull,push", also=self._scopes, trace=trace)
         copier = Copier(
             self._context, read, write, mounts="", cosign=bool(found.version), progress=self._progress,
             turns=self._turns,

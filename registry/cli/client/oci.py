@@ -43,7 +43,7 @@ _DOCKER: Final = "registry-1.docker.io"
 
 
 class Registry:
-    """A repository ``path`` of a host. Not for several threads: each has a ``twin`` of its own."""
+    """A repository ``path`` of a host; ``also``: further scopes. Not for several threads: each has a ``twin``."""
 
     def __init__(
         self, target: Target, path: str, *, actions: str = "pull", trace: Callable[[str], None] | None = None,
@@ -52,7 +52,7 @@ class Registry:
         self.target = target
         self.pace = pace or Pace()
         self.path = path
-        self._scopes = (f"repository:{path}:{actions}", *(f"repository:{one}:pull" for one in also))
+        self._scopes = (f"repository:{path}:{actions}", *also)
         self._trace = trace
         host = _DOCKER if target.host == "docker.io" else target.host
         self.connection = Connection(target.scheme, host, trace)

@@ -86,7 +86,7 @@ def repositories(context: Context, pattern: Pattern) -> Iterator[Found]:
     target, options = context.target(pattern.host), context.options
     kind, address = _KNOWN.get(target.host, ("catalog", ""))
     kind, address = options.list_by or kind, options.api or address or target.url
-    asked = _List(context, target, address + _BEFORE[kind])
+    asked = _List(context, target, kind, address)
     for number, (path, visibility, repository) in enumerate(getattr(asked, kind)(pattern.namespace)):
         if number == _REPOSITORIES_MAX:
             why = "--names FILE names those that are wanted"
@@ -107,11 +107,13 @@ def owned(owner: str, found: Found) -> str:
 class _List:
     """The lists of a registry: each yields name, visibility and linked repository, as far as they are told."""
 
-    def __init__(self, context: Context, target: Target, address: str) -> None:
+    def __init__(self, context: Context, target: Target, kind: str, address: str) -> None:
         url = urlsplit(address)
         self._host = target.host
-        self._connection = Connection(url.scheme, url.netloc, context.trace)
-        self._before = url.path
+        self._connection = Connection(*context.scheme_of(f"{url.scheme}://{url.netloc}"), context.trace)
+        # A host of the API alone has it at its root, any other below a path: https://api.github.com, https://HOST/api/v3.
+        self._before = url.path.rstrip("/") or ("" if url.netloc.startswith("api.") else _BEFORE[kind])
+        self._basic = kind == "harbor"
         self._target = target
         self._context = context
 
@@ -179,7 +181,7 @@ class _List:
     def _ask(self, path: str, query: str, page: int) -> Reply:
         login, token = self._target.pair()
         basic = f"Basic {b64encode(f'{login}:{token}'.encode()).decode()}"
-        told = basic if self._before.endswith("/v2.0") else f"Bearer {token}"
+        told = basic if self._basic else f"Bearer {token}"
         headers = {"Accept": "application/json", **({"Authorization": told} if token else {})}
         size = f"per_page={_PAGE}&page_size={_PAGE}&page={page}"
         return self._connection.ask("GET", f"{self._before}{path}?{query}{'&' if query else ''}{size}", headers)
