@@ -57,7 +57,7 @@ class Reader:
     async def batches(self, digests: Sequence[Digest]) -> AsyncIterator[list[Read]]:
         """Read the manifests that are whole, and tell of the others."""
         for known in chunks(digests, _SIZED):
-            sizes = await adoptions.sizes(self.db, self.root, known)
+            sizes = await self._sizes(known)
             for batch in _weighed(known, sizes):
                 read = await asyncio.gather(*(self._read(digest, sizes.get(digest)) for digest in batch))
                 yield await self._whole([one for one in read if one is not None])
@@ -86,7 +86,7 @@ class Reader:
     async def _whole(self, read: Sequence[Read]) -> list[Read]:
         """Return those whose blobs are all in the folder, with the sizes that their manifests tell."""
         blobs = sorted({blob for one in read for blob in one.manifest.blobs})
-        found = await adoptions.sizes(self.db, self.root, blobs) if blobs else {}
+        found = await self._sizes(blobs)
         whole_ones = []
         for one in read:
             unfit = _unfit(one.manifest, found)
@@ -95,6 +95,23 @@ class Reader:
             else:
                 self.find(one.digest, unfit)
         return whole_ones
+
+    async def _sizes(self, digests: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of those that are in the folder: what was pushed since the scan is asked for one by one."""
+        found = await adoptions.sizes(self.db, self.root, digests) if digests else {}
+        new: dict[str, int] = {}
+        for batch in chunks((digest for digest in digests if digest not in found), BATCH):
+            sizes = await asyncio.gather(*map(self._size, batch))
+            new |= {digest: size for digest, size in zip(batch, sizes, strict=True) if size is not None}
+        if new:
+            await adoptions.note(self.db, self.root, new)
+        return found | new
+
+    async def _size(self, digest: str) -> int | None:
+        try:
+            return (await self.store.stat(layout.key_of(self.root, digest))).size
+        except ObjectNotFound:
+            return None
 
     async def _bytes(self, key: ObjectKey, size: int) -> bytes:
         async with whole(self.store, key, size) as reader:
