@@ -153,3 +153,40 @@ async def test_other_programs_layouts_are_taken(
     report = await adopt(env, "gitlab")
     assert (report["repositories"], report["tags"], report["findings"]) == (1, 1, [])
     assert await digest_of(registry, "team/sub-group/deep/project/image", "v1", token) == made
+
+
+async def test_verify_reads_all_and_finds_what_is_wrong(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    good = await shelf.image("team/app", "good", layers=(b"a good layer",))
+    await shelf.image("team/app", "rotten", layers=(b"a bad layer",))
+    bad = await shelf.blob(b"a bad layer")
+    await shelf.store.put(shelf.key(bad), [b"a bat layer"])
+    blobs = (await adopt(env, "--dry-run"))["blobs"]
+    report = await adopt(env, "--verify", "--dry-run", status=1)
+    assert (report["verified"], report["blobs"]) == (blobs - 1, blobs)
+    told = why(report)
+    assert told.pop(f":{bad[:15]}") == "its bytes have another digest"
+    assert f"the bytes of its blob {bad} have another digest" in told.values()
+    await adopt(env)  # it believes
+    assert await digest_of(registry, "team/app", "rotten", token) is not None
+    assert (await registry.call("HEAD", f"/v2/team/app/blobs/{bad}", token)).status == 200
+    await adopt(env, "--verify", status=1)
+    pusher = {"Content-Length": "0"}
+    begun = await registry.call("POST", f"/v2/team/app/blobs/uploads/?mount={bad}&from=team/app", token, headers=pusher)
+    assert begun.status == 202
+    await registry.push_blob("team/app", b"a bad layer", token)
+    assert (await registry.call("GET", f"/v2/team/app/blobs/{bad}", token)).body == b"a bad layer"
+    assert await digest_of(registry, "team/app", "good", token) == good
+
+
+async def test_algorithms_that_nobody_uses_are_passed_over(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    made = await shelf.image("team/app", "v1")
+    await shelf.put("team/app/_manifests/revisions/md5/abcd/link", "md5:abcd")
+    await shelf.put("team/app/_manifests/tags/odd/current/link", "md5:abcd")
+    await shelf.store.put(ObjectKey(f"{shelf.root}/blobs/md5/ab/abcd/data"), [b"x"])
+    report = await adopt(env, status=1)
+    assert why(report) == {"team/app:odd": "its link is broken"}
+    assert await digest_of(registry, "team/app", "v1", token) == made

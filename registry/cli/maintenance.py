@@ -115,7 +115,7 @@ def with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
 
     settings = Settings.from_env()
     # Without a handler, Python prints its warnings: pages of a connection that is lost, which the error below tells.
-    logging.getLogger("asyncpg").addHandler(logging.NullHandler())
+    logging.getLogger("asyncpg").addHandler(logging.NullHandler())  # noqa: TID251 - asyncpg's own
 
     async def run_it() -> T:
         done: T
