@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from storage.metadata import adoptions
 from storage.objects.base import ObjectKey
 from tests.support.adopting import adopt, digest_of, moorage, started, why
-from tests.support.server import Registry
+from tests.support.server import Registry, on_disk, running
 from tests.support.shelved import Shelf, collect
 
 
@@ -192,7 +193,7 @@ async def test_where_nothing_was_written_nothing_is_adopted(
     await shelf.image("team/app", "v1")
     code, said = await moorage(env, "adopt", "/harbor")
     assert code == 1
-    assert said.startswith("moorage: Nothing is below harbor/docker/registry/v2/repositories/ in the bucket.")
+    assert said.startswith("moorage: Nothing is below harbor/docker/registry/v2/repositories/ in the store.")
     assert (await registry.services.db.fetch("SELECT count(*) FROM adoptions"))[0][0] == 0
     code, said = await moorage({**env, "MOORAGE_S3_BUCKET": "no-such-bucket"}, "adopt")
     assert (code, said.count("\n"), "Traceback" in said) == (1, 0, False), said
@@ -208,3 +209,19 @@ async def test_a_second_run_at_once_is_refused(
         code, said = await moorage(env, "adopt")
         assert (code, said) == (1, f"moorage: Another moorage adopt is taking {shelf.root}. Wait until it has ended.")
     assert (await adopt(env))["manifests"] == 1
+
+
+async def test_a_folder_of_a_local_disk_is_served_from_where_it_is(env: dict[str, str], tmp_path: Path) -> None:
+    local = on_disk(env, tmp_path)
+    async with running(local) as registry:
+        token = await registry.user("team")
+        shelf = Shelf(registry.services.stores)
+        layer = os.urandom(200_000)
+        digest = await shelf.image("team/app", "v1", layers=(layer,))
+        before = [found.key async for found in shelf.store.scan("")]
+        report = await adopt(local, "--verify")
+        assert (report["manifests"], report["tags"], report["verified"]) == (1, 1, report["blobs"])
+        assert await digest_of(registry, "team/app", "v1", token) == digest
+        pulled = await registry.call("GET", f"/v2/team/app/blobs/{await shelf.blob(layer)}", token)
+        assert pulled.body == layer
+        assert [found.key async for found in shelf.store.scan("")] == before

@@ -47,7 +47,7 @@ class Nothing(Refusal):
 
     def __init__(self, root: str) -> None:
         super().__init__(
-            f"Nothing is below {root}/repositories/ in the bucket.",
+            f"Nothing is below {root}/repositories/ in the store.",
             "The argument is the root directory that the other registry was configured with.",
         )
 
