@@ -193,7 +193,7 @@ async def test_where_nothing_was_written_nothing_is_adopted(
     await shelf.image("team/app", "v1")
     code, said = await moorage(env, "adopt", "/harbor")
     assert code == 1
-    assert said.startswith("moorage: Nothing is below harbor/docker/registry/v2/repositories/ in the store.")
+    assert said.startswith("moorage: No manifest is below harbor/docker/registry/v2/repositories/ in the store.")
     assert (await registry.services.db.fetch("SELECT count(*) FROM adoptions"))[0][0] == 0
     code, said = await moorage({**env, "MOORAGE_S3_BUCKET": "no-such-bucket"}, "adopt")
     assert (code, said.count("\n"), "Traceback" in said) == (1, 0, False), said

@@ -43,11 +43,11 @@ class Sealed(Refusal):
 
 
 class Nothing(Refusal):
-    """No registry has written below the root."""
+    """No registry has written a manifest below the root."""
 
     def __init__(self, root: str) -> None:
         super().__init__(
-            f"Nothing is below {root}/repositories/ in the store.",
+            f"No manifest is below {root}/repositories/ in the store.",
             "The argument is the root directory that the other registry was configured with.",
         )
 
