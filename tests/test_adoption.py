@@ -2,44 +2,16 @@
 
 import asyncio
 import os
-import sys
-from typing import Any
+from pathlib import Path
 
 import orjson
 import pytest
 
 from storage.metadata import adoptions
 from storage.objects.base import ObjectKey
-from tests.support.processes import measured
-from tests.support.server import Registry
+from tests.support.adopting import adopt, digest_of, moorage, started, why
+from tests.support.server import Registry, on_disk, running
 from tests.support.shelved import Shelf, collect
-
-_ACCEPT = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}
-
-
-async def _moorage(env: dict[str, str], *arguments: str) -> tuple[int, str]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", *arguments, env={"PATH": os.defpath, **measured(), **env},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await child.communicate()
-    return child.returncode or 0, output.decode().strip()
-
-
-async def _adopt(env: dict[str, str], *arguments: str, status: int = 0) -> dict[str, Any]:
-    code, said = await _moorage(env, "adopt", "--json", *arguments)
-    assert code == status, said
-    report: dict[str, Any] = orjson.loads(said)
-    return report
-
-
-def _why(report: dict[str, Any]) -> dict[str, str]:
-    return {f"{one['repository']}:{one['what'][:15]}": one["why"] for one in report["findings"]}
-
-
-async def _digest_of(registry: Registry, name: str, reference: str, token: str) -> str | None:
-    answer = await registry.call("GET", f"/v2/{name}/manifests/{reference}", token, headers=_ACCEPT)
-    return answer.headers.get("Docker-Content-Digest") if answer.status == 200 else None
 
 
 @pytest.fixture
@@ -64,20 +36,20 @@ async def test_what_distribution_wrote_is_served_from_where_it_is(
     await shelf.put("team/app/_uploads/3f/data", "half")
     deep = await shelf.image("team/deep/er", "v1")
     before = [found.key async for found in shelf.store.scan("")]
-    report = await _adopt(env)
+    report = await adopt(env)
     assert (report["repositories"], report["manifests"], report["tags"], report["known"]) == (2, 6, 5, 0)
     for name, reference, digest in (
         ("team/app", "v1", first), ("team/app", "latest", first), ("team/app", "both", both),
         ("team/app", second, second), ("team/app", signed, signed), ("team/deep/er", "v1", deep),
     ):  # fmt: skip
-        assert await _digest_of(registry, name, reference, token) == digest, (name, reference)
+        assert await digest_of(registry, name, reference, token) == digest, (name, reference)
     (body,) = [
         (await registry.call("GET", f"/v2/team/app/blobs/{one}", token)).body for one in [await shelf.blob(layer)]
     ]
     assert body == layer
     listed = await registry.call("GET", f"/v2/team/app/referrers/{first}", token)
     assert [one["digest"] for one in orjson.loads(listed.body)["manifests"]] == [signed]
-    again = await _adopt(env)
+    again = await adopt(env)
     assert (again["manifests"], again["tags"], again["known"]) == (0, 0, 6)
     assert [found.key async for found in shelf.store.scan("")] == before
 
@@ -86,16 +58,16 @@ async def test_tags_follow_the_old_registry_until_somebody_writes_them_here(
     env: dict[str, str], registry: Registry, shelf: Shelf, token: str
 ) -> None:
     first = await shelf.image("team/app", "latest", "gone", "ours", layers=(b"1",))
-    await _adopt(env)
+    await adopt(env)
     second = await shelf.image("team/app", "latest", layers=(b"2",))
     await shelf.tag("team/app", "moved", first)
     await shelf.store.delete([ObjectKey(f"{shelf.root}/repositories/team/app/_manifests/tags/gone/current/link")])
     pushed = await registry.push_image("team/app", "ours", token)
-    report = await _adopt(env, status=1)
+    report = await adopt(env, status=1)
     assert (report["tags"], report["removed_tags"]) == (2, 1)
-    assert _why(report) == {"team/app:ours": "it was written here since, and stays as it is here"}
+    assert why(report) == {"team/app:ours": "it was written here since, and stays as it is here"}
     for tag, digest in (("latest", second), ("moved", first), ("gone", None), ("ours", pushed)):
-        assert await _digest_of(registry, "team/app", tag, token) == digest, tag
+        assert await digest_of(registry, "team/app", tag, token) == digest, tag
 
 
 async def test_what_is_broken_is_told_and_left_out(
@@ -115,11 +87,11 @@ async def test_what_is_broken_is_told_and_left_out(
     await shelf.image("alone", "v1")
     await shelf.image("Team/App", "v1")
     await shelf.image("nobody/app", "v1")
-    report = await _adopt(env, status=1)
-    why = _why(report)
+    report = await adopt(env, status=1)
+    told = why(report)
     missing, shorter = await shelf.blob(b"missing"), await shelf.blob(b"short layer")
-    assert why.pop(f"team/app:{old[:15]}").startswith("Docker image manifests of schema 1 are not taken")
-    assert why == {
+    assert told.pop(f"team/app:{old[:15]}").startswith("Docker image manifests of schema 1 are not taken")
+    assert told == {
         f"team/app:{holed[:15]}": f"its blob {missing} is missing",
         f"team/app:{short[:15]}": f"its blob {shorter} has 5 bytes, not 11",
         f"team/app:{above[:15]}": f"its manifest {holed} is missing",
@@ -135,8 +107,8 @@ async def test_what_is_broken_is_told_and_left_out(
         "Team/App:": "expected namespace/image in lower case, got 'Team/App'",
         "nobody/app:": "no account nobody is here",
     }
-    assert await _digest_of(registry, "team/app", "v1", token) == whole
-    assert await _digest_of(registry, "team/app", "holed", token) is None
+    assert await digest_of(registry, "team/app", "v1", token) == whole
+    assert await digest_of(registry, "team/app", "holed", token) is None
 
 
 async def test_names_are_mapped_and_owners_made(
@@ -146,31 +118,31 @@ async def test_names_are_mapped_and_owners_made(
     await shelf.image("library/alpine", "v1")
     await shelf.image("old/deep/app", "v1")
     arguments = ("--map", "library=team", "--map", "old/deep=fresh/flat", "--default-owner", "team")
-    dry = await _adopt(env, *arguments, "--create-owners", "team", "--dry-run")
+    dry = await adopt(env, *arguments, "--create-owners", "team", "--dry-run")
     assert (dry["repositories"], dry["manifests"]) == (3, 3)
-    assert await _digest_of(registry, "team/ubuntu", "v1", token) is None
+    assert await digest_of(registry, "team/ubuntu", "v1", token) is None
     await shelf.image("new/app", "v1")
-    report = await _adopt(env, *arguments, "--create-owners", "team", status=1)
-    assert _why(report) == {"new/app:": "the login 'new' is reserved: choose another"}
+    report = await adopt(env, *arguments, "--create-owners", "team", status=1)
+    assert why(report) == {"new/app:": "the login 'new' is reserved: choose another"}
     for name in ("team/ubuntu", "team/alpine", "fresh/flat/app"):
-        assert await _digest_of(registry, name, "v1", token) is not None, name
-    assert (await _moorage(env, "adopt", "--map", "nothing"))[0] == 2
+        assert await digest_of(registry, name, "v1", token) is not None, name
+    assert (await moorage(env, "adopt", "--map", "nothing"))[0] == 2
 
 
 async def test_nothing_is_deleted_of_it_before_it_is_sealed(
     env: dict[str, str], registry: Registry, shelf: Shelf, token: str
 ) -> None:
     await shelf.image("team/app", "v1", layers=(b"a" * 100_000,))
-    await _adopt(env)
+    await adopt(env)
     before = [found.key async for found in shelf.store.scan("")]
     assert (await registry.call("DELETE", "/api/v3/user/packages/container/app", token)).status == 204
     await collect(registry)
     assert (await registry.services.db.fetch("SELECT count(*) FROM blobs"))[0][0] == 0
     assert [found.key async for found in shelf.store.scan("")] == before
-    assert await _moorage(env, "adopt", "--seal") == (0, f"sealed {shelf.root}")
-    code, said = await _moorage(env, "adopt")
+    assert await moorage(env, "adopt", "--seal") == (0, f"sealed {shelf.root}")
+    code, said = await moorage(env, "adopt")
     assert (code, said.startswith(f"moorage: {shelf.root} is sealed already.")) == (1, True)
-    assert (await _moorage(env, "adopt", "--seal"))[0] == 1
+    assert (await moorage(env, "adopt", "--seal"))[0] == 1
     await collect(registry)
     assert not [
         found.key async for found in shelf.store.scan("") if found.key == shelf.key(await shelf.blob(b"a" * 100_000))
@@ -182,10 +154,7 @@ async def test_a_run_that_is_killed_goes_on(env: dict[str, str], registry: Regis
     made["all"] = await shelf.index("team/app", list(made.values()), "all")
     db = registry.services.db
     for there in (0, 1, 40, 100):
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "registry", "adopt", env={"PATH": os.defpath, **measured(), **env},
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        child = await started(env, "adopt")
         rows = "adopted_blobs" if there == 0 else "manifests"
         for _ in range(4000):
             if (await db.fetch(f"SELECT count(*) FROM {rows}"))[0][0] > there:
@@ -194,11 +163,11 @@ async def test_a_run_that_is_killed_goes_on(env: dict[str, str], registry: Regis
         assert child.returncode is None
         child.kill()
         await child.wait()
-    report = await _adopt(env)
+    report = await adopt(env)
     assert 0 < report["known"] < len(made)
     assert report["known"] + report["manifests"] == len(made)
     for tag, digest in made.items():
-        assert await _digest_of(registry, "team/app", tag, token) == digest
+        assert await digest_of(registry, "team/app", tag, token) == digest
     (row,) = await db.fetch("SELECT count(*), count(DISTINCT tag) FROM events WHERE action = 'packages.tag_created'")
     assert (row[0], row[1]) == (len(made), len(made))
 
@@ -211,22 +180,22 @@ async def test_two_repositories_do_not_become_one_package(
     await shelf.image("old/ubuntu", "v3")
     arguments = ("--map", "old=team", "--default-owner", "team")
     for _ in range(2):
-        report = await _adopt(env, *arguments, status=1)
-        assert _why(report) == {"ubuntu:": "old/ubuntu became team/ubuntu already: --map one of the two"}
+        report = await adopt(env, *arguments, status=1)
+        assert why(report) == {"ubuntu:": "old/ubuntu became team/ubuntu already: --map one of the two"}
         assert report["removed_tags"] == 0
-    assert await _digest_of(registry, "team/app", "v1", token) == first
-    assert await _digest_of(registry, "team/ubuntu", "v3", token) is not None
+    assert await digest_of(registry, "team/app", "v1", token) == first
+    assert await digest_of(registry, "team/ubuntu", "v3", token) is not None
 
 
 async def test_where_nothing_was_written_nothing_is_adopted(
     env: dict[str, str], registry: Registry, shelf: Shelf, token: str
 ) -> None:
     await shelf.image("team/app", "v1")
-    code, said = await _moorage(env, "adopt", "/harbor")
+    code, said = await moorage(env, "adopt", "/harbor")
     assert code == 1
-    assert said.startswith("moorage: Nothing is below harbor/docker/registry/v2/repositories/ in the bucket.")
+    assert said.startswith("moorage: No manifest is below harbor/docker/registry/v2/repositories/ in the store.")
     assert (await registry.services.db.fetch("SELECT count(*) FROM adoptions"))[0][0] == 0
-    code, said = await _moorage({**env, "MOORAGE_S3_BUCKET": "no-such-bucket"}, "adopt")
+    code, said = await moorage({**env, "MOORAGE_S3_BUCKET": "no-such-bucket"}, "adopt")
     assert (code, said.count("\n"), "Traceback" in said) == (1, 0, False), said
 
 
@@ -237,6 +206,22 @@ async def test_a_second_run_at_once_is_refused(
     db = registry.services.db
     async with db.transaction() as tx:
         assert await adoptions.lock(tx, shelf.root)
-        code, said = await _moorage(env, "adopt")
+        code, said = await moorage(env, "adopt")
         assert (code, said) == (1, f"moorage: Another moorage adopt is taking {shelf.root}. Wait until it has ended.")
-    assert (await _adopt(env))["manifests"] == 1
+    assert (await adopt(env))["manifests"] == 1
+
+
+async def test_a_folder_of_a_local_disk_is_served_from_where_it_is(env: dict[str, str], tmp_path: Path) -> None:
+    local = on_disk(env, tmp_path)
+    async with running(local) as registry:
+        token = await registry.user("team")
+        shelf = Shelf(registry.services.stores)
+        layer = os.urandom(200_000)
+        digest = await shelf.image("team/app", "v1", layers=(layer,))
+        before = [found.key async for found in shelf.store.scan("")]
+        report = await adopt(local, "--verify")
+        assert (report["manifests"], report["tags"], report["verified"]) == (1, 1, report["blobs"])
+        assert await digest_of(registry, "team/app", "v1", token) == digest
+        pulled = await registry.call("GET", f"/v2/team/app/blobs/{await shelf.blob(layer)}", token)
+        assert pulled.body == layer
+        assert [found.key async for found in shelf.store.scan("")] == before

@@ -26,6 +26,9 @@ def adopt(
         str | None, typer.Option(metavar="LOGIN", help="Make missing organizations, owned by this user.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would come, and what could not.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all bytes of the bucket, and compare each blob with its digest.")
+    ] = False,
     seal: Annotated[
         bool, typer.Option("--seal", help="The other registry is gone: its objects may be deleted.")
     ] = False,
@@ -61,7 +64,7 @@ def adopt(
 
         return await Adoption(
             services.db, services.stores, services.manifests, root, Naming(naming, default_owner), owner_of,
-            grace_seconds=services.settings.uploads.link_grace_seconds, dry=dry_run,
+            grace_seconds=services.settings.uploads.link_grace_seconds, dry=dry_run, verify=verify,
         ).run()  # fmt: skip
 
     report = with_services(work)

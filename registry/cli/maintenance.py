@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -113,6 +114,8 @@ def with_services(work: "Callable[[Services], Awaitable[T]]") -> T:
     from storage.errors import StorageError
 
     settings = Settings.from_env()
+    # Without a handler, Python prints its warnings: pages of a connection that is lost, which the error below tells.
+    logging.getLogger("asyncpg").addHandler(logging.NullHandler())  # noqa: TID251 - asyncpg's own
 
     async def run_it() -> T:
         done: T

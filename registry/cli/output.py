@@ -17,9 +17,9 @@ def print_json(value: object) -> None:
 
 
 def print_rows(rows: Iterable[Iterable[object]]) -> None:
-    """Print rows, a line each, with tabs between the values."""
+    """Print rows, a line each, with tabs between the values; a terminal obeys nothing that is in a value."""
     for row in rows:
-        typer.echo("\t".join(map(_shown, row)))
+        typer.echo("\t".join(_inert(_shown(value)) for value in row))
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -37,3 +37,10 @@ def _shown(value: object) -> str:
             return ",".join(map(str, value))
         case _:
             return str(value)
+
+
+def _inert(text: str) -> str:
+    """Escape what cannot be printed."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

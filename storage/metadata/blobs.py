@@ -79,8 +79,13 @@ async def suspecting(db: Executor, digest: Digest, key: ObjectKey) -> AsyncItera
     try:
         yield
     except (ObjectNotFound, ObjectCorrupt):
-        await _SUSPECT.run(db, digest, key)
+        await suspect(db, digest, key)
         raise
+
+
+async def suspect(db: Executor, digest: Digest, key: ObjectKey) -> None:
+    """Put a blob under suspicion, if it is in this object."""
+    await _SUSPECT.run(db, digest, key)
 
 
 async def trust(db: Executor, digest: Digest, key: ObjectKey) -> None:

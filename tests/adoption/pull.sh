@@ -15,12 +15,13 @@ pull() {
     regctl) regctl image copy --referrers --digest-tags "$1" ocidir://out:pulled ;;
     podman) podman $pods pull --quiet --tls-verify=false "$1" && podman $pods rmi --all --force ;;
     docker) docker pull --quiet "$1" && docker image rm --force "$1" ;;
-    ctr) $ctr images pull --plain-http --user "$LOGIN" --snapshotter native --all-platforms "$1" && $ctr images rm "$1" ;;
+    ctr) $ctr images pull --plain-http --user "$LOGIN" --snapshotter native "$1" && $ctr images rm "$1" ;;
     buildx) buildx imagetools inspect --raw "$1" ;;
   esac
 }
 client=$1 came=0 failed=0
 while read -r reference; do
+  case $client:$reference in docker:*/deep/cli*) continue ;; esac # zstd: docker 20.10 cannot read it
   if pull "$reference" >log 2>&1 </dev/null; then came=$((came + 1)); else
     failed=$((failed + 1))
     echo "FAILED $client $reference: $(tail -n 1 log)"

@@ -5,6 +5,7 @@ read-only, take what is missing, and the tags that moved.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,18 +16,21 @@ from registry.errors import AccountError, Refusal
 from registry.packages.adoption import layout
 from registry.packages.adoption.layout import Repository
 from registry.packages.adoption.names import Naming
-from registry.packages.adoption.reading import Reader
+from registry.packages.adoption.reading import Reader, chunks
 from registry.packages.adoption.report import Report
 from registry.packages.adoption.taking import Taking
 from registry.packages.publishing import Manifests
-from storage.metadata import adoptions, packages
+from storage.errors import ObjectCorrupt, ObjectNotFound
+from storage.metadata import adoptions, blobs, packages
 from storage.metadata.database import Database, Transaction
-from storage.names import InvalidName, PackageName
-from storage.objects.base import ObjectStore
+from storage.names import Digest, InvalidName, PackageName
+from storage.objects.base import ObjectStore, whole
 
 _T = TypeVar("_T")
 
 _NOTED: Final = 1000
+#: Blobs that are read at once.
+_HASHED: Final = 8
 #: Well below what the database allows a transaction to be idle.
 _KEEP_SECONDS: Final = 5.0
 
@@ -39,11 +43,11 @@ class Sealed(Refusal):
 
 
 class Nothing(Refusal):
-    """No registry has written below the root."""
+    """No registry has written a manifest below the root."""
 
     def __init__(self, root: str) -> None:
         super().__init__(
-            f"Nothing is below {root}/repositories/ in the bucket.",
+            f"No manifest is below {root}/repositories/ in the store.",
             "The argument is the root directory that the other registry was configured with.",
         )
 
@@ -70,7 +74,8 @@ class NotBegun(Refusal):
 class Adoption:
     """The adoption of the folder ``root``; ``owner_of``: the id of the account of this login, None if there is none.
 
-    It may raise AccountError. ``dry``: nothing is written but what the scan finds.
+    It may raise AccountError. ``dry``: nothing is written but what the scan finds. ``verify``: every blob is read, and
+    those with another digest are ``wrong``.
     """
 
     db: Database
@@ -81,6 +86,8 @@ class Adoption:
     owner_of: Callable[[str], Awaitable[int | None]]
     grace_seconds: float
     dry: bool = False
+    verify: bool = False
+    wrong: set[str] = field(default_factory=set)
     report: Report = field(default_factory=Report)
 
     async def run(self) -> Report:
@@ -99,10 +106,30 @@ class Adoption:
             await adoptions.note(self.db, self.root, dict(batch))
             self.report.blobs += len(batch)
             self.report.bytes += sum(size for _, size in batch)
+            if self.verify:
+                for together in chunks(batch, _HASHED):
+                    await asyncio.gather(*(self._verify(digest, size) for digest, size in together))
         taken: dict[PackageName, str] = {}
         async for repository in layout.repositories(self.store, self.root):
             self.report.repositories += 1
             await self._take(repository, taken)
+
+    async def _verify(self, digest: Digest, size: int) -> None:
+        """Read a blob; one that is wrong, and adopted already, is put under suspicion."""
+        key, there = layout.key_of(self.root, digest), hashlib.new(digest.algorithm)
+        try:
+            async with whole(self.store, key, size) as reader:
+                async for piece in reader:
+                    there.update(piece)
+        except (ObjectNotFound, ObjectCorrupt):
+            there = hashlib.new(digest.algorithm)  # it has changed since it was listed
+        if there.hexdigest() == digest.hex:
+            self.report.verified += 1
+            return
+        self.wrong.add(digest)
+        self.report.find("", digest, "its bytes have another digest")
+        if not self.dry:
+            await blobs.suspect(self.db, digest, key)
 
     async def _take(self, repository: Repository, taken: dict[PackageName, str]) -> None:
         """Take a repository; ``taken``: the repository that became a package, by the package's name."""
@@ -114,7 +141,7 @@ class Adoption:
         except (InvalidName, AccountError, _NoPackage) as error:
             self.report.find(repository.name, "", str(error))
             return
-        reader = Reader(self.db, self.store, self.root, partial(self.report.find, repository.name))
+        reader = Reader(self.db, self.store, self.root, partial(self.report.find, repository.name), self.wrong)
         taking = Taking(
             reader, self.manifests, repository, name, package_id, self.report, grace_seconds=self.grace_seconds
         )

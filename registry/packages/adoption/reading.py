@@ -1,7 +1,7 @@
 """The reading of links and manifests: what is read is compared with its digest, and what is in memory has a bound."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
@@ -21,6 +21,7 @@ _SIZED: Final = 1000
 #: Objects that are read at once; the manifests among them have together no more bytes than one may have.
 BATCH: Final = 32
 _LINK_MAX: Final = 200
+_WRONG: Final = "its bytes have another digest"
 
 
 class _Unfit(Exception):
@@ -38,12 +39,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The reader of one repository's links and manifests; ``find`` is told what is broken, and why."""
+    """The reader of one repository's links and manifests; ``find`` is told what is broken, and why.
+
+    ``wrong``: blobs whose bytes were read, and have another digest.
+    """
 
     db: Database
     store: ObjectStore
     root: str
     find: Callable[[str, str], None]
+    wrong: Collection[str]
 
     async def link(self, link: ObjectInfo) -> Digest | None:
         """Read the digest in a link; None: the link is broken."""
@@ -57,7 +62,7 @@ class Reader:
     async def batches(self, digests: Sequence[Digest]) -> AsyncIterator[list[Read]]:
         """Read the manifests that are whole, and tell of the others."""
         for known in chunks(digests, _SIZED):
-            sizes = await adoptions.sizes(self.db, self.root, known)
+            sizes = await self._sizes(known)
             for batch in _weighed(known, sizes):
                 read = await asyncio.gather(*(self._read(digest, sizes.get(digest)) for digest in batch))
                 yield await self._whole([one for one in read if one is not None])
@@ -71,6 +76,8 @@ class Reader:
 
     async def _manifest(self, digest: Digest, size: int | None) -> Read:
         """Read a manifest. Raises _Unfit, ManifestInvalid, ManifestTooLarge."""
+        if digest in self.wrong:
+            raise _Unfit(_WRONG)
         if size is None:
             raise _Unfit("its bytes are missing")
         if size > MAX_MANIFEST_BYTES:
@@ -80,21 +87,50 @@ class Reader:
         except (ObjectNotFound, ObjectCorrupt) as error:
             raise _Unfit("its bytes are missing") from error
         if Digest.of(body, digest.algorithm) != digest:
-            raise _Unfit("its bytes have another digest")
+            raise _Unfit(_WRONG)
         return Read(digest, await asyncio.to_thread(parse_manifest, body, None), body)
 
     async def _whole(self, read: Sequence[Read]) -> list[Read]:
         """Return those whose blobs are all in the folder, with the sizes that their manifests tell."""
         blobs = sorted({blob for one in read for blob in one.manifest.blobs})
-        found = await adoptions.sizes(self.db, self.root, blobs) if blobs else {}
+        found = await self._sizes(blobs)
         whole_ones = []
         for one in read:
-            unfit = _unfit(one.manifest, found)
+            unfit = self._unfit(one.manifest, found)
             if unfit is None:
                 whole_ones.append(one)
             else:
                 self.find(one.digest, unfit)
         return whole_ones
+
+    def _unfit(self, manifest: Manifest, found: Mapping[str, int]) -> str | None:
+        """Tell which blob of a manifest is not in the folder, or is another; None: all are there."""
+        for blob in manifest.blobs:
+            if blob in self.wrong:
+                return f"the bytes of its blob {blob} have another digest"
+            if blob not in found:
+                return f"its blob {blob} is missing"
+        for part in filter(None, (manifest.config, *manifest.layers)):
+            if not part.foreign and found[part.digest] != part.size:
+                return f"its blob {part.digest} has {found[part.digest]} bytes, not {part.size}"
+        return None
+
+    async def _sizes(self, digests: Sequence[str]) -> dict[str, int]:
+        """Return the sizes of those that are in the folder: what was pushed since the scan is asked for one by one."""
+        found = await adoptions.sizes(self.db, self.root, digests) if digests else {}
+        new: dict[str, int] = {}
+        for batch in chunks((digest for digest in digests if digest not in found), BATCH):
+            sizes = await asyncio.gather(*map(self._size, batch))
+            new |= {digest: size for digest, size in zip(batch, sizes, strict=True) if size is not None}
+        if new:
+            await adoptions.note(self.db, self.root, new)
+        return found | new
+
+    async def _size(self, digest: str) -> int | None:
+        try:
+            return (await self.store.stat(layout.key_of(self.root, digest))).size
+        except ObjectNotFound:
+            return None
 
     async def _bytes(self, key: ObjectKey, size: int) -> bytes:
         async with whole(self.store, key, size) as reader:
@@ -114,17 +150,6 @@ def _weighed(digests: Iterable[Digest], sizes: Mapping[str, int]) -> Iterable[li
         weight += size
     if batch:
         yield batch
-
-
-def _unfit(manifest: Manifest, found: Mapping[str, int]) -> str | None:
-    """Tell which blob of a manifest is not in the folder, or has another size; None: all are there."""
-    for blob in manifest.blobs:
-        if blob not in found:
-            return f"its blob {blob} is missing"
-    for part in filter(None, (manifest.config, *manifest.layers)):
-        if not part.foreign and found[part.digest] != part.size:
-            return f"its blob {part.digest} has {found[part.digest]} bytes, not {part.size}"
-    return None
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterable[list[_T]]:

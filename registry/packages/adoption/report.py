@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was not adopted, and why; ``what``: a tag or a digest, "" for the whole repository."""
+    """Something that was not adopted, and why; ``what``: a tag or a digest, "" for the whole repository.
+
+    ``repository``: "" for a blob, which any of them may have.
+    """
 
     repository: str
     what: str
@@ -14,10 +17,11 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The outcome of a run. ``known``: the manifests that were here before."""
+    """The outcome of a run. ``known``: the manifests that were here before; ``verified``: blobs."""
 
     blobs: int = 0
     bytes: int = 0
+    verified: int = 0
     repositories: int = 0
     manifests: int = 0
     known: int = 0
