@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies lazy docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -130,6 +130,12 @@ failover: .venv/.dev ## Promote the standby of a PostgreSQL pair under pushes an
 watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus beside three replicas and a worker (needs prometheus)
 	command -v prometheus >/dev/null || { echo 'make watch: needs prometheus: apt install prometheus' >&2; exit 1; }; \
 	$(call pytest,$@) -m watch tests/watch $(ARGS)
+
+# soci's library links zlib into itself, and looks for it where its own Makefile would have built it.
+lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library; root and podman)
+	for name in stargz soci; do CGO_LDFLAGS="-L$$(dirname "$$(cc -print-file-name=libz.a)")" \
+		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
+	$(call pytest,$@) -m lazy tests/lazy $(ARGS)
 
 copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
 	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)

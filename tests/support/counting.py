@@ -1,4 +1,4 @@
-"""A line that counts: a TCP proxy that tells how many bytes went up, and holds them from a number on."""
+"""A line that counts: a TCP proxy that tells how many bytes went up and down, and holds those up from a number on."""
 
 import asyncio
 import socket
@@ -9,11 +9,12 @@ _BLOCK = 1 << 16
 
 
 class Line:
-    """Its near end, the bytes that went up to the server, and the number at which no more does."""
+    """Its near end, the bytes that went up to the server and down from it, and the number at which no more goes up."""
 
     def __init__(self) -> None:
         self.host = ""
         self.up = 0
+        self.down = 0
         self.held = asyncio.Event()
         self._holds_at: int | None = None
         self._goes_on = asyncio.Event()
@@ -56,6 +57,7 @@ class Line:
     async def pump_down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(_BLOCK):
+                self.down += len(data)
                 writer.write(data)
                 await writer.drain()
         with suppress(ConnectionError, RuntimeError):
