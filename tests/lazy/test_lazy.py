@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -122,6 +123,87 @@ async def test_a_soci_index(scene: Scene, tmp_path: Path) -> None:
     )  # fmt: skip
     assert told["files"] == {name: sums[name] for name in _NAMES}
     _judge(scene, before, told["asked"], len(layer))
+
+
+async def test_podman_with_zstd_chunked(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of a second image podman fetches the files that the first one had not."""
+    token, folder = await scene.registry.user("alice"), tmp_path_factory.mktemp("p")  # podman takes no long path
+    for tag, other in (("v1", 0), ("v2", 100)):
+        _image(folder / tag, {number: number + (other if number in _CHANGED else 0) for number in range(40)})
+        await _run(
+            "skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", f"alice:{token}", "--dest-compress-format",
+            "zstd:chunked", f"oci:{folder}/{tag}", f"docker://{scene.host}/alice/app:{tag}",
+        )  # fmt: skip
+    (folder / "storage.conf").write_text(_STORAGE.format(folder=folder))
+    storage = {"CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
+    pull = ("podman", "pull", "--quiet", "--tls-verify=false", "--creds", f"alice:{token}")
+    try:
+        await _run(*pull, f"{scene.host}/alice/app:v1", env=storage)
+        before = scene.down
+        for line in scene.lines:
+            line.ranges.clear()
+        await _run(*pull, f"{scene.host}/alice/app:v2", env=storage)
+        asked = sum(_length(one) for line in scene.lines[:1] for ranges in line.ranges for one in ranges.split(","))
+        assert any("," in ranges for ranges in scene.lines[0].ranges), "it has asked for several ranges at once"
+        _judge(scene, before, asked, 40 * 100_000)
+        mounted = (await _run("podman", "image", "mount", f"{scene.host}/alice/app:v2", env=storage)).decode().strip()
+        for number in (3, *_CHANGED):
+            data = (Path(mounted) / f"{number:02}.bin").read_bytes()
+            assert data == noise(100_000, number + 100 if number in _CHANGED else number)
+    finally:
+        await _run("podman", "image", "unmount", "--all", env=storage)
+        await _run("podman", "rmi", "--all", "--force", env=storage)
+
+
+_CHANGED: Final = (7, 20, 33)
+_STORAGE: Final = """[storage]
+driver = "overlay"
+graphroot = "{folder}/root"
+runroot = "{folder}/run"
+[storage.options]
+pull_options = {{enable_partial_images = "true"}}
+"""
+
+
+def _length(span: str) -> int:
+    first, last = map(int, span.split("-"))
+    return last - first + 1
+
+
+def _image(folder: Path, seeds: Mapping[int, int]) -> None:
+    """Write an OCI layout with one layer, a tar file of a file for each of ``seeds``."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as layer:
+        for number, seed in seeds.items():
+            entry = tarfile.TarInfo(f"{number:02}.bin")
+            entry.size = 100_000
+            layer.addfile(entry, io.BytesIO(noise(100_000, seed)))
+
+    def put(data: bytes, media_type: str) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+    kind = "application/vnd.oci.image"
+    layers = [put(tar.getvalue(), f"{kind}.layer.v1.tar")]
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [layers[0]["digest"]]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{kind}.manifest.v1+json",
+        "config": put(orjson.dumps(config), f"{kind}.config.v1+json"),
+        "layers": layers,
+    }
+    (folder / "index.json").write_bytes(
+        orjson.dumps({"schemaVersion": 2, "manifests": [put(orjson.dumps(manifest), f"{kind}.manifest.v1+json")]})
+    )
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 
 
 def _judge(scene: Scene, before: Sequence[int], asked: int, size: int) -> None:
