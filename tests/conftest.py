@@ -101,6 +101,7 @@ _MAY_BLOCK = (
     ("storage/metadata/migrate.py", "files"),  # lists the migrations
     ("storage/objects/s3/store.py", "_trust"),  # botocore reads its files for credentials
     ("storage/objects/local/store.py", "open"),  # waits for the threads that write
+    ("registry/redirects/signing.py", "_read"),  # a key, at the start
     ("registry/http/server/tls.py", "_stamps"),  # two stats in five minutes
     ("registry/http/server/sending.py", "_from_file"),  # sendfile of what the page cache holds
 )

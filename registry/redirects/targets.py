@@ -32,7 +32,7 @@ class Target:
 
     def __init__(self, rule: Rule, signing: _Signing, now: Callable[[], float]) -> None:
         self.rule: Final = rule
-        self.knows_ranges: Final = not isinstance(rule, ToS3)
+        self.knows_ranges: Final = not isinstance(rule, ToS3 | ToCloudFront)
         self._signing = signing
         self._now = now
         self._minute = 0

@@ -74,11 +74,9 @@ def _command(program: str, port: int, upstreams: list[str], folder: Path, withou
 
     match program:
         case "nginx":
-            user = "root" if os.geteuid() == 0 else "nobody"
             block = configuration("nginx.conf")
             assert without in block
-            config.write_text(_NGINX.format(folder=folder, user=user, block=block.replace(without, "")))
-            return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
+            return _nginx(block.replace(without, ""), folder)
         case "haproxy":
             config.write_text(configuration("haproxy.cfg"))
             return ["haproxy", "-db", "-f", str(config)]
@@ -101,6 +99,19 @@ def _command(program: str, port: int, upstreams: list[str], folder: Path, withou
             return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
 
 
+def _nginx(block: str, folder: Path) -> list[str]:
+    user, config = "root" if os.geteuid() == 0 else "nobody", folder / "config"
+    config.write_text(_NGINX.format(folder=folder, user=user, block=block))
+    return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)]
+
+
+@asynccontextmanager
+async def nginx(block: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """nginx with these servers, ended with the block."""
+    async with _running(_nginx(block, folder)) as process:
+        yield process
+
+
 @asynccontextmanager
 async def proxy(
     program: str, port: int, upstreams: list[str], folder: Path, without: str = ""
@@ -111,9 +122,13 @@ async def proxy(
     """
     assert shutil.which(program) is not None, f"there is no {program}: make leaves it out"
     (folder / "tls.pem").write_bytes((folder / "tls.crt").read_bytes() + (folder / "tls.key").read_bytes())
-    process = await asyncio.create_subprocess_exec(
-        *_command(program, port, upstreams, folder, without), stdin=asyncio.subprocess.DEVNULL
-    )
+    async with _running(_command(program, port, upstreams, folder, without)) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _running(words: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL)
     try:
         yield process
     finally:

@@ -1,19 +1,23 @@
-"""A line that counts: a TCP proxy that tells how many bytes went up, and holds them from a number on."""
+"""A line that counts: a TCP proxy that tells how many bytes went up and down, and holds those up from a number on."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 _BLOCK = 1 << 16
+_RANGES = re.compile(rb"\r\nRange: bytes=([0-9,-]+)\r\n", re.IGNORECASE)
 
 
 class Line:
-    """Its near end, the bytes that went up to the server, and the number at which no more does."""
+    """Its near end, the bytes that went up to the server and down from it, and the number at which no more goes up."""
 
     def __init__(self) -> None:
         self.host = ""
         self.up = 0
+        self.down = 0
+        self.ranges: list[str] = []  # that requests ask for, by HTTP without TLS
         self.held = asyncio.Event()
         self._holds_at: int | None = None
         self._goes_on = asyncio.Event()
@@ -48,6 +52,7 @@ class Line:
                 if not data:
                     break
                 self.up += len(data)
+                self.ranges += [found.decode() for found in _RANGES.findall(data)]
                 writer.write(data)
                 await writer.drain()
         with suppress(ConnectionError, RuntimeError, OSError):
@@ -56,6 +61,7 @@ class Line:
     async def pump_down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(_BLOCK):
+                self.down += len(data)
                 writer.write(data)
                 await writer.drain()
         with suppress(ConnectionError, RuntimeError):

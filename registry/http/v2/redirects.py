@@ -6,17 +6,18 @@ from registry.http.proxies import caller
 from registry.http.v2.call import Call
 from registry.redirects.targets import Target
 
-#: What stargz-snapshotter, and who has its code, asks once to learn where a layer is, to ask there for several ranges.
-_PROBE: Final = b"bytes=0-1"
+#: stargz-snapshotter's, which has no name of its own. It asks for one range to learn where a layer is, and asks that
+#: place for several ranges at once; where the answer is here, it follows no redirect any more.
+_STARGZ: Final = b"Go-http-client/"
 
 
 def target_of(call: Call) -> Target | None:
-    """Return the target of the caller; None: who looks for a place that knows several ranges has found one here."""
+    """Return the target of the caller; None: ranges for a program that needs a place which knows several of them."""
     redirects, http = call.services.redirects, call.http
     target = redirects.only
     if target is None:
         address = caller(http, call.services.settings.trusted_proxies)
         target = redirects.target(address, http.field(b"user-agent") or "")
-    if not target.knows_ranges and http.fields.get(b"range") == _PROBE:
-        return None
-    return target
+    if target.knows_ranges or b"range" not in http.fields:
+        return target
+    return None if http.fields.get(b"user-agent", b"").startswith(_STARGZ) else target
