@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies cluster docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -133,6 +133,12 @@ watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus besid
 
 copies: .venv/.dev ## Copy an image of ten platforms between this registry, distribution and crane's, killed midway; print what was sent twice (needs Go)
 	$(call program,registry,$(DISTRIBUTION)) && $(call program,crane,$(CRANE)) && $(call pytest,$@) -m copies tests/copies $(ARGS)
+
+# Outside of the checkout, as they take ten minutes to build.
+KUBERNETES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/kubernetes-1.34.4
+cluster: .venv/.dev ## Pull with tokens of a real API server of Kubernetes, by the kubelet's own code (needs Go and openssl)
+	bash tests/cluster/build.sh "$(KUBERNETES)" && PATH="$(KUBERNETES)/bin:$$PATH" && $(call program,crane,$(CRANE)) \
+		&& $(call pytest,$@) -m cluster tests/cluster $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
