@@ -101,13 +101,15 @@ async def test_a_pod_pulls_without_a_secret(shell: Shell, tmp_path: Path, capfd:
                 await asyncio.to_thread(two.token, "team-a", "web", AUDIENCE), 403
             ),
         }  # fmt: skip
+        told = list[str]()
         capfd.readouterr()
         for why, (given, status) in refused.items():
             answer = await asked(shell.registry, given, "alice/shop")
             logged = [line for line in capfd.readouterr().out.splitlines() if "cluster." in line]
             assert answer[0] == status, (why, answer)
             assert logged, why
-            sys.stdout.write(f"{why}: {answer} | {logged[0][:300]}\n")
+            told.append(f"{why}: {answer} | {logged[0][:300]}")
+        sys.stdout.write("\n".join(told) + "\n")
         grants = (await shell.ok("cluster", "grants", "alice", "prod", "-q")).out.split()
         await shell.ok("cluster", "revoke", "alice", "prod", *grants)
         assert (await asyncio.to_thread(_crane, tmp_path, image, credentials)).returncode != 0
