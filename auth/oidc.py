@@ -89,7 +89,7 @@ def issuer_of(token: str) -> str:
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise Unauthenticated("the identity token is malformed") from error
     issuer = claims.get("iss")
-    if not isinstance(issuer, str):
+    if not isinstance(issuer, str) or _UNSTORED.search(issuer):
         raise Unauthenticated("the identity token has no issuer")
     return issuer
 
@@ -106,7 +106,7 @@ def key_id(token: str, issuer: Trusted) -> str:
     if _FORBIDDEN_HEADERS & header.keys():
         raise Unauthenticated("the identity token's header brings its own key, or extensions")
     kid = header.get("kid")
-    if not isinstance(kid, str) or not kid:
+    if not isinstance(kid, str) or not kid or _UNSTORED.search(kid):
         raise Unauthenticated("the identity token's header names no key")
     return kid
 

@@ -295,6 +295,20 @@ async def account_id(db: Executor, namespace: str, name: str, trusts: Sequence[i
     return found.id
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str
+
+
+_NAME: Final = select(_Named, "SELECT namespace || '/' || name AS name FROM service_accounts WHERE id = -$1::bigint")
+
+
+async def name_of(db: Executor, token_id: int | None) -> str:
+    """Return the namespace and name of a service account by the id that bearer tokens have, "" of one that is gone."""
+    found = await _NAME.maybe(db, token_id)
+    return "" if found is None else found.name
+
+
 _FORGET: Final = command(
     """
     DELETE FROM service_accounts

@@ -43,6 +43,7 @@ class Cluster:
     token: str | None = None
     url: str = ""
     ca_file: str = ""
+    fetched: int = 0
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class Cluster:
         return jwt.encode(claims, self.key, algorithm=self.alg, headers={"kid": _kid(self.key)})
 
     async def serve(self, http: web.Request) -> web.Response:
+        self.fetched += 1
         if self.token is not None and http.headers.get("Authorization") != f"Bearer {self.token}":
             return web.json_response({"kind": "Status", "code": 403}, status=403)
         if http.path == "/openid/v1/jwks":

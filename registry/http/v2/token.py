@@ -11,12 +11,13 @@ from functools import lru_cache, partial
 from typing import Final
 
 import orjson
+import structlog
 
 from auth import scopes
 from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
-from auth.permissions import grantable
+from auth.permissions import READ, grantable
 from auth.scopes import Grant
 from registry.errors import BadRequest, RegistryError, Unsupported
 from registry.http import mirror_names
@@ -28,7 +29,11 @@ from registry.http.v2 import mirrored
 from registry.http.v2.call import HEADERS, refused_basic
 from registry.services import Services
 from storage.errors import Unavailable
+from storage.metadata import clusters
+from storage.metadata.access_facts import is_service_account
 from storage.names import InvalidName, PackageName
+
+log = structlog.get_logger()
 
 _ACTIONS: Final = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
@@ -145,4 +150,7 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
         return None
     standing = await mirrored.as_made(services, identity, await services.lookups.standing(identity.token_id, package))
     actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
+    if not actions and is_service_account(identity.token_id):
+        name = await clusters.name_of(services.db, identity.token_id)
+        log.info("cluster.no_grant", service_account=name, package=str(package), known=standing.ceiling == READ)
     return Grant("repository", str(package), actions) if actions else None
