@@ -67,13 +67,15 @@ class _Seen:
 
 @dataclass(slots=True)
 class Mirroring:
-    """The mirrors of a process. ``known``: those that there are, by their owners."""
+    """The mirrors of a process. ``known``: those that there are, by their owners; others by their names."""
 
     db: Database
     mirrors: Mirrors
     upstream: Upstream
     blobs: MirrorBlobs
     known: dict[int, Mirror] = field(default_factory=dict)
+    aliases: dict[str, Mirror] = field(default_factory=dict)
+    hosts: dict[str, Mirror] = field(default_factory=dict)
     #: ``stale``: answers with what may be old; ``moved``: tags that were moved; ``manifests`` that were stored.
     counts: Counter[str] = field(default_factory=Counter)
     _seen: dict[tuple[int, str], _Seen] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Mirroring:
                     "mirror.locked", mirror=mirror.login, problem="the settings have lost the key of its password"
                 )
         self.known = known
+        self.aliases = {name: mirror for mirror in known.values() for name in mirror.aliases}
+        self.hosts = {name: mirror for mirror in known.values() for name in mirror.hosts}
         self._seen.clear()
 
     async def close(self) -> None:

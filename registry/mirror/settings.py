@@ -35,7 +35,7 @@ _HOST: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an organization is to mirror, and how. ``url``: or a host alone; ``password`` "": the one that is there."""
+    """A mirror as an owner wants it. ``url``: or a host alone; ``password`` "": the one that is there."""
 
     url: str
     aliases: Sequence[str] = ()

@@ -232,7 +232,7 @@ _HAS_PACKAGES: Final = select(
 
 
 async def has_packages(db: Executor, owner_id: int) -> bool:
-    """Whether an account has packages."""
+    """Return whether an account has packages."""
     return (await _HAS_PACKAGES.one(db, owner_id)).found
 
 
@@ -269,7 +269,7 @@ async def reseal(db: Executor, former: SealedMirror, secret: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """What the upstream last said. ``failing``: references that it did not tell of when last asked, up to COUNTED."""
+    """The last answers of an upstream. ``failing``: references that it was last asked for in vain, up to COUNTED."""
 
     answered_at: datetime | None
     failed_at: datetime | None
@@ -295,5 +295,5 @@ _STATE: Final = select(
 
 
 async def state(db: Executor, owner_id: int) -> MirrorState:
-    """What the upstream of a mirror last said, and what is under way."""
+    """The last answers of the upstream of a mirror, and what is under way."""
     return await _STATE.one(db, owner_id)

@@ -19,7 +19,7 @@ _Globs = Annotated[list[Text], msgspec.Meta(max_length=GLOBS_MAX)]
 
 
 class NewMirror(msgspec.Struct):
-    """What the organization is to mirror. Without ``password`` the one that is there is kept, for the same upstream."""
+    """A mirror to be. Without ``password`` the one that is there is kept, for the same upstream."""
 
     url: Text
     aliases: _Names = []

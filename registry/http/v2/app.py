@@ -9,6 +9,7 @@ import msgspec
 from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from registry.errors import OwnerNotNamed, RegistryError, UnavailableNow
+from registry.http import mirror_names
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
@@ -80,7 +81,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
-        oci = parse(http.method, decoded_path(http.target), http.query)
+        oci = parse(http.method, mirror_names.path_of(services, http, decoded_path(http.target)), http.query)
         http.route = oci.kind
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id, http.token_id = identity.account_id, identity.token_id

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from auth.identity import Action
+from auth.identity import Action, Identity
 from auth.permissions import READ, may
 from registry.errors import BlobUnknown, ManifestUnknown, NameUnknown, RegistryError, Unauthorized
 from registry.http.server.message import Response
@@ -19,6 +19,7 @@ from registry.mirror.blobs import Place
 from registry.mirror.mirroring import Stale, allows, made_as
 from registry.mirror.mirrors import Mirror
 from registry.oci.request import Kind
+from registry.services import Services
 from storage.metadata import mirror_contents
 from storage.metadata.access_facts import AccessFacts
 from storage.metadata.manifests import ResolvedManifest
@@ -63,7 +64,7 @@ async def fetched(call: Call, found: Any, error: RegistryError, again: Again) ->
         raise error  # hidden is hidden
     if call.identity.token_id is None and mirror.fetch_by != "anonymous":
         raise unauthorized(call.http, call.services, call.oci, None)
-    if not _may_fetch(call, found if found.package_id is not None else await _as_made(call, found, mirror), mirror):
+    if not _may_fetch(call, await as_made(call.services, call.identity, found), mirror):
         raise error
     if call.oci.kind in {Kind.BLOB_GET, Kind.BLOB_HEAD}:
         return await _blob(call, found, mirror, error, again)
@@ -78,10 +79,13 @@ def _may_fetch(call: Call, found: AccessFacts, mirror: Mirror) -> bool:
     return may(call.identity, Action.PUSH if mirror.fetch_by == "write" else Action.PULL, call.oci.package, found)
 
 
-async def _as_made(call: Call, found: AccessFacts, mirror: Mirror) -> AccessFacts:
-    """Return the access facts of a package that is not here as of the one that a fetch makes."""
-    by, role = call.identity.account_id, found.namespace_role
-    if not role and by is not None and await mirror_contents.is_member(call.services.db, mirror.owner_id, by):
+async def as_made(services: Services, identity: Identity, found: AccessFacts) -> AccessFacts:
+    """Return the access facts of a package that is not here as of the one that a mirror makes; others as they are."""
+    mirror = services.mirroring.of(found.owner_id)
+    if mirror is None or found.package_id is not None:
+        return found
+    by, role = identity.account_id, found.namespace_role
+    if not role and by is not None and await mirror_contents.is_member(services.db, mirror.owner_id, by):
         role = READ
     return msgspec.structs.replace(found, package_id=0, visibility=made_as(mirror), role=role)
 

@@ -8,7 +8,7 @@ from registry.http.api.schemas.values import Bytes, Count, Time
 
 
 class Mirror(TypedDict):
-    """What an organization mirrors. The password is told to nobody."""
+    """The mirror that an organization is. The password is told to nobody."""
 
     url: Annotated[str, Meta(description="The upstream.")]
     aliases: Annotated[list[str], Meta(description="What clients call the upstream in ns=; the first is shown.")]
@@ -36,7 +36,7 @@ class Mirror(TypedDict):
 
 
 class MirrorStatus(TypedDict):
-    """What the upstream last said, and what is under way."""
+    """The last answers of an upstream, and what is under way."""
 
     answered_at: Annotated[Time | None, Meta(description="When it last answered as it should; null: never.")]
     failed_at: Annotated[Time | None, Meta(description="When it last did not.")]
