@@ -1,7 +1,7 @@
 # Everything that is done to this checkout by hand or by a pipeline. `make` alone tells what there is.
 MAKEFLAGS += --silent --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage conformance chart clients stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
+.PHONY: help run test coverage conformance chart clients mirror stores operate proxies rolling failover watch copies docs transcripts pages screenshots budget scenarios soak memory overload instructions bench scale aiohttp lint fmt schema reference lock clean
 .DELETE_ON_ERROR:
 
 PORT ?= 5000
@@ -161,6 +161,9 @@ operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that ne
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
 	$(call pytest,$@) -m scenarios tests/scenarios tests/docs $(ARGS)
+
+mirror: .venv/.dev ## Pull through a mirror with real clients (needs root, docker, dockerd, containerd, podman and skopeo)
+	$(call pytest,$@) -m scenarios tests/mirror $(ARGS)
 
 # Playwright drives the browser of the machine: it brings none of its own.
 pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
