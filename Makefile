@@ -181,9 +181,9 @@ adoption: .venv/.dev ## Adopt 200 images that real clients pushed to distributio
 			&& go build -C "$$folder" -mod=mod -buildvcs=false -o "$(CURDIR)/$(STORES)/buildkitd" ./cmd/buildkitd; rm -rf "$$folder"; }; } \
 		&& $(call pytest,$@) -m adoption tests/adoption $(ARGS)
 
-# zot is measured too if it is on the PATH, built with -tags sync; ARGS=-s prints the table.
-mirror: .venv/.dev ## Have a hundred clients pull a cold image through mirrors, ours and distribution's; print what the upstream saw (needs Go)
-	$(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m mirror tests/mirror $(ARGS)
+# zot is measured too if it is on the PATH, built with -tags sync. ARGS="-s -m mirror" is the table alone.
+mirror: .venv/.dev ## Pull through a mirror: with real clients, and a hundred at once beside other caches (needs root, docker, dockerd, containerd, podman, skopeo, Go)
+	$(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m "mirror or scenarios" tests/mirror $(ARGS)
 
 # soci's library links zlib into itself, and looks for it where its own Makefile would have built it.
 lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library; root and podman)

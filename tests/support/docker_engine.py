@@ -20,8 +20,8 @@ class Engine:
 
 
 @contextmanager
-def dockerd(folder: Path) -> Iterator[Engine]:
-    """Starts a dockerd that keeps everything in this folder, and stops it at the end."""
+def dockerd(folder: Path, *more: str) -> Iterator[Engine]:
+    """Starts a dockerd that keeps everything in this folder, and stops it at the end; ``more``: its options."""
     daemon = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/bin")
     assert daemon, "these tests drive a real docker: install dockerd"
     address = f"unix://{folder}/socket"
@@ -35,6 +35,7 @@ def dockerd(folder: Path) -> Iterator[Engine]:
         "--ip6tables=false",
         "--ip-forward=false",
         "--bridge=none",
+        *more,
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([daemon, *arguments], stdout=log, stderr=log)
