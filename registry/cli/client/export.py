@@ -125,11 +125,13 @@ class _Bundle:
                     self._blobs.setdefault(one["digest"], (read, int(one["size"])))
             if manifest.subject or beside:
                 self._entry(manifest, f"{target.host}/{image.path}", beside)
-        self._entry(root, f"{target.host}/{image.path}", tag)
+        self._entry(root, f"{target.host}/{image.path}", tag, by_digest=not tag)
         self._load(root, f"{target.host}/{image.path}:{tag}" if tag else "")
 
-    def _entry(self, manifest: Manifest, name: str, tag: str) -> None:
+    def _entry(self, manifest: Manifest, name: str, tag: str, *, by_digest: bool = False) -> None:
+        """Add an entry of the index; a referrer that has no tag has no name."""
         named = {IMAGE_NAME: f"{name}:{tag}", REF_NAME: tag} if tag else {}
+        named |= {IMAGE_NAME: f"{name}@{manifest.digest}"} if by_digest else {}
         entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.body)}
         entry |= {"annotations": named} if named else {}
         if entry not in self._entries:

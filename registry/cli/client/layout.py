@@ -14,7 +14,7 @@ from typing import IO, Any, Final, cast
 
 from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
 from registry.cli.client.manifests import Manifest, entries, parsed
-from registry.cli.client.references import Reference, is_tag, parse_any
+from registry.cli.client.references import Reference, parse_any
 from registry.cli.client.whole import Body
 
 _IMAGE_NAME: Final = "io.containerd.image.name"
@@ -172,7 +172,11 @@ class Layout:
     def __init__(self, bundle: Bundle, path: str) -> None:
         self.path = path
         self._bundle = bundle
-        self._tags = {found.tag or "latest": digest for found, digest in bundle.images() if found.path == path}
+        self._tags = {
+            found.tag or (digest if found.digest else "latest"): digest
+            for found, digest in bundle.images()
+            if found.path == path
+        }
         self._types = {str(one["digest"]): str(one.get("mediaType") or "") for one in bundle.index}
 
     def twin(self) -> "Layout":
@@ -183,8 +187,8 @@ class Layout:
         """Close nothing."""
 
     def tags(self) -> Iterator[str]:
-        """List the tags."""
-        yield from (tag for tag in self._tags if is_tag(tag))
+        """List the tags, and the digests of images that have none."""
+        yield from self._tags
 
     def manifest(self, version: str) -> Manifest:
         """Read a manifest by tag or digest, and check its digest. Raises CommandError."""
