@@ -15,7 +15,7 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import USAGE, CommandError
-from registry.cli.client.layout import Bundle
+from registry.cli.client.layout import IMAGE_NAME, REF_NAME, Bundle
 from registry.cli.client.layout import member as _path
 from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
@@ -25,9 +25,6 @@ from registry.cli.client.references import Reference
 from registry.cli.client.verified import Verified
 from registry.cli.client.whole import Body, Whole
 
-#: How containerd and docker name an image of a layout.
-IMAGE_NAME: Final = "io.containerd.image.name"
-REF_NAME: Final = "org.opencontainers.image.ref.name"
 _BLOCK: Final = 1 << 20
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 

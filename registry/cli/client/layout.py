@@ -17,8 +17,9 @@ from registry.cli.client.manifests import Manifest, entries, parsed
 from registry.cli.client.references import Reference, parse_any
 from registry.cli.client.whole import Body
 
-_IMAGE_NAME: Final = "io.containerd.image.name"
-_REF_NAME: Final = "org.opencontainers.image.ref.name"
+#: How containerd and docker name an image of a layout.
+IMAGE_NAME: Final = "io.containerd.image.name"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
 _MANIFEST_MAX: Final = 4 << 20
 _INDEX_MAX: Final = 32 << 20
 _MEMBERS_MAX: Final = 1_000_000
@@ -83,11 +84,11 @@ class Bundle:
         """List the names of the images, with their digests. Raises CommandError for one without a name."""
         for one in self.index:
             told = {name: text for name, text in (one.get("annotations") or {}).items() if isinstance(text, str)}
-            named = told.get(_IMAGE_NAME) or (told[_REF_NAME] if "/" in told.get(_REF_NAME, "") else "")
-            tag = told.get(_REF_NAME) or ("" if len(self.index) > 1 else "latest")
+            named = told.get(IMAGE_NAME) or (told[REF_NAME] if "/" in told.get(REF_NAME, "") else "")
+            tag = told.get(REF_NAME) or ("" if len(self.index) > 1 else "latest")
             if not named and tag and not self._name:
                 raise CommandError(f"an image of {self.path} has no name", status=USAGE, attempt="--as NAME",
-                    why=f"expected the annotation {_IMAGE_NAME}")  # fmt: skip
+                    why=f"expected the annotation {IMAGE_NAME}")  # fmt: skip
             if named or tag:
                 yield parse_any(named or f"bundle/{self._name}:{tag}"), str(one["digest"])
 
