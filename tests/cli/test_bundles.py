@@ -93,6 +93,18 @@ async def test_what_is_new_alone_goes_over_the_gap(shell: Shell, other: Registry
     await there(other, "bob/app", second, bob)
 
 
+async def test_an_image_without_a_tag(shell: Shell, other: Registry) -> None:
+    """Exported by digest it has its name all the same, and comes without a tag."""
+    alice, bob = await sign_in(shell, shell.registry, "alice"), await sign_in(shell, other, "bob")
+    index, signature, _ = await image(shell.registry, alice)
+    target = other.url.removeprefix("http://")
+    await shell.ok("export", f"alice/app@{index}", "-o", f"{shell.home}/x.tar")
+    done = await shell.ok("import", f"{shell.home}/x.tar", "--to", f"{target}/bob")
+    assert done.out.splitlines()[0] == f"{target}/bob/app@{index}"
+    await there(other, "bob/app", signature, bob)
+    assert (await other.call("GET", "/v2/bob/app/manifests/latest", bob)).status == 404
+
+
 async def test_a_directory_is_written_and_gone_on_with(shell: Shell, other: Registry) -> None:
     alice, bob = await sign_in(shell, shell.registry, "alice"), await sign_in(shell, other, "bob")
     index, signature, more = await image(shell.registry, alice)

@@ -232,3 +232,14 @@ async def test_where_the_api_of_a_list_is(shell: Shell, source: Hostile, target:
     )
     assert done.status == 7
     assert "cannot reach api.github.com" in done.err
+
+
+async def test_a_source_without_the_api_of_referrers_is_asked_once(
+    shell: Shell, source: Hostile, target: Hostile
+) -> None:
+    """Who has the API answers no 404: the tags that stand for referrers are read from then on."""
+    source.respond("GET /v2/a/b/tags/list", answer(200, orjson.dumps({"tags": ["v1", "v2", "v3"]})))
+    source.respond("GET /v2/a/b/manifests/v", answer(200, IMAGE, f"Content-Type: {MANIFEST}"))
+    assert (await _import(shell, source, target)).status == 0
+    assert len([one for one in source.asked if "/referrers/" in one.target]) == 1
+    assert len([one for one in source.asked if "/manifests/sha256-" in one.target]) == 3

@@ -33,7 +33,7 @@ class Speed:
     seconds: dict[str, float]
 
     def __str__(self) -> str:
-        best = self.seconds["moorage"]
+        best = self.seconds["import"]
         told = (f"{name} {took:.1f} s ({took / best:.2f})" for name, took in self.seconds.items())
         return f"a hundred images of {self.source}: {', '.join(told)}"
 

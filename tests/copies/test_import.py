@@ -80,7 +80,9 @@ async def _killed_twice(shell: Shell, words: list[str], target: Relay, size: int
     for share in (0.3, 0.7):
         target.hold_at(int(size * share))
         child = await _spawned(shell, words)
-        await asyncio.wait_for(target.held.wait(), 300)
+        held, ended = (asyncio.ensure_future(one) for one in (target.held.wait(), child.wait()))
+        await asyncio.wait((held, ended), timeout=900, return_when=asyncio.FIRST_COMPLETED)
+        assert held.done(), child.returncode
         child.send_signal(signal.SIGKILL)
         await child.wait()
         target.go_on()

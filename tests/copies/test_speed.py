@@ -22,15 +22,15 @@ _REPOSITORIES, _TAGS = 10, 10
 async def test_how_long_a_hundred_images_take(
     name: str, shell: Shell, registry: Registry, tmp_path: Path, table: list[Row | Speed]
 ) -> None:
-    names = ("moorage", "again", "crane", "skopeo")
+    names = ("import", "again", "crane", "skopeo")
     tokens = {login: await registry.user(login) for login in names}
     with serving(name, tmp_path) as old:
         async with aiohttp.ClientSession() as http:
             await published(Repository(http, f"http://{old}", ""), _REPOSITORIES, _TAGS, keeps_referrers=name == "zot")
         crane = ("env", f"DOCKER_CONFIG={tmp_path}/docker", "crane")
         paths = [f"app{number}" for number in range(_REPOSITORIES)]
-        await shell.ok("login", shell.host, "--with-token", given=tokens["moorage"])
-        words = ["import", f"{old}/team/*", "--to", f"{shell.host}/moorage"]
+        await shell.ok("login", shell.host, "--with-token", given=tokens["import"])
+        words = ["import", f"{old}/team/*", "--to", f"{shell.host}/import"]
         took = {one: await run(sys.executable, "-m", "registry", *words, env=shell._environment) for one in names[:2]}
         await run(*crane, "auth", "login", shell.host, "-u", "crane", "-p", tokens["crane"])
         began = time.monotonic()

@@ -15,7 +15,7 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import USAGE, CommandError
-from registry.cli.client.layout import Bundle
+from registry.cli.client.layout import IMAGE_NAME, REF_NAME, Bundle
 from registry.cli.client.layout import member as _path
 from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
@@ -25,9 +25,6 @@ from registry.cli.client.references import Reference
 from registry.cli.client.verified import Verified
 from registry.cli.client.whole import Body, Whole
 
-#: How containerd and docker name an image of a layout.
-IMAGE_NAME: Final = "io.containerd.image.name"
-REF_NAME: Final = "org.opencontainers.image.ref.name"
 _BLOCK: Final = 1 << 20
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 
@@ -125,11 +122,13 @@ class _Bundle:
                     self._blobs.setdefault(one["digest"], (read, int(one["size"])))
             if manifest.subject or beside:
                 self._entry(manifest, f"{target.host}/{image.path}", beside)
-        self._entry(root, f"{target.host}/{image.path}", tag)
+        self._entry(root, f"{target.host}/{image.path}", tag, by_digest=not tag)
         self._load(root, f"{target.host}/{image.path}:{tag}" if tag else "")
 
-    def _entry(self, manifest: Manifest, name: str, tag: str) -> None:
+    def _entry(self, manifest: Manifest, name: str, tag: str, *, by_digest: bool = False) -> None:
+        """Add an entry of the index; a referrer that has no tag has no name."""
         named = {IMAGE_NAME: f"{name}:{tag}", REF_NAME: tag} if tag else {}
+        named |= {IMAGE_NAME: f"{name}@{manifest.digest}"} if by_digest else {}
         entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.body)}
         entry |= {"annotations": named} if named else {}
         if entry not in self._entries:

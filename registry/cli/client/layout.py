@@ -14,11 +14,12 @@ from typing import IO, Any, Final, cast
 
 from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
 from registry.cli.client.manifests import Manifest, entries, parsed
-from registry.cli.client.references import Reference, is_tag, parse_any
+from registry.cli.client.references import Reference, parse_any
 from registry.cli.client.whole import Body
 
-_IMAGE_NAME: Final = "io.containerd.image.name"
-_REF_NAME: Final = "org.opencontainers.image.ref.name"
+#: How containerd and docker name an image of a layout.
+IMAGE_NAME: Final = "io.containerd.image.name"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
 _MANIFEST_MAX: Final = 4 << 20
 _INDEX_MAX: Final = 32 << 20
 _MEMBERS_MAX: Final = 1_000_000
@@ -83,11 +84,11 @@ class Bundle:
         """List the names of the images, with their digests. Raises CommandError for one without a name."""
         for one in self.index:
             told = {name: text for name, text in (one.get("annotations") or {}).items() if isinstance(text, str)}
-            named = told.get(_IMAGE_NAME) or (told[_REF_NAME] if "/" in told.get(_REF_NAME, "") else "")
-            tag = told.get(_REF_NAME) or ("" if len(self.index) > 1 else "latest")
+            named = told.get(IMAGE_NAME) or (told[REF_NAME] if "/" in told.get(REF_NAME, "") else "")
+            tag = told.get(REF_NAME) or ("" if len(self.index) > 1 else "latest")
             if not named and tag and not self._name:
                 raise CommandError(f"an image of {self.path} has no name", status=USAGE, attempt="--as NAME",
-                    why=f"expected the annotation {_IMAGE_NAME}")  # fmt: skip
+                    why=f"expected the annotation {IMAGE_NAME}")  # fmt: skip
             if named or tag:
                 yield parse_any(named or f"bundle/{self._name}:{tag}"), str(one["digest"])
 
@@ -172,7 +173,11 @@ class Layout:
     def __init__(self, bundle: Bundle, path: str) -> None:
         self.path = path
         self._bundle = bundle
-        self._tags = {found.tag or "latest": digest for found, digest in bundle.images() if found.path == path}
+        self._tags = {
+            found.tag or (digest if found.digest else "latest"): digest
+            for found, digest in bundle.images()
+            if found.path == path
+        }
         self._types = {str(one["digest"]): str(one.get("mediaType") or "") for one in bundle.index}
 
     def twin(self) -> "Layout":
@@ -183,8 +188,8 @@ class Layout:
         """Close nothing."""
 
     def tags(self) -> Iterator[str]:
-        """List the tags."""
-        yield from (tag for tag in self._tags if is_tag(tag))
+        """List the tags, and the digests of images that have none."""
+        yield from self._tags
 
     def manifest(self, version: str) -> Manifest:
         """Read a manifest by tag or digest, and check its digest. Raises CommandError."""

@@ -57,12 +57,14 @@ class Registry:
         host = _DOCKER if target.host == "docker.io" else target.host
         self.connection = Connection(target.scheme, host, trace)
         self._authorization = ""
+        self._keeps_none = False
         self._others: dict[tuple[str, str], Connection] = {}
 
     def twin(self) -> "Registry":
         """Return the same repository with connections of its own, which begins with the same token."""
         made = Registry(self.target, self.path, trace=self._trace, pace=self.pace)
         made._scopes, made._authorization = self._scopes, self._authorization
+        made._keeps_none = self._keeps_none
         return made
 
     def close(self) -> None:
@@ -109,7 +111,11 @@ class Registry:
     def referrers(self, digest: str) -> list[dict[str, Any]]:
         """List what refers to a manifest: by the API, or where there is none by the tag that stands for it."""
         found: list[dict[str, Any]] = []
+        if self._keeps_none:
+            return self.fallback(digest)[1]
         for reply in self._pages(f"/referrers/{digest}", {"Accept": INDEXES[0]}):
+            # OCI Distribution, «Listing Referrers»: a registry that has the API answers no 404.
+            self._keeps_none = reply.status == _NOT_FOUND
             if reply.status != _OK or reply.headers.get("Content-Type", "").partition(";")[0] != INDEXES[0]:
                 return self.fallback(digest)[1]
             found += self._entries(reply)
