@@ -1,4 +1,4 @@
-"""What a run of an adoption tells."""
+"""The report of a run of an adoption: what was taken, and what could not be."""
 
 from dataclasses import dataclass, field
 
