@@ -132,7 +132,7 @@ watch: .venv/.dev ## Put ten questions and all alerts to a real Prometheus besid
 	$(call pytest,$@) -m watch tests/watch $(ARGS)
 
 # soci's library links zlib into itself, and looks for it where its own Makefile would have built it.
-lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library; root and podman)
+lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library, nginx; root, podman and skopeo)
 	for name in stargz soci; do CGO_LDFLAGS="-L$$(dirname "$$(cc -print-file-name=libz.a)")" \
 		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
 	$(call pytest,$@) -m lazy tests/lazy $(ARGS)

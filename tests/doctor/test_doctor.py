@@ -266,7 +266,6 @@ class TestStore:
             env = env | {"MOORAGE_REDIRECT": "on", "MOORAGE_S3_PUBLIC_ENDPOINT": other}
             assert "to a signed URL" in await wrong(env, behind.url)
 
-
     async def test_each_rule_is_tried(self, env: dict[str, str], behind: Registry) -> None:
         dead = f"http://127.0.0.1:{free_ports(1)[0]}"
         rules = [
