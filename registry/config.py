@@ -114,6 +114,11 @@ class Settings:
         """The host of ``api_url`` with its port, in lower case; "" without one."""
         return (self.api_url or "").partition("://")[2].lower()
 
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """The hosts of ``public_url`` and ``api_url`` with their ports, in lower case."""
+        return frozenset(url.partition("://")[2].lower() for url in (self.public_url, self.api_url) if url)
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Reads ``MOORAGE_*``. Raises SettingsInvalid."""
