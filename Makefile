@@ -186,7 +186,7 @@ mirror: .venv/.dev ## Pull through a mirror: with real clients, and a hundred at
 	$(call program,registry,$(DISTRIBUTION)) && $(call pytest,$@) -m "mirror or scenarios" tests/mirror $(ARGS)
 
 # soci's library links zlib into itself, and looks for it where its own Makefile would have built it.
-lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library; root and podman)
+lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podman, counting bytes (needs Go, zlib with its static library, nginx; root, podman and skopeo)
 	for name in stargz soci; do CGO_LDFLAGS="-L$$(dirname "$$(cc -print-file-name=libz.a)")" \
 		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
 	$(call pytest,$@) -m lazy tests/lazy $(ARGS)

@@ -266,6 +266,24 @@ class TestStore:
             env = env | {"MOORAGE_REDIRECT": "on", "MOORAGE_S3_PUBLIC_ENDPOINT": other}
             assert "to a signed URL" in await wrong(env, behind.url)
 
+    async def test_each_rule_is_tried(self, env: dict[str, str], behind: Registry) -> None:
+        dead = f"http://127.0.0.1:{free_ports(1)[0]}"
+        rules = [
+            {"to": "direct", "user_agents": ["ollama/*"]},
+            {"to": "s3", "networks": ["10.0.0.0/8"], "endpoint": dead},
+            {"to": "s3", "networks": ["127.0.0.0/8"], "endpoint": env["MOORAGE_S3_ENDPOINT"]},
+        ]
+        _, said = await doctor(
+            env | {"MOORAGE_REDIRECT": "off", "MOORAGE_REDIRECTS": orjson.dumps(rules).decode()}, behind.url
+        )
+        off, good, rest = lines(said, "✓ redirect")
+        assert "off for clients named ollama/*: blobs go through the server" in off
+        assert f"clients in 127.0.0.0/8 are sent to {env['MOORAGE_S3_ENDPOINT']}, which answers signed URLs" in good
+        assert "off: blobs go through the server" in rest
+        (told,) = lines(said, "! redirect")
+        assert f"clients in 10.0.0.0/8 are sent to {dead}, which does not answer here" in told
+        assert "run moorage doctor in these networks" in told
+
 
 class TestFront:
     async def test_nobody_listens(self, env: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from tests.proxies.secure_link import secured
 from tests.support.counting import Line, counting
 from tests.support.server import Registry, on_disk, running
 from tests.support.uploading import noise
@@ -101,6 +102,22 @@ async def test_stargz_snapshotter(scene: Scene, tmp_path: Path) -> None:
     assert told["several"] >= 1, "the library has asked for several ranges at once"
     assert told["received"] <= _MOST * told["asked"]
     _judge(scene, before, told["asked"], len(layer))
+
+
+@pytest.mark.parametrize("kind", ["disk", "S3"])
+async def test_stargz_snapshotter_before_nginx(kind: str, env: dict[str, str], tmp_path: Path) -> None:
+    async with secured(kind, env, tmp_path) as place:
+        token, sums = await place.registry.user("alice"), _layer(tmp_path / "layer.tar")
+        await _run(_program("stargz"), "build", f"{tmp_path}/layer.tar", f"{tmp_path}/layer.stargz")
+        layer = (tmp_path / "layer.stargz").read_bytes()
+        digest = await place.registry.push_blob("alice/app", layer, token)
+        host = urlsplit(place.registry.url).netloc
+        words = ("read", host, "alice/app", f"alice:{token}", digest, str(len(layer)), *_NAMES)
+        told = orjson.loads(await _run(_program("stargz"), *words))
+        assert told["files"] == {name: sums[name] for name in _NAMES}
+        assert told["several"] >= 1, "the library has asked for several ranges at once"
+        assert told["received"] <= _MOST * told["asked"]
+        assert told["hosts"].keys() == {urlsplit(place.url).netloc}
 
 
 async def test_a_soci_index(scene: Scene, tmp_path: Path) -> None:

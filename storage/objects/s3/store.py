@@ -80,8 +80,6 @@ class S3Store:
         self._wire = wire
         self._attempts = attempts
         self._address = Address.of(settings.url, settings.bucket, path_style=settings.path_style)
-        public = settings.public_endpoint or settings.url
-        self._public = Address.of(public, settings.bucket, path_style=settings.path_style)
 
     @classmethod
     @asynccontextmanager
@@ -177,9 +175,9 @@ class S3Store:
     def _presigned(
         self, credentials: Credentials, key: ObjectKey, ttl: timedelta, content_type: str, endpoint: str | None
     ) -> str:
-        address = self._public
-        if endpoint is not None:
-            address = Address.of(endpoint, self._settings.bucket, path_style=self._settings.path_style)
+        settings = self._settings
+        public = endpoint or settings.public_endpoint or settings.url
+        address = Address.of(public, settings.bucket, path_style=settings.path_style)
         request = Request("GET", address, address.path(key), {"response-content-type": content_type})
         return self._wire.signer.presigned(credentials, request, self._wire.now(), ttl)
 
