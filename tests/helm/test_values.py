@@ -291,3 +291,7 @@ async def test_what_helm_test_runs(env: dict[str, str], registry: object, tmp_pa
         status, said = await _helm_test(url)
     assert status == 1
     assert "without its store" in said
+
+
+def test_it_is_rendered_the_same_each_time(tmp_path: Path) -> None:
+    assert rendered(ALL_ON, tmp_path) == rendered(ALL_ON, tmp_path)
