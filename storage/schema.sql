@@ -615,6 +615,73 @@ CREATE TABLE migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE mirror_answers (
+    owner_id bigint NOT NULL,
+    image text NOT NULL COLLATE pg_catalog."C",
+    reference text NOT NULL COLLATE pg_catalog."C",
+    asking_until timestamp with time zone,
+    told_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    kind text,
+    why text,
+    CONSTRAINT mirror_answers_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'denied'::text, 'limited'::text, 'away'::text, 'wrong'::text])))
+);
+
+CREATE TABLE mirror_fetches (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    upload_id uuid NOT NULL,
+    size bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    failed_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    kind text,
+    why text
+);
+
+CREATE TABLE mirror_names (
+    name text NOT NULL COLLATE pg_catalog."C",
+    is_host boolean NOT NULL,
+    owner_id bigint NOT NULL,
+    place integer NOT NULL
+);
+
+CREATE TABLE mirror_wanted (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    manifest text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    media_type text NOT NULL,
+    is_blob boolean NOT NULL
+);
+
+CREATE TABLE mirrors (
+    owner_id bigint NOT NULL,
+    url text NOT NULL,
+    username text,
+    secret bytea,
+    realm_hosts text[] DEFAULT '{}'::text[] NOT NULL,
+    allow text[] DEFAULT '{}'::text[] NOT NULL,
+    deny text[] DEFAULT '{}'::text[] NOT NULL,
+    tag_seconds integer DEFAULT 300 NOT NULL,
+    stale_seconds integer,
+    missing_seconds integer DEFAULT 60 NOT NULL,
+    fetch_by text DEFAULT 'read'::text NOT NULL,
+    idle_days integer DEFAULT 30 NOT NULL,
+    max_bytes bigint,
+    paused boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mirrors_fetch_by_check CHECK ((fetch_by = ANY (ARRAY['read'::text, 'write'::text, 'anonymous'::text]))),
+    CONSTRAINT mirrors_idle_days_check CHECK ((idle_days >= 0)),
+    CONSTRAINT mirrors_max_bytes_check CHECK ((max_bytes > 0)),
+    CONSTRAINT mirrors_missing_seconds_check CHECK ((missing_seconds >= 0)),
+    CONSTRAINT mirrors_stale_seconds_check CHECK ((stale_seconds >= 0)),
+    CONSTRAINT mirrors_tag_seconds_check CHECK ((tag_seconds >= 0))
+);
+
 CREATE TABLE owner_usage (
     owner_id bigint NOT NULL,
     bytes bigint DEFAULT 0 NOT NULL,
@@ -1086,6 +1153,21 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_pkey PRIMARY KEY (owner_id, image, reference);
+
+ALTER TABLE ONLY mirror_fetches
+    ADD CONSTRAINT mirror_fetches_pkey PRIMARY KEY (package_id, digest);
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_pkey PRIMARY KEY (name, is_host);
+
+ALTER TABLE ONLY mirror_wanted
+    ADD CONSTRAINT mirror_wanted_pkey PRIMARY KEY (package_id, digest, manifest);
+
+ALTER TABLE ONLY mirrors
+    ADD CONSTRAINT mirrors_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY owner_usage
     ADD CONSTRAINT owner_usage_pkey PRIMARY KEY (owner_id);
 
@@ -1276,6 +1358,16 @@ CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size I
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
 
+CREATE INDEX mirror_answers_failed ON mirror_answers USING btree (owner_id, told_at) WHERE (kind <> 'missing'::text);
+
+CREATE INDEX mirror_answers_good ON mirror_answers USING btree (owner_id, told_at) WHERE ((kind IS NULL) OR (kind = 'missing'::text));
+
+CREATE INDEX mirror_answers_told ON mirror_answers USING btree (told_at);
+
+CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
+
+CREATE INDEX mirror_wanted_manifest ON mirror_wanted USING btree (package_id, manifest);
+
 CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
 
 CREATE INDEX owner_usage_largest ON owner_usage USING btree (bytes);
@@ -1412,6 +1504,8 @@ CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON mirrors FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE UPDATE OF deleted_at ON package_blobs FOR EACH ROW WHEN ((new.deleted_at IS NOT NULL)) EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON package_repositories FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
@@ -1498,6 +1592,21 @@ ALTER TABLE ONLY memberships
 
 ALTER TABLE ONLY memberships
     ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_fetches
+    ADD CONSTRAINT mirror_fetches_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_wanted
+    ADD CONSTRAINT mirror_wanted_package_id_manifest_fkey FOREIGN KEY (package_id, manifest) REFERENCES manifests(package_id, digest) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirrors
+    ADD CONSTRAINT mirrors_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY package_blobs
     ADD CONSTRAINT package_blobs_digest_fkey FOREIGN KEY (digest) REFERENCES blobs(digest);

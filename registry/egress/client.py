@@ -123,8 +123,8 @@ class Egress:
                 aiohttp.ClientSession(
                     # Rare enough for a connection of its own.
                     connector=aiohttp.TCPConnector(
-                        resolver=_Resolver(self.look_up),
-                        socket_factory=self._sockets(plain=urlsplit(url).scheme == "http", refused=refused)
+                        resolver=Resolver(self.look_up),
+                        socket_factory=self.sockets(plain=urlsplit(url).scheme == "http", refused=refused)
                         if limits.checked
                         else None,
                         force_close=True,
@@ -152,7 +152,7 @@ class Egress:
                 raise Refused("refused address: the host has none that a webhook may reach") from error
             raise Unavailable(f"cannot reach {_shown(url, limits)}: {_why(error)}") from error
 
-    def _sockets(self, *, plain: bool, refused: list[str]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    def sockets(self, *, plain: bool, refused: list[str]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
         """Return what makes the socket for an address, or notes in ``refused`` that there will be none."""
 
         def made(found: aiohttp.AddrInfoType) -> socket.socket:
@@ -217,7 +217,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_RESOLVING, "resolving")
 
 
-class _Resolver(AbstractResolver):
+class Resolver(AbstractResolver):
     """Looks names up in threads of their own."""
 
     def __init__(self, look_up: LookUp) -> None:

@@ -1,17 +1,16 @@
 """The rules of webhooks: who is told what at which URL; the URL and the secret are sealed in the database."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
 from auth.sealing import SealBroken, Sealing
-from registry.egress.addresses import Network, is_allowed, is_open
+from registry.egress.addresses import Network
+from registry.egress.urls import problem_of
 from registry.errors import AccountError, NotFound
 from registry.hooks.telling import NAMES
 from storage.metadata import deliveries, hooks
@@ -20,7 +19,6 @@ from storage.metadata.hooks import Hook, NewHook, Place
 
 #: As on GitHub.
 HOOKS_MAX: Final = 20
-_URL_MAX: Final = 2000
 _SECRET_MAX: Final = 255
 _AT_ONCE: Final = 100
 #: What answers have in place of a secret; sent back, it leaves the secret as it is.
@@ -84,6 +82,10 @@ class Hooks:
         self._sealing: Final = sealing
         self._allow: Final = allow
 
+    def joined(self, db: Database) -> "Hooks":
+        """Return these hooks on ``db``, the part of a transaction."""
+        return Hooks(db, self._sealing, self._allow)
+
     async def of(self, place: Place) -> list[Opened]:
         """Return the hooks of an organization or repository."""
         return [self.opened(found) for found in await hooks.of(self._db, place)]
@@ -115,16 +117,28 @@ class Hooks:
 
         return Opened(await self._db.repeat(work), wanted.config)
 
-    async def update(self, found: Opened, wanted: Wanted) -> Opened:
-        """Replace what a hook is, if anything is to be different. Raises HookInvalid, NotFound."""
-        hook_id = found.hook.id
-        if found.is_as(wanted):
-            return found
-        self._check(wanted)
-        changed = await hooks.update(self._db, hook_id, self._sealed(hook_id, wanted))
-        if changed is None:
-            raise NotFound
-        return Opened(changed, wanted.config)
+    async def update(self, place: Place, hook_id: int, change: Callable[[Opened], Wanted]) -> Opened:
+        """Make a hook what ``change`` makes of it, if anything is to be different. Raises HookInvalid, NotFound.
+
+        Nobody else changes it in between.
+        """
+
+        async def work(tx: Transaction) -> Opened:
+            await hooks.hold(tx, place)
+            stored = await hooks.get(tx, place, hook_id)
+            if stored is None:
+                raise NotFound
+            found = self.opened(stored)
+            wanted = change(found)
+            if found.is_as(wanted):
+                return found
+            self._check(wanted)
+            changed = await hooks.update(tx, hook_id, self._sealed(hook_id, wanted))
+            if changed is None:
+                raise NotFound
+            return Opened(changed, wanted.config)
+
+        return await self._db.repeat(work)
 
     async def delete(self, place: Place, hook_id: int) -> None:
         """Delete a hook. Raises NotFound."""
@@ -187,29 +201,9 @@ class Hooks:
 
     def _check_url(self, url: str) -> None:
         """Refuse what is no URL to send to; where a name leads is only known when it is sent. Raises HookInvalid."""
-        scheme, host = _scheme_and_host(url)
-        plain = scheme == "http"
-        if not host or scheme not in ("http", "https"):
-            raise HookInvalid("expected a URL https://host/path, without a user, a password or a fragment")
-        if plain and not self._allow:
-            raise HookInvalid("expected https: plain http goes to the networks of MOORAGE_EGRESS_ALLOW only")
-        try:
-            ip_address(host)
-        except ValueError:
-            return
-        if not (is_allowed(host, self._allow) if plain else is_open(host, self._allow)):
-            raise HookInvalid("the address is not of the internet; an operator may allow it by MOORAGE_EGRESS_ALLOW")
-
-
-def _scheme_and_host(url: str) -> tuple[str, str]:
-    """Return the scheme and the host of a URL to send to; the host "" where it is none."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "", ""
-    fine = url.isprintable() and url.isascii() and " " not in url and len(url) <= _URL_MAX
-    return parts.scheme, (host or "") if fine and "@" not in parts.netloc and not parts.fragment else ""
+        problem = problem_of(url, self._allow)
+        if problem is not None:
+            raise HookInvalid(problem)
 
 
 def new_secret() -> str:

@@ -8,18 +8,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 
-from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_for_registry
+from auth.credentials import (
+    BearerCredentials,
+    Credentials,
+    OidcCredentials,
+    TokenCredentials,
+    of_password,
+    parse_for_registry,
+)
 from auth.errors import Unauthenticated, WorkloadRefused
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
 from registry.http.login_throttle import LoginThrottle
+from registry.http.mirror_names import of_host
 from registry.http.proxies import client_address
 from registry.http.server.message import Request
 from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +47,32 @@ def credentials_of(
     http: Request,
     parse: Callable[[Sequence[str]], Credentials | None] = parse_for_registry,
 ) -> Credentials | None:
-    """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
-    with Counted(services, throttle, http):
-        value = http.field(b"authorization")
-        return parse(() if value is None else (value,))
+    """Return the credentials in the request's headers; None at a mirror's host for those that are not ours.
+
+    Raises Unauthenticated, TooManyRequests.
+    """
+    value = http.field(b"authorization")
+    return _parsed(services, throttle, http, lambda: parse(() if value is None else (value,)))
+
+
+def of_form(
+    services: Services, throttle: LoginThrottle, http: Request, username: str, secret: str
+) -> OidcCredentials | TokenCredentials | None:
+    """Return the credentials of a form; None at a mirror's host for those that are not ours.
+
+    Raises Unauthenticated, TooManyRequests.
+    """
+    return _parsed(services, throttle, http, lambda: of_password(username, secret))
+
+
+def _parsed(services: Services, throttle: LoginThrottle, http: Request, parse: Callable[[], Parsed]) -> Parsed | None:
+    if of_host(services, http) is None:
+        with Counted(services, throttle, http):
+            return parse()
+    try:
+        return parse()
+    except Unauthenticated:  # docker sends a mirror what it has for the upstream
+        return None
 
 
 async def authenticate(

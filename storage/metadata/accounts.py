@@ -147,6 +147,14 @@ async def lock(db: Executor, login: str) -> Account | None:
     return await _LOCK.maybe(db, login)
 
 
+_HOLD: Final = command("SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
+
+
+async def hold(db: Executor, account_id: int) -> None:
+    """Lock an account by id, so that its rules are changed one after another."""
+    await _HOLD.run(db, account_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     count: int
@@ -357,6 +365,7 @@ _FORGET: Final = command(
     codes AS (DELETE FROM sign_in_codes WHERE account_id = $1),
     identities AS (DELETE FROM identities WHERE account_id = $1),
     devices AS (DELETE FROM device_sign_ins WHERE account_id = $1),
+    trusted AS (DELETE FROM clusters WHERE owner_id = $1),
     secrets AS (
         UPDATE tokens SET revoked_at = now()
          WHERE revoked_at IS NULL

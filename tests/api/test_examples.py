@@ -71,6 +71,9 @@ async def _world(registry: Registry) -> _World:
     policy = await made("POST", "/orgs/acme/retention/policies", {"name": "old", "packages": ["none"], "rules": []})
     plan = await made("POST", "/orgs/acme/retention/plans", {"policy_id": policy["id"]})
     await registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
+    await registry.services.db.execute(
+        "INSERT INTO mirrors (owner_id, url) SELECT id, 'https://registry-1.docker.io' FROM accounts WHERE login = 'acme'"
+    )
     ids = {
         "hooks": hook["id"],
         "deliveries": deliveries[0]["id"],

@@ -8,7 +8,7 @@ from typing import Final
 
 from storage.metadata import events
 from storage.metadata.events import Actor
-from tests.scale import hooks
+from tests.scale import hooks, mirrors
 from tests.scale.world import World
 
 Arguments = tuple[object, ...]
@@ -79,6 +79,9 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_tokens(s),
         **_administration(s),
         **hooks.arguments(s.org_id, s.repository, s.package, s.version, *s.actor),
+        **mirrors.arguments(
+            s.world.users + 7, s.stranger, s.package, digest("m", 10 * s.package + 3), digest("w", s.package), s.upload
+        ),
         **_sign_in(s),
         **_retention(s),
         **_uploads(s),
@@ -179,6 +182,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._LISTED": [(0, 100), (s.big_id, 30)],
         "accounts._LISTED_ORGANIZATIONS": [(0, 100), (s.org_id, 30)],
         "accounts._LOCK": [("user-7",)],
+        "accounts._HOLD": [(7,), (s.org_id,)],
         "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
         "accounts._ADMINISTRATORS": [()],
@@ -676,6 +680,7 @@ def _adoptions(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "adoptions._BEGIN": [(root,)],
         "adoptions._OPEN": [(root,)],
+        "adoptions._LOCK": [(root,)],
         "adoptions._NOTE": [(root, found, [1] * 1000)],
         "adoptions._FORGET": [(root,)],
         "adoptions._SIZES": [(root, found[:50])],

@@ -8,7 +8,7 @@ numbers, not of bytes; bodies are those of small real images, of one layer and a
 from dataclasses import dataclass
 from typing import Final
 
-from tests.scale import hooks
+from tests.scale import hooks, mirrors
 
 #: What numbers stand for; of the session that loads, so that the schema stays as it is.
 FUNCTIONS: Final = """
@@ -380,6 +380,7 @@ class World:
       FROM generate_series(0, {3000 * self.orgs} - 1) n""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
+            **mirrors.tables(self.users, self.packages),
             "adoptions (root)": "SELECT 'docker/registry/v2'",
             "adopted_blobs (root, digest, size)": f"""
     SELECT 'docker/registry/v2', {_digest("adopted", "n")}, 1 FROM generate_series(1, {sessions}) n""",

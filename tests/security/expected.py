@@ -371,6 +371,13 @@ REST: dict[tuple[str, str], Expected] = {
     ),
     ("PATCH", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, scope=_WRITE_ORG, body={"enabled": True}),
     ("DELETE", f"{_O}/tag-rules/{{tag_rule}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", f"{_O}/mirror"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("GET", f"{_O}/mirror/status"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    # As it is, so that the upstream need not be asked.
+    ("PUT", f"{_O}/mirror"): _e(
+        Need.ORG_OWNER, scope="admin:org", body={"url": "https://registry.example", "tag_seconds": 60}
+    ),
+    ("DELETE", f"{_O}/mirror"): _e(Need.ORG_OWNER, ok=204, scope="admin:org"),
     ("GET", "/user/tag-rules"): _e(Need.PERSON, scope="user"),
     ("GET", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user"),
     ("PUT", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body=_TAG_RULE),

@@ -7,7 +7,7 @@ import pytest
 from registry.http.web.app import ROUTES as PAGES
 from registry.oci.request import Kind
 from tests.security.expected import CALLERS, OCI, REST, oci_refusal, refusal
-from tests.security.test_matrix import ask, family_of, ok_of, sent_to, target_of
+from tests.security.test_matrix import ask, family_of, is_mirror, ok_of, sent_to, target_of
 from tests.support.manage import change, managed
 from tests.support.server import Answer, Registry, running
 from tests.support.world import ACCOUNTS, OTHER, Cell, Cells, build, digest_of, table
@@ -80,6 +80,8 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
             ("DELETE", "/grants/{cluster_grant_id}", "cluster_grant.destroy"),
         )
     },
+    ("PUT", f"{_O}/mirror"): {"mirror.update"},
+    ("DELETE", f"{_O}/mirror"): {"mirror.destroy"},
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},
@@ -236,7 +238,7 @@ def _cell(cells: Cells, method: str, path: str) -> Cell:
     """A world in which the first of the callers who may do it has something to change."""
     line, family = REST[method, path], family_of(path)
     who = next(one for one in CALLERS if refusal(one, line.needs, line.scope, family, "private") is None)
-    return cells.new(who, family, "private", deleted=line.deleted)
+    return cells.new(who, family, "private", deleted=line.deleted, mirror=is_mirror(path))
 
 
 def changes(cells: Cells) -> tuple[list[tuple[tuple[str, str], Cell]], list[tuple[Kind, Cell]]]:

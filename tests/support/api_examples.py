@@ -87,6 +87,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "OwnOrganization": {"login": "initech-labs"},
     "NewRepository": {"name": "tools"},
     "NewTeam": {"name": "Night watch"},
+    "NewMirror": {"url": "https://registry-1.docker.io"},
     "NamedPolicy": {"name": "ci"},
 }
 
@@ -119,6 +120,10 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "clusters/list-grants": ("moorage cluster grants acme prod",),
     "clusters/give-grant": ("moorage cluster grant acme prod --namespace 'team-*' --account web",),
     "clusters/take-grant": ("moorage cluster revoke acme prod 1",),
+    "mirrors/get-mirror": ("moorage mirror show hub",),
+    "mirrors/put-mirror": ("moorage mirror add hub docker.io",),
+    "mirrors/remove-mirror": ("moorage mirror remove hub",),
+    "mirrors/get-status": ("moorage mirror status hub",),
     "tags/list-history": ("moorage tags history acme/web:latest",),
     "tags/list-activity": ("moorage activity acme/web",),
     "pulls/list-pulls": ("moorage pulls acme/web --since 24h",),

@@ -27,6 +27,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "tokens": ("Access tokens", ("tokens", "workflows")),
     "users": ("Users", ("accounts", "avatars")),
     "organizations": ("Organizations", ("organizations",)),
+    "mirrors": ("Mirrors", ("mirrors",)),
     "teams": ("Teams", ("teams",)),
     "repositories": ("Repositories", ("repositories", "collaborators")),
     "hooks": ("Webhooks", ("hooks",)),

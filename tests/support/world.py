@@ -27,6 +27,7 @@ _RULES: Final = '[{"packages":"o*/*","actions":["read","write"]}]'  # the cells'
 ACCOUNTS: Final = {login: _BASE + number for number, login in enumerate(_LOGINS)}
 #: Added to the id of an organization's hook it is that of its repository's.
 OF_REPOSITORY: Final = 50_000_000
+UPSTREAM: Final = "https://registry.example"
 NEW_BLOB: Final = b"a blob that is sent"
 
 
@@ -69,6 +70,7 @@ class Cell:
     visibility: str
     deleted: bool = False
     foreign: bool = False  # nobody of the matrix belongs there; all of it is vic's
+    mirror: bool = False  # its organization mirrors another registry, which nobody asks
     token: str | None = None
     token_id: int = 0
     spare_token_id: int = 0
@@ -240,6 +242,8 @@ def _organization(add: Any, cell: Cell) -> None:
         own = cell.id if owner_id == cell.id else cell.id + OF_REPOSITORY
         add("clusters", id=own, owner_id=owner_id, name=cell.cluster, issuer="https://cluster.example")
         add("cluster_grants", id=own, cluster_id=own, namespace="no", account="no", package="no", **never)
+    if cell.mirror:
+        add("mirrors", owner_id=cell.id, url=UPSTREAM)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)
     add("team_members", team_id=cell.id, user_id=cell.person_id)
 
@@ -404,8 +408,9 @@ class Cells:
         *,
         deleted: bool = False,
         foreign: bool = False,
+        mirror: bool = False,
     ) -> Cell:
-        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted, foreign)
+        cell = Cell(len(self.all) + 1, caller, family, visibility, deleted, foreign, mirror)
         self.all.append(cell)
         return cell
 
