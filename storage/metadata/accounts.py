@@ -365,6 +365,7 @@ _FORGET: Final = command(
     codes AS (DELETE FROM sign_in_codes WHERE account_id = $1),
     identities AS (DELETE FROM identities WHERE account_id = $1),
     devices AS (DELETE FROM device_sign_ins WHERE account_id = $1),
+    trusted AS (DELETE FROM clusters WHERE owner_id = $1),
     secrets AS (
         UPDATE tokens SET revoked_at = now()
          WHERE revoked_at IS NULL

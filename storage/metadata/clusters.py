@@ -296,17 +296,28 @@ async def account_id(db: Executor, namespace: str, name: str, trusts: Sequence[i
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class Named:
+    """A service account as the log names it: ``namespace/name``, and its clusters as ``owner/name``."""
+
     name: str
+    clusters: list[str]
 
 
-_NAME: Final = select(_Named, "SELECT namespace || '/' || name AS name FROM service_accounts WHERE id = -$1::bigint")
+_NAMED: Final = select(
+    Named,
+    """
+    SELECT known.namespace || '/' || known.name AS name,
+           ARRAY(SELECT lower(owner.login) || '/' || cluster.name
+                   FROM clusters cluster JOIN accounts owner ON owner.id = cluster.owner_id
+                  WHERE cluster.trust = ANY (known.trusts) ORDER BY cluster.trust) AS clusters
+      FROM service_accounts known WHERE known.id = -$1::bigint
+    """,
+)
 
 
-async def name_of(db: Executor, token_id: int | None) -> str:
-    """Return the namespace and name of a service account by the id that bearer tokens have, "" of one that is gone."""
-    found = await _NAME.maybe(db, token_id)
-    return "" if found is None else found.name
+async def named(db: Executor, token_id: int | None) -> Named:
+    """Return the names of a service account by the id that bearer tokens have; of one that is gone, none."""
+    return await _NAMED.maybe(db, token_id) or Named("", [])
 
 
 _FORGET: Final = command(

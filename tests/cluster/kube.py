@@ -1,4 +1,4 @@
-"""An API server of Kubernetes with its etcd, as `tests/cluster/build.sh` has built them, on free ports."""
+"""An API server of Kubernetes with its etcd, as `tests/helm/cluster.sh` has built them, on free ports."""
 
 import secrets
 import shutil

@@ -2,6 +2,7 @@
 # cluster.sh FOLDER KUBERNETES ETCD GATEWAY OPERATOR: builds kube-apiserver and etcd from their modules into FOLDER/bin, and puts
 # the resources of the Gateway API and of the operator of Prometheus into FOLDER/resources. What is there is left.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 folder=$1 version=$2 etcd=$3 gateway=$4 operator=$5
 command -v go >/dev/null || { echo 'needs Go: https://go.dev/dl' >&2; exit 1; }
 mkdir -p "$folder/kubernetes" "$folder/etcd" "$folder/bin" "$folder/resources"
@@ -21,6 +22,13 @@ if [ ! -x "$folder/bin/kube-apiserver" ]; then
   told="-X k8s.io/component-base/version.gitVersion=v$version -X k8s.io/component-base/version.gitMajor=1"
   told="$told -X k8s.io/component-base/version.gitMinor=${minor%.*} -X k8s.io/component-base/version.gitTreeState=clean"
   go build -trimpath -ldflags "-s -w $told" -o "$folder/bin/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
+fi
+if [ ! -x "$folder/bin/kubelet-credentials" ]; then
+  echo 'Building the part of the kubelet that asks credential providers, once ...'
+  mkdir -p "$folder/kubernetes/kubelet"
+  cp "$here/../cluster/kubelet/main.go" "$folder/kubernetes/kubelet"
+  cd "$folder/kubernetes"
+  go build -trimpath -ldflags '-s -w' -o "$folder/bin/kubelet-credentials" ./kubelet
 fi
 if [ ! -x "$folder/bin/etcd" ]; then
   echo 'Building etcd, once ...'

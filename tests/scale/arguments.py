@@ -501,7 +501,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "clusters._KNOWS": [(name,) for name in ("https://kubernetes.default.svc.cluster.local", "none")],
         "clusters._FIND": [("team-1", "web-1", [1])],
         "clusters._ADD": [("team-1", name, [1]) for name in ("web-1", "new")],
-        "clusters._NAME": [(account,) for account in _ACCOUNTS],
+        "clusters._NAMED": [(account,) for account in _ACCOUNTS],
         "clusters._FORGET": [(1000,)],
         "tag_rules._LIST": [(s.org_id,), (s.big_id,)],
         "tag_rules._GET": [(s.org_id, "releases")],

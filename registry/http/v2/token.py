@@ -17,7 +17,7 @@ from auth import scopes
 from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
-from auth.permissions import READ, grantable
+from auth.permissions import grantable
 from auth.scopes import Grant
 from registry.errors import BadRequest, RegistryError, Unsupported
 from registry.http import mirror_names
@@ -151,6 +151,6 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
     standing = await mirrored.as_made(services, identity, await services.lookups.standing(identity.token_id, package))
     actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
     if not actions and is_service_account(identity.token_id):
-        name = await clusters.name_of(services.db, identity.token_id)
-        log.info("cluster.no_grant", service_account=name, package=str(package), known=standing.ceiling == READ)
+        account = await clusters.named(services.db, identity.token_id)
+        log.info("cluster.no_grant", service_account=account.name, clusters=account.clusters, package=str(package))
     return Grant("repository", str(package), actions) if actions else None
