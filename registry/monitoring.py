@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.http.admin_listener import admin_listener
 from registry.http.metrics import HttpMetrics
+from registry.http.mirror_metrics import MirrorMetrics
 from registry.http.owner_metrics import OwnerMetrics
 from registry.http.reachability import Reachability
 from registry.http.router import Router
@@ -25,7 +26,7 @@ from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
 from registry.version import VERSION
-from storage.metadata.statement_timings import modules
+from storage.metadata.statement_watch import modules
 from storage.timings import SECONDS, Timings
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class StoreMetrics:
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
         gauges.counter(self._stolen.slot, lambda: services.uploads.counts["stolen"])
         gauges.histogram(self._waits.slot, _HISTOGRAM, lambda: db.waits.durations[""])
-        if db.statements is not None:
-            asked = db.statements.timings.durations
+        if db.watch is not None:
+            asked = db.watch.timings.durations
             for (module,), slot in self._statements.series.items():
                 gauges.histogram(slot, _HISTOGRAM, partial(asked.__getitem__, module))
         gauges.counter(self._refusals.slot, lambda: services.uploads.counts["over_quota"])
@@ -122,6 +123,7 @@ class Monitoring:
         (self._build,) = build.series.values()
         self._process = ProcessMetrics(catalog)
         self._stores = StoreMetrics(catalog)
+        self._mirrors = MirrorMetrics(catalog)
         self._reachability = Reachability(catalog, disk)
         self._jobs = _job_metrics(catalog) if WORKER in processes else None
         self._http = HttpMetrics(catalog) if any(process != WORKER for process in processes) else None
@@ -138,6 +140,7 @@ class Monitoring:
         gauges, lag = Gauges(slab), LoopLag()
         self._process.read_into(gauges, lag)
         self._stores.read_into(gauges, services)
+        self._mirrors.read_into(gauges, services.mirroring)
         watching = [gauges.run(), lag.watch(), self._reachability.watch(gauges, services)]
         if self._jobs is not None and runs is not None:
             watching.append(self._jobs.watch(gauges, runs, services))

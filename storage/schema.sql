@@ -302,6 +302,44 @@ CREATE TABLE blobs (
     CONSTRAINT blobs_check CHECK (((object_key IS NULL) <> (body IS NULL)))
 );
 
+CREATE TABLE cluster_grants (
+    id bigint NOT NULL,
+    cluster_id bigint NOT NULL,
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    account text NOT NULL COLLATE pg_catalog."C",
+    package text NOT NULL COLLATE pg_catalog."C",
+    namespace_pattern text NOT NULL COLLATE pg_catalog."C",
+    account_pattern text NOT NULL COLLATE pg_catalog."C",
+    package_pattern text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE cluster_grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE SEQUENCE cluster_trusts
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE clusters (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    audience text,
+    jwks jsonb,
+    kids text[] COLLATE pg_catalog."C",
+    ca text,
+    trust bigint DEFAULT nextval('cluster_trusts'::regclass) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT clusters_check CHECK (((jwks IS NULL) = (kids IS NULL)))
+);
+
+ALTER TABLE clusters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE dead_objects (
     object_key text NOT NULL,
     not_before timestamp with time zone DEFAULT now() NOT NULL
@@ -577,6 +615,73 @@ CREATE TABLE migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE mirror_answers (
+    owner_id bigint NOT NULL,
+    image text NOT NULL COLLATE pg_catalog."C",
+    reference text NOT NULL COLLATE pg_catalog."C",
+    asking_until timestamp with time zone,
+    told_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    kind text,
+    why text,
+    CONSTRAINT mirror_answers_kind_check CHECK ((kind = ANY (ARRAY['missing'::text, 'denied'::text, 'limited'::text, 'away'::text, 'wrong'::text])))
+);
+
+CREATE TABLE mirror_fetches (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    upload_id uuid NOT NULL,
+    size bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    failed_at timestamp with time zone,
+    retry_at timestamp with time zone,
+    kind text,
+    why text
+);
+
+CREATE TABLE mirror_names (
+    name text NOT NULL COLLATE pg_catalog."C",
+    is_host boolean NOT NULL,
+    owner_id bigint NOT NULL,
+    place integer NOT NULL
+);
+
+CREATE TABLE mirror_wanted (
+    package_id bigint NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    manifest text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    media_type text NOT NULL,
+    is_blob boolean NOT NULL
+);
+
+CREATE TABLE mirrors (
+    owner_id bigint NOT NULL,
+    url text NOT NULL,
+    username text,
+    secret bytea,
+    realm_hosts text[] DEFAULT '{}'::text[] NOT NULL,
+    allow text[] DEFAULT '{}'::text[] NOT NULL,
+    deny text[] DEFAULT '{}'::text[] NOT NULL,
+    tag_seconds integer DEFAULT 300 NOT NULL,
+    stale_seconds integer,
+    missing_seconds integer DEFAULT 60 NOT NULL,
+    fetch_by text DEFAULT 'read'::text NOT NULL,
+    idle_days integer DEFAULT 30 NOT NULL,
+    max_bytes bigint,
+    paused boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mirrors_fetch_by_check CHECK ((fetch_by = ANY (ARRAY['read'::text, 'write'::text, 'anonymous'::text]))),
+    CONSTRAINT mirrors_idle_days_check CHECK ((idle_days >= 0)),
+    CONSTRAINT mirrors_max_bytes_check CHECK ((max_bytes > 0)),
+    CONSTRAINT mirrors_missing_seconds_check CHECK ((missing_seconds >= 0)),
+    CONSTRAINT mirrors_stale_seconds_check CHECK ((stale_seconds >= 0)),
+    CONSTRAINT mirrors_tag_seconds_check CHECK ((tag_seconds >= 0))
+);
+
 CREATE TABLE owner_usage (
     owner_id bigint NOT NULL,
     bytes bigint DEFAULT 0 NOT NULL,
@@ -784,6 +889,16 @@ CREATE TABLE retired_names (
     retired_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE service_accounts (
+    id bigint NOT NULL,
+    trusts bigint[] NOT NULL,
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE service_accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE sign_in_attempts (
     key bytea NOT NULL,
     count integer NOT NULL,
@@ -957,6 +1072,21 @@ ALTER TABLE ONLY blobs
 ALTER TABLE ONLY blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_cluster_id_namespace_account_package_key UNIQUE (cluster_id, namespace, account, package);
+
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_owner_id_name_key UNIQUE (owner_id, name);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_trust_key UNIQUE (trust);
+
 ALTER TABLE ONLY dead_objects
     ADD CONSTRAINT dead_objects_pkey PRIMARY KEY (object_key);
 
@@ -1023,6 +1153,21 @@ ALTER TABLE ONLY memberships
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_pkey PRIMARY KEY (owner_id, image, reference);
+
+ALTER TABLE ONLY mirror_fetches
+    ADD CONSTRAINT mirror_fetches_pkey PRIMARY KEY (package_id, digest);
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_pkey PRIMARY KEY (name, is_host);
+
+ALTER TABLE ONLY mirror_wanted
+    ADD CONSTRAINT mirror_wanted_pkey PRIMARY KEY (package_id, digest, manifest);
+
+ALTER TABLE ONLY mirrors
+    ADD CONSTRAINT mirrors_pkey PRIMARY KEY (owner_id);
+
 ALTER TABLE ONLY owner_usage
     ADD CONSTRAINT owner_usage_pkey PRIMARY KEY (owner_id);
 
@@ -1076,6 +1221,12 @@ ALTER TABLE ONLY retention_policies
 
 ALTER TABLE ONLY retired_names
     ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
+
+ALTER TABLE ONLY service_accounts
+    ADD CONSTRAINT service_accounts_namespace_name_trusts_key UNIQUE (namespace, name, trusts);
+
+ALTER TABLE ONLY service_accounts
+    ADD CONSTRAINT service_accounts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY sign_in_attempts
     ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (key);
@@ -1141,6 +1292,8 @@ CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
 CREATE INDEX accounts_suspended ON accounts USING btree (id) WHERE ((suspended_at IS NOT NULL) AND (deleted_at IS NULL));
 
+CREATE INDEX clusters_issuer ON clusters USING btree (issuer);
+
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
 CREATE INDEX device_sign_ins_account ON device_sign_ins USING btree (account_id) WHERE (account_id IS NOT NULL);
@@ -1204,6 +1357,16 @@ CREATE INDEX manifests_subject ON manifests USING btree (package_id, subject, di
 CREATE INDEX manifests_unsized ON manifests USING btree (id) WHERE (image_size IS NULL);
 
 CREATE INDEX memberships_user ON memberships USING btree (user_id);
+
+CREATE INDEX mirror_answers_failed ON mirror_answers USING btree (owner_id, told_at) WHERE (kind <> 'missing'::text);
+
+CREATE INDEX mirror_answers_good ON mirror_answers USING btree (owner_id, told_at) WHERE ((kind IS NULL) OR (kind = 'missing'::text));
+
+CREATE INDEX mirror_answers_told ON mirror_answers USING btree (told_at);
+
+CREATE INDEX mirror_names_owner ON mirror_names USING btree (owner_id, is_host, place);
+
+CREATE INDEX mirror_wanted_manifest ON mirror_wanted USING btree (package_id, manifest);
 
 CREATE INDEX owner_usage_due ON owner_usage USING btree (counted_at NULLS FIRST);
 
@@ -1275,6 +1438,8 @@ CREATE INDEX retention_policies_due ON retention_policies USING btree (next_at) 
 
 CREATE UNIQUE INDEX retention_policies_name ON retention_policies USING btree (owner_id, lower(name));
 
+CREATE INDEX service_accounts_used ON service_accounts USING btree (last_used_at);
+
 CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
 
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
@@ -1329,11 +1494,17 @@ CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.pu
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF id, kind, login, name, email, site_admin, created_at, deleted_at, description, packages_inherit_access, packages_sso_required, members_can_create_public_packages, members_can_create_private_packages, members_can_create_internal_packages ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON cluster_grants FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON clusters FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF sealed, content_type, format, events, children, active ON hooks FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON mirrors FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE UPDATE OF deleted_at ON package_blobs FOR EACH ROW WHEN ((new.deleted_at IS NOT NULL)) EXECUTE FUNCTION refuse_while_read_only();
 
@@ -1370,6 +1541,12 @@ CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations FOR EACH
 CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (new.device IS NULL))) EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY device_sign_ins
     ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
@@ -1415,6 +1592,21 @@ ALTER TABLE ONLY memberships
 
 ALTER TABLE ONLY memberships
     ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY mirror_answers
+    ADD CONSTRAINT mirror_answers_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_fetches
+    ADD CONSTRAINT mirror_fetches_package_id_fkey FOREIGN KEY (package_id) REFERENCES packages(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_names
+    ADD CONSTRAINT mirror_names_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES mirrors(owner_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirror_wanted
+    ADD CONSTRAINT mirror_wanted_package_id_manifest_fkey FOREIGN KEY (package_id, manifest) REFERENCES manifests(package_id, digest) ON DELETE CASCADE;
+
+ALTER TABLE ONLY mirrors
+    ADD CONSTRAINT mirrors_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY package_blobs
     ADD CONSTRAINT package_blobs_digest_fkey FOREIGN KEY (digest) REFERENCES blobs(digest);

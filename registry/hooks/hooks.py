@@ -4,14 +4,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
 from auth.sealing import SealBroken, Sealing
-from registry.egress.addresses import Network, is_allowed, is_open
+from registry.egress.addresses import Network
+from registry.egress.urls import problem_of
 from registry.errors import AccountError, NotFound
 from registry.hooks.telling import NAMES
 from storage.metadata import deliveries, hooks
@@ -20,7 +19,6 @@ from storage.metadata.hooks import Hook, NewHook, Place
 
 #: As on GitHub.
 HOOKS_MAX: Final = 20
-_URL_MAX: Final = 2000
 _SECRET_MAX: Final = 255
 _AT_ONCE: Final = 100
 #: What answers have in place of a secret; sent back, it leaves the secret as it is.
@@ -203,29 +201,9 @@ class Hooks:
 
     def _check_url(self, url: str) -> None:
         """Refuse what is no URL to send to; where a name leads is only known when it is sent. Raises HookInvalid."""
-        scheme, host = _scheme_and_host(url)
-        plain = scheme == "http"
-        if not host or scheme not in ("http", "https"):
-            raise HookInvalid("expected a URL https://host/path, without a user, a password or a fragment")
-        if plain and not self._allow:
-            raise HookInvalid("expected https: plain http goes to the networks of MOORAGE_EGRESS_ALLOW only")
-        try:
-            ip_address(host)
-        except ValueError:
-            return
-        if not (is_allowed(host, self._allow) if plain else is_open(host, self._allow)):
-            raise HookInvalid("the address is not of the internet; an operator may allow it by MOORAGE_EGRESS_ALLOW")
-
-
-def _scheme_and_host(url: str) -> tuple[str, str]:
-    """Return the scheme and the host of a URL to send to; the host "" where it is none."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "", ""
-    fine = url.isprintable() and url.isascii() and " " not in url and len(url) <= _URL_MAX
-    return parts.scheme, (host or "") if fine and "@" not in parts.netloc and not parts.fragment else ""
+        problem = problem_of(url, self._allow)
+        if problem is not None:
+            raise HookInvalid(problem)
 
 
 def new_secret() -> str:

@@ -8,34 +8,37 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-from auth.credentials import BearerCredentials, Credentials, OidcCredentials, TokenCredentials, parse_for_registry
+from auth.credentials import (
+    BearerCredentials,
+    Credentials,
+    OidcCredentials,
+    TokenCredentials,
+    of_password,
+    parse_for_registry,
+)
 from auth.errors import Unauthenticated, WorkloadRefused
 from auth.identity import ANONYMOUS, Identity
 from auth.tokens import hash_of
 from registry.errors import TooManyRequests
 from registry.http.login_throttle import LoginThrottle
+from registry.http.mirror_names import of_host
 from registry.http.proxies import client_address
 from registry.http.server.message import Request
 from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
 
-if TYPE_CHECKING:
-    from registry.accounts.oidc_login import Exchanged
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The stored token of a caller; ``seconds_left``: the lifetime of a token with an expiry of its own."""
+    """A caller with credentials; ``seconds_left``: the lifetime of a token with an expiry of its own."""
 
-    token: StoredToken
+    identity: Identity
     seconds_left: float | None = None
-
-    @property
-    def identity(self) -> Identity:
-        return Identity(self.token.id, self.token.account_id)
 
 
 def credentials_of(
@@ -44,10 +47,32 @@ def credentials_of(
     http: Request,
     parse: Callable[[Sequence[str]], Credentials | None] = parse_for_registry,
 ) -> Credentials | None:
-    """Return the credentials in the request's headers. Raises Unauthenticated, TooManyRequests."""
-    with Counted(services, throttle, http):
-        value = http.field(b"authorization")
-        return parse(() if value is None else (value,))
+    """Return the credentials in the request's headers; None at a mirror's host for those that are not ours.
+
+    Raises Unauthenticated, TooManyRequests.
+    """
+    value = http.field(b"authorization")
+    return _parsed(services, throttle, http, lambda: parse(() if value is None else (value,)))
+
+
+def of_form(
+    services: Services, throttle: LoginThrottle, http: Request, username: str, secret: str
+) -> OidcCredentials | TokenCredentials | None:
+    """Return the credentials of a form; None at a mirror's host for those that are not ours.
+
+    Raises Unauthenticated, TooManyRequests.
+    """
+    return _parsed(services, throttle, http, lambda: of_password(username, secret))
+
+
+def _parsed(services: Services, throttle: LoginThrottle, http: Request, parse: Callable[[], Parsed]) -> Parsed | None:
+    if of_host(services, http) is None:
+        with Counted(services, throttle, http):
+            return parse()
+    try:
+        return parse()
+    except Unauthenticated:  # docker sends a mirror what it has for the upstream
+        return None
 
 
 async def authenticate(
@@ -64,8 +89,7 @@ async def authenticate(
         return (await holder(services, throttle, http, credentials)).identity
     text, now = credentials.reveal(), services.now()
     if not services.bearer.mine(text):
-        stored = (await _exchanged(services, text, now)).token
-        return Identity(stored.id, stored.account_id)
+        return (await services.identity_tokens.identify(services.db, text, now)).identity
     claims = services.bearer.verify(text, now, expired_ok=expired_ok)
     end = services.bearer.end(claims)
     return Identity(claims.token_id, claims.account_id, claims.grants, end if now >= end else None)
@@ -74,26 +98,27 @@ async def authenticate(
 async def holder(
     services: Services, throttle: LoginThrottle, http: Request, credentials: OidcCredentials | TokenCredentials
 ) -> Holder:
-    """Return the account and token behind the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
-    with Counted(services, throttle, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
-        if isinstance(credentials, OidcCredentials):
-            exchanged = await _exchanged(services, credentials.reveal(), services.now())
-            found = Holder(exchanged.token, exchanged.seconds_left)
-        else:
-            stored = await services.lookups.token(hash_of(credentials.token))
-            if stored is None:
-                raise Unauthenticated(
-                    "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
-                )
-            found = Holder(stored)
-    await tokens.note_use(services.db, found.token)
+    """Return who has the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    if isinstance(credentials, TokenCredentials):
+        token = await stored_token(services, throttle, http, credentials)
+        return Holder(Identity(token.id, token.account_id))
+    with Counted(services, throttle, http):
+        known = await services.identity_tokens.identify(services.db, credentials.reveal(), services.now())
+    return Holder(known.identity, known.seconds_left)
+
+
+async def stored_token(
+    services: Services, throttle: LoginThrottle, http: Request, credentials: TokenCredentials
+) -> StoredToken:
+    """Return the access token, and note its use. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    with Counted(services, throttle, http, credentials.username):
+        found = await services.lookups.token(hash_of(credentials.token))
+        if found is None:
+            raise Unauthenticated(
+                "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
+            )
+    await tokens.note_use(services.db, found)
     return found
-
-
-async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
-    if services.keyless is None:
-        raise Unauthenticated("MOORAGE_OIDC_ISSUERS of this registry names no issuer, and this is an identity token")
-    return await services.keyless.exchange(services.db, text, now)
 
 
 def identity_at_hand(services: Services, credentials: BearerCredentials | None) -> Identity:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from registry.errors import RegistryError, TooManyRequests
-from registry.http import ops
+from registry.http import mirror_names, ops
 from registry.http.errors import busy_page, github_body, is_for_api, is_for_pages
 from registry.http.login_throttle import LoginThrottle
 from registry.http.origin import come_by
@@ -55,6 +55,7 @@ class Router:
         #: How often a rate limit was reached, by its name.
         self.refused = {} if services.limits is None else services.limits.refused
         self._services = services
+        self._mirroring = services.mirroring
         self._guests = guests
         self._tasks = tasks
         self._api_host = services.settings.api_host
@@ -66,6 +67,8 @@ class Router:
 
     def answer(self, request: Request) -> None:
         """Answer with ``request.client``, after the return. Does not raise."""
+        if self._mirroring.hosts:
+            mirror_names.named_by_host(self._services, request)
         ours = not self._api_host or (request.field(b"host") or "").lower() != self._api_host
         if not ours or not v2.look_up(self._services, request, self._respond):
             self._spawn(request, self._admitted(request, self._handler(request) if ours else None))

@@ -10,6 +10,7 @@ from registry.jobs.delete_objects import delete_objects
 from registry.jobs.deliver_hooks import deliver_hooks
 from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_deliveries import forget_deliveries
+from registry.jobs.forget_mirror_answers import forget_mirror_answers
 from registry.jobs.forget_sessions import forget_sessions
 from registry.jobs.forget_tokens import forget_tokens
 from registry.jobs.keep_retention import keep_retention
@@ -36,6 +37,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "tell_hooks": (tell_hooks, 0.5),
     "deliver_hooks": (deliver_hooks, 0.5),
     "forget_deliveries": (forget_deliveries, 300.0),
+    "forget_mirror_answers": (forget_mirror_answers, 300.0),
     "reseal_hooks": (reseal_hooks, 600.0),
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),

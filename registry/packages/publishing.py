@@ -85,7 +85,9 @@ class Manifests:
         absent = await self._absent(package_id, push.manifest)
         many = len(push.manifest.layers) + len(push.manifest.manifests) > _THREAD_REFERENCES
         new = (
-            await asyncio.to_thread(_new, push, config, labels, absent) if many else _new(push, config, labels, absent)
+            await asyncio.to_thread(new_manifest, push, config, labels, absent)
+            if many
+            else new_manifest(push, config, labels, absent)
         )
 
         for left in reversed(range(_TRIES)):
@@ -178,7 +180,8 @@ async def _current(tx: Transaction, package_id: int, push: Push) -> str | None:
     return None if digest is None else etag(digest)
 
 
-def _new(push: Push, config: ImageConfig, labels: Labels, absent: frozenset[Digest]) -> NewManifest:
+def new_manifest(push: Push, config: ImageConfig, labels: Labels, absent: frozenset[Digest]) -> NewManifest:
+    """Return the manifest to be stored; foreign layers that are ``absent`` are not named."""
     manifest = push.manifest
     sort = sort_of(manifest, push.tags)
     return NewManifest(

@@ -59,6 +59,8 @@ async def _world(registry: Registry) -> _World:
     code = await made("POST", "/orgs/acme/repos", {"name": "code", "private": True})
     await made("PUT", "/orgs/acme/teams/crew/repos/acme/code", {})
     await made("PUT", "/orgs/acme/tag-rules/releases", {"tags": ["v*"], "forbid": ["move"]})
+    await made("PUT", "/orgs/acme/clusters/prod", {"issuer": "https://cluster.example"})
+    grant = await made("POST", "/orgs/acme/clusters/prod/grants", {"namespace": "*"})
     for tag in ("one", "two", "three"):
         await registry.push_image("acme/web", tag, token)
     digest = await registry.push_image("acme/web", "latest", token)
@@ -69,6 +71,9 @@ async def _world(registry: Registry) -> _World:
     policy = await made("POST", "/orgs/acme/retention/policies", {"name": "old", "packages": ["none"], "rules": []})
     plan = await made("POST", "/orgs/acme/retention/plans", {"policy_id": policy["id"]})
     await registry.services.db.execute("UPDATE retention_plans SET state = 'planned'")
+    await registry.services.db.execute(
+        "INSERT INTO mirrors (owner_id, url) SELECT id, 'https://registry-1.docker.io' FROM accounts WHERE login = 'acme'"
+    )
     ids = {
         "hooks": hook["id"],
         "deliveries": deliveries[0]["id"],
@@ -78,6 +83,7 @@ async def _world(registry: Registry) -> _World:
         "oldest": versions[-1]["id"],
         "repositories": code["id"],
         "tokens": tokens["id"],
+        "grants": grant["id"],
         "user": 1,
         "avatars": 1,
     }

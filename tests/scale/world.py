@@ -8,7 +8,7 @@ numbers, not of bytes; bodies are those of small real images, of one layer and a
 from dataclasses import dataclass
 from typing import Final
 
-from tests.scale import hooks
+from tests.scale import hooks, mirrors
 
 #: What numbers stand for; of the session that loads, so that the schema stays as it is.
 FUNCTIONS: Final = """
@@ -147,6 +147,15 @@ class World:
     SELECT {users} + org, rule, '*', '{{stable-*}}', '{{}}', '{{move,delete}}', true, '^.*$',
            '^(?:(?!sha(?:256|512)-)(?:stable-.*))$'
       FROM generate_series(1, {self.orgs}) org, unnest('{{releases,old}}'::text[]) rule""",
+            "clusters (owner_id, name, issuer, jwks, kids)": f"""
+    SELECT {users} + org, name, 'https://kubernetes.default.svc.cluster.local', '{{}}', ARRAY['kid-' || org]
+      FROM generate_series(1, {self.orgs}) org, unnest('{{prod,test}}'::text[]) name""",
+            "cluster_grants (cluster_id, namespace, account, package, namespace_pattern, account_pattern, package_pattern)": f"""
+    SELECT c, '*', 'web-' || n, '*', '^.*$', '^web-' || n || '$', '^.*$'
+      FROM generate_series(1, {self.orgs}) c, generate_series(1, 5) n""",
+            "service_accounts (trusts, namespace, name, last_used_at)": f"""
+    SELECT ARRAY[1 + n % {self.orgs}]::bigint[], 'team-' || n % 100, 'web-' || n, now() - n * interval '1 hour'
+      FROM generate_series(1, {self.orgs} * 10) n""",
             "team_members (team_id, user_id)": f"""
     SELECT t.id, {place}
       FROM (SELECT id, id AS t, org_id - {users} AS org FROM teams) AS t, generate_series(0, 4) i""",
@@ -371,6 +380,7 @@ class World:
       FROM generate_series(0, {3000 * self.orgs} - 1) n""",
             "dead_objects (object_key, not_before)": f"""
     SELECT {_key("n")} || 'd', now() + n % 3600 * interval '1 second' FROM generate_series(1, {sessions}) n""",
+            **mirrors.tables(self.users, self.packages),
             "adoptions (root)": "SELECT 'docker/registry/v2'",
             "adopted_blobs (root, digest, size)": f"""
     SELECT 'docker/registry/v2', {_digest("adopted", "n")}, 1 FROM generate_series(1, {sessions}) n""",

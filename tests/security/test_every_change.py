@@ -7,7 +7,7 @@ import pytest
 from registry.http.web.app import ROUTES as PAGES
 from registry.oci.request import Kind
 from tests.security.expected import CALLERS, OCI, REST, oci_refusal, refusal
-from tests.security.test_matrix import ask, family_of, ok_of, sent_to, target_of
+from tests.security.test_matrix import ask, family_of, is_mirror, ok_of, sent_to, target_of
 from tests.support.manage import change, managed
 from tests.support.server import Answer, Registry, running
 from tests.support.world import ACCOUNTS, OTHER, Cell, Cells, build, digest_of, table
@@ -70,6 +70,18 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
             ("DELETE", "tag_rule.destroy"),
         )
     },
+    **{
+        (method, f"{whose}/clusters/{{cluster}}{rest}"): {action}
+        for whose in (_O, "/user")
+        for method, rest, action in (
+            ("PUT", "", "cluster.update"),
+            ("DELETE", "", "cluster.destroy"),
+            ("POST", "/grants", "cluster_grant.create"),
+            ("DELETE", "/grants/{cluster_grant_id}", "cluster_grant.destroy"),
+        )
+    },
+    ("PUT", f"{_O}/mirror"): {"mirror.update"},
+    ("DELETE", f"{_O}/mirror"): {"mirror.destroy"},
     ("POST", "/user/repos"): {"repo.create"},
     ("POST", f"{_O}/repos"): {"repo.create"},
     ("PATCH", _R): {"repo.update"},
@@ -145,6 +157,9 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/settings": {"org.update"},
     f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
     f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
+    f"{_ORG}/settings/clusters": {"cluster.create"},
+    f"{_ORG}/settings/clusters/{{cluster}}": {"cluster_grant.create"},
+    f"{_ORG}/settings/clusters/{{cluster}}/delete": {"cluster.destroy"},
     f"{_ORG}/retention": {"retention.policy_created"},
     f"{_ORG}/retention/delete": {"retention.policy_deleted"},
     f"{_ORG}/retention/plan": {"retention.plan_created"},
@@ -223,7 +238,7 @@ def _cell(cells: Cells, method: str, path: str) -> Cell:
     """A world in which the first of the callers who may do it has something to change."""
     line, family = REST[method, path], family_of(path)
     who = next(one for one in CALLERS if refusal(one, line.needs, line.scope, family, "private") is None)
-    return cells.new(who, family, "private", deleted=line.deleted)
+    return cells.new(who, family, "private", deleted=line.deleted, mirror=is_mirror(path))
 
 
 def changes(cells: Cells) -> tuple[list[tuple[tuple[str, str], Cell]], list[tuple[Kind, Cell]]]:

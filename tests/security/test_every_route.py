@@ -16,7 +16,7 @@ from auth.scopes import Grant
 from registry.http.api.app import PREFIX, ROUTES
 from registry.http.api.routes import Route
 from tests.security.expected import OCI, PACKAGE_NEEDS, REST, Caller, Expected, ExpectedOCI, Need, refusal
-from tests.security.test_matrix import body_of, family_of, ok_of, path_of, sent_to, target_of
+from tests.security.test_matrix import body_of, family_of, is_mirror, ok_of, path_of, sent_to, target_of
 from tests.support.server import Answer, Registry, running
 from tests.support.world import ACCOUNTS, Cell, Cells, build, caller, table
 
@@ -59,7 +59,10 @@ async def test_s3_hidden_is_missing_on_every_route(env: dict[str, str], database
     stranger = caller("stranger")
     hidden = {
         route: cells.new(
-            stranger, "orgs" if family_of(route[1]) == "user" else family_of(route[1]), deleted=line.deleted
+            stranger,
+            "orgs" if family_of(route[1]) == "user" else family_of(route[1]),
+            deleted=line.deleted,
+            mirror=is_mirror(route[1]),
         )
         for route, line in REST.items()
         if family_of(route[1]) != "user"
@@ -160,7 +163,15 @@ def _swaps() -> Iterable[tuple[str, str, str]]:
 async def test_s14_no_id_of_others_on_any_route(env: dict[str, str], database_url: str) -> None:
     cells, failures = Cells(), list[tuple[str, str]]()
     swaps = [
-        (*swap, cells.new(caller("owner"), family_of(swap[1]), deleted=REST[swap[0], swap[1]].deleted))
+        (
+            *swap,
+            cells.new(
+                caller("owner"),
+                family_of(swap[1]),
+                deleted=REST[swap[0], swap[1]].deleted,
+                mirror=is_mirror(swap[1]),
+            ),
+        )
         for swap in _swaps()
     ]
     victims = {
@@ -203,6 +214,9 @@ _OF: Final = {
     "package_blobs": "package_id",
     "tags": "package_id",
     "tag_rules": "owner_id",
+    "clusters": "owner_id",
+    "cluster_grants": "cluster_id",
+    "mirrors": "owner_id",
     "uploads": "package_id",
     "retention_policies": "owner_id",
     "retention_plans": "owner_id",
@@ -255,7 +269,7 @@ async def test_s16_fields_that_nobody_may_set_change_nothing(env: dict[str, str]
     for route in writes:
         line, known = REST[route.method, route.path], set() if route.body is None else _fields(route.body)
         who = "site_admin" if Need.SITE_ADMIN in line.needs else "workflow" if Need.WORKLOAD in line.needs else "owner"
-        cell = cells.new(caller(who), family_of(route.path), deleted=line.deleted)
+        cell = cells.new(caller(who), family_of(route.path), deleted=line.deleted, mirror=is_mirror(route.path))
         planned.append((route, cell, {name: value for name, value in _EXTRA.items() if name not in known}))
     async with serving(env, database_url, cells) as registry:
         for route, cell, extra in planned:

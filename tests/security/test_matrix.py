@@ -56,6 +56,10 @@ def family_of(path: str) -> str:
     return "orgs"
 
 
+def is_mirror(path: str) -> bool:
+    return path.startswith("/orgs/{org}/mirror")
+
+
 def visibilities(line: Expected, family: str) -> Iterable[str]:
     """Those of the cell's package and repository; a person has nothing internal."""
     if not (PACKAGE_NEEDS | REPO_NEEDS) & set(line.needs) and line.lists is None:
@@ -187,7 +191,7 @@ def _plan() -> tuple[Cells, list[Planned]]:
         family = family_of(path)
         for visibility in visibilities(line, family):
             for caller in CALLERS:
-                cell = cells.new(caller, family, visibility, deleted=line.deleted)
+                cell = cells.new(caller, family, visibility, deleted=line.deleted, mirror=is_mirror(path))
                 planned.append((f"{method} {path}", cell, _rest(method, path, line)))
     for visibility in _VISIBILITIES:
         for caller in CALLERS:

@@ -45,6 +45,14 @@ async def _ruled(world: Managed) -> None:
     assert answer.status == 201, answer.body
 
 
+_CLUSTER = {"issuer": "https://cluster.example"}
+
+
+async def _registered(world: Managed) -> None:
+    answer = await world.registry.call("PUT", "/api/v3/orgs/acme/clusters/prod", world.token, json=_CLUSTER)
+    assert answer.status == 201, answer.body
+
+
 async def _hooked(world: Managed) -> None:
     body = {"config": {"url": "https://hooks.example/"}}
     answer = await world.registry.call("POST", "/api/v3/orgs/acme/hooks", world.token, json=body)
@@ -86,6 +94,9 @@ FORMS: dict[str, Form] = {
         f"{_ORG}/settings/tag-rules", {"name": "releases", "tags": "v*", "forbid": "move"}
     ),
     f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
+    f"{_O}/settings/clusters": Form(f"{_ORG}/settings/clusters", {"name": "prod", **_CLUSTER}),
+    f"{_O}/settings/clusters/{{cluster}}": Form(f"{_ORG}/settings/clusters/prod", {"namespace": "team-*"}),
+    f"{_O}/settings/clusters/{{cluster}}/delete": Form(f"{_ORG}/settings/clusters/prod/delete", {}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
     f"{_O}/retention": Form(f"{_ORG}/retention", {"name": "ci", "rules": _RULES, "schedule": "daily"}),
     f"{_O}/retention/delete": Form(f"{_ORG}/retention/delete", {"policy": "{policy}"}),
@@ -117,6 +128,7 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
+    **{f"{_O}/settings/clusters/{{cluster}}{rest}": _registered for rest in ("", "/delete")},
     **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
     f"{_O}/retention/delete": _policy,
     f"{_O}/retention/plan": _policy,

@@ -64,7 +64,8 @@ def _path_of(api: Api, owner: str) -> str:
     return f"/{'orgs' if kind == 'Organization' else 'users'}/{quote(owner, safe='')}/packages"
 
 
-def _bytes(text: str) -> int:
+def bytes_of(text: str) -> int:
+    """Parse an option that is a size. Raises CommandError."""
     count = parse_size(text)
     if count is None:
         raise CommandError(f"{text!r} is no size", status=USAGE, why="expected 500GB, 1.5TiB, or a number of bytes")
@@ -77,7 +78,7 @@ def _add_owner(parser: ArgumentParser) -> None:
 
 def _add_set(parser: ArgumentParser) -> None:
     _add_owner(parser)
-    parser.add_argument("bytes", metavar="SIZE", type=_bytes, help="500GB, 1.5TiB, or a number of bytes")
+    parser.add_argument("bytes", metavar="SIZE", type=bytes_of, help="500GB, 1.5TiB, or a number of bytes")
     parser.add_argument("--soft", action="store_true", help="only warn of more, and refuse nothing")
     parser.add_argument("--warn", type=int, default=90, metavar="PERCENT", help="warn from here on (90)")
     add_change(parser)

@@ -9,13 +9,14 @@ import msgspec
 from auth.credentials import BearerCredentials, parse_for_registry
 from auth.errors import Unauthenticated
 from registry.errors import OwnerNotNamed, RegistryError, UnavailableNow
+from registry.http import mirror_names
 from registry.http.authenticate import authenticate, identity_at_hand
 from registry.http.errors import unavailable
 from registry.http.login_throttle import LoginThrottle
 from registry.http.rate_limits import wait
 from registry.http.server.message import Request, Response, error_response
 from registry.http.urls import decoded_path, raw_path
-from registry.http.v2 import blobs, manifests, owners, tags, uploads
+from registry.http.v2 import blobs, manifests, mirrored, owners, tags, uploads
 from registry.http.v2.call import HEADERS, Call, unauthorized
 from registry.http.v2.pulls import LOOK_UPS, LookUp
 from registry.oci.request import Kind, OCIRequest, parse
@@ -80,7 +81,7 @@ async def serve(services: Services, throttle: LoginThrottle, http: Request) -> R
     """Answer one request of ``/v2``. What is raised here is unexpected."""
     oci: OCIRequest | None = None
     try:
-        oci = parse(http.method, decoded_path(http.target), http.query)
+        oci = parse(http.method, mirror_names.path_of(services, http, decoded_path(http.target)), http.query)
         http.route = oci.kind
         identity = await authenticate(services, throttle, http, expired_ok=oci.kind in _OF_SESSIONS)
         http.account_id, http.token_id = identity.account_id, identity.token_id
@@ -138,17 +139,20 @@ def _answer(call: Call, how: LookUp[Any], respond: Callable[[Request, Answer], N
         if isinstance(found, Exception):
             answer = _told(call, found)
         else:
-            answer = how.render(call, found) or _continued(call, how, found)
+            answer = how.render(call, found) or _caught(call, how, how.go_on(call, found))
     except RateLimited as error:
         answer = _held(call, how, error)
+    except mirrored.MISSING as error:
+        of_mirror = found.owner_id in call.services.mirroring.known
+        answer = _caught(call, how, how.fetch(call, found, error)) if of_mirror else _told(call, error)
     except Exception as error:  # noqa: BLE001 - in the callback of a look-up; the last resort is the router's
         answer = _told(call, error)
     respond(call.http, answer)
 
 
-async def _continued(call: Call, how: LookUp[Any], found: Any) -> Response:
+async def _caught(call: Call, how: LookUp[Any], going_on: Awaitable[Response]) -> Response:
     try:
-        return await how.go_on(call, found)
+        return await going_on
     except RateLimited as error:
         return await _held(call, how, error)
     except _EXPECTED as error:

@@ -11,10 +11,12 @@ from auth.errors import Unauthenticated
 from auth.identity import Action, Identity
 from auth.permissions import Allowed, Challenged, Denied, NoSuchOwner, decide
 from registry import errors
+from registry.http import mirror_names
 from registry.http.errors import unavailable
 from registry.http.proxies import says_https
 from registry.http.server.message import INERT, Request, Response, error_response
 from registry.http.urls import origin, raw_path
+from registry.mirror.mirrors import PushedToMirror
 from registry.oci.headers import next_link
 from registry.oci.request import Kind, OCIRequest, next_page
 from registry.packages.owners import OwnerMissing
@@ -60,6 +62,8 @@ class Call(msgspec.Struct, frozen=True):
         decision = decide(self.identity, action, self.oci.package, standing)
         match decision:
             case Allowed():
+                if action is Action.PUSH and (mirror := self.services.mirroring.of(standing.owner_id)) is not None:
+                    raise PushedToMirror(mirror)
                 return decision
             case Challenged(error=error):
                 nobody = self.identity.token_id is None
@@ -90,12 +94,13 @@ def unauthorized(
     """
     scope = None
     if oci is not None and oci.name is not None:
-        scope = f"repository:{oci.name}:{_ACTION.get(oci.kind, 'pull')}"
+        name = mirror_names.asked_name(services, http, str(oci.name))
+        scope = f"repository:{name}:{_ACTION.get(oci.kind, 'pull')}"
         if oci.source is not None and oci.source != oci.name:
             scope += f" repository:{oci.source}:pull"  # the mount's source
     elif oci is not None and oci.kind is Kind.CATALOG:
         scope = "registry:catalog:*"
-    here = origin(http, services.settings)
+    here = mirror_names.origin_of(services, http)
     if here.startswith("http://") and not services.warned and says_https(http):
         _warn(http, services)
     host = here.partition("://")[2]

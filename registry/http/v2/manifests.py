@@ -11,6 +11,7 @@ from auth.permissions import may, spared
 from registry.errors import DigestInvalid, ManifestTooLarge
 from registry.http.conditions import condition_of
 from registry.http.server.message import Response
+from registry.http.v2 import mirrored
 from registry.http.v2.call import HEADERS, Call
 from registry.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, Manifest, parse_manifest
 from registry.oci.media_types import OCI_INDEX
@@ -114,19 +115,27 @@ async def referrers(call: Call) -> Response:  # end-12a, end-12b
     subject, wanted = call.oci.digest, call.oci.artifact_type
     assert subject is not None  # noqa: S101 - the parser demands it
     size = call.oci.n or _PAGE
-    found = await manifests.referrers(
-        call.services.db,
-        call.identity.token_id,
-        call.oci.package,
-        subject,
-        artifact_type=wanted,
-        after=call.oci.last or "",
-        limit=size,
-    )
+
+    async def page() -> Referrers:
+        return await manifests.referrers(
+            call.services.db,
+            call.identity.token_id,
+            call.oci.package,
+            subject,
+            artifact_type=wanted,
+            after=call.oci.last or "",
+            limit=size,
+        )
+
+    found = await page()
     # A package that the caller may make has no referrers yet: clients ask before they push.
     if found.package_id is not None or not may(call.identity, Action.PUSH, call.oci.package, found):
         call.authorize(Action.PULL, found)
     headers = {**HEADERS, "Content-Type": OCI_INDEX}
+    if found.owner_id in call.services.mirroring.known and call.oci.last is None:
+        stale = await mirrored.referrers(call, found)
+        headers.update({} if stale is None else stale.headers)
+        found = await page()
     if wanted is not None:
         headers["OCI-Filters-Applied"] = "artifactType"
     if found.more:

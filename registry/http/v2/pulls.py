@@ -7,26 +7,24 @@ every request, and each rendering begins with ``Call.authorize``.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeVar
 
 from auth.identity import Action
 from auth.permissions import may
-from registry.errors import BlobUnknown, ManifestUnknown
+from registry.errors import BlobUnknown, ManifestUnknown, RegistryError
 from registry.http.origin import origin_of
 from registry.http.rate_limits import pulls_left, take_pull
 from registry.http.server.message import Rendered, Response
 from registry.http.server.sending import send, send_parts
+from registry.http.v2 import mirrored
+from registry.http.v2.blob_heads import blob_headers, described, digest_of, spans, whole_headers
 from registry.http.v2.call import HEADERS, Call
+from registry.http.v2.redirects import target_of
 from registry.oci.headers import (
     PART_END,
-    content_range,
     etag,
-    if_range,
     none_match,
-    parse_range,
-    parse_ranges,
     part_head,
 )
 from registry.oci.media_types import OCTET_STREAM
@@ -42,10 +40,6 @@ from storage.objects.base import Span
 
 Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
 
-#: A redirected client has this long to begin. Whoever has lost the right meanwhile has it as long too; so no longer,
-#: though a clock that is as much behind that of S3 makes URLs that are over.
-_URL_TTL: Final = timedelta(minutes=5)
-
 
 @dataclass(frozen=True, slots=True)
 class LookUp(Generic[Row]):
@@ -55,13 +49,22 @@ class LookUp(Generic[Row]):
     render: Callable[[Call, Row], Response | None]
     go_on: Callable[[Call, Row], Awaitable[Response]]
 
-    async def answer(self, call: Call) -> Response:
-        """Answer a caller that was identified by a coroutine."""
+    async def answer(self, call: Call, *, fetched: bool = False) -> Response:
+        """Answer a caller that was identified by a coroutine; ``fetched``: a mirror has asked its upstream already."""
         oci = call.oci
         found = await self.rows(call.services.lookups, oci).one(
             *key(call.identity.token_id, oci.package, str(oci.reference))
         )
-        return self.render(call, found) or await self.go_on(call, found)
+        try:
+            return self.render(call, found) or await self.go_on(call, found)
+        except mirrored.MISSING as error:
+            if found.owner_id not in call.services.mirroring.known or fetched:
+                raise
+            return await self.fetch(call, found, error)
+
+    async def fetch(self, call: Call, found: Row, error: RegistryError) -> Response:
+        """Answer with what a mirror fetches in place of what was not found. Raises ``error`` if it does not."""
+        return await mirrored.fetched(call, found, error, partial(self.answer, call, fetched=True))
 
 
 # -- manifests
@@ -70,6 +73,13 @@ class LookUp(Generic[Row]):
 def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
     """Render the stored bytes, untouched."""
     digest, media_type = _known(call, found)
+    if call.services.mirroring.known and mirrored.is_due(call, found):
+        return None
+    return _rendered(call, found, digest, media_type)
+
+
+def _rendered(call: Call, found: ResolvedManifest, digest: Digest, media_type: str) -> Response | None:
+    """Render a manifest; None: its body is not in memory."""
     headers = _manifest_headers(digest, media_type)
     if _unchanged(call, headers["ETag"]):
         _asked(call, found)
@@ -86,6 +96,20 @@ def _manifest(call: Call, found: ResolvedManifest) -> Response | None:  # end-3
 
 async def _read_manifest(call: Call, found: ResolvedManifest) -> Response:
     digest, media_type = _known(call, found)
+    if call.services.mirroring.known and mirrored.is_due(call, found):
+        stale = await mirrored.looked_at(call, found)
+        found = await _MANIFEST.rows(call.services.lookups, call.oci).one(
+            *key(call.identity.token_id, call.oci.package, str(call.oci.reference))
+        )
+        digest, media_type = _known(call, found)
+        response = _rendered(call, found, digest, media_type) or await _read(call, found, digest, media_type)
+        if stale is not None:
+            response.headers = {**response.headers, **stale.headers}
+        return response
+    return await _read(call, found, digest, media_type)
+
+
+async def _read(call: Call, found: ResolvedManifest, digest: Digest, media_type: str) -> Response:
     assert found.package_id is not None  # noqa: S101 - it was rendered before
     body = await call.services.lookups.body(found.package_id, digest)
     if body is None:
@@ -143,67 +167,62 @@ def _blob_head(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     doubtful = blob.suspect or (blob.link_age is not None and blob.link_age > grace / 2)
     if doubtful and may(call.identity, Action.PUSH, call.oci.package, blob):
         return None
-    return _described(call, size)
+    return described(call, size)
 
 
 async def _renew_link(call: Call, blob: LocatedBlob) -> Response:
     """Promise a pusher that the blob stays, once the store has shown it; who hears that it is missing pushes it."""
-    size, digest, db = _size(call, blob), _digest(call), call.services.db
+    size, digest, db = _size(call, blob), digest_of(call), call.services.db
     place = blob.object_key
     if blob.suspect or (place is not None and not await blobs.is_there(db, call.services.stores, digest, place, size)):
         raise BlobUnknown(digest)
     if blob.package_id is not None and not await blobs.touch(db, blob.package_id, digest):
         raise BlobUnknown(digest)
-    return _described(call, size)
-
-
-def _described(call: Call, size: int) -> Response:
-    span = parse_range(call.http.field(b"range"), size)
-    status = 200 if span is None else 206
-    return Response(status, _blob_headers(_digest(call), span, size), length=size if span is None else span.size)
+    return described(call, size)
 
 
 def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     """Render the bytes that are in Postgres, or the redirect to the store."""
-    size, digest = _size(call, blob), _digest(call)
+    size, digest = _size(call, blob), digest_of(call)
     if _unchanged(call, etag(digest)):
         return Response(304, {**HEADERS, "ETag": etag(digest)})
-    spans = _spans(call, size)
+    asked = spans(call, size)
     if blob.body is not None:
-        if spans is not None and len(spans) > 1:
-            response, parts = _several(call, spans, size)
+        if asked is not None and len(asked) > 1:
+            response, parts = _several(call, asked, size)
             response.body = b"".join(head + blob.body[span.start : span.stop] + end for head, span, end in parts)
             return response
-        span = None if spans is None else spans[0]
+        span = None if asked is None else asked[0]
         part = blob.body if span is None else blob.body[span.start : span.stop]
-        return Response(200 if span is None else 206, _blob_headers(digest, span, size), part)
+        return Response(200 if span is None else 206, blob_headers(digest, span, size), part)
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
-    if spans is not None and len(spans) > 1:
+    if asked is not None and len(asked) > 1:
         return None  # a store knows one range at a time
-    if blob.suspect or not call.services.settings.redirect:
+    if blob.suspect:
         return None
-    url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+    target = target_of(call)
+    url = None if target is None else target.url_now(blob.object_key)
     return None if url is None else _redirect(call, digest, url, size)
 
 
 async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
     """Redirect with credentials that have to be renewed, or stream the bytes through us."""
-    size, digest, stores = _size(call, blob), _digest(call), call.services.stores
+    size, digest, stores = _size(call, blob), digest_of(call), call.services.stores
     db, place, stall_seconds = call.services.db, blob.object_key, call.services.settings.http.stall_seconds
     assert place is not None  # noqa: S101 - told by _blob()
-    spans = _spans(call, size)
-    if spans is not None and len(spans) > 1:
-        response, parts = _several(call, spans, size)
+    asked = spans(call, size)
+    if asked is not None and len(asked) > 1:
+        response, parts = _several(call, asked, size)
         async with blobs.suspecting(db, digest, place):
             await send_parts(call.http, response, parts, lambda span: stores.reader(place, span), size, stall_seconds)
         return response
-    if call.services.settings.redirect and not blob.suspect:
-        url = await stores.presign(place, ttl=_URL_TTL, content_type=OCTET_STREAM)
-        if url is not None:
-            return _redirect(call, digest, url, size)
-    span = None if spans is None else spans[0]
+    target = None if blob.suspect else target_of(call)
+    url = None if target is None else await target.url(place)
+    if url is not None:
+        return _redirect(call, digest, url, size)
+    span = None if asked is None else asked[0]
     async with blobs.suspecting(db, digest, place), stores.reader(place, span) as reader:
-        headers, length = _blob_headers(digest, span, size), size if span is None else span.size
+        headers, length = blob_headers(digest, span, size), size if span is None else span.size
         response = Response(200 if span is None else 206, headers, length=length)
         await send(call.http, response, reader, stall_seconds)
     if blob.suspect:
@@ -219,51 +238,25 @@ def _several(call: Call, spans: Sequence[Span], size: int) -> tuple[Response, Se
         (part_head(boundary, OCTET_STREAM, span, size), span, PART_END if number < len(spans) else last)
         for number, span in enumerate(spans, 1)
     ]
-    headers = {**_whole(_digest(call)), "Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    headers = {**whole_headers(digest_of(call)), "Content-Type": f"multipart/byteranges; boundary={boundary}"}
     return Response(206, headers, length=sum(len(head) + span.size + len(end) for head, span, end in parts)), parts
-
-
-def _spans(call: Call, size: int) -> Sequence[Span] | None:
-    asked = call.http.field(b"range")
-    if asked is None or not if_range(call.http.field(b"if-range"), etag(_digest(call))):
-        return None
-    return parse_ranges(asked, size)
 
 
 def _redirect(call: Call, digest: Digest, url: str, size: int) -> Response:
     call.http.redirected_bytes = size
-    return Response(307, {**HEADERS, "Location": url, "Docker-Content-Digest": digest})
+    return Response(307, _leading(digest, url))
+
+
+@lru_cache(maxsize=1024)
+def _leading(digest: Digest, url: str) -> Rendered:
+    return Rendered({**HEADERS, "Location": url, "Docker-Content-Digest": digest})
 
 
 def _size(call: Call, blob: LocatedBlob) -> int:
     call.authorize(Action.PULL, blob)
     if blob.size is None:
-        raise BlobUnknown(_digest(call))
+        raise BlobUnknown(digest_of(call))
     return blob.size
-
-
-def _digest(call: Call) -> Digest:
-    assert call.oci.digest is not None  # noqa: S101 - the parser sets it for every kind that comes here
-    return call.oci.digest
-
-
-def _blob_headers(digest: Digest, span: Span | None, size: int) -> Mapping[str, str]:
-    """Render the headers of a response that has the blob of ``size`` bytes, or ``span`` of it."""
-    return _whole(digest) if span is None else {**_whole(digest), "Content-Range": content_range(span, size)}
-
-
-@lru_cache(maxsize=1024)
-def _whole(digest: Digest) -> Rendered:
-    return Rendered(
-        {
-            **HEADERS,
-            "Content-Type": OCTET_STREAM,
-            "Content-Disposition": "attachment",
-            "Docker-Content-Digest": digest,
-            "ETag": etag(digest),
-            "Accept-Ranges": "bytes",
-        }
-    )
 
 
 _MANIFEST: Final = LookUp(

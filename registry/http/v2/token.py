@@ -13,16 +13,18 @@ from typing import Final
 import orjson
 
 from auth import scopes
-from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials, of_password
+from auth.credentials import BearerCredentials, OidcCredentials, TokenCredentials
 from auth.errors import MalformedScope, Unauthenticated
 from auth.identity import ANONYMOUS, Action, Identity
 from auth.permissions import grantable
 from auth.scopes import Grant
 from registry.errors import BadRequest, RegistryError, Unsupported
-from registry.http.authenticate import Counted, Holder, credentials_of, holder
+from registry.http import mirror_names
+from registry.http.authenticate import Holder, credentials_of, holder, of_form
 from registry.http.forms import read_form
 from registry.http.login_throttle import LoginThrottle
 from registry.http.server.message import Request, Response
+from registry.http.v2 import mirrored
 from registry.http.v2.call import HEADERS, refused_basic
 from registry.services import Services
 from storage.errors import Unavailable
@@ -55,10 +57,9 @@ async def _by_form(services: Services, throttle: LoginThrottle, http: Request) -
     if kind not in {"password", "refresh_token"}:
         raise BadRequest("expected the field grant_type to be password or refresh_token")
     secret = _one(form, kind)
-    with Counted(services, throttle, http):
-        credentials = of_password(_one(form, "username"), secret)
+    credentials = of_form(services, throttle, http, _one(form, "username"), secret)
     offline = kind == "password" and _one(form, "access_type") == "offline"
-    found = await holder(services, throttle, http, credentials)
+    found = None if credentials is None else await holder(services, throttle, http, credentials)
     return await _issued(services, http, found, form.get("scope", ()), refresh=secret if offline else None, form=True)
 
 
@@ -93,7 +94,8 @@ async def _issued(
 ) -> Response:
     identity = ANONYMOUS if found is None else found.identity
     http.account_id, http.token_id = identity.account_id, identity.token_id
-    grants = await _all_granted(services, identity, scopes.parse(wanted))
+    asked = mirror_names.grants_of(services, http, scopes.parse(wanted))
+    grants = await _all_granted(services, identity, asked)
     now, ttl = services.now(), services.bearer.settings.ttl_seconds
     if found is not None and found.seconds_left is not None:
         ttl = max(1, min(ttl, int(found.seconds_left)))
@@ -141,6 +143,6 @@ async def _granted(services: Services, identity: Identity, ask: Grant) -> Grant 
         package = PackageName.parse(ask.name)
     except InvalidName:
         return None
-    standing = await services.lookups.standing(identity.token_id, package)
+    standing = await mirrored.as_made(services, identity, await services.lookups.standing(identity.token_id, package))
     actions = frozenset(action.value for action in grantable(identity, package, standing) & _ACTIONS)
     return Grant("repository", str(package), actions) if actions else None

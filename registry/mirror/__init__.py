@@ -1,0 +1,1 @@
+"""Mirrors: organizations whose packages are fetched from another registry when somebody pulls them."""
