@@ -155,3 +155,13 @@ def test_the_make_targets_that_are_named_exist() -> None:
 def test_versions_are_one() -> None:
     chart = yaml.safe_load((ROOT / "helm" / "Chart.yaml").read_text())
     assert chart["appVersion"] == VERSION
+
+
+def test_nobody_is_sent_to_a_part_of_readme() -> None:
+    """README is one page, without tables and parts of its own: whoever is to read more is sent to the page that has it."""
+    pages = [
+        *ROOT.glob("docs/**/*.md"),
+        *(path for top in ("registry", "auth", "storage") for path in (ROOT / top).glob("**/*.py")),
+    ]
+    told = {str(path.relative_to(ROOT)) for path in pages if re.search(r"README(?!\.md)", path.read_text())}
+    assert told == set()

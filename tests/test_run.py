@@ -186,6 +186,10 @@ def test_it_takes_a_certificate(tmp_path: Path) -> None:
     )
     assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
     assert "cannot be used" in answer.stderr
+    for alone in (given[:2], given[2:4], ("--tls-cert", given[1], "--tls-key", ""), ("--https", *given[:2])):
+        assert "expected a certificate and its key together" in refused(
+            tmp_path / "data", port, *alone, "--store", "local"
+        )
 
 
 def test_another_name_without_https_is_told_what_docker_thinks_of_it(tmp_path: Path) -> None:

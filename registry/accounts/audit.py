@@ -88,7 +88,7 @@ def place_of(text: str) -> Place:
     """Parse the text of a place. Raises Invalid."""
     found = _PLACE.fullmatch(text)
     if found is None:
-        raise _invalid("'after' is what a Link header has, or the _document_id of an entry")
+        raise _invalid("expected what a Link header has, or the _document_id of an entry", "after")
     return Place(int(found[1]), int(found[2]))
 
 
@@ -219,8 +219,8 @@ def _digest(text: str) -> bytes | None:
     return digest if len(digest) == _HASH_BYTES else None
 
 
-def _invalid(problem: str) -> Invalid:
-    return Invalid(f"Invalid request.\n\nFor 'phrase', {problem}.", "See the README, «Audit log».")
+def _invalid(problem: str, field: str = "phrase") -> Invalid:
+    return Invalid(f"Invalid request.\n\nFor '{field}', {problem}.", "See docs/howto/audit-log.md.")
 
 
 @dataclass(slots=True)

@@ -12,8 +12,10 @@ from auth.issuers import check_given, check_url
 from registry.egress.client import trust_in
 from registry.errors import Invalid, NotFound
 from storage.errors import Unavailable
+from storage.metadata import accounts
 from storage.metadata import clusters as storage
 from storage.metadata.clusters import Cluster, NewCluster
+from storage.metadata.database import Database, Transaction
 from storage.metadata.query import Executor
 
 _CLUSTERS_MAX: Final = 20
@@ -46,12 +48,18 @@ async def named(db: Executor, owner_id: int, name: str) -> Cluster:
     return found
 
 
-async def put(db: Executor, owner_id: int, wanted: Wanted) -> bool:
+async def put(db: Database, owner_id: int, wanted: Wanted) -> bool:
     """Store a cluster, in place of the one of its name if there is one; True: there was none. Raises Invalid.
 
     Where its issuer, audience or keys change, whoever was let in by the former ones is out at once.
     """
-    made = await storage.put(db, owner_id, await asyncio.to_thread(_parsed, wanted), _CLUSTERS_MAX)
+    cluster = await asyncio.to_thread(_parsed, wanted)
+
+    async def work(tx: Transaction) -> bool | None:
+        await accounts.hold(tx, owner_id)
+        return await storage.put(tx, owner_id, cluster, _CLUSTERS_MAX)
+
+    made = await db.repeat(work)
     if made is None:
         raise Invalid(f"An account has at most {_CLUSTERS_MAX} clusters.", "Remove one that is gone.")
     return made

@@ -45,7 +45,11 @@ class Door:
         """Return the settings of the server's TLS; the certificate is made if need be. Raises CannotStart."""
         if self.name and not _is_host(self.name):
             raise CannotStart(f"{self.name!r} is no name of a host: expected one as registry.example.com, and no port")
-        paths = [None if path is None else str(path.absolute()) for path in (self.certificate, self.key)]
+        # make gives an empty text for the one that is not there.
+        given = [None if path in {None, Path()} else path for path in (self.certificate, self.key)]
+        if given.count(None) == 1:
+            raise CannotStart("expected a certificate and its key together: CERT and KEY, or --tls-cert and --tls-key")
+        paths = [None if path is None else str(path.absolute()) for path in given]
         if self.https and paths == [None, None]:
             made = self._made(data)
             paths = [str(made.certificate), str(made.key)]

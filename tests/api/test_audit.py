@@ -112,7 +112,9 @@ async def test_a_phrase_finds_what_it_says(people: Acme, registry: Registry) -> 
     assert await actions(f"created:>{today:%Y-%m-%d}") == await actions("created:<2020-01-01") == set()
     for wrong in ("created:yesterday", "colour:red", '"', "action:%", "created:9999-12-31..9999-12-31", "a" * 1001):
         assert (await people.call("GET", f"{LOG}?phrase={quote(wrong)}", people.owner)).status == 422, wrong
-    assert await people.status("GET", f"{LOG}?after=7", people.owner) == 422
+    told: Any = (await people.call("GET", f"{LOG}?after=7", people.owner)).json
+    assert told["message"].endswith("For 'after', expected what a Link header has, or the _document_id of an entry.")
+    assert told["fix"] == "See docs/howto/audit-log.md."
     assert await _log(people, include="git") == []
 
 

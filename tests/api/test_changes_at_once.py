@@ -17,6 +17,7 @@ _POLICY: Final[dict[str, Any]] = {
     "rules": [{"delete": {"tags": ["pr-*"], "older_than": "14d"}}],
 }
 _RULE: Final[dict[str, Any]] = {"tags": ["v*"], "forbid": ["move"]}
+_CLUSTER: Final[dict[str, Any]] = {"issuer": "https://cluster.example"}
 _HOOK: Final[dict[str, Any]] = {"config": {"url": "https://ci.example/a"}, "events": ["package"], "active": False}
 
 Request = tuple[str, str, object]
@@ -108,14 +109,15 @@ async def test_of_eight_who_have_read_a_rule_one_changes_it(env: dict[str, str])
 async def test_a_rule_is_made_once(env: dict[str, str]) -> None:
     async with running(env | _ONE_URL, replicas=2) as registry:
         owner = await _owner(registry)
-        for whose in ("/orgs/acme", "/user"):
-            for number in range(4):
-                rule: list[Request] = [("PUT", f"{whose}/tag-rules/r{number}", _RULE)] * 8
-                made = await _at_once(registry, owner, rule)
-                assert Counter(one.status for one in made) == {201: 1, 200: 7}
-                rule = [("PUT", f"{whose}/tag-rules/s{number}", _RULE)] * 8
-                made = await _at_once(registry, owner, rule, [{"If-None-Match": "*"}])
-                assert Counter(one.status for one in made) == {201: 1, 412: 7}
+        for kind, body in (("tag-rules", _RULE), ("clusters", _CLUSTER)):
+            for whose in ("/orgs/acme", "/user"):
+                for number in range(4):
+                    rule: list[Request] = [("PUT", f"{whose}/{kind}/r{number}", body)] * 8
+                    made = await _at_once(registry, owner, rule)
+                    assert Counter(one.status for one in made) == {201: 1, 200: 7}
+                    rule = [("PUT", f"{whose}/{kind}/s{number}", body)] * 8
+                    made = await _at_once(registry, owner, rule, [{"If-None-Match": "*"}])
+                    assert Counter(one.status for one in made) == {201: 1, 412: 7}
 
 
 async def test_of_policies_renamed_alike_one_gets_the_name(env: dict[str, str]) -> None:
@@ -139,3 +141,6 @@ async def test_no_more_plans_and_rules_than_an_account_may_have(env: dict[str, s
         rules: list[Request] = [("PUT", f"/user/tag-rules/r{number}", _RULE) for number in range(70)]
         answers = await _at_once(registry, owner, rules)
         assert Counter(one.status for one in answers) == {201: 50, 422: 20}
+        clusters: list[Request] = [("PUT", f"/user/clusters/c{number}", _CLUSTER) for number in range(40)]
+        answers = await _at_once(registry, owner, clusters)
+        assert Counter(one.status for one in answers) == {201: 20, 422: 20}

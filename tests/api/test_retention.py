@@ -323,8 +323,12 @@ async def test_policies_of_an_organization_are_its_owners(registry: Registry) ->
         {"name": "x", "rules": []},
         {**body, "guards": {"max_share": 2}},
         {**body, "guards": {"max_versions": 2**70}},
+        {**body, "gaurds": {"max_versions": 10}},
     ):
         assert await made.status("POST", path, made.owner, {**wrong, "name": "other"}) == 422, wrong
+        assert await made.status("PUT", f"{path}/{policy['id']}", made.owner, wrong) == 422, wrong
+    read = await made.ok("GET", f"{path}/{policy['id']}", made.owner)
+    assert await made.ok("PUT", f"{path}/{policy['id']}", made.owner, read) == read, "what was read may be sent back"
     assert await made.status("DELETE", f"{path}/{policy['id']}", made.owner) == 204
     assert await made.ok("GET", path, made.owner) == []
 

@@ -74,6 +74,10 @@ async def test_what_is_written_wrong_is_told(shell: Shell, tmp_path: Path) -> No
     assert "rules[0]: expected newest, pulled_within and newer_than in rules that keep alone" in refused
     file.write_text('{"packages": ["app"], "rules": [{"delete": {"tag": ["*"]}}]}')
     assert "unknown field `tag`" in await shell.fails(6, "retention", "set", "alice", "ci", str(file))
+    file.write_bytes(orjson.dumps({**_POLICY, "name": "ci", "gaurds": {"max_versions": 10}}))
+    refused = await shell.fails(6, "retention", "set", "alice", "ci", str(file), "--enable")
+    assert "at gaurds: expected no field of this name" in refused
+    assert "unknown field `gaurds`" in await shell.fails(6, "retention", "plan", "alice", "--policy", str(file))
 
 
 _ECR: dict[str, Any] = {

@@ -13,7 +13,8 @@ from registry.http.api import call, deletions
 from registry.http.server import parser
 from registry.jobs import forget_deliveries
 from registry.oci import headers, manifest, parameters
-from registry.packages import linking, publishing, search
+from registry.packages import linking, publishing, search, tag_rules
+from registry.packages.retention import policy, rules
 from registry.uploads.sessions import UploadSettings
 from storage.names import NAME_MAX, InvalidName, TagName
 from tests.docs.pages import DOCS
@@ -42,6 +43,11 @@ LIMITS: dict[str, float] = {
     "entries that `?n=` of a list of tags, or of the catalog, gives": headers.MAX_PAGE,
     "header lines of a request": parser.HEADERS_MAX,
     "rules of a fine-grained token": access_tokens._RULES_MAX,
+    "tag rules": tag_rules._RULES_MAX,
+    "globs of a tag rule": tag_rules._GLOBS_MAX,
+    "rules of a retention policy": policy._RULES_MAX,
+    "globs of such a rule, or of its packages": policy._GLOBS_MAX,
+    "name of a retention policy": rules._NAME_MAX,
     "webhooks of an organization, or of a repository": hooks.HOOKS_MAX,
     "time for an answer": client.HOOK_SECONDS,
     "answer that is kept": client.ANSWER_BYTES,

@@ -19,6 +19,8 @@ _WAIT_SECONDS: Final = 0.5
 #: A package of half a million tags takes less.
 _PATIENCE_SECONDS: Final = 120.0
 _FIELDS: Final = ("rules", "packages", "guards")
+#: What a policy that was read says of itself, and options say of one that is set.
+_ASIDE: Final = frozenset({"id", "name", "schedule", "enabled", "next_at", "created_at", "updated_at"})
 _BUSY: Final = frozenset({"queued", "applying", "undoing"})
 _FORMS: Final = ("ecr", "gitlab", "harbor", "gar")
 
@@ -92,11 +94,11 @@ def _loaded(file: str) -> Any:
 
 
 def _read(file: str) -> dict[str, Any]:
-    """Return the packages, rules and guards of the policy in a file."""
+    """Return the packages, rules and guards of the policy in a file, and what the registry shall refuse."""
     document = _loaded(file)
     if not isinstance(document, dict):
         raise CommandError(f"{file} is no policy", status=USAGE, why="expected an object with rules and packages")
-    return {name: document[name] for name in _FIELDS if name in document}
+    return {name: value for name, value in document.items() if name not in _ASIDE}
 
 
 def _add_set(parser: ArgumentParser) -> None:

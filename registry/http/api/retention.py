@@ -15,7 +15,7 @@ from registry.http.api.paging import after_link, after_of
 from registry.http.api.routes import Handler, Route
 from registry.http.api.schemas import retention as schemas
 from registry.http.numbers import number_of, place_of, place_text
-from registry.packages.retention.policy import Policy
+from registry.packages.retention.policy import Policy, PolicyInvalid
 from registry.packages.retention.rules import NamedPolicy, document
 from storage.metadata import retention_decisions, versions
 from storage.metadata.retention import StoredPlan, StoredPolicy
@@ -51,8 +51,20 @@ async def list_policies(call: ApiCall) -> web.Response:
 
 async def create_policy(call: ApiCall) -> web.Response:
     """Create a policy. What it would do is seen by making a plan of it; it does nothing until it is enabled."""
-    new = call.body(NamedPolicy)
+    new = _given(call)
     return answer(_policy(await call.services.retention.create(await _owner(call), new, call.actor)), 201)
+
+
+def _given(call: ApiCall) -> NamedPolicy:
+    """Return the policy of the body, which has no other fields than one that is read. Raises 400, 422.
+
+    A guard that is written wrong would guard nothing.
+    """
+    new = call.body(NamedPolicy)
+    for name in msgspec.json.decode(call.raw_body, type=dict[str, msgspec.Raw]):
+        if name not in schemas.RetentionPolicy.__annotations__:
+            raise PolicyInvalid(name[:60], "expected no field of this name")
+    return new
 
 
 async def get_policy(call: ApiCall) -> web.Response:
@@ -63,7 +75,7 @@ async def get_policy(call: ApiCall) -> web.Response:
 
 async def update_policy(call: ApiCall) -> web.Response:
     """Replace a policy. Plans that were made of it before stay as they are."""
-    new, owner_id = call.body(NamedPolicy), await _owner(call)
+    new, owner_id = _given(call), await _owner(call)
     done = await call.services.retention.update(owner_id, call.number("policy_id"), new, call.actor)
     return answer(_policy(done))
 
