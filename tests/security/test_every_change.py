@@ -147,6 +147,8 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/settings": {"org.update"},
     f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
     f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
+    f"{_ORG}/settings/mirror": {"mirror.update"},
+    f"{_ORG}/settings/mirror/remove": {"mirror.destroy"},
     f"{_ORG}/retention": {"retention.policy_created"},
     f"{_ORG}/retention/delete": {"retention.policy_deleted"},
     f"{_ORG}/retention/plan": {"retention.plan_created"},

@@ -11,6 +11,7 @@ from tests.support.manage import Managed, administered, change, managed
 from tests.support.pages import Pages
 from tests.support.people import browser
 from tests.support.server import Registry
+from tests.support.world import UPSTREAM
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ async def _ruled(world: Managed) -> None:
     rule = {"tags": ["held"], "forbid": ["move"]}
     answer = await world.registry.call("PUT", "/api/v3/orgs/acme/tag-rules/held", world.token, json=rule)
     assert answer.status == 201, answer.body
+
+
+async def _mirrored(world: Managed) -> None:
+    insert = "INSERT INTO mirrors (owner_id, url) SELECT id, $1 FROM accounts WHERE login = 'acme'"
+    await world.registry.services.db.execute(insert, UPSTREAM)
 
 
 async def _hooked(world: Managed) -> None:
@@ -86,6 +92,8 @@ FORMS: dict[str, Form] = {
         f"{_ORG}/settings/tag-rules", {"name": "releases", "tags": "v*", "forbid": "move"}
     ),
     f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
+    f"{_O}/settings/mirror": Form(f"{_ORG}/settings/mirror", {"url": UPSTREAM, "tag_seconds": "60"}),
+    f"{_O}/settings/mirror/remove": Form(f"{_ORG}/settings/mirror/remove", {}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
     f"{_O}/retention": Form(f"{_ORG}/retention", {"name": "ci", "rules": _RULES, "schedule": "daily"}),
     f"{_O}/retention/delete": Form(f"{_ORG}/retention/delete", {"policy": "{policy}"}),
@@ -117,6 +125,8 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
+    f"{_O}/settings/mirror": _mirrored,
+    f"{_O}/settings/mirror/remove": _mirrored,
     **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
     f"{_O}/retention/delete": _policy,
     f"{_O}/retention/plan": _policy,
