@@ -35,6 +35,13 @@ class WorkloadRefused(Unauthenticated):
     """
 
 
+class NoSuchKey(Unauthenticated):
+    """The header of an identity token names a key that is not there."""
+
+    def __init__(self) -> None:
+        super().__init__("the identity token is signed with a key that its issuer does not have")
+
+
 class MalformedScope(AuthError, ValueError):
     """A scope, or an ``access`` claim, is outside the grammar, or the grants are too many for one bearer token."""
 

@@ -61,7 +61,7 @@ class OidcIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         """Validate the fields. Raises ValueError, which msgspec reports as a ValidationError."""
         if self.jwks is not None:
-            _check_given(self.jwks, [self.jwks_url, self.ca_file, self.token_file])
+            check_given(self.jwks, [self.jwks_url, self.ca_file, self.token_file])
         else:
             # Where the keys do not come from the issuer's own address, that is only a name.
             check_url(self.jwks_url or self.issuer, insecure_http=self.insecure_http)
@@ -145,7 +145,8 @@ def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
     return tuple(issuers)
 
 
-def _check_given(jwks: Mapping[str, Any], other_sources: list[str | None]) -> None:
+def check_given(jwks: Mapping[str, Any], other_sources: list[str | None]) -> None:
+    """Check that a JWKS that was given has public keys, each with its id, and is the only source. Raises ValueError."""
     keys = jwks.get("keys")
     if any(other_sources):
         raise ValueError("with jwks nothing is fetched: leave jwks_url, ca_file and token_file out")

@@ -28,6 +28,9 @@ _SUBJECT_MAX: Final = 255  # OpenID Connect Core §2
 _UNSTORED: Final = re.compile("[\0\ud800-\udfff]")
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
 _FORBIDDEN_HEADERS: Final = frozenset({"jwk", "jku", "x5c", "x5u", "crit", "b64", "zip", "enc"})
+_ACCOUNT_SECONDS: Final = 24 * 3600.0
+#: A namespace is a label, a service account a subdomain (RFC 1123), as Kubernetes has them.
+_NAMED: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _FULL_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})", re.ASCII)
 #: PyJWT asks the clock of the process; the checks are here, with the time that came in.
 _OWN_CHECKS: Final = ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti")
@@ -43,6 +46,15 @@ class Workload:
     repository: str
     subject: str
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """The service account of a verified token of a Kubernetes cluster; the token is good until ``expires_at``."""
+
+    namespace: str
+    name: str
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,22 @@ def verify(token: str, issuer: OidcIssuer, key: jwt.PyJWK, audience: str, now: f
     _check_conditions(payload, issuer)
     owner, repository = _repository(payload, issuer)
     return Workload(owner, repository, claims.sub[:255], int(claims.exp))
+
+
+def verify_service_account(token: str, issuer: Trusted, key: jwt.PyJWK, audience: str, now: float) -> ServiceAccount:
+    """Verify the token of a service account, and return whose it is. Raises Unauthenticated.
+
+    A cluster may make tokens of a hundred years: here each ends a day after it was made.
+    """
+    payload, claims = _decoded(token, issuer, key)
+    _check(claims, issuer, audience, now)
+    _check_service_account(payload, claims.sub)
+    if now >= claims.iat + _ACCOUNT_SECONDS:
+        raise Unauthenticated("the identity token was made more than a day ago")
+    namespace, name = (_claim(payload, f"/kubernetes.io/{name}") for name in ("namespace", "serviceaccount/name"))
+    if not (isinstance(namespace, str) and isinstance(name, str) and _NAMED.fullmatch(f"{namespace}/{name}")):
+        raise Unauthenticated("the identity token names no service account of Kubernetes")
+    return ServiceAccount(namespace, name, min(claims.exp, claims.iat + _ACCOUNT_SECONDS))
 
 
 def verify_person(token: str, provider: SignInProvider, key: jwt.PyJWK, nonce: str, now: float) -> Person:
@@ -253,15 +281,14 @@ def known(issuers: Iterable[OidcIssuer]) -> dict[str, list[OidcIssuer]]:
     return found
 
 
-def signer_of(token: str, issuers: list[OidcIssuer]) -> OidcIssuer:
-    """The one of several issuers of one name whose key an unverified token names. Raises Unauthenticated."""
-    if len(issuers) == 1:
-        return issuers[0]
+def signer_of(token: str, issuers: Iterable[OidcIssuer]) -> OidcIssuer | None:
+    """The one of the issuers of one name that may have the key that an unverified token names. Raises Unauthenticated.
+
+    One whose keys are fetched may have any.
+    """
     try:
         kid = jwt.get_unverified_header(token).get("kid")
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise Unauthenticated("the identity token's header is malformed") from error
-    for issuer in issuers:
-        if isinstance(kid, str) and kid in issuer.key_ids:
-            return issuer
-    raise Unauthenticated("the identity token is signed with a key that its issuer does not have")
+    fitting = (issuer for issuer in issuers if issuer.jwks is None or (isinstance(kid, str) and kid in issuer.key_ids))
+    return next(fitting, None)

@@ -21,6 +21,9 @@ READ: Final = 1
 WRITE: Final = 2
 ADMIN: Final = 3
 
+#: What ``token_kind`` of the access facts says of a service account of a cluster.
+SERVICE_ACCOUNT: Final = "service_account"
+
 ROLE_NAMES: Final = ("none", "read", "write", "admin")
 _NEEDS: Final = {
     Action.PULL: READ,
@@ -168,10 +171,13 @@ def _without_owner(package: PackageName) -> Decision:
 
 def _by_role(action: Action, role: int, package: PackageName, standing: AccessFacts) -> Decision | None:
     if action is not Action.PUSH and (standing.package_id is None or role == NONE):
-        return Hidden()
+        # One answer for a package and for none, to a workload of a cluster that the owner knows.
+        return _without_grant(package, standing) if role == NONE and standing.ceiling == READ else Hidden()
     if role >= _NEEDS[action]:
         return None
     needed = ROLE_NAMES[_NEEDS[action]]
+    if standing.token_kind == SERVICE_ACCOUNT:
+        return _read_only(package, role)
     if standing.token_repository_id is not None:
         return Denied(
             words=f"permission_denied: {'write' if action is Action.PUSH else 'admin'}_package",
@@ -186,6 +192,27 @@ def _by_role(action: Action, role: int, package: PackageName, standing: AccessFa
         missing=f"{needed} role on {package}",
         have=(f"role {ROLE_NAMES[role]}",),
         fix=f"Ask an admin of {package} to grant you {needed}, or use a namespace of your own.",
+    )
+
+
+def _without_grant(package: PackageName, standing: AccessFacts) -> Decision:
+    if standing.token_kind != SERVICE_ACCOUNT:
+        return Hidden()
+    return Denied(
+        words="permission_denied: read_package",
+        missing=f"a grant that lets this service account read {package}",
+        have=("a verified token of the service account",),
+        fix=f"An owner of {package.owner} can give one: moorage cluster grant {package.owner} CLUSTER "
+        f"--namespace NAMESPACE --account ACCOUNT --package '{package.image}'",
+    )
+
+
+def _read_only(package: PackageName, role: int) -> Denied:
+    return Denied(
+        words="permission_denied: write_package",
+        missing=f"an access token that may change {package}",
+        have=(f"role {ROLE_NAMES[role]} of a service account",),
+        fix="Service accounts of clusters pull only: push with an access token.",
     )
 
 

@@ -39,15 +39,19 @@ TLS: Final = "tls"
 #: What is compared: of each scenario the figures, and whether more is better.
 _PUSHED: Final = {"mib_per_second": True, "cpu_per_gib": False, "server_peak_mib": False}
 _ASKED: Final = {"per_second": True, "p99_ms": False, "cpu_per_request": False}
+_HERD: Final = {"seconds": False, "cpu_per_request": False, "server_peak_mib": False}
+#: The nodes of a cluster that all begin to pull an image at once.
+_NODES: Final = (100, 300, 1000)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is measured: the ``load`` of that name, on servers that are run ``how``."""
+    """What is measured: the ``load`` of that name, of so many ``clients``, on servers that are run ``how``."""
 
     load: str
     figures: Mapping[str, bool]
     how: str = PLAIN
+    clients: int = 32
 
 
 SCENARIOS: Final = {
@@ -68,10 +72,14 @@ SCENARIOS: Final = {
     },
     "blob-redirect": Scenario("blob-redirect", _ASKED, REDIRECT),
     "manifest-get-tls": Scenario("manifest-get", _ASKED, TLS),
+    **{f"herd-{nodes}-manifests": Scenario("herd-manifests", _HERD, REDIRECT, nodes) for nodes in _NODES},
+    **{f"herd-{nodes}-redirect": Scenario("herd", _HERD, REDIRECT, nodes) for nodes in _NODES},
+    **{f"herd-{nodes}": Scenario("herd", _HERD, PLAIN, nodes) for nodes in _NODES},
 }
 _WORDS: Final = {
     "mib_per_second": "MiB/s",
     "per_second": "a second",
+    "seconds": "until the last, s",
     "p99_ms": "p99, ms",
     "cpu_per_gib": "server CPU, s/GiB",
     "cpu_per_request": "server CPU, ms each",
@@ -160,7 +168,7 @@ def running(place: Path, how: str, against: Path | None) -> Iterator[list[System
         yield [system] if peer is None else [system, peer]
 
 
-def load(system: System, scenario: str, seconds: float, name: str) -> dict[str, Any]:
+def load(system: System, scenario: Scenario, seconds: float, name: str) -> dict[str, Any]:
     """What the load generator tells of one of its scenarios on one system."""
     words = ["moorage-load", "-json", "-url", system.url, "-pid", str(system.pid), "-name", name]
     if system.token:
@@ -168,7 +176,8 @@ def load(system: System, scenario: str, seconds: float, name: str) -> dict[str, 
     env = {"PATH": os.environ["PATH"]}  # noqa: TID251 - where the program of bench/load is
     if system.certificate is not None:
         env["SSL_CERT_FILE"] = str(system.certificate.certificate)
-    done = subprocess.run([*words, "-only", scenario, "-d", f"{seconds}s"], check=True, env=env, stdout=subprocess.PIPE)
+    words += ["-only", scenario.load, "-c", str(scenario.clients), "-d", f"{seconds}s"]
+    done = subprocess.run(words, check=True, env=env, stdout=subprocess.PIPE)
     told: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
     if told["mib_per_second"]:
         told["cpu_per_gib"] = told["server_cpu_seconds"] / (told["mib_per_second"] * told["seconds"] / 1024)
@@ -185,7 +194,7 @@ def measured(systems: Sequence[System], scenario: Scenario, rounds: int, seconds
             if scenario.load == "token" and not system.token:
                 continue
             name = f"{USER}/bench{turn}" if scenario.load in {"push", "pull", "push-small"} else f"{USER}/bench"
-            told = load(system, scenario.load, seconds, name)
+            told = load(system, scenario, seconds, name)
             for figure in scenario.figures:
                 found[figure][system.name].append(told[figure])
     return {figure: {name: statistics.median(seen) for name, seen in of.items()} for figure, of in found.items()}

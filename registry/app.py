@@ -17,6 +17,7 @@ import uvloop
 
 from auth.bearer import Bearer, BearerKeys, BearerSettings
 from auth.sealing import Sealing
+from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.egress.client import Egress
 from registry.egress.streams import Streams
@@ -48,6 +49,7 @@ from registry.process.rates import Rates, SharedRates
 from registry.process.stopping import stop_signals
 from registry.process.supervisor import EXIT_SETTINGS, Task, listen
 from registry.rate_limits import limits_of
+from registry.redirects.targets import Redirects
 from registry.services import Services
 from registry.uploads.buffer_pool import BufferPool
 from registry.uploads.sessions import Uploads
@@ -57,7 +59,7 @@ from storage.metadata.database import Database, open_database
 from storage.metadata.readiness import require_ready
 from storage.metadata.reads.lookups import open_lookups
 from storage.metadata.retags import open_retags
-from storage.metadata.statement_timings import StatementTimings
+from storage.metadata.statement_watch import StatementWatch
 from storage.objects.base import Stores
 from storage.objects.local.store import LocalSettings, LocalStore
 from storage.objects.s3.store import S3Settings, S3Store
@@ -66,7 +68,6 @@ from storage.operations import RecordedTasks
 if TYPE_CHECKING:
     from auth.passwords import Hasher
     from registry.accounts.audit_sinks import Sink
-    from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
     from registry.http.tracing import Tracer
     from registry.monitoring import Measured, Place
@@ -88,9 +89,10 @@ async def open_services(
     ``now``: Unix seconds; ``rates``: what the process counts on together with others; None: it counts for itself.
     """
     async with AsyncExitStack() as stack:
-        database, group = _storage_parts(settings)
-        statements = None if settings.admin_address is None else StatementTimings()
-        db = await stack.enter_async_context(open_database(settings.database, database, statements))
+        # What batches wait for is of all who wait for them, and traces want to know it.
+        group = asyncio.TaskGroup if settings.tracing is None else RecordedTasks
+        watch = None if settings.admin_address is None and settings.tracing is None else StatementWatch()
+        db = await stack.enter_async_context(open_database(settings.database, watch))
         stores = await stack.enter_async_context(open_stores(settings.store, now))
         outages = await stack.enter_async_context(noting_outages(partial(require_ready, db), stores.ping))
         lookups = await stack.enter_async_context(open_lookups(db, group))
@@ -106,6 +108,7 @@ async def open_services(
             db=db,
             lookups=lookups,
             stores=stores,
+            redirects=Redirects(settings.redirects, stores, now),
             bearer=Bearer(
                 BearerKeys.from_secrets(settings.secrets),
                 BearerSettings(
@@ -127,7 +130,7 @@ async def open_services(
                 counting(db, outages, logged=settings.audit.pull_days is not None)
             ),
             retention=Retention(db),
-            keyless=_keyless(settings, service),
+            identity_tokens=_identity_tokens(settings, service),
             oidc=_oidc(settings),
             hasher=cache(_hasher),
             hooks=hooks,
@@ -152,15 +155,6 @@ async def open_mirroring(db: Database, uploads: Uploads, settings: Settings) -> 
             yield mirroring
     finally:
         await streams.close()
-
-
-def _storage_parts(settings: Settings) -> tuple[type[Database], type[asyncio.TaskGroup]]:
-    """Return the kind of the database, and of the tasks that batch what is asked of it; traces want both recorded."""
-    if settings.tracing is None:
-        return Database, asyncio.TaskGroup
-    from storage.metadata.recorded import RecordedDatabase  # noqa: PLC0415 - only traces need it
-
-    return RecordedDatabase, RecordedTasks
 
 
 def _addresses(settings: Settings) -> Addresses:
@@ -195,12 +189,15 @@ def require_database(settings: Settings) -> None:
         return
 
 
-def _keyless(settings: Settings, service: str) -> "Keyless | None":
-    if not settings.oidc_issuers:
-        return None
-    from registry.accounts.oidc_login import Keyless  # noqa: PLC0415 - the JWTs of others take a process 2 MiB
-
-    return Keyless(settings.oidc_issuers, service, Egress().fetch, grace_seconds=settings.uploads.upload_seconds)
+def _identity_tokens(settings: Settings, service: str) -> IdentityTokens:
+    egress = Egress(settings.egress_allow)
+    return IdentityTokens(
+        settings.oidc_issuers,
+        service,
+        fetch=egress.fetch,
+        fetch_named=egress.fetch_named,
+        grace_seconds=settings.uploads.upload_seconds,
+    )
 
 
 def _audit_sink(settings: Settings) -> "Sink | None":

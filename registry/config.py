@@ -21,6 +21,7 @@ from registry.process.room import Room
 from registry.process.settings_reader import Reader
 from registry.process.trace_settings import TraceSettings, read_trace_settings
 from registry.rate_limits import Policy, parse_policies
+from registry.redirects.rules import Direct, Rule, ToS3, parse_rules, to_s3
 from registry.uploads.sessions import UploadSettings
 from storage.metadata.connections import parse_url
 from storage.metadata.database import DatabaseSettings
@@ -90,7 +91,8 @@ class Settings:
     admin_address: tuple[str, int] | None
     #: The owners that have series of their own.
     metrics_owners: tuple[str, ...]
-    redirect: bool
+    #: Where callers fetch blobs: the first rule that matches, and the last one does.
+    redirects: tuple[Rule, ...]
     #: Whose X-Forwarded-For, -Proto and -Host are believed.
     trusted_proxies: tuple[Network, ...]
     egress_allow: tuple[Network, ...]  # where users' URLs may lead beside the internet
@@ -150,7 +152,7 @@ class Settings:
             ),
             admin_address=read.optional("MOORAGE_ADMIN_LISTEN", _address),
             metrics_owners=read("MOORAGE_METRICS_OWNERS", parse_owners, ()),
-            redirect=read("MOORAGE_REDIRECT", _switch, default=True),
+            redirects=_redirects(read),
             trusted_proxies=read("MOORAGE_TRUSTED_PROXIES", _networks, ()),
             egress_allow=read("MOORAGE_EGRESS_ALLOW", _networks, ()),
             oidc_issuers=read("MOORAGE_OIDC_ISSUERS", lambda text: parse_issuers(_json(text)), ()),
@@ -238,6 +240,18 @@ def _credentials(read: Reader) -> Credentials | None:
     if key is None or secret is None:
         return None
     return Credentials(key, secret, read.optional("AWS_SESSION_TOKEN", str))
+
+
+def _redirects(read: Reader) -> tuple[Rule, ...]:
+    """Return the rules that were set, and behind them the one for all others."""
+    rules = read.optional("MOORAGE_REDIRECTS", lambda text: parse_rules(_json(text))) or ()
+    on_disk = read.optional("MOORAGE_STORE_PATH", str) is not None
+    if on_disk and to_s3(rules):
+        read.errors.append('MOORAGE_REDIRECTS: "s3" needs a bucket, and blobs are in the directory MOORAGE_STORE_PATH')
+    redirect = read("MOORAGE_REDIRECT", _switch, default=True)
+    if rules and rules[-1].is_for_all:
+        return rules
+    return (*rules, ToS3() if redirect and not on_disk else Direct())
 
 
 def _absolute(text: str) -> Path:

@@ -16,8 +16,8 @@ from storage.metadata.events import RecordedEvent
 class Who:
     """The actor of a change. ``login`` None: the account is unknown, as of what an operator's command did.
 
-    ``via``: classic, fine_grained, workflow, workspace, session or policy. ``token``: what its owner calls the token,
-    or the repository of a workflow or workspace; None where there is no name, or the viewer may not know the name.
+    ``via``: classic, fine_grained, workflow, workspace, session, policy or mirror. ``token``: what its owner calls the
+    token, or the repository of a workflow or workspace; None where there is no name, or the viewer may not know it.
     """
 
     id: int | None

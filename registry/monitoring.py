@@ -26,7 +26,7 @@ from registry.process.gauges import Gauges, LoopLag, ProcessMetrics
 from registry.process.metrics import Catalog, Family, Slab, Slabs
 from registry.services import Services
 from registry.version import VERSION
-from storage.metadata.statement_timings import modules
+from storage.metadata.statement_watch import modules
 from storage.timings import SECONDS, Timings
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class StoreMetrics:
         gauges.gauge(self._buffers.slot, lambda: pool.taken_bytes)
         gauges.counter(self._stolen.slot, lambda: services.uploads.counts["stolen"])
         gauges.histogram(self._waits.slot, _HISTOGRAM, lambda: db.waits.durations[""])
-        if db.statements is not None:
-            asked = db.statements.timings.durations
+        if db.watch is not None:
+            asked = db.watch.timings.durations
             for (module,), slot in self._statements.series.items():
                 gauges.histogram(slot, _HISTOGRAM, partial(asked.__getitem__, module))
         gauges.counter(self._refusals.slot, lambda: services.uploads.counts["over_quota"])

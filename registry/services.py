@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from auth.bearer import Bearer
+from registry.accounts.identity_tokens import IdentityTokens
 from registry.config import Settings
 from registry.hooks.hooks import Hooks
 from registry.mirror.mirroring import Mirroring
@@ -21,6 +22,7 @@ from registry.packages.tags import Tags
 from registry.packages.versions import Versions
 from registry.process.outages import Outages
 from registry.rate_limits import RateLimits
+from registry.redirects.targets import Redirects
 from registry.uploads.sessions import Uploads
 from storage.metadata.database import Database
 from storage.metadata.reads.lookups import Lookups
@@ -29,7 +31,6 @@ from storage.objects.base import Stores
 if TYPE_CHECKING:
     from auth.passwords import Hasher
     from registry.accounts.audit_sinks import Sink
-    from registry.accounts.oidc_login import Keyless
     from registry.accounts.oidc_sign_in import OidcSignIn
     from registry.hooks.sending import Sender
 
@@ -42,6 +43,7 @@ class Services:
     db: Database
     lookups: Lookups
     stores: Stores
+    redirects: Redirects
     bearer: Bearer
     uploads: Uploads
     blobs: Blobs
@@ -56,7 +58,7 @@ class Services:
     hooks: Hooks
     mirroring: Mirroring
     sender: "Sender"
-    keyless: "Keyless | None"  # None: no issuer is trusted
+    identity_tokens: IdentityTokens
     oidc: "OidcSignIn | None"  # None: people sign in by password only
     hasher: "Callable[[], Hasher]"  # one for the process, made when the first password is asked for
     audit_sink: "Sink | None"  # None: nobody wants the audit log
@@ -67,6 +69,10 @@ class Services:
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     #: What the operator was warned of: once is enough.
     warned: list[str] = field(default_factory=list)
+
+    def joined(self, db: Database) -> "Services":
+        """Return the services on ``db``, the part of a transaction: what holds no lock of its own takes part in it."""
+        return replace(self, db=db, retention=replace(self.retention, db=db), hooks=self.hooks.joined(db))
 
     @property
     def mirror_settings(self) -> MirrorSettings:

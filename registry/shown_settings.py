@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from registry.config import Settings
+from registry.redirects.rules import shown_rule
 from storage.objects.s3.store import S3Settings
 
 Value = str | int | float | bool | list[str] | None
@@ -31,7 +32,7 @@ def shown(settings: Settings) -> Sequence[Shown]:
         "MOORAGE_DATABASE_URL": _place(settings.database.url),
         "MOORAGE_DATABASE_POOL": settings.database.pool_size,
         **_store(settings),
-        "MOORAGE_REDIRECT": settings.redirect,
+        "MOORAGE_REDIRECTS": [shown_rule(rule) for rule in settings.redirects],
         "MOORAGE_TOKEN_TTL": settings.token_seconds,
         "MOORAGE_OIDC_ISSUERS": [one.issuer for one in settings.oidc_issuers],
         "MOORAGE_OIDC_SIGN_IN": [f"{one.name}: {one.issuer}" for one in settings.sign_in_providers],

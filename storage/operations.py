@@ -1,7 +1,7 @@
 """Operations on PostgreSQL and S3, recorded for the request that waits for their results.
 
 Invariants: nothing is recorded where no recording is set; a recording holds the last ``_MOST`` operations, and counts
-the others. Collaborators: ``RecordedDatabase`` records statements, ``Attempts`` the requests to S3.
+the others. Collaborators: ``StatementWatch`` records statements, ``Attempts`` the requests to S3.
 """
 
 import asyncio

@@ -302,6 +302,44 @@ CREATE TABLE blobs (
     CONSTRAINT blobs_check CHECK (((object_key IS NULL) <> (body IS NULL)))
 );
 
+CREATE TABLE cluster_grants (
+    id bigint NOT NULL,
+    cluster_id bigint NOT NULL,
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    account text NOT NULL COLLATE pg_catalog."C",
+    package text NOT NULL COLLATE pg_catalog."C",
+    namespace_pattern text NOT NULL COLLATE pg_catalog."C",
+    account_pattern text NOT NULL COLLATE pg_catalog."C",
+    package_pattern text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE cluster_grants ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
+CREATE SEQUENCE cluster_trusts
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE clusters (
+    id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    audience text,
+    jwks jsonb,
+    kids text[] COLLATE pg_catalog."C",
+    ca text,
+    trust bigint DEFAULT nextval('cluster_trusts'::regclass) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT clusters_check CHECK (((jwks IS NULL) = (kids IS NULL)))
+);
+
+ALTER TABLE clusters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE dead_objects (
     object_key text NOT NULL,
     not_before timestamp with time zone DEFAULT now() NOT NULL
@@ -851,6 +889,16 @@ CREATE TABLE retired_names (
     retired_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE service_accounts (
+    id bigint NOT NULL,
+    trusts bigint[] NOT NULL,
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE service_accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 CREATE TABLE sign_in_attempts (
     key bytea NOT NULL,
     count integer NOT NULL,
@@ -1024,6 +1072,21 @@ ALTER TABLE ONLY blobs
 ALTER TABLE ONLY blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_cluster_id_namespace_account_package_key UNIQUE (cluster_id, namespace, account, package);
+
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_owner_id_name_key UNIQUE (owner_id, name);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_trust_key UNIQUE (trust);
+
 ALTER TABLE ONLY dead_objects
     ADD CONSTRAINT dead_objects_pkey PRIMARY KEY (object_key);
 
@@ -1159,6 +1222,12 @@ ALTER TABLE ONLY retention_policies
 ALTER TABLE ONLY retired_names
     ADD CONSTRAINT retired_names_pkey PRIMARY KEY (owner_login, name);
 
+ALTER TABLE ONLY service_accounts
+    ADD CONSTRAINT service_accounts_namespace_name_trusts_key UNIQUE (namespace, name, trusts);
+
+ALTER TABLE ONLY service_accounts
+    ADD CONSTRAINT service_accounts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY sign_in_attempts
     ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (key);
 
@@ -1222,6 +1291,8 @@ CREATE INDEX accounts_organizations ON accounts USING btree (id) WHERE ((kind = 
 CREATE INDEX accounts_site_admins ON accounts USING btree (id) WHERE site_admin;
 
 CREATE INDEX accounts_suspended ON accounts USING btree (id) WHERE ((suspended_at IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX clusters_issuer ON clusters USING btree (issuer);
 
 CREATE INDEX dead_objects_due ON dead_objects USING btree (not_before);
 
@@ -1367,6 +1438,8 @@ CREATE INDEX retention_policies_due ON retention_policies USING btree (next_at) 
 
 CREATE UNIQUE INDEX retention_policies_name ON retention_policies USING btree (owner_id, lower(name));
 
+CREATE INDEX service_accounts_used ON service_accounts USING btree (last_used_at);
+
 CREATE INDEX sign_in_attempts_began ON sign_in_attempts USING btree (began_at);
 
 CREATE INDEX tags_digest ON tags USING btree (package_id, digest);
@@ -1421,6 +1494,10 @@ CREATE TRIGGER packages_made AFTER INSERT ON packages FOR EACH ROW WHEN ((new.pu
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF id, kind, login, name, email, site_admin, created_at, deleted_at, description, packages_inherit_access, packages_sso_required, members_can_create_public_packages, members_can_create_private_packages, members_can_create_internal_packages ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON cluster_grants FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON clusters FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE OF sealed, content_type, format, events, children, active ON hooks FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT OR DELETE OR UPDATE ON manifests FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
@@ -1464,6 +1541,12 @@ CREATE TRIGGER read_only BEFORE INSERT OR UPDATE ON token_organizations FOR EACH
 CREATE TRIGGER read_only BEFORE INSERT ON tokens FOR EACH ROW WHEN (((new.kind = ANY (ARRAY['classic'::text, 'fine_grained'::text])) AND (new.device IS NULL))) EXECUTE FUNCTION refuse_while_read_only();
 
 CREATE TRIGGER read_only BEFORE INSERT ON uploads FOR EACH STATEMENT EXECUTE FUNCTION refuse_while_read_only();
+
+ALTER TABLE ONLY cluster_grants
+    ADD CONSTRAINT cluster_grants_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY clusters
+    ADD CONSTRAINT clusters_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES accounts(id);
 
 ALTER TABLE ONLY device_sign_ins
     ADD CONSTRAINT device_sign_ins_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

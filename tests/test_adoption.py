@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from storage.metadata import adoptions
 from storage.objects.base import ObjectKey
 from tests.support.processes import measured
 from tests.support.server import Registry
@@ -200,3 +201,42 @@ async def test_a_run_that_is_killed_goes_on(env: dict[str, str], registry: Regis
         assert await _digest_of(registry, "team/app", tag, token) == digest
     (row,) = await db.fetch("SELECT count(*), count(DISTINCT tag) FROM events WHERE action = 'packages.tag_created'")
     assert (row[0], row[1]) == (len(made), len(made))
+
+
+async def test_two_repositories_do_not_become_one_package(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    first = await shelf.image("team/app", "v1")
+    await shelf.image("ubuntu", "v2")
+    await shelf.image("old/ubuntu", "v3")
+    arguments = ("--map", "old=team", "--default-owner", "team")
+    for _ in range(2):
+        report = await _adopt(env, *arguments, status=1)
+        assert _why(report) == {"ubuntu:": "old/ubuntu became team/ubuntu already: --map one of the two"}
+        assert report["removed_tags"] == 0
+    assert await _digest_of(registry, "team/app", "v1", token) == first
+    assert await _digest_of(registry, "team/ubuntu", "v3", token) is not None
+
+
+async def test_where_nothing_was_written_nothing_is_adopted(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    await shelf.image("team/app", "v1")
+    code, said = await _moorage(env, "adopt", "/harbor")
+    assert code == 1
+    assert said.startswith("moorage: Nothing is below harbor/docker/registry/v2/repositories/ in the bucket.")
+    assert (await registry.services.db.fetch("SELECT count(*) FROM adoptions"))[0][0] == 0
+    code, said = await _moorage({**env, "MOORAGE_S3_BUCKET": "no-such-bucket"}, "adopt")
+    assert (code, said.count("\n"), "Traceback" in said) == (1, 0, False), said
+
+
+async def test_a_second_run_at_once_is_refused(
+    env: dict[str, str], registry: Registry, shelf: Shelf, token: str
+) -> None:
+    await shelf.image("team/app", "v1")
+    db = registry.services.db
+    async with db.transaction() as tx:
+        assert await adoptions.lock(tx, shelf.root)
+        code, said = await _moorage(env, "adopt")
+        assert (code, said) == (1, f"moorage: Another moorage adopt is taking {shelf.root}. Wait until it has ended.")
+    assert (await _adopt(env))["manifests"] == 1

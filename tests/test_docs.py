@@ -21,10 +21,14 @@ LEAST = {
     "MOORAGE_S3_BUCKET": "layers",
     "MOORAGE_SECRET_KEY": "k" * 32,
 }
-#: What the chart itself decides: where pods listen, and where it puts the certificate.
-OF_THE_CHART = {"MOORAGE_LISTEN", "MOORAGE_TLS_CERT", "MOORAGE_TLS_KEY", "MOORAGE_ADMIN_LISTEN"}
-#: A disk of one node is nothing for pods that may be on any.
-OF_ONE_NODE = {"MOORAGE_STORE_PATH"}
+#: What the chart itself decides: where pods listen, and where it puts the certificate and the disk.
+OF_THE_CHART = {
+    "MOORAGE_LISTEN",
+    "MOORAGE_TLS_CERT",
+    "MOORAGE_TLS_KEY",
+    "MOORAGE_ADMIN_LISTEN",
+    "MOORAGE_STORE_PATH",
+}
 SECRET = {"MOORAGE_DATABASE_URL", "MOORAGE_SECRET_KEY", "MOORAGE_OIDC_SIGN_IN", "MOORAGE_AUDIT_TOKEN"}
 NUMBERED = {"F": ROOT / "docs" / "faults.md", "S": ROOT / "docs" / "threats.md"}
 #: A number in a comment, a docstring or a test's name (F18, test_f18_…), or a range of them (F16-F20).
@@ -75,7 +79,7 @@ def test_the_defaults_of_the_reference_are_the_defaults() -> None:
 
 def test_the_chart_has_every_setting() -> None:
     values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
-    assert set(values["settings"]) == names_read() - OF_THE_CHART - OF_ONE_NODE - SECRET
+    assert set(values["settings"]) == names_read() - OF_THE_CHART - SECRET
     assert set(values["secrets"]) >= SECRET
 
 

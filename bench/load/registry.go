@@ -33,6 +33,7 @@ func (r refused) Error() string { return fmt.Sprintf("%d, come back in %s", r.st
 type registry struct {
 	options
 	http   *http.Client
+	wires  *wires
 	mutex  sync.Mutex
 	tokens map[string]grant // by package
 }
@@ -47,8 +48,12 @@ func newRegistry(o options) *registry {
 		WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10}
 	// Redirects are not followed: a blob's may lead to an S3 server that has no share in what is measured.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &registry{options: o, http: &http.Client{Transport: &wires{large: transport, idle: map[string][]*wire{}}, CheckRedirect: stay}, tokens: map[string]grant{}}
+	wires := &wires{large: transport, idle: map[string][]*wire{}}
+	return &registry{options: o, http: &http.Client{Transport: wires, CheckRedirect: stay}, wires: wires, tokens: map[string]grant{}}
 }
+
+// Ends the connections, as who asks no more does.
+func (r *registry) hangUp() { r.wires.hangUp() }
 
 var parameters = regexp.MustCompile(`(\w+)="([^"]*)"`)
 
@@ -153,7 +158,7 @@ func (r *registry) do(method, name, path string, body io.Reader, length int64, k
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
 	}
-	request.Header.Set("Accept", manifestType)
+	request.Header.Set("Accept", indexType+", "+manifestType)
 	return r.send(request, statuses...)
 }
 

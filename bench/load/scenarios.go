@@ -31,6 +31,7 @@ func heavy(o options) int  { return min(8, max(1, o.clients/4)) }
 func layers(o options) int { return min(4, heavy(o)) }
 
 func forever(options) int64 { return 0 }
+func once(o options) int64  { return int64(o.clients) }
 
 var scenarios = []scenario{
 	{"push", pushLayers, layers, func(o options) int64 { return int64(o.images) }},
@@ -44,6 +45,8 @@ var scenarios = []scenario{
 	{"tag-write", writeTags, each, forever},
 	{"tag-page", pageTags, heavy, forever},
 	{"token", tokens, each, forever},
+	{"herd-manifests", herd(false), each, once},
+	{"herd", herd(true), each, once},
 }
 
 func names() []string {

@@ -53,6 +53,17 @@ func (w *wires) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
+func (w *wires) hangUp() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for key, idle := range w.idle {
+		for _, wire := range idle {
+			wire.Close()
+		}
+		delete(w.idle, key)
+	}
+}
+
 // How long the body is, whether that is told or not; less than nothing: nobody knows.
 func lengthOf(request *http.Request) int64 {
 	switch body := request.Body.(type) {

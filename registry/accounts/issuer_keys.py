@@ -15,7 +15,7 @@ import structlog
 from jwt import PyJWK
 
 from auth import oidc
-from auth.errors import Unauthenticated
+from auth.errors import NoSuchKey
 from auth.issuers import Trusted, check_url
 from storage.errors import Unavailable
 
@@ -28,7 +28,6 @@ _KEYS_SECONDS: Final = 3600.0
 _KEYS_MAX_SECONDS: Final = 24 * 3600.0  # without an answer of their issuer
 _UNKNOWN_KEY_SECONDS: Final = 60.0
 _FAILED_SECONDS: Final = 5.0
-_NO_SUCH_KEY: Final = "the identity token is signed with a key that its issuer does not have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class GivenKeys:
     async def key(self, kid: str) -> PyJWK:
         """Return the key with this id. Raises Unauthenticated."""
         if kid not in self._keys:
-            raise Unauthenticated(_NO_SUCH_KEY)
+            raise NoSuchKey
         return self._keys[kid]
 
 
@@ -80,7 +79,7 @@ class IssuerKeys:
             return found
         if self._failed:
             raise Unavailable(f"the issuer {self.issuer.issuer} cannot be asked for its keys now")
-        raise Unauthenticated(_NO_SUCH_KEY)
+        raise NoSuchKey
 
     async def endpoints(self) -> Endpoints:
         """Return where people are sent, and where codes are exchanged. Raises Unavailable."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auth import oidc
-from auth.errors import Unauthenticated, WorkloadRefused
+from auth.errors import Unauthenticated
 from auth.issuers import OidcIssuer
 from auth.oidc import Workload
 from auth.tokens import HashedToken, hash_of_text
@@ -47,27 +47,23 @@ class Keyless:
         self._audience: Final = audience
         self._grace_seconds: Final = grace_seconds
 
-    async def exchange(self, db: Executor, text: str, now: float) -> Exchanged:
+    def knows(self, name: str) -> bool:
+        """Return whether a configured issuer has this name."""
+        return name in self._issuers
+
+    def signer_of(self, text: str, name: str) -> OidcIssuer | None:
+        """Return the configured issuer of this name that may have signed the token. Raises Unauthenticated."""
+        return oidc.signer_of(text, self._issuers.get(name, ()))
+
+    async def exchange(self, db: Executor, text: str, issuer: OidcIssuer, now: float) -> Exchanged:
         """Exchange an identity token for a workflow token; ``now``: Unix time.
 
         Raises Unauthenticated, Unavailable, IssuerUnavailable.
         """
-        issuers = self._issuers.get(oidc.issuer_of(text))
-        if issuers is None:
-            raise Unauthenticated(
-                "MOORAGE_OIDC_ISSUERS of this registry does not name the issuer of the identity token"
-            )
-        try:
-            return await self._exchanged(db, text, issuers, now)
-        except Unauthenticated as error:
-            raise WorkloadRefused(error.reason) from error
-
-    async def _exchanged(self, db: Executor, text: str, issuers: list[OidcIssuer], now: float) -> Exchanged:
         digest = hash_of_text(text)
         found = await tokens.by_hash(db, digest)
         if found is None:
             # Only what was verified is stored, so what is found need not be verified again.
-            issuer = oidc.signer_of(text, issuers)
             kid = oidc.key_id(text, issuer)
             try:
                 key = await self._keys[id(issuer)].key(kid)

@@ -9,7 +9,7 @@ from registry.cli.maintenance import with_services
 from registry.cli.output import Json, print_fields, print_json, print_rows
 
 if TYPE_CHECKING:
-    from registry.packages.adoption.adopting import Report
+    from registry.packages.adoption.report import Report
     from registry.services import Services
 
 

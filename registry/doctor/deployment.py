@@ -9,9 +9,11 @@ from registry.config import Settings
 from registry.doctor.front import address_of, check_front
 from registry.doctor.postgres import check_postgres
 from registry.doctor.pushing import check_push
+from registry.doctor.redirects import check_redirects
 from registry.doctor.report import Check, hint, is_sound, right, wrong
-from registry.doctor.stores import check_redirect, check_store
+from registry.doctor.stores import check_store, key_of
 from registry.doctor.traces import check_traces
+from registry.redirects.rules import Direct
 from storage.errors import StorageError, Unavailable
 from storage.metadata import read_only
 from storage.metadata.database import open_database
@@ -44,8 +46,8 @@ async def examine(
     try:
         async with open_stores(settings.store) as stores:
             checks += await check_store(stores, settings.store, name, now)
-            if isinstance(settings.store, S3Settings):
-                checks += await check_redirect(stores, settings, settings.store, name, origin, now)
+            if isinstance(settings.store, S3Settings) or settings.redirects != (Direct(),):
+                checks += await check_redirects(stores, settings, key_of(name, "redirect"), origin, now)
     except Unavailable as error:
         cure = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
         if isinstance(settings.store, LocalSettings):

@@ -2,16 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import timedelta
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from registry.config import Settings
-from registry.doctor.http import FAILURES, Reply, ask
-from registry.doctor.report import Check, clock, hint, reason_of, right, wrong
+from registry.doctor.http import FAILURES, ask
+from registry.doctor.report import Check, clock, right, wrong
 from storage.errors import StorageError
 from storage.objects.base import MIN_PART_BYTES, MultipartId, ObjectKey, Span, Stores
 from storage.objects.local.store import LocalSettings
@@ -19,9 +13,6 @@ from storage.objects.s3.store import S3Settings
 
 _DATA: Final = bytes(range(256)) * 16
 _SPAN: Final = Span(1000, 3000)
-_TYPE: Final = "application/octet-stream"
-_URL_LIFE: Final = timedelta(seconds=60)
-_OK, _PARTIAL = 200, 206
 
 _FULL: Final = "make room in the S3 server, or raise its quota (docs/operate/disk-full.md)"
 _ENDPOINT: Final = "correct MOORAGE_S3_ENDPOINT, start the S3 server, and let the firewall pass the port"
@@ -77,7 +68,7 @@ async def _clock(settings: S3Settings, now: Callable[[], float]) -> list[Check]:
     return [] if reply.ahead_seconds is None else [clock("S3", reply.ahead_seconds)]
 
 
-def _key(name: str, use: str) -> ObjectKey:
+def key_of(name: str, use: str) -> ObjectKey:
     """Return a key like those of the registry (registry/uploads/sessions.py), so that the same rights hold."""
     return ObjectKey(f"b/{name[:2]}/{name}-doctor-{use}")
 
@@ -88,8 +79,8 @@ class _Examination:
     def __init__(self, stores: Stores, settings: S3Settings | LocalSettings, name: str) -> None:
         self._stores = stores
         self._local = isinstance(settings, LocalSettings)
-        self._whole = _key(name, "whole")
-        self._parts = _key(name, "parts")
+        self._whole = key_of(name, "whole")
+        self._parts = key_of(name, "parts")
         self._open: list[MultipartId] = []
         self.part = "disk" if isinstance(settings, LocalSettings) else "S3"
         if isinstance(settings, LocalSettings):
@@ -177,80 +168,3 @@ class _Examination:
         if cure is None:
             cure = _RIGHTS if "refused" in text else "look into the log of the S3 server; see docs/operate/stores.md"
         return wrong(self.part, f"{told}: {text}", cure)
-
-
-_REDIRECT: Final = "redirect"
-_OFF: Final = "or MOORAGE_REDIRECT=off, so that blobs go through the server"
-
-
-async def check_redirect(
-    stores: Stores, settings: Settings, store: S3Settings, name: str, front: str, now: Callable[[], float]
-) -> list[Check]:
-    """Check what clients are redirected to for blobs: a signed URL, from here, and whether others reach its host."""
-    if not settings.redirect:
-        return [right(_REDIRECT, "off: blobs go through the server")]
-    key = _key(name, "redirect")
-    try:
-        await stores.put(key, [_DATA])
-        url = await stores.presign(key, ttl=_URL_LIFE, content_type=_TYPE)
-        if url is None:
-            return []
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        return [await _fetched(url, origin, store, now), *outside(origin, front)]
-    except StorageError:
-        return []  # told by check_store already
-    finally:
-        with suppress(StorageError):
-            await stores.delete([key])
-
-
-async def _fetched(url: str, origin: str, store: S3Settings, now: Callable[[], float]) -> Check:
-    place = "MOORAGE_S3_PUBLIC_ENDPOINT" if store.public_endpoint else "MOORAGE_S3_ENDPOINT"
-
-    def get(headers: dict[str, str]) -> Reply:
-        return ask(url, headers=headers, ca_bundle=store.ca_bundle, now=now)
-
-    if urlsplit(url).scheme in getproxies() and not proxy_bypass(urlsplit(url).netloc):
-        told = f"clients are sent to {origin}, which was not tried: a proxy of the environment is between"
-        return hint(_REDIRECT, told, "run moorage doctor where clients are, without HTTP_PROXY and HTTPS_PROXY")
-    try:
-        reply = await asyncio.to_thread(get, {})
-        part = await asyncio.to_thread(get, {"Range": f"bytes={_SPAN.start}-{_SPAN.stop - 1}"})
-    except FAILURES as error:
-        return wrong(
-            _REDIRECT,
-            f"clients are sent to {origin}, which does not answer here: {reason_of(error)}",
-            f"make {place} the address of the S3 server that clients reach, {_OFF}",
-        )
-    if reply.status != _OK or reply.body != _DATA:
-        told = f"clients are sent to {origin}, which answers HTTP {reply.status} to a signed URL"
-        cure = f"let what is between pass Host, path and query as they come; make {place} the same server, {_OFF}"
-        return wrong(_REDIRECT, told, cure)
-    if part.status != _PARTIAL or part.body != _DATA[_SPAN.start : _SPAN.stop]:
-        told = f"{origin} answers HTTP {part.status} to a client that asks for a range; pulls are not resumed"
-        return wrong(_REDIRECT, told, "MOORAGE_REDIRECT=off: the server sends ranges itself")
-    return right(_REDIRECT, f"clients are sent to {origin}, which answers signed URLs, and ranges of them")
-
-
-def outside(origin: str, front: str) -> list[Check]:
-    """Judge by its name whether a host that answers here can be reached by clients."""
-    host, door = urlsplit(origin).hostname or "", urlsplit(front).hostname or ""
-    cure = f"set MOORAGE_S3_PUBLIC_ENDPOINT to the S3 server as clients reach it, {_OFF}"
-    if _reach(host) == "here" and _reach(door) != "here":
-        return [wrong(_REDIRECT, f"{host} is this machine to every client, which the S3 server is not", cure)]
-    if _reach(host) == "inside" and _reach(door) == "outside":
-        return [hint(_REDIRECT, f"{host} may be known in this network only, while {door} is for all", cure)]
-    if origin.startswith("http:") and front.startswith("https:"):
-        return [hint(_REDIRECT, "blobs come over plain HTTP, while the registry speaks HTTPS", cure)]
-    return []
-
-
-def _reach(host: str) -> str:
-    """Return how far a host is known, as its name or address shows: here, inside, or outside."""
-    with suppress(ValueError):
-        address = ip_address(host)
-        return "here" if address.is_loopback else "inside" if address.is_private else "outside"
-    if host == "localhost" or host.endswith(".localhost"):
-        return "here"
-    inside = "." not in host or host.endswith((".svc", ".local", ".internal", ".cluster.local"))
-    return "inside" if inside else "outside"

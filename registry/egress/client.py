@@ -58,6 +58,7 @@ class _Limits:
 
 
 _OF_OPERATOR: Final = _Limits(_SECONDS, _MAX_BYTES)
+_OF_USER: Final = _Limits(_SECONDS, _MAX_BYTES, checked=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,22 @@ class Egress:
         ``token_file``: has the bearer token that the host asks for.
         """
         tls, headers = await asyncio.to_thread(_trust, ca_file, token_file)
-        answer = await self._asked("GET", url, None, headers, _OF_OPERATOR, tls)
+        return await self._fetched(url, headers, _OF_OPERATOR, tls)
+
+    async def fetch_named(self, url: str, authorities: str | None = None) -> bytes:
+        """Fetch the document at a URL that a user named, a few hundred KiB at most. Raises Refused, Unavailable.
+
+        ``authorities``: those (PEM) that the host's certificate is of, instead of those of the system.
+        """
+        tls = None if authorities is None else await asyncio.to_thread(trust_in, authorities)
+        return await self._fetched(url, {}, _OF_USER, tls)
+
+    async def _fetched(
+        self, url: str, headers: Mapping[str, str], limits: _Limits, tls: ssl.SSLContext | None
+    ) -> bytes:
+        answer = await self._asked("GET", url, None, headers, limits, tls)
         if answer.status != HTTPStatus.OK:
-            raise Unavailable(f"expected 200 from {url}, got {answer.status}")
+            raise Unavailable(f"expected 200 from {_shown(url, limits)}, got {answer.status}")
         return answer.body
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -118,7 +132,7 @@ class Egress:
                     timeout=aiohttp.ClientTimeout(total=limits.seconds),
                     trust_env=False,
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=not limits.checked,  # what is cut is no whole stream
+                    auto_decompress=not limits.cut,  # what is cut is no whole stream
                     # So that reading is never paused: uvloop drops what it has of TLS then, if the server closes.
                     read_bufsize=_MAX_BYTES,
                 ) as session,
@@ -161,6 +175,14 @@ async def _read(response: aiohttp.ClientResponse, limits: _Limits) -> bytes:
                 return bytes(body[: limits.answer_bytes])
             raise Unavailable(f"expected at most {limits.answer_bytes} bytes from {response.url}")
     return bytes(body)
+
+
+def trust_in(authorities: str) -> ssl.SSLContext:
+    """Return what trusts these authorities (PEM) and no others. Raises Unavailable."""
+    try:
+        return ssl.create_default_context(cadata=authorities)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise Unavailable("the authorities of a cluster are no certificates in PEM") from error
 
 
 def _trust(ca_file: str | None, token_file: str | None) -> tuple[ssl.SSLContext | None, Mapping[str, str]]:

@@ -1,7 +1,7 @@
 """The rules of webhooks: who is told what at which URL; the URL and the secret are sealed in the database."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -82,6 +82,10 @@ class Hooks:
         self._sealing: Final = sealing
         self._allow: Final = allow
 
+    def joined(self, db: Database) -> "Hooks":
+        """Return these hooks on ``db``, the part of a transaction."""
+        return Hooks(db, self._sealing, self._allow)
+
     async def of(self, place: Place) -> list[Opened]:
         """Return the hooks of an organization or repository."""
         return [self.opened(found) for found in await hooks.of(self._db, place)]
@@ -113,16 +117,28 @@ class Hooks:
 
         return Opened(await self._db.repeat(work), wanted.config)
 
-    async def update(self, found: Opened, wanted: Wanted) -> Opened:
-        """Replace what a hook is, if anything is to be different. Raises HookInvalid, NotFound."""
-        hook_id = found.hook.id
-        if found.is_as(wanted):
-            return found
-        self._check(wanted)
-        changed = await hooks.update(self._db, hook_id, self._sealed(hook_id, wanted))
-        if changed is None:
-            raise NotFound
-        return Opened(changed, wanted.config)
+    async def update(self, place: Place, hook_id: int, change: Callable[[Opened], Wanted]) -> Opened:
+        """Make a hook what ``change`` makes of it, if anything is to be different. Raises HookInvalid, NotFound.
+
+        Nobody else changes it in between.
+        """
+
+        async def work(tx: Transaction) -> Opened:
+            await hooks.hold(tx, place)
+            stored = await hooks.get(tx, place, hook_id)
+            if stored is None:
+                raise NotFound
+            found = self.opened(stored)
+            wanted = change(found)
+            if found.is_as(wanted):
+                return found
+            self._check(wanted)
+            changed = await hooks.update(tx, hook_id, self._sealed(hook_id, wanted))
+            if changed is None:
+                raise NotFound
+            return Opened(changed, wanted.config)
+
+        return await self._db.repeat(work)
 
     async def delete(self, place: Place, hook_id: int) -> None:
         """Delete a hook. Raises NotFound."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from auth.credentials import (
     BearerCredentials,
@@ -30,23 +30,15 @@ from registry.services import Services
 from storage.metadata import tokens
 from storage.metadata.tokens import StoredToken
 
-if TYPE_CHECKING:
-    from registry.accounts.oidc_login import Exchanged
-
-
 Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The stored token of a caller; ``seconds_left``: the lifetime of a token with an expiry of its own."""
+    """A caller with credentials; ``seconds_left``: the lifetime of a token with an expiry of its own."""
 
-    token: StoredToken
+    identity: Identity
     seconds_left: float | None = None
-
-    @property
-    def identity(self) -> Identity:
-        return Identity(self.token.id, self.token.account_id)
 
 
 def credentials_of(
@@ -97,8 +89,7 @@ async def authenticate(
         return (await holder(services, throttle, http, credentials)).identity
     text, now = credentials.reveal(), services.now()
     if not services.bearer.mine(text):
-        stored = (await _exchanged(services, text, now)).token
-        return Identity(stored.id, stored.account_id)
+        return (await services.identity_tokens.identify(services.db, text, now)).identity
     claims = services.bearer.verify(text, now, expired_ok=expired_ok)
     end = services.bearer.end(claims)
     return Identity(claims.token_id, claims.account_id, claims.grants, end if now >= end else None)
@@ -107,26 +98,27 @@ async def authenticate(
 async def holder(
     services: Services, throttle: LoginThrottle, http: Request, credentials: OidcCredentials | TokenCredentials
 ) -> Holder:
-    """Return the account and token behind the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
-    with Counted(services, throttle, http, credentials.username if isinstance(credentials, TokenCredentials) else None):
-        if isinstance(credentials, OidcCredentials):
-            exchanged = await _exchanged(services, credentials.reveal(), services.now())
-            found = Holder(exchanged.token, exchanged.seconds_left)
-        else:
-            stored = await services.lookups.token(hash_of(credentials.token))
-            if stored is None:
-                raise Unauthenticated(
-                    "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
-                )
-            found = Holder(stored)
-    await tokens.note_use(services.db, found.token)
+    """Return who has the credentials. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    if isinstance(credentials, TokenCredentials):
+        token = await stored_token(services, throttle, http, credentials)
+        return Holder(Identity(token.id, token.account_id))
+    with Counted(services, throttle, http):
+        known = await services.identity_tokens.identify(services.db, credentials.reveal(), services.now())
+    return Holder(known.identity, known.seconds_left)
+
+
+async def stored_token(
+    services: Services, throttle: LoginThrottle, http: Request, credentials: TokenCredentials
+) -> StoredToken:
+    """Return the access token, and note its use. Raises Unauthenticated, TooManyRequests, Unavailable."""
+    with Counted(services, throttle, http, credentials.username):
+        found = await services.lookups.token(hash_of(credentials.token))
+        if found is None:
+            raise Unauthenticated(
+                "the access token is unknown, expired or revoked: make another on the page /settings/tokens"
+            )
+    await tokens.note_use(services.db, found)
     return found
-
-
-async def _exchanged(services: Services, text: str, now: float) -> "Exchanged":
-    if services.keyless is None:
-        raise Unauthenticated("MOORAGE_OIDC_ISSUERS of this registry names no issuer, and this is an identity token")
-    return await services.keyless.exchange(services.db, text, now)
 
 
 def identity_at_hand(services: Services, credentials: BearerCredentials | None) -> Identity:

@@ -21,16 +21,21 @@ def client_address(http: Request, trusted: Sequence[Network]) -> str:
 
     Of IPv6 the /64 is returned: whoever has one address has them all.
     """
-    if not trusted:
-        return _direct(http.client.remote)
+    return _shown(caller(http, trusted)) if trusted else _direct(http.client.remote)
+
+
+def caller(http: Request, trusted: Sequence[Network]) -> IPv4Address | IPv6Address | None:
+    """Return the address of ``client_address`` as a whole; None: the peer has none, as of a Unix socket."""
     address = _peer(http)
+    if not trusted:
+        return address
     forwarded = [text for value in http.headers.getall("X-Forwarded-For", ()) for text in value.split(",")]
     while address is not None and forwarded and any(address in network for network in trusted):
         written = _address(forwarded.pop())
         if written is None:
             break
         address = written
-    return _shown(address)
+    return address
 
 
 @lru_cache(maxsize=1024)

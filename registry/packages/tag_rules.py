@@ -7,7 +7,9 @@ from typing import Final
 
 from registry.errors import Invalid, NotFound
 from registry.packages.globs import BadGlob, pattern_of
+from storage.metadata import accounts
 from storage.metadata import tag_rules as storage
+from storage.metadata.database import Database, Transaction
 from storage.metadata.query import Executor
 from storage.metadata.tag_rules import NewTagRule, TagRule
 
@@ -47,17 +49,28 @@ async def named(db: Executor, owner_id: int, name: str) -> TagRule:
     return found
 
 
-async def put(db: Executor, owner_id: int, wanted: Wanted) -> bool:
+async def put(db: Database, owner_id: int, wanted: Wanted) -> bool:
     """Store a rule, in place of the one of its name if there is one; True: there was none. Raises Invalid."""
-    made = await storage.put(db, owner_id, _parsed(wanted), _RULES_MAX)
+    rule = _parsed(wanted)
+
+    async def work(tx: Transaction) -> bool | None:
+        await accounts.hold(tx, owner_id)
+        return await storage.put(tx, owner_id, rule, _RULES_MAX)
+
+    made = await db.repeat(work)
     if made is None:
         raise Invalid(f"An account has at most {_RULES_MAX} tag rules.", "Remove one, or put more globs into one.")
     return made
 
 
-async def switch(db: Executor, owner_id: int, name: str, *, on: bool) -> None:
+async def switch(db: Database, owner_id: int, name: str, *, on: bool) -> None:
     """Enable or disable a rule. Raises NotFound."""
-    if not (_NAME.fullmatch(name) and await storage.switch(db, owner_id, name, on=on)):
+
+    async def work(tx: Transaction) -> bool:
+        await accounts.hold(tx, owner_id)
+        return await storage.switch(tx, owner_id, name, on=on)
+
+    if _NAME.fullmatch(name) is None or not await db.repeat(work):
         raise NotFound
 
 

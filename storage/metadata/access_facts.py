@@ -166,12 +166,12 @@ class Parts:
     many: LiteralString
 
 
-def _parts(columns: LiteralString, caller: LiteralString) -> Parts:
+def _facts(columns: LiteralString, caller: LiteralString) -> Parts:
     found: LiteralString = f"{_OWNER}{_PACKAGE}{caller}"
     return Parts(columns, f"{_ASKED}{found}", f"{_ASKED_MANY}{found}")
 
 
-_FULL: Final = _parts(COLUMNS, _CALLER)
+_FULL: Final = _facts(COLUMNS, _CALLER)
 #: One row always, whatever of it is missing.
 FROM: Final = _FULL.once
 #: The same over the deleted package of that name and the id ``$4``, or NULL: the one that was deleted last.
@@ -206,7 +206,7 @@ _COLUMNS_FAST: Final[LiteralString] = _columns(
         ELSE {NEEDS_FULL_QUERY}
     END""",
 )
-_FAST: Final = _parts(_COLUMNS_FAST, _caller(""))
+_FAST: Final = _facts(_COLUMNS_FAST, _caller(""))
 
 
 def full_and_fast(row: type[Row], statement: Callable[[Parts], LiteralString]) -> tuple[Query[Row], Query[Row]]:
@@ -217,6 +217,52 @@ def full_and_fast(row: type[Row], statement: Callable[[Parts], LiteralString]) -
     most callers need none.
     """
     return select(row, statement(_FULL)), select(row, statement(_FAST))
+
+
+#: The same facts of a service account, whose id is that of its row below zero: what its clusters are granted, and of
+#: nothing else. ``ceiling`` is 1 where the owner has one of its clusters. A grant is over names: the role is there
+#: whether the package is or not.
+_GRANTED: Final[LiteralString] = """coalesce((
+        SELECT 1 FROM clusters cluster JOIN cluster_grants given ON given.cluster_id = cluster.id
+         WHERE cluster.owner_id = owner.id AND cluster.trust = ANY (known.trusts)
+           AND known.namespace ~ given.namespace_pattern AND known.name ~ given.account_pattern
+           AND asked.image ~ given.package_pattern
+         LIMIT 1), 0)"""
+_OF_SERVICE_ACCOUNT: Final = _facts(
+    f"""
+    NULL::bigint AS account_id,
+    EXISTS (SELECT FROM clusters WHERE trust = ANY (known.trusts)) AS token_usable,
+    'service_account' AS token_kind,
+    '{{read:packages}}'::text[] AS scopes,
+    NULL::text AS rules,
+    EXISTS (SELECT FROM clusters
+             WHERE owner_id = owner.id AND trust = ANY (known.trusts))::int AS ceiling,
+    NULL::bigint AS token_repository_id,
+    owner.id AS owner_id,
+    owner.kind AS owner_kind,
+    false AS sso_missing,
+    package.id AS package_id,
+    package.visibility,
+    {_GRANTED} AS namespace_role,
+    {_GRANTED} AS role
+""",
+    "LEFT JOIN service_accounts known ON known.id = -asked.token_id",
+)
+
+
+def is_service_account(token_id: int | None) -> bool:
+    """Return whether the id of a caller's token is that of a service account, which is below zero."""
+    return token_id is not None and token_id < 0
+
+
+def every_way(row: type[Row], statement: Callable[[Parts], LiteralString]) -> tuple[Query[Row], Query[Row], Query[Row]]:
+    """Declare a statement three times: as ``full_and_fast`` does, and for service accounts, which need neither."""
+    return *full_and_fast(row, statement), select(row, statement(_OF_SERVICE_ACCOUNT))
+
+
+def full_and_keyless(row: type[Row], statement: Callable[[Parts], LiteralString]) -> tuple[Query[Row], Query[Row]]:
+    """Declare the full query, and the one for service accounts."""
+    return select(row, statement(_FULL)), select(row, statement(_OF_SERVICE_ACCOUNT))
 
 
 #: What begins a statement with READABLE: what the token ``$1`` or the person behind it was given, each found once, so

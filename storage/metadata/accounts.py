@@ -147,6 +147,14 @@ async def lock(db: Executor, login: str) -> Account | None:
     return await _LOCK.maybe(db, login)
 
 
+_HOLD: Final = command("SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
+
+
+async def hold(db: Executor, account_id: int) -> None:
+    """Lock an account by id, so that its rules are changed one after another."""
+    await _HOLD.run(db, account_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     count: int

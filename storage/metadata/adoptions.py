@@ -24,6 +24,19 @@ async def begin(db: Executor, root: str) -> bool:
     return await _OPEN.maybe(db, root) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    done: bool
+
+
+_LOCK: Final = select(_Locked, "SELECT pg_try_advisory_xact_lock(hashtext('adopt'), hashtext($1)) AS done")
+
+
+async def lock(tx: Executor, root: str) -> bool:
+    """Lock a folder against other runs until the caller's transaction ends; False: another has locked the folder."""
+    return (await _LOCK.one(tx, root)).done
+
+
 _NOTE: Final = command(
     """
     INSERT INTO adopted_blobs (root, digest, size)

@@ -33,7 +33,7 @@ class LocatedBlob(AccessFacts, frozen=True):
 #: Over lines of tokens, owners, images and digests; a row each, in their order.
 # The link and the blob are joined within: with two left joins PostgreSQL 18.4 was seen to look the blob up by a digest
 # alone, once the tables had grown, and to find it where there was no link.
-LOCATE, LOCATE_FAST = access_facts.full_and_fast(
+LOCATE, LOCATE_FAST, LOCATE_KEYLESS = access_facts.every_way(
     LocatedBlob,
     lambda facts: (
         f"""

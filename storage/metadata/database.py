@@ -1,6 +1,7 @@
 """The connection pool, and the one place that translates errors of Postgres into StorageErrors."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -13,9 +14,9 @@ from storage.errors import DatabaseUnavailable, StorageError
 from storage.metadata import refusals
 from storage.metadata.connections import STANDBY, parse_url, require_sessions
 from storage.metadata.primary import READ_ONLY, begin_session, require_primary
-from storage.metadata.statement_timings import StatementTimings
+from storage.metadata.statement_watch import StatementWatch
 from storage.metadata.turns import Turns
-from storage.operations import recorded
+from storage.operations import record, recorded
 from storage.timings import Timings
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ _REPEATABLE: Final = (
     asyncpg.InvalidCachedStatementError,
 )
 _TRIES: Final = 3
+_COMMIT: Final = "COMMIT"
 #: The turn of whoever has a whole request in a transaction; packages have positive ids.
 _JOINED: Final = 0
 NO_SCHEMA: Final = "Postgres: the schema is not there, or older than this release: run moorage migrate"
@@ -131,9 +133,9 @@ async def _repeated(run: Callable[..., Awaitable[T]], *args: object) -> T:
 class Transaction:
     """A connection inside a transaction, as an Executor."""
 
-    def __init__(self, connection: _Held, statements: StatementTimings | None) -> None:
+    def __init__(self, connection: _Held, watch: StatementWatch | None) -> None:
         self._connection = connection
-        self._statements = statements
+        self._watch = watch
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         with _translated():
@@ -148,7 +150,7 @@ class Transaction:
             return await self._asked(query, self._connection.execute(query, *args))
 
     def _asked(self, query: str, asked: Awaitable[T]) -> Awaitable[T]:
-        return asked if self._statements is None else self._statements.timed(query, asked)
+        return asked if self._watch is None else self._watch.noted(query, asked)
 
 
 class PoolUse(NamedTuple):
@@ -177,11 +179,9 @@ class Database:
     one from asyncpg's pool and to give it back is a task and two timers, twice the CPU of a short statement.
     """
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", size: int, statements: StatementTimings | None = None
-    ) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", size: int, watch: StatementWatch | None = None) -> None:
         self._pool = pool
-        self.statements = statements
+        self.watch = watch
         #: Whose row is locked keeps few connections waiting for it, and others have the rest.
         self._turns = Turns(max(1, size // _PACKAGE_SHARE))
         self._idle: list[_Taken] = []
@@ -206,17 +206,23 @@ class Database:
         """Open a transaction; only rules call this method, never storage."""
         with _translated():
             async with self._taken() as connection, connection.transaction():
-                yield Transaction(connection, self.statements)
+                yield Transaction(connection, self.watch)
+                ending = time.monotonic()
+        record("statement", _COMMIT, ending)
 
     async def _once(self, query: str, run: Callable[[_Held], Awaitable[T]]) -> T:
-        taken, renewals = await self._take(), self._renewals
+        taken, renewals, watch = await self._take(), self._renewals, self.watch
+        began = 0.0 if watch is None else time.monotonic()
         try:
-            asked = run(taken.connection)
-            result = await (asked if self.statements is None else self.statements.timed(query, asked))
+            result = await run(taken.connection)
             require_primary(taken.told)
         except BaseException as error:
+            if watch is not None:
+                watch.note(query, began, error)
             await self._give_up(taken.connection, error)
             raise
+        if watch is not None:
+            watch.note(query, began)
         await self._give(taken, renewals)
         return result
 
@@ -347,12 +353,10 @@ class _Joined(Database):
 
 
 @asynccontextmanager
-async def open_database(
-    settings: DatabaseSettings, kind: type[Database] = Database, statements: StatementTimings | None = None
-) -> AsyncIterator[Database]:
+async def open_database(settings: DatabaseSettings, watch: StatementWatch | None = None) -> AsyncIterator[Database]:
     """Open the connection pool, and close the pool at the end of the block. Raises Unavailable, Unusable.
 
-    ``statements``: counts every statement.
+    ``watch``: notes every statement.
     """
     address = parse_url(settings.url)
     with _translated():
@@ -366,7 +370,7 @@ async def open_database(
             init=begin_session,
             reset=_no_reset,
         )
-    database = kind(pool, settings.pool_size, statements)
+    database = Database(pool, settings.pool_size, watch)
     try:
         yield database
     finally:

@@ -22,7 +22,7 @@ class ResolvedManifest(AccessFacts, frozen=True):
 
 
 #: Over lines of tokens, owners, images and tags; a row each, in their order.
-BY_TAG, BY_TAG_FAST = access_facts.full_and_fast(
+BY_TAG, BY_TAG_FAST, BY_TAG_KEYLESS = access_facts.every_way(
     ResolvedManifest,
     lambda facts: (
         f"""
@@ -40,7 +40,7 @@ BY_TAG, BY_TAG_FAST = access_facts.full_and_fast(
 )
 #: The same by digest. In a new database, without statistics, PostgreSQL would take the index of those that are not
 #: deleted and read all manifests of the package: so the key is looked up first, and then whether it is deleted.
-BY_DIGEST, BY_DIGEST_FAST = access_facts.full_and_fast(
+BY_DIGEST, BY_DIGEST_FAST, BY_DIGEST_KEYLESS = access_facts.every_way(
     ResolvedManifest,
     lambda facts: (
         f"""
@@ -300,11 +300,12 @@ class Referrers(AccessFacts, frozen=True):
     more: bool
 
 
-_REFERRERS: Final = select(
+_REFERRERS, _REFERRERS_KEYLESS = access_facts.full_and_keyless(
     Referrers,
-    f"""
-    SELECT {access_facts.COLUMNS}, found.*
-    {access_facts.FROM}
+    lambda facts: (
+        f"""
+    SELECT {facts.columns}, found.*
+    {facts.once}
      CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(digest) FILTER (WHERE fits), '{{}}') AS digests,
                coalesce(array_agg(media_type) FILTER (WHERE fits), '{{}}') AS media_types,
@@ -322,7 +323,8 @@ _REFERRERS: Final = select(
                          ORDER BY digest LIMIT $7 + 1) AS near
                 WINDOW place AS (ORDER BY digest)) AS page
      ) AS found
-    """,
+    """
+    ),
 )
 
 
@@ -340,4 +342,5 @@ async def referrers(
 
     At most ``limit``, and about 3 MiB of annotations: a list is not to be larger than a manifest may be.
     """
-    return await _REFERRERS.one(db, token_id, package.owner, package.image, subject, artifact_type, after, limit)
+    query = _REFERRERS_KEYLESS if access_facts.is_service_account(token_id) else _REFERRERS
+    return await query.one(db, token_id, package.owner, package.image, subject, artifact_type, after, limit)

@@ -272,7 +272,7 @@ async def reseal(db: Executor, former: SealedMirror, secret: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """The last answers of an upstream. ``failing``: references of which it told nothing when last asked."""
+    """The last answers of an upstream. ``failing``: references that it was last asked for in vain, up to COUNTED."""
 
     answered_at: datetime | None
     failed_at: datetime | None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from storage.metadata import accounts
 from storage.metadata.query import Executor, select
 
 
@@ -57,11 +58,16 @@ _TOKEN: Final = select(Locked, "SELECT id FROM tokens WHERE id = $1 AND account_
 
 
 async def lock(db: Executor, named: Mapping[str, str], account_id: int, token_id: int | None) -> None:
-    """Lock the rows that a path names by its parameters, parents first; ``token_id``: of the account's own token."""
+    """Lock the rows that a path names by its parameters, parents first; ``token_id``: of the account's own token.
+
+    A path without a login is about the account ``account_id`` itself.
+    """
     person = named.get("username")
     logins = [named[key].lower() for key in ("org", "username", "owner") if key in named]
     if logins:
         await _ACCOUNTS.all(db, logins)
+    else:
+        await accounts.hold(db, account_id)
     team = await _TEAM.maybe(db, named["org"], named["team_slug"]) if "team_slug" in named else None
     repository = await _REPOSITORY.maybe(db, named["owner"], named["repo"]) if "repo" in named else None
     if team is not None and person is not None:

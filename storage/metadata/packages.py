@@ -19,7 +19,7 @@ async def access_facts_of(db: Executor, token_id: int | None, package: PackageNa
 
 
 #: Over lines of tokens, owners, images and anything; a row each, in their order.
-ACCESS_FACTS, ACCESS_FACTS_FAST = access_facts.full_and_fast(
+ACCESS_FACTS, ACCESS_FACTS_FAST, ACCESS_FACTS_KEYLESS = access_facts.every_way(
     AccessFacts, lambda facts: f"SELECT {facts.columns} {facts.many} ORDER BY asked.place"
 )
 

@@ -130,10 +130,10 @@ class ObjectStore(Protocol):
         ObjectReader
     ]: ...  # on entry raises ObjectNotFound, ObjectCorrupt: it ends within span
     async def presign(
-        self, key: ObjectKey, *, ttl: timedelta, content_type: str
-    ) -> str | None: ...  # a GET-only URL, or None: this store has none
+        self, key: ObjectKey, *, ttl: timedelta, content_type: str, endpoint: str | None = None
+    ) -> str | None: ...  # a GET-only URL, at ``endpoint`` or the public one, or None: this store has none
     def presign_now(
-        self, key: ObjectKey, *, ttl: timedelta, content_type: str
+        self, key: ObjectKey, *, ttl: timedelta, content_type: str, endpoint: str | None = None
     ) -> str | None: ...  # the same without waiting, or None: credentials have to be renewed first
     async def stat(self, key: ObjectKey) -> ObjectInfo: ...  # raises ObjectNotFound
     async def delete(self, keys: Sequence[ObjectKey]) -> None: ...  # idempotent, batched

@@ -59,6 +59,8 @@ async def _world(registry: Registry) -> _World:
     code = await made("POST", "/orgs/acme/repos", {"name": "code", "private": True})
     await made("PUT", "/orgs/acme/teams/crew/repos/acme/code", {})
     await made("PUT", "/orgs/acme/tag-rules/releases", {"tags": ["v*"], "forbid": ["move"]})
+    await made("PUT", "/orgs/acme/clusters/prod", {"issuer": "https://cluster.example"})
+    grant = await made("POST", "/orgs/acme/clusters/prod/grants", {"namespace": "*"})
     for tag in ("one", "two", "three"):
         await registry.push_image("acme/web", tag, token)
     digest = await registry.push_image("acme/web", "latest", token)
@@ -81,6 +83,7 @@ async def _world(registry: Registry) -> _World:
         "oldest": versions[-1]["id"],
         "repositories": code["id"],
         "tokens": tokens["id"],
+        "grants": grant["id"],
         "user": 1,
         "avatars": 1,
     }

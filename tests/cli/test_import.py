@@ -1,10 +1,12 @@
 """`moorage import`: repositories of another registry, whole, below an account here; run again, it sends nothing."""
 
+import re
 from typing import Any
 
 from tests.api.test_versions import push_referrer
 from tests.cli.commands import Shell
 from tests.cli.test_copy import image, other, sign_in, there
+from tests.support.multiplatform import Repository, layer_of, publish
 from tests.support.server import Registry
 
 __all__ = ["other"]
@@ -67,3 +69,20 @@ async def test_a_source_that_is_away_ends_the_import(shell: Shell, other: Regist
     names = [f"127.0.0.1:1/a/app{number}:v1" for number in range(12)]
     said = await shell.fails(7, "import", *names, "--to", f"{target}/bob", "-j", "16")
     assert "cannot reach 127.0.0.1:1" in said
+
+
+async def test_a_layer_that_several_repositories_have_is_sent_once(shell: Shell, other: Registry) -> None:
+    alice, bob = await sign_in(shell, shell.registry, "alice"), await sign_in(shell, other, "bob")
+    base = layer_of(3_000_000)
+    for name in ("one", "two", "three"):
+        ours = Repository(shell.registry.http, shell.registry.url, f"alice/{name}", alice)
+        await publish(ours, "v1", platforms=1, layer_bytes=1000, keeps_referrers=True, base=base)
+    target = other.url.removeprefix("http://")
+    words = ("import", f"{shell.host}/alice/*", "--to", f"{target}/bob", "-j", "3")
+    assert re.search(r"came, 3\.\d MB sent", (done := await shell.ok(*words)).err), done.err
+    fresh = await other.user("carol")
+    await shell.ok("login", target, "--with-token", given=fresh)
+    again = await shell.ok(*words[:3], f"{target}/carol", "-j", "3")
+    assert re.search(r"came, 3\.\d MB sent", again.err), again.err  # of bob carol may read nothing
+    for name in ("one", "two", "three"):
+        await there(other, f"bob/{name}", "v1", bob)

@@ -25,9 +25,22 @@ class Row:
         return f"{self.way:30} {self.ended:18} {self.sent / mib:8.1f} MiB {self.twice / mib:7.2f} MiB {self.seconds:6.1f} s"
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How long the same images took by several programs."""
+
+    source: str
+    seconds: dict[str, float]
+
+    def __str__(self) -> str:
+        best = self.seconds["moorage"]
+        told = (f"{name} {took:.1f} s ({took / best:.2f})" for name, took in self.seconds.items())
+        return f"a hundred images of {self.source}: {', '.join(told)}"
+
+
 @pytest.fixture(scope="session")
-def table(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
-    rows: list[Row] = []
+def table(pytestconfig: pytest.Config) -> Iterator[list[Row | Speed]]:
+    rows: list[Row | Speed] = []
     yield rows
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert capture is not None

@@ -16,6 +16,10 @@ log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {folder}/data}}}}
 http: {{addr: "{host}", secret: "of this test"}}
 """
+_ZOT = """\
+{{"storage": {{"rootDirectory": "{folder}/data", "gc": false, "dedupe": true}}, "log": {{"level": "error"}},
+ "http": {{"address": "127.0.0.1", "port": "{port}"}}}}
+"""
 
 
 def _free_host() -> str:
@@ -24,11 +28,14 @@ def _free_host() -> str:
 
 
 def _command(name: str, host: str, folder: Path) -> list[str]:
-    program = {"distribution": "registry", "crane": "crane"}[name]
+    program = {"distribution": "registry", "crane": "crane", "zot": "zot"}[name]
     found = shutil.which(program)
     assert found, f"there is no {program} on the PATH: make copies builds it"
     if name == "crane":
         return [found, "registry", "serve", "--address", host, "--disk", str(folder)]
+    if name == "zot":
+        (folder / "config.json").write_text(_ZOT.format(folder=folder, port=host.rpartition(":")[2]))
+        return [found, "serve", str(folder / "config.json")]
     (folder / "config.yml").write_text(_DISTRIBUTION.format(folder=folder, host=host))
     return [found, "serve", str(folder / "config.yml")]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.commands import Shell
 from tests.cli.test_copy import other
-from tests.copies.conftest import Row
+from tests.copies.conftest import Row, Speed
 from tests.copies.servers import serving
 from tests.support.counting import Line, counting
 from tests.support.multiplatform import Image, Repository, missing, publish
@@ -100,7 +100,7 @@ async def way(
 
 
 @pytest.mark.parametrize("way", _WAYS, indirect=True, ids=[" to ".join(one) for one in _WAYS])
-async def test_a_copy_that_is_ended_goes_on(way: Way, table: list[Row], request: pytest.FixtureRequest) -> None:
+async def test_a_copy_that_is_ended_goes_on(way: Way, table: list[Row | Speed], request: pytest.FixtureRequest) -> None:
     named = request.node.callspec.id
     name, image, began = "whole", await way.publish("whole"), time.monotonic()
     await way.shell.ok(*way.words("whole"))

@@ -13,10 +13,20 @@ from typing import Final
 import aiohttp
 
 from registry.devservers.postgres import find_binaries
+from registry.devservers.processes import free_ports
 from tests.support.processes import ROOT, measured
 
 _BLOCK: Final = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SECONDS: Final = 60.0
+_ON_S3: Final = """
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage:
+  s3: {{regionendpoint: "{endpoint}", region: us-east-1, bucket: {bucket}, accesskey: {key}, secretkey: {secret}, forcepathstyle: true, secure: false}}
+  delete: {{enabled: true}}
+  redirect: {{disable: true}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
 
 
 def section(page: str, heading: str) -> list[str]:
@@ -53,7 +63,11 @@ async def distribution(config: Path, port: int) -> AsyncIterator[str]:
     """A distribution of this configuration, which listens at ``port``; its host."""
     for program in ("registry", "crane", "oras"):
         assert shutil.which(program), f"there is no {program}: make builds it"
-    process = await asyncio.create_subprocess_exec("registry", "serve", str(config), stdin=asyncio.subprocess.DEVNULL)
+    with config.with_suffix(".log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            str(shutil.which("registry")), "serve", str(config), stdin=asyncio.subprocess.DEVNULL, stdout=log,
+            stderr=log, env={"PATH": os.defpath, "HOME": str(config.parent), "OTEL_TRACES_EXPORTER": "none"},
+        )  # fmt: skip
     try:
         async with asyncio.timeout(20), aiohttp.ClientSession() as client:
             while True:
@@ -66,3 +80,18 @@ async def distribution(config: Path, port: int) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def over_bucket(env: Mapping[str, str], folder: Path) -> AsyncIterator[str]:
+    """A distribution over the bucket of these settings; its host."""
+    (port,) = free_ports(1)
+    config = folder / "config.yml"
+    config.write_text(
+        _ON_S3.format(
+            endpoint=env["MOORAGE_S3_ENDPOINT"], bucket=env["MOORAGE_S3_BUCKET"],
+            key=env["AWS_ACCESS_KEY_ID"], secret=env["AWS_SECRET_ACCESS_KEY"], port=port,
+        )
+    )  # fmt: skip
+    async with distribution(config, port) as host:
+        yield host

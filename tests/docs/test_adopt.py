@@ -1,19 +1,15 @@
 """What docs/migrate/in-place.md tells, with a real distribution on S3. `make operate` builds it, crane and oras."""
 
-import asyncio
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
 
-from registry.devservers.processes import free_ports
 from storage.objects.base import ObjectKey
 from tests.conftest import Table
-from tests.docs.operated import distribution, run, section
+from tests.docs.operated import over_bucket, run, section
+from tests.support.noting import noted
 from tests.support.server import Registry
 from tests.support.shelved import collect
 
@@ -21,65 +17,6 @@ pytestmark = [pytest.mark.operate, pytest.mark.timeout(240)]
 _PAGE: Final = "migrate/in-place.md"
 _NAMES: Final = ("ubuntu", "team/app", "team/deep/er")
 _LAYER: Final = 5_000_000
-_CONFIG: Final = """
-version: 0.1
-log: {{level: error}}
-storage:
-  s3: {{regionendpoint: "{endpoint}", region: us-east-1, bucket: {bucket}, accesskey: {key}, secretkey: {secret}, forcepathstyle: true, secure: false}}
-  delete: {{enabled: true}}
-  redirect: {{disable: true}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-class _Noting:
-    """Forwards to an S3 server, and notes the request lines and the bytes that come back."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._upstream = (host, port)
-        self.requests: list[str] = []
-        self.received = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
-        with closing(writer), closing(up_writer):
-            await asyncio.gather(self._sent(reader, up_writer), self._came(up_reader, writer))
-
-    async def _sent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            self.requests += re.findall(r"^((?:GET|PUT|POST|HEAD|DELETE) \S+)", data.decode("latin-1"), re.MULTILINE)
-            writer.write(data)
-        writer.close()
-
-    async def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            self.received += len(data)
-            writer.write(data)
-        writer.close()
-
-
-@asynccontextmanager
-async def _noted(endpoint: str) -> AsyncIterator[tuple[_Noting, str]]:
-    host, _, port = endpoint.removeprefix("http://").partition(":")
-    proxy = _Noting(host, int(port))
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    yield proxy, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-
-
-@asynccontextmanager
-async def _distribution(env: dict[str, str], folder: Path) -> AsyncIterator[str]:
-    """A distribution over the bucket of these settings; its host."""
-    (port,) = free_ports(1)
-    config = folder / "config.yml"
-    config.write_text(
-        _CONFIG.format(
-            endpoint=env["MOORAGE_S3_ENDPOINT"], bucket=env["MOORAGE_S3_BUCKET"],
-            key=env["AWS_ACCESS_KEY_ID"], secret=env["AWS_SECRET_ACCESS_KEY"], port=port,
-        )
-    )  # fmt: skip
-    async with distribution(config, port) as host:
-        yield host
 
 
 async def _fill(here: Registry, host: str, env: dict[str, str], folder: Path) -> None:
@@ -133,7 +70,7 @@ async def _pulls(new: str, line: str, told: dict[str, str], folder: Path) -> Non
 
 async def test_a_bucket_is_taken_over(registry: Registry, env: dict[str, str], tmp_path: Path, table: Table) -> None:
     new, store = registry.url.removeprefix("http://"), registry.services.stores
-    async with _distribution(env, tmp_path) as old, _noted(env["MOORAGE_S3_ENDPOINT"]) as (proxy, endpoint):
+    async with over_bucket(env, tmp_path) as old, noted(env["MOORAGE_S3_ENDPOINT"]) as (proxy, endpoint):
         await _fill(registry, old, env, tmp_path)
         told = {**env, "OLD": old, "NEW": new}
         sizes = {found.key: found.size async for found in store.scan("docker/")}

@@ -4,11 +4,8 @@
 """
 
 import asyncio
-import io
 import os
-import subprocess
 import sys
-import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,33 +15,19 @@ import pytest
 
 from registry.devservers.processes import free_ports
 from storage.metadata.migrate import files
+from tests.support.former import former_release
 from tests.support.processes import ROOT, ready, started
 from tests.support.server import Registry
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(180)]
 
 
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
-
-
-def _migrations(commit: str) -> set[bytes]:
-    """The migrations of a commit, each with the hash of its text."""
-    return set(_git("ls-tree", commit, "storage/migrations/").splitlines())
-
-
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The newest checkout that lacks some migrations, and has the others word for word as they are now."""
-    now = _migrations("HEAD")
-    for commit in _git("rev-list", "HEAD").decode().split():
-        if (then := _migrations(commit)) and then < now:
-            break
-    else:
+    """The release before."""
+    folder = former_release(tmp_path_factory.mktemp("former"))
+    if folder is None:
         pytest.skip("the history of the repository is not here")
-    folder = tmp_path_factory.mktemp("former")
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
-        archive.extractall(folder, filter="data")
     return folder
 
 

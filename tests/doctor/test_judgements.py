@@ -8,8 +8,8 @@ import pytest
 from registry.config import Settings
 from registry.doctor.front import address_of
 from registry.doctor.postgres import judge
+from registry.doctor.redirects import outside
 from registry.doctor.report import Mark
-from registry.doctor.stores import outside
 from storage.metadata.examination import Examined, Facts
 
 _FACTS = Facts(

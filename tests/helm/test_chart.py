@@ -25,7 +25,10 @@ ALL_ON: dict[str, Any] = {
         "MOORAGE_S3_BUCKET": "layers",
         "MOORAGE_LAYER_LIMIT_BYTES": "10000000000",
         "MOORAGE_DRAIN_SECONDS": "2.5",
+        "MOORAGE_PUBLIC_URL": "https://r.example.com",
+        "MOORAGE_TRUSTED_PROXIES": "10.0.0.0/8",
     },
+    "database": {"maxConnections": 300},
     "existingSecret": "mine",
     "tls": {"existingSecret": "certificate"},
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/moorage"}},
@@ -60,7 +63,7 @@ def rendered(values: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
 
 def pods(documents: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, document in documents.items():
-        if document["kind"] in {"Deployment", "Job"}:
+        if document["kind"] in {"Deployment", "StatefulSet", "Job"}:
             yield name, document["spec"]["template"]["spec"]
 
 
@@ -132,22 +135,6 @@ def test_the_schema_is_migrated_before_anything_changes(tmp_path: Path) -> None:
     assert container["args"] == ["migrate"]
     assert container["envFrom"] == [{"secretRef": {"name": "prod-moorage-migrate"}}]
     assert secret["stringData"] == LEAST["secrets"]
-
-
-def test_the_values_of_the_page(tmp_path: Path) -> None:
-    page = yaml.safe_load((CHART.parent / "docs" / "operate" / "kubernetes-values.yaml").read_text())
-    found = rendered(page, tmp_path)
-    (container,) = found["Deployment prod-moorage"]["spec"]["template"]["spec"]["containers"]
-    told = {variable["name"]: variable.get("value") for variable in container["env"]}
-    assert page["settings"].items() <= told.items()
-    assert found["Ingress prod-moorage"]["spec"]["rules"][0]["host"] == "registry.example"
-    assert container["envFrom"] == [{"secretRef": {"name": "moorage"}}]
-
-
-def test_the_notes_make_an_administrator(tmp_path: Path) -> None:
-    said = helm("install", "prod", "--dry-run=client", values=LEAST, folder=tmp_path).stdout
-    for command in ("user create admin --admin", "--scope site_admin", "user sign-in-link admin", "doctor"):
-        assert command in said.partition("NOTES:")[2]
 
 
 def test_everything_on(tmp_path: Path) -> None:

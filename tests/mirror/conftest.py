@@ -70,21 +70,26 @@ async def mirrored(env: dict[str, str], origin: Registry, upstream: Upstream, re
         yield await mirror_of(registry, origin, upstream)
 
 
-async def mirror_of(registry: Registry, origin: Registry, upstream: Upstream) -> Mirrored:
-    pusher = await origin.user("library")
-    owner, member = await registry.user("olga"), await registry.user("mona")
+async def mirror_at(registry: Registry, url: str) -> None:
+    """Make the organization ``hub`` a mirror of docker.io, which is at this URL."""
     db = registry.services.db
     await db.execute("INSERT INTO accounts (kind, login) VALUES ('Organization', 'hub')")
     await db.execute(
+        "WITH made AS (INSERT INTO mirrors (owner_id, url) SELECT id, $1 FROM accounts WHERE login = 'hub' RETURNING *)"
+        " INSERT INTO mirror_names (name, is_host, owner_id, place) SELECT 'docker.io', false, owner_id, 1 FROM made",
+        url,
+    )
+    for replica in registry.replicas:
+        await replica.mirroring.look()
+
+
+async def mirror_of(registry: Registry, origin: Registry, upstream: Upstream) -> Mirrored:
+    pusher = await origin.user("library")
+    owner, member = await registry.user("olga"), await registry.user("mona")
+    await mirror_at(registry, upstream.url)
+    await registry.services.db.execute(
         "INSERT INTO memberships (org_id, user_id, role)"
         " SELECT org.id, person.id, CASE person.login WHEN 'olga' THEN 'admin' ELSE 'member' END"
         "   FROM accounts org, accounts person WHERE org.login = 'hub' AND person.login IN ('olga', 'mona')"
     )
-    await db.execute(
-        "WITH made AS (INSERT INTO mirrors (owner_id, url) SELECT id, $1 FROM accounts WHERE login = 'hub' RETURNING *)"
-        " INSERT INTO mirror_names (name, is_host, owner_id, place) SELECT 'docker.io', false, owner_id, 1 FROM made",
-        upstream.url,
-    )
-    for replica in registry.replicas:
-        await replica.mirroring.look()
     return Mirrored(registry, origin, upstream, pusher, owner, member)

@@ -127,3 +127,18 @@ async def test_old_answers_are_forgotten(mirrored: Mirrored) -> None:
     assert await forget_mirror_answers(mirrored.registry.services) == 0
     await mirrored.registry.services.db.execute("UPDATE mirror_answers SET told_at = now() - interval '31 days'")
     assert await forget_mirror_answers(mirrored.registry.services) == 1
+
+
+async def test_api_and_pages_tell_of_a_mirrored_package(mirrored: Mirrored) -> None:
+    digest = await mirrored.push("app")
+    await pull(mirrored, mirrored.member)
+    token = await mirrored.registry.token("olga", ("read:packages", "admin:org"))
+    package = "/api/v3/orgs/hub/packages/container/library%2Fapp"
+    assert (await mirrored.registry.call("GET", package, token)).status == 200
+    versions: Any = (await mirrored.registry.call("GET", f"{package}/versions", token)).json
+    assert [one["name"] for one in versions] == [digest]
+    for path in (f"{package}/versions/{versions[0]['id']}", f"{package}/tags/1/history"):
+        found = await mirrored.registry.call("GET", path, token)
+        assert found.status == 200, path
+    events: Any = (await mirrored.registry.call("GET", "/api/v3/orgs/hub/audit-log", token)).json
+    assert {one["actor_kind"] for one in events} == {"mirror"}

@@ -7,6 +7,7 @@ import pytest
 
 from registry.config import Settings, SettingsInvalid
 from registry.devservers.certificates import write_certificate
+from registry.redirects.rules import Direct, Rule, ToS3
 from storage.objects.local.store import LocalSettings
 from storage.objects.s3.signing import Credentials
 from storage.objects.s3.store import S3Settings
@@ -30,7 +31,7 @@ def test_what_must_be_set_is_little_and_the_rest_has_defaults() -> None:
     assert (settings.host, settings.port) == ("0.0.0.0", 5000)
     assert settings.public_url is None
     assert settings.tls is None
-    assert settings.redirect
+    assert settings.redirects == (ToS3(),)
     assert settings.token_seconds == 300
     assert settings.uploads.layer_limit_bytes == 10 * 1024**3
     assert settings.uploads.upload_seconds == 600
@@ -205,3 +206,47 @@ def test_a_certificate_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) 
         assert "MOORAGE_TLS_CERT" in line
     (line,) = errors_of({**GOOD, "MOORAGE_TLS_CERT": str(one.certificate)})
     assert line == "MOORAGE_TLS_CERT and MOORAGE_TLS_KEY go together: only one of them is set"
+
+
+def test_redirects_are_rules_and_the_last_one_is_for_all_others() -> None:
+    def redirects(text: str, **more: str) -> tuple[Rule, ...]:
+        return Settings.from_env({**GOOD, "MOORAGE_REDIRECTS": text, **more}).redirects
+
+    inside = ToS3(networks=["10.0.0.0/8"], endpoint="http://s3.internal:9000")
+    text = '[{"to": "s3", "networks": ["10.0.0.0/8"], "endpoint": "http://s3.internal:9000"}]'
+    assert redirects(text) == (inside, ToS3())
+    assert redirects(text, MOORAGE_REDIRECT="off") == (inside, Direct())
+    assert redirects('[{"to": "direct"}]') == (Direct(),)
+    assert redirects("[]") == (ToS3(),)
+    on_disk = {**GOOD, "MOORAGE_S3_BUCKET": "", "MOORAGE_STORE_PATH": "/srv/moorage"}
+    assert Settings.from_env(on_disk).redirects == (Direct(),)
+    (line,) = errors_of({**on_disk, "MOORAGE_REDIRECTS": text})
+    assert line == 'MOORAGE_REDIRECTS: "s3" needs a bucket, and blobs are in the directory MOORAGE_STORE_PATH'
+
+
+def test_a_wrong_redirect_is_named(tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("x" * 31)
+    (tmp_path / "secret").write_text("SECRET" * 6)
+    files = write_certificate(tmp_path / "ec", datetime.now(UTC) + timedelta(days=1))
+    front = '"to": "cloudfront", "url": "https://cdn.example.com", "key_id": "K2JCJMDEHXQW5F"'
+    link = '"to": "secure_link", "url": "https://cdn.example.com"'
+    for text, told in (
+        ("{}", "expected a JSON list, or the path of a file with one: "),
+        ('[{"to": "s4"}]', "expected a JSON list of redirects: Invalid value 's4' - at `$[0].to`"),
+        ('[{"networks": []}]', "missing required field `to` - at `$[0]`"),
+        ('[{"to": "direct", "network": []}]', "unknown field `network` - at `$[0]`"),
+        ('[{"to": "direct", "networks": ["10.0.0.1/8"]}]', "10.0.0.1/8 has host bits set - at `$[0]`"),
+        ('[{"to": "direct"}, {"to": "s3"}]', "$[0] matches everybody, so what is behind it never holds"),
+        ('[{"to": "s3", "endpoint": "s3.internal"}]', "expected http(s)://host[:port] - at `$[0]`"),
+        ('[{"to": "s3", "endpoint": "http://s3/path"}]', "expected http(s)://host[:port], got 'http://s3/path'"),
+        (f'[{{{link}, "secret_file": "/nowhere"}}]', "'/nowhere' cannot be read: No such file or directory - at `$[0]`"),
+        (f'[{{{link}, "secret_file": "{tmp_path}/short"}}]', "expected at least 32 random characters in secret_file"),
+        (f"[{{{link}}}]", "missing required field `secret_file`"),
+        (f'[{{{front}, "key_file": "{tmp_path}/secret"}}]', "expected a private RSA key in PEM"),
+        (f'[{{{front}, "key_file": "{files.key}"}}]', "expected a private RSA key in PEM"),
+        ('[{"to": "secure_link", "url": "https://a:SECRET@cdn", "secret_file": "x"}]', "expected http(s)://host[:port]"),
+    ):  # fmt: skip
+        (line,) = errors_of({**GOOD, "MOORAGE_REDIRECTS": text})
+        assert line.startswith("MOORAGE_REDIRECTS: "), line
+        assert told in line, line
+        assert "SECRET" not in line

@@ -4,29 +4,21 @@
 """
 
 import asyncio
-import signal
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
 
 from registry.accounts.accounts import create_token, create_user
-from registry.devservers.certificates import write_certificate
-from registry.devservers.processes import free_ports
 from registry.devservers.seaweed import EmbeddedS3
 from storage.metadata.database import Database
 from tests.conftest import Table
-from tests.proxies.programs import proxy
 from tests.rolling.clients import Pusher
+from tests.rolling.replicas import deployed
 from tests.support.docker_engine import Engine
 from tests.support.images import Size
-from tests.support.processes import ready, started
 from tests.support.server import PACKAGES
 from tests.support.tcp import TcpProxy
 
@@ -40,52 +32,6 @@ _HEAD: Final = (
 )
 #: As docs/operate/proxies.md has it: three intervals of the health check.
 _SETTINGS: Final = {"MOORAGE_DRAIN_SECONDS": "3", "MOORAGE_WORKERS": "1"}
-
-
-@dataclass
-class Replicas:
-    """Three times `moorage serve`, each at an address of its own."""
-
-    env: Mapping[str, str]
-    log: Path
-    urls: list[str] = field(default_factory=lambda: [f"http://127.0.0.1:{port}" for port in free_ports(3)])
-    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
-
-    async def start(self) -> None:
-        self.processes = [await started(self.env, url, self.log) for url in self.urls]
-        for url in self.urls:
-            await ready(url)
-
-    async def restart(self, number: int) -> None:
-        """Stop one by SIGTERM, wait for its end, and start it again."""
-        self.processes[number].send_signal(signal.SIGTERM)
-        assert await self.processes[number].wait() == 0
-        self.processes[number] = await started(self.env, self.urls[number], self.log)
-        await ready(self.urls[number])
-
-    async def stop(self) -> None:
-        for process in self.processes:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-
-@asynccontextmanager
-async def _deployed(program: str, env: dict[str, str], folder: Path) -> AsyncIterator[tuple[Replicas, TcpProxy, str]]:
-    """Replicas, the line that clients come by, and its address."""
-    write_certificate(folder, datetime.now(UTC) + timedelta(days=1))
-    (port,) = free_ports(1)
-    async with TcpProxy(f"https://127.0.0.1:{port}") as line:
-        public = line.through(f"https://127.0.0.1:{port}")
-        told = {"MOORAGE_PUBLIC_URL": public, "MOORAGE_TRUSTED_PROXIES": "127.0.0.0/8"}
-        replicas = Replicas({**env, **_SETTINGS, **told}, folder / "replicas.log")
-        try:
-            await replicas.start()
-            async with proxy(program, port, [urlsplit(url).netloc for url in replicas.urls], folder):
-                await asyncio.sleep(4)  # until health checks have found all of them
-                yield replicas, line, urlsplit(public).netloc
-        finally:
-            await replicas.stop()
 
 
 @pytest.mark.parametrize("program", ["nginx", "haproxy", "caddy", "traefik", "envoy"])
@@ -106,7 +52,7 @@ async def test_no_push_fails(
     size = Size(_LAYERS, request.config.getoption("--layer-mib") * _MIB)
     rate = request.config.getoption("--link-mib") * _MIB
     env |= {"MOORAGE_S3_BUCKET": s3.bucket, "MOORAGE_STOP_SECONDS": request.config.getoption("--stop-seconds")}
-    async with _deployed(program, env, tmp_path) as (replicas, line, host):
+    async with deployed(program, env, tmp_path) as (replicas, line, host):
         jib = request.config.getoption("--jib") or tmp_path
         pusher = Pusher(client, host, token.reveal(), tmp_path / "tls.crt", tmp_path / "home", engine, jib)
         pusher.prepare()

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Iterable
+from typing import Final
 
 from storage.metadata import events
 from storage.metadata.events import Actor
@@ -99,6 +100,14 @@ def _lines(several: Iterable[str]) -> str:
     return "\n".join(several)
 
 
+#: Service accounts: one that is known, and one that is not.
+_ACCOUNTS: Final = (-1, -(10**9))
+
+
+def _asked_by_accounts(s: Sample, kind: str) -> list[Arguments]:
+    return [(_lines([str(account)] * 32), *_asked(s, kind)[0][1:]) for account in _ACCOUNTS]
+
+
 def _asked(s: Sample, kind: str) -> list[Arguments]:
     owners = _lines(s.world.owner(p) for p in s.packages)
     names = _lines(image(p) for p in s.packages)
@@ -179,6 +188,7 @@ def _accounts(s: Sample) -> dict[str, list[Arguments]]:
         "accounts._LISTED": [(0, 100), (s.big_id, 30)],
         "accounts._LISTED_ORGANIZATIONS": [(0, 100), (s.org_id, 30)],
         "accounts._LOCK": [("user-7",)],
+        "accounts._HOLD": [(7,), (s.org_id,)],
         "accounts._NEAR": [(t,) for t in s.viewers],
         "accounts._REPOSITORIES": [(s.org_id,), (s.big_id,)],
         "accounts._ADMINISTRATORS": [()],
@@ -271,6 +281,7 @@ def _packages(s: Sample) -> dict[str, list[Arguments]]:
         "packages._ACCESS_FACTS": [(t, *named) for t in (*s.viewers, None)],
         "packages.ACCESS_FACTS": _asked(s, "tag"),
         "packages.ACCESS_FACTS_FAST": _asked(s, "tag"),
+        "packages.ACCESS_FACTS_KEYLESS": _asked_by_accounts(s, "tag"),
         "packages._ACCESS_FACTS_DELETED": [
             (t, s.world.owner(107), image(107), which) for t in s.viewers for which in (None, 107)
         ],
@@ -446,6 +457,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "snapshot_cache._NAME": [()],
         "blobs.LOCATE": _asked(s, "blob"),
         "blobs.LOCATE_FAST": _asked(s, "blob"),
+        "blobs.LOCATE_KEYLESS": _asked_by_accounts(s, "blob"),
         "blobs._TOUCH": [(p, layers[0])],
         "blobs._SUSPECT": [(layers[0], "b/xx")],
         "blobs._TRUST": [(layers[0], "b/xx")],
@@ -460,8 +472,10 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "blobs._UNLINK": [(p, layers[0]), (1, digest("b", 1))],
         "manifests.BY_TAG": _asked(s, "tag"),
         "manifests.BY_TAG_FAST": _asked(s, "tag"),
+        "manifests.BY_TAG_KEYLESS": _asked_by_accounts(s, "tag"),
         "manifests.BY_DIGEST": _asked(s, "manifest"),
         "manifests.BY_DIGEST_FAST": _asked(s, "manifest"),
+        "manifests.BY_DIGEST_KEYLESS": _asked_by_accounts(s, "manifest"),
         "manifests._BODY": [(p, m)],
         "manifests._MISSING": [(p, layers, [m])],
         "manifests._INSERT": [put],
@@ -476,6 +490,24 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         ],
         "manifests._CONFIG": [(p, layers[1])],
         "manifests._REFERRERS": [(t, *named, m, None, "", 100) for t in s.viewers],
+        "manifests._REFERRERS_KEYLESS": [(t, *named, m, None, "", 100) for t in _ACCOUNTS],
+        "clusters._LIST": [(s.org_id,), (s.big_id,)],
+        "clusters._GET": [(s.org_id, "prod")],
+        "clusters._PUT": [
+            (s.org_id, name, "https://cluster.example", None, '{"keys": []}', ["one"], None, 20, *s.actor)
+            for name in ("prod", "new")
+        ],
+        "clusters._REMOVE": [(s.org_id, "prod", *s.actor)],
+        "clusters._GRANTS": [(s.org_id, name) for name in ("prod", None)],
+        "clusters._GIVE": [
+            (s.org_id, "prod", namespace, "*", "*", "^.*$", "^.*$", "^.*$", 100, *s.actor) for namespace in ("*", "new")
+        ],
+        "clusters._TAKE": [(s.org_id, "prod", 1, *s.actor)],
+        "clusters._OF_ISSUER": [("https://kubernetes.default.svc.cluster.local", kid) for kid in ("kid-1", "none")],
+        "clusters._KNOWS": [(name,) for name in ("https://kubernetes.default.svc.cluster.local", "none")],
+        "clusters._FIND": [("team-1", "web-1", [1])],
+        "clusters._ADD": [("team-1", name, [1]) for name in ("web-1", "new")],
+        "clusters._FORGET": [(1000,)],
         "tag_rules._LIST": [(s.org_id,), (s.big_id,)],
         "tag_rules._GET": [(s.org_id, "releases")],
         "tag_rules._PUT": [
@@ -486,6 +518,7 @@ def _content(s: Sample) -> dict[str, list[Arguments]]:
         "tag_rules._REMOVE": [(s.org_id, "releases", *s.actor)],
         "tags._PAGE": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
         "tags._PAGE_FAST": [(t, "org-1", "app-1", after, 100) for t in s.viewers for after in ("", "build-0001500")],
+        "tags._PAGE_KEYLESS": [(t, "org-1", "app-1", after, 100) for t in _ACCOUNTS for after in ("", "build-0001500")],
         "tags._REMOVE": [(p, "latest", None, *s.actor), (1, "build-0000007", m, *s.actor)],
         "tags._ONE": [(p, "latest"), (1, "build-0000007")],
         "tags._BY_NAME": [(1, 101, "", "~", ""), (1, 101, "build-00015", "build-00015~", "build-0001550")],
@@ -652,6 +685,7 @@ def _adoptions(s: Sample) -> dict[str, list[Arguments]]:
     return {
         "adoptions._BEGIN": [(root,)],
         "adoptions._OPEN": [(root,)],
+        "adoptions._LOCK": [(root,)],
         "adoptions._NOTE": [(root, found, [1] * 1000)],
         "adoptions._FORGET": [(root,)],
         "adoptions._SIZES": [(root, found[:50])],

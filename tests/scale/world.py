@@ -147,6 +147,15 @@ class World:
     SELECT {users} + org, rule, '*', '{{stable-*}}', '{{}}', '{{move,delete}}', true, '^.*$',
            '^(?:(?!sha(?:256|512)-)(?:stable-.*))$'
       FROM generate_series(1, {self.orgs}) org, unnest('{{releases,old}}'::text[]) rule""",
+            "clusters (owner_id, name, issuer, jwks, kids)": f"""
+    SELECT {users} + org, name, 'https://kubernetes.default.svc.cluster.local', '{{}}', ARRAY['kid-' || org]
+      FROM generate_series(1, {self.orgs}) org, unnest('{{prod,test}}'::text[]) name""",
+            "cluster_grants (cluster_id, namespace, account, package, namespace_pattern, account_pattern, package_pattern)": f"""
+    SELECT c, '*', 'web-' || n, '*', '^.*$', '^web-' || n || '$', '^.*$'
+      FROM generate_series(1, {self.orgs}) c, generate_series(1, 5) n""",
+            "service_accounts (trusts, namespace, name, last_used_at)": f"""
+    SELECT ARRAY[1 + n % {self.orgs}]::bigint[], 'team-' || n % 100, 'web-' || n, now() - n * interval '1 hour'
+      FROM generate_series(1, {self.orgs} * 10) n""",
             "team_members (team_id, user_id)": f"""
     SELECT t.id, {place}
       FROM (SELECT id, id AS t, org_id - {users} AS org FROM teams) AS t, generate_series(0, 4) i""",

@@ -242,6 +242,14 @@ _READ_ORG, _WRITE_ORG, _REPO = "read:org", "write:org", "repo"
 _READ, _WRITE, _DELETE = "read:packages", "write:packages", "delete:packages"
 _USERNAME: Final = frozenset({"username"})
 _TAG_RULE: Final = {"tags": ["never"], "forbid": ["move"]}
+#: Public keys are no secret: this one is of RFC 8037, A.2.
+_CLUSTER: Final = {
+    "issuer": "https://kubernetes.default.svc.cluster.local",
+    "jwks": {
+        "keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]
+    },
+}
+_CLUSTER_GRANT: Final = {"namespace": "none"}
 _O, _T, _R = "/orgs/{org}", "/orgs/{org}/teams/{team_slug}", "/repos/{owner}/{repo}"
 
 _POLICY: Final[dict[str, Any]] = {"name": "ci", "packages": ["none"], "rules": []}
@@ -375,6 +383,23 @@ REST: dict[tuple[str, str], Expected] = {
     ("PUT", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body=_TAG_RULE),
     ("PATCH", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, scope="user", body={"enabled": True}),
     ("DELETE", "/user/tag-rules/{tag_rule}"): _e(Need.PERSON, ok=204, scope="user"),
+    ("GET", f"{_O}/clusters"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("GET", f"{_O}/clusters/{{cluster}}"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    # A name in the organization, as above.
+    ("PUT", f"{_O}/clusters/{{cluster}}"): _e(
+        Need.ORG_OWNER, scope=_WRITE_ORG, body=_CLUSTER, free=frozenset({"cluster"})
+    ),
+    ("DELETE", f"{_O}/clusters/{{cluster}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", f"{_O}/clusters/{{cluster}}/grants"): _e(Need.ORG_MEMBER, scope=_READ_ORG),
+    ("POST", f"{_O}/clusters/{{cluster}}/grants"): _e(Need.ORG_OWNER, ok=201, scope=_WRITE_ORG, body=_CLUSTER_GRANT),
+    ("DELETE", f"{_O}/clusters/{{cluster}}/grants/{{cluster_grant_id}}"): _e(Need.ORG_OWNER, ok=204, scope=_WRITE_ORG),
+    ("GET", "/user/clusters"): _e(Need.PERSON, scope="user"),
+    ("GET", "/user/clusters/{cluster}"): _e(Need.PERSON, scope="user"),
+    ("PUT", "/user/clusters/{cluster}"): _e(Need.PERSON, scope="user", body=_CLUSTER),
+    ("DELETE", "/user/clusters/{cluster}"): _e(Need.PERSON, ok=204, scope="user"),
+    ("GET", "/user/clusters/{cluster}/grants"): _e(Need.PERSON, scope="user"),
+    ("POST", "/user/clusters/{cluster}/grants"): _e(Need.PERSON, ok=201, scope="user", body=_CLUSTER_GRANT),
+    ("DELETE", "/user/clusters/{cluster}/grants/{cluster_grant_id}"): _e(Need.PERSON, ok=204, scope="user"),
     # repositories
     ("POST", "/user/repos"): _e(Need.PERSON, ok=201, scope=_REPO, body=lambda cell: {"name": f"new-{cell.number}"}),
     ("POST", f"{_O}/repos"): _e(Need.ORG_MEMBER, ok=201, scope=_REPO, body={"name": "new"}),

@@ -70,6 +70,16 @@ EVENTS: Final[dict[tuple[str, str], set[str]]] = {
             ("DELETE", "tag_rule.destroy"),
         )
     },
+    **{
+        (method, f"{whose}/clusters/{{cluster}}{rest}"): {action}
+        for whose in (_O, "/user")
+        for method, rest, action in (
+            ("PUT", "", "cluster.update"),
+            ("DELETE", "", "cluster.destroy"),
+            ("POST", "/grants", "cluster_grant.create"),
+            ("DELETE", "/grants/{cluster_grant_id}", "cluster_grant.destroy"),
+        )
+    },
     ("PUT", f"{_O}/mirror"): {"mirror.update"},
     ("DELETE", f"{_O}/mirror"): {"mirror.destroy"},
     ("POST", "/user/repos"): {"repo.create"},
@@ -149,6 +159,9 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
     f"{_ORG}/settings/mirror": {"mirror.update"},
     f"{_ORG}/settings/mirror/remove": {"mirror.destroy"},
+    f"{_ORG}/settings/clusters": {"cluster.create"},
+    f"{_ORG}/settings/clusters/{{cluster}}": {"cluster_grant.create"},
+    f"{_ORG}/settings/clusters/{{cluster}}/delete": {"cluster.destroy"},
     f"{_ORG}/retention": {"retention.policy_created"},
     f"{_ORG}/retention/delete": {"retention.policy_deleted"},
     f"{_ORG}/retention/plan": {"retention.plan_created"},

@@ -214,6 +214,8 @@ _OF: Final = {
     "package_blobs": "package_id",
     "tags": "package_id",
     "tag_rules": "owner_id",
+    "clusters": "owner_id",
+    "cluster_grants": "cluster_id",
     "mirrors": "owner_id",
     "uploads": "package_id",
     "retention_policies": "owner_id",

@@ -19,6 +19,7 @@ PAGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "tags": ("Tags and activity", ("tags",)),
     "tag-rules": ("Tag rules", ("tag_rules",)),
     "access": ("Access to packages", ("access",)),
+    "clusters": ("Clusters of Kubernetes", ("clusters",)),
     "deletions": ("Previews of deletions and restores", ("deletions",)),
     "retention": ("Retention", ("retention",)),
     "usage": ("Disk usage and quotas", ("usage", "quotas", "billing")),

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import tarfile
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,22 +78,42 @@ class Image:
 
     digest: str = ""
     manifests: set[str] = field(default_factory=set)
-    blobs: set[str] = field(default_factory=set)
+    blobs: dict[str, int] = field(default_factory=dict)
     referrers: dict[str, set[str]] = field(default_factory=dict)
-    size: int = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of its blobs."""
+        return sum(self.blobs.values())
 
 
-async def publish(to: Repository, tag: str, *, platforms: int, layer_bytes: int, keeps_referrers: bool) -> Image:
-    """Pushes an image of so many platforms with three layers each, one of them shared."""
+def layer_of(size: int) -> bytes:
+    """A layer of about so many bytes, none of which can be compressed."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        found = tarfile.TarInfo("usr/share/data")
+        found.size = max(size - 2 * tarfile.RECORDSIZE, 1)
+        tar.addfile(found, io.BytesIO(os.urandom(found.size)))
+    return made.getvalue()
+
+
+def _config(platform: dict[str, str], layers: list[dict[str, Any]]) -> bytes:
+    return orjson.dumps({**platform, "rootfs": {"type": "layers", "diff_ids": [one["digest"] for one in layers]}})
+
+
+async def publish(
+    to: Repository, tag: str, *, platforms: int, layer_bytes: int, keeps_referrers: bool, base: bytes = b""
+) -> Image:  # fmt: skip
+    """Pushes an image of so many platforms with three layers each, one of them shared: ``base`` if there is one."""
     image = Image()
 
-    async def blob(body: bytes) -> dict[str, Any]:
-        image.blobs.add(digest_of(body))
-        image.size += len(body)
-        return await to.push_blob(body)
+    async def blob(body: bytes, media_type: str = f"{_OCI}.layer.v1.tar") -> dict[str, Any]:
+        image.blobs[digest_of(body)] = len(body)
+        return {**await to.push_blob(body), "mediaType": media_type}
 
     async def manifest(config: bytes, *layers: dict[str, Any], tag: str = "", **more: Any) -> dict[str, Any]:
-        found = {"mediaType": _MANIFEST, "config": await blob(config), "layers": list(layers), **more}
+        described = await blob(config, f"{_OCI}.config.v1+json")
+        found = {"mediaType": _MANIFEST, "config": described, "layers": list(layers), **more}
         made = await to.put(found, tag)
         image.manifests.add(made["digest"])
         return made
@@ -106,18 +127,20 @@ async def publish(to: Repository, tag: str, *, platforms: int, layer_bytes: int,
                        for one in sorted(image.referrers[subject["digest"]])]  # fmt: skip
             await to.put({"mediaType": INDEX, "manifests": entries}, subject["digest"].replace(":", "-"))
 
-    shared, entries = await blob(os.urandom(layer_bytes)), []
+    shared, entries = await blob(base or layer_of(layer_bytes)), []
     for named in _PLATFORMS[:platforms]:
         os_, architecture, *variant = named.split("/")
-        own = [await blob(os.urandom(layer_bytes)), await blob(os.urandom(2000))]
-        made = await manifest(orjson.dumps({"os": os_, "architecture": architecture}), shared, *own)
+        layers = [shared, await blob(layer_of(layer_bytes)), await blob(layer_of(2000))]
         platform = {"os": os_, "architecture": architecture, **({"variant": variant[0]} if variant else {})}
+        made = await manifest(_config(platform, layers), *layers)
         entries.append({**made, "platform": platform})
         if len(entries) == 1:
             await refer(made, "application/spdx+json")
-    provenance = await manifest(b'{"architecture": "unknown"}', await blob(os.urandom(900)))
+    nowhere = {"os": "unknown", "architecture": "unknown"}
+    statement = await blob(layer_of(900))
+    provenance = await manifest(_config(nowhere, [statement]), statement)
     about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entries[0]["digest"]}
-    entries.append({**provenance, "platform": {"os": "unknown", "architecture": "unknown"}, "annotations": about})
+    entries.append({**provenance, "platform": nowhere, "annotations": about})
     index = await to.put({"mediaType": INDEX, "manifests": entries}, tag)
     image.digest = index["digest"]
     image.manifests.add(index["digest"])

@@ -150,7 +150,8 @@ class Registry:
         assert started.status == 202, started.body
         sent = await self.call("PATCH", started.headers["Location"], token, data=io.BytesIO(data))
         assert sent.status == 202, sent.body
-        done = await self.call("PUT", f"{sent.headers['Location']}?digest={digest}", token)
+        location = sent.headers["Location"]
+        done = await self.call("PUT", f"{location}{'&' if '?' in location else '?'}digest={digest}", token)
         assert done.status == 201, done.body
         return digest
 

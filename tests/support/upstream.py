@@ -51,7 +51,7 @@ class Upstream:
             return web.Response(status=self.status, headers=self.headers)
         if is_blob and self.lies == "page":
             return web.Response(text="<html>sorry</html>", content_type="text/html")
-        kept = {name: request.headers[name] for name in _KEPT if name in request.headers}
+        kept = {name: ", ".join(request.headers.getall(name)) for name in _KEPT if name in request.headers}
         async with (
             ClientSession(auto_decompress=False) as http,
             http.request(request.method, self.behind + request.path_qs, headers=kept, allow_redirects=False) as answer,

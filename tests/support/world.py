@@ -95,6 +95,11 @@ class Cell:
         return f"rule-{self.number}"
 
     @property
+    def cluster(self) -> str:
+        """A cluster of the organization, and of the caller."""
+        return f"cluster-{self.number}"
+
+    @property
     def person(self) -> str:
         """A member of the organization, with a role over everything."""
         return f"u{self.number}"
@@ -167,12 +172,13 @@ class Cell:
             "enterprise": "moorage",
             "tag": "latest",
             "tag_rule": self.tag_rule,
+            "cluster": self.cluster,
         }
 
     def parameters_of(self, path: str) -> dict[str, Any]:
         """The parameters of this path: what is called the same is not the same in all."""
         hook_id = self.id if path.startswith("/orgs/") else self.id + OF_REPOSITORY
-        return {**self.parameters, "hook_id": hook_id, "delivery_id": hook_id}
+        return {**self.parameters, "hook_id": hook_id, "delivery_id": hook_id, "cluster_grant_id": hook_id}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -227,11 +233,15 @@ def _organization(add: Any, cell: Cell) -> None:
     for login, role in (_SEATS if not cell.foreign else {"vic": "admin"}).items():
         add("memberships", org_id=cell.id, user_id=ACCOUNTS[login], role=role)
     add("memberships", org_id=cell.id, user_id=cell.person_id, role="member")
+    never = dict.fromkeys(("namespace_pattern", "account_pattern", "package_pattern"), "^no$")
     # It forbids nothing: callers share their accounts.
     rule = {"package": "*", "tags": ["none"], "except_tags": [], "forbid": ["move"], "package_pattern": "^.*$",
             "tag_pattern": "^none$", "enabled": False}  # fmt: skip
     for owner_id in {cell.id, ACCOUNTS.get(cell.caller.account or "", cell.id)}:
         add("tag_rules", owner_id=owner_id, name=cell.tag_rule, **rule)
+        own = cell.id if owner_id == cell.id else cell.id + OF_REPOSITORY
+        add("clusters", id=own, owner_id=owner_id, name=cell.cluster, issuer="https://cluster.example")
+        add("cluster_grants", id=own, cluster_id=own, namespace="no", account="no", package="no", **never)
     if cell.mirror:
         add("mirrors", owner_id=cell.id, url=UPSTREAM)
     add("teams", id=cell.id, org_id=cell.id, slug=cell.team, name=cell.team)

@@ -51,6 +51,14 @@ async def _mirrored(world: Managed) -> None:
     await world.registry.services.db.execute(insert, UPSTREAM)
 
 
+_CLUSTER = {"issuer": "https://cluster.example"}
+
+
+async def _registered(world: Managed) -> None:
+    answer = await world.registry.call("PUT", "/api/v3/orgs/acme/clusters/prod", world.token, json=_CLUSTER)
+    assert answer.status == 201, answer.body
+
+
 async def _hooked(world: Managed) -> None:
     body = {"config": {"url": "https://hooks.example/"}}
     answer = await world.registry.call("POST", "/api/v3/orgs/acme/hooks", world.token, json=body)
@@ -94,6 +102,9 @@ FORMS: dict[str, Form] = {
     f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
     f"{_O}/settings/mirror": Form(f"{_ORG}/settings/mirror", {"url": UPSTREAM, "tag_seconds": "60"}),
     f"{_O}/settings/mirror/remove": Form(f"{_ORG}/settings/mirror/remove", {}),
+    f"{_O}/settings/clusters": Form(f"{_ORG}/settings/clusters", {"name": "prod", **_CLUSTER}),
+    f"{_O}/settings/clusters/{{cluster}}": Form(f"{_ORG}/settings/clusters/prod", {"namespace": "team-*"}),
+    f"{_O}/settings/clusters/{{cluster}}/delete": Form(f"{_ORG}/settings/clusters/prod/delete", {}),
     f"{_O}/settings/delete": Form(f"{_ORG}/settings/delete", {"typed": "acme"}),
     f"{_O}/retention": Form(f"{_ORG}/retention", {"name": "ci", "rules": _RULES, "schedule": "daily"}),
     f"{_O}/retention/delete": Form(f"{_ORG}/retention/delete", {"policy": "{policy}"}),
@@ -127,6 +138,7 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
     f"{_O}/settings/mirror": _mirrored,
     f"{_O}/settings/mirror/remove": _mirrored,
+    **{f"{_O}/settings/clusters/{{cluster}}{rest}": _registered for rest in ("", "/delete")},
     **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
     f"{_O}/retention/delete": _policy,
     f"{_O}/retention/plan": _policy,

@@ -22,7 +22,7 @@ _RULES = """{"packages": ["*"], "guards": {"max_share": %s}, "rules": [{"keep": 
 #: Each page, by the name of its picture.
 PATHS = {
     "policies": "/acme/-/retention?policy=1", "plan": "/acme/-/retention/plans/1", "applied": "/acme/-/retention/plans/2",
-    "explained": "/acme/web@{digest}/-/retention", "tag-rules": "/acme/-/settings/tag-rules", "history": "/acme/web/-/tags/v3",
+    "explained": "/acme/web@{digest}/-/retention", "tag-rules": "/acme/-/settings/tag-rules", "clusters": "/acme/-/settings/clusters", "history": "/acme/web/-/tags/v3",
     "long-history": f"/acme/web/-/tags/{LONG_TAG}", "hooks": "/acme/-/hooks", "hook": "/acme/-/hooks/{hook}",
     "delivery": "/acme/-/hooks/{hook}/deliveries/{delivery}", "usage": "/acme/-/usage", "pulls": "/acme/web/-/pulls",
     "profile": "/settings/profile",
@@ -53,6 +53,11 @@ async def filled(registry: Registry) -> Hostile:
         rule = {"name": name, "tags": "v[0-9]* " + "l" * 128, "excepts": "x" * 128, "package": "*", "forbid": "move"}
         await done(owner, "/acme/-/settings/tag-rules", rule)
     await done(owner, f"/acme/-/settings/tag-rules/{'r' * 60}", {"change": "disable"})
+    cluster = {"name": "c" * 63, "issuer": "https://" + "i" * 500, "audience": "a" * 512}
+    await done(owner, "/acme/-/settings/clusters", cluster)
+    await done(owner, "/acme/-/settings/clusters", {"name": "empty", "issuer": "https://cluster.example"})
+    grant = {"namespace": "n" * 128, "account": "a" * 128, "package": "p" * 128}
+    await done(owner, f"/acme/-/settings/clusters/{'c' * 63}", grant)
     await run_once(registry.services, ("fold_usage", "recount_usage"))
     await done(
         world.viewers["admin"], "/-/admin/accounts/acme/quota", {"bytes": "1kB", "hard": "yes", "warn_percent": "80"}

@@ -11,10 +11,11 @@ from registry.cli.client import references
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
 from registry.cli.client.errors import INTERRUPTED, REFUSED, UNREACHABLE, USAGE, CommandError
-from registry.cli.client.halves import Half, forget_old, half
+from registry.cli.client.halves import Half, Turns, forget_old, half
 from registry.cli.client.manifests import INDEXES, Manifest
 from registry.cli.client.oci import TRAVEL_ERRORS, Registry
 from registry.cli.client.output import Output
+from registry.cli.client.pace import Pace
 from registry.cli.client.platforms import child_of
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
@@ -25,7 +26,7 @@ _TRIES: Final = 3
 JOBS_MAX: Final = 32
 #: So much is sent in one request, and anew if that is cut; more goes on where it was cut.
 _WHOLE_BYTES: Final = 1 << 20
-_STOP_SECONDS: Final = 0.7
+STOP_SECONDS: Final = 0.7
 _ELSEWHERE: Final = ("foreign", "nondistributable")
 
 
@@ -53,9 +54,10 @@ def _run(context: Context) -> None:
         raise CommandError("the tags are those of SOURCE" if options.all_tags else f"{target} is no tag", status=USAGE)
     both = [context.target(one.host) for one in (source, target)]
     own = both[0].url == both[1].url
-    read = Registry(both[0], source.path, trace=context.trace)
+    pace = Pace(both[0].host, context.note)
+    read = Registry(both[0], source.path, trace=context.trace, pace=pace)
     write = Registry(both[1], target.path, actions="pull,push", also=(source.path,) if own else (), trace=context.trace)
-    copier = Copier(context, read, write, mounts=own)
+    copier = Copier(context, read, write, mounts=source.path if own else None)
     if options.all_tags:
         wanted = [(tag, tag) for tag in read.tags() if not tag.startswith("sha256-")]
     else:
@@ -81,11 +83,14 @@ def _tell(context: Context, target: Reference, host: str, done: list[tuple[str, 
 
 
 class Copier:
-    """Copies images from one repository to another; what is there already is not sent."""
+    """Copies images from one repository to another; what is there already is not sent.
+
+    ``mounts`` is the repository there that blobs are mounted from, empty for any that has them; None: there is none.
+    """
 
     def __init__(
-        self, context: Context, read: Source, write: Registry, *, mounts: bool = False, cosign: bool = True,
-        progress: Callable[[Output, dict[str, int]], Progress] = Progress,
+        self, context: Context, read: Source, write: Registry, *, mounts: str | None = None, cosign: bool = True,
+        progress: Callable[[Output, dict[str, int]], Progress] = Progress, turns: Turns | None = None,
     ) -> None:  # fmt: skip
         self.context = context
         self._progress = progress
@@ -93,6 +98,7 @@ class Copier:
         self.read = read
         self.write = write
         self.mounts = mounts
+        self.turns = turns or Turns()
         self.here: set[str] = set()
         self.options: Any = context.options
         self.jobs: int = context.options.jobs
@@ -164,7 +170,7 @@ class Copier:
         except BaseException as error:
             progress.stop(goes_on=not isinstance(error, CommandError) or error.status == UNREACHABLE)
             pool.shutdown(wait=False, cancel_futures=True)
-            wait(sent, _STOP_SECONDS)  # uploads under way are told that no more comes, and then go on from there
+            wait(sent, STOP_SECONDS)  # uploads under way are told that no more comes, and then go on from there
             raise
         pool.shutdown()
 
@@ -199,6 +205,7 @@ class _Blob:
     ) -> None:
         self.env = copier.context.env
         self.mounts = copier.mounts
+        self.turns = copier.turns
         self.read = read
         self.write = write
         self.digest = digest
@@ -210,7 +217,8 @@ class _Blob:
     def send(self) -> None:
         """Have the blob there. What a cut leaves is gone on with; tries without a byte more are few."""
         attempt = 0
-        with half(self.env, f"{self.write.target.url}/{self.write.path}@{self.digest}") as upload:
+        name = f"{self.write.target.url}/{self.write.path}@{self.digest}"
+        with self.turns.of(self.digest), half(self.env, name) as upload:
             while True:
                 before = self.arrived
                 try:
@@ -221,7 +229,7 @@ class _Blob:
                     if attempt >= _TRIES:
                         raise CommandError(
                             f"{self.digest} did not arrive", status=UNREACHABLE, why=str(error),
-                            attempt="the same command again",
+                            attempt="the same command again", wait=getattr(error, "wait", 0),
                         ) from error  # fmt: skip
                     self.progress.pause(getattr(error, "wait", 0) or 0.2 * attempt)
                 else:
@@ -248,7 +256,7 @@ class _Blob:
             upload.forget()
             if self.write.has_blob(self.digest):
                 return
-            here, location = self.write.mount(self.digest, self.read.path if self.mounts else "")
+            here, location = self.write.mount(self.digest, self.mounts)
             if here:
                 return
         self.arrived = offset

@@ -16,12 +16,13 @@ INTERRUPTED: Final = 130
 class CommandError(Exception):
     """A failure that the user is told of: ``what`` failed, ``why``, one command to ``attempt``, the id of a request.
 
-    ``wait``: in so many seconds the registry wants to be asked again. ``instead``: the name to push to.
+    ``wait``: in so many seconds the registry wants to be asked again. ``instead``: the name to push to. ``origin``:
+    the registry that refused.
     """
 
     def __init__(
         self, what: str, *, status: int = FAILED, why: str = "", attempt: str = "", request: str = "", wait: float = 0,
-        instead: str = "",
+        instead: str = "", origin: str = "",
     ) -> None:  # fmt: skip
         super().__init__(what)
         self.status = status
@@ -31,6 +32,7 @@ class CommandError(Exception):
         self.request = request
         self.wait = wait
         self.instead = instead
+        self.origin = origin
 
     def facts(self) -> dict[str, str]:
         """Return what is known of the failure, in the order in which it is shown."""

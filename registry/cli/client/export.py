@@ -115,24 +115,28 @@ class _Bundle:
     def _blob(self, tar: tarfile.TarFile, digest: str, read: Registry, count: int) -> None:
         try:
             response, _ = read.open_blob(digest, count)
-            body = Verified(response, digest, count, lambda _: None)
-            _member(tar, _path(digest), cast("IO[bytes]", _Full(body)), count)
-            response.close()
         except TRAVEL_ERRORS as error:
             raise read.connection.failure(error) from error
+        body = _Full(Verified(response, digest, count, lambda _: None), read)
+        _member(tar, _path(digest), cast("IO[bytes]", body), count)
+        response.close()
 
 
 class _Full:
     """A body of which each read is as long as it was asked for, as ``tarfile`` needs it."""
 
-    def __init__(self, body: Verified) -> None:
+    def __init__(self, body: Verified, source: Registry) -> None:
         self._body = body
+        self._source = source
 
     def read(self, count: int) -> bytes:
-        """Read ``count`` bytes, or all that are left."""
+        """Read ``count`` bytes, or all that are left. Raises CommandError."""
         found = bytearray()
-        while len(found) < count and (data := self._body.read(count - len(found))):
-            found += data
+        try:
+            while len(found) < count and (data := self._body.read(count - len(found))):
+                found += data
+        except TRAVEL_ERRORS as error:
+            raise self._source.connection.failure(error) from error
         return bytes(found)
 
 

@@ -1,6 +1,7 @@
 """Uploads that are under way: where each goes on, in the user's state directory, until its blob has arrived."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,14 +25,38 @@ class Half:
         self.location = location
         if self._file is not None:
             text = location.encode()
-            os.pwrite(self._file, text, 0)
-            os.ftruncate(self._file, len(text))
+            with suppress(OSError):  # a full disk costs going on after a cut, not the copy
+                os.pwrite(self._file, text, 0)
+                os.ftruncate(self._file, len(text))
 
     def forget(self) -> None:
         """End the upload: its blob has arrived, or is to begin anew."""
         self.location = ""
         if self._file is not None:
             os.ftruncate(self._file, 0)
+
+
+class Turns:
+    """Blobs that several threads need: one at a time sends a blob, and whoever comes next finds it there."""
+
+    def __init__(self) -> None:
+        self._own = threading.Lock()
+        self._taken: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def of(self, digest: str) -> Iterator[None]:
+        """Wait for the turn of a blob."""
+        with self._own:
+            turn, waiting = self._taken.get(digest, (threading.Lock(), 0))
+            self._taken[digest] = turn, waiting + 1
+        try:
+            with turn:
+                yield
+        finally:
+            with self._own:
+                waiting = self._taken.pop(digest)[1] - 1
+                if waiting:
+                    self._taken[digest] = turn, waiting
 
 
 @contextmanager

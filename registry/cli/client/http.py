@@ -5,6 +5,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, InvalidURL
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,7 @@ _PROXY_SIGN_IN: Final = 407
 _REFUSED: Final = "Tunnel connection failed:"
 _BODY_MAX: Final = 32 << 20
 _BUSY: Final = 429
+_SECONDS: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s)?", re.ASCII)
 _AGAIN: Final = frozenset({_BUSY, 502, 503, 504})
 
 
@@ -183,4 +185,11 @@ def body_of(response: HTTPResponse, seconds: float = 2 * _TIMEOUT_SECONDS) -> by
 
 def seconds_of(text: str | None, default: float) -> float:
     """Return the seconds that Retry-After tells, of which half a minute is waited at most."""
-    return min(float(text) if text is not None and text.isascii() and text.isdigit() else default, _WAIT_MAX_SECONDS)
+    found = _SECONDS.fullmatch((text or "").strip())
+    if found is not None:  # ghcr.io says «10.3ms»
+        return min(float(found[1]) / (1000 if found[2] == "ms" else 1), _WAIT_MAX_SECONDS)
+    try:  # RFC 9110 §10.2.3: a date
+        then = parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, OverflowError):
+        return default
+    return min(max(then - time.time(), 0.0), _WAIT_MAX_SECONDS)

@@ -5,28 +5,41 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import Any, Final
 
 from registry.cli.client import sources
 from registry.cli.client.api import package_path
 from registry.cli.client.commands import Command
 from registry.cli.client.context import Context
-from registry.cli.client.copy import JOBS_MAX, Copier
-from registry.cli.client.errors import INTERRUPTED, PARTIAL, UNREACHABLE, USAGE, CommandError
+from registry.cli.client.copy import JOBS_MAX, STOP_SECONDS, Copier
+from registry.cli.client.errors import (
+    DENIED,
+    INTERRUPTED,
+    NOT_SIGNED_IN,
+    PARTIAL,
+    UNREACHABLE,
+    USAGE,
+    CommandError,
+)
+from registry.cli.client.halves import Turns
 from registry.cli.client.layout import Bundle, Layout
 from registry.cli.client.oci import Registry
 from registry.cli.client.output import Output, plural, size
+from registry.cli.client.pace import Pace
 from registry.cli.client.progress import Progress
 from registry.cli.client.references import Reference
 from registry.cli.client.sources import Found, Pattern
 
 _SETTINGS: Final = ("visibility", "links")
-#: A registry that asks for patience gets that often half a minute at most.
-_PATIENCE: Final = 20
-#: So many images in a row that nobody answered for: the rest would not come either.
+#: A registry that asks for patience is waited for while something comes, and then for so long.
+_PATIENCE_SECONDS: Final = 600.0
+#: So many images in a row that nobody answered for, or nobody may push: the rest would not come either.
 _GIVE_UP: Final = 10
+_TELL_SECONDS: Final = 60.0
 _SHOW_SECONDS: Final = 0.5
+#: What is in one repository is mounted into the others. Who names more than twenty gets a token for all of the account.
+_NAMES_MAX: Final = 21
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -116,8 +129,12 @@ class _Import:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._end: CommandError | None = None
-        self._began = self._shown = time.monotonic()
+        self._began = self._shown = self._moved = time.monotonic()
+        self._tells = 0.0
         self._repositories = (0, 0)
+        self._names: tuple[str, ...] = ()
+        self._turns = Turns()
+        self._paces: dict[str, Pace] = {}
         self._come = self._known = self._sent = self._unanswered = 0
         self._rows: list[dict[str, Any]] = []
         self._failures: list[tuple[str, CommandError]] = []
@@ -125,6 +142,7 @@ class _Import:
     def take(self, wanted: list[tuple[Pattern, Found, str]]) -> None:
         """Take the repositories, several at once. Raises CommandError if the source or the registry is away."""
         self._repositories = (0, len(wanted))
+        self._names = tuple({name for _, _, name in wanted})[:_NAMES_MAX]
         pool = ThreadPoolExecutor(min(self._context.options.jobs, len(wanted)) or 1)
         taken = [pool.submit(self._repository, *one) for one in wanted]
         try:
@@ -133,7 +151,11 @@ class _Import:
                 self._repositories = (self._repositories[0] + 1, len(wanted))
         except BaseException:
             self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            for pace in self._paces.values():
+                pace.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait(taken, STOP_SECONDS)
+            self._tell_failures()
             self._context.note(f"{plural(self._come + self._known, 'image')} are here; the same command goes on")
             raise
         pool.shutdown()
@@ -144,9 +166,15 @@ class _Import:
         if pattern.bundle is not None:
             read = Layout(pattern.bundle, found.path)
         else:
-            read = Registry(self._context.target(pattern.host), found.path, trace=trace)
-        write = Registry(self._target, name, actions="pull,push", trace=trace)
-        copier = Copier(self._context, read, write, cosign=bool(found.version), progress=self._progress)
+            source = self._context.target(pattern.host)
+            with self._lock:
+                pace = self._paces.setdefault(source.url, Pace(source.host, self._context.note))
+            read = Registry(source, found.path, trace=trace, pace=pace)
+        write = Registry(self._target, name, actions="pull,push", also=self._names, trace=trace)
+        copier = Copier(
+            self._context, read, write, mounts="", cosign=bool(found.version), progress=self._progress,
+            turns=self._turns,
+        )  # fmt: skip
         copier.jobs = max(1, copier.jobs // self._repositories[1])
         came = False
         try:
@@ -159,26 +187,35 @@ class _Import:
 
     def _image(self, copier: Copier, version: str, name: str) -> bool:
         """Take one image, patiently; return whether it is here now. Raises CommandError for the end of all."""
-        for attempt in range(_PATIENCE):
+        while True:
             if self._stop.is_set():
                 raise self._end or CommandError("stopped", status=INTERRUPTED)
             try:
                 self._copy(copier, version, name)
             except CommandError as error:
-                if error.wait and attempt < _PATIENCE - 1:
-                    self._stop.wait(error.wait)
+                if error.wait and time.monotonic() - self._moved < _PATIENCE_SECONDS:
+                    self._patient(error)
                     continue
                 self.failed(f"{copier.read.path}{'@' if ':' in version else ':'}{version}", error)
                 return False
             self._unanswered = 0
             return True
-        return False
+
+    def _patient(self, error: CommandError) -> None:
+        """Wait as a registry wants, and tell now and then what for."""
+        with self._lock:
+            tells = (now := time.monotonic()) > self._tells
+            self._tells = now + _TELL_SECONDS if tells else self._tells
+        if tells:
+            self._context.note(f"waiting: {error.why or error.what}")
+        self._stop.wait(error.wait)
 
     def _copy(self, copier: Copier, version: str, name: str) -> None:
         tag = "" if ":" in version else version
         known = copier.unchanged(version, tag or version)
         digest = known or copier.copy(version, tag)[1]
         with self._lock:
+            self._moved = time.monotonic()
             self._known += bool(known)
             self._come += not known
             if self._context.output.fields is not None:
@@ -205,12 +242,13 @@ class _Import:
             self.failed(f"{name}: link to {linked}", error)
 
     def failed(self, what: str, error: CommandError) -> None:
-        """Keep why something could not come. Raises CommandError if nobody answers any more, or all ends."""
+        """Keep why something could not come. Raises CommandError if the rest would not come either, or all ends."""
         if error is self._end or error.status == INTERRUPTED:
             raise error
         with self._lock:
             self._failures.append((what, error))
-            self._unanswered = self._unanswered + 1 if error.status == UNREACHABLE else 0
+            refused = error.status in {DENIED, NOT_SIGNED_IN} and error.origin == self._target.url
+            self._unanswered = self._unanswered + 1 if refused or error.status == UNREACHABLE else 0
         if self._unanswered >= _GIVE_UP:
             self._end = error
             self._stop.set()
@@ -222,6 +260,7 @@ class _Import:
     def _count(self, count: int) -> None:
         with self._lock:
             self._sent += count
+            self._moved = time.monotonic()
             output, now = self._context.output, time.monotonic()
             if output.quiet or not output.err.isatty() or now - self._shown < _SHOW_SECONDS:
                 return
@@ -240,12 +279,15 @@ class _Import:
             rows = [{"name": what, "tag": None, "digest": None, "state": "failed", "error": error.facts()}
                     for what, error in self._failures]  # fmt: skip
             output.json([*({**one, "error": None} for one in self._rows), *rows])
-        for what, error in self._failures:
-            self._context.note(f"{what} did not come: {error.what}{f' ({error.why})' if error.why else ''}")
+        self._tell_failures()
         would = "would come" if self._context.options.dry_run else f"came, {size(self._sent)} sent"
         failed = f"; {len(self._failures):,} did not come" if self._failures else ""
         self._context.note(f"{plural(self._come, 'image')} {would}; {self._known:,} were here{failed}")
         return PARTIAL if self._failures else 0
+
+    def _tell_failures(self) -> None:
+        for what, error in self._failures:
+            self._context.note(f"{what} did not come: {error.what}{f' ({error.why})' if error.why else ''}")
 
 
 class _Share(Progress):

@@ -122,7 +122,7 @@ class _Member:
         self._file = open(bundle.path, "rb")  # noqa: SIM115 - closed by close
         self._file.seek(begin + offset)
 
-    def read(self, size: int, /) -> bytes:
+    def read1(self, size: int, /) -> bytes:
         """Read at most ``size`` bytes; none at the end."""
         data = self._file.read(min(size, self._left))
         self._left -= len(data)

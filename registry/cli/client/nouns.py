@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from registry.cli.client.api import Api
 from registry.cli.client.context import Context
-from registry.cli.client.errors import USAGE, CommandError
+from registry.cli.client.errors import DENIED, USAGE, CommandError
 
 
 def pair_of(noun: str, form: str) -> Callable[[str], tuple[str, str]]:
@@ -24,6 +24,17 @@ def pair_of(noun: str, form: str) -> Callable[[str], tuple[str, str]]:
 def path_of(org: str) -> str:
     """Return the path of an organization below the API."""
     return f"/orgs/{quote(org, safe='')}"
+
+
+def settings_path(api: Api, owner: str, what: str) -> str:
+    """Return the path of settings of an account, such as ``tag-rules``. Raises CommandError for another person's."""
+    account = api.get(f"/users/{quote(owner, safe='')}")
+    if account["type"] == "Organization":
+        return f"{path_of(owner)}/{what}"
+    if api.get("/user")["id"] != account["id"]:
+        told = f"the {what.replace('-', ' ')} of {owner} are for that user alone"
+        raise CommandError(told, status=DENIED, attempt="moorage whoami")
+    return f"/user/{what}"
 
 
 def repository_path(repository: tuple[str, str]) -> str:

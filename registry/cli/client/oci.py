@@ -12,6 +12,7 @@ from registry.cli.client.context import Target
 from registry.cli.client.errors import DENIED, FAILED, NOT_FOUND, NOT_SIGNED_IN, REFUSED, UNREACHABLE, CommandError
 from registry.cli.client.http import Connection, Reply, body_of, seconds_of
 from registry.cli.client.manifests import INDEXES, Manifest, entries, parsed
+from registry.cli.client.pace import Pace
 from registry.cli.client.references import is_package, is_tag
 
 _MANIFESTS: Final = (
@@ -24,6 +25,8 @@ _PARAMETER: Final = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 _HOPS_MAX: Final = 5
 _SMALL_MAX: Final = 4 << 20
 _PAGES_MAX: Final = 10_000
+#: OCI Distribution, «Pushing Manifests»: what every registry takes.
+_MANIFEST_MAX: Final = 4 << 20
 _ALGORITHMS: Final = ("sha256", "sha512")
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 204, 206, 401, 404
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -44,9 +47,10 @@ class Registry:
 
     def __init__(
         self, target: Target, path: str, *, actions: str = "pull", trace: Callable[[str], None] | None = None,
-        also: tuple[str, ...] = (),
+        also: tuple[str, ...] = (), pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self.target = target
+        self.pace = pace or Pace()
         self.path = path
         self._scopes = (f"repository:{path}:{actions}", *(f"repository:{one}:pull" for one in also))
         self._trace = trace
@@ -57,7 +61,7 @@ class Registry:
 
     def twin(self) -> "Registry":
         """Return the same repository with connections of its own, which begins with the same token."""
-        made = Registry(self.target, self.path, trace=self._trace)
+        made = Registry(self.target, self.path, trace=self._trace, pace=self.pace)
         made._scopes, made._authorization = self._scopes, self._authorization
         return made
 
@@ -67,9 +71,13 @@ class Registry:
 
     def manifest(self, version: str) -> Manifest:
         """Read a manifest by tag or digest, and check its digest. Raises CommandError."""
+        self.pace.wait()
         reply = self.ask("GET", f"/manifests/{version}", _ACCEPT)
+        self.pace.learn(reply.headers)
         if reply.status != _OK:
             raise self.refusal(reply, f"{self.path}:{version}" if ":" not in version else f"{self.path}@{version}")
+        if len(reply.body) > _MANIFEST_MAX:
+            raise CommandError(f"{version} of {self.target.host} is larger than 4 MB", status=REFUSED)
         algorithm = version.partition(":")[0] if ":" in version else "sha256"
         digest = f"{algorithm}:{hashlib.new(algorithm, reply.body).hexdigest()}"
         if ":" in version and digest != version:
@@ -209,9 +217,12 @@ class Registry:
             return self.connection
         return self._others.setdefault((scheme, host), Connection(scheme, host, self._trace))
 
-    def mount(self, digest: str, source: str) -> tuple[bool, str]:
-        """Ask for a blob of another repository; return whether it is here, else where its upload goes."""
-        asked = urlencode({"mount": digest, "from": source}) if source else ""
+    def mount(self, digest: str, source: str | None) -> tuple[bool, str]:
+        """Ask for a blob of another repository, of any if the name is empty; None: to upload it, in any case.
+
+        Return whether the blob is here, else where its upload goes.
+        """
+        asked = "" if source is None else urlencode({"mount": digest, **({"from": source} if source else {})})
         reply = self.ask("POST", "/blobs/uploads/" + (f"?{asked}" if asked else ""), {})
         if reply.status == _CREATED:
             return True, ""
@@ -235,7 +246,7 @@ class Registry:
         """Ask how many bytes of an upload are there, and where it goes on; 0 for an upload that does not go on."""
         connection, target, headers = self._upload(location)
         reply = connection.ask("GET", target, headers)
-        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+        if self._challenged(connection, reply):
             reply = connection.ask("GET", target, self._upload(location)[2])
         found = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", reply.headers.get("Range", ""))
         if reply.status not in {_NO_CONTENT, _ACCEPTED} or found is None or found[1] == "0":
@@ -248,7 +259,7 @@ class Registry:
         headers |= {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
         response = connection.open("PATCH", target, headers, data)
         reply = Reply(response.status, response.headers, body_of(response))  # type: ignore[arg-type]
-        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+        if self._challenged(connection, reply):
             raise ConnectionError("the token had expired")
         if reply.status not in {_ACCEPTED, _NO_CONTENT}:
             raise self.refusal(reply, self.path)
@@ -261,7 +272,7 @@ class Registry:
         sent = {"Content-Type": "application/octet-stream"}
         response = connection.open("PUT", target, {**headers, **sent}, body, size)
         reply = Reply(response.status, response.headers, body_of(response))  # type: ignore[arg-type]
-        if reply.status == _UNAUTHORIZED and self._answer(reply.headers.get("WWW-Authenticate")):
+        if self._challenged(connection, reply):
             if body is not None:
                 raise ConnectionError("the token had expired")
             reply = connection.ask("PUT", target, {**self._upload(location)[2], **sent})
@@ -278,6 +289,11 @@ class Registry:
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {**headers, **({"Authorization": self._authorization} if self._authorization else {})}
+
+    def _challenged(self, connection: Connection, reply: Reply) -> bool:
+        """Answer the challenge of the registry itself; whoever else an upload was sent to gets no credential."""
+        mine = connection is self.connection and reply.status == _UNAUTHORIZED
+        return mine and self._answer(reply.headers.get("WWW-Authenticate"))
 
     def _answer(self, challenge: str | None) -> bool:
         """Answer a challenge; return whether another try is worth it."""
@@ -318,7 +334,7 @@ class Registry:
         said = str(first.get("message") or f"{self.target.host} answered {reply.status}").partition(": docker ")[0]
         wait = seconds_of(reply.headers.get("Retry-After"), 0)
         return CommandError(f"{what}: {said}", status=status, attempt=attempt, request=reply.request_id, wait=wait,
-            instead=self._instead(first.get("detail")))  # fmt: skip
+            instead=self._instead(first.get("detail")), origin=self.target.url)  # fmt: skip
 
     def _instead(self, detail: object) -> str:
         """Return the name that Moorage tells to push to, where the name that was pushed to has no account."""

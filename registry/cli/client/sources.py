@@ -21,6 +21,7 @@ _KNOWN: Final = {
 _BEFORE: Final = {"github": "/api/v3", "gitlab": "/api/v4", "harbor": "/api/v2.0", "catalog": ""}
 _PAGE: Final = 100
 _PAGES_MAX: Final = 10_000
+_REPOSITORIES_MAX: Final = 100_000
 _OK, _NOT_FOUND = 200, 404
 _STATUSES: Final = {401: NOT_SIGNED_IN, 403: DENIED, 404: NOT_FOUND}
 
@@ -86,7 +87,10 @@ def repositories(context: Context, pattern: Pattern) -> Iterator[Found]:
     kind, address = _KNOWN.get(target.host, ("catalog", ""))
     kind, address = options.list_by or kind, options.api or address or target.url
     asked = _List(context, target, address + _BEFORE[kind])
-    for path, visibility, repository in getattr(asked, kind)(pattern.namespace):
+    for number, (path, visibility, repository) in enumerate(getattr(asked, kind)(pattern.namespace)):
+        if number == _REPOSITORIES_MAX:
+            why = "--names FILE names those that are wanted"
+            raise CommandError(f"{target.host} lists more than {number:,} repositories", why=why)
         if fnmatchcase(path.lower(), pattern.path.lower()):
             path = path.lower()  # noqa: PLW2901 - as registries have it; GitHub tells the login as its owner writes it
             name = pattern.below(path) if not pattern.namespace else path[len(pattern.namespace) + 1 :]
@@ -119,8 +123,11 @@ class _List:
             if reply.status != _OK:
                 raise self._refusal(reply)
             found = reply.json()
-            for name in (found.get("repositories") if isinstance(found, dict) else None) or []:
-                yield str(name), "", ""
+            listed = (found.get("repositories") or []) if isinstance(found, dict) else None
+            if not isinstance(listed, list):
+                raise self._strange()
+            for name in listed:
+                yield self._text({"name": name}, "name"), "", ""
 
     def github(self, owner: str) -> Iterator[tuple[str, str, str]]:
         """List the packages of an organization or a person by GitHub's API."""
@@ -132,8 +139,9 @@ class _List:
         if found is None:
             found = self._pages(f"/users/{quote(owner, safe='')}/packages", "package_type=container")
         for one in found or ():
-            linked = (one.get("repository") or {}).get("full_name") or ""
-            yield f"{owner}/{one['name']}", str(one.get("visibility") or ""), str(linked)
+            linked = one.get("repository")
+            linked = self._text(linked, "full_name", "") if isinstance(linked, dict) else ""
+            yield f"{owner}/{self._text(one, 'name')}", self._text(one, "visibility", ""), linked
 
     def gitlab(self, group: str) -> Iterator[tuple[str, str, str]]:
         """List the repositories of a group, or of a project, by GitLab's API."""
@@ -142,13 +150,13 @@ class _List:
         if found is None:
             found = self._pages(f"/projects/{where}/registry/repositories", "")
         for one in found or ():
-            yield str(one["path"]), "", ""
+            yield self._text(one, "path"), "", ""
 
     def harbor(self, _: str) -> Iterator[tuple[str, str, str]]:
         """List the repositories by Harbor's API; those of a public project are public."""
-        public = {str(one["name"]) for one in self._pages("/projects", "public=true") or ()}
+        public = {self._text(one, "name") for one in self._pages("/projects", "public=true") or ()}
         for one in self._pages("/repositories", "") or ():
-            name = str(one["name"])
+            name = self._text(one, "name")
             yield name, "public" if name.partition("/")[0] in public else "private", ""
 
     def _pages(self, path: str, query: str, *, missing: bool = False) -> "Iterator[dict[str, Any]] | None":
@@ -175,6 +183,16 @@ class _List:
         headers = {"Accept": "application/json", **({"Authorization": told} if token else {})}
         size = f"per_page={_PAGE}&page_size={_PAGE}&page={page}"
         return self._connection.ask("GET", f"{self._before}{path}?{query}{'&' if query else ''}{size}", headers)
+
+    def _text(self, found: dict[str, Any], key: str, instead: str | None = None) -> str:
+        """Return a text of a list, ``instead`` of it where there is none. Raises CommandError for what is no text."""
+        text = found.get(key) or instead
+        if not isinstance(text, str):
+            raise self._strange()
+        return text
+
+    def _strange(self) -> CommandError:
+        return CommandError(f"{self._host} lists no repositories", why="what it sent is no list of them")
 
     def _refusal(self, reply: Reply) -> CommandError:
         return CommandError(

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from registry.cli.client.api import Api
 from registry.cli.client.commands import Command, add_change
 from registry.cli.client.context import Context
-from registry.cli.client.errors import DENIED, NOT_FOUND, USAGE, CommandError
-from registry.cli.client.nouns import path_of, would
+from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
+from registry.cli.client.nouns import settings_path, would
 from registry.cli.client.output import Column
 
 _CHANGES: Final = ("move", "delete", "create")
@@ -23,18 +23,8 @@ _RULES: Final = (
 )
 
 
-def _path(api: Api, owner: str) -> str:
-    """Return the path of an account's rules below the API. Raises CommandError for another person's."""
-    account = api.get(f"/users/{quote(owner, safe='')}")
-    if account["type"] == "Organization":
-        return f"{path_of(owner)}/tag-rules"
-    if api.get("/user")["id"] != account["id"]:
-        raise CommandError(f"the tag rules of {owner} are for that user alone", status=DENIED, attempt="moorage whoami")
-    return "/user/tag-rules"
-
-
 def _one(api: Api, owner: str, rule: str) -> str:
-    return f"{_path(api, owner)}/{quote(rule, safe='')}"
+    return f"{settings_path(api, owner, 'tag-rules')}/{quote(rule, safe='')}"
 
 
 def _add_owner(parser: ArgumentParser) -> None:
@@ -43,7 +33,7 @@ def _add_owner(parser: ArgumentParser) -> None:
 
 def _list(context: Context) -> None:
     api, owner = context.api(), context.options.owner
-    found = api.get(_path(api, owner))
+    found = api.get(settings_path(api, owner, "tag-rules"))
     context.output.table(_RULES, found, lambda one: one["name"])
     if not found:
         context.note(f"No tag rules. To keep releases: moorage tag-rule add {owner} releases 'v[0-9]*.[0-9]*.[0-9]*'")

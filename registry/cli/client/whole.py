@@ -7,6 +7,7 @@ from registry.cli.client.errors import REFUSED, CommandError
 from registry.cli.client.manifests import DEPTH_MAX, Manifest
 
 _MANIFESTS_MAX: Final = 10_000
+_MANIFESTS_BYTES_MAX: Final = 64 << 20
 #: Tags of cosign, which stand beside an image: sha256-….sig
 COSIGN: Final = ("sig", "att", "sbom")
 
@@ -14,8 +15,8 @@ COSIGN: Final = ("sig", "att", "sbom")
 class Body(Protocol):
     """The bytes of a blob."""
 
-    def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; none at the end."""
+    def read1(self, size: int, /) -> bytes:
+        """Read what is there, at most ``size`` bytes; none at the end."""
 
     def close(self) -> None:
         """Close the body."""
@@ -56,17 +57,21 @@ class Whole:
     def ordered(self, root: Manifest) -> list[tuple[Manifest, str]]:
         """List the manifests with their tags, children before their index, and referrers behind their subject."""
         found: dict[tuple[str, str], tuple[Manifest, str]] = {}
+        left = _MANIFESTS_BYTES_MAX
 
         def add(manifest: Manifest, tag: str, depth: int) -> None:
+            nonlocal left
             if (manifest.digest, tag) in found:
                 return
-            if depth > DEPTH_MAX or len(found) > _MANIFESTS_MAX:
+            left -= len(manifest.body)
+            if depth > DEPTH_MAX or len(found) > _MANIFESTS_MAX or left < 0:
                 raise CommandError(f"{root.digest} is too deep, or has too many manifests")
             if manifest.json.get("schemaVersion") == 1:
                 why = "docker before 1.10 wrote it; build the image anew"
                 raise CommandError(f"{manifest.digest} has schema 1", status=REFUSED, why=why)
             for child in manifest.children:
-                add(self._read.manifest(child["digest"]), "", depth + 1)
+                if (child["digest"], "") not in found:
+                    add(self._read.manifest(child["digest"]), "", depth + 1)
             found[manifest.digest, tag] = (manifest, tag)
             for referrer, beside in self._referring(manifest.digest):
                 add(referrer, beside, depth + 1)

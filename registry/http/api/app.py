@@ -19,6 +19,7 @@ from registry.http.api import (
     audit,
     avatars,
     billing,
+    clusters,
     collaborators,
     deletions,
     downloads,
@@ -46,7 +47,7 @@ from registry.http.api.call import ApiCall, nothing, read_body
 from registry.http.api.conditions import on_condition, tagged
 from registry.http.api.errors import bad_credentials, error_response
 from registry.http.api.routes import Route, admit
-from registry.http.authenticate import credentials_of, holder
+from registry.http.authenticate import credentials_of, stored_token
 from registry.http.errors import unavailable
 from registry.http.keys import SERVICES, THROTTLE
 from registry.http.login_throttle import LoginThrottle
@@ -82,6 +83,7 @@ _TABLE: Final[tuple[Route, ...]] = (
     *versions.ROUTES,
     *tags.ROUTES,
     *tag_rules.ROUTES,
+    *clusters.ROUTES,
     *deletions.ROUTES,
     *retention.ROUTES,
     *usage.ROUTES,
@@ -165,7 +167,7 @@ async def _viewer(services: Services, throttle: LoginThrottle, request: Request)
             return None
         if not isinstance(credentials, TokenCredentials):
             raise bad_credentials()  # a bearer token of /token, or of another issuer, is for /v2 only
-        return (await holder(services, throttle, request, credentials)).token
+        return await stored_token(services, throttle, request, credentials)
     except Unauthenticated as error:
         raise bad_credentials() from error
 

@@ -86,7 +86,7 @@ async def on_condition(
     async def work(db: Database) -> web.Response:
         named = call.http.match_info
         await naming.lock(db, named, call.me.account_id, number_of(named.get("token_id", "")))
-        joined = replace(call, services=replace(call.services, db=db))
+        joined = replace(call, services=call.services.joined(db))
         told = await read(joined)
         if told is not None:
             condition.check(_etag(told.body if isinstance(told.body, bytes) else b""))

@@ -114,16 +114,22 @@ async def get(call: ApiCall) -> web.Response:
 async def update(call: ApiCall) -> web.Response:
     """Change a webhook. A configuration without its secret removes the secret; asterisks leave it as it is."""
     new = call.body(HookChange)
-    found, path = await _hook(call)
+    place, path = await _place(call)
+    if new.config is not UNSET:
+        _check_secure(new.config.insecure_ssl)
+    done = await call.services.hooks.update(place, call.number("hook_id"), lambda found: _changed(found, new))
+    return answer(hook_shape(call, done, path))
+
+
+def _changed(found: Opened, new: HookChange) -> Wanted:
     hook = found.hook
     config, content_type = found.config, hook.content_type
     if new.config is not UNSET:
-        _check_secure(new.config.insecure_ssl)
         kept = found.present.config.secret
         secret = kept if new.config.secret == HIDDEN else new.config.secret or None
         config, content_type = Config(new.config.url, secret), new.config.content_type
     events: Sequence[str] = hook.events if new.events is UNSET else new.events
-    wanted = Wanted(
+    return Wanted(
         _known(config),
         content_type,
         _set(new.format, hook.format),
@@ -131,7 +137,6 @@ async def update(call: ApiCall) -> web.Response:
         _set(new.children, hook.children),
         _set(new.active, hook.active),
     )
-    return answer(hook_shape(call, await call.services.hooks.update(found, wanted), path))
 
 
 async def get_config(call: ApiCall) -> web.Response:
@@ -143,14 +148,17 @@ async def get_config(call: ApiCall) -> web.Response:
 async def update_config(call: ApiCall) -> web.Response:
     """Change the configuration of a webhook, and leave what is not named as it is."""
     new = call.body(ConfigChange)
-    found, _ = await _hook(call)
-    present = found.present
+    place, _ = await _place(call)
     _check_secure(_set(new.insecure_ssl, "0"))
-    old = present.config
-    secret = old.secret if new.secret is UNSET or new.secret == HIDDEN else new.secret or None
-    config = Config(_set(new.url, old.url), secret)
-    wanted = replace(present, config=config, content_type=_set(new.content_type, present.content_type))
-    return answer(config_shape(await call.services.hooks.update(found, wanted)))
+
+    def changed(found: Opened) -> Wanted:
+        present = found.present
+        old = present.config
+        secret = old.secret if new.secret is UNSET or new.secret == HIDDEN else new.secret or None
+        config = Config(_set(new.url, old.url), secret)
+        return replace(present, config=config, content_type=_set(new.content_type, present.content_type))
+
+    return answer(config_shape(await call.services.hooks.update(place, call.number("hook_id"), changed)))
 
 
 async def delete(call: ApiCall) -> web.Response:

@@ -261,11 +261,15 @@ def _noun(one: Route) -> str:
     return one.handler.__module__.rpartition(".")[2]
 
 
+#: What an organization and the caller have alike, each by its own path.
+_BY_OWNER: Final = ("packages", "docker", "retention", "tag-rules", "clusters")
+
+
 def _id(one: Route) -> str:
     """The operation id, named as GitHub's are: ``packages/get-package-for-user``."""
     name = one.handler.__name__.replace("_", "-")
     for prefix, whose in _OWNERS.items():
-        if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in ("packages", "docker", "retention", "tag-rules"))):
+        if one.path.startswith(tuple(f"{prefix}/{noun}" for noun in _BY_OWNER)):
             return f"{_noun(one)}/{name}-{whose}"
     for prefix, whose in _HOOKS_OF.items():
         if one.path.startswith(prefix):

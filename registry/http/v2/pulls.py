@@ -7,7 +7,6 @@ every request, and each rendering begins with ``Call.authorize``.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from registry.http.server.sending import send, send_parts
 from registry.http.v2 import mirrored
 from registry.http.v2.blob_heads import blob_headers, described, digest_of, spans, whole_headers
 from registry.http.v2.call import HEADERS, Call
+from registry.http.v2.redirects import target_of
 from registry.oci.headers import (
     PART_END,
     etag,
@@ -39,10 +39,6 @@ from storage.names import Digest
 from storage.objects.base import Span
 
 Row = TypeVar("Row", ResolvedManifest, LocatedBlob)
-
-#: A redirected client has this long to begin. Whoever has lost the right meanwhile has it as long too; so no longer,
-#: though a clock that is as much behind that of S3 makes URLs that are over.
-_URL_TTL: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +198,10 @@ def _blob(call: Call, blob: LocatedBlob) -> Response | None:  # end-2
     assert blob.object_key is not None  # noqa: S101 - a blob has a body or a key
     if asked is not None and len(asked) > 1:
         return None  # a store knows one range at a time
-    if blob.suspect or not call.services.settings.redirect:
+    if blob.suspect:
         return None
-    url = call.services.stores.presign_now(blob.object_key, ttl=_URL_TTL, content_type=OCTET_STREAM)
+    target = target_of(call)
+    url = None if target is None else target.url_now(blob.object_key)
     return None if url is None else _redirect(call, digest, url, size)
 
 
@@ -219,10 +216,10 @@ async def _send_blob(call: Call, blob: LocatedBlob) -> Response:
         async with blobs.suspecting(db, digest, place):
             await send_parts(call.http, response, parts, lambda span: stores.reader(place, span), size, stall_seconds)
         return response
-    if call.services.settings.redirect and not blob.suspect:
-        url = await stores.presign(place, ttl=_URL_TTL, content_type=OCTET_STREAM)
-        if url is not None:
-            return _redirect(call, digest, url, size)
+    target = None if blob.suspect else target_of(call)
+    url = None if target is None else await target.url(place)
+    if url is not None:
+        return _redirect(call, digest, url, size)
     span = None if asked is None else asked[0]
     async with blobs.suspecting(db, digest, place), stores.reader(place, span) as reader:
         headers, length = blob_headers(digest, span, size), size if span is None else span.size
@@ -247,7 +244,12 @@ def _several(call: Call, spans: Sequence[Span], size: int) -> tuple[Response, Se
 
 def _redirect(call: Call, digest: Digest, url: str, size: int) -> Response:
     call.http.redirected_bytes = size
-    return Response(307, {**HEADERS, "Location": url, "Docker-Content-Digest": digest})
+    return Response(307, _leading(digest, url))
+
+
+@lru_cache(maxsize=1024)
+def _leading(digest: Digest, url: str) -> Rendered:
+    return Rendered({**HEADERS, "Location": url, "Docker-Content-Digest": digest})
 
 
 def _size(call: Call, blob: LocatedBlob) -> int:

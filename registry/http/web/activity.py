@@ -44,6 +44,7 @@ WAYS: Final[Mapping[str, str]] = {
     "workspace": key("by a workspace"),
     "operator": key("by the operator"),
     "policy": key("by a retention policy"),
+    "mirror": key("by the mirror"),
 }
 _WORDS: Final[Mapping[str, str]] = {
     "read": key("Read"),

@@ -164,12 +164,17 @@ async def _hook(
 async def update(call: PageCall) -> web.Response:
     """Change a webhook."""
     org = await owner_of(call)
-    found = await _named(call, org)
+    hook_id = _number(call, "hook")
+
+    def changed(found: Opened) -> Wanted:
+        return _wanted(call, found.present.config.secret)
+
     try:
-        await call.services.hooks.update(found, _wanted(call, found.present.config.secret))
+        await call.services.hooks.update(_place(org), hook_id, changed)
     except HookInvalid as error:
-        return await _hook(call, org, found, {"url": call.say("This webhook cannot be: %(why)s", why=error.message)})
-    return call.redirect(_path(org, found.hook.id), call.say("The webhook is saved."))
+        why = {"url": call.say("This webhook cannot be: %(why)s", why=error.message)}
+        return await _hook(call, org, await _named(call, org), why)
+    return call.redirect(_path(org, hook_id), call.say("The webhook is saved."))
 
 
 async def ping(call: PageCall) -> web.Response:

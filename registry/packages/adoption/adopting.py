@@ -5,34 +5,30 @@ read-only, take what is missing, and the tags that moved.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Final, TypeVar
 
-from registry.errors import AccountError, ManifestInvalid, ManifestTooLarge, Refusal
-from registry.oci.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from registry.errors import AccountError, Refusal
 from registry.packages.adoption import layout
 from registry.packages.adoption.layout import Repository
 from registry.packages.adoption.names import Naming
-from registry.packages.publishing import Manifests, Push
-from storage.errors import ObjectCorrupt, ObjectNotFound
-from storage.metadata import adoptions, packages, tags
-from storage.metadata.adoptions import Pointed
+from registry.packages.adoption.reading import Reader
+from registry.packages.adoption.report import Report
+from registry.packages.adoption.taking import Taking
+from registry.packages.publishing import Manifests
+from storage.metadata import adoptions, packages
 from storage.metadata.database import Database, Transaction
-from storage.metadata.events import Actor
-from storage.names import Digest, InvalidName, PackageName, TagName
-from storage.objects.base import ObjectKey, ObjectStore, whole
+from storage.names import InvalidName, PackageName
+from storage.objects.base import ObjectStore
 
 _T = TypeVar("_T")
 
-#: What events and versions say of who wrote them.
-VIA: Final = "adoption"
-_ACTOR: Final = Actor(None, None, via=VIA, spared="all")
 _NOTED: Final = 1000
-#: Manifests of a batch, which are all in memory: 4 MiB each at most, and mostly some kilobytes.
-_BATCH: Final = 32
-_LINK_MAX: Final = 200
+#: Well below what the database allows a transaction to be idle.
+_KEEP_SECONDS: Final = 5.0
 
 
 class Sealed(Refusal):
@@ -42,47 +38,32 @@ class Sealed(Refusal):
         super().__init__(f"{root} is sealed already.", "What was pushed there since comes by moorage copy.")
 
 
+class Nothing(Refusal):
+    """No registry has written below the root."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(
+            f"Nothing is below {root}/repositories/ in the bucket.",
+            "The argument is the root directory that the other registry was configured with.",
+        )
+
+
+class _NoPackage(Exception):
+    """The repository cannot become a package; the text says why."""
+
+
+class Running(Refusal):
+    """Another run adopts the folder at this moment."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(f"Another moorage adopt is taking {root}.", "Wait until it has ended.")
+
+
 class NotBegun(Refusal):
     """No adoption of the folder is open."""
 
     def __init__(self, root: str) -> None:
         super().__init__(f"No adoption of {root} is open.", "moorage adopt begins one.")
-
-
-class _Unfit(Exception):
-    """The manifest cannot be adopted; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that was not adopted, and why; ``what``: a tag or a digest, "" for the whole repository."""
-
-    repository: str
-    what: str
-    why: str
-
-
-@dataclass(slots=True)
-class Report:
-    """The outcome of a run. ``known``: the manifests that were here before."""
-
-    blobs: int = 0
-    bytes: int = 0
-    repositories: int = 0
-    manifests: int = 0
-    known: int = 0
-    tags: int = 0
-    removed_tags: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A manifest whose bytes have its digest."""
-
-    digest: Digest
-    manifest: Manifest
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +84,14 @@ class Adoption:
     report: Report = field(default_factory=Report)
 
     async def run(self) -> Report:
-        """Take all that is not here yet. Raises Sealed, Unavailable."""
+        """Take all that is not here yet. Raises Nothing, Running, Sealed, Unavailable."""
+        if await anext(layout.repositories(self.store, self.root), None) is None:
+            raise Nothing(self.root)
+        async with _alone(self.db, self.root):
+            await self._run()
+        return self.report
+
+    async def _run(self) -> None:
         if not self.dry and not await adoptions.begin(self.db, self.root):
             raise Sealed(self.root)
         await adoptions.forget(self.db, self.root)
@@ -111,209 +99,67 @@ class Adoption:
             await adoptions.note(self.db, self.root, dict(batch))
             self.report.blobs += len(batch)
             self.report.bytes += sum(size for _, size in batch)
+        taken: dict[PackageName, str] = {}
         async for repository in layout.repositories(self.store, self.root):
             self.report.repositories += 1
-            await self._take(repository)
-        return self.report
+            await self._take(repository, taken)
 
-    async def _take(self, repository: Repository) -> None:
+    async def _take(self, repository: Repository, taken: dict[PackageName, str]) -> None:
+        """Take a repository; ``taken``: the repository that became a package, by the package's name."""
         for digest in repository.broken:
-            self._find(repository, digest, "its link is broken")
+            self.report.find(repository.name, digest, "its link is broken")
         try:
-            name = self.naming.name_of(repository.name)
-        except InvalidName as error:
-            self._find(repository, "", str(error))
+            name = self._name(repository, taken)
+            package_id = await self._package(name)
+        except (InvalidName, AccountError, _NoPackage) as error:
+            self.report.find(repository.name, "", str(error))
             return
-        try:
-            owner_id = await self.owner_of(name.owner)
-        except AccountError as error:
-            self._find(repository, "", str(error))
-            return
-        if owner_id is None:
-            self._find(repository, "", f"no account {name.owner} is here")
-            return
-        package_id = None
-        if not self.dry:
-            package_id = await packages.ensure(self.db, owner_id, name.image, owner_id, None)
-            if package_id is None:
-                self._find(repository, "", f"the name {name} is retired")
-                return
-        await _Taking(self, repository, name, package_id).run()
-
-    def _find(self, repository: Repository, what: str, why: str) -> None:
-        self.report.findings.append(Finding(repository.name, what, why))
-
-
-class _Taking:
-    """One repository on its way into its package; ``package_id`` None: dry."""
-
-    def __init__(self, adoption: Adoption, repository: Repository, name: PackageName, package_id: int | None) -> None:
-        self._adoption = adoption
-        self._repository = repository
-        self._name = name
-        self._package_id = package_id
-        self._db = adoption.db
-        self._report = adoption.report
-        self._here: set[str] = set()
-        self._pointed: dict[str, Digest] = {}
-        self._named: dict[Digest, list[TagName]] = {}
-
-    async def run(self) -> None:
-        """Take the manifests that are not here, children first, then the tags."""
-        package_id, revisions = self._package_id, self._repository.revisions
-        ours = {} if package_id is None else await adoptions.tags(self._db, package_id, VIA)
-        await self._read_links()
-        self._leave(ours)
-        for tag, digest in self._pointed.items():
-            self._named.setdefault(digest, []).append(TagName(tag))
-        if package_id is not None:
-            for batch in _chunks(revisions, _NOTED):
-                self._here |= await adoptions.known(self._db, package_id, batch)
-        before = frozenset(self._here)
-        self._report.known += len(before)
-        await self._take([digest for digest in revisions if digest not in before])
-        for tag, digest in self._pointed.items():
-            if digest not in self._here:
-                self._find(tag, f"its manifest {digest} was not adopted")
-            elif digest in before and (tag not in ours or ours[tag].digest != digest):
-                await self._point(TagName(tag), digest)
-        await self._remove([tag for tag, now in ours.items() if now.adopted and tag not in self._repository.tags])
-
-    def _leave(self, ours: Mapping[str, Pointed]) -> None:
-        """Leave the tags alone that somebody has written here."""
-        for tag, now in ours.items():
-            if not now.adopted and now.digest != self._pointed.get(tag, now.digest):
-                self._find(tag, "it was written here since, and stays as it is here")
-                del self._pointed[tag]
-
-    async def _take(self, digests: Sequence[Digest]) -> None:
-        nested: list[_Read] = []
-        for batch in _chunks(digests, _BATCH):
-            read = [one for one in await asyncio.gather(*map(self._read, batch)) if one is not None]
-            nested += [one for one in read if one.manifest.children]
-            await self._publish([one for one in read if not one.manifest.children])
-        while ready := [one for one in nested if self._here.issuperset(one.manifest.children)]:
-            for together in _chunks(ready, _BATCH):
-                await self._publish(together)
-            nested = [one for one in nested if one.digest not in self._here]
-        for one in nested:
-            missing = next(child for child in one.manifest.children if child not in self._here)
-            self._find(one.digest, f"its manifest {missing} is missing")
-
-    async def _read_links(self) -> None:
-        """Read what each tag points at."""
-        names = []
-        for tag in self._repository.tags:
-            try:
-                names.append(TagName.parse(tag))
-            except InvalidName as error:
-                self._find(tag, str(error))
-        for batch in _chunks(names, _BATCH):
-            for tag, digest in zip(batch, await asyncio.gather(*map(self._link, batch)), strict=True):
-                if digest is None:
-                    self._find(tag, "its link is broken")
-                else:
-                    self._pointed[tag] = digest
-
-    async def _link(self, tag: str) -> Digest | None:
-        link = self._repository.tags[tag]
-        if link.size > _LINK_MAX:
-            return None
-        try:
-            return Digest.parse((await self._bytes(link.key, link.size)).decode())
-        except (InvalidName, UnicodeDecodeError, ObjectNotFound, ObjectCorrupt):
-            return None
-
-    async def _bytes(self, key: ObjectKey, size: int) -> bytes:
-        async with whole(self._adoption.store, key, size) as reader:
-            return b"".join([chunk async for chunk in reader])
-
-    async def _read(self, digest: Digest) -> _Read | None:
-        try:
-            one = await self._manifest(digest)
-            await self._check_blobs(one.manifest)
-        except (_Unfit, ManifestInvalid, ManifestTooLarge) as error:
-            self._find(digest, str(error))
-            return None
-        return one
-
-    async def _manifest(self, digest: Digest) -> _Read:
-        """Read a manifest. Raises _Unfit, ManifestInvalid, ManifestTooLarge."""
-        root = self._adoption.root
-        size = (await adoptions.sizes(self._db, root, [digest])).get(digest)
-        if size is not None and size > MAX_MANIFEST_BYTES:
-            raise ManifestTooLarge(MAX_MANIFEST_BYTES)
-        try:
-            body = b"" if size is None else await self._bytes(layout.key_of(root, digest), size)
-        except (ObjectNotFound, ObjectCorrupt) as error:
-            raise _Unfit("its bytes are missing") from error
-        if size is None:
-            raise _Unfit("its bytes are missing")
-        if Digest.of(body, digest.algorithm) != digest:
-            raise _Unfit("its bytes have another digest")
-        return _Read(digest, await asyncio.to_thread(parse_manifest, body, None), body)
-
-    async def _check_blobs(self, manifest: Manifest) -> None:
-        """Look whether all blobs of a manifest are in the folder, with the sizes it tells. Raises _Unfit."""
-        found = await adoptions.sizes(self._db, self._adoption.root, manifest.blobs)
-        for blob in manifest.blobs:
-            if blob not in found:
-                raise _Unfit(f"its blob {blob} is missing")
-        for part in filter(None, (manifest.config, *manifest.layers)):
-            if not part.foreign and found[part.digest] != part.size:
-                raise _Unfit(f"its blob {part.digest} has {found[part.digest]} bytes, not {part.size}")
-
-    async def _publish(self, read: Sequence[_Read]) -> None:
-        """Publish manifests whose children are here, with their tags."""
-        if self._package_id is not None and read:
-            blobs = sorted({blob for one in read for blob in (*one.manifest.blobs, *one.manifest.foreign)})
-            grace = self._adoption.grace_seconds
-            await adoptions.take(self._db, self._adoption.root, self._package_id, blobs, grace_seconds=grace)
-            await asyncio.gather(*(self._publish_one(self._package_id, one) for one in read))
-        self._here |= {one.digest for one in read}
-        self._report.manifests += len(read)
-
-    async def _publish_one(self, package_id: int, one: _Read) -> None:
-        named = self._named.get(one.digest, [])
-        push = Push(
-            self._name,
-            one.digest,
-            one.manifest,
-            one.body,
-            named,
-            _ACTOR,
-            origin="",
-            known=False,
-            condition=None,
-            addressed=None,
+        reader = Reader(self.db, self.store, self.root, partial(self.report.find, repository.name))
+        taking = Taking(
+            reader, self.manifests, repository, name, package_id, self.report, grace_seconds=self.grace_seconds
         )
-        await self._adoption.manifests.publish(package_id, push)
-        self._report.tags += len(named)
+        await taking.run()
 
-    async def _point(self, tag: TagName, digest: Digest) -> None:
-        """Point a tag at a manifest that was here before."""
-        package_id = self._package_id
+    def _name(self, repository: Repository, taken: dict[PackageName, str]) -> PackageName:
+        """Return the name of the package. Raises InvalidName, _NoPackage."""
+        name = self.naming.name_of(repository.name)
+        first = taken.setdefault(name, repository.name)
+        if first != repository.name:
+            raise _NoPackage(f"{first} became {name} already: --map one of the two")
+        return name
+
+    async def _package(self, name: PackageName) -> int | None:
+        """Return the id of a package, which is made if need be; None: dry. Raises AccountError, _NoPackage."""
+        owner_id = await self.owner_of(name.owner)
+        if owner_id is None:
+            raise _NoPackage(f"no account {name.owner} is here")
+        if self.dry:
+            return None
+        package_id = await packages.ensure(self.db, owner_id, name.image, owner_id, None)
         if package_id is None:
-            return
+            raise _NoPackage(f"the name {name} is retired")
+        return package_id
 
-        async def work(tx: Transaction) -> bool:
-            return await packages.lock(tx, package_id) is not None and (
-                await tags.put(tx, package_id, tag, digest, _ACTOR) is not None
-            )
 
-        if await self._db.repeat(work, package_id):
-            self._report.tags += 1
-        else:
-            self._find(tag, f"its manifest {digest} is deleted here")
+@asynccontextmanager
+async def _alone(db: Database, root: str) -> AsyncIterator[None]:
+    """Keep other runs of the same folder out while the block runs. Raises Running, Unavailable."""
 
-    async def _remove(self, gone: Sequence[str]) -> None:
-        """Remove the tags that an adoption has made, and the old registry no longer has."""
-        for tag in gone:
-            if self._package_id is not None and await tags.remove(self._db, self._package_id, tag, _ACTOR):
-                self._report.removed_tags += 1
+    async def keep(tx: Transaction) -> None:
+        while True:
+            await asyncio.sleep(_KEEP_SECONDS)
+            await adoptions.lock(tx, root)
 
-    def _find(self, what: str, why: str) -> None:
-        self._report.findings.append(Finding(self._repository.name, what, why))
+    try:
+        async with db.transaction() as tx:
+            if not await adoptions.lock(tx, root):
+                raise Running(root)
+            async with asyncio.TaskGroup() as group:
+                kept = group.create_task(keep(tx))
+                yield
+                kept.cancel()
+    except ExceptionGroup as failed:  # the block, or the connection that holds the lock
+        raise failed.exceptions[0] from None
 
 
 async def seal(db: Database, root: str) -> None:
@@ -324,12 +170,6 @@ async def seal(db: Database, root: str) -> None:
 
     if not await db.repeat(work):
         raise NotBegun(root)
-
-
-def _chunks(items: Iterable[_T], size: int) -> Iterable[list[_T]]:
-    left = iter(items)
-    while batch := list(islice(left, size)):
-        yield batch
 
 
 async def _batches(items: AsyncIterator[_T], size: int) -> AsyncIterator[list[_T]]:

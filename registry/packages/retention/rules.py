@@ -8,9 +8,10 @@ import msgspec
 from registry.errors import Conflict, NotFound
 from registry.packages.retention import policy as language
 from registry.packages.retention.policy import Policy, Schedule
-from storage.metadata import retention
-from storage.metadata.database import Database
+from storage.metadata import accounts, retention
+from storage.metadata.database import Database, Transaction
 from storage.metadata.events import Actor
+from storage.metadata.query import Executor
 from storage.metadata.retention import StoredPlan, StoredPolicy
 
 _NAME_MAX: Final = 100
@@ -69,33 +70,41 @@ class Retention:
 
     async def policy(self, owner_id: int, policy_id: int) -> StoredPolicy:
         """Return a policy. Raises NotFound."""
-        found = await retention.policy(self.db, owner_id, policy_id)
-        if found is None:
-            raise NotFound
-        return found
+        return await _known(self.db, owner_id, policy_id)
 
     async def create(self, owner_id: int, new: NamedPolicy, actor: Actor) -> StoredPolicy:
         """Store a policy. Raises Invalid, PolicyNameTaken."""
         body = stored(new)
-        made = await retention.create_policy(
-            self.db, owner_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
-        )
-        if made is None:
-            raise PolicyNameTaken(new.name)
-        return made
+
+        async def work(tx: Transaction) -> StoredPolicy:
+            await accounts.hold(tx, owner_id)
+            made = await retention.create_policy(
+                tx, owner_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
+            )
+            if made is None:
+                raise PolicyNameTaken(new.name)
+            return made
+
+        return await self.db.repeat(work)
 
     async def update(self, owner_id: int, policy_id: int, new: NamedPolicy, actor: Actor) -> StoredPolicy:
         """Change a policy; one that is so already stays as it is. Raises Invalid, PolicyNameTaken, NotFound."""
-        body, before = stored(new), await self.policy(owner_id, policy_id)
+        body = stored(new)
         asked = new.name, new.schedule, new.enabled, msgspec.json.decode(body)
-        if asked == (before.name, before.schedule, before.enabled, document(before)):
-            return before
-        done = await retention.update_policy(
-            self.db, owner_id, policy_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
-        )
-        if done is None:
-            raise PolicyNameTaken(new.name)
-        return done
+
+        async def work(tx: Transaction) -> StoredPolicy:
+            await accounts.hold(tx, owner_id)
+            before = await _known(tx, owner_id, policy_id)
+            if asked == (before.name, before.schedule, before.enabled, document(before)):
+                return before
+            done = await retention.update_policy(
+                tx, owner_id, policy_id, new.name, body, new.schedule, enabled=new.enabled, actor=actor
+            )
+            if done is None:
+                raise PolicyNameTaken(new.name)
+            return done
+
+        return await self.db.repeat(work)
 
     async def delete(self, owner_id: int, policy_id: int, actor: Actor) -> None:
         """Delete a policy. Raises NotFound."""
@@ -107,18 +116,23 @@ class Retention:
 
         A plan of a stored policy that is queued already is the one.
         """
-        if isinstance(wanted, int):
-            found = await self.policy(owner_id, wanted)
-            queued = await retention.queued_plan(self.db, found.id)
-            if queued is not None and queued.body == found.body:
-                return queued
-            policy_id, body = found.id, found.body
-        else:
-            policy_id, body = None, rendered(wanted)
-        made = await retention.make_plan(self.db, owner_id, policy_id, body, actor)
-        if made is None:
-            raise TooManyPlans
-        return made
+        given = wanted if isinstance(wanted, int) else rendered(wanted)
+
+        async def work(tx: Transaction) -> StoredPlan:
+            await accounts.hold(tx, owner_id)
+            if isinstance(given, str):
+                made = await retention.make_plan(tx, owner_id, None, given, actor)
+            else:
+                found = await _known(tx, owner_id, given)
+                queued = await retention.queued_plan(tx, found.id)
+                if queued is not None and queued.body == found.body:
+                    return queued
+                made = await retention.make_plan(tx, owner_id, found.id, found.body, actor)
+            if made is None:
+                raise TooManyPlans
+            return made
+
+        return await self.db.repeat(work)
 
     async def plans(self, owner_id: int, *, before: int | None, limit: int) -> list[StoredPlan]:
         """List the plans of an owner, the newest first."""
@@ -144,6 +158,14 @@ class Retention:
         if done is None:
             raise PlanNotReady((await self.planned(owner_id, plan_id)).state, state)
         return done
+
+
+async def _known(db: Executor, owner_id: int, policy_id: int) -> StoredPolicy:
+    """Return a policy of an owner. Raises NotFound."""
+    found = await retention.policy(db, owner_id, policy_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def stored(new: NamedPolicy) -> str:

@@ -38,7 +38,8 @@ def key(token_id: int | None, package: PackageName, reference: str) -> tuple[str
 class _FastThenFull(SnapshotCache[Row]):
     """Answer with the fast query, and with the full one where the fast query leaves the role open, or did before.
 
-    The set of such callers is a hint: a caller missing from it costs one more query, never a wrong answer.
+    Of a service account, whom the fast query does not know, the third one tells all. The memory of such callers is a
+    hint: a caller missing from it costs one more query, never a wrong answer.
     """
 
     def __init__(
@@ -46,33 +47,42 @@ class _FastThenFull(SnapshotCache[Row]):
         db: Database,
         fast: Query[Row],
         full: Query[Row],
+        keyless: Query[Row] | None,
         tasks: asyncio.TaskGroup,
         known: int = KNOWN_ROWS,
     ) -> None:
         super().__init__(db, fast, tasks, known)
         self._full = SnapshotCache(db, full, tasks, known)
-        self._unsettled: set[Key] = set()
+        self._keyless = None if keyless is None else SnapshotCache(db, keyless, tasks, known)
+        self._unsettled: dict[Key, SnapshotCache[Row]] = {}
 
     @property
     def counts(self) -> tuple[int, int]:
         (asked, read), (again, read_again) = super().counts, self._full.counts
-        return asked + again, read + read_again
+        keyless, read_keyless = (0, 0) if self._keyless is None else self._keyless.counts
+        return asked + again + keyless, read + read_again + read_keyless
 
     def ask(self, key: Key, answer: Answer[Row]) -> None:
-        if key[:3] in self._unsettled:
-            self._full.ask(key, answer)
+        after = self._unsettled.get(key[:3])
+        if after is not None:
+            after.ask(key, answer)
         else:
             super().ask(key, answer)
 
     def _found(self, key: Key, row: Row, answers: list[Answer[Row]]) -> None:
-        if row.role != NEEDS_FULL_QUERY:
+        after: SnapshotCache[Row] | None = None
+        if row.role == NEEDS_FULL_QUERY:
+            after = self._full
+        elif not row.token_usable and key[0].startswith("-"):
+            after = self._keyless
+        if after is None:
             super()._found(key, row, answers)
             return
         if len(self._unsettled) >= _UNSETTLED_MAX:
             self._unsettled.clear()
-        self._unsettled.add(key[:3])
+        self._unsettled[key[:3]] = after
         for answer in answers:
-            self._full.ask(key, answer)
+            after.ask(key, answer)
 
 
 class Lookups:
@@ -80,12 +90,18 @@ class Lookups:
 
     def __init__(self, db: Database, tasks: asyncio.TaskGroup) -> None:
         self._db = db
-        self.tags: Final = _FastThenFull(db, manifests.BY_TAG_FAST, manifests.BY_TAG, tasks)
-        self.digests: Final = _FastThenFull(db, manifests.BY_DIGEST_FAST, manifests.BY_DIGEST, tasks)
-        self.blobs: Final = _FastThenFull(db, blobs.LOCATE_FAST, blobs.LOCATE, tasks, _BLOBS_KNOWN)
+        self.tags: Final = _FastThenFull(db, manifests.BY_TAG_FAST, manifests.BY_TAG, manifests.BY_TAG_KEYLESS, tasks)
+        self.digests: Final = _FastThenFull(
+            db, manifests.BY_DIGEST_FAST, manifests.BY_DIGEST, manifests.BY_DIGEST_KEYLESS, tasks
+        )
+        self.blobs: Final = _FastThenFull(
+            db, blobs.LOCATE_FAST, blobs.LOCATE, blobs.LOCATE_KEYLESS, tasks, _BLOBS_KNOWN
+        )
         self.known: Final = Known()
-        self._sessions = _FastThenFull(db, sessions.FIND_FAST, sessions.FIND, tasks)
-        self._standings = _FastThenFull(db, packages.ACCESS_FACTS_FAST, packages.ACCESS_FACTS, tasks)
+        self._sessions = _FastThenFull(db, sessions.FIND_FAST, sessions.FIND, None, tasks)
+        self._standings = _FastThenFull(
+            db, packages.ACCESS_FACTS_FAST, packages.ACCESS_FACTS, packages.ACCESS_FACTS_KEYLESS, tasks
+        )
         self._tokens = SnapshotCache(db, tokens.BY_HASH, tasks)
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bodies_bytes = 0

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
@@ -149,11 +149,11 @@ class LocalStore:
             found = Span(0, size) if span is None else span
             yield _Reader(Source(file.fileno(), found.start, found.size), found, size, self._disk)
 
-    async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
+    async def presign(self, *_: object, **__: object) -> None:
         """Return None: there is no URL of a local disk."""
         return
 
-    def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> None:  # noqa: ARG002
+    def presign_now(self, *_: object, **__: object) -> None:
         """None: nobody else can read this disk."""
         return
 

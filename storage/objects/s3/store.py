@@ -163,17 +163,24 @@ class S3Store:
         finally:
             reader.close()
 
-    async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> str:
+    async def presign(self, key: ObjectKey, *, ttl: timedelta, content_type: str, endpoint: str | None = None) -> str:
         """A URL for GET, not HEAD, that answers with ``content_type``; no request is made. Raises ValueError by ttl."""
-        return self._presigned(await self._wire.credentials(), key, ttl, content_type)
+        return self._presigned(await self._wire.credentials(), key, ttl, content_type, endpoint)
 
-    def presign_now(self, key: ObjectKey, *, ttl: timedelta, content_type: str) -> str | None:
+    def presign_now(
+        self, key: ObjectKey, *, ttl: timedelta, content_type: str, endpoint: str | None = None
+    ) -> str | None:
         """Presign without waiting; None: the credentials have to be renewed first."""
         credentials = self._wire.credentials_at_hand()
-        return None if credentials is None else self._presigned(credentials, key, ttl, content_type)
+        return None if credentials is None else self._presigned(credentials, key, ttl, content_type, endpoint)
 
-    def _presigned(self, credentials: Credentials, key: ObjectKey, ttl: timedelta, content_type: str) -> str:
-        request = Request("GET", self._public, self._public.path(key), {"response-content-type": content_type})
+    def _presigned(
+        self, credentials: Credentials, key: ObjectKey, ttl: timedelta, content_type: str, endpoint: str | None
+    ) -> str:
+        address = self._public
+        if endpoint is not None:
+            address = Address.of(endpoint, self._settings.bucket, path_style=self._settings.path_style)
+        request = Request("GET", address, address.path(key), {"response-content-type": content_type})
         return self._wire.signer.presigned(credentials, request, self._wire.now(), ttl)
 
     async def stat(self, key: ObjectKey) -> ObjectInfo:

@@ -1,6 +1,6 @@
 """Answers about packages, versions, tags and who may use them."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -48,6 +48,10 @@ class FoundPackage(Package):
     score: float
 
 
+#: By what accounts make changes; a mirror stores what its upstream has.
+WAYS: Final = ("classic", "fine_grained", "workflow", "workspace", "session", "policy", "mirror")
+
+
 class PackageSearch(TypedDict):
     """A page of a search."""
 
@@ -62,9 +66,7 @@ class Pusher(TypedDict):
     id: Id | None
     login: str | None
     url: Url | None
-    via: Annotated[
-        str, Meta(extra_json_schema={"enum": ["classic", "fine_grained", "workflow", "workspace", "session", "policy"]})
-    ]
+    via: Annotated[str, Meta(extra_json_schema={"enum": list(WAYS)})]
     token: Annotated[
         str | None, Meta(description="The name of the token, or its repository; told to admins of the package only.")
     ]

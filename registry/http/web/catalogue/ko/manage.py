@@ -237,6 +237,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "by a workflow": "워크플로",
     "by a workspace": "작업 영역",
     "by the operator": "운영자",
+    "by the mirror": "미러",
     "goes along": "함께 삭제",
     "in these pages": "웹 페이지에서",
     "one version": "버전 1개",
