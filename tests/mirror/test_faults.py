@@ -8,7 +8,7 @@ import pytest
 
 from tests.mirror.conftest import Mirrored
 from tests.mirror.test_mirror import BLOBS, MANIFESTS, parts, pull
-from tests.support.server import Answer, basic, until
+from tests.support.server import Answer, basic, running, until
 
 
 async def manifest(mirrored: Mirrored, reference: str = "1", token: str | None = None) -> Answer:
@@ -207,3 +207,19 @@ async def test_no_blob_is_fetched_that_no_manifest_names(mirrored: Mirrored) -> 
     found = await mirrored.registry.call("GET", f"{BLOBS}/{other}", mirrored.member)
     assert (found.status, found.code) == (404, "BLOB_UNKNOWN")
     assert mirrored.upstream.count("blobs") == 0
+
+
+async def test_processes_that_start_while_the_upstream_is_away_serve_what_is_here(
+    mirrored: Mirrored, env: dict[str, str]
+) -> None:
+    digest = await mirrored.push("app", size=300_000)
+    found = (await pull(mirrored, mirrored.member))[0]
+    await mirrored.set("tag_seconds = 0")
+    mirrored.upstream.status = 500
+    async with running({**env, "MOORAGE_EGRESS_ALLOW": "127.0.0.0/8"}) as other:
+        again = await other.call("GET", f"{MANIFESTS}/1", mirrored.member)
+        assert (again.status, again.headers["Docker-Content-Digest"]) == (200, digest)
+        assert again.headers["Warning"].startswith('111 - "docker.io: 500')
+        for part in parts(found):
+            assert (await other.call("GET", f"{BLOBS}/{part}", mirrored.member)).status == 200
+        assert (await other.call("GET", f"{MANIFESTS}/unknown", mirrored.member)).status == 503
