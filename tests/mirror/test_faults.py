@@ -176,6 +176,15 @@ async def test_bytes_come_while_they_are_fetched(mirrored: Mirrored) -> None:
     assert mirrored.upstream.count(f"GET blobs/{layer}") == 1
 
 
+async def test_a_slow_upstream_is_no_failure(mirrored: Mirrored) -> None:
+    await mirrored.push("app", size=1_500_000)
+    mirrored.upstream.pace = 1024 * 1024
+    began = time.monotonic()
+    await asyncio.gather(*(pull(mirrored, mirrored.member) for _ in range(8)))
+    assert time.monotonic() - began > 1
+    assert mirrored.upstream.count("blobs") == 2
+
+
 async def test_an_upstream_that_breaks_off_is_asked_for_the_rest(mirrored: Mirrored) -> None:
     size = 3_000_000
     await mirrored.push("app", size=size)
