@@ -8,6 +8,7 @@ from registry.jobs.collect_garbage import collect_garbage
 from registry.jobs.count_usage import fold_usage, note_usage, recount_usage
 from registry.jobs.delete_objects import delete_objects
 from registry.jobs.deliver_hooks import deliver_hooks
+from registry.jobs.evict_mirrors import evict_mirrors
 from registry.jobs.expire_uploads import expire_uploads
 from registry.jobs.forget_deliveries import forget_deliveries
 from registry.jobs.forget_mirror_answers import forget_mirror_answers
@@ -38,6 +39,7 @@ SCHEDULE: Final[dict[str, tuple[Job, float]]] = {
     "deliver_hooks": (deliver_hooks, 0.5),
     "forget_deliveries": (forget_deliveries, 300.0),
     "forget_mirror_answers": (forget_mirror_answers, 300.0),
+    "evict_mirrors": (evict_mirrors, 3600.0),
     "reseal_hooks": (reseal_hooks, 600.0),
     "seal_events": (seal_events, 60.0),
     "turn_events": (turn_events, 3600.0),

@@ -39,6 +39,8 @@ _FETCH_SECONDS: Final = 6 * 3600.0
 #: How often a process looks how far another one is: by the spool of their node, and in PostgreSQL.
 _SPOOL_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 0.25
+#: So often in a row a session may be neither had nor held by another: its package is gone.
+_BUSY_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Fetch:
     stored: bool = False
     error: RegistryError | StorageError | None = None
     readers: int = 0
+    busy: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -181,6 +184,7 @@ class MirrorBlobs:
         if found.rests > 0:
             raise UpstreamError.of(found.kind, found.why, math.ceil(found.rests))
         if found.open and found.leased and found.upload is not None:
+            fetch.busy = 0
             await self._follow(fetch, found.upload)
             return False
         upload = found.upload if found.open else await self._begun(place)
@@ -188,7 +192,10 @@ class MirrorBlobs:
             return False  # another process was faster
         try:
             await self._fetch(fetch, upload)
-        except (UploadBusy, UploadExpired, BlobUploadUnknown):
+        except (UploadBusy, UploadExpired, BlobUploadUnknown) as error:
+            fetch.busy += 1
+            if fetch.busy > _BUSY_MAX:
+                raise Unavailable("the fetch cannot be had") from error
             await asyncio.sleep(_SPOOL_SECONDS)  # another process is at it, or was
             return False
         return True

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 #: How often a process looks which mirrors there are.
 _LOOK_SECONDS: Final = 5.0
+_START_SECONDS: Final = 1.0
 #: How long an upstream may take to tell of a tag that is here, and to give a manifest.
 _PATIENCE_SECONDS: Final = 2.0
 _FIRST_SECONDS: Final = 10.0
@@ -259,15 +260,19 @@ def _stale(mirror: Mirror, failure: UpstreamError, age: float | None) -> Stale:
 @asynccontextmanager
 async def watching(mirroring: Mirroring) -> AsyncIterator[Mirroring]:
     """Keep the list of mirrors within the block; at its end what is being fetched is left to others."""
+    looked = asyncio.Event()
 
     async def watch() -> None:
         while True:
             with suppress(Unavailable):
                 await mirroring.look()
+            looked.set()
             await asyncio.sleep(_LOOK_SECONDS)
 
     task = asyncio.get_running_loop().create_task(watch())
     try:
+        with suppress(TimeoutError):  # a process that has just started knows its mirrors, if PostgreSQL is there
+            await asyncio.wait_for(looked.wait(), _START_SECONDS)
         yield mirroring
     finally:
         task.cancel()

@@ -1,6 +1,7 @@
 """The mirrors of a registry: which organization is one, of what, and with which credentials."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -106,6 +107,19 @@ class Mirrors:
         row = await mirrors.of_owner(self.db, owner_id)
         return None if row is None else opened(self.sealing, row)
 
+    async def reseal(self) -> int:
+        """Seal with the first key of the settings what a former one has sealed; returns the number of mirrors."""
+        done, last = 0, 0
+        if not self.sealing.renews:
+            return done
+        while found := await mirrors.sealed_behind(self.db, last, _AT_ONCE):
+            last = found[-1].owner_id
+            for one in found:
+                with suppress(SealBroken):
+                    renewed = self.sealing.renewed(_what(one.owner_id), one.secret)
+                    done += 0 if renewed is None else await mirrors.reseal(self.db, one, renewed)
+        return done
+
     async def every(self) -> list[Mirror]:
         """Return all mirrors."""
         return [opened(self.sealing, row) for row in await mirrors.every(self.db)]
@@ -115,5 +129,6 @@ def _what(owner_id: int) -> str:
     return f"mirror {owner_id}"
 
 
+_AT_ONCE: Final = 100
 #: Who may cause the first fetch of an image.
 FETCH_BY: Final = ("read", "write", "anonymous")

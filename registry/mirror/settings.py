@@ -126,16 +126,20 @@ class MirrorSettings:
             raise Invalid(f"The upstream {new.url} cannot be used: {error.why}.") from error
 
     def _check_names(self, new: Mirror, found: Mirror | None, *, may_name: bool) -> None:
-        """Names are of the whole registry: an administrator gives them, an owner may put them away. Raises Denied."""
+        """Names are of the whole registry: an administrator gives them, and says what they stand for. Raises Denied.
+
+        An owner may put them away.
+        """
         if may_name:
             return
         aliases, hosts = (found.aliases, found.hosts) if found is not None else ((), ())
-        added = [*set(new.aliases).difference(aliases), *set(new.hosts).difference(hosts)]
-        if added:
+        is_added = not (set(aliases).issuperset(new.aliases) and set(hosts).issuperset(new.hosts))
+        is_led_elsewhere = found is not None and found.url != new.url and bool(new.aliases or new.hosts)
+        if is_added or is_led_elsewhere:
             raise Denied(
                 "a site administrator",
                 ["owner of the organization"],
-                "Leave aliases and hosts as they are, or ask an administrator of this registry.",
+                "Leave the names and what they stand for as they are, or ask an administrator of this registry.",
                 "names that stand for another registry are of the whole installation",
             )
 

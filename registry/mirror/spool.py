@@ -16,7 +16,7 @@ from typing import Final
 
 from storage.names import UploadId
 
-_CHUNK_BYTES: Final = 256 * 1024
+_CHUNK_BYTES: Final = 128 * 1024  # of each client that reads, in memory
 #: Room that is left to others on the disk of the spool.
 _SPARE_BYTES: Final = 256 * 1024 * 1024
 #: Files that nobody has written to for so long are of fetches that ended elsewhere.

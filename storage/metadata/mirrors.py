@@ -132,7 +132,10 @@ _PUT: Final = select(
                allow = excluded.allow, deny = excluded.deny, tag_seconds = excluded.tag_seconds,
                stale_seconds = excluded.stale_seconds, missing_seconds = excluded.missing_seconds,
                fetch_by = excluded.fetch_by, idle_days = excluded.idle_days, max_bytes = excluded.max_bytes,
-               paused = excluded.paused, changed_at = now()
+               paused = excluded.paused,
+               changed_at = CASE WHEN $18 AND {_told("excluded", "$3::text[]", "$4::text[]")}
+                                          = (SELECT {_told("old", "old.aliases", "old.hosts")} FROM old)
+                                 THEN mirrors.changed_at ELSE now() END
         RETURNING *
     ), recorded AS ({
         events.note(

@@ -35,19 +35,14 @@ def _command(name: str, host: str, folder: Path, upstream: str | None) -> list[s
         path.write_text(_DISTRIBUTION.format(folder=folder, host=host, proxy=proxy))
         return ["registry", "serve", str(path)]
     address, _, port = host.rpartition(":")
-    told = {
+    told: dict[str, object] = {
         "storage": {"rootDirectory": str(folder / port)},
         "http": {"address": address, "port": port, "compat": ["docker2s2"]},
         "log": {"level": "error"},
-        "extensions": {
-            "sync": {
-                "enable": True,
-                "registries": [
-                    {"urls": [upstream], "onDemand": True, "tlsVerify": False, "content": [{"prefix": "**"}]}
-                ],
-            }
-        },
     }
+    if upstream is not None:
+        of = {"urls": [upstream], "onDemand": True, "tlsVerify": False, "content": [{"prefix": "**"}]}
+        told["extensions"] = {"sync": {"enable": True, "registries": [of]}}
     path = folder / f"{port}.json"
     path.write_bytes(orjson.dumps(told))
     return ["zot", "serve", str(path)]

@@ -119,5 +119,5 @@ async def test_another_process_goes_on_where_a_killed_one_was(
         async with asyncio.timeout(60):
             got = await asyncio.gather(*clients)
         assert {"sha256:" + hashlib.sha256(body).hexdigest() for body in got} == {layer}
-        assert upstream.count(f"blobs/{layer}") == 2
+        assert upstream.count(f"blobs/{layer}") >= 2
         assert upstream.sent < 1.5 * size

@@ -8,7 +8,7 @@ import pytest
 
 from tests.mirror.conftest import Mirrored
 from tests.mirror.test_mirror import BLOBS, MANIFESTS, parts, pull
-from tests.support.server import Answer, basic, until
+from tests.support.server import Answer, basic, running, until
 
 
 async def manifest(mirrored: Mirrored, reference: str = "1", token: str | None = None) -> Answer:
@@ -176,6 +176,15 @@ async def test_bytes_come_while_they_are_fetched(mirrored: Mirrored) -> None:
     assert mirrored.upstream.count(f"GET blobs/{layer}") == 1
 
 
+async def test_a_slow_upstream_is_no_failure(mirrored: Mirrored) -> None:
+    await mirrored.push("app", size=1_500_000)
+    mirrored.upstream.pace = 1024 * 1024
+    began = time.monotonic()
+    await asyncio.gather(*(pull(mirrored, mirrored.member) for _ in range(8)))
+    assert time.monotonic() - began > 1
+    assert mirrored.upstream.count("blobs") == 2
+
+
 async def test_an_upstream_that_breaks_off_is_asked_for_the_rest(mirrored: Mirrored) -> None:
     size = 3_000_000
     await mirrored.push("app", size=size)
@@ -198,3 +207,19 @@ async def test_no_blob_is_fetched_that_no_manifest_names(mirrored: Mirrored) -> 
     found = await mirrored.registry.call("GET", f"{BLOBS}/{other}", mirrored.member)
     assert (found.status, found.code) == (404, "BLOB_UNKNOWN")
     assert mirrored.upstream.count("blobs") == 0
+
+
+async def test_processes_that_start_while_the_upstream_is_away_serve_what_is_here(
+    mirrored: Mirrored, env: dict[str, str]
+) -> None:
+    digest = await mirrored.push("app", size=300_000)
+    found = (await pull(mirrored, mirrored.member))[0]
+    await mirrored.set("tag_seconds = 0")
+    mirrored.upstream.status = 500
+    async with running({**env, "MOORAGE_EGRESS_ALLOW": "127.0.0.0/8"}) as other:
+        again = await other.call("GET", f"{MANIFESTS}/1", mirrored.member)
+        assert (again.status, again.headers["Docker-Content-Digest"]) == (200, digest)
+        assert again.headers["Warning"].startswith('111 - "docker.io: 500')
+        for part in parts(found):
+            assert (await other.call("GET", f"{BLOBS}/{part}", mirrored.member)).status == 200
+        assert (await other.call("GET", f"{MANIFESTS}/unknown", mirrored.member)).status == 503

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from auth.sealing import Sealing
+from registry.mirror.mirrors import Mirrors
 from storage.metadata.database import Database
 from tests.support.api import Acme, acme
 from tests.support.server import Registry, running
@@ -127,6 +129,17 @@ async def test_the_password_is_kept_for_the_same_upstream_and_told_to_nobody(set
     assert pusher not in str(log)
 
 
+async def test_a_password_is_sealed_anew_when_the_key_changes(setting: Setting) -> None:
+    pusher = await setting.origin.user("library")
+    await setting.put(setting.people.owner, 201, username="library", password=pusher)
+    old, new = setting.people.registry.services.settings.secrets[0], b"another key of the settings"
+    assert await Mirrors(setting.db, Sealing([old])).reseal() == 0
+    both = Mirrors(setting.db, Sealing([new, old]))
+    assert [await both.reseal() for _ in range(2)] == [1, 0]
+    (found,) = await Mirrors(setting.db, Sealing([new])).every()
+    assert (found.password, found.is_locked) == (pusher, False)
+
+
 async def test_names_are_of_the_whole_registry(setting: Setting) -> None:
     people = setting.people
     denied = await setting.put(people.owner, 403, aliases=["docker.io"])
@@ -135,7 +148,9 @@ async def test_names_are_of_the_whole_registry(setting: Setting) -> None:
     names = {"aliases": ["docker.io", "registry-1.docker.io"], "hosts": ["hub.example:5000"]}
     made = await setting.put(people.admin, 201, **names)
     assert (made["aliases"], made["hosts"]) == (names["aliases"], names["hosts"])
-    # An owner leaves them as they are, or puts them away.
+    # An owner leaves them as they are, or puts them away; where they lead is not up to an owner either.
+    elsewhere = {"url": setting.upstream.url.replace("127.0.0.1", "localhost"), "aliases": ["docker.io"]}
+    await people.ok("PUT", MIRROR, people.owner, elsewhere, 403)
     assert (await setting.put(people.owner, 200, aliases=["registry-1.docker.io", "docker.io"]))["hosts"] == []
     await people.ok("POST", "/admin/organizations", people.admin, {"login": "other", "admin": "admin"}, 201)
     for taken in ({"aliases": ["DOCKER.io"]}, {"aliases": ["quay.io", "docker.io"]}):

@@ -80,7 +80,13 @@ def arguments(world: World) -> dict[str, list[Arguments]]:
         **_administration(s),
         **hooks.arguments(s.org_id, s.repository, s.package, s.version, *s.actor),
         **mirrors.arguments(
-            s.world.users + 7, s.stranger, s.package, digest("m", 10 * s.package + 3), digest("w", s.package), s.upload
+            *s.actor,
+            s.world.users + 7,
+            s.stranger,
+            s.package,
+            digest("m", 10 * s.package + 3),
+            digest("w", s.package),
+            s.upload,
         ),
         **_sign_in(s),
         **_retention(s),

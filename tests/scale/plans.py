@@ -42,6 +42,7 @@ ALLOWED: Final = {
     "usage_counts._FOLD": "folds 1,000 deltas, in a job; of each digest it looks at 100 links or at the owner's packages",
     "retention_contents._LOSSES": "goes through the events of one package, 10,000 at a time, for a worker",
     "retention_contents._TAGS": "goes through the tags of one package, 10,000 at a time, for a worker",
+    "mirror_evictions._IDLE": "goes through the versions of one mirror, in a job, once an hour",
     "usage._OF_OWNER": "adds up the blobs of an account, 200,000 at most, where somebody asks for that",
     "usage._OF_PACKAGE": "adds up the blobs of a package, 200,000 at most, where somebody asks for that",
     "repository_lists._MINE": "counted as far as 10,000, and sorted to be so",

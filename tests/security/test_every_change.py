@@ -157,6 +157,8 @@ OF_PAGES: Final[dict[str, set[str]]] = {
     f"{_ORG}/settings": {"org.update"},
     f"{_ORG}/settings/tag-rules": {"tag_rule.create"},
     f"{_ORG}/settings/tag-rules/{{rule}}": {"tag_rule.update"},
+    f"{_ORG}/settings/mirror": {"mirror.update"},
+    f"{_ORG}/settings/mirror/remove": {"mirror.destroy"},
     f"{_ORG}/settings/clusters": {"cluster.create"},
     f"{_ORG}/settings/clusters/{{cluster}}": {"cluster_grant.create"},
     f"{_ORG}/settings/clusters/{{cluster}}/delete": {"cluster.destroy"},

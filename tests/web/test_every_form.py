@@ -11,6 +11,7 @@ from tests.support.manage import Managed, administered, change, managed
 from tests.support.pages import Pages
 from tests.support.people import browser
 from tests.support.server import Registry
+from tests.support.world import UPSTREAM
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ async def _ruled(world: Managed) -> None:
     rule = {"tags": ["held"], "forbid": ["move"]}
     answer = await world.registry.call("PUT", "/api/v3/orgs/acme/tag-rules/held", world.token, json=rule)
     assert answer.status == 201, answer.body
+
+
+async def _mirrored(world: Managed) -> None:
+    insert = "INSERT INTO mirrors (owner_id, url) SELECT id, $1 FROM accounts WHERE login = 'acme'"
+    await world.registry.services.db.execute(insert, UPSTREAM)
 
 
 _CLUSTER = {"issuer": "https://cluster.example"}
@@ -94,6 +100,8 @@ FORMS: dict[str, Form] = {
         f"{_ORG}/settings/tag-rules", {"name": "releases", "tags": "v*", "forbid": "move"}
     ),
     f"{_O}/settings/tag-rules/{{rule}}": Form(f"{_ORG}/settings/tag-rules/held", {"change": "disable"}),
+    f"{_O}/settings/mirror": Form(f"{_ORG}/settings/mirror", {"url": UPSTREAM, "tag_seconds": "60"}),
+    f"{_O}/settings/mirror/remove": Form(f"{_ORG}/settings/mirror/remove", {}),
     f"{_O}/settings/clusters": Form(f"{_ORG}/settings/clusters", {"name": "prod", **_CLUSTER}),
     f"{_O}/settings/clusters/{{cluster}}": Form(f"{_ORG}/settings/clusters/prod", {"namespace": "team-*"}),
     f"{_O}/settings/clusters/{{cluster}}/delete": Form(f"{_ORG}/settings/clusters/prod/delete", {}),
@@ -128,6 +136,8 @@ _BEFORE: dict[str, Callable[[Managed], Awaitable[None]]] = {
     f"{_P}/settings/inheritance": _linked,
     f"{_P}/restore": _deleted,
     f"{_O}/settings/tag-rules/{{rule}}": _ruled,
+    f"{_O}/settings/mirror": _mirrored,
+    f"{_O}/settings/mirror/remove": _mirrored,
     **{f"{_O}/settings/clusters/{{cluster}}{rest}": _registered for rest in ("", "/delete")},
     **{f"{_O}/hooks/{{hook}}{rest}": _hooked for rest in ("", "/pings", "/delete", "/deliveries/{delivery}")},
     f"{_O}/retention/delete": _policy,

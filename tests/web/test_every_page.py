@@ -116,6 +116,7 @@ PAGES: dict[str, Page] = {
     f"{_O}/settings": Page(MANAGE),
     f"{_O}/settings/delete": Page(MANAGE),
     f"{_O}/settings/tag-rules": Page(MANAGE),
+    f"{_O}/settings/mirror": Page(MANAGE),
     f"{_O}/settings/clusters": Page(MANAGE),
     f"{_O}/settings/clusters/{{cluster}}/delete": Page(MANAGE),
     f"{_O}/people/remove": Page(READ, "/acme/-/people/remove?login=rita"),
