@@ -22,7 +22,7 @@ from tests.support.processes import serving
 from tests.support.server import Registry, running
 from tests.support.upstream import Upstream, upstream_before
 
-pytestmark = pytest.mark.mirror
+pytestmark = [pytest.mark.mirror, pytest.mark.timeout(900)]
 
 _MIB = 1024 * 1024
 _CLIENTS, _REPLICAS, _LAYERS, _LAYER_BYTES = 100, 3, 10, 2 * _MIB

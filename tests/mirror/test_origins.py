@@ -13,7 +13,7 @@ from tests.mirror.conftest import mirror_at
 from tests.support.server import Registry, running
 from tests.support.upstream import upstream_before
 
-pytestmark = pytest.mark.mirror
+pytestmark = [pytest.mark.mirror, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("name", ["distribution", "zot"])
