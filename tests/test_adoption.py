@@ -206,8 +206,15 @@ async def test_a_second_run_at_once_is_refused(
     db = registry.services.db
     async with db.transaction() as tx:
         assert await adoptions.lock(tx, shelf.root)
-        code, said = await moorage(env, "adopt")
-        assert (code, said) == (1, f"moorage: Another moorage adopt is taking {shelf.root}. Wait until it has ended.")
+        child = await started(env, "adopt")
+        async with asyncio.TaskGroup() as group:
+            ended = group.create_task(child.communicate())
+            while not ended.done():  # the database ends a transaction that is idle for long
+                assert await adoptions.lock(tx, shelf.root)
+                await asyncio.wait([ended], timeout=1)
+        said = ended.result()[0].decode().strip()
+        refused = f"moorage: Another moorage adopt is taking {shelf.root}. Wait until it has ended."
+        assert (child.returncode, said) == (1, refused)
     assert (await adopt(env))["manifests"] == 1
 
 

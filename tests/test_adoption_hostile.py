@@ -12,6 +12,8 @@ from tests.support.server import Registry
 from tests.support.shelved import Shelf
 from tests.support.tcp import TcpProxy
 
+pytestmark = pytest.mark.timeout(240)  # each runs the command, on a machine that may be busy
+
 
 @pytest.fixture
 async def token(registry: Registry) -> str:
@@ -162,9 +164,8 @@ async def test_verify_reads_all_and_finds_what_is_wrong(
     await shelf.image("team/app", "rotten", layers=(b"a bad layer",))
     bad = await shelf.blob(b"a bad layer")
     await shelf.store.put(shelf.key(bad), [b"a bat layer"])
-    blobs = (await adopt(env, "--dry-run"))["blobs"]
     report = await adopt(env, "--verify", "--dry-run", status=1)
-    assert (report["verified"], report["blobs"]) == (blobs - 1, blobs)
+    assert report["verified"] == report["blobs"] - 1
     told = why(report)
     assert told.pop(f":{bad[:15]}") == "its bytes have another digest"
     assert f"the bytes of its blob {bad} have another digest" in told.values()
@@ -172,9 +173,6 @@ async def test_verify_reads_all_and_finds_what_is_wrong(
     assert await digest_of(registry, "team/app", "rotten", token) is not None
     assert (await registry.call("HEAD", f"/v2/team/app/blobs/{bad}", token)).status == 200
     await adopt(env, "--verify", status=1)
-    pusher = {"Content-Length": "0"}
-    begun = await registry.call("POST", f"/v2/team/app/blobs/uploads/?mount={bad}&from=team/app", token, headers=pusher)
-    assert begun.status == 202
     await registry.push_blob("team/app", b"a bad layer", token)
     assert (await registry.call("GET", f"/v2/team/app/blobs/{bad}", token)).body == b"a bad layer"
     assert await digest_of(registry, "team/app", "good", token) == good
