@@ -217,7 +217,7 @@ operate: .venv/.dev ## Run the commands of docs/operate and docs/migrate that ne
 		&& $(call pytest,$@) -m operate tests/docs $(ARGS)
 
 scenarios: .venv/.dev ## Tell what a user gets with a real docker (needs root, docker and dockerd)
-	$(call pytest,$@) -m scenarios tests/scenarios tests/docs $(ARGS)
+	$(call pytest,$@) -m scenarios tests/scenarios tests/docs tests/mirror $(ARGS)
 
 # Playwright drives the browser of the machine: it brings none of its own.
 pages: .venv/.pages ## Look at the pages in Chromium (needs chromium, and npm)
