@@ -24,6 +24,7 @@ from registry.mirror.storing import blob_came
 from registry.mirror.upstream import Upstream, UpstreamError
 from registry.uploads.room import QuotaExceeded
 from registry.uploads.sessions import Owner, Uploads
+from registry.uploads.writer import UploadWriter
 from storage.errors import StorageError, Unavailable
 from storage.metadata import mirror_contents, uploads
 from storage.metadata.quotas import Room
@@ -178,11 +179,9 @@ class MirrorBlobs:
     async def _step(self, fetch: Fetch) -> bool:
         """Do what is next: fetch, or look what the fetcher does; return whether the blob is stored."""
         place = fetch.place
-        found = await mirror_contents.fetch(self.uploads.db, place.package_id, place.digest, place.mirror.changed_at)
+        found = await self._looked(place)
         if found.stored:
             return True
-        if found.rests > 0:
-            raise UpstreamError.of(found.kind, found.why, math.ceil(found.rests))
         if found.open and found.leased and found.upload is not None:
             fetch.busy = 0
             await self._follow(fetch, found.upload)
@@ -199,6 +198,13 @@ class MirrorBlobs:
             await asyncio.sleep(_SPOOL_SECONDS)  # another process is at it, or was
             return False
         return True
+
+    async def _looked(self, place: Place) -> mirror_contents.Fetch:
+        """Look how far a fetch is. Raises UpstreamError while the upstream is left alone after a failure."""
+        found = await mirror_contents.fetch(self.uploads.db, place.package_id, place.digest, place.mirror.changed_at)
+        if found.rests > 0:
+            raise UpstreamError.of(found.kind, found.why, math.ceil(found.rests))
+        return found
 
     async def _follow(self, fetch: Fetch, upload: UploadId) -> None:
         """Read for a moment what another process of this node fetches."""
@@ -241,45 +247,52 @@ class MirrorBlobs:
     async def _fetch(self, fetch: Fetch, upload: UploadId) -> None:
         """Fetch a blob, from where its session is, and store it. Raises UpstreamError, RegistryError, StorageError."""
         place, db = fetch.place, self.uploads.db
+        owner = Owner(place.package_id, place.mirror.owner_id, None)
         try:
-            await self._receive(fetch, upload)
-        except (UploadBusy, UploadExpired, BlobUploadUnknown):
-            raise
-        except (UpstreamError, DigestInvalid) as error:
-            failure = error if isinstance(error, UpstreamError) else _lied()
-            self.counts["failed"] += 1
-            log.warning("mirror.fetch_failed", upstream=place.mirror.shown, digest=place.digest, error=failure.why)
-            rests = rest_of(place.mirror, failure, 1)
-            where = (db, place.package_id, place.digest, upload)
-            await mirror_contents.fail_fetch(*where, rests=rests, kind=failure.kind, why=failure.why)
-            raise failure from error
+            async with self.uploads.open(owner, upload, at=None, expected_bytes=None) as receiver:
+                await self._looked(place)  # again: who had the lease before may have failed
+                try:
+                    await self._receive(fetch, upload, receiver)
+                except UpstreamError as error:
+                    await self._failed(place, upload, error)
+                    raise
+                except DigestInvalid:
+                    await self._failed(place, upload, _lied())
+                    raise
+        except DigestInvalid as error:
+            raise _lied() from error
         self.counts["stored"] += 1
         await blob_came(db, place.package_id, place.digest)
         await mirror_contents.end_fetch(db, place.package_id, place.digest, upload)
 
-    async def _receive(self, fetch: Fetch, upload: UploadId) -> None:
-        place = fetch.place
-        owner = Owner(place.package_id, place.mirror.owner_id, None)
-        async with self.uploads.open(owner, upload, at=None, expected_bytes=None) as receiver:
-            begin = receiver.durable
-            self.counts["resumed"] += begin > 0
-            async with self.spool.writing(upload, begin) as spool:
-                _expect(fetch, upload)
-                fetch.file, fetch.upload = fetch.file or await self.spool.reader(upload), upload
-                body = FetchedBody(
-                    lambda at: self.upstream.blob(place.mirror, place.there, place.digest, at),
-                    spool,
-                    begin,
-                    place.size,
-                    fetch.come,
-                )
-                try:
-                    async with body.pumping():
-                        await receiver.receive(body)
-                finally:
-                    self.counts["bytes"] += body.fetched
-                await self.uploads.commit(receiver, place.digest)
-                spool.is_whole = True
+    async def _failed(self, place: Place, upload: UploadId, failure: UpstreamError) -> None:
+        """Note that a fetch failed, while its lease keeps others from going on."""
+        self.counts["failed"] += 1
+        log.warning("mirror.fetch_failed", upstream=place.mirror.shown, digest=place.digest, error=failure.why)
+        where = (self.uploads.db, place.package_id, place.digest, upload)
+        rests = rest_of(place.mirror, failure, 1)
+        await mirror_contents.fail_fetch(*where, rests=rests, kind=failure.kind, why=failure.why)
+
+    async def _receive(self, fetch: Fetch, upload: UploadId, receiver: UploadWriter) -> None:
+        place, begin = fetch.place, receiver.durable
+        self.counts["resumed"] += begin > 0
+        async with self.spool.writing(upload, begin) as spool:
+            _expect(fetch, upload)
+            fetch.file, fetch.upload = fetch.file or await self.spool.reader(upload), upload
+            body = FetchedBody(
+                lambda at: self.upstream.blob(place.mirror, place.there, place.digest, at),
+                spool,
+                begin,
+                place.size,
+                fetch.come,
+            )
+            try:
+                async with body.pumping():
+                    await receiver.receive(body)
+            finally:
+                self.counts["bytes"] += body.fetched
+            await self.uploads.commit(receiver, place.digest)
+            spool.is_whole = True
 
 
 def _expect(fetch: Fetch, upload: UploadId) -> None:

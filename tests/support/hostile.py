@@ -95,6 +95,7 @@ async def hostile(registry: Registry) -> Hostile:
     await create_token(db, "olivia", sorted(SCOPES), note=TEXT[:255])
     await db.execute("UPDATE tokens SET note = repeat('n', 255) WHERE note = ''")
     hook = await _hook(world)
+    await db.execute("INSERT INTO clusters (owner_id, name, issuer) VALUES ($1, 'prod', $2)", org, TEXT[:255])
     boss = await browser(registry, "boss", site_admin=True)
     await db.execute(
         "INSERT INTO job_runs VALUES ('collect_garbage', 30, now(), now(), 1234, now(), $1)", TEXT + "z" * 200
@@ -102,6 +103,7 @@ async def hostile(registry: Registry) -> Hostile:
     values = {
         "owner": "acme", "image": "web", "tag": "v3", "digest": digest, "repository": "code", "team": "devs",
         "kind": "orgs", "visibility": "public", "change": "suspend", "provider": "nobody",
+        "cluster": "prod",
         "version": await _one(registry, "SELECT id FROM manifests WHERE digest = $1", digest),
         "gone": await _one(registry, "SELECT id FROM packages WHERE deleted_at IS NOT NULL"),
         "hook": hook, "delivery": await _one(registry, "SELECT min(id) FROM hook_deliveries"),
