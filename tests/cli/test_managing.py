@@ -155,6 +155,20 @@ async def test_who_interrupts_a_deletion_is_told_what_is_gone(shell: Shell) -> N
     assert done.err.count("restored sha256:") == 50
 
 
+async def test_a_deletion_that_took_a_while_is_undone(shell: Shell) -> None:
+    alice = await shell.registry.user("alice", SCOPES)
+    shell.env["MOORAGE_TOKEN"] = alice
+    for number in range(3):
+        await shell.registry.push_image("alice/app", f"nightly-{number}", alice, size=10)
+    async with asyncio.TaskGroup() as tasks, shell.registry.services.db.transaction() as tx:
+        await tx.execute("SELECT FROM packages WHERE name = 'app' FOR UPDATE")
+        deleting = tasks.create_task(shell.ok("delete", "alice/app", "--match", "nightly-*", "--keep", "1", "-y"))
+        await asyncio.sleep(2.5)
+    undo = deleting.result().err.splitlines()[-1]
+    done = await shell.ok(*undo.removeprefix("  undo: moorage ").split())
+    assert done.err.count("restored sha256:") == 2
+
+
 async def test_a_package_goes_and_comes_back(shell: Shell) -> None:
     alice = await shell.registry.user("alice", SCOPES)
     shell.env["MOORAGE_TOKEN"] = alice

@@ -1,8 +1,10 @@
 """Deletion: the commands ``delete`` and ``restore``. What goes is shown before it goes."""
 
+import math
+import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
@@ -138,6 +140,7 @@ def _delete_versions(context: Context, api: Api, package: Reference, ids: list[i
         for preview in previews:
             try:
                 _check(preview.shown)
+                asked_at = time.monotonic()
                 reply = api.reply("POST", f"{package_path(package)}/deletion", {"versions": preview.ids}, preview.etag)
             except CommandError as error:
                 if len(previews) == 1:
@@ -146,7 +149,9 @@ def _delete_versions(context: Context, api: Api, package: Reference, ids: list[i
                 context.output.error(error)
                 continue
             gone += len(preview.shown["versions"])
-            since = since or parsedate_to_datetime(reply.headers["Date"]).isoformat()
+            # The server's clock, at the latest when it was asked: they were deleted then or later.
+            took = timedelta(seconds=math.ceil(time.monotonic() - asked_at))
+            since = since or (parsedate_to_datetime(reply.headers["Date"]) - took).isoformat()
     finally:  # who interrupts is told what is gone, too
         if gone:
             days = previews[0].shown["restorable_days"]
