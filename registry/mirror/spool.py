@@ -27,7 +27,7 @@ class Spool:
     """The folder of the spool; without a disk to write to there is none, and readers wait for the whole blob."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder: Final = folder or Path(tempfile.gettempdir()) / f"moorage-spool-{os.getuid()}"
+        self._given: Final = folder
 
     @asynccontextmanager
     async def writing(self, upload: UploadId, begin: int) -> "AsyncIterator[SpoolWriter]":
@@ -39,28 +39,26 @@ class Spool:
             await asyncio.to_thread(writer.close)
 
     def _writer(self, upload: UploadId, begin: int) -> "SpoolWriter":
-        path = self._folder / str(upload)
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            about = self._folder.lstat()
+            folder = self._folder()
+            folder.mkdir(mode=0o700, exist_ok=True)
+            about = folder.lstat()
             if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
-                return SpoolWriter(None, path)
-            self._tidy()
+                return SpoolWriter(None, None)
+            _tidy(folder)
+            path = folder / str(upload)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
-            return SpoolWriter(None, path)
+            return SpoolWriter(None, None)
         if os.fstat(fd).st_size >= begin:
             return SpoolWriter(fd, path)
         writer = SpoolWriter(fd, path)  # another node had the bytes before
         writer.drop()
         return writer
 
-    def _tidy(self) -> None:
-        old = time.time() - _OLD_SECONDS
-        for path in self._folder.iterdir():
-            with suppress(OSError):
-                if path.lstat().st_mtime < old:
-                    path.unlink()
+    def _folder(self) -> Path:
+        """Return the folder. Raises FileNotFoundError where the machine has none that can be written."""
+        return self._given or Path(tempfile.gettempdir()) / f"moorage-spool-{os.getuid()}"
 
     async def reader(self, upload: UploadId) -> "SpoolReader | None":
         """Open the file of a fetch for reading; None: this node has none."""
@@ -68,15 +66,23 @@ class Spool:
 
     def _reader(self, upload: UploadId) -> "SpoolReader | None":
         try:
-            return SpoolReader(os.open(self._folder / str(upload), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+            return SpoolReader(os.open(self._folder() / str(upload), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
         except OSError:
             return None
+
+
+def _tidy(folder: Path) -> None:
+    old = time.time() - _OLD_SECONDS
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.lstat().st_mtime < old:
+                path.unlink()
 
 
 class SpoolWriter:
     """Writes the file of a fetch; a full disk ends the file, not the fetch. ``is_whole``: the blob is stored."""
 
-    def __init__(self, fd: int | None, path: Path) -> None:
+    def __init__(self, fd: int | None, path: Path | None) -> None:
         self._fd = fd
         self._path: Final = path
         self.is_whole = False
@@ -107,8 +113,9 @@ class SpoolWriter:
 
     def drop(self) -> None:
         """Remove the file; who reads it has it until its end."""
-        with suppress(OSError):
-            self._path.unlink()
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
