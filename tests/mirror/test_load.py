@@ -99,6 +99,30 @@ async def _moorage(env: dict[str, str], upstream: Upstream, folder: Path) -> Asy
         yield urls
 
 
+@pytest.mark.parametrize("name", ["zot", "moorage"])
+async def test_each_blob_is_fetched_once_from_another(
+    name: str, env: dict[str, str], origin: Registry, tmp_path: Path
+) -> None:
+    if name == "zot" and not has(name):
+        pytest.skip("there is no zot")
+    node = tmp_path / "nodes"
+    await asyncio.to_thread(node.mkdir)
+    async with AsyncExitStack() as stack:
+        behind = origin
+        if name == "zot":
+            (url,) = await stack.enter_async_context(caching(name, 1, tmp_path, None))
+            behind = Registry([url], [], await stack.enter_async_context(aiohttp.ClientSession()))
+        token = await origin.user("library")
+        await behind.push_image("library/app", "1", token, layers=_LAYERS, size=_LAYER_BYTES)
+        await origin.services.db.execute("UPDATE packages SET visibility = 'public'")
+        upstream = await stack.enter_async_context(upstream_before(behind.url))
+        upstream.pace = _PACE
+        urls = await stack.enter_async_context(_moorage(env, upstream, node))
+        seen = await _load(name, urls, "hub/library/app", upstream)
+    print(f"\n{name} as the upstream: {seen}")
+    assert (seen.asked, seen.most, seen.failed) == (_LAYERS + 1, 1, 0)
+
+
 async def test_a_hundred_clients_of_three_replicas(env: dict[str, str], tmp_path: Path) -> None:
     folders = {name: tmp_path / name for name in ("upstream", "moorage", "distribution", "zot")}
     for folder in folders.values():
