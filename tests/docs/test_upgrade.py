@@ -3,9 +3,6 @@
 `make operate` runs it: the history of the repository is needed.
 """
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +12,7 @@ import pytest
 
 from registry.devservers.processes import free_ports
 from storage.metadata.migrate import files
-from tests.support.former import former_release
+from tests.support.former import former_release, operator
 from tests.support.processes import ROOT, ready, started
 from tests.support.server import Registry
 
@@ -29,17 +26,6 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if folder is None:
         pytest.skip("the history of the repository is not here")
     return folder
-
-
-async def _operator(checkout: Path, env: Mapping[str, str], *arguments: str) -> str:
-    """A command of the operator, by the code of a checkout."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", *arguments, cwd=checkout, env={"PATH": os.defpath, **env},
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, _ = await child.communicate()
-    assert child.returncode == 0, arguments
-    return said.decode()
 
 
 @asynccontextmanager
@@ -71,19 +57,19 @@ async def test_there_and_back(
     assert registry.url  # made the bucket
     env |= {"MOORAGE_DATABASE_URL": postgres_empty, "MOORAGE_WORKERS": "1"}
     log, pushed = tmp_path / "log", dict[str, str]()
-    await _operator(former, env, "migrate")
-    await _operator(former, env, "admin", "user", "create", "alice")
+    await operator(former, env, "migrate")
+    await operator(former, env, "admin", "user", "create", "alice")
     scopes = ("--scope", "write:packages", "--scope", "delete:packages")
-    token = (await _operator(former, env, "admin", "token", "create", "--user", "alice", *scopes)).strip()
+    token = (await operator(former, env, "admin", "token", "create", "--user", "alice", *scopes)).strip()
     async with _serving(former, env, log) as before:
         pushed["alice/app:v1"] = await before.push_image("alice/app", "v1", token, size=100_000)
-        assert max(files()) in await _operator(ROOT, env, "migrate")
+        assert max(files()) in await operator(ROOT, env, "migrate")
         pushed["alice/app:v2"] = await before.push_image("alice/app", "v2", token, size=100_000)
         async with _serving(ROOT, env, log) as after:  # beside each other, as in a rolling restart
             pushed["alice/app:v3"] = await after.push_image("alice/app", "v3", token, size=100_000)
             for one in (before, after):
                 await _pulls(one, token, pushed)
-    assert await _operator(former, env, "migrate")  # which leaves the newer schema alone
+    assert await operator(former, env, "migrate")  # which leaves the newer schema alone
     async with _serving(former, env, log) as back:
         pushed["alice/app:v4"] = await back.push_image("alice/app", "v4", token, size=100_000)
         await _pulls(back, token, pushed)

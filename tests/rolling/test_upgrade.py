@@ -1,10 +1,8 @@
 """Three replicas behind a proxy, under pulls and pushes: the release before is replaced by this one, and one is killed."""
 
 import asyncio
-import os
 import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from storage.metadata.migrate import files
 from tests.conftest import Table
 from tests.rolling.replicas import Replicas, deployed
 from tests.rolling.traffic import Traffic
-from tests.support.former import former_release
+from tests.support.former import former_release, operator
 from tests.support.processes import ROOT
 from tests.support.server import Registry
 
@@ -30,23 +28,12 @@ _HEAD: Final = (
 )
 
 
-async def _operator(checkout: Path, env: Mapping[str, str], *arguments: str) -> str:
-    """A command of the operator, by the code of a checkout."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "registry", *arguments, cwd=checkout, env={"PATH": os.defpath, **env},
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, _ = await child.communicate()
-    assert child.returncode == 0, arguments
-    return said.decode()
-
-
 async def _begun(checkout: Path, env: Mapping[str, str]) -> str:
     """Make the schema and a user by the code of a checkout; the user's token."""
-    await _operator(checkout, env, "migrate")
-    await _operator(checkout, env, "admin", "user", "create", "alice")
+    await operator(checkout, env, "migrate")
+    await operator(checkout, env, "admin", "user", "create", "alice")
     scopes = ("--scope", "write:packages", "--scope", "delete:packages")
-    return (await _operator(checkout, env, "admin", "token", "create", "--user", "alice", *scopes)).strip()
+    return (await operator(checkout, env, "admin", "token", "create", "--user", "alice", *scopes)).strip()
 
 
 @asynccontextmanager
@@ -87,7 +74,7 @@ async def test_an_upgrade_and_the_way_back_fail_nobody(
     token = await _begun(former, env)
     async with _under_traffic(program, env, tmp_path, former, token, tries=1) as (replicas, traffic):
         for checkout in (ROOT, former):
-            said = await _operator(checkout, env, "migrate")
+            said = await operator(checkout, env, "migrate")
             assert checkout is former or max(files()) in said
             replicas.checkout = checkout
             for number in range(3):

@@ -1,8 +1,12 @@
 """The code of the release before: the newest commit without the newest migration."""
 
+import asyncio
 import io
+import os
 import subprocess
+import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.processes import ROOT
@@ -31,3 +35,14 @@ def former_release(folder: Path) -> Path | None:
     with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+async def operator(checkout: Path, env: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of the operator by the code of a checkout; what it prints."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "registry", *arguments, cwd=checkout, env={"PATH": os.defpath, **env},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await child.communicate()
+    assert child.returncode == 0, arguments
+    return said.decode()

@@ -57,7 +57,7 @@ class _NoPackage(Exception):
 
 
 class Running(Refusal):
-    """Another run adopts the folder at this moment."""
+    """The folder is being adopted by another run."""
 
     def __init__(self, root: str) -> None:
         super().__init__(f"Another moorage adopt is taking {root}.", "Wait until it has ended.")
