@@ -9,7 +9,7 @@ from registry.cli.client.api import Api
 from registry.cli.client.commands import Command, add_change
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
-from registry.cli.client.nouns import settings_path, would
+from registry.cli.client.nouns import add_owner, settings_path, would
 from registry.cli.client.output import Column
 
 #: The issuer of clusters that were made with the usual tools.
@@ -33,10 +33,6 @@ def _path(api: Api, owner: str, cluster: str = "", rest: str = "") -> str:
     return f"{path}/{quote(cluster, safe='')}{rest}" if cluster else path
 
 
-def _add_owner(parser: ArgumentParser) -> None:
-    parser.add_argument("owner", metavar="OWNER", help="an organization, or yourself")
-
-
 def _list(context: Context) -> None:
     api, owner = context.api(), context.options.owner
     found = api.get(_path(api, owner))
@@ -46,7 +42,7 @@ def _list(context: Context) -> None:
 
 
 def _add_cluster(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     parser.add_argument("cluster", metavar="CLUSTER", help="its name here")
 
 
@@ -180,7 +176,7 @@ def _known(api: Api, path: str, owner: str) -> None:
 
 
 COMMANDS: Final = {
-    "cluster list": Command(_add_owner, _list),
+    "cluster list": Command(add_owner, _list),
     "cluster add": Command(_add_add, _add),
     "cluster remove": Command(_add_changed, _remove),
     "cluster grants": Command(_add_cluster, _grants),

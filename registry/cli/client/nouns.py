@@ -1,5 +1,6 @@
 """Words and steps that the commands of organizations, teams and repositories share."""
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,11 @@ def pair_of(noun: str, form: str) -> Callable[[str], tuple[str, str]]:
         return account, name
 
     return parse
+
+
+def add_owner(parser: ArgumentParser) -> None:
+    """Add the argument that names an account which one may own."""
+    parser.add_argument("owner", metavar="OWNER", help="an organization, or yourself")
 
 
 def path_of(org: str) -> str:

@@ -11,7 +11,7 @@ from registry.cli.client.api import Api, package_path
 from registry.cli.client.commands import Command, add_change, add_limit, limit_of
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, REFUSED, USAGE, CommandError
-from registry.cli.client.nouns import path_of, would
+from registry.cli.client.nouns import add_owner, path_of, would
 from registry.cli.client.output import Column, plural
 from registry.cli.client.versions import id_of
 
@@ -67,10 +67,6 @@ def _of_owner(api: Api, owner: str) -> str:
     return f"{'/user' if owner.lower() == own.lower() else path_of(owner)}/retention"
 
 
-def _add_owner(parser: ArgumentParser) -> None:
-    parser.add_argument("owner", metavar="OWNER", help="an organization, or yourself")
-
-
 def _policies(context: Context) -> None:
     api = context.api()
     found = api.get(f"{_of_owner(api, context.options.owner)}/policies")
@@ -102,7 +98,7 @@ def _read(file: str) -> dict[str, Any]:
 
 
 def _add_set(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     parser.add_argument("name", metavar="NAME", help="of the policy")
     parser.add_argument("file", metavar="FILE", help="JSON with packages, rules and guards")
     parser.add_argument("--enable", action="store_true", help="have it run by itself from now on")
@@ -124,7 +120,7 @@ def _set(context: Context) -> None:
 
 
 def _add_unset(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     parser.add_argument("name", metavar="NAME", help="of the policy")
     add_change(parser, asks=True)
 
@@ -194,7 +190,7 @@ def _show_decisions(context: Context, api: Api, path: str, plan: dict[str, Any],
 
 
 def _add_plans(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     add_limit(parser)
 
 
@@ -207,7 +203,7 @@ def _plans(context: Context) -> None:
 
 
 def _add_number(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     parser.add_argument("plan", metavar="PLAN", type=int, help="its number")
 
 
@@ -298,7 +294,7 @@ def _convert(context: Context) -> None:
 
 
 COMMANDS: Final = {
-    "retention policies": Command(_add_owner, _policies),
+    "retention policies": Command(add_owner, _policies),
     "retention set": Command(_add_set, _set),
     "retention unset": Command(_add_unset, _unset),
     "retention plan": Command(_add_plan, _plan),

@@ -8,7 +8,7 @@ from registry.cli.client.api import Api
 from registry.cli.client.commands import Command, add_change
 from registry.cli.client.context import Context
 from registry.cli.client.errors import NOT_FOUND, USAGE, CommandError
-from registry.cli.client.nouns import settings_path, would
+from registry.cli.client.nouns import add_owner, settings_path, would
 from registry.cli.client.output import Column
 
 _CHANGES: Final = ("move", "delete", "create")
@@ -27,10 +27,6 @@ def _one(api: Api, owner: str, rule: str) -> str:
     return f"{settings_path(api, owner, 'tag-rules')}/{quote(rule, safe='')}"
 
 
-def _add_owner(parser: ArgumentParser) -> None:
-    parser.add_argument("owner", metavar="OWNER", help="an organization, or yourself")
-
-
 def _list(context: Context) -> None:
     api, owner = context.api(), context.options.owner
     found = api.get(settings_path(api, owner, "tag-rules"))
@@ -40,7 +36,7 @@ def _list(context: Context) -> None:
 
 
 def _add_rule(parser: ArgumentParser) -> None:
-    _add_owner(parser)
+    add_owner(parser)
     parser.add_argument("rule", metavar="RULE", help="its name")
 
 
@@ -132,7 +128,7 @@ def _known(api: Api, path: str, owner: str) -> dict[str, Any]:
 
 
 COMMANDS: Final = {
-    "tag-rule list": Command(_add_owner, _list),
+    "tag-rule list": Command(add_owner, _list),
     "tag-rule add": Command(_add_add, _add),
     "tag-rule enable": Command(_add_changed, _enable),
     "tag-rule disable": Command(_add_changed, _disable),
