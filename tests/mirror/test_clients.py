@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,11 +70,11 @@ async def _pulls(mirrored: Mirrored, pull: "Pull") -> None:
     assert mirrored.upstream.count("GET blobs") == 3
 
 
-class Pull:
+class Pull(ABC):
     """Pulls an image of docker.io that is not at the client, by its unchanged command."""
 
-    async def __call__(self, image: str, *, fails: bool = False) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def __call__(self, image: str, *, fails: bool = False) -> None: ...
 
 
 @contextmanager
